@@ -1,0 +1,80 @@
+"""The image augmentations of the benchmark's methods, as functions of given random numbers.
+
+Observations are ``[batch, frames * 3, height, width]`` in 0..255, oldest frame first. Nothing here
+draws: offsets, kernels and images are arguments, so that an update can be repeated, compiled and
+compared with a recorded one. The ``draw_*`` functions make those arguments from a generator.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+
+def crop_at(obs: Tensor, offsets: Tensor, size: int) -> Tensor:
+    """Cut one ``size`` x ``size`` window from each sample.
+
+    offsets: integers ``[batch, 2]``, the window's top and left pixel, 0 .. height - size.
+    All frames of a sample are cut at the same place. Any dtype.
+    """
+    windows = obs.unfold(2, size, 1).unfold(3, size, 1)  # a view: [batch, channel, top, left, size, size]
+    rows = torch.arange(obs.shape[0], device=obs.device)
+    return windows[rows, :, offsets[:, 0], offsets[:, 1]]
+
+
+def replicate_pad(obs: Tensor, pad: int) -> Tensor:
+    """Repeat the border pixels ``pad`` times on every side. Any dtype, unlike ``F.pad``."""
+    rows = torch.arange(-pad, obs.shape[2] + pad, device=obs.device).clamp(0, obs.shape[2] - 1)
+    columns = torch.arange(-pad, obs.shape[3] + pad, device=obs.device).clamp(0, obs.shape[3] - 1)
+    return obs.index_select(2, rows).index_select(3, columns)
+
+
+def shift_at(obs: Tensor, offsets: Tensor, pad: int) -> Tensor:
+    """Random shift of DrQ (Yarats et al., 2021): replicate-pad, then crop the old size at ``offsets`` 0..2 pad."""
+    if pad == 0:
+        return obs
+    return crop_at(replicate_pad(obs, pad), offsets, obs.shape[-1])
+
+
+def draw_offsets(batch_size: int, count: int, generator: Generator) -> Tensor:
+    """Uniform window positions ``[batch_size, 2]`` in 0 .. count - 1."""
+    return torch.randint(count, (batch_size, 2), generator=generator, device=generator.device)
+
+
+def center_crop(obs: Tensor, size: int) -> Tensor:
+    """The middle ``size`` x ``size`` window; the observation itself where it already has that size."""
+    top, left = (obs.shape[-2] - size) // 2, (obs.shape[-1] - size) // 2
+    if top == 0 and left == 0 and obs.shape[-1] == size:
+        return obs
+    return obs[..., top : top + size, left : left + size]
+
+
+def random_overlay(obs: Tensor, images: Tensor, opacity: float = 0.5) -> Tensor:
+    """Blend one image into all frames of each sample (SODA, Hansen and Wang, 2021).
+
+    obs: float 0..255; images: float ``[batch, 3, height, width]`` in 0..255.
+    """
+    frames = obs.shape[1] // 3
+    return torch.lerp(obs, images.repeat(1, frames, 1, 1), opacity)
+
+
+def draw_convolutions(batch_size: int, generator: Generator) -> Tensor:
+    """Standard-normal kernels ``[batch_size, 3, 3, 3, 3]`` for ``random_convolution``."""
+    return torch.randn((batch_size, 3, 3, 3, 3), generator=generator, device=generator.device)
+
+
+def random_convolution(obs: Tensor, kernels: Tensor) -> Tensor:
+    """A random 3x3 colour convolution per sample, the same on its frames (SVEA, Hansen et al., 2021).
+
+    As in the published code the result passes a sigmoid and is scaled back to 0..255.
+    obs: float 0..255; kernels: ``[batch, 3, 3, 3, 3]``.
+    """
+    batch, channels, height, width = obs.shape
+    frames = channels // 3
+    # The samples become groups of one convolution, the frames its batch.
+    planes = obs.view(batch, frames, 3, height, width).transpose(0, 1).reshape(frames, batch * 3, height, width)
+    planes = F.pad(planes / 255.0, (1, 1, 1, 1), mode="replicate")
+    mixed = F.conv2d(planes, kernels.reshape(batch * 3, 3, 3, 3), groups=batch)
+    mixed = torch.sigmoid(mixed) * 255.0
+    return mixed.view(frames, batch, 3, height, width).transpose(0, 1).reshape(obs.shape)
