@@ -1,0 +1,149 @@
+"""Phase and Agent: the only machinery between a paper's equations and a training loop."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Generator, Tensor, nn
+
+from saccade.types import Batch
+
+Shared = Mapping[str, Tensor]
+Prepare = Callable[[Batch, Generator], Batch]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One named equation of a paper and its weight. ``loss(batch, shared) -> scalar``, pure."""
+
+    loss: Callable[[Batch, Shared], Tensor]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class OwnBatch:
+    """A phase that does not learn from the update's minibatch but from a fresh one."""
+
+    size: int
+    prepare: Prepare
+
+
+def _nothing_shared(batch: Batch) -> Shared:
+    return {}
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimizer step: weighted losses, the optimizer whose parameters they may change, a period.
+
+    ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
+    ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs behind the
+    optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
+    """
+
+    name: str
+    terms: Mapping[str, Term]
+    optimizer: torch.optim.Optimizer
+    share: Callable[[Batch], Shared] = _nothing_shared
+    every: int = 1
+    after: Callable[[], None] = _nothing
+    after_every: int = 1
+    own_batch: OwnBatch | None = None
+
+    def total(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted sum of the terms, and each unweighted term by its log key ``phase/term``."""
+        shared = self.share(batch)
+        values = {name: term.loss(batch, shared) for name, term in self.terms.items()}
+        total = torch.stack([values[name] * term.weight for name, term in self.terms.items()]).sum()
+        return total, {f"{self.name}/{name}": value.detach() for name, value in values.items()}
+
+    def owned(self) -> list[Tensor]:
+        """The parameters that the optimizer steps: the only ones the losses are differentiated for."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A learner. Methods are functions that return one; nobody inherits from it.
+
+    networks: everything with weights, saved whole.
+    act: ``(obs [batch, channel, height, width], noise [batch, action_dim] or None) -> action`` in -1..1; without
+    noise the deterministic action.
+    prepare: augments a sampled batch and draws every random number its losses use.
+    phases: run in order, once an update each (see Phase.every).
+    maps: saliency that the networks carry inside, by name: ``(obs, action) -> [batch, frames, height, width]``.
+    """
+
+    networks: nn.Module
+    act: Callable[[Tensor, Tensor | None], Tensor]
+    prepare: Prepare
+    phases: tuple[Phase, ...]
+    batch_size: int
+    maps: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
+
+
+Sample = Callable[[int], Batch]
+Update = Callable[[Sample, Generator, int], dict[str, Tensor]]
+
+
+def make_update(agent: Agent, *, compile_losses: bool = False, backend: str = "inductor") -> Update:
+    """The function ``(sample, generator, update_index) -> metrics`` that performs one whole update.
+
+    ``sample(size)`` returns an unprepared batch. Metrics are detached scalars by log key, still on the device.
+    With ``compile_losses`` each phase's loss is one ``torch.compile(fullgraph=True)`` region.
+    """
+    totals = {phase.name: phase.total for phase in agent.phases}
+    if compile_losses:
+        totals = {name: torch.compile(total, fullgraph=True, backend=backend) for name, total in totals.items()}
+
+    def update(sample: Sample, generator: Generator, index: int) -> dict[str, Tensor]:
+        batch = agent.prepare(sample(agent.batch_size), generator)
+        metrics: dict[str, Tensor] = {}
+        for phase in agent.phases:
+            if index % phase.every:
+                continue
+            data = batch
+            if phase.own_batch is not None:
+                data = phase.own_batch.prepare(sample(phase.own_batch.size), generator)
+            metrics |= step(phase, data, index, totals[phase.name])
+        return metrics
+
+    return update
+
+
+def step(
+    phase: Phase, batch: Batch, index: int, total_of: Callable[[Batch], tuple[Tensor, dict[str, Tensor]]] | None = None
+) -> dict[str, Tensor]:
+    """One optimizer step of one phase on a prepared batch; its unweighted terms by log key."""
+    total, metrics = (total_of or phase.total)(batch)
+    owned = phase.owned()
+    # Differentiating only what the phase owns keeps, say, the actor's loss out of the critic, and is an error
+    # where a loss never reaches a parameter that its optimizer owns.
+    for parameter, gradient in zip(owned, torch.autograd.grad(total, owned), strict=True):
+        parameter.grad = gradient
+    phase.optimizer.step()
+    phase.optimizer.zero_grad(set_to_none=True)
+    if index % phase.after_every == 0:
+        phase.after()
+    return metrics
+
+
+def in_order(*steps: Prepare) -> Prepare:
+    """One ``prepare`` that runs several, left to right."""
+
+    def prepare(batch: Batch, generator: Generator) -> Batch:
+        return functools.reduce(lambda data, step_: step_(data, generator), steps, batch)
+
+    return prepare
+
+
+def with_drawn(batch: Batch, **drawn: Tensor) -> Batch:
+    """The batch with further drawn tensors."""
+    return batch._replace(drawn={**batch.drawn, **drawn})

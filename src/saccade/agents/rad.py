@@ -1,0 +1,51 @@
+"""RAD (Laskin et al., 2020): SAC on random crops of larger pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Generator
+
+from saccade.agents import sac
+from saccade.agents.agent import Agent, Prepare, in_order
+from saccade.agents.sac import Images
+from saccade.pixels.augmentations import crop_at, draw_offsets
+from saccade.types import Batch, Spaces
+
+
+@dataclass(frozen=True)
+class RAD:
+    """Hyper-parameters of RAD; the defaults are the benchmark's code."""
+
+    sac: sac.SAC = field(default_factory=sac.SAC)
+    rendered_size: int = 100
+    """Side of the rendered picture, of which the encoder sees a crop (the middle one when acting)."""
+    crop_positions: int = 16
+    """Rows and columns a crop may start at; the benchmark's code never uses the last of the 17 possible ones."""
+
+
+def random_crop(size: int, positions: int) -> Prepare:
+    """Independent random crops of obs and next_obs; every position 0 where the picture is already that small."""
+
+    def prepare(batch: Batch, generator: Generator) -> Batch:
+        count = min(positions, batch.obs.shape[-1] - size + 1)
+        obs, next_obs = (
+            crop_at(pixels, draw_offsets(len(pixels), count, generator), size) for pixels in (batch.obs, batch.next_obs)
+        )
+        return batch._replace(obs=obs, next_obs=next_obs)
+
+    return prepare
+
+
+def make_rad(config: RAD, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+    """SAC whose minibatches are randomly cropped."""
+    nets = sac.make_networks(spaces, config.sac, device)
+    crop = random_crop(config.sac.architecture.image_size, config.crop_positions)
+    return Agent(
+        networks=nets,
+        act=sac.squashed_gaussian_policy(nets),
+        prepare=in_order(crop, sac.as_float, sac.draw_action_noise(spaces.action_dim)),
+        phases=(sac.critic_phase(nets, config.sac), sac.actor_phase(nets, config.sac)),
+        batch_size=config.sac.batch_size,
+    )

@@ -1,0 +1,172 @@
+"""SGQN (Bertoin et al., 2022): SAC whose critic must agree with itself on its own salient pixels.
+
+Two losses are added to a randomly shifted SAC. The critic's values on an observation and on its most
+salient pixels alone must agree (consistency), and the encoder must predict, from an observation with a
+picture blended in, which pixels of the clean one are salient (self-supervision).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from saccade.agents import sac
+from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
+from saccade.agents.drq import random_shift
+from saccade.agents.sac import Images
+from saccade.agents.svea import draw_augmented, overlay
+from saccade.nets.decoders import ImageDecoder
+from saccade.nets.guided import guided_view
+from saccade.pixels.masks import fill_outside, largest_per_frame, per_channel, quantile_mask
+from saccade.saliency.gradient import gradient
+from saccade.saliency.integrated_gradients import integrated_gradients
+from saccade.types import Batch, Spaces, UserError
+
+
+@dataclass(frozen=True)
+class SGQN:
+    """Hyper-parameters of SGQN; the defaults are what the authors ran, which their paper does not always say."""
+
+    sac: sac.SAC = field(default_factory=sac.SAC)
+    shift: int = 4
+    """Largest random shift in pixels. The paper says that none is used; the code uses 4. 0 switches it off."""
+    quantile: float = 0.95
+    """Share of the pixels that the mask hides: 0.95 on walker and finger, 0.98 on cartpole and ball_in_cup."""
+    attribution: Literal["guided_backpropagation", "gradient", "integrated_gradients"] = "guided_backpropagation"
+    """How the pixels' importance for Q1 is found, in both losses."""
+    consistency_weight: float = 0.5
+    """Weight lambda of the consistency loss, not given in the paper; 0 leaves the loss out."""
+    mask_fill: Literal["random_grey", "zero"] = "random_grey"
+    """What hidden pixels become: one random grey level per update as in the code, or black as in the paper."""
+    self_supervision: bool = True
+    """Whether the auxiliary mask prediction is trained."""
+    saliency_lr: float = 3e-4
+    saliency_every: int = 2
+    """Updates between steps of the mask prediction."""
+    decoder_filters: tuple[int, int] = (128, 64)
+    """Channels inside the mask predictor: 128 and 64 in the code, 64 and 64 in the paper."""
+    overlay_opacity: float = 0.5
+
+
+class SGQNNetworks(nn.Module):
+    """SAC's networks and the decoder that predicts masks from the critic's embedding and the action."""
+
+    def __init__(self, actor_critic: sac.ActorCritic, config: SGQN, spaces: Spaces) -> None:
+        super().__init__()
+        self.actor_critic = actor_critic
+        size = config.sac.architecture
+        channels = spaces.obs_shape[0]
+        width = size.projection + spaces.action_dim
+        self.decoder = ImageDecoder(width, size.image_size, channels, config.decoder_filters)
+
+    def predict(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Mask logits ``[batch, frames * 3, height, width]``."""
+        return self.decoder(torch.cat([self.actor_critic.critic.embed(obs), action], dim=-1))
+
+
+Attribution = Callable[[Tensor, Tensor], Tensor]
+
+
+def attribution_of_q1(critic: sac.Critic, method: str) -> Attribution:
+    """``(obs, action) -> [batch, frames * 3, height, width]``: importance of every pixel for Q1, signed."""
+    seen = guided_view(critic) if method == "guided_backpropagation" else critic
+    find = integrated_gradients if method == "integrated_gradients" else gradient
+
+    def attribute(obs: Tensor, action: Tensor) -> Tensor:
+        return find(lambda pixels: seen(pixels, action)[0], obs)
+
+    return attribute
+
+
+def salient_pixels(attribute: Attribution, batch: Batch, *, quantile: float) -> Tensor:
+    """Mask of each frame's most important pixels for Q1 of the batch's actions, bool ``[batch, frames, h, w]``."""
+    return quantile_mask(largest_per_frame(attribute(batch.obs, batch.action)), quantile)
+
+
+def masked_q_consistency(nets: sac.ActorCritic, attribute: Attribution, quantile: float) -> Callable[..., Tensor]:
+    """Squared difference between Q on the observation and Q on its salient pixels (section 3, L_C).
+
+    The gradient flows into both sides, as in the published code.
+    """
+
+    def loss(batch: Batch, shared: Shared) -> Tensor:
+        mask = salient_pixels(attribute, batch, quantile=quantile)
+        masked = nets.critic(fill_outside(batch.obs, mask, batch.drawn["mask_fill"]), batch.action)
+        return sac.twin_squared_error((shared["q1"], shared["q2"]), masked)
+
+    return loss
+
+
+def saliency_prediction(nets: SGQNNetworks, attribute: Attribution, quantile: float) -> Callable[..., Tensor]:
+    """Cross-entropy of the mask predicted from the augmented observation against the clean one's (section 3, L_SL)."""
+
+    def loss(batch: Batch, shared: Shared) -> Tensor:
+        mask = per_channel(salient_pixels(attribute, batch, quantile=quantile))
+        predicted = nets.predict(batch.drawn["augmented_obs"], batch.action)
+        return F.binary_cross_entropy_with_logits(predicted, mask.to(predicted.dtype))
+
+    return loss
+
+
+def draw_mask_fill(fill: str) -> Prepare:
+    """Adds ``mask_fill``: one level for the whole batch, uniform between its darkest and brightest value, or 0."""
+
+    def prepare(batch: Batch, generator: Generator) -> Batch:
+        position = torch.rand((), generator=generator, device=generator.device)
+        level = torch.lerp(batch.obs.amin(), batch.obs.amax(), position)
+        return with_drawn(batch, mask_fill=level if fill == "random_grey" else torch.zeros_like(level))
+
+    return prepare
+
+
+def predicted_mask(nets: SGQNNetworks) -> Callable[[Tensor, Tensor], Tensor]:
+    """The mask that the agent predicts, as probabilities: the largest over each frame's three channels."""
+
+    @torch.no_grad()
+    def mask(obs: Tensor, action: Tensor) -> Tensor:
+        return largest_per_frame(torch.sigmoid(nets.predict(obs, action)))
+
+    return mask
+
+
+def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+    """SAC with the consistency term in the critic's phase and a phase that predicts saliency."""
+    if not 0 < config.quantile < 1:
+        raise UserError(f"--quantile {config.quantile} hides all or nothing: it must lie between 0 and 1, such as 0.95.")
+    actor_critic = sac.make_networks(spaces, config.sac, device)
+    nets = SGQNNetworks(actor_critic, config, spaces).to(device)
+    attribute = attribution_of_q1(actor_critic.critic, config.attribution)
+    terms = {}
+    if config.consistency_weight:
+        loss = masked_q_consistency(actor_critic, attribute, config.quantile)
+        terms["consistency"] = Term(loss, config.consistency_weight)
+    phases = [sac.critic_phase(actor_critic, config.sac, **terms), sac.actor_phase(actor_critic, config.sac)]
+    prepare = [random_shift(config.shift), sac.as_float, sac.draw_action_noise(spaces.action_dim)]
+    prepare.append(draw_mask_fill(config.mask_fill))
+    if config.self_supervision:
+        prepare.append(draw_augmented(overlay(images, config.overlay_opacity)))
+        phases.append(saliency_phase(nets, attribute, config))
+    return Agent(
+        networks=nets,
+        act=sac.squashed_gaussian_policy(actor_critic),
+        prepare=in_order(*prepare),
+        phases=tuple(phases),
+        batch_size=config.sac.batch_size,
+        maps={"predicted_mask": predicted_mask(nets)} if config.self_supervision else {},
+    )
+
+
+def saliency_phase(nets: SGQNNetworks, attribute: Attribution, config: SGQN) -> Phase:
+    """Self-supervision: a second Adam over the critic's encoder, and the decoder."""
+    critic = nets.actor_critic.critic
+    return Phase(
+        "saliency",
+        {"prediction": Term(saliency_prediction(nets, attribute, config.quantile))},
+        sac.adam(critic.convolutions, critic.projection, nets.decoder, lr=config.saliency_lr),
+        every=config.saliency_every,
+    )

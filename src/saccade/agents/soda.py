@@ -1,0 +1,163 @@
+"""SODA (Hansen and Wang, 2021): SAC beside a task that predicts the clean latent from an augmented view."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from saccade.agents import sac, svea
+from saccade.agents.agent import Agent, OwnBatch, Phase, Prepare, Shared, Term, in_order, with_drawn
+from saccade.agents.drq import random_shift
+from saccade.agents.rad import random_crop
+from saccade.agents.sac import Images
+from saccade.agents.svea import overlay
+from saccade.nets.encoders import ConvolutionStack
+from saccade.nets.heads import normalized_perceptron
+from saccade.nets.initialization import orthogonal_and_delta
+from saccade.pixels.augmentations import crop_at, draw_offsets
+from saccade.types import Batch, Spaces
+
+
+@dataclass(frozen=True)
+class SODA:
+    """Hyper-parameters of SODA; the defaults are the benchmark's code and its published command."""
+
+    sac: sac.SAC = field(default_factory=sac.SAC)
+    rendered_size: int = 100
+    """Side of the rendered picture, of which the encoder sees a crop."""
+    crop_positions: int = 16
+    """Rows and columns a crop may start at; the benchmark's code never uses the last of the 17 possible ones."""
+    soda_batch_size: int = 256
+    """Observations in the auxiliary task's own minibatch."""
+    soda_lr: float = 3e-4
+    soda_target_rate: float = 0.005
+    soda_every: int = 2
+    """Updates between steps of the auxiliary task."""
+    overlay_opacity: float = 0.5
+
+
+@dataclass(frozen=True)
+class SVEAWithSODA:
+    """SVEA's critic with SODA's auxiliary task: the cross in the ablation of Bertoin et al. (2022)."""
+
+    svea: svea.SVEA = field(default_factory=lambda: svea.SVEA(augmentation="overlay"))
+    soda_batch_size: int = 256
+    soda_lr: float = 3e-4
+    soda_target_rate: float = 0.005
+    soda_every: int = 2
+
+
+class LatentPredictor(nn.Module):
+    """SODA's projection and prediction heads on the shared convolutions, and the slow copy of the encoder."""
+
+    def __init__(self, convolutions: ConvolutionStack, width: int) -> None:
+        super().__init__()
+        self.projection = nn.Sequential(nn.Flatten(), normalized_perceptron(convolutions.out_features, width, width))
+        self.prediction = normalized_perceptron(width, width, width)
+        self.apply(orthogonal_and_delta)
+        self.target_convolutions = copy.deepcopy(convolutions).requires_grad_(False)
+        self.target_projection = copy.deepcopy(self.projection).requires_grad_(False)
+
+
+class SODANetworks(nn.Module):
+    """SAC's networks and the latent predictor."""
+
+    def __init__(self, actor_critic: sac.ActorCritic, width: int) -> None:
+        super().__init__()
+        self.actor_critic = actor_critic
+        self.predictor = LatentPredictor(actor_critic.critic.convolutions, width)
+
+
+def latent_prediction(nets: SODANetworks) -> Callable[[Batch, Shared], Tensor]:
+    """Mean squared distance of normalised latents (Hansen and Wang, 2021, equation 5).
+
+    Predicted from the augmented view by the shared encoder, against the slow encoder's of the clean view.
+    """
+
+    def loss(batch: Batch, shared: Shared) -> Tensor:
+        convolutions, heads = nets.actor_critic.critic.convolutions, nets.predictor
+        predicted = heads.prediction(heads.projection(convolutions(batch.drawn["augmented_obs"])))
+        with torch.no_grad():
+            target = heads.target_projection(heads.target_convolutions(batch.obs))
+        return F.mse_loss(F.normalize(predicted, dim=-1), F.normalize(target, dim=-1))
+
+    return loss
+
+
+def soda_phase(nets: SODANetworks, config: SODA | SVEAWithSODA, prepare: Prepare) -> Phase:
+    """The auxiliary task: its own batch, its own Adam over the shared convolutions and both heads."""
+    convolutions, heads = nets.actor_critic.critic.convolutions, nets.predictor
+
+    def move_target() -> None:
+        # The buffers of batch normalisation are not moved, as in the published code.
+        sac.move_towards(heads.target_convolutions, convolutions, config.soda_target_rate)
+        sac.move_towards(heads.target_projection, heads.projection, config.soda_target_rate)
+
+    return Phase(
+        "soda",
+        {"latent_prediction": Term(latent_prediction(nets))},
+        sac.adam(convolutions, heads.projection, heads.prediction, lr=config.soda_lr),
+        every=config.soda_every,
+        after=move_target,
+        own_batch=OwnBatch(config.soda_batch_size, prepare),
+    )
+
+
+def two_views(size: int, positions: int, images: Images | None, opacity: float) -> Prepare:
+    """Two independent crops of each observation: a clean one, and one with a picture blended in."""
+    augment = overlay(images, opacity)
+
+    def prepare(batch: Batch, generator: Generator) -> Batch:
+        count = min(positions, batch.obs.shape[-1] - size + 1)
+        clean, other = (crop_at(batch.obs, draw_offsets(len(batch.obs), count, generator), size) for _ in range(2))
+        return with_drawn(batch._replace(obs=clean.float()), augmented_obs=augment(other.float(), generator))
+
+    return prepare
+
+
+def make_soda(config: SODA, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+    """SAC on random crops, and the auxiliary task on a batch of its own."""
+    size = config.sac.architecture.image_size
+    actor_critic = sac.make_networks(spaces, config.sac, device)
+    nets = SODANetworks(actor_critic, config.sac.architecture.projection).to(device)
+    views = two_views(size, config.crop_positions, images, config.overlay_opacity)
+    crop = random_crop(size, config.crop_positions)
+    return Agent(
+        networks=nets,
+        act=sac.squashed_gaussian_policy(actor_critic),
+        prepare=in_order(crop, sac.as_float, sac.draw_action_noise(spaces.action_dim)),
+        phases=(
+            sac.critic_phase(actor_critic, config.sac),
+            sac.actor_phase(actor_critic, config.sac),
+            soda_phase(nets, config, views),
+        ),
+        batch_size=config.sac.batch_size,
+    )
+
+
+def make_svea_with_soda(
+    config: SVEAWithSODA, spaces: Spaces, device: torch.device, images: Images | None = None
+) -> Agent:
+    """SVEA with SODA's phase behind it; both augment shifted pictures of the encoder's own size."""
+    base = config.svea
+    actor_critic = sac.make_networks(spaces, base.sac, device)
+    nets = SODANetworks(actor_critic, base.sac.architecture.projection).to(device)
+    shift_and_overlay = in_order(
+        random_shift(base.shift), sac.as_float, svea.draw_augmented(overlay(images, base.overlay_opacity))
+    )
+    return Agent(
+        networks=nets,
+        act=sac.squashed_gaussian_policy(actor_critic),
+        prepare=svea.prepare_svea(base, spaces.action_dim, images),
+        phases=(
+            svea.critic_phase(actor_critic, base),
+            sac.actor_phase(actor_critic, base.sac),
+            soda_phase(nets, config, shift_and_overlay),
+        ),
+        batch_size=base.sac.batch_size,
+    )

@@ -1,0 +1,1 @@
+"""Saliency methods: ``(score, obs) -> real-valued map``, one per file."""

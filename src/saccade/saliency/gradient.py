@@ -1,0 +1,23 @@
+"""The gradient of a score with respect to the pixels, which is also guided backpropagation on a guided view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from saccade.types import Score
+
+
+
+def gradient(score: Score, obs: Tensor) -> Tensor:
+    """Derivative of each sample's score with respect to its own pixels, signed, in the shape of ``obs``.
+
+    On ``saccade.nets.guided.guided_view`` of a network this is guided backpropagation (Springenberg et al., 2015).
+    Parameters get no gradient, nothing is left on the networks, and the call compiles
+    (``torch.autograd.grad`` on an input would not). obs must be floating point.
+    """
+    with torch.no_grad():
+        return torch.func.grad(lambda pixels: score(pixels).sum())(obs)
