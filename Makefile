@@ -1,0 +1,35 @@
+# Each of these does all of its own set-up; see scripts/setup.sh.
+
+.PHONY: help demo test check format setup clean
+
+BIN := .venv/bin
+
+help:
+	@echo "make demo    train SAC and SGQN on a real task, compare them, write one page (ten minutes)"
+	@echo "make test    run the tests"
+	@echo "make check   formatting, lint, types, direction of imports"
+	@echo "make format  write the formatting"
+	@echo "make setup   only prepare the virtual environment .venv"
+	@echo "make clean   remove the virtual environment and what tools left behind; runs/ stays"
+
+demo: setup
+	$(BIN)/saccade demo
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup:
+	@bash scripts/setup.sh
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

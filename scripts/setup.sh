@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Prepares this folder on a fresh Debian or Ubuntu: Python, the virtual environment .venv with all
+# packages, and a software OpenGL where the machine has none. Does nothing when all of it is there.
+# Exit code 2: something is missing that only its owner can install; the command to run is printed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+PATH="$PATH:/usr/sbin:/sbin" # ldconfig is there, and not on everybody's path
+
+readonly TORCH=torch==2.13.0
+readonly STAMP=.venv/saccade-setup-done
+
+say() { printf '[setup] %s\n' "$*"; }
+
+stop() {
+    printf '[setup] %s\n' "$@" >&2
+    exit 2
+}
+
+may_install() { [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; }
+
+# --- Python ---------------------------------------------------------------------------------------
+
+can_make_environments() {
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+        >/dev/null 2>&1
+}
+
+# Every Python of that name on the path, and where `uv python install` puts them: the first of a name
+# can be a broken shim. The machine's own python3 comes first, because packages may lie ready for it.
+find_python() {
+    local name candidate
+    for name in python3 python3.12 python3.11; do
+        while read -r candidate; do
+            if can_make_environments "$candidate"; then
+                echo "$candidate"
+                return
+            fi
+        done < <(type -aP "$name"; ls "${HOME:-/root}/.local/bin/$name" 2>/dev/null)
+    done
+    return 1
+}
+
+install_python() {
+    local package
+    apt-get update -qq
+    for package in python3.12-venv python3.11-venv; do
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            say "installing $package"
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
+            return
+        fi
+    done
+}
+
+require_python() {
+    find_python >/dev/null && return
+    if may_install; then
+        install_python
+        find_python >/dev/null && return
+    fi
+    stop "no Python 3.11 or 3.12 that can make virtual environments was found. Install one, then run make again:" \
+        "  Debian 12:     sudo apt-get install -y python3.11-venv" \
+        "  Ubuntu 24.04:  sudo apt-get install -y python3.12-venv" \
+        "  elsewhere:     curl -LsSf https://astral.sh/uv/install.sh | sh && ~/.local/bin/uv python install 3.12" \
+        "(Newer ones do not do: dm_control's labmaze has no build for them.)"
+}
+
+# --- Packages -------------------------------------------------------------------------------------
+
+# What the environment was made from: another text means that it must be made again.
+recipe() { printf '%s\n%s\n' "$PWD $TORCH" "$(sha256sum pyproject.toml)"; }
+
+installed() { [ -x .venv/bin/python ] && [ "$(cat "$STAMP" 2>/dev/null)" = "$(recipe)" ]; }
+
+install_packages() {
+    local python
+    if ! can_make_environments .venv/bin/python; then
+        require_python
+        python="$(find_python)"
+        say "1/3 virtual environment .venv with $("$python" --version) ($python)"
+        "$python" -m venv --clear .venv
+    fi
+    say "2/3 $TORCH (a large download, unless this machine already has the package)"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check "$TORCH"
+    say "3/3 the other packages, simulator included"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -e '.[all,dev]'
+    recipe >"$STAMP"
+    say "ready: .venv/bin/saccade"
+}
+
+# --- OpenGL ---------------------------------------------------------------------------------------
+
+has_library() { ldconfig -p 2>/dev/null | grep -q "lib$1\.so"; }
+
+# A screen, or Mesa's software renderer, or EGL with an OpenGL beside it (which an NVIDIA device needs too).
+can_render() {
+    [ -n "${DISPLAY:-}" ] || has_library OSMesa ||
+        { has_library EGL && { has_library GL || has_library OpenGL; }; }
+}
+
+require_opengl() {
+    can_render && return
+    if may_install; then
+        say "no OpenGL here: installing Debian's libosmesa6 (about 45 MB)"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libosmesa6 >/dev/null
+    else
+        stop "no OpenGL here, and the simulator needs one to make pictures. Install it, then run make again:" \
+            "  sudo apt-get update && sudo apt-get install -y --no-install-recommends libosmesa6"
+    fi
+}
+
+require_opengl
+installed || install_packages

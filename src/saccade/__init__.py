@@ -1,0 +1,58 @@
+"""Saccade: visual reinforcement-learning agents that know where to look.
+
+``saccade.make("dmc/walker_walk@video_hard")`` gives an environment, ``saccade.load("runs/mine")`` the
+policy of a finished run. Importing the package loads neither torch nor a simulator.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saccade import envs as _envs
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    from saccade.policies.run import Policy
+
+__all__ = ["__version__", "load", "make"]
+__version__ = "0.1.0"
+
+
+def make(task: str, *, seed: int | None = None, **options: Any) -> gymnasium.Env:
+    """The environment ``suite/task`` or ``suite/task@mode``, such as ``dmc/walker_walk@video_hard``.
+
+    Args:
+        seed: what the first reset uses if it is given none; None for a different one each time.
+        options: any other field of ``saccade.envs.env.EnvConfig``, such as ``image_size=100``.
+
+    Raises:
+        UserError: an unknown suite, task, mode or option, with the nearest valid ones.
+    """
+    from dataclasses import fields
+    from difflib import get_close_matches
+
+    from saccade.envs.env import EnvConfig, make_env
+    from saccade.types import UserError
+
+    allowed = [field.name for field in fields(EnvConfig) if field.name != "task"]
+    for name in options:
+        if name not in allowed:
+            nearest = get_close_matches(name, allowed, n=1) or allowed
+            raise UserError(f"make() has no option {name!r}; did you mean {' or '.join(nearest)}?")
+    return make_env(EnvConfig.parse(task, **options), seed=seed)
+
+
+def load(run: str | Path) -> Policy:
+    """The policy of a run's newest checkpoint; ``load(run).act(obs)`` gives actions in -1..1.
+
+    Raises:
+        UserError: the folder is no run, or its checkpoint is damaged or of another version.
+    """
+    from saccade.policies.run import load_policy
+
+    return load_policy(run)
+
+
+_envs.register()
