@@ -1,0 +1,225 @@
+"""Pictures for overlays: a person's folder or generated ones, decoded once, kept on the training device."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import random
+import struct
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.data.cache import cached_array
+from saccade.data.procedural import GENERATOR_VERSION, still_image
+from saccade.types import UserError
+
+# torchvision's RandomResizedCrop with its defaults, which the benchmark's code uses on Places365.
+CROP_AREA = (0.08, 1.0)  # share of the picture
+CROP_RATIO = (3 / 4, 4 / 3)  # width over height
+CROP_ATTEMPTS = 10  # until a crop lies within the picture; then the whole picture is taken
+FLIP_CHANCE = 0.5
+
+BANK_COUNT = 1000
+BANK_SIZE = 128  # pixels; enough for crops of 84
+
+# Limits and formats for files of unknown origin: no others are opened.
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
+MAX_IMAGE_PIXELS = 64_000_000
+MAX_IMAGE_BYTES = 256 * 2**20
+DECODING_THREADS = 4
+NAMED_IN_WARNING = 5  # more skipped files than these are only counted
+
+CACHE_VERSION = 1  # raised when decoded pictures would change
+SEEDS_PER_BANK = 1_000_000  # so that banks of different seeds share no generated picture
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageBank:
+    """Pictures that are ready to be drawn from: ``images`` is uint8 ``[n, 3, side, side]`` on any device."""
+
+    images: Tensor
+    source: str  # the folder, or "procedural"
+
+    def sample(self, count: int, size: int, generator: torch.Generator) -> Tensor:
+        """Random crops of random pictures, half of them flipped: float32 ``[count, 3, size, size]``, 0..255.
+
+        Pictures are drawn with replacement. A crop has 8 to 100 % of a picture's area and a ratio between 3:4
+        and 4:3, and is resized bilinearly (torchvision's RandomResizedCrop and RandomHorizontalFlip). All
+        random numbers come from ``generator``; if it is of the bank's device, nothing waits for that.
+        """
+        # Deviation: the published code crops from the full picture, and Pillow smooths what it makes smaller.
+        # A bank keeps pictures at its own size, and a crop is at most side / size times too large: no filter.
+        side = self.images.shape[-1]
+        drawn = partial(torch.rand, generator=generator, device=generator.device)
+        index = torch.randint(len(self.images), (count,), generator=generator, device=generator.device)
+        height, width = _crop_sides(side, drawn(2, count, CROP_ATTEMPTS))
+        top, left = _crop_corner(side, height, drawn(count)), _crop_corner(side, width, drawn(count))
+        flipped = drawn(count) < FLIP_CHANCE
+        rows, columns = _crop_positions(top, height, size), _crop_positions(left, width, size)
+        columns = torch.where(flipped[:, None], columns.flip(1), columns)
+        places = torch.stack([columns[:, None, :].expand(-1, size, -1), rows[:, :, None].expand(-1, -1, size)], dim=-1)
+        grid = (places * (2 / (side - 1)) - 1).to(self.images.device)  # -1 and 1 are the outermost pixels' centres
+        chosen = self.images[index.to(self.images.device)].float()
+        return torch.nn.functional.grid_sample(chosen, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def load_bank(
+    folder: str | Path | None,
+    *,
+    count: int = BANK_COUNT,
+    size: int = BANK_SIZE,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+) -> ImageBank:
+    """At most ``count`` pictures from ``folder`` and below, or ``count`` generated ones where it is None.
+
+    Which files, of more than ``count``, depends on the seed. Each is decoded once, cut to its central square
+    and reduced to ``size`` pixels; the result is cached. ``progress(done, total)`` is called after each.
+    Files that cannot be used are skipped and named in a warning.
+
+    Raises:
+        UserError: there is no such folder, or no picture in it that can be used; or a number is too small.
+    """
+    if count < 1 or size < 2 or seed < 0:
+        raise UserError(
+            f"a bank of {count} images of {size} pixels with seed {seed} cannot be made; "
+            f"give at least 1 image of 2 pixels and a seed of 0 or more"
+        )
+    if folder is None:
+        name = f"stills-{seed}-{count}-{size}-v{GENERATOR_VERSION}"
+        images = cached_array(name, (3, size, size), partial(_generate, count, size, seed, progress))
+        return _to_bank(images, "procedural", device)
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise UserError(f"image folder {str(root)!r} does not exist; give a folder of jpg, png, webp or bmp files")
+    files = _choose(_find_images(root), count, seed)
+    if not files:
+        raise UserError(f"image folder {str(root)!r} holds no {', '.join(FORMATS)} files; give one that does")
+    images = cached_array(_cache_name(files, size), (3, size, size), partial(_decode_all, root, files, size, progress))
+    return _to_bank(images, str(root), device)
+
+
+# --- crops ------------------------------------------------------------------------------------------
+
+
+def _crop_sides(side: int, drawn: Tensor) -> tuple[Tensor, Tensor]:
+    """Heights and widths in whole pixels ``[count]``: the first attempt that fits, else the whole picture."""
+    area = side * side * (CROP_AREA[0] + (CROP_AREA[1] - CROP_AREA[0]) * drawn[0])
+    low, high = math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])
+    ratio = torch.exp(low + (high - low) * drawn[1])
+    height, width = torch.sqrt(area / ratio).round(), torch.sqrt(area * ratio).round()
+    fits = (height >= 1) & (width >= 1) & (height <= side) & (width <= side)
+    preference = torch.arange(CROP_ATTEMPTS, 0, -1, device=drawn.device)
+    first = (fits * preference).argmax(dim=1, keepdim=True)
+    found = fits.any(dim=1)
+    whole = torch.full_like(area[:, 0], side)
+    height, width = (sides.gather(1, first).squeeze(1) for sides in (height, width))
+    return torch.where(found, height, whole), torch.where(found, width, whole)
+
+
+def _crop_corner(side: int, extent: Tensor, drawn: Tensor) -> Tensor:
+    """A crop's first row or column: whole numbers in 0..side - extent, each as likely."""
+    return torch.minimum((drawn * (side - extent + 1)).floor(), side - extent)
+
+
+def _crop_positions(start: Tensor, extent: Tensor, size: int) -> Tensor:
+    """Where the resized pixels lie in the picture: ``[count, size]``, never outside the crop's own pixels."""
+    steps = torch.arange(size, device=start.device) + 0.5
+    places = start[:, None] + steps * (extent / size)[:, None] - 0.5
+    return torch.minimum(torch.maximum(places, start[:, None]), (start + extent - 1)[:, None])
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+def _to_bank(images: np.ndarray, source: str, device: torch.device | str) -> ImageBank:
+    return ImageBank(torch.from_numpy(np.array(images)).to(device), source)
+
+
+def _generate(count: int, size: int, seed: int, progress: Progress | None) -> np.ndarray:
+    images = np.empty((count, 3, size, size), np.uint8)
+    for number in range(count):
+        images[number] = still_image(seed * SEEDS_PER_BANK + number, size).transpose(2, 0, 1)
+        if progress is not None:
+            progress(number + 1, count)
+    return images
+
+
+def _find_images(root: Path) -> list[Path]:
+    """Every image file below a folder, sorted; links to folders are not followed."""
+    found: list[str] = []
+    folders = [str(root)]
+    while folders:
+        with contextlib.suppress(PermissionError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif os.path.splitext(entry.name)[1].lower() in FORMATS and entry.is_file():
+                    found.append(entry.path)
+    return [Path(path) for path in sorted(found)]
+
+
+def _choose(files: list[Path], count: int, seed: int) -> list[Path]:
+    return sorted(random.Random(seed).sample(files, count)) if len(files) > count else files
+
+
+def _cache_name(files: list[Path], size: int) -> str:
+    identity = hashlib.sha256(f"{size}|{CACHE_VERSION}".encode())
+    for path in files:
+        found = path.stat()
+        identity.update(f"|{path.resolve()}|{found.st_size}|{found.st_mtime_ns}".encode(errors="surrogateescape"))
+    return f"images-{identity.hexdigest()[:32]}"
+
+
+def _decode_all(root: Path, files: list[Path], size: int, progress: Progress | None) -> np.ndarray:
+    images: list[np.ndarray] = []
+    skipped: list[str] = []
+    with ThreadPoolExecutor(DECODING_THREADS) as threads:
+        for number, result in enumerate(threads.map(partial(_decode, size=size), files)):
+            if isinstance(result, str):
+                skipped.append(f"{files[number].relative_to(root)} ({result})")
+            else:
+                images.append(result)
+            if progress is not None:
+                progress(number + 1, len(files))
+    if skipped:
+        more = f" and {len(skipped) - NAMED_IN_WARNING} more" if len(skipped) > NAMED_IN_WARNING else ""
+        named = ", ".join(skipped[:NAMED_IN_WARNING])
+        message = f"{len(skipped)} of {len(files)} images in {root} cannot be used: {named}{more}"
+        if not images:
+            raise UserError(f"{message}; give a folder with images that can be read")
+        warnings.warn(f"{message}; they are skipped", stacklevel=2)
+    return np.stack(images)
+
+
+def _decode(path: Path, size: int) -> np.ndarray | str:
+    """The central square of one picture as uint8 ``[3, size, size]``, or why there is none."""
+    from PIL import Image, ImageOps
+
+    try:
+        if path.stat().st_size > MAX_IMAGE_BYTES:
+            return f"over {MAX_IMAGE_BYTES} bytes"
+        with Image.open(path, formats=sorted(set(FORMATS.values()))) as image:
+            if image.width * image.height > MAX_IMAGE_PIXELS:
+                return f"{image.width}x{image.height} pixels, over the limit of {MAX_IMAGE_PIXELS}"
+            image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no finer than needed
+            opaque = image.convert("RGBA") if "transparency" in image.info else image
+            square = ImageOps.fit(opaque.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, SyntaxError) as error:
+        return str(error) or type(error).__name__
+    except (ValueError, TypeError, LookupError, EOFError, OverflowError, MemoryError, struct.error) as error:
+        return f"damaged: {error}"
+    return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
