@@ -1,0 +1,271 @@
+"""`ReplayBuffer`: past transitions, kept as single frames and stacked by index when sampled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from saccade.data.frames import FrameRing, Segment
+from saccade.data.memory import available_bytes
+from saccade.types import Batch, UserError
+
+SEGMENT_FRAMES = 4096  # in one file of a checkpoint: 87 MB of 84x84 pixels
+SPARE_FRAMES = 0.01  # of the capacity, for first frames: enough for episodes of 100 steps and more
+NOT_STARTED = -1
+GIGABYTE = 1e9
+LAYOUT = (
+    "capacity",
+    "channels",
+    "height",
+    "width",
+    "actions",
+    "frame stack",
+    "environments",
+    "segment frames",
+)
+
+
+class ReplayBuffer:
+    """The newest ``capacity`` transitions of any number of interleaved environments.
+
+    A frame that several stacks share is kept once. The stacks of an episode's first steps repeat its
+    first frame, as frame stacking does at ``reset``. A transition can be sampled only while all of its
+    frames are there: with episodes shorter than 100 steps, fewer than ``capacity`` can.
+
+    Args:
+        capacity: transitions.
+        frame_shape: (channel, height, width) of one frame.
+        action_dim: numbers in an action.
+        frame_stack: frames in an observation.
+        num_envs: environments, which must advance together: between two steps of one, every other
+            makes at most one step and starts at most one episode.
+        device: where frames are kept and batches are made.
+        segment_frames: frames in a complete ``Segment``.
+
+    Raises:
+        UserError: the device has too little memory for ``capacity``.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        frame_shape: tuple[int, int, int],
+        action_dim: int,
+        *,
+        frame_stack: int = 3,
+        num_envs: int = 1,
+        device: torch.device | str = "cpu",
+        segment_frames: int = SEGMENT_FRAMES,
+    ) -> None:
+        if capacity < 1:
+            raise UserError(f"the replay capacity is {capacity}: give --replay-capacity 1 or more")
+        self.capacity, self.frame_stack, self.device = capacity, frame_stack, torch.device(device)
+        self._layout = (capacity, *frame_shape, action_dim, frame_stack, num_envs, segment_frames)
+        self._span = frame_span(frame_stack, num_envs)
+        self._check_memory(frame_shape, action_dim, num_envs, segment_frames)
+        num_frames = ring_frames(capacity, frame_stack, num_envs, segment_frames)
+        self._ring = FrameRing(num_frames, frame_shape, self.device, segment_frames)
+        self._frame_ids = torch.zeros(capacity, frame_stack + 1, dtype=torch.int32, device=self.device)
+        self._action = torch.zeros(capacity, action_dim, device=self.device)
+        self._reward = torch.zeros(capacity, device=self.device)
+        self._discount = torch.zeros(capacity, device=self.device)
+        # Bookkeeping stays on the host, so that adding never waits for a GPU.
+        self._newest_serial = np.zeros(capacity, dtype=np.int64)  # of each transition's next frame
+        self._env_serials = np.full((num_envs, frame_stack), NOT_STARTED, dtype=np.int64)
+        self._start = self._end = 0  # of what can be sampled, counting transitions from the beginning
+
+    @staticmethod
+    def bytes_needed(
+        capacity: int,
+        frame_shape: tuple[int, int, int],
+        action_dim: int,
+        *,
+        frame_stack: int = 3,
+        num_envs: int = 1,
+        segment_frames: int = SEGMENT_FRAMES,
+    ) -> int:
+        """What a full buffer takes, most of it pixels: 10.8 GB for 500,000 steps of 84x84."""
+        frame_bytes = ring_frames(capacity, frame_stack, num_envs, segment_frames) * math.prod(frame_shape)
+        frame_ids, floats, serial = 4 * (frame_stack + 1), 4 * (action_dim + 2), 8
+        return frame_bytes + capacity * (frame_ids + floats + serial)
+
+    def __len__(self) -> int:
+        """Transitions that can be sampled."""
+        return self._end - self._start
+
+    def start_episode(self, env_index: int, first_frame: NDArray[np.uint8]) -> None:
+        """Begin an episode of one environment with the newest frame of its ``reset``'s observation."""
+        self._env_serials[env_index] = self._ring.append(first_frame)
+        self._forget_incomplete()
+
+    def add(
+        self, env_index: int, action: ArrayLike, reward: float, discount: float, next_frame: NDArray[np.uint8]
+    ) -> None:
+        """Store a step from the environment's latest stack to the same with ``next_frame`` pushed in.
+
+        Args:
+            action: [action_dim], -1..1.
+            discount: 0 where the episode truly ended, else 1.
+            next_frame: uint8 [channel, height, width], the newest of the next observation.
+        """
+        oldest = int(self._env_serials[env_index, 0])
+        if oldest == NOT_STARTED:
+            raise ValueError(f"environment {env_index} has no first frame: call start_episode before add")
+        if self._ring.total_frames - oldest > self._span:
+            raise ValueError(
+                f"environment {env_index} stood still while the others went on: call start_episode before add"
+            )
+        serial = self._ring.append(next_frame)
+        serials = np.append(self._env_serials[env_index], serial)
+        self._env_serials[env_index] = serials[1:]
+        row = self._end % self.capacity
+        self._frame_ids[row] = torch.from_numpy(serials % self._ring.capacity)
+        self._action[row] = torch.from_numpy(np.array(action, dtype=np.float32))
+        self._reward[row] = reward
+        self._discount[row] = discount
+        self._newest_serial[row] = serial
+        self._end += 1
+        self._forget_incomplete()
+
+    def sample(self, batch_size: int, generator: torch.Generator) -> Batch:
+        """Transitions drawn uniformly with replacement, on the buffer's device.
+
+        ``obs`` and ``next_obs`` are uint8 [batch, frame_stack * channel, height, width], oldest frame
+        first. They overlap in memory, each frame being copied once, so do not write to them.
+        """
+        if len(self) == 0:
+            raise ValueError("there is nothing to sample: add transitions first")
+        drawn = torch.randint(len(self), (batch_size,), generator=generator, device=generator.device)
+        rows = (drawn + self._start).remainder_(self.capacity).to(self.device)
+        ids = self._frame_ids.index_select(0, rows)
+        stacks = self._ring.gather(ids.flatten()).unflatten(0, ids.shape)
+        return Batch(
+            obs=stacks[:, :-1].flatten(1, 2),
+            action=self._action.index_select(0, rows),
+            reward=self._reward.index_select(0, rows),
+            discount=self._discount.index_select(0, rows),
+            next_obs=stacks[:, 1:].flatten(1, 2),
+        )
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """Everything but the pixels, as CPU tensors: 56 bytes a transition with 6 actions."""
+        rows = torch.arange(self._start, self._end).remainder_(self.capacity)
+        device_rows = rows.to(self.device)
+        return {
+            "layout": torch.tensor(self._layout),
+            "total_frames": torch.tensor([self._ring.total_frames]),
+            "env_serials": torch.from_numpy(self._env_serials.copy()),
+            "newest_serial": torch.from_numpy(self._newest_serial[rows.numpy()]),
+            "frame_ids": self._frame_ids.index_select(0, device_rows).cpu(),
+            "action": self._action.index_select(0, device_rows).cpu(),
+            "reward": self._reward.index_select(0, device_rows).cpu(),
+            "discount": self._discount.index_select(0, device_rows).cpu(),
+        }
+
+    def frame_segments(self) -> list[Segment]:
+        """The pixels to save, oldest first: complete segments never change, the last one may grow."""
+        total = self._ring.total_frames
+        waiting = self._env_serials[:, 0]  # stacks that the next transitions begin with
+        waiting = waiting[(waiting != NOT_STARTED) & (waiting >= total - self._span)]
+        return self._ring.segments(min([total, self._oldest_needed(), *waiting.tolist()]))
+
+    def read_segment(self, segment: Segment) -> Tensor:
+        """The frames of a segment, uint8 [count, channel, height, width] on the CPU."""
+        return self._ring.read(segment)
+
+    def load(self, state: Mapping[str, Tensor], segments: Iterable[tuple[int, Tensor]]) -> None:
+        """Become the buffer that was saved: the same generator then samples the same bits.
+
+        Args:
+            state: what ``state_tensors`` gave.
+            segments: (start_serial, frames) of every one of ``frame_segments``, in any order; others
+                are passed over.
+
+        Raises:
+            UserError: the saved buffer was made with other settings, or is damaged.
+        """
+        self._check_state(state)
+        count = len(state["reward"])
+        self._start, self._end = 0, count
+        self._frame_ids[:count] = state["frame_ids"].to(self.device)
+        self._action[:count] = state["action"].to(self.device)
+        self._reward[:count] = state["reward"].to(self.device)
+        self._discount[:count] = state["discount"].to(self.device)
+        self._newest_serial[:count] = state["newest_serial"].numpy()
+        self._env_serials[:] = state["env_serials"].numpy()
+        self._ring.total_frames = int(state["total_frames"])
+        self._ring.restore(self.frame_segments(), segments)
+
+    def _oldest_needed(self) -> int:
+        """No transition that can be sampled has a frame before this serial number."""
+        if len(self) == 0:
+            return self._ring.total_frames
+        return max(int(self._newest_serial[self._start % self.capacity]) - self._span, 0)
+
+    def _forget_incomplete(self) -> None:
+        if len(self) > self.capacity:
+            self._start += 1
+        # Whole segments, so that every one to be saved is complete.
+        while len(self) and self._ring.segment_start(self._oldest_needed()) < self._ring.first_serial:
+            self._start += 1
+
+    def _check_memory(
+        self, frame_shape: tuple[int, int, int], action_dim: int, num_envs: int, segment_frames: int
+    ) -> None:
+        def bytes_for(capacity: int) -> int:
+            return self.bytes_needed(
+                capacity,
+                frame_shape,
+                action_dim,
+                frame_stack=self.frame_stack,
+                num_envs=num_envs,
+                segment_frames=segment_frames,
+            )
+
+        needed, fixed, available = bytes_for(self.capacity), bytes_for(0), available_bytes(self.device)
+        if available is not None and needed > available:
+            fitting = max(int(self.capacity * (available - fixed) / (needed - fixed)), 0)
+            raise UserError(
+                f"a replay of {self.capacity} steps of {frame_shape[1]}x{frame_shape[2]} pixels needs"
+                f" {needed / GIGABYTE:.1f} GB, but {available / GIGABYTE:.1f} GB of memory are available on"
+                f" {self.device}: lower --replay-capacity to {fitting} or less"
+            )
+
+    def _check_state(self, state: Mapping[str, Tensor]) -> None:
+        """Everything by which a sample could go wrong silently."""
+        for name, saved, ours in zip(LAYOUT, state["layout"].tolist(), self._layout, strict=True):
+            if saved != ours:
+                raise UserError(
+                    f"the saved replay has {saved} as its {name}, but this run has {ours}:"
+                    " resume with the settings that it was saved with"
+                )
+        newest, total = state["newest_serial"], int(state["total_frames"])
+        lags = (newest[:, None] - state["frame_ids"]).remainder(self._ring.capacity)
+        consistent = (
+            len(newest) <= self.capacity
+            and all(len(state[name]) == len(newest) for name in ("action", "reward", "discount"))
+            and bool((newest.diff() > 0).all() and (newest < total).all())
+            and bool((lags <= self._span).all() and (lags[:, -1] == 0).all())
+        )
+        if not consistent:
+            raise UserError("the saved replay contradicts itself: it is damaged, resume from another checkpoint")
+
+
+def frame_span(frame_stack: int, num_envs: int) -> int:
+    """How many frames there can be from a transition's oldest to its newest.
+
+    An environment makes ``frame_stack + 1`` of them, and so does each other one, at most doubled by
+    the first frames of episodes.
+    """
+    return 2 * (frame_stack + 1) * num_envs
+
+
+def ring_frames(capacity: int, frame_stack: int, num_envs: int, segment_frames: int) -> int:
+    """Frames to keep for ``capacity`` transitions, of which saving takes only whole segments."""
+    spare = math.ceil(SPARE_FRAMES * capacity)
+    return capacity + spare + 2 * frame_span(frame_stack, num_envs) + segment_frames
