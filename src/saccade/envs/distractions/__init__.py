@@ -1,0 +1,49 @@
+"""One nuisance factor a file: it changes pixels, never physics or reward.
+
+A ``Distraction`` is a frozen dataclass of parameters. An environment loads it once, which gives a
+``Nuisance``: the same factor with its data at hand. A nuisance is told what to show by two integers, the
+episode's *choice* (which colours, which clip) and the number of the agent step, so those are all of its
+state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from saccade.data.folder import DataFolder
+    from saccade.envs.tasks.scene import Scene
+
+
+class Distraction(Protocol):
+    """Parameters of one nuisance factor; JSON-able and comparable."""
+
+    def load(self, folder: DataFolder, image_size: int, clip_order: str) -> Nuisance:
+        """Open what the factor needs: from the benchmark's folder where there is one, else generated.
+
+        Raises:
+            UserError: the folder's files cannot be used.
+        """
+        ...
+
+
+class Nuisance(Protocol):
+    """A distraction with its data: what an environment applies in every episode."""
+
+    def choose(self, previous: int, random: np.random.Generator) -> int:
+        """The choice for a new episode; ``previous`` is the last one's, 0 before the first."""
+        ...
+
+    def paint(self, scene: Scene, choice: int) -> None:
+        """Change the scene before the episode's first frame is rendered; the same choice, the same scene."""
+        ...
+
+    def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
+        """Change one rendered frame, uint8 ``[H, W, 3]``; gives another array, or ``pixels`` as it was."""
+        ...
+
+    def provenance(self) -> dict[str, object]:
+        """Where the data came from and how much of it there is, to be kept with every result."""
+        ...

@@ -1,0 +1,81 @@
+"""What there is, as data only: the tasks, the modes of the benchmark, its action repeats.
+
+Nothing here loads a simulator, so that listing and checking names costs nothing.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from saccade.envs.distractions import Distraction
+from saccade.envs.distractions.color import Color
+from saccade.envs.distractions.video import Video
+
+MODES: MappingProxyType[str, tuple[Distraction, ...]] = MappingProxyType(
+    {
+        "train": (),
+        "color_easy": (Color("easy"),),
+        "color_hard": (Color("hard"),),
+        "video_easy": (Video("video_easy", floor=False),),
+        "video_hard": (Video("video_hard", floor=True),),
+    }
+)
+"""The modes of the DMControl Generalization Benchmark (Hansen & Wang, 2021), by the literature's names."""
+
+DMC_DOMAINS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "acrobot": ("swingup", "swingup_sparse"),
+        "ball_in_cup": ("catch",),
+        "cartpole": (
+            "balance", "balance_sparse", "swingup", "swingup_sparse", "two_poles", "three_poles",
+        ),
+        "cheetah": ("run",),
+        "dog": ("stand", "walk", "trot", "run", "fetch"),
+        "finger": ("spin", "turn_easy", "turn_hard"),
+        "fish": ("upright", "swim"),
+        "hopper": ("stand", "hop"),
+        "humanoid": ("stand", "walk", "run", "run_pure_state"),
+        "humanoid_CMU": ("stand", "walk", "run"),
+        "lqr": ("lqr_2_1", "lqr_6_2"),
+        "manipulator": ("bring_ball", "bring_peg", "insert_ball", "insert_peg"),
+        "pendulum": ("swingup",),
+        "point_mass": ("easy", "hard"),
+        "quadruped": ("walk", "run", "escape", "fetch"),
+        "reacher": ("easy", "hard"),
+        "stacker": ("stack_2", "stack_4"),
+        "swimmer": ("swimmer6", "swimmer15"),
+        "walker": ("stand", "walk", "run"),
+    }
+)  # fmt: skip
+"""The DeepMind Control Suite (Tassa et al., 2018), as dm_control names it: domain -> its tasks."""
+
+DMC_TASKS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
+    {f"dmc/{domain}_{task}": (domain, task) for domain, tasks in DMC_DOMAINS.items() for task in tasks}
+)
+"""Task id -> (domain, task)."""
+
+TASKS: tuple[str, ...] = tuple(DMC_TASKS)
+
+BENCHMARK_TASKS = (
+    "dmc/walker_walk",
+    "dmc/walker_stand",
+    "dmc/cartpole_swingup",
+    "dmc/ball_in_cup_catch",
+    "dmc/finger_spin",
+    "dmc/cheetah_run",
+)
+"""The tasks that papers on the benchmark report."""
+
+# How many control steps an action lasts. Source: the hyper-parameter tables of SODA (Hansen & Wang, 2021) and
+# SVEA (Hansen et al., 2021). SGQN's first table (Bertoin et al., 2022) has 4 for every domain:
+# action_repeat=4.
+BENCHMARK_ACTION_REPEATS = MappingProxyType({"walker": 4, "cheetah": 4, "ball_in_cup": 4, "cartpole": 8, "finger": 2})
+DEFAULT_ACTION_REPEAT = 4  # for domains that the benchmark leaves out
+
+EPISODE_CONTROL_STEPS = 1000  # an episode of the Control Suite, so that a return lies in 0..1000
+
+
+def action_repeat_of(task: str) -> int:
+    """The benchmark's action repeat for a task id."""
+    domain, _ = DMC_TASKS[task]
+    return BENCHMARK_ACTION_REPEATS.get(domain, DEFAULT_ACTION_REPEAT)

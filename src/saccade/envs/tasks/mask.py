@@ -1,0 +1,129 @@
+"""Which pixels show the task: the moving bodies and their target, by casting one ray a pixel (no OpenGL)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import final
+
+import mujoco
+import numpy as np
+
+from saccade.envs.tasks.scene import CAMERA
+from saccade.envs.tasks.state import EPISODE_MODEL_FIELDS
+
+TARGET = "target"  # in the name of a geom, a site or the body that it belongs to
+VISIBLE_GROUPS = 3  # MuJoCo draws geoms and sites of groups 0, 1, 2
+HIDDEN_GROUP = 5
+MAX_DISTANCE = 1e10
+DEFAULT_SITE_RGBA = (
+    0.5,
+    0.5,
+    0.5,
+    1.0,
+)  # MuJoCo draws a site in its material's colour only where it has this one
+BOUND_MARGIN = 1.5  # pixels that a site may lie outside the outline of its bounding sphere
+
+
+@final
+class TaskMask:
+    """The simulator's own answer to where an agent should look.
+
+    A pixel belongs to the task if the first thing on its ray is a visible geom or site that moves (its body
+    or an ancestor of it has a joint or is a motion-capture body) or is a target (``target`` in its name or
+    its body's). So floors, walls, terrain and the rails of cartpole do not belong. Tendons (the string of
+    ball_in_cup), skins (the dog's fur; its bones count) and shadows are not hit by rays and do not belong
+    either. A ray goes through the middle of a pixel, so outlines may differ from an anti-aliased picture by
+    one pixel.
+    """
+
+    def __init__(self, model: mujoco.MjModel, image_size: int) -> None:
+        self._size = image_size
+        moving = _moving_bodies(model)
+        self._geoms = _belongs(model, mujoco.mjtObj.mjOBJ_GEOM, model.geom_bodyid, moving)
+        self._geoms &= model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
+        sites = _belongs(model, mujoco.mjtObj.mjOBJ_SITE, model.site_bodyid, moving)
+        self._sites = np.flatnonzero(sites & (model.site_group < VISIBLE_GROUPS))
+        self._rays = _camera_rays(float(model.cam_fovy[CAMERA]), image_size)
+        self._visible_groups = (np.arange(mujoco.mjNGROUP) < VISIBLE_GROUPS).astype(np.uint8)
+        self._geom_hit = np.empty(image_size**2, dtype=np.int32)
+        self._distance = np.empty(image_size**2)
+        # Rays are cast at a copy of the model without bounding volumes: with them, mj_multiRay bounds shapes
+        # by the angles of their boxes' corners, which is too tight, and loses parts of finger and pendulum.
+        self._model = copy.copy(model)
+        self._model.body_bvhadr[:] = -1
+
+    def begin_episode(self, model: mujoco.MjModel) -> None:
+        """Take over what a task changed in ``model`` when the episode started."""
+        for field in EPISODE_MODEL_FIELDS:
+            getattr(self._model, field)[...] = getattr(model, field)
+        transparent = model.geom_rgba[:, 3] == 0  # not drawn, so not to be hit (the target of fish_upright)
+        self._model.geom_group[:] = np.where(transparent, HIDDEN_GROUP, model.geom_group)
+
+    def __call__(self, data: mujoco.MjData) -> np.ndarray:
+        """The mask of the present state: bool ``[H, W]``, as camera 0 sees it."""
+        origin = data.cam_xpos[CAMERA]
+        directions = self._rays @ data.cam_xmat[CAMERA].reshape(3, 3).T
+        mujoco.mj_multiRay(
+            self._model, data, origin, directions.ravel(), self._visible_groups, 1, -1,
+            self._geom_hit, self._distance, None, len(directions), MAX_DISTANCE,
+        )  # fmt: skip
+        mask = self._geoms[self._geom_hit] & (self._geom_hit >= 0)
+        for site in self._sites.tolist():
+            if _site_alpha(self._model, site) > 0:
+                self._add_site(mask, data, site, directions)
+        return mask.reshape(self._size, self._size)
+
+    def _add_site(self, mask: np.ndarray, data: mujoco.MjData, site: int, directions: np.ndarray) -> None:
+        """Add the pixels where ``site`` is in front; MuJoCo's rays over a whole model see geoms only."""
+        model, origin = self._model, data.cam_xpos[CAMERA]
+        position, frame = data.site_xpos[site], data.site_xmat[site]
+        for pixel in self._near(position - origin, float(np.linalg.norm(model.site_size[site])), directions):
+            distance = mujoco.mju_rayGeom(
+                position, frame, model.site_size[site], origin, directions[pixel], model.site_type[site], None
+            )
+            behind = 0 <= self._distance[pixel] < distance
+            if distance >= 0 and not behind:
+                mask[pixel] = True
+                self._distance[pixel] = distance
+
+    def _near(self, offset: np.ndarray, radius: float, directions: np.ndarray) -> np.ndarray:
+        """Pixels whose ray may pass within ``radius`` of the point ``offset`` away from the camera."""
+        along = directions @ offset / (directions**2).sum(axis=1)
+        gap = np.linalg.norm(along[:, None] * directions - offset, axis=1)
+        pixel_width = np.linalg.norm(offset) / -self._rays[0, 2]
+        return np.flatnonzero((gap <= radius + BOUND_MARGIN * pixel_width) & (along > 0))
+
+
+def _camera_rays(vertical_angle: float, image_size: int) -> np.ndarray:
+    """One direction per pixel in the camera's frame (x right, y up, looking along -z): ``[H * W, 3]``.
+
+    Their length is the focal length in pixels at the middle of the picture; ``vertical_angle`` is in degrees.
+    """
+    across = np.arange(image_size) + 0.5 - image_size / 2
+    focal_length = image_size / 2 / math.tan(math.radians(vertical_angle) / 2)
+    down, right = np.meshgrid(across, across, indexing="ij")
+    return np.stack([right, -down, np.full_like(right, -focal_length)], axis=-1).reshape(-1, 3)
+
+
+def _moving_bodies(model: mujoco.MjModel) -> np.ndarray:
+    """Which bodies can move: those with a joint, motion-capture bodies, and all that hang on them."""
+    moving = (model.body_jntnum > 0) | (model.body_mocapid >= 0)
+    for body in range(1, model.nbody):  # parents come before their children
+        moving[body] |= moving[model.body_parentid[body]]
+    return moving
+
+
+def _belongs(model: mujoco.MjModel, kind: mujoco.mjtObj, bodies: np.ndarray, moving: np.ndarray) -> np.ndarray:
+    """Which geoms or sites, lying on ``bodies``, move or are targets."""
+    names = [mujoco.mj_id2name(model, kind, number) or "" for number in range(len(bodies))]
+    owners = [mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_BODY, body) or "" for body in bodies]
+    target = [TARGET in name or TARGET in owner for name, owner in zip(names, owners, strict=True)]
+    return moving[bodies] | np.array(target, dtype=bool)
+
+
+def _site_alpha(model: mujoco.MjModel, site: int) -> float:
+    rgba, material = model.site_rgba[site], model.site_matid[site]
+    if material >= 0 and np.array_equal(rgba, DEFAULT_SITE_RGBA):
+        return float(model.mat_rgba[material, 3])
+    return float(rgba[3])

@@ -1,0 +1,171 @@
+"""What a wrong environment gets: one sentence that names the value, what is allowed, and what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import gymnasium
+import pytest
+
+from saccade.envs import opengl, register
+from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.suites import TASKS
+from saccade.types import UserError
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"task": "dmc/walker_wlak"}, "dmc/walker_walk"),
+        ({"task": "walker_walk"}, "dmc/walker_walk"),
+        ({"task": "dmc/walkerwalk"}, "dmc/walker_walk"),
+        ({"task": "???"}, "the choices are dmc/acrobot_swingup"),
+        ({"task": "dmc/walker_walk@train"}, "EnvConfig.parse"),
+        ({"mode": "video_hrad"}, "video_hard"),
+        ({"mode": "colour_easy"}, "color_easy"),
+        ({"mode": "zzz"}, "train, color_easy, color_hard, video_easy, video_hard"),
+        ({"image_size": 0}, "use 4"),
+        ({"image_size": -84}, "use 4"),
+        ({"image_size": 85}, "use 84"),
+        ({"image_size": 84.0}, "multiple of 4"),
+        ({"image_size": True}, "multiple of 4"),
+        ({"image_size": 10**6}, "use 1024"),
+        ({"frame_stack": 0}, "whole number from 1"),
+        ({"frame_stack": "3"}, "whole number from 1"),
+        ({"action_repeat": 0}, "whole number from 1"),
+        ({"action_repeat": 2.5}, "whole number from 1"),
+        ({"render_quality": "fasst"}, "fast"),
+        ({"clip_order": "sequence"}, "sequential"),
+    ],
+)
+def test_a_wrong_field(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        EnvConfig(**({"task": "dmc/walker_walk"} | fields))
+    message = str(caught.value)
+    assert told in message
+    assert repr(next(iter(fields.values()))) in message
+    assert "\n" not in message
+
+
+def test_a_task_id_with_two_modes() -> None:
+    assert EnvConfig.parse("dmc/walker_walk", mode="train") == EnvConfig.parse("dmc/walker_walk@train")
+    with pytest.raises(UserError, match="one of them"):
+        EnvConfig.parse("dmc/walker_walk@train", mode="video_easy")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range(seed: int) -> None:
+    with pytest.raises(UserError, match=f"seed is {seed}"):
+        make_env(EnvConfig("dmc/walker_walk", image_size=32, render_quality="fast"), seed)
+
+
+def test_a_data_folder_that_is_not_there() -> None:
+    with pytest.raises(UserError, match="/nowhere"):
+        make_env(EnvConfig("dmc/walker_walk", mode="color_easy", image_size=32, data="/nowhere"))
+
+
+def test_another_pair_of_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opengl, "VERSIONS", {"dm-control": "1.0.41", "mujoco": "0.0.1"})
+    with pytest.raises(UserError, match=r"mujoco 3.8.1 is installed.*pip install .*mujoco==0.0.1"):
+        opengl.check_versions()
+    monkeypatch.setattr(opengl, "VERSIONS", {"no-such-simulator": "1.0"})
+    with pytest.raises(UserError, match=r"no-such-simulator \(missing\)"):
+        opengl.check_versions()
+
+
+@pytest.mark.parametrize(
+    ("display", "nvidia", "libraries", "expected"),
+    [
+        (":0", True, {"EGL", "EGL_nvidia", "OSMesa"}, "glfw"),
+        ("", True, {"EGL", "EGL_nvidia", "OSMesa"}, "egl"),
+        ("", True, {"EGL", "GL", "OSMesa"}, "osmesa"),  # a GPU without its graphics driver
+        ("", False, {"EGL", "GL", "OSMesa"}, "osmesa"),
+        ("", False, {"EGL", "GL"}, "egl"),
+        ("", False, {"EGL"}, None),
+        ("", False, set(), None),
+    ],
+)
+def test_choice_of_opengl(
+    monkeypatch: pytest.MonkeyPatch, display: str, nvidia: bool, libraries: set[str], expected: str | None
+) -> None:
+    for name in ("MUJOCO_GL", "PYOPENGL_PLATFORM"):
+        monkeypatch.setenv(name, "to be restored")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.setattr(opengl, "NVIDIA_DEVICE", opengl.Path("/dev/null" if nvidia else "/nowhere"))
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: name if name in libraries else None)
+    if expected is None:
+        with pytest.raises(UserError, match="apt-get install -y libosmesa6"):
+            opengl.choose_backend()
+        return
+    assert opengl.choose_backend() == expected == os.environ["MUJOCO_GL"]
+    assert os.environ.get("PYOPENGL_PLATFORM") == (None if expected == "glfw" else expected)
+    assert opengl.choose_backend() == expected
+
+
+def test_contradicting_settings_of_opengl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    monkeypatch.setenv("PYOPENGL_PLATFORM", "egl")
+    with pytest.raises(UserError, match="PYOPENGL_PLATFORM"):
+        opengl.choose_backend()
+
+
+def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {key: value for key, value in os.environ.items() if key not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=variables | environment,
+    )
+
+
+@pytest.mark.parametrize("backend", ["off", "nonsense"])
+def test_an_opengl_that_does_not_start(backend: str) -> None:
+    program = """
+from saccade.envs.env import EnvConfig, make_env
+from saccade.types import UserError
+try:
+    make_env(EnvConfig("dmc/walker_walk"))
+except UserError as error:
+    print(error)
+"""
+    done = run(program, MUJOCO_GL=backend)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"'{backend}' does not start" in done.stdout
+    assert "apt-get install -y libosmesa6" in done.stdout
+
+
+def test_names_cost_no_simulator_and_are_the_suites() -> None:
+    program = """
+import sys
+import saccade.envs
+saccade.envs.register()
+saccade.envs.register()
+import gymnasium
+from saccade.envs.env import EnvConfig
+EnvConfig("dmc/walker_walk", mode="video_hard")
+heavy = {"torch", "mujoco", "dm_control", "av", "matplotlib", "OpenGL"} & set(sys.modules)
+assert not heavy, heavy
+from dm_control import suite
+for domain, task in suite.ALL_TASKS:
+    print(f"dmc/{domain}_{task}")
+"""
+    done = run(program, MUJOCO_GL="off")
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == sorted(TASKS)
+
+
+def test_every_task_is_registered_with_gymnasium() -> None:
+    register()
+    assert {gymnasium.spec(task).id for task in TASKS} == set(TASKS)
+    with pytest.raises(UserError, match="video_hard"):
+        gymnasium.make("dmc/walker_walk", mode="video_hrad")
+
+
+def test_gl_renderer_names_what_draws() -> None:
+    assert opengl.gl_renderer().strip()

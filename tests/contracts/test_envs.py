@@ -1,0 +1,228 @@
+"""Every environment: seeded, honest about its pixels, and never changed by what it is seen through."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env
+
+from saccade.envs import register
+from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.suites import BENCHMARK_TASKS, MODES
+from saccade.types import UserError
+
+SIZE = 48
+SMALL = {"image_size": SIZE, "render_quality": "fast"}
+DISTRACTED = [mode for mode in MODES if mode != "train"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def generated_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Colours and clips of our own, whatever the machine has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SACCADE_DATA", raising=False)
+        patch.setenv("SACCADE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def small(task_id: str, **fields: Any) -> EnvConfig:
+    return EnvConfig.parse(task_id, **(SMALL | fields))
+
+
+def actions(env: gymnasium.Env[Any, Any], count: int) -> np.ndarray:
+    shape = (count, *env.action_space.shape)
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+
+
+def play(config: EnvConfig, seed: int | None = 1, steps: int = 4) -> tuple[np.ndarray, list[float], np.ndarray]:
+    """Observations, rewards and physics states of a few steps."""
+    env = make_env(config, seed)
+    observations, rewards = [env.reset()[0]], []
+    states = [env.simulation.physics.get_state()]
+    for action in actions(env, steps):
+        observation, reward, *_ = env.step(action)
+        observations.append(observation)
+        rewards.append(reward)
+        states.append(env.simulation.physics.get_state())
+    env.close()
+    return np.stack(observations), rewards, np.stack(states)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_seed_decides_the_pixels(mode: str) -> None:
+    config = small(f"dmc/walker_walk@{mode}")
+    first, again, other = play(config)[0], play(config)[0], play(config, seed=2)[0]
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("mode", DISTRACTED)
+@pytest.mark.parametrize("task", ["dmc/walker_walk", "dmc/finger_turn_easy"])
+def test_distractions_change_pixels_alone(task: str, mode: str) -> None:
+    plain_pixels, plain_rewards, plain_states = play(small(task))
+    pixels, rewards, states = play(small(task, mode=mode))
+    assert rewards == plain_rewards
+    assert np.array_equal(states, plain_states)
+    assert not np.array_equal(pixels, plain_pixels)
+
+
+@pytest.mark.parametrize("task", BENCHMARK_TASKS)
+def test_observations(task: str) -> None:
+    env = make_env(small(task), seed=3)
+    observations = [env.reset()[0]]
+    assert np.array_equal(observations[0][:3], observations[0][6:])  # the first frame, three times
+    for action in actions(env, 3):
+        observations.append(env.step(action)[0])
+    env.close()
+    for number, observation in enumerate(observations):
+        assert observation in env.observation_space
+        assert observation.std() > 1  # a picture
+        for later in observations[number + 1 :]:
+            assert not np.shares_memory(observation, later)
+    for before, after in pairwise(observations):
+        assert np.array_equal(before[3:], after[:6])  # oldest frame first
+        assert not np.array_equal(after[3:6], after[6:])  # something moves
+
+
+def test_writing_to_an_observation_changes_nothing_later() -> None:
+    env = make_env(small("dmc/cartpole_swingup"), seed=0)
+    observation, _ = env.reset()
+    kept = observation.copy()
+    observation[:] = 0
+    after, *_ = env.step(np.zeros(1, np.float32))
+    env.close()
+    assert np.array_equal(after[:6], kept[3:])
+
+
+def test_physics_and_rewards_are_dm_controls_own() -> None:
+    from dm_control import suite
+
+    env = make_env(small("dmc/cheetah_run", action_repeat=3), seed=5)
+    theirs = suite.load("cheetah", "run", task_kwargs={"random": 5, "time_limit": math.inf})
+    for _ in range(2):
+        env.reset()
+        theirs.reset()
+        for action in actions(env, 3):
+            expected = sum(theirs.step(action).reward for _ in range(3))
+            assert env.step(action)[1] == expected
+            assert np.array_equal(env.simulation.physics.get_state(), theirs.physics.get_state())
+    env.close()
+
+
+def test_actions_cover_the_controls_and_are_clipped() -> None:
+    env = make_env(small("dmc/quadruped_walk"), seed=0)
+    env.reset()
+    low, high = env.simulation.action_spec().minimum, env.simulation.action_spec().maximum
+    for action, control in [(-1, low), (1, high), (0, (low + high) / 2), (7, high)]:
+        env.step(np.full(12, action, np.float32))
+        np.testing.assert_allclose(env.simulation.physics.control(), control, atol=1e-15)
+    for wrong in (np.zeros(11), np.full(12, np.nan)):
+        with pytest.raises(UserError, match="12 finite numbers"):
+            env.step(wrong)
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("task", "action_repeat", "agent_steps"),
+    [
+        ("dmc/walker_walk", None, 250),
+        ("dmc/cartpole_swingup", None, 125),
+        ("dmc/finger_spin", None, 500),
+        ("dmc/cartpole_swingup", 4, 250),
+        ("dmc/lqr_lqr_2_1", 300, 4),  # 1000 / 300, rounded up
+    ],
+)
+def test_length_of_an_episode(task: str, action_repeat: int | None, agent_steps: int) -> None:
+    assert EnvConfig(task, action_repeat=action_repeat).episode_agent_steps == agent_steps
+
+
+def test_an_episode_is_truncated_and_never_terminates() -> None:
+    env = make_env(small("dmc/lqr_lqr_2_1", action_repeat=300), seed=0)
+    with pytest.raises(ResetNeeded):
+        env.step(np.zeros(1))
+    for _ in range(2):
+        env.reset()
+        ends = [env.step(np.zeros(1))[2:4] for _ in range(4)]
+        assert ends == [(False, False)] * 3 + [(False, True)]
+        assert env.simulation.physics.time() == pytest.approx(1200 * 0.03)
+        with pytest.raises(ResetNeeded):
+            env.step(np.zeros(1))
+    env.close()
+
+
+def test_video_frames_follow_the_agent_steps() -> None:
+    env = make_env(small("dmc/walker_walk@video_hard", clip_order="sequential"), seed=0)
+    from saccade.data.folder import DataFolder
+    from saccade.data.videos import load_clips
+
+    clips = load_clips(DataFolder(), "video_hard", SIZE).arrays
+    for clip in (clips[1], clips[2]):  # the published order: the second clip first
+        observation, _ = env.reset()
+        frames = [observation]
+        frames += [env.step(action)[0] for action in actions(env, 4)]
+        for step, stacked in enumerate(frames):
+            for age in range(3):
+                shown = stacked[6 - 3 * age : 9 - 3 * age, 0, :8]  # a piece of sky
+                assert np.array_equal(shown, clip[max(step - age, 0), 0, :8].T)
+    env.close()
+
+
+@pytest.mark.parametrize("mode", ["color_hard", "video_hard"])
+def test_a_seed_at_reset_starts_everything_anew(mode: str) -> None:
+    for order in ("seed", "sequential"):
+        env = make_env(small(f"dmc/reacher_easy@{mode}", clip_order=order), seed=None)
+        pictures = [env.reset(seed=seed)[0] for seed in (7, None, 7, None)]
+        env.close()
+        assert np.array_equal(pictures[0], pictures[2])
+        assert np.array_equal(pictures[1], pictures[3])
+        assert not np.array_equal(pictures[0], pictures[1])
+
+
+@pytest.mark.parametrize("mode", ["train", "video_hard"])
+def test_gymnasium_finds_nothing_to_complain_about(mode: str) -> None:
+    register()
+    env = gymnasium.make("dmc/ball_in_cup_catch", mode=mode, render_mode="rgb_array", **SMALL)
+    check_env(env.unwrapped)
+    observation, _ = env.reset(seed=0)
+    picture = env.render()
+    assert np.array_equal(picture, observation[6:].transpose(1, 2, 0))
+    assert env.unwrapped.config == small(f"dmc/ball_in_cup_catch@{mode}")
+    env.close()
+    env.close()
+
+
+def test_render_quality() -> None:
+    frames = {}
+    for quality in ("full", "fast"):
+        env = make_env(EnvConfig("dmc/walker_walk", image_size=SIZE, render_quality=quality), seed=1)
+        frames[quality] = env.reset()[0][:3].astype(float)
+        assert env.provenance["render_quality"] == quality
+        env.close()
+    squared_error = np.mean((frames["full"] - frames["fast"]) ** 2)
+    assert 0 < squared_error < 255**2 / 10**3.5  # over 35 dB at this size, but not the same
+
+
+def test_provenance_is_json_and_tells_sources() -> None:
+    for mode, expected in {
+        "color_easy": {"colors": "generated"},
+        "video_easy": {"clips": "procedural"},
+    }.items():
+        env = make_env(small(f"dmc/cartpole_balance@{mode}"), seed=0)
+        assert json.loads(json.dumps(env.provenance)) == env.provenance
+        assert expected.items() <= env.provenance.items()
+        assert env.provenance["action_repeat"] == 8
+        env.close()
+
+
+def test_a_config_survives_json() -> None:
+    config = small("dmc/walker_walk@video_hard", task_mask=True)
+    assert EnvConfig(**json.loads(json.dumps(asdict(config)))) == config
