@@ -1,0 +1,99 @@
+"""`EnvGroup`: the environments of one process and the commands that they answer."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+Config = TypeVar("Config")
+MakeEnv = Callable[[Config, int | None], "gymnasium.Env[Any, Any]"]
+EnvSpaces = tuple[gymnasium.Space[Any], gymnasium.Space[Any]]
+State = dict[str, Any]
+Requests = Mapping[int, tuple[Any, ...]]
+
+
+class Restorable(Protocol):
+    """What an unwrapped environment offers beyond Gymnasium's contract."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]: ...
+
+    def get_state(self) -> State: ...
+
+    def set_state(self, state: State) -> None: ...
+
+
+class EnvGroup:
+    """Environments that live in this process, each with its own row of one observation block.
+
+    A command takes ``{environment: arguments}`` and returns ``{environment: result}``. Observations do
+    not travel with the results: they are written to ``block[environment]``.
+
+    Args:
+        make: ``(config, seed) -> environment``; ``saccade.envs.env.make_env`` when None.
+        assignments: ``{environment: (config, seed)}``.
+    """
+
+    def __init__(self, make: MakeEnv[Any] | None, assignments: Mapping[int, tuple[Any, int]]) -> None:
+        chosen_make = make or default_make()
+        self._envs: dict[int, gymnasium.Env[Any, Any]] = {}
+        self._block: NDArray[np.uint8] | None = None
+        self._commands: dict[str, Callable[..., Any]] = {
+            "reset": self._reset,
+            "step": self._step,
+            "get_state": lambda index: self._restorable(index).get_state(),
+            "set_state": lambda index, state: self._restorable(index).set_state(state),
+            "provenance": lambda index: dict(self._restorable(index).provenance),
+        }
+        for index, (config, seed) in assignments.items():
+            self._envs[index] = chosen_make(config, seed)
+
+    def spaces(self) -> dict[int, EnvSpaces]:
+        return {index: (env.observation_space, env.action_space) for index, env in self._envs.items()}
+
+    def attach(self, block: NDArray[np.uint8]) -> None:
+        """Take ``block`` [num_envs, channel, height, width] as the place for observations."""
+        self._block = block
+
+    def run(self, command: str, requests: Requests) -> dict[int, Any]:
+        return {index: self._commands[command](index, *request) for index, request in requests.items()}
+
+    def close(self) -> None:
+        for env in self._envs.values():
+            env.close()
+
+    def _reset(self, index: int, seed: int | None) -> dict[str, Any]:
+        obs, info = self._envs[index].reset(seed=seed)
+        self._show(index, obs)
+        return info
+
+    def _step(self, index: int, action: NDArray[np.float32]) -> tuple[float, bool, bool, dict[str, Any]]:
+        obs, reward, terminated, truncated, info = self._envs[index].step(action)
+        self._show(index, obs)
+        return float(reward), bool(terminated), bool(truncated), info
+
+    def _show(self, index: int, obs: NDArray[np.uint8]) -> None:
+        assert self._block is not None, "attach comes before reset and step"
+        assert obs.shape == self._block.shape[1:] and obs.dtype == np.uint8, (obs.shape, obs.dtype)
+        self._block[index] = obs
+
+    def _restorable(self, index: int) -> Restorable:
+        return cast(Restorable, self._envs[index].unwrapped)
+
+
+def map_block(descriptor: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The observation block behind an open file, shared by every process that maps it."""
+    memory = mmap.mmap(descriptor, int(np.prod(shape)))
+    return np.frombuffer(memory, dtype=np.uint8).reshape(shape)
+
+
+def default_make() -> MakeEnv[Any]:
+    """``saccade.envs.env.make_env``, imported late: a simulator comes only where environments live."""
+    from saccade.envs.env import make_env
+
+    return make_env
