@@ -1,0 +1,1 @@
+"""Recordings and rows become pictures, charts and pages. Nothing here imports what trains."""

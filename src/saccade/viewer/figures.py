@@ -1,0 +1,190 @@
+"""Charts of rows: learning curves, and what each method returns in each mode; SVG that a page can carry."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saccade.viewer.pictures import data_uri
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Seven colours that stay apart for the colour-blind and on paper (Okabe and Ito, 2008), black left for text.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F6B00")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK = "#27272A"
+FAINT = "#D4D4D8"
+WIDTH_INCHES, HEIGHT_INCHES = 6.0, 3.7  # narrow, so that the letters can still be read on a phone
+FONT_POINTS = 12
+NOTE_POINTS = 11
+RAW_OPACITY = 0.3
+EPISODE_OPACITY = 0.35
+EPISODE_SHIFT = 0.25  # of the distance between two methods: beside the mean, so that neither hides the other
+MODE_WIDTH = 0.66  # of the distance between two modes, how much their methods share
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run's returns while it trained: equally long sequences, in the order of ``env_steps``."""
+
+    label: str
+    env_steps: Sequence[float]
+    returns: Sequence[float]
+
+
+@dataclass(frozen=True)
+class ModeReturn:
+    """What a method got in a mode: mean and standard deviation over ``returns``, one number per episode."""
+
+    method: str
+    mode: str
+    mean: float
+    std: float
+    returns: tuple[float, ...] = ()
+
+
+def mode_returns(rows: Iterable[Mapping[str, Any]]) -> list[ModeReturn]:
+    """Rows of evaluations.jsonl as one ``ModeReturn`` for each method and mode, in the order of the rows.
+
+    Of each run (method, task and seed) only the newest row of a mode counts; runs that differ in their
+    seed alone are pooled episode by episode.
+    """
+    newest: dict[tuple[str, str, str, int], Mapping[str, Any]] = {}
+    for row in rows:
+        key = (row["method"], row["mode"], row["task"], row["seed"])
+        if key not in newest or row["env_steps"] >= newest[key]["env_steps"]:
+            newest[key] = row
+    pooled: dict[tuple[str, str], list[float]] = {}
+    for (method, mode, _, _), row in newest.items():
+        pooled.setdefault((method, mode), []).extend(map(float, row["returns"]))
+    return [
+        ModeReturn(method, mode, float(np.mean(returns)), float(np.std(returns)), tuple(returns))
+        for (method, mode), returns in pooled.items()
+    ]
+
+
+def training_curve(label: str, rows: Iterable[Mapping[str, Any]], key: str = "episode/return") -> Curve:
+    """Rows of metrics.jsonl as a curve: those that hold ``key``, in their order."""
+    points = [(float(row["env_steps"]), float(row[key])) for row in rows if key in row]
+    return Curve(label, [env_steps for env_steps, _ in points], [value for _, value in points])
+
+
+def smoothed(values: Sequence[float], window: int) -> list[float]:
+    """At each place the mean of the ``window`` values around it, or of those of them that exist."""
+    if window < 1:
+        raise ValueError(f"a window holds at least 1 value, not {window}")
+    before, after = (window - 1) // 2, window // 2 + 1
+    return [float(np.mean(values[max(0, i - before) : i + after])) for i in range(len(values))]
+
+
+def learning_curves(
+    curves: Sequence[Curve],
+    *,
+    window: int = 5,
+    levels: Mapping[str, float] | None = None,
+    y_label: str = "training return",
+) -> str:
+    """Each run's return over environment steps, smoothed, with the raw numbers faint behind; an SVG data URI.
+
+    Args:
+        window: how many neighbouring values the smooth line averages; 1 draws the raw numbers alone.
+        levels: returns to compare with, as dashed lines with their names: ``{"random policy": 30.2}``.
+    """
+    figure, axes = _chart(x_label="environment steps", y_label=y_label)
+    for curve, color in zip(curves, _cycled(PALETTE, len(curves)), strict=True):
+        axes.plot(curve.env_steps, curve.returns, color=color, alpha=RAW_OPACITY, linewidth=1)
+        smooth = smoothed(curve.returns, window)
+        axes.plot(curve.env_steps, smooth, color=color, linewidth=2.2, label=_plain(curve.label))
+    for name, level in (levels or {}).items():
+        axes.axhline(level, color=INK, linewidth=1.2, linestyle="--")
+        where = axes.get_yaxis_transform()
+        axes.text(1, level, _plain(name), transform=where, ha="right", va="bottom", fontsize=NOTE_POINTS)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.xaxis.set_major_formatter(_thousands)
+    return _finished(figure, axes)
+
+
+def returns_by_mode(marks: Sequence[ModeReturn], *, y_label: str = "return of an episode") -> str:
+    """Each method's mean (large), deviation (line) and episodes (small) in each mode; an SVG data URI."""
+    methods = list(dict.fromkeys(mark.method for mark in marks))
+    modes = list(dict.fromkeys(mark.mode for mark in marks))
+    figure, axes = _chart(x_label="", y_label=y_label)
+    step = MODE_WIDTH / max(len(methods), 1)
+    for i, (method, color) in enumerate(zip(methods, _cycled(PALETTE, len(methods)), strict=True)):
+        own = [mark for mark in marks if mark.method == method]
+        places = [modes.index(mark.mode) + (i - (len(methods) - 1) / 2) * step for mark in own]
+        for x, mark in zip(places, own, strict=True):
+            episodes = [x - EPISODE_SHIFT * step] * len(mark.returns)
+            axes.scatter(episodes, mark.returns, s=9, color=color, alpha=EPISODE_OPACITY, linewidths=0)
+        axes.errorbar(
+            places,
+            [mark.mean for mark in own],
+            yerr=[mark.std for mark in own],
+            fmt=MARKERS[i % len(MARKERS)],
+            color=color,
+            markersize=7,
+            markeredgecolor="white",
+            elinewidth=2,
+            label=_plain(method),
+        )
+    axes.set_xticks(range(len(modes)), [_plain(mode.replace("_", "\n")) for mode in modes])
+    axes.set_xlim(-0.5, len(modes) - 0.5)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    for boundary in range(1, len(modes)):
+        axes.axvline(boundary - 0.5, color=FAINT, linewidth=0.8)
+    return _finished(figure, axes)
+
+
+def _chart(*, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """An empty chart that belongs to nobody else: pyplot's global list of figures is not used."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlabel(x_label, color=INK, fontsize=FONT_POINTS)
+    axes.set_ylabel(_plain(y_label), color=INK, fontsize=FONT_POINTS)
+    axes.tick_params(colors=INK, labelsize=FONT_POINTS, length=0)
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(INK)
+    return figure, axes
+
+
+def _finished(figure: Figure, axes: Axes) -> str:
+    """The chart with its legend above it, as an SVG data URI; the same rows give the same bytes."""
+    from matplotlib import rc_context
+
+    handles, _ = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=FONT_POINTS, labelcolor=INK)
+    buffer = io.BytesIO()
+    # Letters as outlines look the same everywhere; a fixed salt makes the names inside the file repeatable.
+    with rc_context({"svg.fonttype": "path", "svg.hashsalt": "saccade"}), warnings.catch_warnings():
+        # A run's name may hold letters that the font does not have; they become boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return data_uri(buffer.getvalue(), "image/svg+xml")
+
+
+def _plain(text: str) -> str:
+    """Text as it is: a dollar sign would otherwise begin a formula, and a leading underscore hide a label."""
+    return ("\u200b" + text if text.startswith("_") else text).replace("$", r"\$")
+
+
+def _thousands(value: float, _: float) -> str:
+    if abs(value) >= 1_000_000:
+        return f"{value / 1_000_000:g}M"
+    return f"{value / 1_000:g}k" if abs(value) >= 1_000 else f"{value:g}"
+
+
+def _cycled(choices: Sequence[str], count: int) -> list[str]:
+    return [choices[i % len(choices)] for i in range(count)]

@@ -1,0 +1,201 @@
+"""Observations and saliency maps as pictures: arrays ``[height, width, 3]`` of uint8, and files of them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saccade.viewer.files import written_aside
+
+Picture = NDArray[np.uint8]  # [height, width, 3], red green blue
+
+COLOR_CHANNELS = 3
+# How much each colour adds to how bright a pixel looks (ITU-R BT.601).
+LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+WHITE = 255
+INK = (24, 24, 27)  # labels: nearly black
+LABEL_PIXELS = 15  # height of the letters of a label
+LABEL_MARGIN = 6
+VIDEO_CODEC = "libx264"
+VIDEO_QUALITY = "18"  # constant rate factor: 18 is hard to tell from the original
+
+
+def frame_of(obs: NDArray[Any]) -> Picture:
+    """The newest frame of a stacked observation ``[frames * 3, height, width]`` in 0..255, oldest first."""
+    if obs.ndim != 3 or obs.shape[0] % COLOR_CHANNELS or obs.shape[0] == 0:
+        raise ValueError(f"an observation has shape [frames * 3, height, width], not {list(obs.shape)}")
+    newest = obs[-COLOR_CHANNELS:].transpose(1, 2, 0)
+    return np.ascontiguousarray(newest.clip(0, WHITE).astype(np.uint8))
+
+
+def unit_range(saliency: NDArray[Any], limits: tuple[float, float] | None = None) -> NDArray[np.float32]:
+    """A map scaled to 0..1: ``limits`` become 0 and 1, and what lies outside them is cut off.
+
+    Args:
+        limits: lowest and highest value; None for the map's own, so that a constant map becomes 0.
+    """
+    if not np.isfinite(saliency).all():
+        raise ValueError("a saliency map must be finite everywhere; this one holds NaN or infinity")
+    low, high = limits or (float(saliency.min()), float(saliency.max()))
+    if high <= low:
+        return np.zeros(saliency.shape, dtype=np.float32)
+    return ((saliency.astype(np.float32) - low) / (high - low)).clip(0, 1)
+
+
+def overlay(
+    frame: Picture,
+    saliency: NDArray[Any],
+    *,
+    colormap: str = "inferno",
+    opacity: float = 0.85,
+    limits: tuple[float, float] | None = None,
+) -> Picture:
+    """The frame in grey, and over it the map in colour: the more salient a pixel, the brighter.
+
+    Args:
+        saliency: ``[height, width]``, any finite numbers.
+        colormap: a name that Matplotlib knows; the default can be read by the colour-blind.
+        opacity: how much of the frame the most salient pixel hides, 0..1.
+        limits: see ``unit_range``.
+    """
+    from matplotlib import colormaps
+
+    _check_size(frame, saliency)
+    strength = unit_range(saliency, limits)
+    grey = (frame.astype(np.float32) @ LUMINANCE)[..., None]
+    color = colormaps[colormap](strength)[..., :COLOR_CHANNELS].astype(np.float32) * WHITE
+    weight = opacity * strength[..., None]
+    return _rounded(grey * (1 - weight) + color * weight)
+
+
+def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> Picture:
+    """The frame as it is where the mask is 1, and darker where it is 0; numbers between are between.
+
+    Args:
+        mask: ``[height, width]`` in 0..1, or booleans.
+        darkness: how much light the rest loses, 0..1.
+    """
+    _check_size(frame, mask)
+    light = 1 - darkness * (1 - mask.astype(np.float32).clip(0, 1))
+    return _rounded(frame * light[..., None])
+
+
+def upscale(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Every pixel of ``[..., height, width, 3]`` as a square of ``factor`` by ``factor``, unblurred."""
+    return picture.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
+def grid(
+    pictures: Sequence[Sequence[Picture]],
+    *,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    gap: int = 4,
+) -> Picture:
+    """Rows of pictures of one size on white, with a label left of each row and above each column.
+
+    A row may be shorter than the first; its place stays white.
+    """
+    height, width = pictures[0][0].shape[:2]
+    if any(picture.shape != (height, width, COLOR_CHANNELS) for row in pictures for picture in row):
+        raise ValueError("all pictures of a grid must have the same size")
+    if row_labels and len(row_labels) != len(pictures):
+        raise ValueError(f"{len(pictures)} rows need as many labels, not {len(row_labels)}")
+    num_columns = max(map(len, pictures))
+    left = max(map(_label_width, row_labels), default=0)
+    top = LABEL_PIXELS + 2 * LABEL_MARGIN if column_labels else 0
+    size = (top + len(pictures) * (height + gap) - gap, left + num_columns * (width + gap) - gap)
+    sheet = np.full((*size, COLOR_CHANNELS), WHITE, dtype=np.uint8)
+    labels: list[tuple[str, float, float, str]] = []
+    for i, row in enumerate(pictures):
+        y = top + i * (height + gap)
+        labels += [(row_labels[i], left - LABEL_MARGIN, y + height / 2, "rm")] if row_labels else []
+        for j, picture in enumerate(row):
+            x = left + j * (width + gap)
+            sheet[y : y + height, x : x + width] = picture
+    for j, label in enumerate(column_labels):
+        labels.append((label, left + j * (width + gap) + width / 2, top / 2, "mm"))
+    return _written_on(sheet, labels)
+
+
+def png(picture: Picture) -> bytes:
+    """The picture as the content of a PNG file."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def data_uri(content: bytes, media_type: str = "image/png") -> str:
+    """A file's content as an address that carries it, for pages that must stand alone."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def write_video(path: str | Path, frames: NDArray[np.uint8], frames_per_second: float) -> None:
+    """An mp4 that browsers play (H.264, yuv420p), written aside and renamed.
+
+    Args:
+        frames: ``[time, height, width, 3]``; an odd height or width is made even by repeating the last line.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    if frames.ndim != 4 or frames.shape[0] == 0 or frames.shape[3] != COLOR_CHANNELS:
+        raise ValueError(f"a video has shape [time, height, width, 3], not {list(frames.shape)}")
+    odd_height, odd_width = frames.shape[1] % 2, frames.shape[2] % 2
+    even = np.pad(frames, ((0, 0), (0, odd_height), (0, odd_width), (0, 0)), mode="edge")
+    with written_aside(Path(path)) as aside:
+        _encode(aside, even, Fraction(frames_per_second).limit_denominator(1000))
+
+
+def _encode(path: Path, frames: NDArray[np.uint8], rate: Fraction) -> None:
+    import av
+
+    # faststart: the index comes first, so that a browser can begin before it has everything.
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream(VIDEO_CODEC, rate=rate, options={"crf": VIDEO_QUALITY})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def _check_size(frame: Picture, layer: NDArray[Any]) -> None:
+    if frame.shape[:2] != layer.shape:
+        sizes = f"{list(layer.shape)} does not lie over a frame of {list(frame.shape[:2])}"
+        raise ValueError(f"a map of {sizes}; both are [height, width]")
+
+
+def _rounded(values: NDArray[Any]) -> Picture:
+    return np.rint(values).clip(0, WHITE).astype(np.uint8)
+
+
+def _label_width(label: str) -> int:
+    return round(_font().getlength(label)) + 2 * LABEL_MARGIN
+
+
+def _written_on(sheet: Picture, labels: Sequence[tuple[str, float, float, str]]) -> Picture:
+    """The sheet with each ``(label, x, y, anchor)`` written on it; anchors as Pillow names them."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(sheet)
+    draw = ImageDraw.Draw(image)
+    for label, x, y, anchor in labels:
+        draw.text((x, y), label, fill=INK, font=_font(), anchor=anchor)
+    return np.asarray(image)
+
+
+def _font() -> Any:
+    from matplotlib import get_data_path
+    from PIL import ImageFont
+
+    return ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), LABEL_PIXELS)

@@ -1,0 +1,156 @@
+"""Every page stands alone, shows hostile text as text, and can be read without seeing its pictures."""
+
+import base64
+import hashlib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saccade.types import UserError
+from saccade.viewer import page as pages
+from saccade.viewer.pictures import data_uri, png
+
+HOSTILE = "</script></style><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp; http://evil.example/"
+PICTURE = data_uri(png(np.zeros((2, 2, 3), dtype=np.uint8)))
+
+# One of each kind of section; a new kind must be put here too, see test_every_kind_of_section_is_tested.
+SECTIONS = (
+    pages.Heading(HOSTILE),
+    pages.Text(HOSTILE),
+    pages.Code(HOSTILE),
+    pages.Table((HOSTILE, "value"), ((HOSTILE, 1.5), ("b", None), ("c", 431), ("d", "12 ± 3")), HOSTILE),
+    pages.Picture(PICTURE, HOSTILE, HOSTILE),
+    pages.Gallery(((HOSTILE, (PICTURE, PICTURE)), ("short", (PICTURE,))), (HOSTILE, "b"), HOSTILE),
+)
+
+
+class Reader(HTMLParser):
+    """What a browser would make of a page: its elements with their attributes, and each element's text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self._open = ["none"]
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "link", "img", "wbr"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self._open[-1], data))
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
+
+    def text(self, tag: str) -> list[str]:
+        return [text for name, text in self.texts if name == tag]
+
+
+@pytest.fixture(scope="module")
+def content() -> str:
+    return pages.page(HOSTILE, SECTIONS)
+
+
+@pytest.fixture(scope="module")
+def reader(content: str) -> Reader:
+    return Reader(content)
+
+
+def test_every_kind_of_section_is_tested():
+    assert {type(section) for section in SECTIONS} == set(pages.Section.__args__)
+
+
+def test_hostile_text_stays_text(reader: Reader):
+    assert reader.count("script") == reader.count("style") == 1
+    assert reader.count("img") == 4  # one picture and a gallery of three: none came out of a text
+    assert not [name for _, attributes in reader.elements for name in attributes if name.startswith("on")]
+    for tag in ("title", "h1", "h2", "code", "small"):
+        assert HOSTILE in reader.text(tag), tag
+    assert reader.text("figcaption") == [HOSTILE] * 3
+    assert HOSTILE in reader.text("th")
+
+
+def test_nothing_is_loaded_from_elsewhere(reader: Reader):
+    addresses = [
+        value
+        for _, attributes in reader.elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "srcset", "action", "data", "poster", "background")
+    ]
+    assert len(addresses) == 5  # four pictures and an empty icon
+    assert all(address.startswith("data:") for address in addresses)
+    assert "url(" not in "".join(reader.text("style"))
+    assert "@import" not in "".join(reader.text("style"))
+
+
+def test_the_browser_may_run_nothing_but_the_pages_own_script(reader: Reader):
+    [policy] = [attributes["content"] for _, attributes in reader.elements if "http-equiv" in attributes]
+    rules = dict(rule.split(maxsplit=1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    for tag in ("script", "style"):
+        digest = base64.b64encode(hashlib.sha256("".join(reader.text(tag)).encode()).digest()).decode()
+        assert rules[f"{tag}-src"] == f"'sha256-{digest}'"
+
+
+def test_pictures_and_figures_can_be_read_unseen(reader: Reader):
+    assert all(attributes["alt"] for tag, attributes in reader.elements if tag == "img")
+    assert reader.count("figure") == reader.count("figcaption") == 3
+    assert reader.elements[0] == ("html", {"lang": "en"})
+
+
+def test_cells_show_numbers_shortly_and_keep_them_exactly_for_sorting(reader: Reader):
+    assert reader.text("td") == ["1.5", "–", "431", "12 ± 3"]
+    keys = [attributes.get("data-value") for tag, attributes in reader.elements if tag == "td"]
+    assert keys == ["1.5", None, "431.0", None]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.0, "0.0"), (1234.567, "1234.6"), (-0.12345, "-0.123"), (float("nan"), "nan")]
+)
+def test_floats_are_rounded_for_the_eye(value: float, shown: str):
+    table = pages.Table(("name", "value"), (("a", value),), "caption")
+    assert Reader(pages.page("title", [table])).text("td") == [shown]
+
+
+def test_a_title_may_break_after_underscores_and_reads_the_same():
+    table = pages.Table(("mode", "video_hard"), (), "caption")
+    reader = Reader(pages.page("title", [table]))
+    assert reader.count("wbr") == 1
+    assert "".join(reader.text("button")) == "modevideo_hard"
+
+
+@pytest.mark.parametrize("address", ["http://a/b.png", "https://a/b.png", "file:///b.png", "b.png", "data:text/html,x"])
+def test_pictures_from_elsewhere_are_refused(address: str):
+    with pytest.raises(ValueError, match="data:image/"):
+        pages.Picture(address, "alt", "caption")
+    with pytest.raises(ValueError, match="data:image/"):
+        pages.Gallery((("label", (address,)),), (), "caption")
+
+
+def test_rows_must_fit_their_columns():
+    with pytest.raises(ValueError, match="a row of 1 cells does not fit 2 columns"):
+        pages.Table(("a", "b"), (("only one",),), "caption")
+
+
+def test_a_page_replaces_an_older_one_and_leaves_nothing_beside_it(tmp_path: Path):
+    path = tmp_path / "new" / "report.html"
+    pages.write_page(path, "first", [])
+    pages.write_page(path, "second", SECTIONS)
+    assert path.read_text(encoding="utf-8") == pages.page("second", SECTIONS)
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+
+
+def test_a_page_that_cannot_be_written_says_so(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        pages.write_page(tmp_path / "file" / "report.html", "title", [])

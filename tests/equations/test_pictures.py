@@ -1,0 +1,182 @@
+"""Pictures and charts against hand arithmetic, and against what other programs read in their files."""
+
+import base64
+import io
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import av
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from saccade.types import UserError
+from saccade.viewer import figures, pictures
+
+
+def test_frame_of_is_the_newest_frame_with_channels_last():
+    obs = np.stack([np.full((2, 5), channel) for channel in range(9)]).astype(np.uint8)
+    frame = pictures.frame_of(obs)
+    assert frame.shape == (2, 5, 3)
+    assert frame[1, 4].tolist() == [6, 7, 8]
+
+
+def test_frame_of_floats_stays_in_range():
+    obs = np.array([-3.0, 127.9, 300.0]).reshape(3, 1, 1)
+    assert pictures.frame_of(obs)[0, 0].tolist() == [0, 127, 255]
+
+
+@pytest.mark.parametrize("shape", [(85, 84, 3), (0, 84, 84), (1, 9, 84, 84)])
+def test_frame_of_refuses_what_is_no_stack_of_frames(shape):
+    with pytest.raises(ValueError, match=r"frames \* 3"):
+        pictures.frame_of(np.zeros(shape, dtype=np.uint8))
+
+
+def test_unit_range_by_hand():
+    # -1..3 is 4 wide: 0 lies a quarter, 1 half of the way.
+    assert pictures.unit_range(np.array([[-1.0, 0.0], [1.0, 3.0]])).tolist() == [[0, 0.25], [0.5, 1]]
+    # With limits 0 and 2, -1 and 3 are cut off.
+    limited = pictures.unit_range(np.array([[-1.0, 0.0], [1.0, 3.0]]), (0, 2))
+    assert limited.tolist() == [[0, 0], [0.5, 1]]
+
+
+def test_unit_range_of_a_constant_map_is_zero():
+    assert not pictures.unit_range(np.full((2, 2), 7.0)).any()
+
+
+def test_unit_range_refuses_what_is_not_finite():
+    with pytest.raises(ValueError, match="NaN"):
+        pictures.unit_range(np.array([[0.0, np.nan]]))
+
+
+def test_overlay_is_grey_without_saliency_and_the_colormap_with_it():
+    frame = np.array([[[100, 50, 200], [100, 50, 200]]], dtype=np.uint8)
+    shown = pictures.overlay(frame, np.array([[0.0, 5.0]]), colormap="gray", opacity=1.0)
+    # 0.299 * 100 + 0.587 * 50 + 0.114 * 200 = 29.9 + 29.35 + 22.8 = 82.05; the top of "gray" is white.
+    assert shown.tolist() == [[[82, 82, 82], [255, 255, 255]]]
+
+
+def test_overlay_at_half_opacity_is_half_of_each():
+    frame = np.array([[[100, 100, 100], [100, 100, 100]]], dtype=np.uint8)
+    shown = pictures.overlay(frame, np.array([[0.0, 1.0]]), colormap="gray", opacity=0.5)
+    assert shown[0, 1].tolist() == [178, 178, 178]  # (100 + 255) / 2 = 177.5, to the even neighbour
+
+
+def test_spotlight_by_hand():
+    frame = np.full((1, 3, 3), 100, dtype=np.uint8)
+    shown = pictures.spotlight(frame, np.array([[1.0, 0.0, 0.5]]), darkness=0.75)
+    # What is left of the light: all, a quarter, 1 - 0.75 / 2 = 0.625 (62.5, to the even neighbour).
+    assert shown[0, :, 0].tolist() == [100, 25, 62]
+
+
+@pytest.mark.parametrize("draw", [pictures.overlay, pictures.spotlight])
+def test_a_map_of_another_size_is_refused(draw):
+    with pytest.raises(ValueError, match=r"\[3, 2\] does not lie over a frame of \[2, 2\]"):
+        draw(np.zeros((2, 2, 3), dtype=np.uint8), np.zeros((3, 2)))
+
+
+def test_upscale_repeats_pixels_of_pictures_and_of_videos():
+    video = np.arange(2 * 2 * 3 * 3, dtype=np.uint8).reshape(2, 2, 3, 3)
+    large = pictures.upscale(video, 2)
+    assert large.shape == (2, 4, 6, 3)
+    assert all((large[:, i::2, j::2] == video).all() for i in range(2) for j in range(2))
+
+
+def test_grid_puts_each_picture_at_its_place_and_labels_outside_them():
+    red, blue = (np.full((20, 30, 3), color, dtype=np.uint8) for color in ([255, 0, 0], [0, 0, 255]))
+    bare = pictures.grid([[red, blue], [blue]], gap=4)
+    assert bare.shape == (44, 64, 3)
+    assert (bare[:20, :30] == red).all()
+    assert (bare[:20, 34:] == blue).all()
+    assert (bare[24:, :30] == blue).all()
+    assert (bare[20:24] == 255).all()  # the gap
+    assert (bare[24:, 30:] == 255).all()  # where the second row has ended
+
+    labelled = pictures.grid([[red, blue], [blue]], row_labels=("now", "later"), column_labels=("a", "b"))
+    top, left = labelled.shape[0] - 44, labelled.shape[1] - 64
+    assert (labelled[top:, left:] == bare).all()
+    assert labelled[top : top + 20, :left].min() < 100  # ink beside the first row
+    assert labelled[:top, left:].min() < 100  # and above the columns
+
+
+def test_grid_refuses_pictures_of_different_sizes():
+    small, large = np.zeros((2, 2, 3), dtype=np.uint8), np.zeros((3, 2, 3), dtype=np.uint8)
+    with pytest.raises(ValueError, match="same size"):
+        pictures.grid([[small, large]])
+
+
+def test_png_is_read_back_exactly():
+    picture = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    uri = pictures.data_uri(pictures.png(picture))
+    kind, content = uri.split(",")
+    assert kind == "data:image/png;base64"
+    assert (np.asarray(Image.open(io.BytesIO(base64.b64decode(content)))) == picture).all()
+
+
+def test_video_is_read_back_with_even_sides_in_a_format_for_browsers(tmp_path: Path):
+    levels = np.array([40, 120, 200], dtype=np.uint8)
+    frames = np.broadcast_to(levels[:, None, None, None], (3, 83, 85, 3))
+    path = tmp_path / "new" / "episode.mp4"
+    pictures.write_video(path, frames, 12.5)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
+        assert float(stream.average_rate) == 12.5
+        decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+    assert [frame.shape for frame in decoded] == [(84, 86, 3)] * 3
+    assert [frame.mean() for frame in decoded] == pytest.approx(levels, abs=3)
+    assert [file.name for file in path.parent.iterdir()] == ["episode.mp4"]
+
+
+def test_video_that_cannot_be_written_says_so(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        pictures.write_video(tmp_path / "file" / "a.mp4", np.zeros((1, 8, 8, 3), dtype=np.uint8), 25)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 50])
+def test_smoothed_is_the_mean_of_its_neighbours(window: int):
+    values = list(np.random.default_rng(window).normal(size=20))
+    naive = []
+    for i in range(20):
+        near = [values[j] for j in range(20) if -((window - 1) // 2) <= j - i <= window // 2]
+        naive.append(sum(near) / len(near))
+    assert figures.smoothed(values, window) == pytest.approx(naive)
+
+
+def _row(env_steps: int, seed: int, returns: list[float], mode: str = "train") -> dict:
+    return dict(method="sac", task="dmc/a_b", seed=seed, mode=mode, env_steps=env_steps, returns=returns)
+
+
+def test_mode_returns_pools_the_newest_row_of_every_seed():
+    rows = [_row(10, 1, [0, 0]), _row(20, 1, [1, 3]), _row(20, 2, [5]), _row(20, 1, [7], "video_hard")]
+    train, video = figures.mode_returns(rows)
+    # 1, 3, 5: mean 3, deviations -2, 0, 2: variance 8 / 3.
+    assert (train.mode, train.returns, train.mean) == ("train", (1, 3, 5), 3)
+    assert train.std == pytest.approx((8 / 3) ** 0.5)
+    assert (video.mode, video.mean, video.std) == ("video_hard", 7, 0)
+
+
+def test_training_curve_takes_the_rows_that_have_a_return():
+    rows = [{"env_steps": 1, "episode/return": 2}, {"env_steps": 2, "critic/bellman": 1.0}]
+    assert figures.training_curve("sac", rows) == figures.Curve("sac", [1.0], [2.0])
+
+
+HOSTILE = r"_网$\frac{1</script>&"
+
+
+@pytest.mark.parametrize("draw", ["curves", "modes", "nothing"])
+def test_charts_are_svg_and_repeat_exactly_and_change_no_setting(draw: str):
+    def chart() -> str:
+        if draw == "modes":
+            return figures.returns_by_mode([figures.ModeReturn(HOSTILE, "video_hard", 3, 1, (2.0, 4.0))])
+        curves = [figures.Curve(HOSTILE, [0, 1000, 2000], [1, 3, 2])] if draw == "curves" else []
+        return figures.learning_curves(curves, levels={HOSTILE: 2.0})
+
+    before = dict(matplotlib.rcParams)
+    kind, content = chart().split(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert ET.fromstring(base64.b64decode(content)).tag.endswith("svg")
+    assert chart() == f"{kind},{content}"
+    assert dict(matplotlib.rcParams) == before
