@@ -1,0 +1,298 @@
+"""What this machine has and what is wrong with it, for ``saccade doctor``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saccade.data.colors import load_colors
+from saccade.data.folder import COLOR_MODES, VIDEO_MODES, DataFolder, cache_dir, find_data
+from saccade.machine.facts import (
+    GIGABYTE,
+    installed_version,
+    memory_gigabytes,
+    num_cores,
+    own_version,
+    processor_name,
+)
+from saccade.types import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+OLDEST_TORCH = (2, 10)  # older ones can be made to run code by a file of weights
+BENCHMARK_CLIPS = {"video_easy": 10, "video_hard": 100}
+
+GL_TIMEOUT_SECONDS = 60.0
+LITTLE_DISK_GIGABYTES = 25.0  # a full run's replay is 11, and a new checkpoint is written beside the old one
+
+# Parts of GL_RENDERER by which renderers without a GPU are known.
+SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software rasterizer")
+
+# Asked in a process of its own: a missing or broken driver can end the process that asks.
+GL_QUESTION = """
+import json, os
+from saccade.envs import opengl
+from saccade.types import UserError
+try:
+    opengl.choose_backend()
+    answer = {"renderer": opengl.gl_renderer()}
+except UserError as error:
+    answer = {"problem": str(error)}
+print(json.dumps({"backend": os.environ.get("MUJOCO_GL", ""), **answer}), flush=True)
+os._exit(0)  # some drivers complain while they are unloaded
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that was looked at; advice may stand beside something that works but could be better."""
+
+    what: str
+    value: str
+    ok: bool = True
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was looked at, in the order to print."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def problems(self) -> list[Row]:
+        """The rows that are not ok: something will not work until their advice is followed."""
+        return [row for row in self.rows if not row.ok]
+
+
+def examine(data: str | Path | None = None) -> Report:
+    """Look at this machine; takes seconds, since one picture is rendered in a process of its own.
+
+    Args:
+        data: the benchmark's data folder; None for the one named by SACCADE_DATA.
+    """
+    rows = [_python(), Row("saccade", own_version()), _torch(), *_gpus(), _simulator(), renderer()]
+    rows += [_processor(), _disk(), _video_library(), *_data(data), _cache()]
+    return Report(tuple(rows))
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The rows as a table, then their advice, problems first."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")
+    for row in report.rows:
+        sign = "[red]wrong[/]" if not row.ok else "[yellow]note[/]" if row.advice else "[green]ok[/]"
+        table.add_row(sign, escape(row.what), escape(row.value))
+    console.print(table)
+    for row in sorted((row for row in report.rows if row.advice), key=lambda row: row.ok):
+        console.print(f"\n[bold]{escape(row.what)}[/]: {escape(row.advice)}", highlight=False)
+    names = ", ".join(row.what for row in report.problems)
+    console.print(f"\nWrong: {escape(names)}." if names else "\nNothing is wrong.", highlight=False)
+
+
+def renderer(question: str = GL_QUESTION, timeout_seconds: float = GL_TIMEOUT_SECONDS) -> Row:
+    """The OpenGL that the simulator would draw with, by the name that it gives itself.
+
+    Args:
+        question: Python code that prints a JSON object with ``backend`` and ``renderer`` or ``problem``.
+    """
+    search_path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", question],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(search_path)},
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Row("renderer", f"gave no answer in {timeout_seconds:.0f} s", False, _no_renderer_advice())
+    if child.returncode < 0:
+        how = signal.Signals(-child.returncode).name
+        return Row("renderer", f"the process that asked it was ended by {how}", False, _no_renderer_advice())
+    if child.returncode > 0:
+        return Row("renderer", _last_line(child.stderr), False, _no_renderer_advice())
+    answer = json.loads(_last_line(child.stdout))
+    if "problem" in answer:
+        return Row("renderer", "none that works", False, answer["problem"])
+    return _describe_renderer(answer["backend"], answer["renderer"])
+
+
+def _describe_renderer(backend: str, name: str) -> Row:
+    value = f"{name} (MUJOCO_GL={backend})"
+    if not any(part in name.lower() for part in SOFTWARE_RENDERERS):
+        return Row("renderer", value)
+    advice = (
+        "Pictures are drawn in software, about 40 ms each; --render-quality fast takes a sixth of that, "
+        "looks a little different, and such results are kept apart from benchmark results."
+    )
+    if _has_nvidia_device():
+        advice += " There is an NVIDIA device: with its EGL library (libnvidia-gl) it would draw instead."
+    return Row("renderer", f"{value}, software", advice=advice)
+
+
+def _no_renderer_advice() -> str:
+    setting = os.environ.get("MUJOCO_GL")
+    unset = f"unset MUJOCO_GL (it is {setting!r}), or " if setting else ""
+    return f"To draw without a GPU or a screen, {unset}run: sudo apt-get install -y libosmesa6"
+
+
+def _python() -> Row:
+    return Row("python", f"{platform.python_version()} ({sys.executable})")
+
+
+def _torch() -> Row:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Row("torch", f"cannot be imported: {error}", False, "Install it again: pip install torch")
+    version = torch.__version__
+    major, minor = version.split(".")[:2]
+    if (int(major), int(minor)) < OLDEST_TORCH:
+        oldest = ".".join(map(str, OLDEST_TORCH))
+        advice = f"A file of weights can make it run code; install {oldest} or newer: pip install -U torch"
+        return Row("torch", version, False, advice)
+    return Row("torch", f"{version}, CUDA {torch.version.cuda or 'not built in'}")
+
+
+def _gpus() -> Iterator[Row]:
+    try:
+        import torch
+    except (ImportError, OSError):
+        return
+    with warnings.catch_warnings(record=True) as complaints:  # of a driver that is too old, for one
+        warnings.simplefilter("always")
+        usable = torch.cuda.is_available()
+    for index in range(torch.cuda.device_count() if usable else 0):
+        properties = torch.cuda.get_device_properties(index)
+        yield Row(f"GPU {index}", f"{properties.name}, {properties.total_memory / GIGABYTE:.0f} GB")
+    if not usable and _has_nvidia_device():
+        why = f" ({complaints[0].message})" if complaints else ""
+        advice = f"Install a PyTorch built for its driver{why}, or train with --device cpu"
+        yield Row("GPU", "an NVIDIA device that this PyTorch cannot use", False, advice)
+    elif not usable:
+        yield Row("GPU", "none")
+
+
+def _simulator() -> Row:
+    from saccade.envs.opengl import check_versions
+
+    versions = f"dm_control {installed_version('dm-control')}, mujoco {installed_version('mujoco')}"
+    if installed_version("dm-control") is None or installed_version("mujoco") is None:
+        return Row("simulator", "not installed", False, "Install it: pip install 'saccade[dmc]'")
+    try:
+        check_versions()
+    except UserError as error:
+        return Row("simulator", versions, False, str(error))
+    return Row("simulator", versions)
+
+
+def _processor() -> Row:
+    return Row("processor", f"{num_cores()} cores, {memory_gigabytes():.0f} GB memory ({processor_name()})")
+
+
+def _disk() -> Row:
+    free = shutil.disk_usage(Path.cwd()).free / GIGABYTE
+    advice = "A run of 500,000 steps with its checkpoints can fill it."
+    return Row("disk", f"{free:.0f} GB free here", advice=advice if free < LITTLE_DISK_GIGABYTES else "")
+
+
+def _video_library() -> Row:
+    import av
+    from av.codec import codecs_available
+
+    version = f"PyAV {av.__version__}, FFmpeg {getattr(av, 'ffmpeg_version_info', 'of unknown version')}"
+    if "libx264" in codecs_available:
+        return Row("video", version)
+    return Row("video", f"{version}, without H.264", False, "Install PyAV's own build: pip install -U av")
+
+
+def _data(explicit: str | Path | None) -> Iterator[Row]:
+    try:
+        folder = find_data(explicit)
+    except UserError as error:
+        yield Row("benchmark data", "not found", False, str(error))
+        return
+    if folder.root is None:
+        advice = "To measure on the benchmark's own colours and clips, set SACCADE_DATA to its data folder."
+        yield Row("benchmark data", "none; colours and moving scenes are generated", advice=advice)
+        return
+    yield Row("benchmark data", str(folder.root))
+    for mode in COLOR_MODES:
+        yield _colors(folder, mode)
+    for mode in VIDEO_MODES:
+        yield _clips(folder, mode)
+
+
+def _colors(folder: DataFolder, mode: str) -> Row:
+    path = folder.colors(mode)
+    if path is None:
+        return Row(mode, "no file; generated", advice=f"{mode}.pt is not in the data folder.")
+    try:
+        return Row(mode, f"{len(load_colors(path))} settings")
+    except UserError as error:
+        return Row(mode, f"{path.name} cannot be read", False, str(error))
+
+
+def _clips(folder: DataFolder, mode: str) -> Row:
+    clips = folder.clips(mode)
+    expected = BENCHMARK_CLIPS[mode]
+    if not clips:
+        return Row(mode, "no clips; generated", advice=f"{mode}/ holds no mp4 files.")
+    damaged = [clip.name for clip in clips if not _is_video(clip)]
+    value = f"{len(clips) - len(damaged)} of {expected} clips"
+    if damaged:
+        return Row(mode, value, False, f"Damaged, and skipped: {', '.join(damaged)}. Copy them again.")
+    present = {clip.stem for clip in clips}
+    missing = [index for index in range(expected) if f"video{index}" not in present]
+    return Row(mode, value, advice=f"Without the clips numbered {_ranges(missing)}." if missing else "")
+
+
+def _ranges(numbers: list[int]) -> str:
+    """3, 4, 5, 7 as ``3-5, 7``."""
+    starts = [number for number in numbers if number - 1 not in numbers]
+    ends = [number for number in numbers if number + 1 not in numbers]
+    return ", ".join(f"{a}-{b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True))
+
+
+def _is_video(path: Path) -> bool:
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            return any(True for _ in container.decode(video=0))
+    except (av.FFmpegError, OSError, IndexError):
+        return False
+
+
+def _cache() -> Row:
+    folder = cache_dir()
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return Row("cache", str(folder))
+    return Row("cache", f"{folder} cannot be written", False, "Set SACCADE_CACHE to a folder that can be written.")
+
+
+def _has_nvidia_device() -> bool:
+    return Path("/dev/nvidiactl").exists()
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no message"
