@@ -1,0 +1,272 @@
+"""Checkpoints on disk: folders of safetensors and JSON that are whole or not there.
+
+A checkpoint is written into a folder of another name, flushed to the disk, and renamed; so a process
+killed at any moment, or a full disk, leaves the earlier ones as they were. A manifest names every file with its size
+and SHA-256, and itself; a truncated or altered file is found and named when the checkpoint is read.
+
+Frames of the replay are too many to write again each time. They lie beside the checkpoints in
+segments that never change once complete, and which a manifest refers to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+
+from saccade.types import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SEGMENTS = "replay"
+TEMPORARY_PREFIX = ".writing-"
+
+
+class DamagedCheckpoint(UserError):
+    """A file of a checkpoint is missing, truncated or altered; the sentence names it."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A file of consecutive replay frames. ``complete`` ones are written once and shared between checkpoints."""
+
+    name: str
+    start: int
+    frames: Tensor | None
+    """What to write; None where a complete segment lies on the disk already."""
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint, opened for reading."""
+
+    folder: Path
+    env_steps: int
+    segments: tuple[tuple[int, Path], ...]
+    """First serial number and file of each replay segment, in order."""
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        from safetensors.torch import load_file
+
+        return load_file(self.folder / f"{name}.safetensors")
+
+    def document(self, name: str) -> Any:
+        return json.loads((self.folder / f"{name}.json").read_text())
+
+    def frames(self) -> Iterator[tuple[int, Tensor]]:
+        """First serial number and frames ``[count, ...]`` of each replay segment."""
+        from safetensors.torch import load_file
+
+        for start, path in self.segments:
+            yield start, load_file(path)["frames"]
+
+
+def write_checkpoint(
+    root: Path,
+    env_steps: int,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    documents: Mapping[str, Any],
+    segments: Sequence[Segment] = (),
+    keep: int = 2,
+) -> Path:
+    """Write a checkpoint below ``root`` and drop all but the ``keep`` newest. Returns its folder.
+
+    tensors: by file name without ending, each a mapping from name to tensor; documents: likewise, of JSON values.
+    Raises UserError when the disk is full or cannot be written; the earlier checkpoints are then untouched.
+    """
+    try:
+        return _write(root, env_steps, tensors, documents, segments, keep)
+    except (OSError, SafetensorError) as error:
+        for leftover in [*root.glob(f"{TEMPORARY_PREFIX}*"), *root.glob(f"{SEGMENTS}/{TEMPORARY_PREFIX}*")]:
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        raise UserError(
+            f"The checkpoint at step {env_steps} could not be written to {root} ({error}); "
+            "the previous one is intact: free some space or make the folder writable, then resume the run."
+        ) from error
+
+
+def _write(
+    root: Path,
+    env_steps: int,
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    documents: Mapping[str, Any],
+    segments: Sequence[Segment],
+    keep: int,
+) -> Path:
+    from safetensors.torch import save_file
+
+    root.mkdir(parents=True, exist_ok=True)
+    for leftover in root.glob(f"{TEMPORARY_PREFIX}*"):
+        shutil.rmtree(leftover)
+    final = root / f"step_{env_steps:09d}"
+    if final.exists():
+        # The same step again, by a resumed run: the same content. Replaced, so that every name has one meaning.
+        shutil.rmtree(final)
+    temporary = root / f"{TEMPORARY_PREFIX}{final.name}"
+    temporary.mkdir()
+    (root / SEGMENTS).mkdir(exist_ok=True)
+    for name, values in tensors.items():
+        save_file({key: value.contiguous() for key, value in values.items()}, temporary / f"{name}.safetensors")
+    for name, document in documents.items():
+        (temporary / f"{name}.json").write_text(json.dumps(document))
+    known = _known_digests(root)
+    references = [_write_segment(root, segment, env_steps, known) for segment in segments]
+    manifest = {
+        "format": FORMAT,
+        "env_steps": env_steps,
+        "files": {path.name: _describe(path) for path in sorted(temporary.iterdir())},
+        "segments": references,
+    }
+    manifest["digest"] = _digest_of(manifest)
+    (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    for path in [*temporary.iterdir(), temporary, root / SEGMENTS]:
+        _flush(path)
+    os.rename(temporary, final)
+    _flush(root)
+    _forget(root, keep)
+    return final
+
+
+def _write_segment(root: Path, segment: Segment, env_steps: int, known: Mapping[str, Any]) -> dict[str, Any]:
+    from safetensors.torch import save_file
+
+    name = f"{segment.name}.safetensors" if segment.complete else f"{segment.name}-{env_steps:09d}.safetensors"
+    path = root / SEGMENTS / name
+    if segment.frames is None:
+        description = known[name]
+    else:
+        aside = path.with_name(f"{TEMPORARY_PREFIX}{name}")
+        save_file({"frames": segment.frames.contiguous()}, aside)
+        _flush(aside)
+        os.replace(aside, path)
+        description = _describe(path)
+    return {"file": name, "start": segment.start, **description}
+
+
+def written_segments(root: Path) -> set[str]:
+    """Names of the complete segments that the newest checkpoint refers to, and which need no writing again."""
+    return {name.removesuffix(".safetensors") for name in _known_digests(root)}
+
+
+def checkpoints(root: Path) -> list[Path]:
+    """Folders of the checkpoints below ``root``, oldest first."""
+    return sorted(path.parent for path in root.glob(f"step_*/{MANIFEST}"))
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Verify every file of a checkpoint and open it. Raises DamagedCheckpoint that names the file, or UserError."""
+    manifest = _manifest(folder)
+    for name, described in manifest["files"].items():
+        _verify(folder / name, described)
+    segments = []
+    for reference in manifest["segments"]:
+        path = folder.parent / SEGMENTS / reference["file"]
+        _verify(path, reference)
+        segments.append((reference["start"], path))
+    return Checkpoint(folder, manifest["env_steps"], tuple(segments))
+
+
+def newest_checkpoint(root: Path) -> tuple[Checkpoint, dict[Path, str]]:
+    """The newest undamaged checkpoint below ``root``, and by folder what is wrong with newer ones passed over.
+
+    Raises UserError when there is none.
+    """
+    problems: dict[Path, str] = {}
+    for folder in reversed(checkpoints(root)):
+        try:
+            return read_checkpoint(folder), problems
+        except DamagedCheckpoint as error:
+            problems[folder] = str(error)
+    if problems:
+        sentences = " ".join(problems.values())
+        raise DamagedCheckpoint(f"{sentences} No undamaged checkpoint is left: train the run again.")
+    raise UserError(f"There is no checkpoint in {root}: the run was stopped before its first one; train it again.")
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a damaged checkpoint, so that it no longer counts as one and yet is not lost. Returns its new place."""
+    place = folder.with_name(f"damaged_{folder.name}")
+    if place.exists():
+        shutil.rmtree(place)
+    os.rename(folder, place)
+    return place
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+        digest = manifest.pop("digest")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise DamagedCheckpoint(f"{path} is damaged: it is not a whole manifest.") from error
+    if digest != _digest_of(manifest):
+        raise DamagedCheckpoint(f"{path} is damaged: it was altered after it was written.")
+    if manifest["format"] != FORMAT:
+        raise UserError(
+            f"{folder} was written in checkpoint format {manifest['format']}, and this version of Saccade "
+            f"reads format {FORMAT}: use the version that wrote it (see env.json in the run)."
+        )
+    return manifest
+
+
+def _verify(path: Path, described: Mapping[str, Any]) -> None:
+    if not path.exists():
+        raise DamagedCheckpoint(f"{path} is missing from its checkpoint.")
+    size = path.stat().st_size
+    if size != described["bytes"]:
+        raise DamagedCheckpoint(f"{path} is damaged: it has {size} bytes instead of {described['bytes']}.")
+    if _sha256(path) != described["sha256"]:
+        raise DamagedCheckpoint(f"{path} is damaged: its content was altered after it was written.")
+
+
+def _known_digests(root: Path) -> dict[str, Any]:
+    folders = checkpoints(root)
+    if not folders:
+        return {}
+    return {
+        reference["file"]: {"bytes": reference["bytes"], "sha256": reference["sha256"]}
+        for reference in _manifest(folders[-1])["segments"]
+    }
+
+
+def _forget(root: Path, keep: int) -> None:
+    folders = checkpoints(root)
+    for folder in folders[:-keep]:
+        shutil.rmtree(folder)
+    used = {reference["file"] for folder in folders[-keep:] for reference in _manifest(folder)["segments"]}
+    for path in (root / SEGMENTS).iterdir():
+        if path.name not in used:
+            path.unlink()
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Force a file's content, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

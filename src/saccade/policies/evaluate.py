@@ -1,0 +1,127 @@
+"""How good a policy is: whole episodes in one mode of its task."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from saccade.envs.env import EnvConfig
+from saccade.envs.workers import EnvWorkers
+
+SIMULTANEOUS_EPISODES = 10
+"""Episodes played side by side: fixed, so that results do not depend on the machine's number of cores."""
+
+Act = Callable[[np.ndarray], np.ndarray]
+"""Observations uint8 ``[batch, channel, height, width]`` -> actions ``[batch, action_dim]``."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Returns of some episodes in one mode, in order, and the first episode's frames if they were asked for."""
+
+    mode: str
+    returns: tuple[float, ...]
+    provenance: dict[str, Any]
+    frames: np.ndarray | None = None
+    """uint8 ``[time, height, width, 3]``."""
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.returns))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation over the episodes (population)."""
+        return float(np.std(self.returns))
+
+
+def episode_seeds(seed: int, count: int) -> list[int]:
+    """Seeds of the evaluation episodes of a run: the same ones at every evaluation and in every mode.
+
+    So the modes are compared on the same initial states. They are not the training environments' seeds.
+    """
+    sequence = np.random.SeedSequence([seed, 0x5ACCADE])
+    return [int(value) for value in sequence.generate_state(count, np.uint32)]
+
+
+def evaluate(
+    act: Act,
+    env: EnvConfig,
+    *,
+    episodes: int,
+    seed: int,
+    workers: int | None = None,
+    record: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Play ``episodes`` whole episodes and return their undiscounted returns.
+
+    With sequential clips the episodes follow each other in one environment, as in the published evaluation, since
+    each takes the clip behind the last one's. ``progress(episodes done, episodes)`` is called as they end.
+    """
+    sequential = env.clip_order == "sequential"
+    together = 1 if sequential else min(episodes, SIMULTANEOUS_EPISODES)
+    seeds = episode_seeds(seed, episodes)
+    processes = min(together, os.cpu_count() or 1) if workers is None else workers
+    returns: list[float] = []
+    frames: list[np.ndarray] = []
+    with EnvWorkers([env] * together, seeds[:together], num_workers=processes) as group:
+        for first in range(0, episodes, together):
+            batch = seeds[first : first + together]
+            record_here = frames if record and first == 0 else None
+            # Seeding again would start a sequential environment's clips from the first one.
+            returns += _play(act, group, None if sequential and first else batch, len(batch), record_here)
+            progress(len(returns), episodes)
+        provenance = dict(group.provenance[0])  # of all: they differ in their seeds alone
+    return Evaluation(env.mode, tuple(returns), provenance, np.stack(frames) if frames else None)
+
+
+def _play(
+    act: Act, group: EnvWorkers[EnvConfig], seeds: list[int] | None, count: int, frames: list[np.ndarray] | None
+) -> list[float]:
+    """One episode in each of the first ``count`` environments; frames of the first are appended to ``frames``."""
+    indices = list(range(count))
+    obs = group.reset(indices, seeds)
+    totals = np.zeros(count)
+    active = np.arange(count)
+    while len(active):
+        if frames is not None and active[0] == 0:
+            frames.append(np.moveaxis(obs[0, -3:], 0, -1))
+        obs, reward, terminated, truncated, _ = group.step(act(obs), [int(index) for index in active])
+        totals[active] += reward
+        going_on = ~(terminated | truncated)
+        active, obs = active[going_on], obs[going_on]
+    return [float(total) for total in totals]
+
+
+def evaluation_row(evaluation: Evaluation, *, method: str, env: EnvConfig, seed: int, env_steps: int) -> dict[str, Any]:
+    """The row of ``evaluations.jsonl``; the gap to the training mode is filled in by ``with_gaps``."""
+    return {
+        "env_steps": env_steps,
+        "method": method,
+        "task": env.task,
+        "seed": seed,
+        "mode": evaluation.mode,
+        "episodes": len(evaluation.returns),
+        "return_mean": evaluation.mean,
+        "return_std": evaluation.std,
+        "returns": list(evaluation.returns),
+        "gap": None,
+        "provenance": evaluation.provenance,
+    }
+
+
+def with_gaps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with ``gap``: how much of the training mode's mean return each mode loses."""
+    train = next((row["return_mean"] for row in rows if row["mode"] == "train"), None)
+    return [{**row, "gap": None if train is None else train - row["return_mean"]} for row in rows]
+
+
+def in_mode(env: EnvConfig, mode: str) -> EnvConfig:
+    """The same environment in another mode."""
+    return dataclasses.replace(env, mode=mode)

@@ -1,0 +1,242 @@
+"""A run folder: its configuration, and the policy that its newest checkpoint holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.agents import METHODS
+from saccade.agents.agent import Agent
+from saccade.agents.sac import Images
+from saccade.data.checkpoints import Checkpoint, newest_checkpoint
+from saccade.envs.env import EnvConfig
+from saccade.types import Spaces, UserError
+
+CONFIG = "config.json"
+NETWORKS = "networks"
+LEAST = {
+    **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
+    **dict.fromkeys(("checkpoint_every", "log_every"), 1),
+    **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
+}
+"""Smallest sensible values of the training options."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long, where and with what a run trains, whatever its method."""
+
+    seed: int = 0
+    """Of weights, environments, exploration and sampling."""
+    steps: int = 500_000
+    """Agent steps, over all environments; an agent step is ``action_repeat`` steps of the simulator's control."""
+    random_steps: int = 1000
+    """Agent steps with uniform random actions before learning begins."""
+    envs: int = 1
+    """Environments that are stepped together. There is one update per agent step whatever their number."""
+    workers: int | None = None
+    """Processes for the environments: 0 none, by default one per environment and at most one per core."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:1``: where networks live and learn."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether losses are compiled. ``auto``: on a GPU; on a CPU the compilation costs minutes."""
+    threads: int | None = None
+    """Threads that PyTorch computes with on a CPU; by default its own choice."""
+    replay_capacity: int | None = None
+    """Transitions that are remembered; by default all of them."""
+    images: str | None = None
+    """Folder of pictures to blend into observations, such as Places365; by default generated ones."""
+    image_count: int = 1000
+    """Pictures in the bank that overlays are drawn from."""
+    evaluate_every: int = 10_000
+    """Agent steps between evaluations; 0 evaluates only at the end."""
+    evaluation_episodes: int = 10
+    evaluation_modes: tuple[str, ...] = ("train", "video_hard")
+    checkpoint_every: int = 10_000
+    """Agent steps between checkpoints."""
+    log_every: int = 500
+    """Updates between rows of losses."""
+    video: bool = False
+    """Whether evaluations also write a video of their first episode in each mode."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a training run does; saved as ``config.json``."""
+
+    method: str
+    env: EnvConfig
+    agent: Any
+    """The method's own hyper-parameters."""
+    training: Training = field(default_factory=Training)
+
+
+def check(training: Training) -> None:
+    """Raise UserError for numbers that no run can have."""
+    for name, least in LEAST.items():
+        value = getattr(training, name)
+        if value is not None and value < least:
+            raise UserError(f"--{name.replace('_', '-')} {value} is too small: it must be at least {least}.")
+    if training.steps % training.envs:
+        raise UserError(
+            f"--steps {training.steps} is not a multiple of --envs {training.envs}: choose numbers that divide."
+        )
+    for mode in training.evaluation_modes:
+        EnvConfig("dmc/walker_walk", mode)  # raises for a mode that does not exist
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """The configuration as JSON values."""
+    return dataclasses.asdict(config)
+
+
+def from_json(values: Mapping[str, Any]) -> RunConfig:
+    """The configuration that ``to_json`` gave. Raises UserError for a method or fields that do not exist here."""
+    method = str(values.get("method"))
+    if method not in METHODS:
+        raise UserError(f"The run's method {method!r} is not known here; known are {', '.join(METHODS)}.")
+    template = RunConfig(method, EnvConfig("dmc/walker_walk"), METHODS[method].config)
+    return _rebuild(template, values)
+
+
+def _rebuild(template: Any, values: Mapping[str, Any]) -> Any:
+    """A dataclass like ``template`` with the values of a JSON object."""
+    known = {field.name for field in dataclasses.fields(template)}
+    if set(values) != known:
+        other = ", ".join(sorted(set(values) ^ known))
+        raise UserError(
+            f"The run's configuration and this version of Saccade differ in {other}: use the version in env.json."
+        )
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        old = getattr(template, name)
+        if dataclasses.is_dataclass(old):
+            value = _rebuild(old, value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        changes[name] = value
+    return dataclasses.replace(template, **changes)
+
+
+def read_config(run: Path) -> RunConfig:
+    """The configuration of a run folder. Raises UserError when it is not one."""
+    path = run / CONFIG
+    try:
+        return from_json(json.loads(path.read_text()))
+    except OSError as error:
+        near = (
+            difflib.get_close_matches(run.name, [path.name for path in run.parent.glob("*")])
+            if run.parent.is_dir()
+            else []
+        )
+        hint = f" Did you mean {run.parent / near[0]}?" if near else ""
+        raise UserError(f"{run} is not a run folder: it has no {CONFIG}.{hint}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged: it is not JSON.") from error
+
+
+def device_of(name: str) -> torch.device:
+    """The device that a name means on this machine. Raises UserError for one that is not here."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"--device {name} is not a device: use auto, cpu, cuda or cuda:0.") from error
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise UserError(
+            f"--device {name} was asked for and PyTorch sees {torch.cuda.device_count()} GPUs: use --device cpu."
+        )
+    return device
+
+
+def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None) -> Agent:
+    """The method's agent with weights that depend on the seed alone; global random states stay as they are."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        return METHODS[config.method].make(config.agent, spaces, device, images)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A trained agent that acts on NumPy observations."""
+
+    agent: Agent
+    config: RunConfig
+    env_steps: int
+    """Agent steps that the weights were trained for."""
+    device: torch.device
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Deterministic action in -1..1 for an observation, uint8 ``[frames * 3, height, width]``, or a batch of them.
+
+        Raises UserError for another shape or dtype.
+        """
+        batch = self._tensor(obs)
+        action = self.agent.act(batch, None).cpu().numpy()
+        return action if obs.ndim == 4 else action[0]
+
+    def map(self, name: str, obs: np.ndarray) -> np.ndarray:
+        """One of the agent's own saliency maps ``[batch, frames, height, width]`` for its greedy action."""
+        if name not in self.agent.maps:
+            have = ", ".join(self.agent.maps) or "none"
+            raise UserError(f"{self.config.method} carries no map called {name!r}; it has {have}.")
+        batch = self._tensor(obs)
+        return self.agent.maps[name](batch, self.agent.act(batch, None)).cpu().numpy()
+
+    def _tensor(self, obs: np.ndarray) -> Tensor:
+        size = self.config.env.image_size
+        shape = (self.config.env.frame_stack * 3, size, size)
+        if obs.dtype != np.uint8 or obs.ndim not in (3, 4) or obs.shape[-3:] != shape:
+            raise UserError(
+                f"The policy was given observations of shape {obs.shape} and type {obs.dtype}; "
+                f"it acts on uint8 of shape {shape} or a batch of them."
+            )
+        return torch.as_tensor(obs, device=self.device).reshape(-1, *shape)
+
+
+def spaces_of(networks: Mapping[str, Tensor], config: RunConfig) -> Spaces:
+    """The spaces that saved weights were made for: the simulator need not be started to load them."""
+    log_std_and_mean = next(value for name, value in networks.items() if name.endswith("actor.head.4.bias"))
+    size = config.env.image_size
+    return Spaces((config.env.frame_stack * 3, size, size), len(log_std_and_mean) // 2)
+
+
+def load_policy(run: str | Path, device: str = "auto") -> Policy:
+    """The policy of a run's newest undamaged checkpoint, in a few lines: ``saccade.load(run).act(obs)``."""
+    run = Path(run)
+    config = read_config(run)
+    checkpoint, _ = newest_checkpoint(run / "checkpoints")
+    return policy_of(checkpoint, config, device_of(device))
+
+
+def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -> Policy:
+    """The policy of one checkpoint. Raises UserError when its weights are of another method or size."""
+    weights = checkpoint.tensors(NETWORKS)
+    # Acting never overlays anything, so a bank of pictures is not needed.
+    agent = make_agent(config, spaces_of(weights, config), device, lambda count, size, generator: torch.empty(0))
+    load_weights(agent, weights, checkpoint.folder)
+    return Policy(agent, config, checkpoint.env_steps, device)
+
+
+def load_weights(agent: Agent, weights: Mapping[str, Tensor], origin: Path) -> None:
+    """Put saved weights into an agent's networks. Raises UserError when they are another network's."""
+    state = agent.networks.state_dict()
+    wrong = sorted(set(state) ^ set(weights)) or [
+        name for name, value in weights.items() if value.shape != state[name].shape
+    ]
+    if wrong:
+        raise UserError(
+            f"The weights in {origin} belong to another method, size or version than the run's {CONFIG} says "
+            f"({wrong[0]} and {len(wrong) - 1} more differ): give the run its own checkpoint back."
+        )
+    agent.networks.load_state_dict(weights)

@@ -1,0 +1,219 @@
+"""The off-policy loop: step environments, remember, update; one update per agent step.
+
+The loop is a generator of events. Logging, printing, videos and the choice to stop are the caller's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.agents.agent import Agent, make_update
+from saccade.data.replay import ReplayBuffer
+from saccade.envs.env import EnvConfig
+from saccade.envs.workers import EnvWorkers
+from saccade.policies.evaluate import Evaluation, evaluate, in_mode
+from saccade.policies.run import RunConfig
+from saccade.types import Batch
+
+
+class NonFiniteLoss(ArithmeticError):
+    """A loss became NaN or infinite; the message names the update, the phase and the term."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in training, for whoever watches.
+
+    ``episode`` and ``losses`` carry a row for ``metrics.jsonl``, ``evaluation`` the results of one mode, ``tick``
+    nothing: the counters have moved. ``checkpoint_due`` asks the caller to save now.
+    """
+
+    kind: Literal["tick", "episode", "losses", "evaluation", "evaluating", "checkpoint_due"]
+    row: dict[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
+
+
+@dataclass
+class Counters:
+    """Where the run stands; part of every checkpoint."""
+
+    env_steps: int = 0
+    updates: int = 0
+    seconds: float = 0.0
+    evaluated_at: int = -1  # not yet, not even at step 0
+    checkpointed_at: int = 0
+
+
+class OffPolicyTraining:
+    """A training run in progress: an agent, its replay, its environments and every random generator.
+
+    ``events()`` advances it until ``config.steps`` or until the caller stops iterating; between two events all state is
+    consistent, and ``train.state`` can save or restore it.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        agent: Agent,
+        workers: EnvWorkers[EnvConfig],
+        replay: ReplayBuffer,
+        device: torch.device,
+    ) -> None:
+        self.agent, self.workers, self.replay, self.device = agent, workers, replay, device
+        self.env, self.config = config.env, config.training
+        self.counters = Counters()
+        self.host_generator = torch.Generator().manual_seed(self.config.seed)
+        self.generator = self.host_generator
+        if device.type != "cpu":
+            self.generator = torch.Generator(device).manual_seed(self.config.seed)
+        self.obs = np.zeros((self.config.envs, *workers.spaces.obs_shape), np.uint8)
+        self.episode_return = np.zeros(self.config.envs)
+        self.started = False
+        self._pending: list[dict[str, Tensor]] = []
+        choice = self.config.compile
+        compiled = choice == "on" or (choice == "auto" and device.type == "cuda")
+        self._update = make_update(agent, compile_losses=compiled)
+
+    def events(self) -> Iterator[Event]:
+        """Train, yielding what happens, up to ``config.steps`` agent steps and the evaluation at their end.
+
+        What is due is read off the counters, so that a run restored from a checkpoint of any moment goes on with
+        exactly what would have come next.
+        """
+        config, counters = self.config, self.counters
+        if not self.started:
+            self._start_episodes(range(config.envs))
+            self.started = True
+        while True:
+            yield from self._updates_due()
+            finished = counters.env_steps >= config.steps
+            if len(self._pending) >= config.log_every:
+                yield Event("losses", self.read_losses())
+            if _due(counters.evaluated_at, counters.env_steps, config.evaluate_every, finished):
+                yield from self._evaluations()
+            if _due(counters.checkpointed_at, counters.env_steps, config.checkpoint_every, finished):
+                if self._pending:
+                    yield Event("losses", self.read_losses())
+                yield Event("checkpoint_due")
+            if finished:
+                return
+            yield from (Event("episode", row) for row in self._step_environments())
+
+    def read_losses(self) -> dict[str, Any]:
+        """Means of the losses since the last reading, by log key. Raises NonFiniteLoss for NaN and infinity."""
+        pending, self._pending = self._pending, []
+        first = self.counters.updates - len(pending)
+        row = self.position()
+        for key in sorted({key for metrics in pending for key in metrics}):
+            where = [index for index, metrics in enumerate(pending) if key in metrics]
+            values = torch.stack([pending[index][key] for index in where]).double().cpu()
+            if not values.isfinite().all():
+                index = where[int((~values.isfinite()).nonzero()[0])]
+                culprit, value = _first_not_finite(pending[index])
+                raise NonFiniteLoss(
+                    f"Update {first + index}: {culprit.replace('/', ', term ', 1)} became {value}. The run was stopped "
+                    f"there and its last checkpoint, of step {self.counters.checkpointed_at}, kept."
+                )
+            row[key] = float(values.mean())
+        return row
+
+    def has_unread_losses(self) -> bool:
+        return bool(self._pending)
+
+    def _updates_due(self) -> Iterator[Event]:
+        """Perform the updates that the agent steps so far call for: one each, once the random ones are over.
+
+        # Deviation: in the published code the burst after the random steps counts as one step, so that
+        # phases with a period of 2 run in every update of it; here they keep their period.
+        """
+        counters = self.counters
+        while counters.env_steps >= self.config.random_steps and counters.updates < counters.env_steps:
+            began = time.monotonic()
+            self._pending.append(self._update(self._sample, self.generator, counters.updates))
+            counters.updates += 1
+            counters.seconds += time.monotonic() - began
+            yield Event("tick")
+
+    def position(self) -> dict[str, Any]:
+        counters = self.counters
+        return {
+            "env_steps": counters.env_steps,
+            "updates": counters.updates,
+            "seconds": round(counters.seconds, 3),
+        }
+
+    def _sample(self, size: int) -> Batch:
+        batch = self.replay.sample(size, self.host_generator)
+        if self.replay.device == self.device:
+            return batch
+        obs, action, reward, discount, next_obs = (value.to(self.device, non_blocking=True) for value in batch[:5])
+        return Batch(obs, action, reward, discount, next_obs)
+
+    def _step_environments(self) -> list[dict[str, Any]]:
+        """One agent step of every environment; rows of the episodes that ended with it."""
+        config, counters, began = self.config, self.counters, time.monotonic()
+        action = self._choose_actions()
+        step = self.workers.step(action)
+        counters.env_steps += config.envs
+        channels = step.obs.shape[1] // self.env.frame_stack
+        for index in range(config.envs):
+            discount = 0.0 if step.terminated[index] else 1.0
+            self.replay.add(index, action[index], step.reward[index], discount, step.obs[index, -channels:])
+        self.obs = step.obs
+        self.episode_return += step.reward
+        ended = np.flatnonzero(step.terminated | step.truncated)
+        rows = [
+            {**self.position(), "env": int(index), "episode/return": float(self.episode_return[index])}
+            for index in ended
+        ]
+        if len(ended):
+            self._start_episodes([int(index) for index in ended])
+        counters.seconds += time.monotonic() - began
+        return rows
+
+    def _start_episodes(self, indices: range | list[int]) -> None:
+        first = self.workers.reset(list(indices))
+        channels = first.shape[1] // self.env.frame_stack
+        for index, obs in zip(indices, first, strict=True):
+            self.obs[index] = obs
+            self.episode_return[index] = 0.0
+            self.replay.start_episode(index, obs[-channels:])
+
+    def _choose_actions(self) -> np.ndarray:
+        shape = (self.config.envs, self.workers.spaces.action_dim)
+        if self.counters.env_steps < self.config.random_steps:
+            return (torch.rand(shape, generator=self.host_generator) * 2 - 1).numpy()
+        noise = torch.randn(shape, generator=self.generator, device=self.device)
+        return self.agent.act(torch.as_tensor(self.obs, device=self.device), noise).cpu().numpy()
+
+    def _evaluations(self) -> Iterator[Event]:
+        counters = self.counters
+        for mode in self.config.evaluation_modes:
+            yield Event("evaluating", {"mode": mode})
+            result = evaluate(
+                lambda obs: self.agent.act(torch.as_tensor(obs, device=self.device), None).cpu().numpy(),
+                in_mode(self.env, mode),
+                episodes=self.config.evaluation_episodes,
+                seed=self.config.seed,
+                workers=self.config.workers,
+                record=self.config.video,
+            )
+            yield Event("evaluation", {"env_steps": counters.env_steps}, result)
+        counters.evaluated_at = counters.env_steps
+
+
+def _first_not_finite(metrics: dict[str, Tensor]) -> tuple[str, float]:
+    """The term that broke first within one update: its phases run, and so its metrics lie, in order."""
+    return next((f"phase {key}", float(value)) for key, value in metrics.items() if not value.isfinite())
+
+
+def _due(last: int, now: int, period: int, finished: bool) -> bool:
+    """Whether a multiple of ``period`` was reached since step ``last``, or the run ended after it; period 0: never."""
+    return (period > 0 and now // period > last // period) or (finished and last != now)

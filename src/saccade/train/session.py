@@ -1,0 +1,174 @@
+"""One training run in its folder, from the configuration to ``result.json``: made, resumed, logged, saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from saccade.agents import METHODS
+from saccade.data.checkpoints import newest_checkpoint, set_aside
+from saccade.data.images import load_bank
+from saccade.data.replay import ReplayBuffer
+from saccade.envs.workers import EnvWorkers
+from saccade.policies.evaluate import evaluation_row, with_gaps
+from saccade.policies.run import CONFIG, RunConfig, check, device_of, make_agent, read_config, to_json
+from saccade.train import state
+from saccade.train.logs import TensorBoard, append_row, forget_rows_after
+from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.types import UserError
+
+METRICS, EVALUATIONS, RESULT, ENVIRONMENT = "metrics.jsonl", "evaluations.jsonl", "result.json", "env.json"
+CHECKPOINTS = "checkpoints"
+SEED_STRIDE = 10_007  # between the environments of one run
+
+Watch = Callable[[Event, OffPolicyTraining], None]
+Stop = Callable[[], bool]
+
+
+def run_folder(config: RunConfig) -> Path:
+    """Where a run goes by default: its name says what it is and has no time stamp, so that a grid can be resumed."""
+    return Path("runs") / config.env.task.replace("/", "-") / config.method / str(config.training.seed)
+
+
+def start(config: RunConfig, folder: Path, facts: dict[str, Any], watch: Watch, stop: Stop) -> dict[str, Any] | None:
+    """Train a new run in ``folder`` and return its result; None when ``stop()`` ended it early, saved.
+
+    facts: versions, hardware and the like, written to ``env.json``. ``watch`` sees every event; ``stop`` is
+    asked between events. Raises UserError when the folder holds a run already or cannot be written.
+    """
+    check(config.training)
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        raise UserError(
+            f"{folder} exists already: give another --out, or continue it with `saccade train --resume {folder}`."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG).write_text(json.dumps(to_json(config), indent=1))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): give another folder with --out.") from error
+    with _locked(folder), _assembled(config) as training:
+        (folder / ENVIRONMENT).write_text(json.dumps(facts, indent=1))
+        return _go_on(training, config, folder, watch, stop)
+
+
+def resume(
+    folder: Path, steps: int | None, watch: Watch, stop: Stop, warn: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """Continue a run from its newest undamaged checkpoint, on a CPU exactly as if it had never stopped.
+
+    steps: a new total of agent steps. ``warn`` is told of damaged checkpoints, which are set aside.
+    """
+    config = read_config(folder)
+    if steps is not None:
+        if config.training.replay_capacity is None:  # keep the size that the saved replay has
+            replay = dataclasses.replace(config.training, replay_capacity=config.training.steps)
+            config = dataclasses.replace(config, training=replay)
+        config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
+    check(config.training)
+    with _locked(folder), _assembled(config) as training:
+        if (folder / CHECKPOINTS).is_dir():
+            _restore_newest(training, folder, warn)
+        forget_rows_after(folder / METRICS, training.counters.env_steps if training.started else -1)
+        forget_rows_after(folder / EVALUATIONS, training.counters.evaluated_at)
+        if steps is not None:
+            (folder / CONFIG).write_text(json.dumps(to_json(config), indent=1))
+        (folder / RESULT).unlink(missing_ok=True)
+        return _go_on(training, config, folder, watch, stop)
+
+
+def _restore_newest(training: OffPolicyTraining, folder: Path, warn: Callable[[str], None]) -> None:
+    checkpoint, problems = newest_checkpoint(folder / CHECKPOINTS)
+    for damaged, problem in problems.items():
+        aside = set_aside(damaged).name
+        warn(f"{problem} It was set aside as {aside}; the run goes on from step {checkpoint.env_steps}.")
+    state.restore(training, checkpoint)
+
+
+def _go_on(
+    training: OffPolicyTraining, config: RunConfig, folder: Path, watch: Watch, stop: Stop
+) -> dict[str, Any] | None:
+    board = TensorBoard(folder / "tensorboard", purge_step=training.counters.env_steps + 1)
+    evaluations: list[dict[str, Any]] = []
+    try:
+        for event in training.events():
+            if event.kind in ("episode", "losses"):
+                append_row(folder / METRICS, event.row)
+                board.write(event.row)
+            elif event.evaluation is not None:
+                row = evaluation_row(
+                    event.evaluation,
+                    method=config.method,
+                    env=config.env,
+                    seed=config.training.seed,
+                    env_steps=training.counters.env_steps,
+                )
+                evaluations = [old for old in evaluations if old["env_steps"] == row["env_steps"]] + [row]
+                row = with_gaps(evaluations)[-1]
+                append_row(folder / EVALUATIONS, row)
+                board.write({"env_steps": row["env_steps"], f"evaluation/{row['mode']}": row["return_mean"]})
+            elif event.kind == "checkpoint_due":
+                state.save(training, folder / CHECKPOINTS)
+            watch(event, training)
+            if stop():
+                _save_and_leave(training, folder)
+                return None
+        result = {**training.position(), "evaluations": with_gaps(evaluations)}
+        aside = folder / f".{RESULT}"
+        aside.write_text(json.dumps(result, indent=1))
+        os.replace(aside, folder / RESULT)
+        return result
+    finally:
+        board.close()
+
+
+def _save_and_leave(training: OffPolicyTraining, folder: Path) -> None:
+    if training.has_unread_losses():
+        append_row(folder / METRICS, training.read_losses())
+    if training.counters.checkpointed_at != training.counters.env_steps or training.counters.env_steps == 0:
+        state.save(training, folder / CHECKPOINTS)
+
+
+@contextmanager
+def _assembled(config: RunConfig) -> Iterator[OffPolicyTraining]:
+    """Everything that a run is made of; the environments end with the block."""
+    training = config.training
+    device = device_of(training.device)
+    if training.threads is not None:
+        torch.set_num_threads(training.threads)
+    images = None
+    if METHODS[config.method].overlays(config.agent):
+        folder = None if training.images is None else Path(training.images)
+        images = load_bank(folder, count=training.image_count, seed=training.seed, device=device).sample
+    seeds = [training.seed * SEED_STRIDE + index for index in range(training.envs)]
+    workers = EnvWorkers([config.env] * training.envs, seeds, num_workers=training.workers)
+    with workers:
+        spaces = workers.spaces
+        agent = make_agent(config, spaces, device, images)
+        channels = spaces.obs_shape[0] // config.env.frame_stack
+        replay = ReplayBuffer(
+            training.replay_capacity or training.steps,
+            (channels, *spaces.obs_shape[1:]),
+            spaces.action_dim,
+            frame_stack=config.env.frame_stack,
+            num_envs=training.envs,
+        )
+        yield OffPolicyTraining(config, agent, workers, replay, device)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the run folder for this process; raises UserError while another process trains in it."""
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"{folder} is being trained by another process: wait for it, or stop it first.") from error
+        yield

@@ -1,0 +1,125 @@
+"""A whole training run to and from a checkpoint: weights, optimizers, replay, counters, environments, generators."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.agents.agent import Agent
+from saccade.data.checkpoints import Checkpoint, Segment, write_checkpoint, written_segments
+from saccade.policies.run import NETWORKS, load_weights
+from saccade.train.off_policy import Counters, OffPolicyTraining
+from saccade.types import UserError
+
+KEEP_CHECKPOINTS = 2
+
+
+def save(training: OffPolicyTraining, root: Path) -> Path:
+    """Write a checkpoint of a run below ``root``; replay frames that lie there already are not written again."""
+    training.counters.checkpointed_at = training.counters.env_steps
+    arrays, scalars = _split(training.workers.get_state())
+    arrays |= {
+        "obs": torch.from_numpy(training.obs),
+        "episode_return": torch.from_numpy(training.episode_return),
+    }
+    return write_checkpoint(
+        root,
+        training.counters.env_steps,
+        tensors={
+            NETWORKS: training.agent.networks.state_dict(),
+            "optimizers": optimizer_tensors(training.agent),
+            "replay": training.replay.state_tensors(),
+            "generators": {
+                "device": training.generator.get_state(),
+                "host": training.host_generator.get_state(),
+            },
+            "environments": arrays,
+        },
+        documents={"counters": dataclasses.asdict(training.counters), "environments": scalars},
+        segments=_replay_segments(training, root),
+        keep=KEEP_CHECKPOINTS,
+    )
+
+
+def restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
+    """Put a freshly built run where a checkpoint left it. Raises UserError when it is of another configuration."""
+    load_weights(training.agent, checkpoint.tensors(NETWORKS), checkpoint.folder)
+    load_optimizers(training.agent, checkpoint.tensors("optimizers"), checkpoint.folder)
+    training.replay.load(checkpoint.tensors("replay"), checkpoint.frames())
+    generators = checkpoint.tensors("generators")
+    training.host_generator.set_state(generators["host"])
+    if training.generator is not training.host_generator:
+        if generators["device"].shape != training.generator.get_state().shape:
+            raise UserError(
+                f"{checkpoint.folder} was written on another kind of device: resume on the one it was trained on."
+            )
+        training.generator.set_state(generators["device"])
+    arrays = checkpoint.tensors("environments")
+    training.obs = arrays.pop("obs").numpy()
+    training.episode_return = arrays.pop("episode_return").numpy()
+    training.workers.set_state(_join(arrays, checkpoint.document("environments")))
+    training.counters = Counters(**checkpoint.document("counters"))
+    training.started = True
+
+
+def optimizer_tensors(agent: Agent) -> dict[str, Tensor]:
+    """Adam's moments and step counts as ``phase/parameter/name``; learning rates are the configuration's."""
+    return {
+        f"{phase.name}/{index}/{name}": value
+        for phase in agent.phases
+        for index, entries in phase.optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+    }
+
+
+def load_optimizers(agent: Agent, tensors: Mapping[str, Tensor], origin: Path) -> None:
+    """Put saved moments into an agent's optimizers."""
+    states: dict[str, dict[int, dict[str, Tensor]]] = {phase.name: {} for phase in agent.phases}
+    for key, value in tensors.items():
+        phase, index, name = key.split("/")
+        if phase not in states:
+            raise UserError(f"The optimizers in {origin} are another method's: there is no phase {phase!r} here.")
+        states[phase].setdefault(int(index), {})[name] = value
+    for owner in agent.phases:
+        saved = owner.optimizer.state_dict()
+        owner.optimizer.load_state_dict({**saved, "state": states[owner.name]})
+
+
+def _replay_segments(training: OffPolicyTraining, root: Path) -> list[Segment]:
+    written = written_segments(root)
+    segments = []
+    for segment in training.replay.frame_segments():
+        name = f"frames-{segment.start_serial:09d}"
+        there = segment.complete and name in written
+        frames = None if there else training.replay.read_segment(segment)
+        segments.append(Segment(name, segment.start_serial, frames, segment.complete))
+    return segments
+
+
+def _split(states: list[dict[str, Any]]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """Environment states as tensors for safetensors and the rest for JSON."""
+    arrays: dict[str, Tensor] = {}
+    scalars: list[dict[str, Any]] = []
+    for index, state in enumerate(states):
+        plain: dict[str, Any] = {}
+        for name, value in state.items():
+            if isinstance(value, np.ndarray):
+                arrays[f"{index}/{name}"] = torch.from_numpy(np.ascontiguousarray(value))
+            else:
+                plain[name] = value
+        scalars.append(plain)
+    return arrays, scalars
+
+
+def _join(arrays: Mapping[str, Tensor], scalars: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    states: list[dict[str, Any]] = [dict(plain) for plain in scalars]
+    for key, value in arrays.items():
+        index, _, name = key.partition("/")
+        states[int(index)][name] = value.numpy()
+    return states
