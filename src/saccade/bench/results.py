@@ -1,0 +1,81 @@
+"""Rows of ``evaluations.jsonl`` side by side: who gets what in which mode, and whether they may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Newest results of one run under one setting: rows by mode."""
+
+    method: str
+    task: str
+    seed: int
+    env_steps: int
+    setting: str
+    rows: Mapping[str, Row]
+
+
+def setting_of(provenance: Mapping[str, Any]) -> str:
+    """What decides whether two numbers may stand in one column: rendering, picture size, action repeat, backgrounds.
+
+    A mode that shows no colours or videos of its own does not say where they would come from.
+    """
+    parts = [
+        f"{provenance['render_quality']} rendering",
+        f"{provenance['image_size']} px",
+        f"action repeat {provenance['action_repeat']}",
+    ]
+    if provenance.get("clip_order", "seed") != "seed":
+        parts.append(f"{provenance['clip_order']} clips")
+    return ", ".join(parts)
+
+
+def backgrounds_of(rows: Iterable[Row]) -> list[str]:
+    """Where colours and videos came from, a sentence part per mode that has any."""
+    told = []
+    for row in rows:
+        provenance = row["provenance"]
+        for kind in ("colors", "clips"):
+            if kind in provenance:
+                told.append(
+                    f"{row['mode']}: {provenance.get(f'num_{kind}', '')} {provenance[kind]} {kind}".replace("  ", " ")
+                )
+    return list(dict.fromkeys(told))
+
+
+def newest_results(rows: Iterable[Row]) -> list[Result]:
+    """Of each run and setting the rows of its latest step, in the order in which they first appear."""
+    groups: dict[tuple[str, str, int, str], dict[str, Row]] = {}
+    for row in rows:
+        key = (row["method"], row["task"], row["seed"], setting_of(row["provenance"]))
+        group = groups.setdefault(key, {})
+        if group and next(iter(group.values()))["env_steps"] < row["env_steps"]:
+            group.clear()
+        if not group or next(iter(group.values()))["env_steps"] == row["env_steps"]:
+            group[row["mode"]] = row
+    return [
+        Result(method, task, seed, next(iter(group.values()))["env_steps"], setting, group)
+        for (method, task, seed, setting), group in groups.items()
+    ]
+
+
+def modes_of(results: Sequence[Result]) -> list[str]:
+    """The modes that any of the results has, in order of appearance."""
+    return list(dict.fromkeys(mode for result in results for mode in result.rows))
+
+
+def cell(row: Row | None) -> str:
+    """``mean ± standard deviation`` of a row, or a dash."""
+    return "-" if row is None else f"{row['return_mean']:.0f} ± {row['return_std']:.0f}"
+
+
+def worst_gap(result: Result) -> float | None:
+    """The largest part of the training return that any mode loses; none without the training mode."""
+    gaps = [row["gap"] for mode, row in result.rows.items() if mode != "train" and row["gap"] is not None]
+    return max(gaps, default=None)

@@ -1,0 +1,61 @@
+"""The progress bar of a training run."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from saccade.train.off_policy import Event, OffPolicyTraining
+
+ESTIMATE_SECONDS = 300.0
+
+
+class TrainingProgress:
+    """One live line: steps, updates per second, the last episode's return, time left. Results are printed above it."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+            TextColumn("{task.fields[speed]}"),
+            TextColumn("{task.fields[latest]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            speed_estimate_period=ESTIMATE_SECONDS,
+        )
+        self._line = self._bar.add_task("starting", total=1, speed="", latest="")
+
+    def start(self) -> None:
+        self._bar.start()
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+    def show(self, event: Event, training: OffPolicyTraining) -> None:
+        """Bring the line up to date with an event, and print evaluations."""
+        counters = training.counters
+        learning = counters.env_steps >= training.config.random_steps
+        self._bar.update(
+            self._line,
+            # A step is done when its update is: the first learning step brings a thousand of them.
+            completed=counters.updates if learning else min(counters.env_steps, training.config.random_steps - 1),
+            total=training.config.steps,
+            description="training" if learning else "acting at random",
+        )
+        if counters.seconds:
+            speed = counters.updates / counters.seconds if learning else counters.env_steps / counters.seconds
+            self._bar.update(self._line, speed=f"{speed:.1f} {'updates' if learning else 'steps'}/s")
+        if event.kind == "episode":
+            self._bar.update(self._line, latest=f"return {event.row['episode/return']:.0f}")
+        elif event.kind == "evaluating":
+            self._bar.update(self._line, description=f"evaluating {event.row['mode']}")
+        elif event.evaluation is not None:
+            result = event.evaluation
+            self.console.print(
+                f"step {counters.env_steps}: {result.mode} return {result.mean:.1f} ± {result.std:.1f} "
+                f"over {len(result.returns)} episodes",
+                highlight=False,
+            )
