@@ -32,17 +32,39 @@ RECORDED_SETTINGS = {"soda": {"soda_lr": 1e-3}}
 CONVOLUTION = (r"shared_cnn\.layers\.(\d+)", lambda match: f"convolutions.layers.{int(match[1]) - 2}")
 PROJECTION = (r"projection\.projection\.(\d+)", lambda match: f"projection.layers.{int(match[1]) + 1}")
 NAMES = {  # from the authors' parameter names to ours, in order of the prefix
-    "actor": [CONVOLUTION, PROJECTION, (r"^encoder\.conv", "critic.conv"), (r"^encoder\.", "actor."),
-              (r"^mlp\.", "actor.head.")],
+    "actor": [
+        CONVOLUTION,
+        PROJECTION,
+        (r"^encoder\.conv", "critic.conv"),
+        (r"^encoder\.", "actor."),
+        (r"^mlp\.", "actor.head."),
+    ],
     "critic": [CONVOLUTION, PROJECTION, (r"^encoder\.", ""), (r"^Q(\d)\.trunk", r"q\1"), (r"^", "critic.")],
-    "critic_target": [CONVOLUTION, PROJECTION, (r"^encoder\.", ""), (r"^Q(\d)\.trunk", r"q\1"),
-                      (r"^", "target_critic.")],
-    "sgqn aux": [CONVOLUTION, PROJECTION, (r"^encoder\.", "critic."), (r"^decoder\.proj", "decoder.layers.0"),
-                 (r"^decoder\.conv(\d)", lambda match: f"decoder.layers.{3 * int(match[1])}")],
-    "soda aux": [CONVOLUTION, (r"^encoder\.conv", "critic.conv"),
-                 (r"^encoder\.projection\.mlp", "predictor.projection.1"), (r"^mlp\.mlp", "predictor.prediction")],
-    "soda aux_target": [CONVOLUTION, (r"^encoder\.conv", "predictor.target_conv"),
-                        (r"^encoder\.projection\.mlp", "predictor.target_projection.1")],
+    "critic_target": [
+        CONVOLUTION,
+        PROJECTION,
+        (r"^encoder\.", ""),
+        (r"^Q(\d)\.trunk", r"q\1"),
+        (r"^", "target_critic."),
+    ],
+    "sgqn aux": [
+        CONVOLUTION,
+        PROJECTION,
+        (r"^encoder\.", "critic."),
+        (r"^decoder\.proj", "decoder.layers.0"),
+        (r"^decoder\.conv(\d)", lambda match: f"decoder.layers.{3 * int(match[1])}"),
+    ],
+    "soda aux": [
+        CONVOLUTION,
+        (r"^encoder\.conv", "critic.conv"),
+        (r"^encoder\.projection\.mlp", "predictor.projection.1"),
+        (r"^mlp\.mlp", "predictor.prediction"),
+    ],
+    "soda aux_target": [
+        CONVOLUTION,
+        (r"^encoder\.conv", "predictor.target_conv"),
+        (r"^encoder\.projection\.mlp", "predictor.target_projection.1"),
+    ],
 }
 UNUSED = re.compile(r"features_decoder|^aux_target/mlp")  # never read by the authors' update either
 
@@ -133,12 +155,21 @@ def recorded_batch(data: np.lib.npyio.NpzFile, dtype: torch.dtype = torch.float3
     def tensor(key: str) -> torch.Tensor:
         return torch.from_numpy(data[key]).to(dtype)
 
-    drawn = {"next_action_noise": tensor("noise/0"), "action_noise": tensor("noise/1"),
-             "augmented_obs": tensor("batch/overlay")}
+    drawn = {
+        "next_action_noise": tensor("noise/0"),
+        "action_noise": tensor("noise/1"),
+        "augmented_obs": tensor("batch/overlay"),
+    }
     if "mask_fill/0" in data.files:
         drawn["mask_fill"] = tensor("mask_fill/0")
-    return Batch(tensor("batch/obs"), tensor("batch/action"), tensor("batch/reward").squeeze(1),
-                 tensor("batch/not_done").squeeze(1), tensor("batch/next_obs"), drawn)
+    return Batch(
+        tensor("batch/obs"),
+        tensor("batch/action"),
+        tensor("batch/reward").squeeze(1),
+        tensor("batch/not_done").squeeze(1),
+        tensor("batch/next_obs"),
+        drawn,
+    )
 
 
 @needs_recordings
@@ -172,8 +203,11 @@ def test_update_equals_the_recorded_one(path: Path) -> None:
 def test_forward_passes_equal_the_recorded_ones(path: Path) -> None:
     _, data, built = rebuild(path)
     batch = recorded_batch(data)
-    nets = built.networks.get_submodule("actor_critic") if "critic" not in dict(
-        built.networks.named_children()) else built.networks
+    nets = (
+        built.networks.get_submodule("actor_critic")
+        if "critic" not in dict(built.networks.named_children())
+        else built.networks
+    )
     with torch.no_grad():
         q1, q2 = nets.critic(batch.obs, batch.action)
         mean, log_std = nets.actor(nets.critic.convolutions(batch.obs))
@@ -192,7 +226,9 @@ def test_attribution_and_mask_equal_the_recorded_ones(path: Path) -> None:
     batch = recorded_batch(data)
     attribute = attribution_of_q1(built.networks.actor_critic.critic, "guided_backpropagation")
     theirs = torch.from_numpy(data["expect/attribution_before"])
-    torch.testing.assert_close(attribute(batch.obs, batch.action), theirs, rtol=1e-3, atol=float(theirs.abs().max()) * 1e-5)
+    torch.testing.assert_close(
+        attribute(batch.obs, batch.action), theirs, rtol=1e-3, atol=float(theirs.abs().max()) * 1e-5
+    )
     mask = salient_pixels(attribute, batch, quantile=0.95)
     recorded = torch.from_numpy(data["expect/mask_before"])[:, ::3]  # the same on the three colours of a frame
     assert (mask != recorded).float().mean() < 1e-4  # a pixel at the threshold may fall either way

@@ -1,0 +1,122 @@
+"""What every agent promises: it acts in range, repeats for a seed, saves and loads, and has modules only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from method_cases import ACTIONS, BATCH, build, sample
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from saccade.agents import METHODS, preset
+from saccade.agents.agent import make_update
+from saccade.envs.suites import TASKS
+
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+def train(method: str, updates: int, seed: int = 0, draws: int = 0) -> dict[str, torch.Tensor]:
+    agent = build(method, seed)
+    update = make_update(agent)
+    generator = torch.Generator().manual_seed(draws)
+    for index in range(updates):
+        metrics = update(lambda size, index=index: sample(method, index, size), generator, index)
+        assert all(value.isfinite() for value in metrics.values())
+    return agent.networks.state_dict()
+
+
+@every_method
+def test_acts_within_the_range(method: str) -> None:
+    agent, obs = build(method), sample(method).obs
+    noise = torch.randn(BATCH, ACTIONS) * 10
+    for action in (agent.act(obs, None), agent.act(obs, noise)):
+        assert action.shape == (BATCH, ACTIONS) and action.abs().max() <= 1
+        assert not action.requires_grad
+    assert torch.equal(agent.act(obs, None), agent.act(obs, None))
+    assert not torch.equal(agent.act(obs, None), agent.act(obs, noise))
+
+
+@every_method
+def test_every_network_learns_and_a_seeded_run_repeats(method: str) -> None:
+    before, first, again = build(method).networks.state_dict(), train(method, 4), train(method, 4)
+    other = train(method, 4, draws=1)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+    still = [name for name in first if first[name].ndim > 1 and torch.equal(first[name], before[name])]
+    # Only the untrained decoder of an ablation without self-supervision stays as it was.
+    assert [name for name in still if not (method == "sac_consistency" and name.startswith("decoder"))] == []
+
+
+@every_method
+def test_saved_networks_act_the_same(method: str, tmp_path: Path) -> None:
+    agent, other, obs = build(method), build(method, seed=1), sample(method).obs
+    assert not torch.equal(agent.act(obs, None), other.act(obs, None))
+    save_file(agent.networks.state_dict(), tmp_path / "networks.safetensors")
+    other.networks.load_state_dict(load_file(tmp_path / "networks.safetensors"))
+    assert torch.equal(agent.act(obs, None), other.act(obs, None))
+    assert all(
+        torch.equal(agent.maps[name](obs, agent.act(obs, None)), other.maps[name](obs, other.act(obs, None)))
+        for name in agent.maps
+    )
+
+
+@every_method
+def test_maps_are_one_per_frame(method: str) -> None:
+    agent, obs = build(method), sample(method).obs
+    for name, find in agent.maps.items():
+        found = find(obs, agent.act(obs, None))
+        assert found.shape == (BATCH, 3, 12, 12) and found.min() >= 0 and found.max() <= 1, name
+
+
+@every_method
+def test_phases_with_a_period_run_in_their_updates_alone(method: str) -> None:
+    agent = build(method)
+    update = make_update(agent)
+    generator = torch.Generator().manual_seed(0)
+    for index in range(3):
+        keys = update(lambda size: sample(method, 0, size), generator, index)
+        ran = {key.split("/")[0] for key in keys}
+        assert ran == {phase.name for phase in agent.phases if index % phase.every == 0}
+
+
+@every_method
+def test_networks_activate_by_modules(method: str) -> None:
+    """A ReLU called as a function would keep its plain gradient in a guided view without a word."""
+    agent = build(method)
+    calls = []
+    original = torch.relu, nn.functional.relu
+
+    def spy(*args: object, **kwargs: object) -> object:
+        calls.append(args)
+        return original[1](*args, **kwargs)
+
+    relus = [module for module in agent.networks.modules() if isinstance(module, nn.ReLU)]
+    for module in relus:
+        module.register_forward_hook(lambda *_: calls.clear())
+    nn.functional.relu, before = spy, nn.functional.relu
+    try:
+        agent.act(sample(method).obs, None)
+    finally:
+        nn.functional.relu = before
+    assert relus and calls == []
+
+
+@every_method
+@pytest.mark.parametrize("size", ["paper", "small"])
+def test_presets_exist_for_every_task(method: str, size: str) -> None:
+    for task in TASKS:
+        config = preset(method, task, size)
+        assert METHODS[method].rendered_size(config) % 4 == 0
+
+
+def test_published_quantiles() -> None:
+    for task, quantile in {
+        "dmc/walker_walk": 0.95,
+        "dmc/finger_spin": 0.95,
+        "dmc/cartpole_swingup": 0.98,
+        "dmc/ball_in_cup_catch": 0.98,
+    }.items():
+        assert preset("sgqn", task).quantile == quantile
+        assert preset("sac_consistency", task).quantile == quantile
