@@ -40,33 +40,74 @@ _SGQN_QUANTILES = {domain: {"quantile": 0.98} for domain in ("cartpole", "ball_i
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "sac": Method("SAC on plain observations", "Haarnoja et al., 2018", SAC(), make_sac,
-                      rendered_size=lambda config: config.architecture.image_size),
-        "rad": Method("SAC on random crops", "Laskin et al., 2020", RAD(), make_rad,
-                      rendered_size=lambda config: config.rendered_size),
+        "sac": Method(
+            "SAC on plain observations",
+            "Haarnoja et al., 2018",
+            SAC(),
+            make_sac,
+            rendered_size=lambda config: config.architecture.image_size,
+        ),
+        "rad": Method(
+            "SAC on random crops",
+            "Laskin et al., 2020",
+            RAD(),
+            make_rad,
+            rendered_size=lambda config: config.rendered_size,
+        ),
         "drq": Method("SAC on random shifts", "Yarats et al., 2021", DrQ(), make_drq),
-        "soda": Method("SAC that also predicts clean latents from augmented views", "Hansen and Wang, 2021",
-                       SODA(), make_soda, overlays=lambda config: True,
-                       rendered_size=lambda config: config.rendered_size),
-        "svea": Method("SAC whose critic also learns on augmented observations", "Hansen et al., 2021",
-                       SVEA(), make_svea, overlays=lambda config: config.augmentation == "overlay"),
-        "sgqn": Method("SAC whose critic agrees with itself on its salient pixels", "Bertoin et al., 2022",
-                       SGQN(), make_sgqn, overlays=lambda config: config.self_supervision, per_task=_SGQN_QUANTILES),
-        "sac_consistency": Method("SGQN without its self-supervision", "Bertoin et al., 2022, ablation",
-                                  SGQN(self_supervision=False), make_sgqn,
-                                  overlays=lambda config: config.self_supervision, per_task=_SGQN_QUANTILES),
-        "sac_self_supervision": Method("SGQN without its consistency", "Bertoin et al., 2022, ablation",
-                                       SGQN(consistency_weight=0.0), make_sgqn,
-                                       overlays=lambda config: config.self_supervision, per_task=_SGQN_QUANTILES),
-        "svea_soda": Method("SVEA with SODA's auxiliary task", "Bertoin et al., 2022, ablation",
-                            SVEAWithSODA(), make_svea_with_soda, overlays=lambda config: True,
-                            rendered_size=lambda config: config.svea.sac.architecture.image_size),
+        "soda": Method(
+            "SAC that also predicts clean latents from augmented views",
+            "Hansen and Wang, 2021",
+            SODA(),
+            make_soda,
+            overlays=lambda config: True,
+            rendered_size=lambda config: config.rendered_size,
+        ),
+        "svea": Method(
+            "SAC whose critic also learns on augmented observations",
+            "Hansen et al., 2021",
+            SVEA(),
+            make_svea,
+            overlays=lambda config: config.augmentation == "overlay",
+        ),
+        "sgqn": Method(
+            "SAC whose critic agrees with itself on its salient pixels",
+            "Bertoin et al., 2022",
+            SGQN(),
+            make_sgqn,
+            overlays=lambda config: config.self_supervision,
+            per_task=_SGQN_QUANTILES,
+        ),
+        "sac_consistency": Method(
+            "SGQN without its self-supervision",
+            "Bertoin et al., 2022, ablation",
+            SGQN(self_supervision=False),
+            make_sgqn,
+            overlays=lambda config: config.self_supervision,
+            per_task=_SGQN_QUANTILES,
+        ),
+        "sac_self_supervision": Method(
+            "SGQN without its consistency",
+            "Bertoin et al., 2022, ablation",
+            SGQN(consistency_weight=0.0),
+            make_sgqn,
+            overlays=lambda config: config.self_supervision,
+            per_task=_SGQN_QUANTILES,
+        ),
+        "svea_soda": Method(
+            "SVEA with SODA's auxiliary task",
+            "Bertoin et al., 2022, ablation",
+            SVEAWithSODA(),
+            make_svea_with_soda,
+            overlays=lambda config: True,
+            rendered_size=lambda config: config.svea.sac.architecture.image_size,
+        ),
     }
 )
 
 SMALL = Architecture(image_size=48, filters=16, conv_layers=4, projection=50, hidden=256)
 """The ``small`` preset's networks: about a fiftieth of the arithmetic, for CPUs."""
-SMALL_BATCH_SIZE = 64
+SMALL_BATCH_SIZE = 32
 SMALL_RENDERED_SIZE = 56
 SMALL_DECODER_FILTERS = (32, 16)
 
@@ -90,7 +131,7 @@ def small(config: Any) -> Any:
 
 
 def preset(name: str, task: str, size: str = "paper") -> Any:
-    """A method's configuration for a task: published defaults, its published per-task values, ``paper`` or ``small``."""
+    """A method's configuration for a task: published defaults and per-task values, at ``paper`` or ``small`` size."""
     method = METHODS[name]
     domain = task.rpartition("/")[2]
     changes = next((values for key, values in method.per_task.items() if domain.startswith(key)), {})

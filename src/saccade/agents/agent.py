@@ -119,7 +119,10 @@ def make_update(agent: Agent, *, compile_losses: bool = False, backend: str = "i
 
 
 def step(
-    phase: Phase, batch: Batch, index: int, total_of: Callable[[Batch], tuple[Tensor, dict[str, Tensor]]] | None = None
+    phase: Phase,
+    batch: Batch,
+    index: int,
+    total_of: Callable[[Batch], tuple[Tensor, dict[str, Tensor]]] | None = None,
 ) -> dict[str, Tensor]:
     """One optimizer step of one phase on a prepared batch; its unweighted terms by log key."""
     total, metrics = (total_of or phase.total)(batch)

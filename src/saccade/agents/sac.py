@@ -123,7 +123,7 @@ class ActorCritic(nn.Module):
 
 
 def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Squashed Gaussian sample ``[batch, action_dim]`` for standard-normal noise, and its log-probability ``[batch]``."""
+    """Squashed Gaussian sample ``[batch, action_dim]`` for normal noise, and its log-probability ``[batch]``."""
     log_probability = -0.5 * (noise.square() + math.log(2 * math.pi)).sum(-1) - log_std.sum(-1)
     action = torch.tanh(mean + noise * log_std.exp())
     correction = torch.log(F.relu(1 - action.square()) + LOG_PROBABILITY_EPSILON).sum(-1)
@@ -169,9 +169,7 @@ def draw_action_noise(action_dim: int) -> Prepare:
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         shape = (len(batch.reward), action_dim)
-        next_action, action = (
-            torch.randn(shape, generator=generator, device=generator.device) for _ in range(2)
-        )
+        next_action, action = (torch.randn(shape, generator=generator, device=generator.device) for _ in range(2))
         return with_drawn(batch, next_action_noise=next_action, action_noise=action)
 
     return prepare
@@ -224,7 +222,8 @@ def actor_phase(nets: ActorCritic, config: SAC) -> Phase:
     def share(batch: Batch) -> Shared:
         with torch.no_grad():
             features = nets.critic.convolutions(batch.obs)
-        action, log_probability = sample_action(*nets.actor(features), batch.drawn["action_noise"])
+        mean, log_std = nets.actor(features)
+        action, log_probability = sample_action(mean, log_std, batch.drawn["action_noise"])
         return {
             "value": torch.minimum(*nets.critic.values(features, action)),
             "log_probability": log_probability,
@@ -261,7 +260,9 @@ def make_networks(spaces: Spaces, config: SAC, device: torch.device) -> ActorCri
     size = config.architecture.image_size
     if spaces.obs_shape[1] < size or spaces.obs_shape[2] < size:
         given = f"{spaces.obs_shape[2]}x{spaces.obs_shape[1]}"
-        raise UserError(f"Observations of {given} pixels are smaller than the encoder's {size}: render at {size} or more.")
+        raise UserError(
+            f"Observations of {given} pixels are smaller than the encoder's {size}: render at {size} or more."
+        )
     return ActorCritic(spaces, config).to(device)
 
 

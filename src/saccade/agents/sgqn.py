@@ -137,7 +137,9 @@ def predicted_mask(nets: SGQNNetworks) -> Callable[[Tensor, Tensor], Tensor]:
 def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
     """SAC with the consistency term in the critic's phase and a phase that predicts saliency."""
     if not 0 < config.quantile < 1:
-        raise UserError(f"--quantile {config.quantile} hides all or nothing: it must lie between 0 and 1, such as 0.95.")
+        raise UserError(
+            f"--quantile {config.quantile} hides all or nothing: it must lie between 0 and 1, such as 0.95."
+        )
     actor_critic = sac.make_networks(spaces, config.sac, device)
     nets = SGQNNetworks(actor_critic, config, spaces).to(device)
     attribute = attribution_of_q1(actor_critic.critic, config.attribution)

@@ -16,6 +16,7 @@ from saccade.agents.sac import Images
 from saccade.pixels.augmentations import draw_convolutions, random_convolution, random_overlay
 from saccade.types import Batch, Spaces, UserError
 
+
 @dataclass(frozen=True)
 class SVEA:
     """Hyper-parameters of SVEA; the defaults are the benchmark's code."""
@@ -72,7 +73,13 @@ def critic_phase(nets: sac.ActorCritic, config: SVEA) -> Phase:
         q1, q2 = nets.critic(both, batch.action.repeat(2, 1))
         (q1, augmented_q1), (q2, augmented_q2) = q1.chunk(2), q2.chunk(2)
         target = sac.bootstrapped_return(nets, batch, discount=config.sac.discount)
-        return {"q1": q1, "q2": q2, "augmented_q1": augmented_q1, "augmented_q2": augmented_q2, "target": target}
+        return {
+            "q1": q1,
+            "q2": q2,
+            "augmented_q1": augmented_q1,
+            "augmented_q2": augmented_q2,
+            "target": target,
+        }
 
     terms = {
         "bellman": Term(sac.bellman_error, config.clean_weight),

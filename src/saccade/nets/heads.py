@@ -8,7 +8,11 @@ from torch import nn
 def multilayer_perceptron(in_features: int, hidden: int, out_features: int) -> nn.Sequential:
     """Three linear layers with two ReLUs between: the benchmark's actor and Q heads."""
     return nn.Sequential(
-        nn.Linear(in_features, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, out_features)
+        nn.Linear(in_features, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, out_features),
     )
 
 

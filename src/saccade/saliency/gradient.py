@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from saccade.types import Score
 
 
-
 def gradient(score: Score, obs: Tensor) -> Tensor:
     """Derivative of each sample's score with respect to its own pixels, signed, in the shape of ``obs``.
 
