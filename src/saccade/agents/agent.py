@@ -78,7 +78,7 @@ class Agent:
     noise the deterministic action.
     prepare: augments a sampled batch and draws every random number its losses use.
     phases: run in order, once an update each (see Phase.every).
-    maps: saliency that the networks carry inside, by name: ``(obs, action) -> [batch, frames, height, width]``.
+    maps: saliency that comes with the agent, by name: ``(obs, action) -> [batch, frames, height, width]``.
     """
 
     networks: nn.Module

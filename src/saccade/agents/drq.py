@@ -9,6 +9,7 @@ from torch import Generator
 
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Prepare, in_order
+from saccade.agents.attribution import q_maps
 from saccade.agents.sac import Images
 from saccade.pixels.augmentations import draw_offsets, shift_at
 from saccade.types import Batch, Spaces
@@ -47,4 +48,5 @@ def make_drq(config: DrQ, spaces: Spaces, device: torch.device, images: Images |
         prepare=in_order(random_shift(config.shift), sac.as_float, sac.draw_action_noise(spaces.action_dim)),
         phases=(sac.critic_phase(nets, config.sac), sac.actor_phase(nets, config.sac)),
         batch_size=config.sac.batch_size,
+        maps=q_maps(nets.critic),
     )

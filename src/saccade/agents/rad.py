@@ -9,6 +9,7 @@ from torch import Generator
 
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Prepare, in_order
+from saccade.agents.attribution import q_maps
 from saccade.agents.sac import Images
 from saccade.pixels.augmentations import crop_at, draw_offsets
 from saccade.types import Batch, Spaces
@@ -48,4 +49,5 @@ def make_rad(config: RAD, spaces: Spaces, device: torch.device, images: Images |
         prepare=in_order(crop, sac.as_float, sac.draw_action_noise(spaces.action_dim)),
         phases=(sac.critic_phase(nets, config.sac), sac.actor_phase(nets, config.sac)),
         batch_size=config.sac.batch_size,
+        maps=q_maps(nets.critic),
     )

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
+from saccade.agents.attribution import q_maps
 from saccade.nets.encoders import ConvolutionStack, Projection
 from saccade.nets.heads import multilayer_perceptron
 from saccade.nets.initialization import orthogonal_and_delta
@@ -275,4 +276,5 @@ def make_sac(config: SAC, spaces: Spaces, device: torch.device, images: Images |
         prepare=in_order(as_float, draw_action_noise(spaces.action_dim)),
         phases=(critic_phase(nets, config), actor_phase(nets, config)),
         batch_size=config.batch_size,
+        maps=q_maps(nets.critic),
     )

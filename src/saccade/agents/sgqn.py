@@ -17,14 +17,12 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
+from saccade.agents.attribution import Attribution, attribution_of_q1, q_maps
 from saccade.agents.drq import random_shift
 from saccade.agents.sac import Images
 from saccade.agents.svea import draw_augmented, overlay
 from saccade.nets.decoders import ImageDecoder
-from saccade.nets.guided import guided_view
 from saccade.pixels.masks import fill_outside, largest_per_frame, per_channel, quantile_mask
-from saccade.saliency.gradient import gradient
-from saccade.saliency.integrated_gradients import integrated_gradients
 from saccade.types import Batch, Spaces, UserError
 
 
@@ -67,20 +65,6 @@ class SGQNNetworks(nn.Module):
     def predict(self, obs: Tensor, action: Tensor) -> Tensor:
         """Mask logits ``[batch, frames * 3, height, width]``."""
         return self.decoder(torch.cat([self.actor_critic.critic.embed(obs), action], dim=-1))
-
-
-Attribution = Callable[[Tensor, Tensor], Tensor]
-
-
-def attribution_of_q1(critic: sac.Critic, method: str) -> Attribution:
-    """``(obs, action) -> [batch, frames * 3, height, width]``: importance of every pixel for Q1, signed."""
-    seen = guided_view(critic) if method == "guided_backpropagation" else critic
-    find = integrated_gradients if method == "integrated_gradients" else gradient
-
-    def attribute(obs: Tensor, action: Tensor) -> Tensor:
-        return find(lambda pixels: seen(pixels, action)[0], obs)
-
-    return attribute
 
 
 def salient_pixels(attribute: Attribution, batch: Batch, *, quantile: float) -> Tensor:
@@ -150,7 +134,9 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
     phases = [sac.critic_phase(actor_critic, config.sac, **terms), sac.actor_phase(actor_critic, config.sac)]
     prepare = [random_shift(config.shift), sac.as_float, sac.draw_action_noise(spaces.action_dim)]
     prepare.append(draw_mask_fill(config.mask_fill))
+    maps = dict(q_maps(actor_critic.critic))
     if config.self_supervision:
+        maps["predicted_mask"] = predicted_mask(nets)
         prepare.append(draw_augmented(overlay(images, config.overlay_opacity)))
         phases.append(saliency_phase(nets, attribute, config))
     return Agent(
@@ -159,7 +145,7 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
         prepare=in_order(*prepare),
         phases=tuple(phases),
         batch_size=config.sac.batch_size,
-        maps={"predicted_mask": predicted_mask(nets)} if config.self_supervision else {},
+        maps=maps,
     )
 
 

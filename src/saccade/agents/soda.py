@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents import sac, svea
 from saccade.agents.agent import Agent, OwnBatch, Phase, Prepare, Shared, Term, in_order, with_drawn
+from saccade.agents.attribution import q_maps
 from saccade.agents.drq import random_shift
 from saccade.agents.rad import random_crop
 from saccade.agents.sac import Images
@@ -137,6 +138,7 @@ def make_soda(config: SODA, spaces: Spaces, device: torch.device, images: Images
             soda_phase(nets, config, views),
         ),
         batch_size=config.sac.batch_size,
+        maps=q_maps(actor_critic.critic),
     )
 
 
@@ -160,4 +162,5 @@ def make_svea_with_soda(
             soda_phase(nets, config, shift_and_overlay),
         ),
         batch_size=base.sac.batch_size,
+        maps=q_maps(actor_critic.critic),
     )

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
+from saccade.agents.attribution import q_maps
 from saccade.agents.drq import random_shift
 from saccade.agents.sac import Images
 from saccade.pixels.augmentations import draw_convolutions, random_convolution, random_overlay
@@ -105,4 +106,5 @@ def make_svea(config: SVEA, spaces: Spaces, device: torch.device, images: Images
         prepare=prepare_svea(config, spaces.action_dim, images),
         phases=(critic_phase(nets, config), sac.actor_phase(nets, config.sac)),
         batch_size=config.sac.batch_size,
+        maps=q_maps(nets.critic),
     )

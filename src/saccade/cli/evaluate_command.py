@@ -126,18 +126,22 @@ def _as_asked(env: EnvConfig, options: Evaluate) -> EnvConfig:
 def show(results: list[Result], console: Console) -> None:
     """Print one table of results: runs down, modes across."""
     modes = modes_of(results)
-    table = Table(box=None, pad_edge=False)
-    for title in ("method", "task", "step", *modes, "largest gap"):
-        table.add_column(title, justify="left" if title in ("method", "task") else "right")
+    tasks = list(dict.fromkeys(result.task for result in results))
+    table = Table(box=None, pad_edge=False, padding=(0, 1), title=tasks[0] if len(tasks) == 1 else None)
+    names = ["method"] if len(tasks) == 1 else ["method", "task"]
+    for title in (*names, "step", *modes, "gap"):
+        table.add_column(title, justify="left" if title in names else "right", no_wrap=True)
     for result in results:
         gap = worst_gap(result)
         cells = [cell(result.rows.get(mode)) for mode in modes]
-        table.add_row(result.method, result.task, str(result.env_steps), *cells, "-" if gap is None else f"{gap:.0f}")
+        name = [result.method] if len(tasks) == 1 else [result.method, result.task]
+        table.add_row(*name, str(result.env_steps), *cells, "-" if gap is None else f"{gap:.0f}")
     console.print(table)
-    episodes = {len(row["returns"]) for result in results for row in result.rows.values()}
+    episodes = sorted({len(row["returns"]) for result in results for row in result.rows.values()})
+    settings = "; ".join(dict.fromkeys(result.setting for result in results))
     console.print(
-        f"Return of an episode, mean ± standard deviation over {'/'.join(map(str, sorted(episodes)))} "
-        f"episodes. {'; '.join(dict.fromkeys(result.setting for result in results))}.",
+        f"Return of an episode, mean ± standard deviation over {'/'.join(map(str, episodes))} episodes; "
+        f"gap: what the worst mode loses of train. {settings}.",
         highlight=False,
     )
     told = backgrounds_of(row for result in results for row in result.rows.values())

@@ -1,0 +1,7 @@
+"""``python -m saccade.cli`` is the program ``saccade``."""
+
+import sys
+
+from saccade.cli import main
+
+sys.exit(main())
