@@ -67,7 +67,8 @@ def test_maps_are_one_per_frame(method: str) -> None:
     agent, obs = build(method), sample(method).obs
     for name, find in agent.maps.items():
         found = find(obs, agent.act(obs, None))
-        assert found.shape == (BATCH, 3, 12, 12) and found.min() >= 0 and found.max() <= 1, name
+        size = obs.shape[-1] if name == "q_attribution" else 12  # behind a crop, the borders have no gradient
+        assert found.shape == (BATCH, 3, size, size) and found.min() >= 0 and found.max() > 0, name
 
 
 @every_method

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from training_cases import (
+    EPISODE_STEPS,
     after_steps,
     assert_same,
     config,
@@ -26,10 +32,15 @@ from training_cases import (
 )
 
 from saccade.agents import METHODS
-from saccade.policies.run import to_json
+from saccade.data import checkpoints
+from saccade.data.checkpoints import Segment, newest_checkpoint, write_checkpoint
+from saccade.data.replay import ReplayBuffer
+from saccade.policies.run import RunConfig, to_json
 from saccade.train import session
 from saccade.types import UserError
 
+THOROUGH = ("sgqn", "soda")
+"""Between them every kind of phase, parameter and random number there is."""
 KILLED_RUN = """
 import json, sys
 from pathlib import Path
@@ -45,43 +56,69 @@ def rows(folder: Path) -> list[dict[str, float]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in parsed]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_stopped_and_resumed_equals_never_stopped(method: str, tmp_path: Path) -> None:
-    whole, parts, run = tmp_path / "whole", tmp_path / "parts", config(method)
-    assert train(whole, run) is not None
-    # In the first burst of updates, behind a finished episode, and at an odd step.
-    watch, stop = after_steps(20, seen=[])
-    assert session.start(run, parts, {}, watch, stop) is None
-    for moment in (67, 131):
+def counters(folder: Path) -> dict[str, Any]:
+    return json.loads((newest(folder) / "counters.json").read_text()) | {"seconds": 0}
+
+
+def train_in_parts(folder: Path, run: RunConfig, moments: list[int]) -> None:
+    """Stop after so many agent steps each, and resume."""
+    first, *further = moments
+    watch, stop = after_steps(first, seen=[])
+    assert session.start(run, folder, {}, watch, stop) is None
+    for moment in further:
         watch, stop = after_steps(moment, seen=[])
-        assert session.resume(parts, None, watch, stop, warn=lambda sentence: None) is None
-    assert resume(parts) is not None
+        assert session.resume(folder, None, watch, stop, warn=lambda sentence: None) is None
+    assert resume(folder) is not None
+
+
+@pytest.mark.parametrize("method", THOROUGH)
+def test_stopped_and_resumed_equals_never_stopped(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Replay files that are complete after 8 frames, and a replay that forgets.
+    monkeypatch.setattr(session, "ReplayBuffer", functools.partial(ReplayBuffer, segment_frames=8))
+    whole, parts, run = tmp_path / "whole", tmp_path / "parts", config(method, replay_capacity=20)
+    train(whole, run)
+    # Twice in the first burst of updates, behind a finished episode, and in another.
+    train_in_parts(parts, run, [8, 8, EPISODE_STEPS + 2, 2 * EPISODE_STEPS - 9])
     assert_same(final_tensors(parts), final_tensors(whole))
-    counters = [json.loads((newest(folder) / "counters.json").read_text()) for folder in (whole, parts)]
-    assert counters[0] | {"seconds": 0} == counters[1] | {"seconds": 0}
+    assert counters(parts) == counters(whole)
+    assert rows_without_cuts(parts) == rows_without_cuts(whole)
+
+
+def rows_without_cuts(folder: Path) -> list[dict[str, float]]:
+    """Rows of episodes; those of losses begin anew at every stop."""
+    return [row for row in rows(folder) if "episode/return" in row]
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in THOROUGH])
+def test_every_method_resumes(method: str, tmp_path: Path) -> None:
+    run = config(method, steps=16)
+    train(tmp_path / "whole", run)
+    train_in_parts(tmp_path / "parts", run, [11])
+    assert_same(final_tensors(tmp_path / "parts"), final_tensors(tmp_path / "whole"))
+    assert counters(tmp_path / "parts") == counters(tmp_path / "whole")
 
 
 def test_several_environments_resume_too_whatever_the_workers(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(whole, config("sgqn", envs=2, workers=2))
-    watch, stop = after_steps(90, seen=[])
+    watch, stop = after_steps(30, seen=[])
     session.start(config("sgqn", envs=2, workers=0), parts, {}, watch, stop)
     resume(parts)
     assert_same(final_tensors(parts), final_tensors(whole))
 
 
 def test_killed_at_any_moment_resumes_bit_identically(tmp_path: Path) -> None:
-    whole, run = tmp_path / "whole", config("sgqn", checkpoint_every=8)
+    whole, run = tmp_path / "whole", config("sgqn", checkpoint_every=2)
     train(whole, run)
     moments = random.Random(0)
-    for attempt in range(3):
+    for attempt in range(2):
         killed = tmp_path / f"killed{attempt}"
         process = subprocess.Popen([sys.executable, "-c", KILLED_RUN, json.dumps(to_json(run)), str(killed)])
         deadline = time.monotonic() + 120
         while not list((killed / "checkpoints").glob("step_*")) and time.monotonic() < deadline:
             assert process.poll() is None, "the run ended before its first checkpoint"
             time.sleep(0.005)
-        time.sleep(moments.uniform(0, 1.0))
+        time.sleep(moments.uniform(0, 0.5))
         process.send_signal(signal.SIGKILL)
         process.wait()
         if not (killed / "result.json").exists():
@@ -90,19 +127,92 @@ def test_killed_at_any_moment_resumes_bit_identically(tmp_path: Path) -> None:
         assert rows(killed) == rows(whole)
 
 
+class Killed(BaseException):
+    """Ends a function where a killed process would have ended."""
+
+
+FILE_OPERATIONS = [(os, "fsync"), (os, "rename"), (os, "replace"), (os, "open"), (shutil, "rmtree")]
+FILE_OPERATIONS += [(Path, "mkdir"), (Path, "write_text"), (Path, "unlink")]
+
+
+def killed_before(operation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first ``operation`` calls that touch the disk pass, and end at the next."""
+    passed = iter(range(operation))
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            if next(passed, None) is None:
+                raise Killed
+            return function(*arguments, **options)
+
+        return call
+
+    for owner, name in FILE_OPERATIONS:
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+
+
+def small_checkpoint(root: Path, env_steps: int, value: float) -> None:
+    """With a replay of two segments, the first of which the next checkpoint shares."""
+    frames = torch.arange(4, dtype=torch.uint8)
+    known = "frames-0" in checkpoints.written_segments(root)
+    write_checkpoint(
+        root,
+        env_steps,
+        tensors={"networks": {"weight": torch.full((3,), value)}},
+        documents={"counters": {"env_steps": env_steps}},
+        segments=[Segment("frames-0", 0, None if known else frames, True), Segment("frames-4", 4, frames, False)],
+    )
+
+
+def value_of_newest(root: Path) -> float:
+    """What the newest checkpoint holds, which must be whole."""
+    found, problems = newest_checkpoint(root)
+    assert problems == {}
+    assert [len(frames) for _, frames in found.frames()] == [4, 4]
+    first, second, third = found.tensors("networks")["weight"].tolist()
+    assert first == second == third
+    return first
+
+
+@pytest.mark.parametrize("env_steps", [20, 10], ids=["a new step", "the same step again"])
+def test_killed_between_any_two_file_operations_a_checkpoint_stays_readable(env_steps: int, tmp_path: Path) -> None:
+    outcomes = []
+    for operation in range(100):
+        root = tmp_path / str(operation)
+        small_checkpoint(root, 10, value=1.0)
+        with pytest.MonkeyPatch.context() as patches:
+            killed_before(operation, patches)
+            try:
+                small_checkpoint(root, env_steps, value=2.0)
+            except Killed:
+                outcomes.append(value_of_newest(root))
+            else:
+                break
+        small_checkpoint(root, 30, value=3.0)  # what the killed one left behind is in nobody's way
+        assert value_of_newest(root) == 3.0
+        assert not list(root.rglob(".writing*"))
+    assert value_of_newest(root) == 2.0
+    assert set(outcomes) == {1.0, 2.0} and outcomes == sorted(outcomes)
+
+
 def test_more_steps_continue_a_finished_run(tmp_path: Path) -> None:
     long, short = tmp_path / "long", tmp_path / "short"
-    train(long, config("sac", steps=120, replay_capacity=80))
-    train(short, config("sac", steps=80, replay_capacity=80))
-    resume(short, steps=120)
+    train(long, config("sac", replay_capacity=32))
+    train(short, config("sac", steps=32, replay_capacity=32))
+    resume(short, steps=48)
     assert_same(final_tensors(short), final_tensors(long))
-    assert json.loads((short / "result.json").read_text())["env_steps"] == 120
-    assert json.loads((short / "config.json").read_text())["training"]["steps"] == 120
+    assert json.loads((short / "result.json").read_text())["env_steps"] == 48
+    assert json.loads((short / "config.json").read_text())["training"]["steps"] == 48
+    with pytest.raises(UserError, match="--steps 40 is less than the 48"):
+        resume(short, steps=40)
 
 
-def test_a_run_without_a_checkpoint_starts_again(tmp_path: Path) -> None:
-    run, folder = config("sac", steps=40), tmp_path / "run"
-    (folder).mkdir()
+@pytest.mark.parametrize("left_over", [(), ("checkpoints/.writing-step_000000016", "checkpoints/replay")])
+def test_a_run_without_a_checkpoint_starts_again(left_over: tuple[str, ...], tmp_path: Path) -> None:
+    run, folder = config("sac", steps=16), tmp_path / "run"
+    folder.mkdir()
+    for name in left_over:
+        (folder / name).mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(to_json(run)))
     (folder / "metrics.jsonl").write_text('{"env_steps": 7, "episode/return": 1.0}\n')
     assert resume(folder) is not None
@@ -112,50 +222,47 @@ def test_a_run_without_a_checkpoint_starts_again(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "run"
-    train(folder, config("sac", steps=80))
+    train(folder, config("sac", steps=32))
     return folder
 
 
-def files_of(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / "checkpoints").rglob("*") if path.is_file())
+def damage_file(victim: Path, damage: str) -> None:
+    content = victim.read_bytes()
+    if damage == "truncated":
+        victim.write_bytes(content[: len(content) // 2])
+    elif damage == "altered":
+        middle = len(content) // 2
+        victim.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    else:
+        victim.unlink()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "missing"])
 def test_any_damaged_file_is_named_and_the_previous_checkpoint_used(
     damage: str, finished: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
-    last = newest(finished).name
-    names = [
-        path.relative_to(finished)
-        for path in files_of(finished)
-        if last in str(path) or path.name.endswith("080.safetensors")
-    ]
-    assert len(names) >= 8
-    for number, name in enumerate(names):
-        copy = tmp_path / str(number)
-        shutil.copytree(finished, copy)
-        victim = copy / name
-        content = victim.read_bytes()
-        if damage == "truncated":
-            victim.write_bytes(content[: len(content) // 2])
-        elif damage == "altered":
-            middle = len(content) // 2
-            victim.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
-        else:
-            victim.unlink()
-        warnings: list[str] = []
-        if name.name == "manifest.json" and damage == "missing":
+    last = newest(finished)
+    files = [path for path in last.parent.rglob("*") if path.is_file() and last.name.removeprefix("step_") in str(path)]
+    assert len(files) == 9  # 5 of tensors, 2 documents, the manifest, and the replay's last segment
+    for path in files:
+        if path.name == "manifest.json" and damage == "missing":
             continue  # then it is no checkpoint at all: the rename that publishes one comes after the manifest
-        session.resume(copy, None, ignore, never, warnings.append)
-        assert len(warnings) == 1 and victim.name in warnings[0], name
-        assert_same(final_tensors(copy), final_tensors(finished))
+        content = path.read_bytes()
+        damage_file(path, damage)
+        found, problems = newest_checkpoint(last.parent)
+        path.write_bytes(content)
+        assert found.env_steps == 16
+        assert list(problems) == [last] and path.name in problems[last]
+    copy = tmp_path / "run"
+    shutil.copytree(finished, copy)
+    damage_file(newest(copy) / "optimizers.safetensors", damage)
+    warnings: list[str] = []
+    session.resume(copy, None, ignore, never, warnings.append)
+    assert len(warnings) == 1 and "optimizers.safetensors" in warnings[0] and "from step 16" in warnings[0]
+    assert_same(final_tensors(copy), final_tensors(finished))
 
 
 def test_no_undamaged_checkpoint_is_an_error_that_names_the_files(finished: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(finished, tmp_path / "run")
     for weights in (tmp_path / "run" / "checkpoints").glob("step_*/networks.safetensors"):
         weights.write_bytes(weights.read_bytes()[:-1])
@@ -164,10 +271,8 @@ def test_no_undamaged_checkpoint_is_an_error_that_names_the_files(finished: Path
 
 
 def test_a_checkpoint_of_another_method_is_refused(finished: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(finished, tmp_path / "run")
-    (tmp_path / "run" / "config.json").write_text(json.dumps(to_json(config("sgqn", steps=80))))
+    (tmp_path / "run" / "config.json").write_text(json.dumps(to_json(config("sgqn", steps=32))))
     with pytest.raises(UserError, match="another method, size or version"):
         resume(tmp_path / "run")
 
@@ -177,10 +282,10 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     script = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" + KILLED_RUN.replace(
         "lambda event, training: None",
-        "lambda event, training: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, -1)) "
-        "if training.counters.env_steps >= 60 else None",
+        "lambda event, training: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1)) "
+        "if training.counters.env_steps >= 20 else None",
     )
-    run = config("sac", steps=120)
+    run = config("sac")
     process = subprocess.run(
         [sys.executable, "-c", script, json.dumps(to_json(run)), str(folder)],
         capture_output=True,
@@ -188,7 +293,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path: Path) -> None:
         check=False,
     )
     assert process.returncode != 0 and "could not be written" in process.stderr
-    assert newest(folder).name == "step_000000040"
+    assert newest(folder).name == "step_000000016"
     assert not list((folder / "checkpoints").glob(".writing*"))
     assert load_file(newest(folder) / "networks.safetensors")
     whole = tmp_path / "whole"
@@ -198,7 +303,7 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path: Path) -> None:
 
 
 def test_two_processes_cannot_train_in_one_folder(tmp_path: Path) -> None:
-    folder, run = tmp_path / "run", config("sac", steps=40)
+    folder, run = tmp_path / "run", config("sac", steps=16)
     refused: list[str] = []
 
     def watch(event: object, training: object) -> None:

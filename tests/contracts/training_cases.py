@@ -16,20 +16,22 @@ from saccade.train import session
 from saccade.train.off_policy import Event, OffPolicyTraining
 
 ARCHITECTURE = Architecture(image_size=16, filters=4, conv_layers=2, projection=8, hidden=16)
-TASK = "dmc/cartpole_balance@video_hard"  # 125 agent steps an episode, and clips whose position must be saved
+TASK = "dmc/cartpole_balance@video_hard"  # with clips, whose position must be saved
+EPISODE_STEPS = 25
+ACTION_REPEAT = 1000 // EPISODE_STEPS  # physics costs little, pictures and updates much
 
 
 def config(method: str = "sgqn", **training: Any) -> RunConfig:
     options: dict[str, Any] = {
-        "steps": 160,
-        "random_steps": 20,
+        "steps": 48,
+        "random_steps": 8,
         "workers": 0,
         "device": "cpu",
         "threads": 1,
         "evaluate_every": 0,
         "evaluation_modes": (),
-        "checkpoint_every": 40,
-        "log_every": 10,
+        "checkpoint_every": 16,
+        "log_every": 5,
         "image_count": 8,
     }
     sizes = {
@@ -50,7 +52,8 @@ def config(method: str = "sgqn", **training: Any) -> RunConfig:
         return dataclasses.replace(values, **changes)
 
     agent = shrink(agent)
-    env = EnvConfig.parse(TASK, image_size=METHODS[method].rendered_size(agent), render_quality="fast")
+    size = METHODS[method].rendered_size(agent)
+    env = EnvConfig.parse(TASK, image_size=size, render_quality="fast", action_repeat=ACTION_REPEAT)
     return RunConfig(method, env, agent, Training(**(options | training)))
 
 

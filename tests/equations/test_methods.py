@@ -73,12 +73,12 @@ def test_sgqn_prediction_is_the_cross_entropy_of_the_mask() -> None:
     torch.nn.init.zeros_(last.bias)
     data = batch(augmented_obs=torch.rand(2, 9, 12, 12) * 255)
     loss = sgqn.saliency_prediction(nets, lambda obs, action: obs, 0.9)
-    assert math.isclose(float(loss(data, {})), math.log(2), rel_tol=1e-6)
+    assert math.isclose(loss(data, {}).item(), math.log(2), rel_tol=1e-6)
     # A bias of 3 on every pixel of masks that keep a tenth: 0.1 log(1 + e^-3) + 0.9 log(1 + e^3).
     torch.nn.init.constant_(last.bias, 3.0)
     kept = 15 / 144  # position 0.9 * 143 = 128.7, so 129 to 143 are kept
     expected = kept * math.log1p(math.exp(-3)) + (1 - kept) * math.log1p(math.exp(3))
-    assert math.isclose(float(loss(data, {})), expected, rel_tol=1e-5)
+    assert math.isclose(loss(data, {}).item(), expected, rel_tol=1e-5)
 
 
 def test_sgqn_fill_lies_between_the_darkest_and_the_brightest_pixel() -> None:

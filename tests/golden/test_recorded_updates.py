@@ -16,8 +16,9 @@ import pytest
 import torch
 
 from saccade.agents import METHODS, agent
+from saccade.agents.attribution import attribution_of_q1
 from saccade.agents.sac import SAC, Architecture
-from saccade.agents.sgqn import attribution_of_q1, salient_pixels
+from saccade.agents.sgqn import salient_pixels
 from saccade.types import Batch, Spaces
 
 FOLDER = Path(os.environ.get("SACCADE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))

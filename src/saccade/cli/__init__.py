@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from saccade.envs.worker_process import WorkerError
 from saccade.types import UserError
 
 COMMANDS = {
@@ -49,7 +50,7 @@ def _dispatch(words: list[str]) -> int:
     run = importlib.import_module(f"saccade.cli.{words[0]}_command").run
     try:
         code: int = run(words[1:])
-    except ArithmeticError as error:  # a loss that became NaN or infinite
+    except (ArithmeticError, WorkerError) as error:  # a NaN or infinity; or an environment broke, whose trace it has
         print(f"saccade: {error}", file=sys.stderr)
         return FAILED
     except BrokenPipeError:

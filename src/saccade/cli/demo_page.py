@@ -31,10 +31,11 @@ def write_demo_page(
     ``[number, channel, height, width]`` to draw what each policy looks at.
     """
     chance = next(row["return_mean"] for row in rows if row["method"] == "random" and row["mode"] == "train")
-    steps = ", ".join(f"{method} {policy.env_steps} agent steps" for method, policy in policies.items())
+    steps = " and ".join(f"{policy.env_steps} agent steps of {method.upper()}" for method, policy in policies.items())
     sections: list[Section] = [
         Text(
-            f"SAC and SGQN (small networks) learned {task} from pixels: {steps}. Each then played the benchmark's "
+            f"SAC and SGQN (small networks) learned {task} from pixels, side by side on one core each: {steps}, whose "
+            "updates cost about three times as much. Both then played the benchmark's "
             "modes, in which colours or the video behind the robot were never seen in training."
         ),
         Heading("What each method returns in each mode"),

@@ -57,6 +57,8 @@ def run(words: list[str]) -> int:
     options = tyro.cli(Evaluate, prog="saccade evaluate", args=words)
     if not options.runs:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`.")
+    if not options.modes:
+        raise UserError(f"--modes needs at least one of {', '.join(MODES)}.")
     if options.episodes < 1:
         raise UserError(f"--episodes {options.episodes} is too small: it must be at least 1.")
     configs = {folder: read_config(folder) for folder in options.runs}

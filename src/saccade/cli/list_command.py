@@ -13,6 +13,7 @@ from rich.table import Table
 
 from saccade.agents import METHODS, preset
 from saccade.cli import nearest
+from saccade.envs.env import EnvConfig
 from saccade.envs.suites import BENCHMARK_TASKS, DMC_DOMAINS, MODES, action_repeat_of
 from saccade.types import UserError
 
@@ -50,6 +51,7 @@ def run(words: list[str]) -> int:
 def _show_preset(name: str, task: str, console: Console) -> None:
     if name not in METHODS:
         raise UserError(f"There is no method {name!r}. {nearest(name, list(METHODS))}")
+    EnvConfig(task)  # raises for a task that does not exist
     method = METHODS[name]
     console.print(f"[bold]{name}[/]: {method.summary} ({method.source}), on {task}", highlight=False)
     table = Table("option", "paper", "small", box=None, pad_edge=False)

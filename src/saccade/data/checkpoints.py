@@ -109,10 +109,7 @@ def _write(
     root.mkdir(parents=True, exist_ok=True)
     for leftover in root.glob(f"{TEMPORARY_PREFIX}*"):
         shutil.rmtree(leftover)
-    final = root / f"step_{env_steps:09d}"
-    if final.exists():
-        # The same step again, by a resumed run: the same content. Replaced, so that every name has one meaning.
-        shutil.rmtree(final)
+    final = _unused_name(root, env_steps)
     temporary = root / f"{TEMPORARY_PREFIX}{final.name}"
     temporary.mkdir()
     (root / SEGMENTS).mkdir(exist_ok=True)
@@ -136,6 +133,19 @@ def _write(
     _flush(root)
     _forget(root, keep)
     return final
+
+
+def _unused_name(root: Path, env_steps: int) -> Path:
+    """``step_<env_steps>``; of later checkpoints of the same step ``step_<env_steps>-001`` and so on, in order.
+
+    A run that was stopped twice in one step, between two updates, has more than one. None replaces another, so that
+    there is no moment at which neither is there.
+    """
+    name = f"step_{env_steps:09d}"
+    taken = sorted(path.name for path in root.glob(f"{name}*"))
+    if not taken:
+        return root / name
+    return root / f"{name}-{int(taken[-1].partition('-')[2] or 0) + 1:03d}"
 
 
 def _write_segment(root: Path, segment: Segment, env_steps: int, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,8 @@ def load_bank(
         return _to_bank(images, "procedural", device)
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise UserError(f"image folder {str(root)!r} does not exist; give a folder of jpg, png, webp or bmp files")
+        problem = "is not a folder" if root.exists() else "does not exist"
+        raise UserError(f"image folder {str(root)!r} {problem}; give a folder of jpg, png, webp or bmp files")
     files = _choose(_find_images(root), count, seed)
     if not files:
         raise UserError(f"image folder {str(root)!r} holds no {', '.join(FORMATS)} files; give one that does")

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -42,10 +43,12 @@ SINGLE_THREADED = {
     "NUMEXPR_NUM_THREADS": "1",
 }
 
-# Ctrl-C reaches every process of a terminal, but the parent alone decides what it means.
+# Ctrl-C reaches every process of a terminal, and a batch system's SIGTERM every process of a job, but the parent
+# alone decides what they mean.
 START = """
 import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 import json, sys
 sys.path[:], arguments = json.loads(sys.argv[1])
 from saccade.envs.worker_process import serve
@@ -185,6 +188,7 @@ def serve(channel_descriptor: int, block_descriptor: int, parent: int | None) ->
     """
     channel = Channel(socket.socket(fileno=channel_descriptor))
     sys.excepthook = report_to(channel)
+    warnings.showwarning = tell_warning
     if parent is not None:
         die_with(parent)
     with contextlib.suppress(EOFError):  # the parent closed the channel, or is gone: time to leave
@@ -216,6 +220,11 @@ def report_to(
             channel.send(pickle.dumps(message))
 
     return report
+
+
+def tell_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """One line for people, as the command line prints its own warnings; where in the code it arose is left out."""
+    sys.stderr.write(f"saccade: warning: {message}\n")
 
 
 def die_with(parent: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,21 @@ def evaluate(
     With sequential clips the episodes follow each other in one environment, as in the published evaluation, since
     each takes the clip behind the last one's. ``progress(episodes done, episodes)`` is called as they end.
     """
+    *_, result = evaluation_steps(act, env, episodes, seed, workers, record, progress)
+    assert result is not None
+    return result
+
+
+def evaluation_steps(
+    act: Act,
+    env: EnvConfig,
+    episodes: int,
+    seed: int,
+    workers: int | None = None,
+    record: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Evaluation | None]:
+    """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
     sequential = env.clip_order == "sequential"
     together = 1 if sequential else min(episodes, SIMULTANEOUS_EPISODES)
     seeds = episode_seeds(seed, episodes)
@@ -75,15 +90,15 @@ def evaluate(
             batch = seeds[first : first + together]
             record_here = frames if record and first == 0 else None
             # Seeding again would start a sequential environment's clips from the first one.
-            returns += _play(act, group, None if sequential and first else batch, len(batch), record_here)
+            returns += yield from _play(act, group, None if sequential and first else batch, len(batch), record_here)
             progress(len(returns), episodes)
         provenance = dict(group.provenance[0])  # of all: they differ in their seeds alone
-    return Evaluation(env.mode, tuple(returns), provenance, np.stack(frames) if frames else None)
+    yield Evaluation(env.mode, tuple(returns), provenance, np.stack(frames) if frames else None)
 
 
 def _play(
     act: Act, group: EnvWorkers[EnvConfig], seeds: list[int] | None, count: int, frames: list[np.ndarray] | None
-) -> list[float]:
+) -> Generator[None, None, list[float]]:
     """One episode in each of the first ``count`` environments; frames of the first are appended to ``frames``."""
     indices = list(range(count))
     obs = group.reset(indices, seeds)
@@ -96,6 +111,7 @@ def _play(
         totals[active] += reward
         going_on = ~(terminated | truncated)
         active, obs = active[going_on], obs[going_on]
+        yield
     return [float(total) for total in totals]
 
 

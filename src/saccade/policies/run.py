@@ -133,11 +133,7 @@ def read_config(run: Path) -> RunConfig:
     try:
         return from_json(json.loads(path.read_text()))
     except OSError as error:
-        near = (
-            difflib.get_close_matches(run.name, [path.name for path in run.parent.glob("*")])
-            if run.parent.is_dir()
-            else []
-        )
+        near = difflib.get_close_matches(run.name, [path.parent.name for path in run.parent.glob(f"*/{CONFIG}")])
         hint = f" Did you mean {run.parent / near[0]}?" if near else ""
         raise UserError(f"{run} is not a run folder: it has no {CONFIG}.{hint}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -162,7 +158,7 @@ def device_of(name: str) -> torch.device:
 def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None) -> Agent:
     """The method's agent with weights that depend on the seed alone; global random states stay as they are."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.training.seed)
+        torch.default_generator.manual_seed(config.training.seed)  # weights are made on the CPU, then moved
         return METHODS[config.method].make(config.agent, spaces, device, images)
 
 

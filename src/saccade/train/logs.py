@@ -7,13 +7,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+from saccade.types import UserError
+
 COUNTERS = ("env_steps", "updates", "seconds")
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add one line to a file of JSON lines, at once readable by others."""
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
+    """Add one line to a file of JSON lines, at once readable by others. Raises UserError when the disk is full."""
+    try:
+        with path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -32,9 +37,22 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def forget_rows_after(path: Path, env_steps: int) -> None:
     """Drop what a run wrote behind the checkpoint that it resumes from; it will write that again."""
     rows = read_rows(path)
+    write_aside(path, "".join(json.dumps(row) + "\n" for row in rows if row["env_steps"] <= env_steps))
+
+
+def write_aside(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises UserError when it cannot be written."""
     aside = path.with_name(f".{path.name}")
-    aside.write_text("".join(json.dumps(row) + "\n" for row in rows if row["env_steps"] <= env_steps))
-    os.replace(aside, path)
+    try:
+        aside.write_text(text)
+        os.replace(aside, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """The mistake that a file or folder which cannot be written is."""
+    return UserError(f"{path} cannot be written ({error.strerror}): free space, make it writable, or choose another.")
 
 
 class TensorBoard:

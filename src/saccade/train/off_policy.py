@@ -6,7 +6,7 @@ The loop is a generator of events. Logging, printing, videos and the choice to s
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,21 +18,26 @@ from saccade.agents.agent import Agent, make_update
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.env import EnvConfig
 from saccade.envs.workers import EnvWorkers
-from saccade.policies.evaluate import Evaluation, evaluate, in_mode
+from saccade.policies.evaluate import Evaluation, evaluation_steps, in_mode
 from saccade.policies.run import RunConfig
 from saccade.types import Batch
 
 
 class NonFiniteLoss(ArithmeticError):
-    """A loss became NaN or infinite; the message names the update, the phase and the term."""
+    """A loss or a weight became NaN or infinite; the message names the update, the phase and the term."""
+
+
+class NonFiniteReward(ArithmeticError):
+    """An environment gave a reward that is NaN or infinite, which must not get into the replay."""
 
 
 @dataclass(frozen=True)
 class Event:
     """Something that happened in training, for whoever watches.
 
-    ``episode`` and ``losses`` carry a row for ``metrics.jsonl``, ``evaluation`` the results of one mode, ``tick``
-    nothing: the counters have moved. ``checkpoint_due`` asks the caller to save now.
+    ``episode`` and ``losses`` carry a row for ``metrics.jsonl``, ``evaluation`` the results of one mode. ``tick``
+    (the counters have moved) and ``evaluating`` (another step of it) are moments to leave at. ``checkpoint_due``
+    asks the caller to save now.
     """
 
     kind: Literal["tick", "episode", "losses", "evaluation", "evaluating", "checkpoint_due"]
@@ -81,7 +86,7 @@ class OffPolicyTraining:
         compiled = choice == "on" or (choice == "auto" and device.type == "cuda")
         self._update = make_update(agent, compile_losses=compiled)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Train, yielding what happens, up to ``config.steps`` agent steps and the evaluation at their end.
 
         What is due is read off the counters, so that a run restored from a checkpoint of any moment goes on with
@@ -97,32 +102,52 @@ class OffPolicyTraining:
             if len(self._pending) >= config.log_every:
                 yield Event("losses", self.read_losses())
             if _due(counters.evaluated_at, counters.env_steps, config.evaluate_every, finished):
+                self.require_finite()
                 yield from self._evaluations()
             if _due(counters.checkpointed_at, counters.env_steps, config.checkpoint_every, finished):
                 if self._pending:
                     yield Event("losses", self.read_losses())
+                self.require_finite()
                 yield Event("checkpoint_due")
             if finished:
                 return
             yield from (Event("episode", row) for row in self._step_environments())
+            yield Event("tick")
 
     def read_losses(self) -> dict[str, Any]:
         """Means of the losses since the last reading, by log key. Raises NonFiniteLoss for NaN and infinity."""
-        pending, self._pending = self._pending, []
-        first = self.counters.updates - len(pending)
         row = self.position()
-        for key in sorted({key for metrics in pending for key in metrics}):
-            where = [index for index, metrics in enumerate(pending) if key in metrics]
-            values = torch.stack([pending[index][key] for index in where]).double().cpu()
+        for key in sorted({key for metrics in self._pending for key in metrics}):
+            values = torch.stack([metrics[key] for metrics in self._pending if key in metrics]).double().cpu()
             if not values.isfinite().all():
-                index = where[int((~values.isfinite()).nonzero()[0])]
-                culprit, value = _first_not_finite(pending[index])
-                raise NonFiniteLoss(
-                    f"Update {first + index}: {culprit.replace('/', ', term ', 1)} became {value}. The run was stopped "
-                    f"there and its last checkpoint, of step {self.counters.checkpointed_at}, kept."
-                )
+                self.require_finite()
             row[key] = float(values.mean())
+        self._pending = []
         return row
+
+    def require_finite(self) -> None:
+        """Raise NonFiniteLoss if a loss that was not read yet, or a weight, is NaN or infinite.
+
+        A step can break the weights from losses that were all finite; such weights must not be saved.
+        """
+        kept = self._what_is_kept()
+        first = self.counters.updates - len(self._pending)
+        for update, metrics in enumerate(self._pending, start=first):
+            for key, value in metrics.items():  # in the order in which the update's phases ran
+                if not value.isfinite():
+                    term = key.replace("/", ", term ", 1)
+                    raise NonFiniteLoss(f"Update {update}: phase {term} became {float(value)}. {kept}")
+        names = {id(parameter): name for name, parameter in self.agent.networks.named_parameters()}
+        for phase in self.agent.phases:
+            for parameter in phase.owned():
+                if not parameter.isfinite().all():
+                    where = f"phase {phase.name}, weight {names[id(parameter)]}"
+                    raise NonFiniteLoss(f"Update {self.counters.updates - 1}: {where} became NaN or infinite. {kept}")
+
+    def _what_is_kept(self) -> str:
+        if not self.counters.checkpointed_at:
+            return "The run was stopped there, before its first checkpoint."
+        return f"The run was stopped there and its last checkpoint, of step {self.counters.checkpointed_at}, kept."
 
     def has_unread_losses(self) -> bool:
         return bool(self._pending)
@@ -161,6 +186,12 @@ class OffPolicyTraining:
         config, counters, began = self.config, self.counters, time.monotonic()
         action = self._choose_actions()
         step = self.workers.step(action)
+        if not np.isfinite(step.reward).all():
+            index = int(np.flatnonzero(~np.isfinite(step.reward))[0])
+            raise NonFiniteReward(
+                f"Environment {index} gave the reward {step.reward[index]} after step {counters.env_steps}. "
+                f"{self._what_is_kept()}"
+            )
         counters.env_steps += config.envs
         channels = step.obs.shape[1] // self.env.frame_stack
         for index in range(config.envs):
@@ -191,27 +222,28 @@ class OffPolicyTraining:
         if self.counters.env_steps < self.config.random_steps:
             return (torch.rand(shape, generator=self.host_generator) * 2 - 1).numpy()
         noise = torch.randn(shape, generator=self.generator, device=self.device)
-        return self.agent.act(torch.as_tensor(self.obs, device=self.device), noise).cpu().numpy()
+        action = self.agent.act(torch.as_tensor(self.obs, device=self.device), noise).cpu().numpy()
+        if not np.isfinite(action).all():
+            self.require_finite()
+        return action
 
     def _evaluations(self) -> Iterator[Event]:
         counters = self.counters
         for mode in self.config.evaluation_modes:
             yield Event("evaluating", {"mode": mode})
-            result = evaluate(
+            for result in evaluation_steps(
                 lambda obs: self.agent.act(torch.as_tensor(obs, device=self.device), None).cpu().numpy(),
                 in_mode(self.env, mode),
                 episodes=self.config.evaluation_episodes,
                 seed=self.config.seed,
                 workers=self.config.workers,
                 record=self.config.video,
-            )
-            yield Event("evaluation", {"env_steps": counters.env_steps}, result)
+            ):
+                if result is None:
+                    yield Event("evaluating", {"mode": mode})
+                else:
+                    yield Event("evaluation", {"env_steps": counters.env_steps}, result)
         counters.evaluated_at = counters.env_steps
-
-
-def _first_not_finite(metrics: dict[str, Tensor]) -> tuple[str, float]:
-    """The term that broke first within one update: its phases run, and so its metrics lie, in order."""
-    return next((f"phase {key}", float(value)) for key, value in metrics.items() if not value.isfinite())
 
 
 def _due(last: int, now: int, period: int, finished: bool) -> bool:

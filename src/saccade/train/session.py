@@ -7,13 +7,14 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from saccade.agents import METHODS
+from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
 from saccade.data.images import load_bank
 from saccade.data.replay import ReplayBuffer
@@ -21,13 +22,14 @@ from saccade.envs.workers import EnvWorkers
 from saccade.policies.evaluate import evaluation_row, with_gaps
 from saccade.policies.run import CONFIG, RunConfig, check, device_of, make_agent, read_config, to_json
 from saccade.train import state
-from saccade.train.logs import TensorBoard, append_row, forget_rows_after
+from saccade.train.logs import TensorBoard, append_row, cannot_write, forget_rows_after, read_rows, write_aside
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.types import UserError
 
 METRICS, EVALUATIONS, RESULT, ENVIRONMENT = "metrics.jsonl", "evaluations.jsonl", "result.json", "env.json"
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, LOCK = "checkpoints", ".lock"
 SEED_STRIDE = 10_007  # between the environments of one run
+LARGEST_SEED = 2**32 // SEED_STRIDE - 1  # environments take seeds of 32 bits
 
 Watch = Callable[[Event, OffPolicyTraining], None]
 Stop = Callable[[], bool]
@@ -45,18 +47,13 @@ def start(config: RunConfig, folder: Path, facts: dict[str, Any], watch: Watch, 
     asked between events. Raises UserError when the folder holds a run already or cannot be written.
     """
     check(config.training)
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        raise UserError(
-            f"{folder} exists already: give another --out, or continue it with `saccade train --resume {folder}`."
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG).write_text(json.dumps(to_json(config), indent=1))
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}): give another folder with --out.") from error
-    with _locked(folder), _assembled(config) as training:
-        (folder / ENVIRONMENT).write_text(json.dumps(facts, indent=1))
-        return _go_on(training, config, folder, watch, stop)
+    check_settings(config.agent)
+    _refuse_used(folder)
+    # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
+    with _assembled(config) as training, _made(folder):
+        write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
+        write_aside(folder / ENVIRONMENT, json.dumps(facts, indent=1))
+        return _go_on(training, config, folder, [], watch, stop)
 
 
 def resume(
@@ -73,15 +70,20 @@ def resume(
             config = dataclasses.replace(config, training=replay)
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
     check(config.training)
+    check_settings(config.agent)
     with _locked(folder), _assembled(config) as training:
-        if (folder / CHECKPOINTS).is_dir():
+        if any((folder / CHECKPOINTS).glob("step_*")):  # or else it was stopped before its first one: begin again
             _restore_newest(training, folder, warn)
-        forget_rows_after(folder / METRICS, training.counters.env_steps if training.started else -1)
-        forget_rows_after(folder / EVALUATIONS, training.counters.evaluated_at)
+        counters = training.counters
+        if steps is not None and steps < counters.env_steps:
+            raise UserError(f"--steps {steps} is less than the {counters.env_steps} that {folder} has made: give more.")
+        for name in (METRICS, EVALUATIONS):
+            forget_rows_after(folder / name, counters.env_steps if training.started else -1)
+        latest = [row for row in read_rows(folder / EVALUATIONS) if row["env_steps"] == counters.evaluated_at]
         if steps is not None:
-            (folder / CONFIG).write_text(json.dumps(to_json(config), indent=1))
+            write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
         (folder / RESULT).unlink(missing_ok=True)
-        return _go_on(training, config, folder, watch, stop)
+        return _go_on(training, config, folder, latest[: len(config.training.evaluation_modes)], watch, stop)
 
 
 def _restore_newest(training: OffPolicyTraining, folder: Path, warn: Callable[[str], None]) -> None:
@@ -93,12 +95,17 @@ def _restore_newest(training: OffPolicyTraining, folder: Path, warn: Callable[[s
 
 
 def _go_on(
-    training: OffPolicyTraining, config: RunConfig, folder: Path, watch: Watch, stop: Stop
+    training: OffPolicyTraining,
+    config: RunConfig,
+    folder: Path,
+    evaluations: list[dict[str, Any]],
+    watch: Watch,
+    stop: Stop,
 ) -> dict[str, Any] | None:
+    """Train to the end or until told to stop; ``evaluations`` are the rows of the latest one so far."""
     board = TensorBoard(folder / "tensorboard", purge_step=training.counters.env_steps + 1)
-    evaluations: list[dict[str, Any]] = []
-    try:
-        for event in training.events():
+    with closing(board), closing(training.events()) as events:
+        for event in events:
             if event.kind in ("episode", "losses"):
                 append_row(folder / METRICS, event.row)
                 board.write(event.row)
@@ -112,7 +119,8 @@ def _go_on(
                 )
                 evaluations = [old for old in evaluations if old["env_steps"] == row["env_steps"]] + [row]
                 row = with_gaps(evaluations)[-1]
-                append_row(folder / EVALUATIONS, row)
+                if row not in read_rows(folder / EVALUATIONS):  # an evaluation that was cut short is made again
+                    append_row(folder / EVALUATIONS, row)
                 board.write({"env_steps": row["env_steps"], f"evaluation/{row['mode']}": row["return_mean"]})
             elif event.kind == "checkpoint_due":
                 state.save(training, folder / CHECKPOINTS)
@@ -121,25 +129,23 @@ def _go_on(
                 _save_and_leave(training, folder)
                 return None
         result = {**training.position(), "evaluations": with_gaps(evaluations)}
-        aside = folder / f".{RESULT}"
-        aside.write_text(json.dumps(result, indent=1))
-        os.replace(aside, folder / RESULT)
+        write_aside(folder / RESULT, json.dumps(result, indent=1))
         return result
-    finally:
-        board.close()
 
 
 def _save_and_leave(training: OffPolicyTraining, folder: Path) -> None:
     if training.has_unread_losses():
         append_row(folder / METRICS, training.read_losses())
-    if training.counters.checkpointed_at != training.counters.env_steps or training.counters.env_steps == 0:
-        state.save(training, folder / CHECKPOINTS)
+    training.require_finite()
+    state.save(training, folder / CHECKPOINTS)
 
 
 @contextmanager
 def _assembled(config: RunConfig) -> Iterator[OffPolicyTraining]:
     """Everything that a run is made of; the environments end with the block."""
     training = config.training
+    if training.seed > LARGEST_SEED:
+        raise UserError(f"--seed {training.seed} is too large: it must be at most {LARGEST_SEED}.")
     device = device_of(training.device)
     if training.threads is not None:
         torch.set_num_threads(training.threads)
@@ -163,10 +169,41 @@ def _assembled(config: RunConfig) -> Iterator[OffPolicyTraining]:
         yield OffPolicyTraining(config, agent, workers, replay, device)
 
 
+def _refuse_used(folder: Path) -> None:
+    """Raise UserError for a folder that holds something, or that plainly cannot be made."""
+    try:
+        used = folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK})
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    if used:
+        raise UserError(
+            f"{folder} exists already: give another --out, or continue it with `saccade train --resume {folder}`."
+        )
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UserError(f"{folder} cannot be written ({above} does not allow it): give another folder with --out.")
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make the folder of a new run and hold it; raises UserError when another process was quicker."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with _locked(folder):
+        _refuse_used(folder)
+        yield
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the run folder for this process; raises UserError while another process trains in it."""
-    with (folder / ".lock").open("w") as file:
+    try:
+        file = (folder / LOCK).open("a")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -1,0 +1,213 @@
+"""The documentation says what the code does: commands parse, links lead somewhere, names and defaults are real."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import tyro
+from method_cases import ACTIONS, build, images, sample, tiny
+
+from saccade.agents import METHODS, preset
+from saccade.agents.agent import make_update
+from saccade.cli import COMMANDS, train_command
+from saccade.data.colors import load_colors
+from saccade.envs import opengl
+from saccade.envs.env import EnvConfig
+from saccade.policies.run import Training
+from saccade.types import Spaces, UserError
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+METHOD_PAGES = sorted((DOCS / "methods").glob("*.md"))
+GUIDE = DOCS / "how-to" / "add-a-method.md"
+FEWEST_COMMANDS = 25  # fewer found would mean that they are no longer recognised
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]*)\)")
+NAMED_CODE = re.compile(r"`([\w/]+\.py):(\w+)`")
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+DEFAULT = re.compile(r"^\| `--([\w-]+)` \| `([^`]*)` \|", re.MULTILINE)
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+every_method = pytest.mark.parametrize("method", METHODS)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [code for name, code in FENCE.findall(page.read_text()) if name == language]
+
+
+def command_lines(program: str) -> Iterator[str]:
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                while words and "=" in words[0]:  # SACCADE_DATA=... before the program
+                    words.pop(0)
+                if words[: len(program.split())] == program.split():
+                    yield shlex.join(words)
+
+
+def parse(words: list[str]) -> None:
+    """What the command line makes of the words behind ``saccade``, without doing it."""
+    name, *rest = words
+    assert name in COMMANDS
+    module = importlib.import_module(f"saccade.cli.{name}_command")
+    if name != "train":
+        options = tyro.cli(getattr(module, name.capitalize()), args=rest)
+        for mode in getattr(options, "modes", ()):
+            EnvConfig("dmc/walker_walk", mode)
+    elif "--resume" in rest:
+        tyro.cli(train_command.Resume, args=rest)
+    else:
+        train_command.parse(rest)
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(command_lines("saccade")))
+def test_commands_parse(line: str) -> None:
+    try:
+        parse(shlex.split(line)[1:])
+    except UserError as error:
+        pytest.fail(str(error))
+    except SystemExit as left:
+        if left.code or not line.endswith("--help"):
+            pytest.fail(line)
+
+
+def test_commands_are_recognised() -> None:
+    assert len(set(command_lines("saccade"))) >= FEWEST_COMMANDS
+    with pytest.raises((UserError, SystemExit)):
+        parse(shlex.split("train sgqn dmc/walker_walk --no-such-option 1"))
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(command_lines("python")))
+def test_scripts_and_their_flags_exist(line: str) -> None:
+    script, *rest = shlex.split(line)[1:]
+    if script != "-m":
+        source = (ROOT / script).read_text()
+        assert [word for word in rest if word.startswith("--") and f'"{word}"' not in source] == []
+
+
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(FENCE.sub("", page.read_text())):
+        if "://" not in target:
+            path, _, anchor = target.partition("#")
+            place = (page.parent / path).resolve() if path else page
+            assert place.exists(), target
+            assert not anchor or anchor in anchors(place), target
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@every_page
+def test_named_functions_and_tests_exist(page: Path) -> None:
+    text = page.read_text()
+    opengl.load_simulator()
+    for path, name in NAMED_CODE.findall(text):
+        dotted = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        assert hasattr(importlib.import_module(f"saccade.{dotted}"), name), f"{path}:{name}"
+    for path, name in NAMED_TEST.findall(text):
+        assert (ROOT / path).is_file(), path
+        assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
+@every_page
+def test_python_is_python(page: Path) -> None:
+    for code in blocks(page, "python"):
+        ast.parse(code)
+
+
+def settings(config: Any) -> Iterator[tuple[str, str]]:
+    """Flag and default, as a person would write them, of everything inside a configuration."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from settings(value)
+        else:
+            words = isinstance(value, tuple) and all(isinstance(word, str) for word in value)
+            yield field.name.replace("_", "-"), " ".join(value) if words else str(value)
+
+
+@pytest.mark.parametrize("page", METHOD_PAGES, ids=lambda page: page.stem)
+def test_defaults_of_methods_are_the_codes(page: Path) -> None:
+    ours = dict(settings(preset(page.stem, "dmc/walker_walk")))
+    told = dict(DEFAULT.findall(page.read_text()))
+    assert told == {name: ours.get(name) for name in told}
+    shared = dict(settings(METHODS["sac"].config)) if page.stem != "sac" else {}
+    assert set(ours) - set(shared) == set(told), "every hyper-parameter has its row"
+
+
+def test_defaults_of_training_are_the_codes() -> None:
+    ours = dict(settings(Training())) | dict(settings(train_command.Environment()))
+    section = (DOCS / "reference" / "command-line.md").read_text().split("## train")[1].split("## evaluate")[0]
+    told = dict(DEFAULT.findall(section))
+    assert (told.pop("preset"), told.pop("out")) == ("paper", "runs/TASK/METHOD/SEED")
+    assert told == ours
+
+
+@every_method
+def test_every_method_has_a_page_with_its_log_keys(method: str) -> None:
+    page = DOCS / "methods" / f"{method}.md"
+    if page.exists():
+        text = page.read_text()
+    else:  # a preset, on its parent's page
+        title = f"## The preset `{method}`"
+        texts = [other.read_text() for other in METHOD_PAGES if title in other.read_text()]
+        assert len(texts) == 1, f"docs/methods needs a page {method}.md, or a section {title!r}"
+        text = texts[0].split(title)[1].split("\n## ")[0]
+    keys = [f"{phase.name}/{term}" for phase in build(method).phases for term in phase.terms]
+    assert [key for key in keys if f"`{key}`" not in text] == []
+
+
+@pytest.fixture
+def guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module that the guide to a new method shows, imported under the name that it gives."""
+    path = tmp_path / "invariance.py"
+    path.write_text(blocks(GUIDE, "python")[0])
+    spec = importlib.util.spec_from_file_location("saccade.agents.invariance", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_guides_method_learns_and_its_test_passes(guide: ModuleType) -> None:
+    names = {**vars(guide), "Method": type(METHODS["sac"])}
+    row = eval("{" + blocks(GUIDE, "text")[0] + "}", names)["invariance"]
+    config = tiny(row.config)
+    size = row.rendered_size(config)
+    agent = row.make(config, Spaces((9, size, size), ACTIONS), torch.device("cpu"), images)
+    metrics = make_update(agent)(lambda count: sample("sac", 0, count), torch.Generator().manual_seed(0), 0)
+    assert row.overlays(config) and metrics["critic/invariance"] > 0
+    exec(compile(blocks(GUIDE, "python")[1], "test_invariance.py", "exec"), names)
+    names["test_invariance_is_the_squared_change_of_q"]()
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_examples_of_environments_run(number: int) -> None:
+    code = blocks(DOCS / "how-to" / "use-in-other-libraries.md", "python")[number]
+    exec(compile(code, "example.py", "exec"), {})
+
+
+def test_the_example_of_colours_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks(DOCS / "how-to" / "use-your-own-data.md", "python")[0], "example.py", "exec"), {})
+    (setting,) = load_colors("color_hard.pt")
+    assert setting.skybox_rgb == (0.9, 0.9, 0.2)

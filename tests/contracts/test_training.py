@@ -1,0 +1,485 @@
+"""What a training run promises: one update per step, rows that say what happened, and an end at the first NaN."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from method_cases import SIZE, images, tiny
+from probe_envs import Probe, make_probe
+from torch import Tensor
+from training_cases import after_steps, assert_same, config, final_tensors, never, newest, resume, train
+
+import saccade
+from saccade.agents import METHODS
+from saccade.agents.agent import Agent, Term
+from saccade.agents.settings import check_settings, numbers_of
+from saccade.data.replay import ReplayBuffer
+from saccade.envs.env import EnvConfig
+from saccade.envs.tasks.dmc import DMCEnv
+from saccade.envs.workers import EnvWorkers
+from saccade.policies.evaluate import episode_seeds, evaluate, in_mode
+from saccade.policies.run import RunConfig, Training, make_agent
+from saccade.train import session
+from saccade.train.logs import append_row, read_rows
+from saccade.train.off_policy import Event, NonFiniteLoss, NonFiniteReward, OffPolicyTraining
+from saccade.types import Batch, UserError
+
+CPU = torch.device("cpu")
+COUNTERS = {"env_steps", "updates", "seconds"}
+EVALUATION_KEYS = {
+    *("env_steps", "method", "task", "seed", "mode", "episodes"),
+    *("return_mean", "return_std", "returns", "gap", "provenance"),
+}
+
+
+NOTHING_PAYS = Probe()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks of this size are computed faster by one thread than by two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@contextmanager
+def loop(
+    method: str = "sac",
+    probe: Probe = NOTHING_PAYS,
+    change: Callable[[Agent], Agent] = lambda agent: agent,
+    **options: Any,
+) -> Iterator[OffPolicyTraining]:
+    """The training loop on a probe environment, without a simulator or a folder."""
+    agent_config = tiny(METHODS[method].config)
+    probe = dataclasses.replace(probe, size=SIZE)
+    training = {"steps": 24, "random_steps": 8, "evaluate_every": 0, "evaluation_modes": (), "log_every": 100}
+    run = RunConfig(method, EnvConfig("dmc/cartpole_balance"), agent_config, Training(**(training | options)))
+    envs = run.training.envs
+    with EnvWorkers([probe] * envs, list(range(envs)), num_workers=0, make=make_probe) as workers:
+        agent = change(make_agent(run, workers.spaces, CPU, images))
+        replay = ReplayBuffer(100, (3, SIZE, SIZE), 1, num_envs=envs, segment_frames=16)
+        yield OffPolicyTraining(run, agent, workers, replay, CPU)
+
+
+def play(training: OffPolicyTraining, saved: list[tuple[int, int]]) -> None:
+    """Train to the end as a caller does that saves when told to: the steps and updates of each time go to ``saved``."""
+    for event in training.events():
+        if event.kind == "checkpoint_due":
+            saved.append((training.counters.env_steps, training.counters.updates))
+            training.counters.checkpointed_at = training.counters.env_steps
+
+
+# --- steps and updates ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("envs", [1, 2, 4])
+def test_one_update_per_agent_step_whatever_the_environments(envs: int) -> None:
+    saved: list[tuple[int, int]] = []
+    with loop(envs=envs, checkpoint_every=4) as training:
+        play(training, saved)
+    assert saved == [(steps, steps if steps >= 8 else 0) for steps in (4, 8, 12, 16, 20, 24)]
+    assert len(training.replay) == 24
+
+
+def test_the_first_steps_are_random_and_without_updates() -> None:
+    acted: list[Tensor] = []
+
+    def counting(agent: Agent) -> Agent:
+        def act(obs: Tensor, noise: Tensor | None) -> Tensor:
+            acted.append(agent.act(obs, noise))
+            return acted[-1]
+
+        return dataclasses.replace(agent, act=act)
+
+    saved: list[tuple[int, int]] = []
+    with loop(steps=64, random_steps=60, change=counting, checkpoint_every=1) as training:
+        play(training, saved)
+    assert saved == [(steps, steps if steps >= 60 else 0) for steps in range(1, 65)]
+    assert torch.equal(training.replay.state_tensors()["action"][60:], torch.cat(acted))
+    action = training.replay.state_tensors()["action"][:60]
+    assert action.abs().max() <= 1 and action.min() < -0.8 and action.max() > 0.8
+    assert action.mean().abs() < 0.25 and 0.45 < action.std() < 0.7  # 0 and 0.577 if uniform
+
+
+def test_a_seed_is_a_run(tmp_path: Path) -> None:
+    for name, seed in (("one", 3), ("again", 3), ("other", 4)):
+        train(tmp_path / name, config("sac", steps=16, seed=seed))
+    one, again, other = (final_tensors(tmp_path / name) for name in ("one", "again", "other"))
+    assert_same(one, again)
+    for name in ("networks/actor.head.0.weight", "replay/action", "environments/obs"):
+        assert not torch.equal(one[name], other[name]), name
+
+
+def test_a_replay_of_the_published_size_fits_in_eleven_gigabytes() -> None:
+    for envs in (1, 16):
+        needed = ReplayBuffer.bytes_needed(500_000, (3, 84, 84), action_dim=6, num_envs=envs)
+        assert 500_000 * 3 * 84 * 84 < needed < 11e9
+
+
+# --- what a run writes ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with evaluations after 0 and 32 steps."""
+    folder = tmp_path_factory.mktemp("run") / "sgqn"
+    options = {"evaluate_every": 32, "evaluation_modes": ("train", "video_hard"), "evaluation_episodes": 2}
+    train(folder, config("sgqn", steps=32, **options))
+    return folder
+
+
+def test_rows_of_metrics(run: Path) -> None:
+    rows = read_rows(run / "metrics.jsonl")
+    episodes = [row for row in rows if "episode/return" in row]
+    losses = [row for row in rows if "critic/bellman" in row]
+    assert len(episodes) + len(losses) == len(rows)
+    assert [row["env_steps"] for row in episodes] == [25]
+    assert set(episodes[0]) == COUNTERS | {"env", "episode/return"} and episodes[0]["episode/return"] > 0
+    # Read after every 5 updates, where the burst of 8 counts as one, and before a checkpoint.
+    assert [row["env_steps"] for row in losses] == [8, 13, 16, 21, 26, 31, 32]
+    terms = {"critic/bellman", "critic/consistency", "actor/policy", "actor/temperature", "saliency/prediction"}
+    assert set(losses[0]) == COUNTERS | terms
+    assert all(math.isfinite(value) for row in rows for value in row.values())
+    assert all(row["updates"] == row["env_steps"] for row in losses)
+    seconds = [row["seconds"] for row in rows]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+def test_rows_of_evaluations(run: Path) -> None:
+    rows = read_rows(run / "evaluations.jsonl")
+    assert [(row["env_steps"], row["mode"]) for row in rows] == [
+        (steps, mode) for steps in (0, 32) for mode in ("train", "video_hard")
+    ]
+    for plain, hard in zip(rows[::2], rows[1::2], strict=True):
+        assert set(plain) == set(hard) == EVALUATION_KEYS
+        assert plain["gap"] == 0 and hard["gap"] == plain["return_mean"] - hard["return_mean"]
+        for row in (plain, hard):
+            assert (row["method"], row["task"], row["seed"]) == ("sgqn", "dmc/cartpole_balance", 0)
+            assert row["episodes"] == len(row["returns"]) == 2
+            assert row["return_mean"] == pytest.approx(np.mean(row["returns"]))
+            assert row["return_std"] == pytest.approx(np.std(row["returns"]))
+            assert row["provenance"]["render_quality"] == "fast"
+    assert rows[1]["provenance"]["clips"] == "procedural" and "clips" not in rows[0]["provenance"]
+    assert any(row["gap"] != 0 for row in rows)
+
+
+def test_the_result_of_a_run(run: Path) -> None:
+    result = json.loads((run / "result.json").read_text())
+    assert set(result) == COUNTERS | {"evaluations"}
+    assert result["env_steps"] == result["updates"] == 32
+    assert result["evaluations"] == read_rows(run / "evaluations.jsonl")[-2:]
+
+
+def test_tensorboard_reads_the_run(run: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()["scalars"]
+    assert {"critic/bellman", "episode/return", "evaluation/train", "evaluation/video_hard"} <= set(tags)
+    assert not COUNTERS & set(tags)
+    row = read_rows(run / "evaluations.jsonl")[-1]
+    last = events.Scalars("evaluation/video_hard")[-1]
+    assert last.step == 32 and last.value == pytest.approx(row["return_mean"])
+
+
+def test_a_row_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    append_row(path, {"env_steps": 1})
+    append_row(path, {"env_steps": 2})
+    path.write_text(path.read_text()[:-4])
+    assert read_rows(path) == [{"env_steps": 1}]
+
+
+def test_a_row_that_does_not_fit_on_the_disk_is_one_sentence() -> None:
+    with pytest.raises(UserError, match="/dev/full cannot be written"):
+        append_row(Path("/dev/full"), {"env_steps": 1})
+
+
+def test_resuming_a_finished_run_keeps_its_result(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    extra = {**read_rows(run / "evaluations.jsonl")[-1], "episodes": 100}  # as `saccade evaluate` adds them
+    append_row(tmp_path / "run" / "evaluations.jsonl", extra)
+    before = json.loads((run / "result.json").read_text())
+    assert resume(tmp_path / "run") == before
+    assert json.loads((tmp_path / "run" / "result.json").read_text()) == before
+    assert read_rows(tmp_path / "run" / "evaluations.jsonl") == [*read_rows(run / "evaluations.jsonl"), extra]
+
+
+def test_an_evaluation_that_was_cut_short_is_made_again(run: Path, tmp_path: Path) -> None:
+    stopped: list[Event] = []
+    steps = iter(range(1000))
+
+    def watch(event: Event, training: OffPolicyTraining) -> None:
+        """Leave in the tenth step of the second mode."""
+        if training.counters.env_steps == 32 and event.row.get("mode") == "video_hard" and next(steps) == 10:
+            stopped.append(event)
+
+    whole = json.loads((run / "config.json").read_text())["training"]
+    options = {name: whole[name] for name in ("evaluate_every", "evaluation_episodes")}
+    again = config("sgqn", steps=32, evaluation_modes=("train", "video_hard"), **options)
+    assert session.start(again, tmp_path / "run", {}, watch, lambda: bool(stopped)) is None
+    assert len(read_rows(tmp_path / "run" / "evaluations.jsonl")) == 3
+    resume(tmp_path / "run")
+    assert read_rows(tmp_path / "run" / "evaluations.jsonl") == read_rows(run / "evaluations.jsonl")
+    assert_same(final_tensors(tmp_path / "run"), final_tensors(run))
+
+
+# --- mistakes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"images": "nowhere"}, {"device": "cuda:99"}, {"envs": 5}, {"seed": 10**6}],
+    ids=["images", "device", "envs", "seed"],
+)
+def test_a_mistake_leaves_no_folder_behind(changes: dict[str, Any], tmp_path: Path) -> None:
+    options = {"images": str(tmp_path / changes["images"])} if "images" in changes else changes
+    with pytest.raises(UserError):
+        train(tmp_path / "new" / "run", config("sgqn", **options))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError):
+        train(tmp_path / "empty", config("sgqn", **options))
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_number_of_a_method_has_a_range_and_is_refused_beyond_it(method: str) -> None:
+    agent = METHODS[method].config
+    check_settings(agent)
+    names = {name for name, _ in numbers_of(agent)}
+    assert {"batch_size", "critic_lr", "image_size"} <= names
+    for name in names:
+        for value in (-math.inf, math.nan):
+            with pytest.raises(UserError, match=f"^--{name.replace('_', '-')} {value} is out of range: it must be "):
+                check_settings(changed(agent, name, value))
+
+
+def changed(config: Any, name: str, value: float) -> Any:
+    """The configuration with one number replaced wherever it is."""
+    replaced: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        old = getattr(config, field.name)
+        if field.name == name:
+            replaced[name] = (value, *old[1:]) if isinstance(old, tuple) else value
+        elif dataclasses.is_dataclass(old):
+            replaced[field.name] = changed(old, name, value)
+    return dataclasses.replace(config, **replaced)
+
+
+def test_of_two_runs_that_begin_together_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process makes the folder while this one is still being assembled."""
+    folder, inner = tmp_path / "run", config("sac", steps=16)
+
+    def slow_start(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        train(folder, inner)
+        return EnvWorkers(*arguments, **options)
+
+    monkeypatch.setattr(session, "EnvWorkers", slow_start)
+    with pytest.raises(UserError, match="exists already"):
+        train(folder, config("sac", steps=16, seed=1))
+    assert json.loads((folder / "config.json").read_text())["training"]["seed"] == 0
+    assert json.loads((folder / "result.json").read_text())["env_steps"] == 16
+
+
+# --- NaN and infinity -------------------------------------------------------------------------------
+
+
+def broken(phase_name: str, term_name: str, at_call: int, value: float) -> Callable[[Agent], Agent]:
+    """An agent one of whose terms becomes ``value`` from its ``at_call``-th call on."""
+
+    def change(agent: Agent) -> Agent:
+        phases = []
+        for phase in agent.phases:
+            terms = dict(phase.terms)
+            if phase.name == phase_name:
+                terms[term_name] = break_term(terms[term_name], at_call, value)
+            phases.append(dataclasses.replace(phase, terms=terms))
+        return dataclasses.replace(agent, phases=tuple(phases))
+
+    return change
+
+
+def break_term(term: Term, at_call: int, value: float) -> Term:
+    calls = iter(range(10_000))
+
+    def loss(batch: Batch, shared: Any) -> Tensor:
+        return term.loss(batch, shared) * (value if next(calls) >= at_call else 1.0)
+
+    return dataclasses.replace(term, loss=loss)
+
+
+SGQN_TERMS = [
+    ("critic", "bellman", 1),
+    ("critic", "consistency", 1),
+    ("actor", "policy", 2),
+    ("actor", "temperature", 2),
+    ("saliency", "prediction", 2),
+]
+
+
+@pytest.mark.parametrize(("phase", "term", "every"), SGQN_TERMS)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_the_phase_and_the_term_that_broke_first_are_named(phase: str, term: str, every: int, value: float) -> None:
+    change = broken(phase, term, at_call=7 // every, value=value)
+    update = 7 // every * every
+    expected = rf"^Update {update}: phase {phase}, term {term} became (nan|-?inf)\. .*before its first checkpoint\.$"
+    with loop("sgqn", change=change) as training, pytest.raises(NonFiniteLoss, match=expected):
+        play(training, [])
+
+
+def test_broken_weights_are_not_saved_even_where_every_loss_was_finite() -> None:
+    """The square root of zero: a loss that is finite, with a gradient that is not."""
+
+    def change(agent: Agent) -> Agent:
+        critic, *others = agent.phases
+        weight = critic.owned()[0]
+        calls = iter(range(10_000))
+
+        def loss(batch: Batch, shared: Any) -> Tensor:
+            zero = (weight.sum() * 0.0).sqrt() if next(calls) == 15 else 0.0
+            return critic.terms["bellman"].loss(batch, shared) + zero
+
+        terms = {"bellman": Term(loss)}
+        return dataclasses.replace(agent, phases=(dataclasses.replace(critic, terms=terms), *others))
+
+    saved: list[tuple[int, int]] = []
+    expected = r"^Update 15: phase critic, weight critic\.convolutions\.\S+ became .*of step 8, kept\.$"
+    with loop(change=change, checkpoint_every=8) as training, pytest.raises(NonFiniteLoss, match=expected):
+        play(training, saved)
+    assert saved == [(8, 8)]
+
+
+@pytest.mark.parametrize("reward", [math.nan, math.inf])
+def test_a_reward_that_is_not_finite_never_reaches_the_replay(reward: float) -> None:
+    with loop(probe=Probe(constant=reward)) as training, pytest.raises(NonFiniteReward, match="Environment 0 gave"):
+        play(training, [])
+    assert len(training.replay) == 0
+
+
+@pytest.mark.parametrize(
+    ("updates", "named"),
+    [(19, r"term bellman became nan"), (20, r"weight actor\.head\.0\.weight became NaN or infinite")],
+    ids=["before an update", "before the policy acts"],
+)
+def test_a_run_stopped_by_a_nan_keeps_its_last_checkpoint_and_can_go_on(
+    updates: int, named: str, tmp_path: Path
+) -> None:
+    folder, options = tmp_path / "run", config("sac", steps=32, log_every=100)
+
+    def poison(event: Event, training: OffPolicyTraining) -> None:
+        """As a step with an infinite gradient would leave it."""
+        if training.counters.env_steps == 20 and training.counters.updates == updates:
+            with torch.no_grad():
+                training.agent.networks.get_parameter("actor.head.0.weight").fill_(math.nan)
+
+    with pytest.raises(NonFiniteLoss, match=rf"^Update 19: phase (actor|critic), {named}\. .*of step 16, kept"):
+        session.start(options, folder, {}, poison, never)
+    assert newest(folder).name == "step_000000016"
+    resume(folder)
+    train(tmp_path / "whole", options)
+    assert_same(final_tensors(folder), final_tensors(tmp_path / "whole"))
+
+
+def test_a_stop_does_not_save_what_is_broken(tmp_path: Path) -> None:
+    def poison(event: Event, training: OffPolicyTraining) -> None:
+        if training.counters.env_steps == 10:
+            with torch.no_grad():
+                training.agent.networks.get_parameter("actor.head.0.weight").fill_(math.nan)
+
+    seen: list[int] = []
+    watch, stop = after_steps(10, seen)
+
+    def both(event: Event, training: OffPolicyTraining) -> None:
+        poison(event, training)
+        watch(event, training)
+
+    with pytest.raises(NonFiniteLoss):
+        session.start(config("sac"), tmp_path / "run", {}, both, stop)
+    assert not list((tmp_path / "run").glob("checkpoints/step_*"))
+
+
+def test_a_simulator_that_breaks_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = iter(range(1000))
+    advance = DMCEnv.advance
+    monkeypatch.setattr(
+        DMCEnv, "advance", lambda env, action: advance(env, action) if next(steps) < 18 else float("nan")
+    )
+    with pytest.raises(NonFiniteReward, match=r"reward nan after step 18.*of step 16, kept"):
+        train(tmp_path / "run", config("sac", steps=32))
+    assert newest(tmp_path / "run").name == "step_000000016"
+
+
+# --- policies and evaluation ------------------------------------------------------------------------
+
+
+def test_a_loaded_policy_is_the_agent_that_was_trained(tmp_path: Path) -> None:
+    agents: list[Agent] = []
+
+    def watch(event: Event, training: OffPolicyTraining) -> None:
+        agents[:] = [training.agent]
+
+    session.start(config("sgqn", steps=16), tmp_path / "run", {}, watch, never)
+    policy = saccade.load(tmp_path / "run")
+    obs = np.random.default_rng(0).integers(0, 256, (5, 9, 16, 16), np.uint8)
+    expected = agents[0].act(torch.from_numpy(obs), None).numpy()
+    assert policy.env_steps == 16
+    np.testing.assert_array_equal(policy.act(obs), expected)
+    np.testing.assert_allclose(policy.act(obs[2]), expected[2], rtol=0, atol=1e-6)
+    assert policy.act(obs[2]).shape == (1,) and len(np.unique(expected)) == 5
+    assert policy.map("predicted_mask", obs).shape == (5, 3, 16, 16)
+    with pytest.raises(UserError, match=r"carries no map called 'attention'; it has .*predicted_mask"):
+        policy.map("attention", obs)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((9, 16, 16), np.float32),
+        np.zeros((9, 20, 20), np.uint8),
+        np.zeros((3, 16, 16), np.uint8),
+        np.zeros((1, 1, 9, 16, 16), np.uint8),
+        np.zeros((16, 16, 9), np.uint8),
+    ],
+    ids=lambda wrong: f"{wrong.dtype}{list(wrong.shape)}",
+)
+def test_an_observation_of_another_kind_is_refused(wrong: np.ndarray, run: Path) -> None:
+    with pytest.raises(UserError, match=r"it acts on uint8 of shape \(9, 16, 16\)"):
+        saccade.load(run).act(wrong)
+
+
+def test_an_evaluation_does_not_depend_on_the_workers_and_repeats_what_training_saw(run: Path) -> None:
+    policy = saccade.load(run)
+    env = in_mode(policy.config.env, "video_hard")
+    alone, shared = (evaluate(policy.act, env, episodes=2, seed=0, workers=workers) for workers in (0, 2))
+    assert alone.returns == shared.returns and alone.provenance == shared.provenance
+    assert list(alone.returns) == read_rows(run / "evaluations.jsonl")[-1]["returns"]
+    assert alone.returns[0] != alone.returns[1]
+
+
+def test_evaluation_episodes_are_neither_each_other_nor_the_training_ones() -> None:
+    seeds = episode_seeds(0, 100)
+    assert len(set(seeds)) == 100 and seeds[:3] == episode_seeds(0, 3)
+    assert not set(seeds) & {0, *episode_seeds(1, 100)}
+
+
+def test_an_evaluation_records_its_first_episode(run: Path) -> None:
+    policy = saccade.load(run)
+    result = evaluate(policy.act, policy.config.env, episodes=2, seed=0, workers=0, record=True)
+    assert result.frames is not None and result.frames.dtype == np.uint8
+    assert result.frames.shape == (policy.config.env.episode_agent_steps, 16, 16, 3)
+    assert (result.frames[0] != result.frames[-1]).any()
