@@ -7,7 +7,8 @@ All methods live in one process and take turns, two updates at a time, on the sa
 render less see a part of them), so that whatever else the machine does falls on all alike. An update is prepared and
 stepped as in training, pictures for overlays included; sampling the replay is not in it (see benchmarks/replay.py).
 On a GPU, times are taken by events in its own queue, and read when that has run empty. GFLOP are those of
-convolutions and matrix products, counted as they are called, and do not depend on the machine.
+convolutions and matrix products, counted as they are called, and do not depend on the machine. On a CPU that other
+programs use too, give --threads 1: PyTorch's threads wait for each other actively, and times then say little.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -142,7 +142,7 @@ def main() -> None:
     for contender in contenders:
         print(f"warming up {contender.method}", file=sys.stderr)
         warm_up(contender, pixels, device, compiled=options.compile == "on")
-    for _ in range(-(-options.updates // PERIOD)):
+    for _ in range(options.updates // PERIOD):
         for contender in contenders:
             contender.turns.append(take_turn(contender, pixels, device))
     reference = next((each for each in contenders if each.method == "sac"), contenders[0])
@@ -168,6 +168,7 @@ def parse_arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.updates < 1:
         parser.error("--updates must be at least 1")
+    options.updates = -(-options.updates // PERIOD) * PERIOD
     try:
         options.device = device_of(options.device)
     except UserError as error:
@@ -298,7 +299,7 @@ def show(rows: list[dict[str, Any]], reference: str, options: argparse.Namespace
     )
     columns = {
         "ms": [f"{row['milliseconds']:.1f}" for row in rows],
-        "best ms": [f"{row['best_milliseconds']:.1f}" for row in rows],
+        "best": [f"{row['best_milliseconds']:.1f}" for row in rows],
         "updates/s": [f"{row['updates_per_second']:.2f}" for row in rows],
         f"time/{reference}": [f"{row['time_ratio']:.2f}" for row in rows],
         "GFLOP": [f"{row['gigaflop']:.2f}" for row in rows],
@@ -308,7 +309,7 @@ def show(rows: list[dict[str, Any]], reference: str, options: argparse.Namespace
         columns["peak MB"] = [f"{row['peak_megabytes']:.0f}" for row in rows]
     if options.compile == "on":
         columns["compile s"] = [f"{row['compile_seconds']:.0f}" for row in rows]
-    print_columns(console, "An update: median and best time, arithmetic.", rows, columns)
+    print_columns(console, "An update: median and best milliseconds, arithmetic", rows, columns)
     parts = list(dict.fromkeys(part for row in rows for part in row["milliseconds_by_part"]))
     split = {
         part: [
@@ -316,18 +317,21 @@ def show(rows: list[dict[str, Any]], reference: str, options: argparse.Namespace
         ]
         for part in parts
     }
-    print_columns(console, "Milliseconds by phase; one of every second update counts half.", rows, split)
+    print_columns(console, "Milliseconds by phase; one of every second update counts half", rows, split)
     if machine["device"] == "cpu":
-        console.print(f"Peak memory of the whole process: {machine['process_peak_megabytes']:.0f} MB.", highlight=False)
+        console.print(
+            f"\nPeak memory of the whole process: {machine['process_peak_megabytes']:.0f} MB.", highlight=False
+        )
 
 
-def print_columns(console: Console, caption: str, rows: list[dict[str, Any]], columns: dict[str, list[str]]) -> None:
-    table = Table(caption=caption, box=SIMPLE, pad_edge=False)
+def print_columns(console: Console, title: str, rows: list[dict[str, Any]], columns: dict[str, list[str]]) -> None:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)
     for heading in columns:
         table.add_column(heading, justify="right", no_wrap=True)
     for row, *cells in zip(rows, *columns.values(), strict=True):
         table.add_row(row["method"], *cells)
+    console.print()
     console.print(table)
 
 

@@ -30,6 +30,8 @@ METRICS, EVALUATIONS, RESULT, ENVIRONMENT = "metrics.jsonl", "evaluations.jsonl"
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
 SEED_STRIDE = 10_007  # between the environments of one run
 LARGEST_SEED = 2**32 // SEED_STRIDE - 1  # environments take seeds of 32 bits
+LEAVE_AT = ("tick", "evaluating")
+"""Events that nothing belongs to which would be lost: no row of a second episode, no evaluation just finished."""
 
 Watch = Callable[[Event, OffPolicyTraining], None]
 Stop = Callable[[], bool]
@@ -44,7 +46,7 @@ def start(config: RunConfig, folder: Path, facts: dict[str, Any], watch: Watch, 
     """Train a new run in ``folder`` and return its result; None when ``stop()`` ended it early, saved.
 
     facts: versions, hardware and the like, written to ``env.json``. ``watch`` sees every event; ``stop`` is
-    asked between events. Raises UserError when the folder holds a run already or cannot be written.
+    asked at every step. Raises UserError when the folder holds a run already or cannot be written.
     """
     check(config.training)
     check_settings(config.agent)
@@ -125,7 +127,7 @@ def _go_on(
             elif event.kind == "checkpoint_due":
                 state.save(training, folder / CHECKPOINTS)
             watch(event, training)
-            if stop():
+            if event.kind in LEAVE_AT and stop():
                 _save_and_leave(training, folder)
                 return None
         result = {**training.position(), "evaluations": with_gaps(evaluations)}
