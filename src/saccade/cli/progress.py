@@ -18,7 +18,7 @@ class TrainingProgress:
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[speed]}"),
             TextColumn("{task.fields[latest]}"),
             TimeElapsedColumn(),
@@ -33,6 +33,10 @@ class TrainingProgress:
 
     def stop(self) -> None:
         self._bar.stop()
+
+    def preparing(self, done: int, total: int) -> None:
+        """Bring the line up to date while pictures are made ready."""
+        self._bar.update(self._line, description="preparing pictures", completed=done, total=total)
 
     def show(self, event: Event, training: OffPolicyTraining) -> None:
         """Bring the line up to date with an event, and print evaluations."""

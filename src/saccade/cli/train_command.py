@@ -62,11 +62,20 @@ def run(words: list[str]) -> int:
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         options = tyro.cli(Resume, prog="saccade train", args=words)
         with _Watcher(Console(), options.resume) as watcher:
-            result = session.resume(options.resume, options.steps, watcher.see, watcher.asked_to_stop, watcher.warn)
+            result = session.resume(
+                options.resume,
+                options.steps,
+                watcher.see,
+                watcher.asked_to_stop,
+                watcher.warn,
+                watcher.progress.preparing,
+            )
             return watcher.finish(result)
     config, folder = parse(words)
     with _Watcher(Console(), folder) as watcher:
-        result = session.start(config, folder, environment_facts(), watcher.see, watcher.asked_to_stop)
+        result = session.start(
+            config, folder, environment_facts(), watcher.see, watcher.asked_to_stop, watcher.progress.preparing
+        )
         return watcher.finish(result)
 
 

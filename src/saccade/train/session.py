@@ -35,6 +35,7 @@ LEAVE_AT = ("tick", "evaluating")
 
 Watch = Callable[[Event, OffPolicyTraining], None]
 Stop = Callable[[], bool]
+Preparing = Callable[[int, int], None] | None
 
 
 def run_folder(config: RunConfig) -> Path:
@@ -42,24 +43,32 @@ def run_folder(config: RunConfig) -> Path:
     return Path("runs") / config.env.task.replace("/", "-") / config.method / str(config.training.seed)
 
 
-def start(config: RunConfig, folder: Path, facts: dict[str, Any], watch: Watch, stop: Stop) -> dict[str, Any] | None:
+def start(
+    config: RunConfig, folder: Path, facts: dict[str, Any], watch: Watch, stop: Stop, preparing: Preparing = None
+) -> dict[str, Any] | None:
     """Train a new run in ``folder`` and return its result; None when ``stop()`` ended it early, saved.
 
-    facts: versions, hardware and the like, written to ``env.json``. ``watch`` sees every event; ``stop`` is
-    asked at every step. Raises UserError when the folder holds a run already or cannot be written.
+    facts: versions, hardware and the like, written to ``env.json``. ``watch`` sees every event; ``stop`` is asked at
+    every step; ``preparing(done, total)`` hears of pictures being made ready. Raises UserError when the folder holds a
+    run already or cannot be written.
     """
     check(config.training)
     check_settings(config.agent)
     _refuse_used(folder)
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
-    with _assembled(config) as training, _made(folder):
+    with _assembled(config, preparing) as training, _made(folder):
         write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
         write_aside(folder / ENVIRONMENT, json.dumps(facts, indent=1))
         return _go_on(training, config, folder, [], watch, stop)
 
 
 def resume(
-    folder: Path, steps: int | None, watch: Watch, stop: Stop, warn: Callable[[str], None]
+    folder: Path,
+    steps: int | None,
+    watch: Watch,
+    stop: Stop,
+    warn: Callable[[str], None],
+    preparing: Preparing = None,
 ) -> dict[str, Any] | None:
     """Continue a run from its newest undamaged checkpoint, on a CPU exactly as if it had never stopped.
 
@@ -73,7 +82,7 @@ def resume(
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
     check(config.training)
     check_settings(config.agent)
-    with _locked(folder), _assembled(config) as training:
+    with _locked(folder), _assembled(config, preparing) as training:
         if any((folder / CHECKPOINTS).glob("step_*")):  # or else it was stopped before its first one: begin again
             _restore_newest(training, folder, warn)
         counters = training.counters
@@ -143,7 +152,7 @@ def _save_and_leave(training: OffPolicyTraining, folder: Path) -> None:
 
 
 @contextmanager
-def _assembled(config: RunConfig) -> Iterator[OffPolicyTraining]:
+def _assembled(config: RunConfig, preparing: Preparing) -> Iterator[OffPolicyTraining]:
     """Everything that a run is made of; the environments end with the block."""
     training = config.training
     if training.seed > LARGEST_SEED:
@@ -154,7 +163,8 @@ def _assembled(config: RunConfig) -> Iterator[OffPolicyTraining]:
     images = None
     if METHODS[config.method].overlays(config.agent):
         folder = None if training.images is None else Path(training.images)
-        images = load_bank(folder, count=training.image_count, seed=training.seed, device=device).sample
+        count, seed = training.image_count, training.seed
+        images = load_bank(folder, count=count, seed=seed, device=device, progress=preparing).sample
     seeds = [training.seed * SEED_STRIDE + index for index in range(training.envs)]
     workers = EnvWorkers([config.env] * training.envs, seeds, num_workers=training.workers)
     with workers:
