@@ -22,9 +22,9 @@ class Result:
 
 
 def setting_of(provenance: Mapping[str, Any]) -> str:
-    """What decides whether two numbers may stand in one column: rendering, picture size, action repeat, backgrounds.
+    """What decides whether two numbers may stand in one column: rendering, picture size, action repeat, clip order.
 
-    A mode that shows no colours or videos of its own does not say where they would come from.
+    Where a mode's colours or videos came from is told beside the table, by ``backgrounds_of``.
     """
     parts = [
         f"{provenance['render_quality']} rendering",
