@@ -46,7 +46,7 @@ class Demo:
     task: str = "dmc/cheetah_run"
     steps: int = 10_000
     """Most agent steps of each method."""
-    minutes: float = 9.5
+    minutes: float = 8.5
     """Time for everything. A method that has not made its steps by then is judged by what it learned so far: SGQN's
     updates cost about three times SAC's."""
     episodes: int = 4

@@ -16,6 +16,8 @@ from saccade.viewer.pictures import data_uri, frame_of, overlay, png
 
 Row = Mapping[str, Any]
 
+BRIGHTEST = 0.99  # quantile of a map that is drawn at full brightness: a few extreme pixels would hide the rest
+
 
 def write_demo_page(
     path: Path,
@@ -94,14 +96,15 @@ def _looks(policies: Mapping[str, Policy], states: np.ndarray) -> Gallery:
         tuple(rows),
         (),
         "Six moments of one episode that SGQN plays. Bright pixels matter: to Q1 of the greedy action by guided "
-        "backpropagation (each picture scaled to its own largest value), and in SGQN's own predicted mask "
+        "backpropagation (white: the strongest hundredth of each picture), and in SGQN's own predicted mask "
         "(probability 0 to 1). A policy that knows where to look is bright on the robot and dark on the video.",
     )
 
 
 def _overlays(states: np.ndarray, maps: np.ndarray, limits: tuple[float, float] | None = None) -> tuple[str, ...]:
     return tuple(
-        _uri(overlay(frame_of(obs), saliency[-1], limits=limits)) for obs, saliency in zip(states, maps, strict=True)
+        _uri(overlay(frame_of(obs), newest, limits=limits or (0.0, float(np.quantile(newest, BRIGHTEST)))))
+        for obs, newest in zip(states, maps[:, -1], strict=True)
     )
 
 
