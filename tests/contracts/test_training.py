@@ -37,7 +37,7 @@ from saccade.types import Batch, UserError
 CPU = torch.device("cpu")
 COUNTERS = {"env_steps", "updates", "seconds"}
 EVALUATION_KEYS = {
-    *("env_steps", "method", "task", "seed", "mode", "episodes"),
+    *("env_steps", "method", "task", "seed", "episode_seed", "mode", "episodes"),
     *("return_mean", "return_std", "returns", "gap", "provenance"),
 }
 

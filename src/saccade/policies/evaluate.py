@@ -27,6 +27,8 @@ class Evaluation:
     mode: str
     returns: tuple[float, ...]
     provenance: dict[str, Any]
+    seed: int
+    """What the episodes' seeds were derived from."""
     frames: np.ndarray | None = None
     """uint8 ``[time, height, width, 3]``."""
 
@@ -93,7 +95,7 @@ def evaluation_steps(
             returns += yield from _play(act, group, None if sequential and first else batch, len(batch), record_here)
             progress(len(returns), episodes)
         provenance = dict(group.provenance[0])  # of all: they differ in their seeds alone
-    yield Evaluation(env.mode, tuple(returns), provenance, np.stack(frames) if frames else None)
+    yield Evaluation(env.mode, tuple(returns), provenance, seed, np.stack(frames) if frames else None)
 
 
 def _play(
@@ -124,6 +126,7 @@ def evaluation_row(evaluation: Evaluation, *, method: str, env: EnvConfig, seed:
         "seed": seed,
         "mode": evaluation.mode,
         "episodes": len(evaluation.returns),
+        "episode_seed": evaluation.seed,
         "return_mean": evaluation.mean,
         "return_std": evaluation.std,
         "returns": list(evaluation.returns),

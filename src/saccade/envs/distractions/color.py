@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +30,10 @@ class Color:
         """The benchmark's settings where the folder has them, else generated ones of equal statistics."""
         path = folder.colors(f"color_{self.difficulty}")
         if path is None:
+            if folder.root is not None:
+                warnings.warn(
+                    f"{folder.root} has no color_{self.difficulty}.pt: generated colours are used", stacklevel=2
+                )
             return ColorPalette(tuple(generate_colors(self.difficulty)), "generated")
         return ColorPalette(tuple(load_colors(path)), "benchmark")
 
