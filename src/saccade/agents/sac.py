@@ -127,7 +127,7 @@ def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor,
     """Squashed Gaussian sample ``[batch, action_dim]`` for normal noise, and its log-probability ``[batch]``."""
     log_probability = -0.5 * (noise.square() + math.log(2 * math.pi)).sum(-1) - log_std.sum(-1)
     action = torch.tanh(mean + noise * log_std.exp())
-    correction = torch.log(F.relu(1 - action.square()) + LOG_PROBABILITY_EPSILON).sum(-1)
+    correction = torch.log((1 - action.square()).clamp(min=0) + LOG_PROBABILITY_EPSILON).sum(-1)
     return action, log_probability - correction
 
 
