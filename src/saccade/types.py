@@ -7,17 +7,11 @@ environment workers, which never compute with tensors, do not load it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, final
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    Score = Callable[[Tensor], Tensor]
-    """obs ``[batch, channel, height, width]`` -> one number per sample ``[batch]``."""
-
-    Saliency = Callable[[Score, Tensor], Tensor]
-    """(score, obs) -> real-valued map of the same shape as obs, before any reduction."""
+    from torch import Tensor, nn
 
 
 class UserError(ValueError):
@@ -49,3 +43,37 @@ class Spaces:
 
     obs_shape: tuple[int, int, int]  # (frames * 3, height, width), as the environment gives it
     action_dim: int
+
+
+@final
+@dataclass(frozen=True)
+class Score:
+    """What is explained or attacked: a differentiable function from observations to one number per sample.
+
+    ``score(obs)`` takes floats ``[batch, channel, height, width]`` in the range that the network expects and gives
+    ``[batch]``. Saliency methods and attacks know nothing else about a policy.
+
+    Attributes:
+        network: the module that computes it.
+        function: ``(network, obs, *given) -> [batch]``. It reaches weights through ``network`` alone, so that a view of
+            the network (guided, tapped, randomised) can stand in for it.
+        given: tensors with a row per sample: the action that is valued, what the policy does unperturbed.
+        distance: whether it measures how far the policy is from what it does at the explained observation. It is then
+            zero there, and so is its gradient: only perturbations can explain it.
+    """
+
+    network: nn.Module
+    function: Callable[..., Tensor]
+    given: tuple[Tensor, ...] = ()
+    distance: bool = False
+
+    def __call__(self, obs: Tensor) -> Tensor:
+        return self.function(self.network, obs, *self.given)
+
+    def rows(self, index: Tensor) -> Score:
+        """The score of a batch whose samples are these rows (long ``[n]``) of the original one, repeats allowed."""
+        return replace(self, given=tuple(value[index] for value in self.given))
+
+    def through(self, network: nn.Module) -> Score:
+        """The same score computed by another module of the same structure."""
+        return replace(self, network=network)
