@@ -121,3 +121,17 @@ def test_published_quantiles() -> None:
     }.items():
         assert preset("sgqn", task).quantile == quantile
         assert preset("sac_consistency", task).quantile == quantile
+
+
+@every_method
+def test_outputs_are_what_the_agent_does(method: str) -> None:
+    """And they reach weights through the networks that they are given alone: another agent's give another's outputs."""
+    agent, other, batch = build(method), build(method, seed=1), sample(method)
+    obs = batch.obs.float()
+    assert set(agent.outputs) == {"mean", "log_std", "gaussian", "action", "q"}
+    for networks, owner in ((agent.networks, agent), (other.networks, other)):
+        torch.testing.assert_close(agent.outputs["action"](networks, obs), owner.act(obs, None))
+        both = torch.stack([agent.outputs[name](networks, obs) for name in ("mean", "log_std")], 1)
+        torch.testing.assert_close(agent.outputs["gaussian"](networks, obs), both)
+        critic = getattr(networks, "actor_critic", networks).critic
+        torch.testing.assert_close(agent.outputs["q"](networks, obs, batch.action), critic(obs, batch.action)[0])

@@ -1,35 +1,29 @@
-"""Gradients, guided backpropagation and integrated gradients: exact cases and naive versions."""
+"""Gradients, guided backpropagation, integrated gradients, SmoothGrad and VarGrad: exact cases and naive versions."""
 
 from __future__ import annotations
 
+import pytest
 import torch
+from saliency_cases import Linear, entry_score, network, observations, output
 from torch import Tensor, nn
 
-from saccade.nets.guided import GuidedReLU, guided_view
 from saccade.saliency.gradient import gradient
+from saccade.saliency.guided_backpropagation import guided_backpropagation
 from saccade.saliency.integrated_gradients import integrated_gradients
+from saccade.saliency.smooth_gradient import smooth_gradient, variance_of_gradients
+from saccade.types import Score
 
-WEIGHTS = torch.linspace(-1, 1, 2 * 3 * 3).view(1, 2, 3, 3)
+WEIGHTS = torch.linspace(-1, 1, 2 * 3 * 3).view(2, 3, 3)
+OBS = torch.rand(4, 2, 3, 3, generator=torch.Generator().manual_seed(1))
 
 
-def linear(obs: Tensor) -> Tensor:
-    return (obs * WEIGHTS).sum((1, 2, 3))
+class Square(nn.Module):
+    def forward(self, obs: Tensor) -> Tensor:
+        return obs.square().sum((1, 2, 3))[:, None]
 
 
-def network() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(2, 4, 3),
-        nn.ReLU(),
-        nn.Conv2d(4, 4, 3),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(64, 8),
-        nn.Tanh(),
-        nn.Linear(8, 8),
-        nn.ReLU(),
-        nn.Linear(8, 1),
-    )
+def only_one_pixel(net: nn.Module, obs: Tensor) -> Tensor:
+    return obs[:, 0, 1, 1] ** 3
 
 
 def naive_guided_backpropagation(net: nn.Sequential, obs: Tensor) -> Tensor:
@@ -48,63 +42,109 @@ def naive_guided_backpropagation(net: nn.Sequential, obs: Tensor) -> Tensor:
 
 
 def test_a_linear_score_gives_its_weights() -> None:
-    obs = torch.rand(4, 2, 3, 3)
-    torch.testing.assert_close(gradient(linear, obs), WEIGHTS.expand(4, -1, -1, -1))
-    torch.testing.assert_close(integrated_gradients(linear, obs), obs * WEIGHTS)
+    score, expected = Score(Linear(WEIGHTS), output), WEIGHTS.expand(4, -1, -1, -1)
+    torch.testing.assert_close(gradient(score, OBS), expected)
+    torch.testing.assert_close(guided_backpropagation(score, OBS), expected)
+    torch.testing.assert_close(smooth_gradient(score, OBS), expected)
+    torch.testing.assert_close(smooth_gradient(score, OBS, magnitude=True), expected.abs())
+    torch.testing.assert_close(integrated_gradients(score, OBS, steps=3), OBS * WEIGHTS)
+    assert variance_of_gradients(score, OBS).abs().max() == 0
+
+
+def test_the_gradient_of_a_square_is_twice_the_pixel() -> None:
+    score = Score(Square(), output)
+    torch.testing.assert_close(gradient(score, OBS), 2 * OBS)
+    # Along the path the gradient is 2 a x with mean x over a = 1/2: exact for the midpoint rule, whatever the steps.
+    torch.testing.assert_close(integrated_gradients(score, OBS, steps=4), OBS.square())
 
 
 def test_guided_view_equals_clipping_by_hand() -> None:
-    net, obs = network().double(), torch.randn(5, 2, 8, 8, dtype=torch.float64)
-    view = guided_view(net)
-    found = gradient(lambda pixels: view(pixels).squeeze(1), obs)
-    torch.testing.assert_close(found, naive_guided_backpropagation(net, obs).detach())
-    plain = gradient(lambda pixels: net(pixels).squeeze(1), obs)
-    assert not torch.allclose(found, plain)
+    layers = nn.Sequential(*network(torch.float64).convolutions, *network(torch.float64).head, nn.Linear(3, 1).double())
+    obs = observations(5, torch.float64)
+    score = Score(layers, output)
+    found = guided_backpropagation(score, obs)
+    torch.testing.assert_close(found, naive_guided_backpropagation(layers, obs).detach())
+    assert not torch.allclose(found, gradient(score, obs))
 
 
-def test_guided_view_shares_parameters_and_leaves_the_network_alone() -> None:
-    net = network()
-    view = guided_view(net)
-    assert all(ours is theirs for ours, theirs in zip(view.parameters(), net.parameters(), strict=True))
-    assert isinstance(net[1], nn.ReLU) and isinstance(view[1], GuidedReLU)
-    with torch.no_grad():
-        net[0].weight.mul_(2)
-    obs = torch.randn(2, 2, 8, 8)
-    assert torch.equal(view(obs), net(obs))
+def test_a_guided_relu_that_overwrites_its_input_passes_the_same() -> None:
+    def residual(inplace: bool) -> nn.Module:
+        class Residual(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.first, self.relu, self.second = nn.Linear(4, 4), nn.ReLU(inplace), nn.Linear(4, 1)
 
+            def forward(self, obs: Tensor) -> Tensor:
+                before = self.first(obs.flatten(1))
+                after = self.relu(before)
+                # Where the ReLU overwrites, ``before`` is what it wrote.
+                return self.second(after * (before if inplace else after))
 
-def test_nothing_is_left_on_the_parameters() -> None:
-    net = network()
-    gradient(lambda pixels: guided_view(net)(pixels).squeeze(1), torch.randn(2, 2, 8, 8))
-    assert all(parameter.grad is None for parameter in net.parameters())
+        torch.manual_seed(0)
+        return Residual()
 
-
-def test_samples_do_not_influence_each_other() -> None:
-    net, obs = network(), torch.randn(3, 2, 8, 8)
-    view = guided_view(net)
-    together = gradient(lambda pixels: view(pixels).squeeze(1), obs)
-    alone = gradient(lambda pixels: view(pixels).squeeze(1), obs[1:2])
-    torch.testing.assert_close(together[1:2], alone)
+    obs = torch.randn(3, 1, 2, 2)
+    found = [guided_backpropagation(Score(residual(inplace), output), obs) for inplace in (True, False)]
+    torch.testing.assert_close(found[0], found[1])
+    assert found[0].abs().max() > 0
 
 
 def test_a_pixel_that_the_score_ignores_gets_zero() -> None:
-    def score(pixels: Tensor) -> Tensor:
-        return pixels[:, 0, 1, 1] ** 3
-
-    obs = torch.rand(2, 2, 3, 3) + 1
-    for method in (gradient, integrated_gradients):
-        found = method(score, obs)
+    obs = OBS + 1
+    for method in (gradient, guided_backpropagation, integrated_gradients, smooth_gradient, variance_of_gradients):
+        found = method(Score(nn.Identity(), only_one_pixel), obs)
         assert found[:, 0, 1, 1].abs().min() > 0
         found[:, 0, 1, 1] = 0
         assert found.abs().max() == 0
 
 
+def test_integrated_gradients_equal_a_loop_over_the_path() -> None:
+    net, obs = network(torch.float64), observations(dtype=torch.float64)
+    score = entry_score(net)
+    found = integrated_gradients(score, obs, steps=7)
+    expected = torch.zeros_like(obs)
+    for step in range(7):
+        pixels = (obs * (2 * step + 1) / 14).requires_grad_()
+        expected += torch.autograd.grad(score(pixels).sum(), pixels)[0] / 7
+    torch.testing.assert_close(found, obs * expected)
+
+
 def test_integrated_gradients_add_up_to_the_difference() -> None:
-    net, obs = network().double(), torch.rand(3, 2, 8, 8, dtype=torch.float64)
-
-    def score(pixels: Tensor) -> Tensor:
-        return net(pixels).squeeze(1)
-
-    found = integrated_gradients(score, obs, steps=400).sum((1, 2, 3))
+    net, obs = network(torch.float64), observations(dtype=torch.float64)
+    score = entry_score(net)
+    found = integrated_gradients(score, obs, steps=2000).sum((1, 2, 3))
     difference = (score(obs) - score(torch.zeros_like(obs))).detach()
-    torch.testing.assert_close(found, difference, rtol=2e-2, atol=1e-3)
+    torch.testing.assert_close(found, difference, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_smoothgrad_and_vargrad_equal_loops_over_the_noise(guided: bool) -> None:
+    net, obs = network(torch.float64), observations(dtype=torch.float64)
+    obs[1] *= 3  # a sample with more contrast gets more noise
+    score = entry_score(net)
+    noise = torch.randn(6, *obs.shape[1:], generator=torch.Generator().manual_seed(5)).double()
+    one = guided_backpropagation if guided else gradient
+    gradients = []
+    for drawn in noise:
+        noisy = torch.stack([pixels + 0.3 * (pixels.max() - pixels.min()) * drawn for pixels in obs])
+        gradients.append(one(score, noisy))
+    stacked = torch.stack(gradients)
+    settings = {"guided": guided, "noise": 0.3, "samples": 6, "seed": 5}
+    torch.testing.assert_close(smooth_gradient(score, obs, **settings), stacked.mean(0))
+    torch.testing.assert_close(smooth_gradient(score, obs, magnitude=True, **settings), stacked.abs().mean(0))
+    torch.testing.assert_close(variance_of_gradients(score, obs, **settings), stacked.var(0, correction=0))
+
+
+def test_vargrad_of_a_square_is_the_noise() -> None:
+    # The gradient 2 (x + n) has variance 4 var(n); n = 0.5 (max - min) times normal noise.
+    obs = torch.zeros(1, 1, 2, 2)
+    obs[0, 0, 0, 0] = 4.0
+    normal = torch.randn(8, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    found = variance_of_gradients(Score(Square(), output), obs, noise=0.5, samples=8)
+    torch.testing.assert_close(found, 4 * (0.5 * 4) ** 2 * normal.var(0, correction=0)[None])
+
+
+def test_another_seed_draws_other_noise() -> None:
+    score, obs = entry_score(network()), observations()
+    same, again, other = (smooth_gradient(score, obs, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(same, again) and not torch.allclose(same, other)

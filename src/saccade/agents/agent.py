@@ -79,6 +79,8 @@ class Agent:
     prepare: augments a sampled batch and draws every random number its losses use.
     phases: run in order, once an update each (see Phase.every).
     maps: saliency that comes with the agent, by name: ``(obs, action) -> [batch, frames, height, width]``.
+    outputs: what the networks compute of observations, for scores that explain them: ``(networks, obs, ...)``, which
+    reach weights through that argument alone; names and shapes as in ``saccade.policies.policy.OUTPUTS``.
     """
 
     networks: nn.Module
@@ -87,6 +89,7 @@ class Agent:
     phases: tuple[Phase, ...]
     batch_size: int
     maps: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
+    outputs: Mapping[str, Callable[..., Tensor]] = field(default_factory=dict)
 
 
 Sample = Callable[[int], Batch]

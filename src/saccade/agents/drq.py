@@ -49,4 +49,5 @@ def make_drq(config: DrQ, spaces: Spaces, device: torch.device, images: Images |
         phases=(sac.critic_phase(nets, config.sac), sac.actor_phase(nets, config.sac)),
         batch_size=config.sac.batch_size,
         maps=q_maps(nets.critic),
+        outputs=sac.squashed_gaussian_outputs(),
     )

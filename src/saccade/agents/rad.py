@@ -50,4 +50,5 @@ def make_rad(config: RAD, spaces: Spaces, device: torch.device, images: Images |
         phases=(sac.critic_phase(nets, config.sac), sac.actor_phase(nets, config.sac)),
         batch_size=config.sac.batch_size,
         maps=q_maps(nets.critic),
+        outputs=sac.squashed_gaussian_outputs(),
     )

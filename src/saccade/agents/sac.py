@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -256,6 +257,39 @@ def squashed_gaussian_policy(nets: ActorCritic) -> Callable[[Tensor, Tensor | No
     return act
 
 
+def _itself(networks: Any) -> Any:
+    return networks
+
+
+def squashed_gaussian_outputs(
+    actor_critic_of: Callable[[Any], ActorCritic] = _itself,
+) -> Mapping[str, Callable[..., Tensor]]:
+    """What the networks compute, for scores: ``mean`` and ``log_std`` before the tanh, ``action`` after it, ``q`` (Q1).
+
+    actor_critic_of: finds SAC's networks in those of a method.
+    """
+
+    def gaussian(networks: nn.Module, obs: Tensor) -> Tensor:
+        nets = actor_critic_of(networks)
+        return torch.stack(nets.actor(nets.critic.convolutions(obs)), dim=1)
+
+    def mean(networks: nn.Module, obs: Tensor) -> Tensor:
+        return gaussian(networks, obs)[:, 0]
+
+    def log_std(networks: nn.Module, obs: Tensor) -> Tensor:
+        return gaussian(networks, obs)[:, 1]
+
+    def action(networks: nn.Module, obs: Tensor) -> Tensor:
+        return torch.tanh(mean(networks, obs))
+
+    def q(networks: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
+        critic = actor_critic_of(networks).critic
+        # Q1 alone, as in the attribution of SGQN: the second head is not computed.
+        return critic.q1(torch.cat([critic.embed(obs), action], dim=-1)).squeeze(-1)
+
+    return {"mean": mean, "log_std": log_std, "gaussian": gaussian, "action": action, "q": q}
+
+
 def make_networks(spaces: Spaces, config: SAC, device: torch.device) -> ActorCritic:
     """SAC's networks for an environment. Raises UserError when its pictures are smaller than the encoder's."""
     size = config.architecture.image_size
@@ -277,4 +311,5 @@ def make_sac(config: SAC, spaces: Spaces, device: torch.device, images: Images |
         phases=(critic_phase(nets, config), actor_phase(nets, config)),
         batch_size=config.batch_size,
         maps=q_maps(nets.critic),
+        outputs=squashed_gaussian_outputs(),
     )

@@ -146,6 +146,7 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
         phases=tuple(phases),
         batch_size=config.sac.batch_size,
         maps=maps,
+        outputs=sac.squashed_gaussian_outputs(lambda networks: networks.actor_critic),
     )
 
 

@@ -139,6 +139,7 @@ def make_soda(config: SODA, spaces: Spaces, device: torch.device, images: Images
         ),
         batch_size=config.sac.batch_size,
         maps=q_maps(actor_critic.critic),
+        outputs=sac.squashed_gaussian_outputs(lambda networks: networks.actor_critic),
     )
 
 
@@ -163,4 +164,5 @@ def make_svea_with_soda(
         ),
         batch_size=base.sac.batch_size,
         maps=q_maps(actor_critic.critic),
+        outputs=sac.squashed_gaussian_outputs(lambda networks: networks.actor_critic),
     )

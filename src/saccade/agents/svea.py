@@ -107,4 +107,5 @@ def make_svea(config: SVEA, spaces: Spaces, device: torch.device, images: Images
         phases=(critic_phase(nets, config), sac.actor_phase(nets, config.sac)),
         batch_size=config.sac.batch_size,
         maps=q_maps(nets.critic),
+        outputs=sac.squashed_gaussian_outputs(),
     )

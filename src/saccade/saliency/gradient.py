@@ -1,25 +1,57 @@
-"""The gradient of a score with respect to the pixels, which is also guided backpropagation on a guided view."""
+"""The gradient of a score with respect to the pixels: the vanilla gradient (Simonyan et al., 2014)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from saccade.types import Score
+from saccade.saliency.batches import Run, batch_size, in_fast_layout, rows_of, slices
+from saccade.saliency.checks import IGNORED, check_gradient_explains, check_obs, check_value
+from saccade.types import Score, UserError
 
 
-def gradient(score: Score, obs: Tensor) -> Tensor:
+def gradient(score: Score, obs: Tensor, *, max_batch: int = 256) -> Tensor:
     """Derivative of each sample's score with respect to its own pixels, signed, in the shape of ``obs``.
 
-    On ``saccade.nets.guided.guided_view`` of a network this is guided backpropagation (Springenberg et al., 2015).
-    Parameters get no gradient, nothing is left on the networks, and the call compiles. obs must be floating point.
+    Parameters get no gradient and nothing is left on the network. With the score ``confidence`` this is DIGR's
+    gradient.
+
+    Raises:
+        UserError: the score is a distance, does not depend on the observation, or is not one number per sample.
+    """
+    return by_samples(derivative, score, obs, max_batch)
+
+
+def by_samples(run: Run, score: Score, obs: Tensor, max_batch: int) -> Tensor:
+    """A map in the shape of ``obs`` that ``run`` finds for at most ``max_batch`` samples at once."""
+    check_obs(obs, max_batch)
+    check_gradient_explains(score)
+    run = in_fast_layout(run)
+    found = [
+        run(rows_of(score, samples, obs), obs[samples]) for samples in slices(len(obs), batch_size(obs, max_batch))
+    ]
+    return torch.cat(found).contiguous() if len(found) > 1 else found[0].contiguous()
+
+
+def derivative(
+    score: Callable[[Tensor], Tensor], obs: Tensor, *, inspect: Callable[[Tensor], None] | None = None
+) -> Tensor:
+    """The gradient of one batch and no more, as losses use it: it compiles, and never waits for the device.
+
+    inspect: sees the score ``[batch]`` with its graph, before it is differentiated; not called while compiling.
     """
     if torch.compiler.is_compiling():  # where autograd.grad on an input does not trace
         with torch.no_grad():
             return torch.func.grad(lambda pixels: score(pixels).sum())(obs)
     with torch.enable_grad():  # the same numbers in two thirds of the time
         pixels = obs.detach().requires_grad_()
-        return torch.autograd.grad(score(pixels).sum(), pixels)[0]
+        value = score(pixels)
+        check_value(value, len(obs))
+        if inspect is not None:
+            inspect(value)
+        found = torch.autograd.grad(value.sum(), pixels, allow_unused=True)[0] if value.requires_grad else None
+    if found is None:
+        raise UserError(IGNORED)
+    return found
