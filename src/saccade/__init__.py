@@ -14,7 +14,7 @@ from saccade import envs as _envs
 if TYPE_CHECKING:
     import gymnasium
 
-    from saccade.policies.run import Policy
+    from saccade.policies.policy import Policy
 
 __all__ = ["__version__", "load", "make"]
 __version__ = "0.1.0"
@@ -44,15 +44,20 @@ def make(task: str, *, seed: int | None = None, **options: Any) -> gymnasium.Env
     return make_env(EnvConfig.parse(task, **options), seed=seed)
 
 
-def load(run: str | Path) -> Policy:
-    """The policy of a run's newest checkpoint; ``load(run).act(obs)`` gives actions in -1..1.
+def load(what: str | Path, **options: Any) -> Policy:
+    """A policy that acts and can be explained: of a run's newest checkpoint, or a zip of Stable-Baselines3.
+
+    ``load(run).act(obs)`` gives actions; ``saccade.explain`` shows what they depend on.
+
+    Args:
+        options: of ``saccade.policies.load.load_any``, such as ``device="cpu"``.
 
     Raises:
-        UserError: the folder is no run, or its checkpoint is damaged or of another version.
+        UserError: there is no policy, or it is damaged or of another version.
     """
-    from saccade.policies.run import load_policy
+    from saccade.policies.load import load_any
 
-    return load_policy(run)
+    return load_any(what, **options)
 
 
 _envs.register()

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +18,8 @@ from saccade.agents.agent import Agent
 from saccade.agents.sac import Images
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.envs.env import EnvConfig
+from saccade.policies.pixels import BYTE, RGB, pixels_of
+from saccade.policies.policy import Policy
 from saccade.types import Spaces, UserError
 
 CONFIG = "config.json"
@@ -148,6 +149,8 @@ def device_of(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UserError(f"--device {name} is not a device: use auto, cpu, cuda or cuda:0.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {name} is not one that is supported: use auto, cpu, cuda or cuda:0.")
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise UserError(
             f"--device {name} was asked for and PyTorch sees {torch.cuda.device_count()} GPUs: use --device cpu."
@@ -160,44 +163,6 @@ def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: 
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.training.seed)  # weights are made on the CPU, then moved
         return METHODS[config.method].make(config.agent, spaces, device, images)
-
-
-@dataclass(frozen=True)
-class Policy:
-    """A trained agent that acts on NumPy observations."""
-
-    agent: Agent
-    config: RunConfig
-    env_steps: int
-    """Agent steps that the weights were trained for."""
-    device: torch.device
-
-    def act(self, obs: np.ndarray) -> np.ndarray:
-        """Deterministic action in -1..1 for an observation, uint8 ``[frames * 3, height, width]``, or a batch of them.
-
-        Raises UserError for another shape or dtype.
-        """
-        batch = self._tensor(obs)
-        action = self.agent.act(batch, None).cpu().numpy()
-        return action if obs.ndim == 4 else action[0]
-
-    def map(self, name: str, obs: np.ndarray) -> np.ndarray:
-        """One of the agent's own saliency maps ``[batch, frames, height, width]`` for its greedy action."""
-        if name not in self.agent.maps:
-            have = ", ".join(self.agent.maps) or "none"
-            raise UserError(f"{self.config.method} carries no map called {name!r}; it has {have}.")
-        batch = self._tensor(obs)
-        return self.agent.maps[name](batch, self.agent.act(batch, None)).cpu().numpy()
-
-    def _tensor(self, obs: np.ndarray) -> Tensor:
-        size = self.config.env.image_size
-        shape = (self.config.env.frame_stack * 3, size, size)
-        if obs.dtype != np.uint8 or obs.ndim not in (3, 4) or obs.shape[-3:] != shape:
-            raise UserError(
-                f"The policy was given observations of shape {obs.shape} and type {obs.dtype}; "
-                f"it acts on uint8 of shape {shape} or a batch of them."
-            )
-        return torch.as_tensor(obs, device=self.device).reshape(-1, *shape)
 
 
 def spaces_of(networks: Mapping[str, Tensor], config: RunConfig) -> Spaces:
@@ -221,7 +186,18 @@ def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -
     # Acting never overlays anything, so a bank of pictures is not needed.
     agent = make_agent(config, spaces_of(weights, config), device, lambda count, size, generator: torch.empty(0))
     load_weights(agent, weights, checkpoint.folder)
-    return Policy(agent, config, checkpoint.env_steps, device)
+    return Policy(
+        name=config.method,
+        network=agent.networks,
+        outputs=agent.outputs,
+        pixels=pixels_of(spaces_of(weights, config).obs_shape, "uint8", 0, BYTE, layout="channels_first", colours=RGB),
+        discrete=False,
+        device=device,
+        maps=agent.maps,
+        env_steps=checkpoint.env_steps,
+        source=str(checkpoint.folder),
+        config=config,
+    )
 
 
 def load_weights(agent: Agent, weights: Mapping[str, Tensor], origin: Path) -> None:

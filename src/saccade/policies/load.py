@@ -1,0 +1,88 @@
+"""Whatever a person has, as a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import gymnasium
+
+from saccade.policies.pixels import Layout
+from saccade.policies.policy import Policy
+from saccade.policies.run import CONFIG, load_policy, read_config
+from saccade.types import UserError
+
+ACCEPTED = (
+    "a run folder of Saccade, a zip that Stable-Baselines3 saved (PPO, A2C, DQN, SAC or TD3), "
+    "or --policy file.py:Class with --checkpoint FILE"
+)
+
+
+def load_any(
+    what: str | Path | None = None,
+    *,
+    policy: str | None = None,
+    checkpoint: str | Path | None = None,
+    observation_space: gymnasium.Space[Any] | None = None,
+    action_space: gymnasium.Space[Any] | None = None,
+    output: Sequence[str] = (),
+    layout: Layout | None = None,
+    colours: int | None = None,
+    device: str = "auto",
+    trust: bool = False,
+) -> Policy:
+    """The policy of a run folder, of a zip of Stable-Baselines3, or of a network class and its checkpoint.
+
+    Args:
+        what: the run folder or zip; with ``policy`` it may be the checkpoint.
+        policy: ``file.py:Class``, which is imported and so run.
+        checkpoint: weights for that class.
+        observation_space, action_space: of the environment; needed with ``policy``, whose file does not say them.
+        output: what the class computes, where it is not one of CleanRL's: see ``from_module``.
+        layout, colours: of the observations, where their shape could mean two things.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        trust: whether files may be unpickled, which runs what they say.
+
+    Raises:
+        UserError: one sentence that says what cannot be loaded, and what could be.
+    """
+    if policy is not None:
+        if what is not None and checkpoint is not None:
+            raise UserError(f"Give --policy {policy} one file of weights, not both {what} and {checkpoint}.")
+        if observation_space is None or action_space is None:
+            raise UserError(f"--policy {policy} needs the spaces of its environment: say which with --task.")
+        from saccade.policies.checkpoint import from_checkpoint
+
+        weights = what if checkpoint is None else checkpoint
+        return from_checkpoint(
+            policy,
+            None if weights is None else Path(weights),
+            observation_space,
+            action_space,
+            output=output,
+            layout=layout,
+            colours=colours,
+            device=device,
+            trust=trust,
+        )
+    if checkpoint is not None or output:
+        raise UserError("--checkpoint and --output say what a network of yours is: they need --policy file.py:Class.")
+    if what is None:
+        raise UserError(f"There is no policy to load: give {ACCEPTED}.")
+    path = Path(what)
+    if (path / CONFIG).is_file():
+        return load_policy(path, device)
+    # Stable-Baselines3 appends the ending by itself, and its users leave it out.
+    zipped = path if path.is_file() else path.with_name(f"{path.name}.zip")
+    if not zipped.is_file():
+        try:
+            read_config(path)  # it knows runs of similar names
+        except UserError as error:
+            raise UserError(f"{error} A policy is {ACCEPTED}.") from error
+    if zipped.suffix != ".zip" and not is_zipfile(zipped):
+        raise UserError(f"{path} is not a policy: a policy is {ACCEPTED}.")
+    from saccade.policies.stable_baselines3 import load_zip
+
+    return load_zip(zipped, layout=layout, colours=colours, device=device, trust=trust)

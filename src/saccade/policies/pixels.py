@@ -1,0 +1,142 @@
+"""What a policy's observations look like, read off the observation space and never guessed silently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.types import UserError
+
+BYTE, UNIT = 255.0, 1.0
+RGB = 3
+LARGEST_CHANNELS = 64  # more "channels" than this are rows of a picture
+
+Layout = Literal["channels_first", "channels_last", "one_channel"]
+
+
+@final
+@dataclass(frozen=True)
+class Pixels:
+    """Layout and range of a policy's observations.
+
+    Attributes:
+        shape: of one observation, as the environment gives it.
+        dtype: its type there, such as ``uint8``.
+        high: the brightest value, 255 or 1; the darkest is 0.
+        layout: where the channels are; ``one_channel`` is ``[height, width]``.
+        colours: channels per frame, 3 or 1; the channels are frames of this many, oldest first.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    high: float
+    layout: Layout
+    colours: int
+
+    @property
+    def channels_first(self) -> tuple[int, int, int]:
+        """Shape ``(channel, height, width)`` that networks and maps have here."""
+        if self.layout == "one_channel":
+            return (1, self.shape[0], self.shape[1])
+        if self.layout == "channels_last":
+            return (self.shape[2], self.shape[0], self.shape[1])
+        return (self.shape[0], self.shape[1], self.shape[2])
+
+    @property
+    def frames(self) -> int:
+        """Frames in a stacked observation."""
+        return self.channels_first[0] // self.colours
+
+    def tensor(self, obs: np.ndarray, device: torch.device) -> Tensor:
+        """Observations ``[*shape]`` or ``[batch, *shape]`` as float ``[batch, channel, height, width]``, same range.
+
+        Raises:
+            UserError: another shape or dtype, or values outside the range.
+        """
+        obs = np.asarray(obs)
+        fits = obs.ndim - len(self.shape) in (0, 1) and obs.shape[-len(self.shape) :] == self.shape
+        both_floats = obs.dtype.kind == np.dtype(self.dtype).kind == "f"
+        if not fits or not (str(obs.dtype) == self.dtype or both_floats):
+            raise UserError(
+                f"The policy was given observations of shape {obs.shape} and type {obs.dtype}; "
+                f"it acts on {self.dtype} of shape {self.shape} or a batch of them."
+            )
+        batch = torch.as_tensor(obs, device=device).reshape(-1, *self.shape).float()
+        darkest, brightest = (float(value) for value in batch.aminmax())
+        if not (darkest >= 0 and brightest <= self.high):  # NaN too
+            raise UserError(
+                f"The policy was given an observation with values in {darkest:g}..{brightest:g}; it acts on "
+                f"0..{self.high:g}."
+            )
+        if self.layout == "one_channel":
+            return batch[:, None]
+        return batch.movedim(-1, 1).contiguous() if self.layout == "channels_last" else batch
+
+    def as_given(self, obs: Tensor) -> Tensor:
+        """``[batch, channel, height, width]`` back in the environment's layout: ``[batch, *shape]``."""
+        if self.layout == "one_channel":
+            return obs[:, 0]
+        return obs.movedim(1, -1) if self.layout == "channels_last" else obs
+
+    def told(self) -> str:
+        """In words, so that a person can see what was understood."""
+        _, height, width = self.channels_first
+        colours = "RGB" if self.colours == RGB else "grey"
+        frames = f"{self.frames} {colours} frame{'s' if self.frames > 1 else ''}"
+        return f"{frames} of {width}x{height} pixels, 0..{self.high:g}, {self.layout.replace('_', ' ')}"
+
+
+def pixels_of(
+    shape: tuple[int, ...],
+    dtype: str,
+    low: Any,
+    high: Any,
+    *,
+    layout: Layout | None = None,
+    colours: int | None = None,
+) -> Pixels:
+    """What a Box observation space says about pictures; ``low`` and ``high`` are numbers or arrays.
+
+    Args:
+        layout: where a space could mean two things, which of them.
+        colours: channels per frame; by default 3 where the channels are a multiple of 3, else 1.
+
+    Raises:
+        UserError: the space is not one of pictures in 0..255 or 0..1, or could mean two things.
+    """
+    darkest, brightest = float(np.min(low)), float(np.max(high))
+    if darkest != 0.0 or brightest not in (BYTE, UNIT):
+        raise UserError(
+            f"Observations in {darkest:g}..{brightest:g} are not pictures that can be explained: "
+            "pixels must lie in 0..255 or in 0..1, as the observation space declares them."
+        )
+    found = layout or _layout(tuple(shape))
+    if (found == "one_channel") != (len(shape) == 2):
+        raise UserError(f"Observations of shape {tuple(shape)} cannot be {found.replace('_', ' ')}.")
+    pixels = Pixels(tuple(int(side) for side in shape), str(np.dtype(dtype)), brightest, found, 1)
+    channels = pixels.channels_first[0]
+    per_frame = colours or (RGB if channels % RGB == 0 else 1)
+    if per_frame not in (1, RGB) or channels % per_frame:
+        raise UserError(f"{channels} channels are not frames of {per_frame} colours: --colours must be 1 or 3 and fit.")
+    return Pixels(pixels.shape, pixels.dtype, brightest, found, per_frame)
+
+
+def _layout(shape: tuple[int, ...]) -> Layout:
+    if len(shape) == 2:
+        return "one_channel"
+    if len(shape) != 3:
+        raise UserError(
+            f"Observations of shape {shape} are not pictures: [channel, height, width], [height, width, channel] or "
+            "[height, width] is needed."
+        )
+    first, last = (shape[0] < min(shape[1:]), shape[2] < min(shape[:2]))
+    if first == last or min(shape) > LARGEST_CHANNELS:
+        raise UserError(
+            f"Observations of shape {shape} may have their channels first or last: say which with "
+            "--layout channels_first or --layout channels_last."
+        )
+    return "channels_first" if first else "channels_last"

@@ -1,0 +1,90 @@
+"""Any policy that acts on pixels: what it does, and what a score can be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from saccade.policies.pixels import Pixels
+from saccade.types import UserError
+
+Output = Callable[..., Tensor]
+"""``(network, obs [batch, channel, height, width]) -> [batch, ...]``; ``q`` takes the action as a third argument."""
+
+OUTPUTS = ("logits", "q_values", "mean", "log_std", "gaussian", "action", "value", "q")
+"""What a policy's network may compute.
+
+logits ``[batch, actions]`` of a categorical policy; q_values ``[batch, actions]`` of a discrete value network;
+mean and log_std ``[batch, action_dim]`` of a Gaussian, before any squashing; gaussian ``[batch, 2, action_dim]``, both
+of them, for networks where one pass gives both; action ``[batch, action_dim]``, the deterministic action of a
+continuous policy, as its critic takes it; value ``[batch]``; q ``[batch]`` of an observation and an action.
+"""
+
+
+@final
+@dataclass(frozen=True)
+class Policy:
+    """A policy of any origin: it acts on NumPy observations, and tells what its network computes.
+
+    Attributes:
+        name: what tables call it.
+        network: everything that the outputs are computed with.
+        outputs: those of ``OUTPUTS`` that this policy has.
+        pixels: what its observations look like.
+        discrete: whether actions are whole numbers.
+        to_env: deterministic actions as the environment takes them; by default as they are.
+        maps: saliency that the network carries inside, by name: ``(obs, action) -> [batch, frames, height, width]``.
+        env_steps: agent steps that the weights were trained for; 0 where nobody knows.
+        source: where it came from, for reports.
+        config: a Saccade run's ``RunConfig``; None for everybody else's.
+    """
+
+    name: str
+    network: nn.Module
+    outputs: Mapping[str, Output]
+    pixels: Pixels
+    discrete: bool
+    device: torch.device
+    to_env: Callable[[np.ndarray], np.ndarray] = lambda action: action
+    maps: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
+    env_steps: int = 0
+    source: str = ""
+    config: Any = None
+
+    def __post_init__(self) -> None:
+        assert set(self.outputs) <= set(OUTPUTS), self.outputs
+        assert {"logits", "q_values"} & set(self.outputs) if self.discrete else "action" in self.outputs
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Deterministic action for an observation as the environment gives it, or a batch of them.
+
+        Raises UserError for another shape or dtype.
+        """
+        single = obs.ndim == len(self.pixels.shape)
+        action = self.to_env(self.greedy(self.tensor(obs)).cpu().numpy())
+        return action[0] if single else action
+
+    def tensor(self, obs: np.ndarray) -> Tensor:
+        """Observations as the scores take them: float ``[batch, channel, height, width]`` on the policy's device."""
+        return self.pixels.tensor(obs, self.device)
+
+    @torch.no_grad()
+    def greedy(self, obs: Tensor) -> Tensor:
+        """The deterministic action as scores take it: long ``[batch]`` if discrete, else ``[batch, action_dim]``."""
+        if not self.discrete:
+            return self.outputs["action"](self.network, obs)
+        preference = self.outputs.get("logits") or self.outputs["q_values"]
+        return preference(self.network, obs).argmax(-1)
+
+    def map(self, name: str, obs: np.ndarray) -> np.ndarray:
+        """One of the maps that the network carries inside, ``[batch, frames, h, w]``, for its greedy action."""
+        if name not in self.maps:
+            have = ", ".join(self.maps) or "none"
+            raise UserError(f"{self.name} carries no map called {name!r}; it has {have}.")
+        batch = self.tensor(obs)
+        return self.maps[name](batch, self.greedy(batch)).detach().cpu().numpy()

@@ -1,0 +1,113 @@
+"""Weights that other people's tools saved: read without running anything in the file, and fitted by name."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from saccade.types import UserError
+
+MOST_NAMES = 6
+"""Names of weights that a sentence lists before it only counts."""
+
+PREFIXES = ("_orig_mod.", "module.")
+"""What ``torch.compile`` and ``DataParallel`` put before every name."""
+
+
+DAMAGE = (
+    RuntimeError, EOFError, SafetensorError, ValueError, KeyError, TypeError, IndexError, AssertionError, struct.error
+)  # fmt: skip
+"""What PyTorch raises for a file that is cut off, or has other bytes than were written."""
+
+
+def read(file: Path | bytes, origin: str, *, trust: bool = False) -> Any:
+    """What ``torch.save`` or safetensors wrote, on the CPU.
+
+    Args:
+        file: the file, or what is in it.
+        origin: what sentences call it.
+        trust: whether a file that holds more than tensors may be unpickled, which runs what it says.
+
+    Raises:
+        UserError: the file is missing or damaged, or would have to be unpickled.
+    """
+    try:
+        content = file.read_bytes() if isinstance(file, Path) else file
+        if isinstance(file, Path) and file.suffix == ".safetensors":
+            return safetensors.torch.load(content)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=not trust)
+    except OSError as error:
+        raise UserError(f"{origin} cannot be read: {error.strerror or error}.") from error
+    except pickle.UnpicklingError as error:
+        if trust:
+            raise UserError(f"{origin} is damaged, or no file of weights at all.") from error
+        raise UserError(
+            f"{origin} is damaged, or holds more than weights: reading it could run code in it. Save a state_dict "
+            "instead, or give --trust if you know where the file comes from."
+        ) from error
+    except (AttributeError, ImportError) as error:
+        # With trust alone it can be a class that is not here; else the pickle would have been refused before.
+        raise UserError(f"{origin} cannot be unpickled here: {error}.") from error
+    except DAMAGE as error:
+        raise UserError(f"{origin} is damaged, or no file of weights at all.") from error
+
+
+def state_dicts(loaded: Any) -> Iterator[dict[str, Tensor]]:
+    """The state dicts in what a file held: itself, or those in a tuple, list, dict or module, in order."""
+    if isinstance(loaded, nn.Module):
+        yield loaded.state_dict()
+    elif isinstance(loaded, Mapping) and loaded and all(isinstance(value, Tensor) for value in loaded.values()):
+        yield {_bare(str(name), loaded): value for name, value in loaded.items()}
+    elif isinstance(loaded, Mapping | list | tuple):
+        for value in loaded.values() if isinstance(loaded, Mapping) else loaded:
+            yield from state_dicts(value)
+
+
+def fit(network: nn.Module, weights: Mapping[str, Tensor], origin: str, advice: str = "") -> None:
+    """Put weights into a network whose names and shapes they must be.
+
+    Raises:
+        UserError: the names that are missing, unexpected or of another shape, and ``advice``.
+    """
+    differences = mismatch(network, weights)
+    if differences:
+        raise UserError(f"{origin} does not fit {type(network).__name__}: {differences}.{' ' * bool(advice)}{advice}")
+    network.load_state_dict(weights)
+
+
+def mismatch(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """How weights differ from a network's in name or shape, in words; empty if they fit."""
+    state = network.state_dict()
+    shapes = [
+        f"{name} {tuple(value.shape)} instead of {tuple(state[name].shape)}"
+        for name, value in weights.items()
+        if name in state and value.shape != state[name].shape
+    ]
+    found = {
+        "missing": [name for name in state if name not in weights],
+        "unexpected": [name for name in weights if name not in state],
+        "of another shape": shapes,
+    }
+    return "; ".join(f"{what}: {_listed(names)}" for what, names in found.items() if names)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def _bare(name: str, names: Mapping[Any, Any]) -> str:
+    """A name without a prefix that all of them have."""
+    for prefix in PREFIXES:
+        if all(str(other).startswith(prefix) for other in names):
+            return name.removeprefix(prefix)
+    return name
