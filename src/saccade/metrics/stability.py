@@ -1,0 +1,56 @@
+"""Does a distraction move a map, and does it move the action? The same state, seen with and without it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from saccade.metrics.checks import checked_map
+from saccade.metrics.measures import is_constant, overlap, shares, undefined_unless
+from saccade.types import UserError
+
+
+def map_drift(clean_saliency: Tensor, distracted_saliency: Tensor) -> Tensor:
+    """The share of a map's positive mass that a distraction moves elsewhere: 0 (none) to 1 (all of it).
+
+    Total variation between the two maps, each normalised to sum 1. It weighs pixels by how salient they are; a rank
+    correlation weighs the thousands of hardly salient ones as much as the few that a person sees, and has
+    no fixed value for maps that share nothing.
+
+    Args:
+        clean_saliency: ``[batch, height, width]``, or ``[batch, frame, height, width]`` for whole stacks.
+        distracted_saliency: of the same shape, for the same states.
+
+    Returns:
+        float64 ``[batch]``; NaN where either map is constant or has nothing positive, so that a map which
+        says nothing is not called stable. Raises UserError for shapes that differ and for NaN.
+    """
+    axes = 4 if clean_saliency.ndim == 4 else 3
+    clean = checked_map(clean_saliency, name="clean saliency map", axes=axes).flatten(1)
+    distracted = checked_map(distracted_saliency, name="distracted saliency map", axes=axes).flatten(1)
+    if clean_saliency.shape != distracted_saliency.shape:
+        shapes = f"{tuple(clean_saliency.shape)} and {tuple(distracted_saliency.shape)}"
+        raise UserError(f"The clean and the distracted map have shapes {shapes}: they must be of the same states.")
+    moved = 1 - overlap(shares(clean), shares(distracted))
+    return undefined_unless(~is_constant(clean) & ~is_constant(distracted), moved.clamp(min=0.0))
+
+
+def action_drift(clean_action: Tensor, distracted_action: Tensor) -> Tensor:
+    """How far a distraction moves the action in the same state: float64 ``[batch]``.
+
+    Euclidean distance of continuous actions ``[batch, action_dim]``; 0 or 1 for whole-numbered ones ``[batch]`` that
+    are the same or not, so that the mean is the share of changed actions. Raises UserError for other shapes and NaN.
+    """
+    discrete = not clean_action.is_floating_point()
+    axes = 1 if discrete else 2
+    if clean_action.shape != distracted_action.shape or clean_action.ndim != axes:
+        raise UserError(
+            f"The clean and the distracted action have shapes {tuple(clean_action.shape)} and "
+            f"{tuple(distracted_action.shape)}: both must be whole numbers [batch] or floats [batch, action_dim]."
+        )
+    if discrete:
+        return (clean_action != distracted_action).double()
+    difference = clean_action.detach().double() - distracted_action.detach().double()
+    if not bool(difference.isfinite().all()):
+        raise UserError("An action is NaN or infinite: look for NaN in the network's weights or in the observation.")
+    return torch.linalg.vector_norm(difference, dim=-1)
