@@ -15,7 +15,8 @@ help:
 demo: setup
 	$(BIN)/saccade demo
 
-test: setup
+test:
+	@bash scripts/setup.sh --browser
 	$(BIN)/python -m pytest -q
 
 check: setup

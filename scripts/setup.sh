@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prepares this folder on a fresh Debian or Ubuntu: Python, the virtual environment .venv with all
 # packages, and a software OpenGL where the machine has none. Does nothing when all of it is there.
+# With --browser it also brings a browser, in which the tests open pages; without one those tests are skipped.
 # Exit code 2: something is missing that only its owner can install; the command to run is printed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -110,5 +111,29 @@ require_opengl() {
     fi
 }
 
+# --- A browser ------------------------------------------------------------------------------------
+
+has_browser() {
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        command -v "$name" >/dev/null && return
+    done
+    return 1
+}
+
+# Tests of pages are skipped without one, so nothing stops here.
+offer_browser() {
+    has_browser && return
+    if may_install; then
+        say "no browser here: installing Debian's chromium for the tests of pages (a large download)"
+        { apt-get update -qq &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } ||
+            say "that failed; the tests that open pages will be skipped"
+    else
+        say "no browser here: the tests that open pages will be skipped (Debian: sudo apt-get install chromium)"
+    fi
+}
+
 require_opengl
 installed || install_packages
+if [ "${1:-}" = --browser ]; then offer_browser; fi

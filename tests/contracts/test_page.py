@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from saccade.types import UserError
+from saccade.viewer import film
 from saccade.viewer import page as pages
 from saccade.viewer.pictures import data_uri, png
 
 HOSTILE = "</script></style><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp; http://evil.example/"
 PICTURE = data_uri(png(np.zeros((2, 2, 3), dtype=np.uint8)))
+
+FRAMES = np.zeros((3, 5, 7, 3), dtype=np.uint8)
+PANELS = (film.panel(HOSTILE, HOSTILE, FRAMES), film.panel("b", "b moves", FRAMES))
 
 # One of each kind of section; a new kind must be put here too, see test_every_kind_of_section_is_tested.
 SECTIONS = (
@@ -23,6 +27,10 @@ SECTIONS = (
     pages.Table((HOSTILE, "value"), ((HOSTILE, 1.5), ("b", None), ("c", 431), ("d", "12 ± 3")), HOSTILE),
     pages.Picture(PICTURE, HOSTILE, HOSTILE),
     pages.Gallery(((HOSTILE, (PICTURE, PICTURE)), ("short", (PICTURE,))), (HOSTILE, "b"), HOSTILE),
+    pages.Heading(HOSTILE, 3),
+    pages.Contents(),
+    pages.Facts(((HOSTILE, HOSTILE),)),
+    film.Film(PANELS, (HOSTILE, "second", "third"), 5, 7, HOSTILE, film.Scale(HOSTILE, HOSTILE, PICTURE)),
 )
 
 
@@ -39,7 +47,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "link", "img", "wbr"):
+        if tag not in ("meta", "link", "img", "wbr", "input"):
             self._open.append(tag)
 
     def handle_endtag(self, tag):
@@ -71,11 +79,12 @@ def test_every_kind_of_section_is_tested():
 
 def test_hostile_text_stays_text(reader: Reader):
     assert reader.count("script") == reader.count("style") == 1
-    assert reader.count("img") == 4  # one picture and a gallery of three: none came out of a text
+    assert reader.count("img") == 5  # one picture, a gallery of three, a film's scale: none came out of a text
+    assert reader.count("image") == 2  # the film's panels
     assert not [name for _, attributes in reader.elements for name in attributes if name.startswith("on")]
-    for tag in ("title", "h1", "h2", "code", "small"):
+    for tag in ("title", "h1", "h2", "h3", "code", "small", "a", "dt", "dd"):
         assert HOSTILE in reader.text(tag), tag
-    assert reader.text("figcaption") == [HOSTILE] * 3
+    assert reader.text("figcaption") == [HOSTILE] * 4
     assert HOSTILE in reader.text("th")
 
 
@@ -86,8 +95,9 @@ def test_nothing_is_loaded_from_elsewhere(reader: Reader):
         for name, value in attributes.items()
         if name in ("src", "href", "srcset", "action", "data", "poster", "background")
     ]
-    assert len(addresses) == 5  # four pictures and an empty icon
-    assert all(address.startswith("data:") for address in addresses)
+    assert len(addresses) == 9  # seven pictures, an empty icon, and a link to the page's own heading
+    assert all(address.startswith("data:") or address == "#part-1" for address in addresses)
+    assert ("h2", {"id": "part-1"}) in reader.elements
     assert "url(" not in "".join(reader.text("style"))
     assert "@import" not in "".join(reader.text("style"))
 
@@ -104,7 +114,9 @@ def test_the_browser_may_run_nothing_but_the_pages_own_script(reader: Reader):
 
 def test_pictures_and_figures_can_be_read_unseen(reader: Reader):
     assert all(attributes["alt"] for tag, attributes in reader.elements if tag == "img")
-    assert reader.count("figure") == reader.count("figcaption") == 3
+    assert [attributes["aria-label"] for tag, attributes in reader.elements if tag == "svg"] == [HOSTILE, "b moves"]
+    assert all(attributes["role"] == "img" for tag, attributes in reader.elements if tag == "svg")
+    assert reader.count("figure") == reader.count("figcaption") == 4
     assert reader.elements[0] == ("html", {"lang": "en"})
 
 
@@ -129,12 +141,64 @@ def test_a_title_may_break_after_underscores_and_reads_the_same():
     assert "".join(reader.text("button")) == "modevideo_hard"
 
 
+def test_the_best_numbers_of_a_column_are_marked_and_their_direction_is_told():
+    columns = ("method", "auc", "drift", "note")
+    rows = (("a", "0.80 ± 0.1", 0.2, 3), ("b", 0.8, "\u22120.5", 4), ("c", None, 0.004, 5), ("prior", 0.9, -2.0, 9))
+    better = (None, "higher", "lower", None)
+    reader = Reader(pages.page("title", [pages.Table(columns, rows, "caption", better, frozenset({"prior"}))]))
+    # Equal as they are shown: both are best. A minus sign counts, and the prior does not take part.
+    assert reader.text("strong") == ["0.80 ± 0.1", "0.8", "\u22120.5"]
+    assert reader.text("td") == ["0.2", "3", "4", "–", "0.004", "5", "0.9", "-2", "9"]
+    assert [text for _, text in reader.texts if "is better" in text] == [", higher is better", ", lower is better"]
+    first = [
+        attributes.get("data-first") for tag, attributes in reader.elements if tag == "th" and "scope" in attributes
+    ]
+    assert first[:4] == [None, "descending", "ascending", None]
+
+
+def test_a_column_without_numbers_has_no_best():
+    table = pages.Table(("method", "auc"), (("a", None), ("b", "nan")), "caption", (None, "higher"))
+    assert Reader(pages.page("title", [table])).count("strong") == 0
+
+
+def test_directions_must_fit_the_columns():
+    with pytest.raises(ValueError, match="2 columns need as many directions, not 1"):
+        pages.Table(("a", "b"), (), "caption", ("higher",))
+
+
+def test_a_film_shows_its_first_frame_without_a_script(reader: Reader):
+    [window, _] = [attributes for tag, attributes in reader.elements if tag == "svg"]
+    assert window["viewbox"] == "0 0 7 5"
+    sheet = next(attributes for tag, attributes in reader.elements if tag == "image")
+    # Three frames lie two by two, each in a cell of 16 by 16.
+    assert (sheet["x"], sheet["y"], sheet["width"], sheet["height"]) == ("0", "0", "32", "32")
+    [moving] = [attributes for _, attributes in reader.elements if attributes.get("class") == "moving"]
+    assert "hidden" in moving
+    assert any("first of 3 frames" in text for text in reader.text("p"))
+
+
+def test_a_film_of_one_frame_has_nothing_to_move():
+    still = film.Film((film.panel("a", "a", FRAMES[:1]),), ("only",), 5, 7, "caption")
+    assert Reader(pages.page("title", [still])).count("input") == 0
+
+
+def test_films_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="0 panels and 1 frames"):
+        film.Film((), ("a",), 5, 7, "caption")
+    with pytest.raises(ValueError, match="time, height, width, 3"):
+        film.panel("a", "a", FRAMES[:0])
+
+
 @pytest.mark.parametrize("address", ["http://a/b.png", "https://a/b.png", "file:///b.png", "b.png", "data:text/html,x"])
 def test_pictures_from_elsewhere_are_refused(address: str):
     with pytest.raises(ValueError, match="data:image/"):
         pages.Picture(address, "alt", "caption")
     with pytest.raises(ValueError, match="data:image/"):
         pages.Gallery((("label", (address,)),), (), "caption")
+    with pytest.raises(ValueError, match="data:image/"):
+        film.Panel("label", "alt", address)
+    with pytest.raises(ValueError, match="data:image/"):
+        film.Scale("dark", "bright", address)
 
 
 def test_rows_must_fit_their_columns():

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from saccade.types import UserError
-from saccade.viewer import figures, pictures
+from saccade.viewer import figures, film, pictures
 
 
 def test_frame_of_is_the_newest_frame_with_channels_last():
@@ -25,6 +25,18 @@ def test_frame_of_is_the_newest_frame_with_channels_last():
 def test_frame_of_floats_stays_in_range():
     obs = np.array([-3.0, 127.9, 300.0]).reshape(3, 1, 1)
     assert pictures.frame_of(obs)[0, 0].tolist() == [0, 127, 255]
+
+
+def test_frames_of_one_colour_are_grey():
+    obs = np.arange(2 * 4 * 1 * 2).reshape(2, 4, 1, 2)  # two stacks of four frames; the last one is 6 7, then 14 15
+    frames = pictures.frames_of(obs, colours=1)
+    assert frames[:, 0].tolist() == [[[6] * 3, [7] * 3], [[14] * 3, [15] * 3]]
+    assert (pictures.frame_of(obs[1], colours=1) == frames[1]).all()
+
+
+def test_frames_of_two_colours_are_refused():
+    with pytest.raises(ValueError, match="1 or 3 colours, not 2"):
+        pictures.frames_of(np.zeros((1, 4, 2, 2)), colours=2)
 
 
 @pytest.mark.parametrize("shape", [(85, 84, 3), (0, 84, 84), (1, 9, 84, 84)])
@@ -61,6 +73,15 @@ def test_overlay_at_half_opacity_is_half_of_each():
     frame = np.array([[[100, 100, 100], [100, 100, 100]]], dtype=np.uint8)
     shown = pictures.overlay(frame, np.array([[0.0, 1.0]]), colormap="gray", opacity=0.5)
     assert shown[0, 1].tolist() == [178, 178, 178]  # (100 + 255) / 2 = 177.5, to the even neighbour
+
+
+@pytest.mark.parametrize("draw", [pictures.overlay, pictures.spotlight])
+def test_many_pictures_at_once_are_the_same_as_one_by_one(draw):
+    random = np.random.default_rng(0)
+    frames, layers = random.integers(0, 256, (3, 4, 5, 3), dtype=np.uint8), random.uniform(0, 1, (3, 4, 5))
+    settings = {"limits": (0.1, 0.9)} if draw is pictures.overlay else {}
+    alone = [draw(frame, layer, **settings) for frame, layer in zip(frames, layers, strict=True)]
+    assert (draw(frames, layers, **settings) == np.stack(alone)).all()
 
 
 def test_spotlight_by_hand():
@@ -100,6 +121,43 @@ def test_grid_puts_each_picture_at_its_place_and_labels_outside_them():
     assert labelled[:top, left:].min() < 100  # and above the columns
 
 
+def test_labels_are_broken_where_they_may_be():
+    assert pictures.wrapped("guided_backpropagation", 168) == "guided_\nbackpropagation"
+    assert pictures.wrapped("what the policy sees", 10) == "what\nthe\npolicy\nsees"
+    assert pictures.wrapped("rise", 168) == "rise"
+    assert pictures.wrapped("", 168) == ""
+
+
+def test_a_grid_has_room_for_labels_of_several_lines():
+    picture = np.zeros((20, 100, 3), dtype=np.uint8)
+    one, two = (pictures.grid([[picture]], column_labels=(label,)) for label in ("a", "a\nb"))
+    assert two.shape[0] - one.shape[0] == pictures.LINE_PIXELS
+    # Ink stays above the picture, and below the upper edge.
+    assert two[0].min() == two[two.shape[0] - 21].min() == 255
+
+
+def test_tiles_have_their_labels_above_their_places():
+    sheet, places = pictures.tiles(["first", "second", "a_label_that_is_too_long"], 20, 80, 2, gap=8)
+    assert [sheet[place].shape for place in places] == [(20, 80, 3)] * 3
+    assert all((sheet[place] == 255).all() for place in places)
+    (first, second, third) = places
+    assert first[0] == second[0] and first[1] == third[1]
+    assert (second[1].start, third[1].start) == (96, 8)
+    for rows, columns in places:
+        assert sheet[rows.start - 20 : rows.start, columns].min() < 100
+
+
+def test_a_panel_holds_every_frame_in_its_cell():
+    frames = np.random.default_rng(0).integers(0, 256, (5, 17, 30, 3), dtype=np.uint8)
+    panel = film.panel("label", "alt", frames, lossless=True)
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(panel.sheet.split(",")[1]))))
+    assert sheet.shape == (2 * 32, 3 * 32, 3)  # five frames three by two, in multiples of 16 pixels
+    for index, frame in enumerate(frames):
+        row, column = divmod(index, 3)
+        assert (sheet[row * 32 : row * 32 + 17, column * 32 : column * 32 + 30] == frame).all()
+        assert (sheet[row * 32 + 17 : row * 32 + 32, column * 32 : column * 32 + 30] == frame[-1]).all()
+
+
 def test_grid_refuses_pictures_of_different_sizes():
     small, large = np.zeros((2, 2, 3), dtype=np.uint8), np.zeros((3, 2, 3), dtype=np.uint8)
     with pytest.raises(ValueError, match="same size"):
@@ -127,6 +185,20 @@ def test_video_is_read_back_with_even_sides_in_a_format_for_browsers(tmp_path: P
     assert [frame.shape for frame in decoded] == [(84, 86, 3)] * 3
     assert [frame.mean() for frame in decoded] == pytest.approx(levels, abs=3)
     assert [file.name for file in path.parent.iterdir()] == ["episode.mp4"]
+
+
+def test_a_video_takes_frames_one_by_one(tmp_path: Path):
+    frames = np.random.default_rng(0).integers(0, 256, (4, 15, 16, 3), dtype=np.uint8)
+    pictures.write_video(tmp_path / "whole.mp4", frames, 25)
+    pictures.write_video(tmp_path / "parts.mp4", (frame for frame in frames), 25)
+    assert (tmp_path / "whole.mp4").read_bytes() == (tmp_path / "parts.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("frames", [np.zeros((0, 8, 8, 3)), np.zeros((8, 8, 3)), np.zeros((1, 8, 8, 4))])
+def test_what_is_no_video_is_refused(tmp_path: Path, frames: np.ndarray):
+    with pytest.raises(ValueError, match="time, height, width, 3"):
+        pictures.write_video(tmp_path / "a.mp4", frames.astype(np.uint8), 25)
+    assert not list(tmp_path.iterdir())
 
 
 def test_video_that_cannot_be_written_says_so(tmp_path: Path):
@@ -166,12 +238,22 @@ def test_training_curve_takes_the_rows_that_have_a_return():
 HOSTILE = r"_网$\frac{1</script>&"
 
 
-@pytest.mark.parametrize("draw", ["curves", "modes", "nothing"])
+@pytest.mark.parametrize("draw", ["learning", "modes", "nothing", "curves", "names", "drift", "drift alone"])
 def test_charts_are_svg_and_repeat_exactly_and_change_no_setting(draw: str):
     def chart() -> str:
-        if draw == "modes":
-            return figures.returns_by_mode([figures.ModeReturn(HOSTILE, "video_hard", 3, 1, (2.0, 4.0))])
-        curves = [figures.Curve(HOSTILE, [0, 1000, 2000], [1, 3, 2])] if draw == "curves" else []
+        match draw:
+            case "modes":
+                return figures.returns_by_mode([figures.ModeReturn(HOSTILE, "video_hard", 3, 1, (2.0, 4.0))])
+            case "curves" | "names":
+                x = [0.0, 0.5, 1.0] if draw == "curves" else ["a", HOSTILE, "c"]
+                series = {f"{HOSTILE}{i}": (x, [0.0, float(i), 1.0]) for i in range(16)}
+                band = {f"{HOSTILE}0": ([0.0] * 3, [1.0] * 3)}
+                return figures.curves(series, x_label=HOSTILE, y_label=HOSTILE, band=band)
+            case "drift" | "drift alone":
+                actions = {"video_hard": 0.5} if draw == "drift" else {}
+                maps = {HOSTILE: {HOSTILE: 0.2, "video_hard": 0.3}}
+                return figures.drift(maps, actions, map_label=HOSTILE, action_label=HOSTILE)
+        curves = [figures.Curve(HOSTILE, [0, 1000, 2000], [1, 3, 2])] if draw == "learning" else []
         return figures.learning_curves(curves, levels={HOSTILE: 2.0})
 
     before = dict(matplotlib.rcParams)
@@ -180,3 +262,51 @@ def test_charts_are_svg_and_repeat_exactly_and_change_no_setting(draw: str):
     assert ET.fromstring(base64.b64decode(content)).tag.endswith("svg")
     assert chart() == f"{kind},{content}"
     assert dict(matplotlib.rcParams) == before
+
+
+def _svg(chart: str) -> str:
+    return base64.b64decode(chart.split(",")[1]).decode().lower()
+
+
+def test_a_curve_keeps_its_colour_where_others_are_missing():
+    line = ([0.0, 1.0], [0.0, 1.0])
+    svg = _svg(figures.curves({"b": line}, x_label="x", y_label="y", names=("a", "b")))
+    assert figures.PALETTE[1].lower() in svg
+    assert figures.PALETTE[0].lower() not in svg
+
+
+def test_baselines_take_no_colour_from_the_others():
+    line = ([0.0, 1.0], [0.0, 1.0])
+    svg = _svg(figures.curves({"uniform": line, "a": line}, x_label="x", y_label="y", baselines=("uniform",)))
+    assert figures.PALETTE[0].lower() in svg
+    assert figures.PALETTE[1].lower() not in svg
+
+
+@pytest.mark.parametrize(
+    ("names", "shared"),
+    [
+        (["critic.q1.0", "critic.q2.0"], "critic."),
+        (["critic.layers.0", "critic.layers.2"], "critic.layers."),
+        (["critic", "critic.0"], ""),
+        (["actor.0", "critic.0"], ""),
+        (["critic.0", "critic.0"], ""),
+        ([], ""),
+    ],
+)
+def test_what_names_begin_with_alike_is_told_once(monkeypatch: pytest.MonkeyPatch, names: list[str], shared: str):
+    drawn = []
+    monkeypatch.setattr(figures, "_finished", lambda figure, axes: drawn.append(axes) or "")
+    figures.curves({"a": (names, [0.0] * len(names))}, x_label="layer", y_label="y")
+    [axes] = drawn
+    assert axes.get_xlabel() == (f"layer (in {shared[:-1]})" if shared else "layer")
+    ticks = [tick.get_text() for tick in axes.get_xticklabels()] if names else []
+    assert ticks == [name.removeprefix(shared) for name in dict.fromkeys(names)]
+
+
+def test_21_curves_all_look_different(monkeypatch: pytest.MonkeyPatch):
+    drawn = []
+    monkeypatch.setattr(figures, "_finished", lambda figure, axes: drawn.extend(axes.get_lines()) or "")
+    series = {str(i): ([0.0, 1.0], [0.0, float(i)]) for i in range(21)}
+    figures.curves(series, x_label="x", y_label="y")
+    looks = {(line.get_color(), line.get_linestyle()) for line in drawn}
+    assert len(looks) == len(drawn) == 21

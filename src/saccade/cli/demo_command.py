@@ -22,7 +22,8 @@ from saccade.cli.evaluate_command import Evaluate, play, show
 from saccade.envs.env import EnvConfig, make_env
 from saccade.envs.suites import MODES
 from saccade.policies.evaluate import Act, evaluation_row, with_gaps
-from saccade.policies.run import Policy, load_policy
+from saccade.policies.policy import Policy
+from saccade.policies.run import load_policy
 from saccade.train.logs import append_row, read_rows
 from saccade.train.session import EVALUATIONS, METRICS
 from saccade.types import UserError

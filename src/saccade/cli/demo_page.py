@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from saccade.bench.results import backgrounds_of, cell, modes_of, newest_results, worst_gap
-from saccade.policies.run import Policy
+from saccade.policies.policy import Policy
 from saccade.viewer.figures import learning_curves, mode_returns, returns_by_mode, training_curve
 from saccade.viewer.page import Code, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri, frame_of, overlay, png
@@ -89,7 +89,7 @@ def _looks(policies: Mapping[str, Policy], states: np.ndarray) -> Gallery:
     rows = [("what the agent sees", tuple(_uri(frame_of(obs)) for obs in states))]
     for method, policy in policies.items():
         rows.append((f"{method}: what its Q depends on", _overlays(states, policy.map("q_attribution", states))))
-        if "predicted_mask" in policy.agent.maps:
+        if "predicted_mask" in policy.maps:
             mask = policy.map("predicted_mask", states)
             rows.append((f"{method}: the mask it predicts", _overlays(states, mask, limits=(0.0, 1.0))))
     return Gallery(

@@ -1,11 +1,13 @@
-"""Charts of rows: learning curves, and what each method returns in each mode; SVG that a page can carry."""
+"""Charts of rows as SVG that a page can carry: learning curves, returns by mode, curves and drift of saliency maps."""
 
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 # Seven colours that stay apart for the colour-blind and on paper (Okabe and Ito, 2008), black left for text.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F6B00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", ":")  # with seven colours, 21 curves that differ
 INK = "#27272A"
 FAINT = "#D4D4D8"
 WIDTH_INCHES, HEIGHT_INCHES = 6.0, 3.7  # narrow, so that the letters can still be read on a phone
@@ -27,6 +30,13 @@ NOTE_POINTS = 11
 RAW_OPACITY = 0.3
 EPISODE_OPACITY = 0.35
 EPISODE_SHIFT = 0.25  # of the distance between two methods: beside the mean, so that neither hides the other
+CROWDED_INCHES = 4.6  # height of a chart with more curves than colours
+NAMES_INCHES = 0.9  # more where names stand along an axis
+MOST_MARKERS = 6  # on a curve
+LEGEND_LINE_INCHES = 0.24
+LONG_LABEL = 17  # letters; with a longer one only two columns of a legend fit
+X_LETTERS, Y_LETTERS = 44, 26  # of a line along an axis
+ROW_INCHES = 0.27  # height of a name on an axis
 MODE_WIDTH = 0.66  # of the distance between two modes, how much their methods share
 
 
@@ -143,29 +153,134 @@ def returns_by_mode(marks: Sequence[ModeReturn], *, y_label: str = "return of an
     return _finished(figure, axes)
 
 
+def curves(
+    series: Mapping[str, tuple[Sequence[float] | Sequence[str], Sequence[float]]],
+    *,
+    x_label: str,
+    y_label: str,
+    band: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+    names: Sequence[str] = (),
+    baselines: Collection[str] = (),
+) -> str:
+    """Labelled lines; an SVG data URI. Up to 21 differ by colour and kind of line, and neighbours also by marker.
+
+    Args:
+        series: ``(x, y)`` by label, equally long; x numbers, or the same texts for all, which stand side by side. What
+            dotted texts begin with alike is told once, below them.
+        band: lowest and highest y of some of them, drawn faintly around the line.
+        names: all labels that a set of charts shares, so that one that is missing here changes no other's colour.
+        baselines: labels to be drawn in black.
+    """
+    order = [*dict.fromkeys([*names, *series])]
+    colored = [name for name in order if name not in baselines]
+    shared = _shared_beginning([place for x, _ in series.values() for place in x if isinstance(place, str)])
+    x_label = f"{x_label} (in {shared.removesuffix('.')})" if shared else x_label
+    figure, axes = _chart(x_label=x_label, y_label=y_label)
+    for name, (places, y) in series.items():
+        x = [_plain(place.removeprefix(shared)) if isinstance(place, str) else place for place in places]
+        index = ([name for name in order if name in baselines] if name in baselines else colored).index(name)
+        color = INK if name in baselines else PALETTE[index % len(PALETTE)]
+        turn = index // len(PALETTE)
+        axes.plot(
+            x,
+            y,
+            color=color,
+            linewidth=1.6,
+            linestyle=LINES[(index + 1 if name in baselines else turn) % len(LINES)],
+            marker=MARKERS[(index + turn) % len(MARKERS)],
+            markersize=5,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            markevery=max(1, -(-len(y) // MOST_MARKERS)),
+            label=_plain(name),
+        )
+        if band is not None and name in band:
+            axes.fill_between(x, *band[name], color=color, alpha=0.15, linewidth=0)
+    lowest, highest = axes.get_ylim()
+    axes.set_ylim(min(0.0, lowest), max(0.0, highest))  # so that small differences look small
+    height = HEIGHT_INCHES if len(series) <= len(PALETTE) else CROWDED_INCHES
+    if any(isinstance(place, str) for x, _ in series.values() for place in x):
+        height += NAMES_INCHES
+        axes.tick_params(axis="x", labelrotation=30)
+        for tick in axes.get_xticklabels():
+            tick.set(ha="right", rotation_mode="anchor")
+    figure.set_figheight(height)
+    return _finished(figure, axes)
+
+
+def drift(
+    maps: Mapping[str, Mapping[str, float]],
+    actions: Mapping[str, float],
+    *,
+    map_label: str,
+    action_label: str,
+) -> str:
+    """How far each method's map moves in each mode, below how far the action moves; an SVG data URI.
+
+    The two have axes of their own, for they are measured in different units.
+
+    Args:
+        maps: by method, by mode.
+        actions: by mode; where there are none, the maps stand alone.
+        map_label: what the maps' numbers are, as ``action_label`` what the actions' are.
+    """
+    from matplotlib.figure import Figure
+
+    modes = list(dict.fromkeys([*actions, *(mode for by_mode in maps.values() for mode in by_mode)]))
+    parts: list[tuple[Sequence[str], str]] = [(list(maps), map_label)]
+    if actions:
+        parts.insert(0, (modes, action_label))
+    heights = [max(len(names), 2) for names, _ in parts]
+    size = (WIDTH_INCHES, ROW_INCHES * (sum(heights) + len(modes) / 3) + 0.8 * len(parts))
+    figure = Figure(figsize=size, layout="constrained")
+    charts = figure.subplots(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for i, mode in enumerate(modes):
+        style = dict(color=PALETTE[i % len(PALETTE)], marker=MARKERS[i % len(MARKERS)], s=52, linewidths=0)
+        if mode in actions:
+            charts[0].scatter([actions[mode]], [i], **style)
+        places = [row for row, by_mode in enumerate(maps.values()) if mode in by_mode]
+        values = [by_mode[mode] for by_mode in maps.values() if mode in by_mode]
+        charts[-1].scatter(values, places, label=_plain(mode), alpha=0.85, **style)
+    for axes, (names, text) in zip(charts, parts, strict=True):
+        _dressed(axes, x_label=text, y_label="")
+        axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.axvline(0.0, color=INK, linewidth=0.8)
+    return _finished(figure, charts[-1])
+
+
 def _chart(*, x_label: str, y_label: str) -> tuple[Figure, Axes]:
     """An empty chart that belongs to nobody else: pyplot's global list of figures is not used."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_xlabel(x_label, color=INK, fontsize=FONT_POINTS)
-    axes.set_ylabel(_plain(y_label), color=INK, fontsize=FONT_POINTS)
+    _dressed(axes, x_label=x_label, y_label=y_label)
+    return figure, axes
+
+
+def _dressed(axes: Axes, *, x_label: str, y_label: str) -> None:
+    for set_label, text, letters in ((axes.set_xlabel, x_label, X_LETTERS), (axes.set_ylabel, y_label, Y_LETTERS)):
+        lines = textwrap.wrap(text, letters)
+        set_label("\n".join(map(_plain, lines)), color=INK, fontsize=FONT_POINTS)
     axes.tick_params(colors=INK, labelsize=FONT_POINTS, length=0)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(INK)
-    return figure, axes
 
 
 def _finished(figure: Figure, axes: Axes) -> str:
     """The chart with its legend above it, as an SVG data URI; the same rows give the same bytes."""
     from matplotlib import rc_context
 
-    handles, _ = axes.get_legend_handles_labels()
+    handles, labels = axes.get_legend_handles_labels()
     if handles:
-        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=FONT_POINTS, labelcolor=INK)
+        columns = 3 if max(map(len, labels)) < LONG_LABEL or len(labels) < 4 else 2
+        rows = -(-len(labels) // columns)
+        figure.set_figheight(figure.get_figheight() + LEGEND_LINE_INCHES * max(0, rows - 2))
+        look = dict(frameon=False, fontsize=FONT_POINTS, labelcolor=INK, handlelength=2.6)
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns, **look)
     buffer = io.BytesIO()
     # Letters as outlines look the same everywhere; a fixed salt makes the names inside the file repeatable.
     with rc_context({"svg.fonttype": "path", "svg.hashsalt": "saccade"}), warnings.catch_warnings():
@@ -173,6 +288,14 @@ def _finished(figure: Figure, axes: Axes) -> str:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return data_uri(buffer.getvalue(), "image/svg+xml")
+
+
+def _shared_beginning(names: Sequence[str]) -> str:
+    """The dotted parts that all names begin with: ``critic.`` of critic.q1 and critic.q2."""
+    if len(set(names)) < 2:
+        return ""
+    columns = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    return "".join(f"{column[0]}." for column in takewhile(lambda column: len(set(column)) == 1, columns))
 
 
 def _plain(text: str) -> str:

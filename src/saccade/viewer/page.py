@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from saccade.viewer.files import written_aside
+from saccade.data.files import written_aside
+from saccade.viewer.film import Film, breakable, film_html
+from saccade.viewer.pictures import check_carried
 
 PARTS = ("page.css", "page.js")  # lie beside this file, and are copied into every page
 
 Cell: TypeAlias = str | int | float | None  # None is a dash
+Better: TypeAlias = Literal["higher", "lower"]
+MOST_COLUMNS = 6  # that have room on a page at full size
+LEADING_NUMBER = re.compile(r"[-\u2212]?\d+(\.\d+)?(e[-+]?\d+)?")  # as page.js reads it
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The title of what follows; the page's own title is the level above."""
+    """The title of what follows; the page's own title is level 1, and 3 is below 2."""
 
     text: str
+    level: Literal[2, 3] = 2
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Links to the page's headings of level 2."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,13 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """Names and what they are here, such as settings: short texts, one pair to a line."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows that a click on a column's title sorts; the first cell of a row is its name.
 
@@ -47,13 +67,20 @@ class Table:
 
     Attributes:
         caption: a plain sentence: what the table shows and how to read it.
+        better: for each column whether a higher or a lower number is the better one, or None; may be empty. Such a
+            column says so by an arrow, and its best cells, ties included, are marked.
+        unranked: names of rows that are never marked as best, such as baselines.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str
+    better: tuple[Better | None, ...] = ()
+    unranked: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        if self.better and len(self.better) != len(self.columns):
+            raise ValueError(f"{len(self.columns)} columns need as many directions, not {len(self.better)}")
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"a row of {len(row)} cells does not fit {len(self.columns)} columns: {row}")
@@ -74,7 +101,7 @@ class Picture:
     caption: str
 
     def __post_init__(self) -> None:
-        _check_carried(self.data_uri)
+        check_carried(self.data_uri)
 
 
 @dataclass(frozen=True)
@@ -96,15 +123,10 @@ class Gallery:
             if self.column_labels and len(pictures) > len(self.column_labels):
                 raise ValueError(f"row {label!r} has more pictures than there are column labels")
             for data_uri in pictures:
-                _check_carried(data_uri)
+                check_carried(data_uri)
 
 
-def _check_carried(data_uri: str) -> None:
-    if not data_uri.startswith("data:image/"):
-        raise ValueError(f"a picture is a data:image/ URI, not {data_uri[:40]!r}")
-
-
-Section: TypeAlias = Heading | Text | Code | Table | Picture | Gallery
+Section: TypeAlias = Heading | Contents | Text | Code | Facts | Table | Picture | Gallery | Film
 
 
 def write_page(path: str | Path, title: str, sections: Sequence[Section]) -> None:
@@ -123,7 +145,7 @@ def write_page(path: str | Path, title: str, sections: Sequence[Section]) -> Non
 def page(title: str, sections: Sequence[Section]) -> str:
     """The text of the HTML file that ``write_page`` writes."""
     style, script = (resources.files("saccade.viewer").joinpath(name).read_text("utf-8") for name in PARTS)
-    body = "\n".join(_html(section) for section in sections)
+    body = "\n".join(_htmls(sections))
     policy = f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}"
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -147,14 +169,35 @@ def page(title: str, sections: Sequence[Section]) -> str:
 """
 
 
+def _htmls(sections: Sequence[Section]) -> list[str]:
+    """Each section as HTML; the contents link to the headings by their numbers."""
+    titles = [section.text for section in sections if isinstance(section, Heading) and section.level == 2]
+    number = 0
+    htmls = []
+    for section in sections:
+        match section:
+            case Heading(text, 2):
+                number += 1
+                htmls.append(f'<h2 id="part-{number}">{escape(text)}</h2>')
+            case Contents():
+                items = (f'<li><a href="#part-{i}">{escape(title)}</a></li>' for i, title in enumerate(titles, start=1))
+                htmls.append(f'<nav aria-label="Contents"><ol>{"".join(items)}</ol></nav>')
+            case _:
+                htmls.append(_html(section))
+    return htmls
+
+
 def _html(section: Section) -> str:
     match section:
-        case Heading(text):
-            return f"<h2>{escape(text)}</h2>"
+        case Heading(text, level):
+            return f"<h{level}>{escape(text)}</h{level}>"
         case Text(text):
             return f"<p>{escape(text)}</p>"
         case Code(text):
             return f'<pre tabindex="0"><code>{escape(text)}</code></pre>'
+        case Facts(pairs):
+            items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
+            return f"<dl>{items}</dl>"
         case Table():
             return _table(section)
         case Picture(data_uri, alt, caption):
@@ -162,6 +205,10 @@ def _html(section: Section) -> str:
             return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
         case Gallery():
             return _gallery(section)
+        case Film():
+            return film_html(section)
+        case Contents():
+            raise AssertionError("the contents are made where all headings are known")
 
 
 def _gallery(gallery: Gallery) -> str:
@@ -182,28 +229,56 @@ def _strip(label: str, pictures: Sequence[str], column_labels: Sequence[str]) ->
 
 
 def _table(table: Table) -> str:
-    titles = "".join(
-        f'<th scope="col" aria-sort="none"><button type="button">{_breakable(column)}</button></th>'
-        for column in table.columns
-    )
-    rows = "\n".join(f"<tr>{_row(row)}</tr>" for row in table.rows)
+    better = table.better or (None,) * len(table.columns)
+    titles = "".join(map(_title, table.columns, better))
+    best = [_best(table, column, direction) for column, direction in enumerate(better)]
+    rows = "\n".join(f"<tr>{_row(row, best, row[0] in table.unranked)}</tr>" for row in table.rows)
+    wide = ' class="wide"' if len(table.columns) > MOST_COLUMNS else ""
     # What is wider than a phone scrolls in itself, also by keyboard.
     return (
         f'<figure><div class="scroll" role="region" tabindex="0" aria-label="{escape(table.caption)}">'
-        f"<table><thead><tr>{titles}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+        f"<table{wide}><thead><tr>{titles}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
         f"<figcaption>{escape(table.caption)}</figcaption></figure>"
     )
 
 
-def _breakable(title: str) -> str:
-    """A title that may be broken after each underscore, so that columns stay narrow."""
-    return escape(title).replace("_", "_<wbr>")
+def _title(column: str, better: Better | None) -> str:
+    arrow, first = "", ""
+    if better is not None:
+        sign = "↑" if better == "higher" else "↓"
+        arrow = f' <span aria-hidden="true">{sign}</span><span class="unseen">, {better} is better</span>'
+        first = f' data-first="{"descending" if better == "higher" else "ascending"}"'
+    button = f'<button type="button">{breakable(escape(column))}{arrow}</button>'
+    return f'<th scope="col" aria-sort="none"{first}>{button}</th>'
 
 
-def _row(row: tuple[Cell, ...]) -> str:
+def _best(table: Table, column: int, better: Better | None) -> float | None:
+    """The best number of a column as it is shown, so that what looks equal is marked alike; None if there is none."""
+    shown = [_number(_shown(row[column])) for row in table.rows if row[0] not in table.unranked]
+    numbers = [number for number in shown if not math.isnan(number)]
+    if better is None or not numbers:
+        return None
+    return max(numbers) if better == "higher" else min(numbers)
+
+
+def _number(shown: str) -> float:
+    found = LEADING_NUMBER.match(shown)
+    return float(found[0].replace("\u2212", "-")) if found else math.nan
+
+
+def _row(row: tuple[Cell, ...], best: Sequence[float | None], unranked: bool) -> str:
     name, *values = row
-    cells = "".join(f"<td{_sort_key(value)}>{_shown(value)}</td>" for value in values)
-    return f'<th scope="row"{_sort_key(name)}>{_shown(name)}</th>{cells}'
+    cells = "".join(
+        f"<td{_sort_key(value)}>{_marked(_shown(value), None if unranked else mark)}</td>"
+        for value, mark in zip(values, best[1:], strict=True)
+    )
+    return f'<th scope="row"{_sort_key(name)}>{breakable(_shown(name))}</th>{cells}'
+
+
+def _marked(shown: str, best: float | None) -> str:
+    if best is None or _number(shown) != best:
+        return shown
+    return f'<strong class="best">{shown}</strong><span class="unseen"> best</span>'  # page.css adds a star
 
 
 def _sort_key(value: Cell) -> str:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.viewer.files import written_aside
+from saccade.data.files import written_aside
 
 Picture = NDArray[np.uint8]  # [height, width, 3], red green blue
+Places = list[tuple[slice, slice]]  # rows and columns of a larger picture
 
 COLOR_CHANNELS = 3
 # How much each colour adds to how bright a pixel looks (ITU-R BT.601).
@@ -22,17 +26,32 @@ LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 WHITE = 255
 INK = (24, 24, 27)  # labels: nearly black
 LABEL_PIXELS = 15  # height of the letters of a label
+LINE_PIXELS = 18  # from one line of a label to the next
 LABEL_MARGIN = 6
+WORD = re.compile(r"[^\s_]+[\s_]*|[\s_]+")  # with what ends it
 VIDEO_CODEC = "libx264"
 VIDEO_QUALITY = "18"  # constant rate factor: 18 is hard to tell from the original
 
 
-def frame_of(obs: NDArray[Any]) -> Picture:
-    """The newest frame of a stacked observation ``[frames * 3, height, width]`` in 0..255, oldest first."""
-    if obs.ndim != 3 or obs.shape[0] % COLOR_CHANNELS or obs.shape[0] == 0:
-        raise ValueError(f"an observation has shape [frames * 3, height, width], not {list(obs.shape)}")
-    newest = obs[-COLOR_CHANNELS:].transpose(1, 2, 0)
-    return np.ascontiguousarray(newest.clip(0, WHITE).astype(np.uint8))
+def frame_of(obs: NDArray[Any], *, colours: int = COLOR_CHANNELS) -> Picture:
+    """The newest frame of a stacked observation ``[frames * colours, height, width]`` in 0..255, oldest first.
+
+    Args:
+        colours: channels per frame: 3, or 1 for grey, which becomes three equal channels.
+    """
+    if obs.ndim != 3:
+        raise ValueError(f"an observation has shape [frames * {colours}, height, width], not {list(obs.shape)}")
+    return frames_of(obs[None], colours=colours)[0]
+
+
+def frames_of(obs: NDArray[Any], *, colours: int = COLOR_CHANNELS) -> NDArray[np.uint8]:
+    """``frame_of`` for many: ``[time, frames * colours, height, width]`` -> ``[time, height, width, 3]``."""
+    if colours not in (1, COLOR_CHANNELS):
+        raise ValueError(f"a frame has 1 or {COLOR_CHANNELS} colours, not {colours}")
+    if obs.ndim != 4 or obs.shape[1] % colours or obs.shape[1] == 0:
+        raise ValueError(f"an observation has shape [frames * {colours}, height, width], not {list(obs.shape[1:])}")
+    newest = np.moveaxis(obs[:, -colours:], 1, -1).clip(0, WHITE).astype(np.uint8)
+    return np.ascontiguousarray(newest.repeat(COLOR_CHANNELS // colours, axis=-1))
 
 
 def unit_range(saliency: NDArray[Any], limits: tuple[float, float] | None = None) -> NDArray[np.float32]:
@@ -60,7 +79,8 @@ def overlay(
     """The frame in grey, and over it the map in colour: the more salient a pixel, the brighter.
 
     Args:
-        saliency: ``[height, width]``, any finite numbers.
+        frame: ``[..., height, width, 3]``: one picture, or as many as there are maps.
+        saliency: ``[..., height, width]``, any finite numbers.
         colormap: a name that Matplotlib knows; the default can be read by the colour-blind.
         opacity: how much of the frame the most salient pixel hides, 0..1.
         limits: see ``unit_range``.
@@ -79,7 +99,8 @@ def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> 
     """The frame as it is where the mask is 1, and darker where it is 0; numbers between are between.
 
     Args:
-        mask: ``[height, width]`` in 0..1, or booleans.
+        frame: ``[..., height, width, 3]``: one picture, or as many as there are masks.
+        mask: ``[..., height, width]`` in 0..1, or booleans.
         darkness: how much light the rest loses, 0..1.
     """
     _check_size(frame, mask)
@@ -101,7 +122,7 @@ def grid(
 ) -> Picture:
     """Rows of pictures of one size on white, with a label left of each row and above each column.
 
-    A row may be shorter than the first; its place stays white.
+    A row may be shorter than the first; its place stays white. Labels may have several lines; ``wrapped`` breaks them.
     """
     height, width = pictures[0][0].shape[:2]
     if any(picture.shape != (height, width, COLOR_CHANNELS) for row in pictures for picture in row):
@@ -110,7 +131,7 @@ def grid(
         raise ValueError(f"{len(pictures)} rows need as many labels, not {len(row_labels)}")
     num_columns = max(map(len, pictures))
     left = max(map(_label_width, row_labels), default=0)
-    top = LABEL_PIXELS + 2 * LABEL_MARGIN if column_labels else 0
+    top = label_height(column_labels)
     size = (top + len(pictures) * (height + gap) - gap, left + num_columns * (width + gap) - gap)
     sheet = np.full((*size, COLOR_CHANNELS), WHITE, dtype=np.uint8)
     labels: list[tuple[str, float, float, str]] = []
@@ -121,8 +142,49 @@ def grid(
             x = left + j * (width + gap)
             sheet[y : y + height, x : x + width] = picture
     for j, label in enumerate(column_labels):
-        labels.append((label, left + j * (width + gap) + width / 2, top / 2, "mm"))
+        labels.append((label, left + j * (width + gap) + width / 2, top - LABEL_MARGIN, "md"))
     return _written_on(sheet, labels)
+
+
+def tiles(labels: Sequence[str], height: int, width: int, num_columns: int, *, gap: int = 8) -> tuple[Picture, Places]:
+    """A white sheet with room for labelled pictures, row by row, and the place of each: ``sheet[place] = picture``.
+
+    Every label is broken so that it fits above its picture.
+    """
+    broken = [wrapped(label, width) for label in labels]
+    top = label_height(broken)
+    num_rows = -(-len(labels) // num_columns)
+    size = (num_rows * (top + height + gap) + gap, num_columns * (width + gap) + gap)
+    sheet = np.full((*size, COLOR_CHANNELS), WHITE, dtype=np.uint8)
+    places: Places = []
+    written: list[tuple[str, float, float, str]] = []
+    for index, label in enumerate(broken):
+        y = gap + (index // num_columns) * (top + height + gap) + top
+        x = gap + (index % num_columns) * (width + gap)
+        places.append((slice(y, y + height), slice(x, x + width)))
+        written.append((label, x + width / 2, y - LABEL_MARGIN, "md"))
+    return _written_on(sheet, written), places
+
+
+def wrapped(label: str, width: int) -> str:
+    """The label in lines of at most ``width`` pixels, broken after spaces and underscores where it can be."""
+    lines = [""]
+    for word in WORD.findall(label):
+        if lines[-1] and _font().getlength(lines[-1] + word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def label_height(labels: Sequence[str]) -> int:
+    """Pixels that the labels need above what they name; 0 without labels."""
+    num_lines = max((label.count("\n") + 1 for label in labels), default=0)
+    return num_lines * LINE_PIXELS + 2 * LABEL_MARGIN - (LINE_PIXELS - LABEL_PIXELS) if num_lines else 0
+
+
+def write_on(picture: Picture, text: str, x: int, y: int) -> Picture:
+    """A copy of the picture with a line of text whose left end and middle height are ``x`` and ``y``."""
+    return _written_on(picture, [(text, x, y, "lm")])
 
 
 def png(picture: Picture) -> bytes:
@@ -130,7 +192,7 @@ def png(picture: Picture) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
+    Image.fromarray(picture).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
@@ -139,30 +201,41 @@ def data_uri(content: bytes, media_type: str = "image/png") -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def write_video(path: str | Path, frames: NDArray[np.uint8], frames_per_second: float) -> None:
+def check_carried(address: str) -> None:
+    """Refuse a picture that the page would have to load from elsewhere. Raises ValueError."""
+    if not address.startswith("data:image/"):
+        raise ValueError(f"a picture is a data:image/ URI, not {address[:40]!r}")
+
+
+def write_video(path: str | Path, frames: NDArray[np.uint8] | Iterable[Picture], frames_per_second: float) -> None:
     """An mp4 that browsers play (H.264, yuv420p), written aside and renamed.
 
     Args:
-        frames: ``[time, height, width, 3]``; an odd height or width is made even by repeating the last line.
+        frames: ``[time, height, width, 3]``, or pictures of one size, which need not all be in memory at once; an odd
+            height or width is made even by repeating the last line.
 
     Raises:
         UserError: the file cannot be written.
     """
-    if frames.ndim != 4 or frames.shape[0] == 0 or frames.shape[3] != COLOR_CHANNELS:
-        raise ValueError(f"a video has shape [time, height, width, 3], not {list(frames.shape)}")
-    odd_height, odd_width = frames.shape[1] % 2, frames.shape[2] % 2
-    even = np.pad(frames, ((0, 0), (0, odd_height), (0, odd_width), (0, 0)), mode="edge")
+    pictures = iter(frames)
+    first = next(pictures, None)
+    if first is None or first.ndim != 3 or first.shape[2] != COLOR_CHANNELS:
+        shape = "no frames" if first is None else f"frames of {list(first.shape)}"
+        raise ValueError(f"a video has shape [time, height, width, 3], not {shape}")
+    odd = ((0, first.shape[0] % 2), (0, first.shape[1] % 2), (0, 0))
+    even = (np.pad(picture, odd, mode="edge") for picture in chain([first], pictures))
+    size = (first.shape[0] + odd[0][1], first.shape[1] + odd[1][1])
     with written_aside(Path(path)) as aside:
-        _encode(aside, even, Fraction(frames_per_second).limit_denominator(1000))
+        _encode(aside, even, size, Fraction(frames_per_second).limit_denominator(1000))
 
 
-def _encode(path: Path, frames: NDArray[np.uint8], rate: Fraction) -> None:
+def _encode(path: Path, frames: Iterable[Picture], size: tuple[int, int], rate: Fraction) -> None:
     import av
 
     # faststart: the index comes first, so that a browser can begin before it has everything.
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream(VIDEO_CODEC, rate=rate, options={"crf": VIDEO_QUALITY})
-        stream.height, stream.width = frames.shape[1:3]
+        stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
@@ -170,8 +243,8 @@ def _encode(path: Path, frames: NDArray[np.uint8], rate: Fraction) -> None:
 
 
 def _check_size(frame: Picture, layer: NDArray[Any]) -> None:
-    if frame.shape[:2] != layer.shape:
-        sizes = f"{list(layer.shape)} does not lie over a frame of {list(frame.shape[:2])}"
+    if frame.shape[:-1] != layer.shape:
+        sizes = f"{list(layer.shape)} does not lie over a frame of {list(frame.shape[:-1])}"
         raise ValueError(f"a map of {sizes}; both are [height, width]")
 
 
@@ -180,7 +253,7 @@ def _rounded(values: NDArray[Any]) -> Picture:
 
 
 def _label_width(label: str) -> int:
-    return round(_font().getlength(label)) + 2 * LABEL_MARGIN
+    return round(max(_font().getlength(line) for line in label.split("\n"))) + 2 * LABEL_MARGIN
 
 
 def _written_on(sheet: Picture, labels: Sequence[tuple[str, float, float, str]]) -> Picture:
@@ -190,10 +263,12 @@ def _written_on(sheet: Picture, labels: Sequence[tuple[str, float, float, str]])
     image = Image.fromarray(sheet)
     draw = ImageDraw.Draw(image)
     for label, x, y, anchor in labels:
-        draw.text((x, y), label, fill=INK, font=_font(), anchor=anchor)
+        spacing = LINE_PIXELS - LABEL_PIXELS
+        draw.text((x, y), label, fill=INK, font=_font(), anchor=anchor, align="center", spacing=spacing)
     return np.asarray(image)
 
 
+@cache
 def _font() -> Any:
     from matplotlib import get_data_path
     from PIL import ImageFont

@@ -1,0 +1,124 @@
+"""Pictures of an explanation folder: every method's map over the frame that it explains.
+
+All pictures show the newest frame of a stacked observation, and of a signed map the magnitude: bright is what matters,
+whether it speaks for or against. Each method has a brightness of its own, the same for all frames of a mode, so that
+frames can be compared with each other, and methods by where they are bright, not by how much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saccade.viewer.pictures import (
+    LINE_PIXELS,
+    Picture,
+    frames_of,
+    grid,
+    overlay,
+    spotlight,
+    tiles,
+    upscale,
+    wrapped,
+    write_on,
+)
+from saccade.viewer.recordings import Maps, read_explanation, read_maps
+
+BRIGHTEST = 0.99  # quantile that is drawn at full brightness: a few extreme pixels would hide the rest
+SEEN, CLEAN, TRUTH = "what the policy sees", "without distraction", "the task (simulator)"
+SMALLEST_SIDE = 160  # of an enlarged frame, so that 84 pixels can be seen
+FILM_SHAPE = 16 / 9  # width over height
+FRAMES_AT_ONCE = 32  # drawn together; more need more memory and are not faster
+
+
+def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDArray[np.uint8]]:
+    """What is drawn side by side, by label: frames ``[time, height, width, 3]``, the overlays by their method's name.
+
+    Args:
+        index: of the frames to draw; None for all.
+    """
+    chosen = np.arange(len(maps.obs)) if index is None else index
+    frames = frames_of(maps.obs[chosen], colours=maps.colours)
+    drawn = {SEEN: frames}
+    if maps.clean_obs is not None:
+        drawn[CLEAN] = frames_of(maps.clean_obs[chosen], colours=maps.colours)
+    if maps.task_mask is not None:
+        drawn[TRUTH] = spotlight(frames, maps.task_mask[chosen])
+    for method, saliency in maps.saliency.items():
+        drawn[method] = overlay(frames, np.abs(saliency[chosen]), limits=(0.0, brightest(saliency)))
+    return drawn
+
+
+def brightest(saliency: NDArray[np.float32]) -> float:
+    """The magnitude that is drawn at full brightness; of a map that is zero almost everywhere its greatest."""
+    magnitude = np.abs(saliency)
+    return float(np.quantile(magnitude, BRIGHTEST)) or float(magnitude.max())
+
+
+def spread(total: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` of ``total`` places, evenly spread, with the first and the last."""
+    return np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
+
+
+def grid_picture(folder: str | Path, mode: str, *, rows: int = 6) -> Picture:
+    """Methods across, evenly spread frames down, enlarged and labelled.
+
+    Raises:
+        UserError: the folder holds no maps of this mode, or they are damaged.
+    """
+    maps = read_maps(read_explanation(folder), mode)
+    chosen = spread(len(maps.obs), rows)
+    factor = _enlargement(maps)
+    drawn = {label: upscale(frames, factor) for label, frames in panels(maps, chosen).items()}
+    width = maps.obs.shape[3] * factor
+    return grid(
+        [[frames[row] for frames in drawn.values()] for row in range(len(chosen))],
+        row_labels=[f"step {maps.step[time]}" for time in chosen],
+        column_labels=[wrapped(label, width) for label in drawn],
+    )
+
+
+def film_frames(folder: str | Path, mode: str) -> Iterator[Picture]:
+    """A video's frames, one after the other: what the policy sees, every method's map, and what happened.
+
+    Raises:
+        UserError: the folder holds no maps of this mode, or they are damaged.
+    """
+    maps = read_maps(read_explanation(folder), mode)
+    factor = _enlargement(maps)
+    height, width = (side * factor for side in maps.obs.shape[2:])
+    labels = list(panels(maps, np.arange(1)))
+    empty, places = tiles(labels, height, width, _film_columns(len(labels), height, width))
+    empty = np.pad(empty, ((0, 2 * LINE_PIXELS), (0, 0), (0, 0)), constant_values=255)
+    for start in range(0, len(maps.obs), FRAMES_AT_ONCE):
+        index = np.arange(start, min(start + FRAMES_AT_ONCE, len(maps.obs)))
+        drawn = [upscale(frames, factor) for frames in panels(maps, index).values()]
+        for row, time in enumerate(index):
+            sheet = empty.copy()
+            for frames, place in zip(drawn, places, strict=True):
+                sheet[place] = frames[row]
+            yield write_on(sheet, told(maps, int(time)), 8, len(sheet) - LINE_PIXELS)
+
+
+def told(maps: Maps, time: int) -> str:
+    """What happened at a frame, in a line: ``step 12 of 250 · reward 0.93 · action 0.10 −0.40``."""
+    length = "" if maps.length is None else f" of {maps.length}"
+    numbers = np.atleast_1d(maps.action[time]).ravel()
+    whole = numbers.dtype.kind in "iub"
+    action = " ".join(str(int(number)) if whole else f"{number:.2f}" for number in numbers)
+    line = f"step {maps.step[time]}{length} · reward {maps.reward[time]:.3g} · action {action}"
+    return line.replace("-", "\u2212")
+
+
+def _enlargement(maps: Maps) -> int:
+    return max(1, math.ceil(SMALLEST_SIDE / max(maps.obs.shape[2:])))
+
+
+def _film_columns(count: int, height: int, width: int) -> int:
+    """How many pictures lie beside each other so that the whole is about as wide as a screen, and hardly empty."""
+    ideal = max(1, round(math.sqrt(count * FILM_SHAPE * (height + 2 * LINE_PIXELS) / width)))
+    return min((ideal, ideal + 1), key=lambda columns: -count % columns) if ideal < count else count

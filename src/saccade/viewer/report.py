@@ -1,0 +1,171 @@
+"""The report of an explanation folder: what the policy looks at, and how far the maps can be trusted, on one page."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saccade.viewer.explanation import CLEAN, SEEN, TRUTH, panels, spread, told
+from saccade.viewer.film import Film, Scale, panel
+from saccade.viewer.page import Code, Contents, Facts, Heading, Section, Text, write_page
+from saccade.viewer.pictures import data_uri, overlay, png
+from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
+from saccade.viewer.scores import cost_sections, in_sentences, question_sections
+
+REPORT = "report.html"
+MOST_PIXELS = 12_000_000  # of all films together: about 7 MB
+FEWEST_FRAMES = 8  # of a film, however large its frames
+SCALE_SIZE = (12, 128)
+GREY = 110  # of the frame that the scale lies over
+ALTS = {SEEN: "the frame", CLEAN: "the same state without distraction", TRUTH: "the frame, dark beside the task"}
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write ``report.html`` from what lies in the folder, maps or scores or both; returns its path.
+
+    Raises:
+        UserError: the folder is no explanation, a file in it is damaged, or the report cannot be written.
+    """
+    explanation = read_explanation(folder)
+    sections = [
+        Text(_introduction(explanation)),
+        Facts(tuple(_facts(explanation))),
+        Contents(),
+        *_films(explanation),
+        *question_sections(explanation),
+        *cost_sections(explanation),
+        *_methods(explanation),
+        *_provenance(explanation),
+    ]
+    path = explanation.folder / REPORT
+    write_page(path, f"Where {explanation.policy['name']} looks: {explanation.task}", sections)
+    return path
+
+
+def _introduction(explanation: Explanation) -> str:
+    count = len(explanation.methods)
+    methods = "One saliency method says" if count == 1 else f"{count} saliency methods say"
+    return (
+        f"Which pixels matter to this policy? {methods} it for every frame, each in its own way: the brighter a pixel, "
+        f"the more it matters to the number that is explained, here “{explanation.score}” unless the method has one of "
+        "its own. The maps can be wrong. The scores, where there are any, ask how far they can be trusted."
+    )
+
+
+def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
+    policy = explanation.policy
+    yield "policy", str(policy["name"])
+    if policy.get("source"):
+        yield "from", str(policy["source"])
+    if policy.get("env_steps"):  # nobody knows it of a network of one's own
+        yield "trained for", f"{policy['env_steps']} agent steps"
+    if explanation.observations:
+        yield "sees", explanation.observations
+    yield "task", explanation.task
+    yield "modes", ", ".join(explanation.modes)
+    yield "explained", explanation.score + (f": {explanation.score_summary}" if explanation.score_summary else "")
+
+
+def _films(explanation: Explanation) -> Iterator[Section]:
+    modes = explanation.modes_with_maps
+    for mode in modes:
+        yield Heading(f"What it looks at: {mode}")
+        yield _film(explanation, mode, len(modes))
+    if modes and len(modes) < len(explanation.modes):
+        yield Text(f"There are scores but no maps of {', '.join(m for m in explanation.modes if m not in modes)}.")
+
+
+def _film(explanation: Explanation, mode: str, films: int) -> Film:
+    maps = read_maps(explanation, mode)
+    total, _, height, width = maps.obs.shape
+    others = (maps.clean_obs is not None) + (maps.task_mask is not None) + 1
+    most = MOST_PIXELS // (films * (len(maps.saliency) + others) * height * width)
+    chosen = spread(total, max(most, FEWEST_FRAMES))
+    drawn = panels(maps, chosen)
+    return Film(
+        tuple(
+            panel(label, ALTS.get(label, f"what matters according to {label}"), frames, lossless=label in ALTS)
+            for label, frames in drawn.items()
+        ),
+        tuple(told(maps, int(time)) for time in chosen),
+        height,
+        width,
+        _film_caption(maps, len(chosen), mode),
+        Scale("does not matter", "matters most", _scale_bar()),
+    )
+
+
+def _film_caption(maps: Maps, count: int, mode: str) -> str:
+    total = len(maps.obs)
+    shown = f"{total} moments" if count == total else f"{count} of {total} recorded moments (the video has all)"
+    sentences = [
+        f"{shown.capitalize()} of one episode in mode {mode}: move the slider, or press Play.",
+        "The first picture is the newest frame that the policy saw; one named after a method shows the same frame "
+        "in grey, and over it in colour what matters according to that method.",
+        "Every method has a brightness of its own, the same for all frames: compare where methods are bright, not how "
+        "bright they are.",
+    ]
+    if any((saliency < 0).any() for saliency in maps.saliency.values()):
+        sentences.append("Pixels that speak for and pixels that speak against are both bright.")
+    if maps.clean_obs is not None:
+        sentences.append("The picture without distraction is the very same state.")
+    if maps.task_mask is not None:
+        sentences.append("The simulator knows what belongs to the task; in its picture everything else is dark.")
+    return " ".join(sentences)
+
+
+def _scale_bar() -> str:
+    strength = np.broadcast_to(np.linspace(0, 1, SCALE_SIZE[1]), SCALE_SIZE)
+    return data_uri(png(overlay(np.full((*SCALE_SIZE, 3), GREY, dtype=np.uint8), strength, limits=(0.0, 1.0))))
+
+
+def _methods(explanation: Explanation) -> Iterator[Section]:
+    yield Heading("The methods")
+    yield Facts(
+        tuple(
+            (name, in_sentences(method.summary, method.source) + _explained(method))
+            for name, method in explanation.methods.items()
+        )
+    )
+    if explanation.left_out:
+        yield Heading("What was left out, and why")
+        yield Facts(tuple((name, str(why)) for name, why in explanation.left_out.items()))
+
+
+def _explained(method: Method) -> str:
+    return "" if method.score is None else f" Explains “{method.score}”."
+
+
+def _provenance(explanation: Explanation) -> Iterator[Section]:
+    yield Heading("How to repeat this")
+    yield Code(explanation.command or "\n".join(_commands(explanation)))
+    settings = tuple(_flat(explanation.settings))
+    if settings:
+        yield Heading("Settings", 3)
+        yield Facts(settings)
+    if explanation.versions:
+        yield Heading("Versions", 3)
+        yield Facts(tuple(_flat(explanation.versions)))
+
+
+def _commands(explanation: Explanation) -> Iterator[str]:
+    where = shlex.quote(str(explanation.policy.get("source") or explanation.policy["name"]))
+    words = f"{where} --task {shlex.quote(explanation.task)} --modes {' '.join(map(shlex.quote, explanation.modes))}"
+    if explanation.modes_with_maps:
+        yield f"saccade explain {words}"
+    if explanation.scores:
+        yield f"saccade score {words}"
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Settings within settings as ``outer: inner``; what is not set is left out."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}: ")
+        elif value is not None:
+            yield f"{before}{name}", value if isinstance(value, str) else json.dumps(value)
