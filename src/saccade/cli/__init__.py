@@ -16,6 +16,8 @@ COMMANDS = {
     "demo": "train SAC and SGQN for some minutes, and draw what they learned",
     "train": "train a method on a task",
     "evaluate": "play a trained run in the benchmark's modes",
+    "explain": "show what a policy looks at, Saccade's or anybody's",
+    "score": "say whether its saliency maps are right",
     "list": "the methods, tasks and modes there are",
     "doctor": "what this machine has, and what is wrong with it",
 }

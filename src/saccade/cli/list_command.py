@@ -20,7 +20,7 @@ from saccade.types import UserError
 
 @dataclass(frozen=True)
 class List:
-    """Show the methods, tasks and modes there are, or every setting of one method."""
+    """Show the methods, saliency methods, tasks and modes there are, or every setting of one method."""
 
     preset: str | None = None
     """A method: show its hyper-parameters, at the paper's size and small."""
@@ -39,6 +39,19 @@ def run(words: list[str]) -> int:
     for name, method in METHODS.items():
         table.add_row(name, method.summary, method.source)
     console.print(table)
+    from saccade.policies.scores import SCORES
+    from saccade.saliency import METHODS as SALIENCY
+
+    saliency = Table("saliency", "what it is", "explains", "source", box=None, pad_edge=False)
+    for name, one in SALIENCY.items():
+        saliency.add_row(name, one.summary, one.score or "any score", one.source)
+    console.print()
+    console.print(saliency)
+    scores = Table("score", "what is explained", box=None, pad_edge=False)
+    for name, kind in SCORES.items():
+        scores.add_row(name, kind.summary)
+    console.print()
+    console.print(scores)
     console.print("\n[bold]modes[/]  " + " ".join(MODES), highlight=False)
     console.print("\n[bold]tasks of the benchmark[/], with their action repeats")
     console.print("  " + "  ".join(f"{task} ({action_repeat_of(task)})" for task in BENCHMARK_TASKS), highlight=False)

@@ -1,0 +1,114 @@
+"""``saccade score WHAT --task T``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+
+from saccade.cli.explaining import Bars, Maps, Subject, explained, flat, say
+from saccade.data.files import written_aside
+from saccade.explain.scoring import Row, ScoreSettings, check, score
+from saccade.train.logs import read_rows
+from saccade.viewer.recordings import SCORES
+from saccade.viewer.report import write_report
+
+SHOWN = {
+    "pointing_game": "points",
+    "area_under_roc": "AUC",
+    "mass_inside": "inside",
+    "deletion": "hide",
+    "insertion": "show",
+    "kept_return": "return",
+    "randomisation": "random",
+    "map_drift": "drift",
+    "milliseconds_per_frame": "ms",
+}
+"""Metrics in the table that is printed, with short titles; the page has all of them in full."""
+TOLD = (
+    "points: the most salient pixel shows the task; AUC: task pixels are more salient than others; inside: share of "
+    "the saliency on the task; hide, show: change of the policy as salient pixels are hidden or shown; return: with "
+    "the kept pixels alone; random: likeness to the map of random weights; drift: what the distraction moves; "
+    "ms: per frame. (-n): frames without a score; ↑ ↓: which way is better."
+)
+WIDTH_OF_FILES = 120  # characters, where what is printed goes to no terminal
+ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is scored beside the task's masks, the hiding and showing of pixels, and the drift under distractions."""
+
+    sanity_frames: int = 4
+    """Moments whose maps are compared with those of randomised weights, layer by layer; 0: none."""
+    sanity_stages: int = 6
+    """Networks between the trained and the wholly random one."""
+    return_steps: int = 0
+    """Agent steps of episodes in which the policy sees the most salient pixels alone, in every mode; 0 plays none."""
+    return_methods: tuple[str, ...] = ()
+    """Methods whose pixels it sees there; by default all, which can take long."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Score saliency maps: do they show the task, does the policy follow them, do they survive random weights?
+
+    Does what `saccade explain` does first. WHAT is a run folder of Saccade or a zip of Stable-Baselines3; any other
+    network comes with --policy file.py:Class --checkpoint FILE.
+    """
+
+    subject: Subject = field(default_factory=Subject)
+    maps: Maps = field(default_factory=Maps)
+    checks: Checks = field(default_factory=Checks)
+
+
+def run(words: list[str]) -> int:
+    """Carry out the command; returns the exit code."""
+    options: Score = flat(Score, "saccade score", words)
+    checks = options.checks
+    settings = ScoreSettings(checks.sanity_frames, checks.sanity_stages, checks.return_steps, checks.return_methods)
+    check(settings)
+    console = Console()
+    bars = Bars(console)
+    with bars.progress:
+        explanation, folder, _ = explained(options.subject, options.maps, console, bars, words=["score", *words])
+        rows = score(explanation, settings, bars)
+        others = [row for row in read_rows(folder / SCORES) if row.get("mode") not in explanation.episodes]
+        with written_aside(folder / SCORES) as path:
+            path.write_text("".join(json.dumps(row) + "\n" for row in (*others, *rows)))
+        page = write_report(folder)
+    wide = console if console.is_terminal else Console(width=max(console.width, WIDTH_OF_FILES))
+    for mode in explanation.episodes:
+        wide.print(table_of(rows, mode))
+    say(console, TOLD)
+    say(console, f"All scores are in {folder / SCORES}. Open {page}")
+    return 0
+
+
+def table_of(rows: list[Row], mode: str) -> Table:
+    """Methods down, the most telling metrics across, with an arrow to the better side.
+
+    What was measured in the first mode alone (random weights, cost) stands in its table.
+    """
+    here = [row for row in rows if row["mode"] == mode]
+    metrics = [metric for metric in SHOWN if any(row["metric"] == metric for row in here)]
+    directions = {row["metric"]: ARROWS[row["direction"]] for row in here}
+    table = Table(box=None, pad_edge=False, padding=(0, 1), title=mode)
+    table.add_column("method", no_wrap=True)
+    for metric in metrics:
+        table.add_column(f"{SHOWN[metric]} {directions[metric]}", justify="right", no_wrap=True)
+    cells = {(row["method"], row["metric"]): row for row in here}
+    for method in dict.fromkeys(row["method"] for row in here):
+        table.add_row(method, *(_cell(cells.get((method, metric))) for metric in metrics))
+    return table
+
+
+def _cell(row: Row | None) -> str:
+    """The mean, with the number of frames it leaves out; a dash where there is none."""
+    if row is None or row["mean"] is None:
+        return "-"
+    value = row["mean"]
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f}" + (f" (-{row['undefined']})" if row["undefined"] else "")

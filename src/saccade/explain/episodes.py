@@ -1,0 +1,159 @@
+"""Episodes of a policy: what it saw and did, where the task was, and what the same states look like undistracted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import gymnasium
+import numpy as np
+
+from saccade.explain.tasks import CLEAN, Task, fitting
+from saccade.policies.policy import Policy
+from saccade.policies.user_code import running
+from saccade.types import UserError
+
+ROUNDING = 1e-4  # by which an action may lie outside its bounds
+
+Progress = Callable[[int, int], None]
+"""``(done, total)``."""
+
+
+@final
+@dataclass(frozen=True)
+class Episode:
+    """Chosen moments of one episode that a policy played in one mode.
+
+    Attributes:
+        obs: ``[moments, *shape]`` as the policy was given them.
+        step: agent steps of these moments, from 0.
+        action: what it did there, as the environment takes it.
+        reward: what the action brought.
+        clean_obs: the very same states in the mode without distractions; None in that mode itself.
+        task_mask: bool ``[moments, frames, height, width]`` of the pixels that show the task; None where nobody knows.
+        length: agent steps of the episode, as far as it was played.
+        total: the return so far.
+        provenance: what a Saccade environment says that its results must be told with; else empty.
+    """
+
+    mode: str
+    seed: int
+    obs: np.ndarray
+    step: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    clean_obs: np.ndarray | None
+    task_mask: np.ndarray | None
+    length: int
+    total: float
+    provenance: Mapping[str, Any]
+
+
+def record(
+    policy: Policy,
+    task: Task,
+    mode: str,
+    *,
+    moments: int,
+    every: int | None,
+    seed: int,
+    max_steps: int,
+    progress: Progress = lambda done, total: None,
+) -> Episode:
+    """Play one episode deterministically and keep ``moments`` of it: evenly spread, or ``every`` so many agent steps.
+
+    The distracted episode is then replayed without distractions, action by action from the same seed: physics does not
+    know of distractions, so every moment has a clean counterpart.
+    """
+    provenance: dict[str, Any] = {}
+    pictures = 1 if mode == CLEAN or CLEAN not in task.modes else 2
+    seen, actions, rewards, masks = [], [], [], []
+    for obs, action, reward, mask in _play(policy, task, mode, seed, max_steps, policy.act, provenance):
+        seen.append(obs)
+        actions.append(action)
+        rewards.append(reward)
+        masks.append(mask)
+        progress(len(seen), max_steps * pictures)
+    length = len(seen)
+    if every is None:
+        chosen = np.unique(np.linspace(0, length - 1, min(moments, length)).round().astype(int))
+    else:
+        chosen = np.arange(0, length, every)[:moments]
+    clean = None
+    if pictures == 2:
+        replay = iter(actions)
+        states = _play(policy, task, CLEAN, seed, length, lambda obs: next(replay), {})
+        kept = set(chosen.tolist())
+        clean_frames = []
+        for index, (obs, *_) in enumerate(states):
+            if index in kept:
+                clean_frames.append(obs)
+            progress(length + index + 1, 2 * length)
+        clean = np.stack(clean_frames)
+    truth = None if masks[0] is None else np.stack([masks[index] for index in chosen])
+    return Episode(
+        mode=mode,
+        seed=seed,
+        obs=np.stack([seen[index] for index in chosen]),
+        step=chosen,
+        action=np.stack([actions[index] for index in chosen]),
+        reward=np.array([rewards[index] for index in chosen]),
+        clean_obs=clean,
+        task_mask=truth,
+        length=length,
+        total=float(np.sum(rewards)),
+        provenance=provenance,
+    )
+
+
+Step = tuple[np.ndarray, np.ndarray, float, np.ndarray | None]
+
+
+def _play(
+    policy: Policy,
+    task: Task,
+    mode: str,
+    seed: int,
+    max_steps: int,
+    act: Callable[[np.ndarray], Any],
+    provenance: dict[str, Any],
+) -> Iterator[Step]:
+    """Observation, action, reward and task mask of every step until the episode ends; fills ``provenance``."""
+    env = task.make(mode, task.knows_truth)
+    provenance.update(task.provenance(env))
+    try:
+        seen_as = fitting(env.observation_space, policy.pixels, task.name)
+        with running(f"Resetting {task.name}"):
+            obs, info = env.reset(seed=seed)
+        for _ in range(max_steps):
+            given = seen_as(obs)
+            action = np.asarray(act(given))
+            with running(f"A step of {task.name}"):
+                after, reward, terminated, truncated, later = env.step(checked(env, action, task.name))
+            yield given.copy(), action, float(reward), info.get("task_mask")
+            obs, info = after, later
+            if terminated or truncated:
+                return
+    finally:
+        env.close()
+
+
+def checked(env: gymnasium.Env[Any, Any], action: np.ndarray, task: str) -> Any:
+    """The action if the environment takes it. Raises UserError if it belongs to another one."""
+    space = env.action_space
+    if isinstance(space, gymnasium.spaces.Discrete):
+        whole = int(action) if action.ndim == 0 and action.dtype.kind in "iu" else None
+        if whole is None or not space.contains(np.int64(whole)):
+            raise UserError(f"The policy did {action} and {task} takes one of {space.n} actions: is it its task?")
+        return whole
+    if space.shape != action.shape:
+        raise UserError(f"The policy's action has shape {action.shape} and {task} takes {space.shape}: is it its task?")
+    if isinstance(space, gymnasium.spaces.Box):
+        slack = ROUNDING * (1 + np.abs(action))
+        if not ((action >= space.low - slack) & (action <= space.high + slack)).all():
+            raise UserError(
+                f"The policy did {action} and {task} takes actions in {space.low}..{space.high}: is it its task?"
+            )
+        return np.clip(action, space.low, space.high).astype(space.dtype)
+    return action

@@ -1,0 +1,267 @@
+"""What a policy looks at in some episodes: recorded moments and their maps, and the folder that holds them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from saccade.data.files import written_aside
+from saccade.explain.episodes import Episode, record
+from saccade.explain.maps import (
+    ALL,
+    DEFAULT_SETTINGS,
+    Find,
+    MethodSettings,
+    find_maps,
+    finders,
+    noise_of,
+    seconds_alone,
+)
+from saccade.explain.tasks import CLEAN, Task, task_of
+from saccade.policies.policy import Policy
+from saccade.policies.scores import SCORES, default_score, parse_score
+from saccade.types import UserError
+
+EXPLANATION, MAPS = "explanation.json", "maps"
+MAP_PREFIX = "map_"
+
+Report = Callable[[str, int, int], None]
+"""``(what is being done, done, total)``."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Reports nothing."""
+
+
+@final
+@dataclass(frozen=True)
+class Moments:
+    """Which moments of which episode are explained.
+
+    Attributes:
+        frames: how many.
+        every: agent steps between them; None spreads them over the whole episode.
+        seed: of the episode.
+        max_steps: agent steps after which an episode is left, if it has not ended.
+    """
+
+    frames: int = 16
+    every: int | None = None
+    seed: int = 0
+    max_steps: int = 1000
+
+
+EVENLY_SPREAD = Moments()
+
+
+@final
+@dataclass(frozen=True)
+class Explanation:
+    """Maps of a policy in some modes of a task.
+
+    Attributes:
+        episodes: recorded moments, by mode.
+        maps: by mode and method, float32 ``[moments, frames or 1, height, width]``, signed.
+        costs: by method, seconds per frame of the batch and of one frame alone.
+        left_out: methods that cannot be right for this policy, and why.
+        settings: everything that decides the numbers, as JSON values.
+    """
+
+    policy: Policy
+    task: Task
+    methods: Mapping[str, Find]
+    episodes: Mapping[str, Episode]
+    maps: Mapping[str, Mapping[str, np.ndarray]]
+    costs: Mapping[str, tuple[float, float]]
+    left_out: Mapping[str, str]
+    moments: Moments
+    method_settings: MethodSettings
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: str | Path, command: str = "") -> Path:
+        """Write ``explanation.json`` and ``maps/<mode>.npz``; a file appears whole or not at all.
+
+        Other modes of the same explanation stay in the folder. What belongs to another policy, task or setting goes:
+        its scores and pictures would stand beside maps that are not theirs.
+
+        command: what repeats it, for the report.
+        """
+        folder = Path(folder)
+        modes = _modes_there(folder, self.identity)
+        if not modes:
+            _forget(folder)
+        for mode in self.episodes:
+            with written_aside(folder / MAPS / f"{mode}.npz") as path:
+                np.savez_compressed(path, **_arrays(self, mode))
+        told = self._told() | {"modes": list(dict.fromkeys([*modes, *self.episodes])), "command": command}
+        with written_aside(folder / EXPLANATION) as path:
+            path.write_text(json.dumps(told, indent=1))
+        return folder
+
+    @property
+    def identity(self) -> str:
+        """Equal for explanations that may stand on one page: all but the modes is the same."""
+        policy = self.policy
+        parts = [policy.name, policy.source, policy.env_steps, _fingerprint(policy), self.task.name]
+        text = json.dumps([*parts, list(self.methods), dict(self.settings)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _told(self) -> dict[str, Any]:
+        score = self.method_settings.score or default_score(self.policy)
+        return {
+            "identity": self.identity,
+            "policy": {"name": self.policy.name, "source": self.policy.source, "env_steps": self.policy.env_steps},
+            "observations": self.policy.pixels.told(),
+            "task": self.task.name,
+            "modes": list(self.episodes),
+            "score": score,
+            "score_summary": SCORES[parse_score(score)[0]].summary,
+            "methods": {
+                name: {
+                    "summary": find.summary,
+                    "source": find.source,
+                    "score": find.score,
+                    "seconds_per_frame": self.costs[name][0],
+                    "seconds_per_frame_single": self.costs[name][1],
+                }
+                for name, find in self.methods.items()
+            },
+            "left_out": dict(self.left_out),
+            "settings": dict(self.settings),
+            "versions": {"torch": torch.__version__, "numpy": np.__version__, **self._provenance()},
+        }
+
+    def _provenance(self) -> dict[str, Any]:
+        """Of a Saccade task: what numbers of it must be told with."""
+        return {mode: dict(episode.provenance) for mode, episode in self.episodes.items() if episode.provenance}
+
+
+def explain(
+    policy: Policy,
+    task: str | Task | None = None,
+    *,
+    modes: Sequence[str] = (CLEAN,),
+    methods: Sequence[str] | str = ALL,
+    moments: Moments = EVENLY_SPREAD,
+    settings: MethodSettings = DEFAULT_SETTINGS,
+    report: Report = silent,
+) -> Explanation:
+    """Play an episode in each mode and find the maps of some of its moments.
+
+    Args:
+        policy: of ``saccade.load``.
+        task: ``dmc/walker_walk``, an id of Gymnasium, ``file.py:function``; None for a run's own.
+        modes: of the task; environments that are not Saccade's have ``train`` alone.
+        methods: names of ``saccade.saliency.METHODS`` or of the policy's own maps; ``all`` leaves out what cannot be
+            right for this policy and says why.
+
+    Raises:
+        UserError: a name that does not exist, an environment that is not the policy's, a method that cannot be right.
+    """
+    where = task if isinstance(task, Task) else task_of(policy, task)
+    _check(where, modes, moments, settings)
+    asked = (methods,) if isinstance(methods, str) else tuple(methods)
+    episodes: dict[str, Episode] = {}
+    maps: dict[str, dict[str, np.ndarray]] = {}
+    costs: dict[str, tuple[float, float]] = {}
+    found, left_out = finders(policy, asked, settings, noise_of(policy))  # mistakes show before anything is played
+    for mode in modes:
+        episode = record(
+            policy,
+            where,
+            mode,
+            moments=moments.frames,
+            every=moments.every,
+            seed=moments.seed,
+            max_steps=moments.max_steps,
+            progress=partial(report, f"{mode}: playing"),
+        )
+        episodes[mode], maps[mode] = episode, {}
+        for find in found:
+            progress = partial(report, f"{mode}: {find.name}")
+            maps[mode][find.name], seconds = find_maps(policy, find, episode.obs, settings.max_batch, progress)
+            if find.name not in costs:
+                costs[find.name] = (seconds, seconds_alone(policy, find, episode.obs))
+    told = {**asdict(moments), **asdict(settings), "environment": asdict(where.config) if where.config else None}
+    return Explanation(
+        policy, where, {find.name: find for find in found}, episodes, maps, costs, left_out, moments, settings, told
+    )
+
+
+def _check(task: Task, modes: Sequence[str], moments: Moments, settings: MethodSettings) -> None:
+    if not modes:
+        raise UserError(f"--modes needs at least one of {', '.join(task.modes)}.")
+    for mode in modes:
+        if mode not in task.modes:
+            raise UserError(f"{task.name} has no mode {mode!r}: it has {', '.join(task.modes)}.")
+    least = {"frames": moments.frames, "max_steps": moments.max_steps, "max_batch": settings.max_batch}
+    if moments.every is not None:
+        least["every"] = moments.every
+    for name, value in least.items():
+        if value < 1:
+            raise UserError(f"--{name.replace('_', '-')} {value} is too small: it must be at least 1.")
+    if moments.seed < 0:
+        raise UserError(f"--seed {moments.seed} is negative: it must be 0 or more.")
+
+
+def _fingerprint(policy: Policy) -> str:
+    """Of the weights: a file of the same name may hold other ones."""
+    digest = hashlib.sha256()
+    for name, value in policy.network.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            digest.update(
+                name.encode() + value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes()
+            )
+    return digest.hexdigest()
+
+
+def _modes_there(folder: Path, identity: str) -> list[str]:
+    """The modes of this very explanation that a folder already holds."""
+    try:
+        there = json.loads((folder / EXPLANATION).read_text())
+        return list(there["modes"]) if there["identity"] == identity else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _forget(folder: Path) -> None:
+    """Remove what another explanation wrote here; the file that vouches for the others goes first."""
+    for pattern in (EXPLANATION, "scores.jsonl", "report.html", f"{MAPS}/*.npz", "grids/*.png", "videos/*.mp4"):
+        for path in sorted(folder.glob(pattern)):
+            path.unlink()
+
+
+def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:
+    """What an ``.npz`` of one mode holds."""
+    episode = explanation.episodes[mode]
+    arrays: dict[str, Any] = {
+        "obs": episode.obs,
+        "step": episode.step,
+        "action": episode.action,
+        "reward": episode.reward,
+        "length": np.array(episode.length),
+        "total": np.array(episode.total),
+        "colours": np.array(explanation.policy.pixels.colours),
+        "high": np.array(explanation.policy.pixels.high),
+    }
+    if explanation.policy.pixels.layout != "channels_first":
+        arrays["obs"] = _channels_first(explanation.policy, episode.obs)
+    if episode.clean_obs is not None:
+        arrays["clean_obs"] = _channels_first(explanation.policy, episode.clean_obs)
+    if episode.task_mask is not None:
+        arrays["task_mask"] = episode.task_mask
+    return arrays | {MAP_PREFIX + name: values for name, values in explanation.maps[mode].items()}
+
+
+def _channels_first(policy: Policy, obs: np.ndarray) -> np.ndarray:
+    if policy.pixels.layout == "one_channel":
+        return obs[:, None]
+    return np.moveaxis(obs, -1, 1) if policy.pixels.layout == "channels_last" else obs

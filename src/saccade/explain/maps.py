@@ -1,0 +1,197 @@
+"""Maps of a policy's moments by every method that can be right for it, and what each costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.explain.episodes import Progress
+from saccade.policies.policy import Policy
+from saccade.policies.scores import default_score, has_score, make_score
+from saccade.saliency import METHODS
+from saccade.saliency.reduction import Over, per_frame
+from saccade.types import UserError
+
+ALL = "all"
+FRAMES_AT_ONCE = 8  # between two signs of progress, unless max_batch is smaller
+
+
+@final
+@dataclass(frozen=True)
+class Find:
+    """One way to find maps for one policy.
+
+    Attributes:
+        maps: observations ``[batch, channel, height, width]`` -> signed maps ``[batch, frames or 1, height, width]``.
+        score: the name of the score that they explain; None for maps that the network carries inside.
+        on: ``(network, obs) -> maps`` with another network in the policy's place; None where that cannot be.
+    """
+
+    name: str
+    maps: Callable[[Tensor], Tensor]
+    summary: str
+    source: str
+    score: str | None
+    on: Callable[[torch.nn.Module, Tensor], Tensor] | None = None
+
+
+@final
+@dataclass(frozen=True)
+class MethodSettings:
+    """What every method is given.
+
+    Attributes:
+        score: what is explained by methods that do not bring their own score; None for the policy's default.
+        max_batch: samples that go through the network at once.
+        seed: of the noise and the masks of methods that draw any.
+        over_colours: how the channels of a frame become one: ``max`` or ``sum`` of the signed values.
+        changes: other hyper-parameters by method: ``{"rise": {"masks": 500}}``.
+    """
+
+    score: str | None = None
+    max_batch: int = 256
+    seed: int = 0
+    over_colours: Over = "max"
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+DEFAULT_SETTINGS = MethodSettings()
+
+
+def names_of(policy: Policy) -> list[str]:
+    """Every method that could be asked for with this policy: the table's, and the maps it carries inside."""
+    return [*METHODS, *policy.maps]
+
+
+def chosen_methods(policy: Policy, asked: Sequence[str]) -> list[str]:
+    """The methods' names, ``all`` spelled out. Raises UserError for one that does not exist."""
+    known = names_of(policy)
+    if not asked:
+        raise UserError(f"No method was named: give --methods {ALL}, or some of {', '.join(known)}.")
+    for name in asked:
+        if name not in (ALL, *known):
+            raise UserError(f"There is no saliency method {name!r} for this policy: there are {', '.join(known)}.")
+    return known if ALL in asked else list(dict.fromkeys(asked))
+
+
+def finder(policy: Policy, name: str, settings: MethodSettings) -> Find:
+    """The named method for a policy. Raises UserError when the policy lacks what it explains."""
+    if name in policy.maps:
+        return Find(
+            name,
+            lambda obs: policy.maps[name](obs, policy.greedy(obs)),
+            f"{name.replace('_', ' ')}, carried inside by {policy.name}",
+            policy.name,
+            None,
+        )
+    method = METHODS[name]
+    score_name = method.score or settings.score or default_score(policy)
+    if not has_score(policy, score_name):
+        raise UserError(f"{name} explains the score {score_name}, which {policy.name} does not have.")
+
+    def on(network: torch.nn.Module, obs: Tensor) -> Tensor:
+        # What the network does unperturbed is its own; the action is always the policy's.
+        stand_in = dataclasses.replace(policy, network=network)
+        score = make_score(stand_in, score_name, obs, policy.greedy(obs))
+        changes = settings.changes.get(name, {})
+        found = method(score, obs, max_batch=settings.max_batch, seed=settings.seed, **changes)
+        pixels = policy.pixels
+        return per_frame(found, pixels.colours, frames=pixels.frames, sign="signed", over=settings.over_colours)
+
+    return Find(name, lambda obs: on(policy.network, obs), method.summary, method.source, score_name, on)
+
+
+def finders(
+    policy: Policy, asked: Sequence[str], settings: MethodSettings, example: np.ndarray
+) -> tuple[list[Find], dict[str, str]]:
+    """The methods that can be right for a policy, and why the others are left out.
+
+    A method named by a person raises instead of being left out.
+
+    Args:
+        example: one observation, which every method is tried on.
+    """
+    found, left_out = [], {}
+    obs = policy.tensor(example)[:1]
+    if settings.score is not None:
+        make_score(policy, settings.score, obs)  # raises, once for all methods
+    for name in chosen_methods(policy, asked):
+        try:
+            find = finder(policy, name, settings)
+            _try(policy, find, settings, obs)
+            found.append(find)
+        except UserError as error:
+            if ALL not in asked or name in asked:
+                raise
+            left_out[name] = str(error)
+    if not found:
+        raise UserError(f"No method can explain {policy.name}: " + " ".join(left_out.values()))
+    return found, left_out
+
+
+def noise_of(policy: Policy) -> np.ndarray:
+    """An observation to try methods on."""
+    pixels = policy.pixels
+    return (np.random.default_rng(0).random(pixels.shape) * pixels.high).astype(pixels.dtype)
+
+
+CHEAP = {"rise": {"masks": 4}, "integrated_gradients": {"steps": 2}}
+"""Enough to see whether a costly method can work at all."""
+
+
+def _try(policy: Policy, find: Find, settings: MethodSettings, obs: Tensor) -> None:
+    changes = {**settings.changes, **{name: {**settings.changes.get(name, {}), **less} for name, less in CHEAP.items()}}
+    finder(policy, find.name, dataclasses.replace(settings, changes=changes)).maps(obs)
+
+
+def groups(count: int, max_batch: int) -> Iterator[slice]:
+    """Moments that are worked on together."""
+    size = min(FRAMES_AT_ONCE, max_batch)
+    for first in range(0, count, size):
+        yield slice(first, min(first + size, count))
+
+
+def find_maps(
+    policy: Policy, find: Find, obs: np.ndarray, max_batch: int, progress: Progress = lambda done, total: None
+) -> tuple[np.ndarray, float]:
+    """Signed maps ``[moments, frames or 1, height, width]`` in float32, and seconds per frame.
+
+    Raises:
+        UserError: a map is not finite.
+    """
+    parts = []
+    start = time.perf_counter()
+    for some in groups(len(obs), max_batch):
+        parts.append(find.maps(policy.tensor(obs[some])).detach().float().cpu().numpy())
+        progress(some.stop, len(obs))
+    seconds = (time.perf_counter() - start) / len(obs)
+    maps = np.concatenate(parts)
+    if not np.isfinite(maps).all():
+        raise UserError(f"{find.name} gave NaN or infinity: are {policy.name}'s weights finite?")
+    return maps, seconds
+
+
+def seconds_alone(policy: Policy, find: Find, obs: np.ndarray, repeats: int = 3) -> float:
+    """Seconds for one frame on its own: the median of some tries."""
+    one = policy.tensor(obs[:1])
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        find.maps(one).cpu()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def magnitude(maps: np.ndarray) -> np.ndarray:
+    """Signed maps ``[moments, frames, height, width]`` as one unsigned map ``[moments, height, width]``.
+
+    The largest magnitude over the frames of the stack: what a picture shows and what is scored.
+    """
+    return np.abs(maps).max(1)

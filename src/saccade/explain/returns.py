@@ -1,0 +1,86 @@
+"""What a policy still gets when the most salient pixels are all that it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import torch
+
+from saccade.explain.episodes import Progress, checked
+from saccade.explain.maps import Find, groups, magnitude
+from saccade.explain.tasks import Task, fitting
+from saccade.metrics.faithfulness import kept_pixels
+from saccade.policies.policy import Policy
+from saccade.policies.user_code import running
+
+
+@final
+@dataclass(frozen=True)
+class KeptReturn:
+    """Returns of episodes in which the policy saw only some of the pixels.
+
+    Attributes:
+        fraction: of the pixels, each step's most salient ones, that were left as they are.
+        returns: one for each fraction, over ``steps`` agent steps.
+    """
+
+    fraction: tuple[float, ...]
+    returns: tuple[float, ...]
+    steps: int
+
+
+def kept_returns(
+    policy: Policy,
+    task: Task,
+    mode: str,
+    find: Find | None,
+    fill: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    fractions: Sequence[float],
+    seed: int,
+    steps: int,
+    max_batch: int = 256,
+    progress: Progress = lambda done, total: None,
+) -> KeptReturn:
+    """Play one episode for each fraction, all from the same state, side by side.
+
+    Args:
+        find: the method whose most salient pixels are kept; None keeps random ones, drawn anew in every step.
+        fill: what the hidden pixels show instead, ``[batch, channel, height, width]`` of the same shape.
+        steps: agent steps to play at most; an episode that ends earlier keeps its return.
+    """
+    with ExitStack() as stack:
+        envs = [stack.enter_context(closing(task.make(mode, False))) for _ in fractions]
+        seen_as = fitting(envs[0].observation_space, policy.pixels, task.name)
+        obs = [seen_as(env.reset(seed=seed)[0]) for env in envs]
+        totals, alive = np.zeros(len(envs)), np.ones(len(envs), bool)
+        generator = np.random.default_rng(seed)
+        shares = torch.tensor(fractions, dtype=torch.float64)
+        for step in range(steps):
+            clear = policy.tensor(np.stack(obs))
+            shape = (len(clear), *clear.shape[-2:])
+            saliency = generator.random(shape) if find is None else _maps(find, clear, max_batch)
+            maps = torch.as_tensor(saliency, device=clear.device)
+            shown = kept_pixels(clear, maps, shares.to(clear.device), fill(clear))
+            greedy = [policy.greedy(shown[some]) for some in groups(len(shown), max_batch)]
+            actions = policy.to_env(torch.cat(greedy).cpu().numpy())
+            for i in np.flatnonzero(alive):
+                with running(f"A step of {task.name}"):
+                    action = checked(envs[i], np.asarray(actions[i]), task.name)
+                    after, reward, terminated, truncated, _ = envs[i].step(action)
+                obs[i] = seen_as(after)
+                totals[i] += float(reward)
+                alive[i] = not (terminated or truncated)
+            progress(step + 1, steps)
+            if not alive.any():
+                break
+        return KeptReturn(tuple(fractions), tuple(float(total) for total in totals), step + 1)
+
+
+def _maps(find: Find, obs: torch.Tensor, max_batch: int) -> np.ndarray:
+    parts = [find.maps(obs[some]).detach().cpu().numpy() for some in groups(len(obs), max_batch)]
+    return magnitude(np.concatenate(parts))

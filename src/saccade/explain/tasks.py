@@ -1,0 +1,149 @@
+"""Where the observations come from that are explained: a Saccade task, Gymnasium's, or a person's own environment."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import gymnasium
+import numpy as np
+
+from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.suites import MODES, TASKS
+from saccade.policies.pixels import RGB, Pixels
+from saccade.policies.policy import Policy
+from saccade.policies.user_code import from_file, running
+from saccade.types import UserError
+
+CLEAN = "train"
+"""The mode without distractions, and the only one of environments that are not Saccade's."""
+
+
+@final
+@dataclass(frozen=True)
+class Task:
+    """Makes the same environment in each of its modes.
+
+    Attributes:
+        make: ``(mode, masks) -> environment``; with ``masks`` it tells ``info["task_mask"]`` where it can.
+        modes: the modes there are; the same seed and actions go through the same states in all of them.
+        knows_truth: whether it can say which pixels show the task.
+        config: of a Saccade task.
+        provenance: what results with such an environment must be told with.
+    """
+
+    name: str
+    make: Callable[[str, bool], gymnasium.Env[Any, Any]]
+    modes: tuple[str, ...]
+    knows_truth: bool
+    config: EnvConfig | None = None
+    provenance: Callable[[Any], Mapping[str, Any]] = lambda env: {}
+
+
+def find_task(name: str, **fields: Any) -> Task:
+    """The task that a person named: ``dmc/walker_walk``, an id of Gymnasium, or ``file.py:function``.
+
+    Args:
+        fields: other fields of ``EnvConfig``, for Saccade's own tasks.
+
+    Raises:
+        UserError: there is no such task, or the function does not make an environment.
+    """
+    if name in TASKS:
+        return saccade_task(EnvConfig(name, **fields))
+    if fields:
+        options = ", ".join(f"--{field.replace('_', '-')}" for field in fields)
+        raise UserError(f"{options} belong to Saccade's own tasks: {name} is made as it is, so leave them out.")
+    if ".py:" in name:
+        return _own_task(name)
+    if name not in gymnasium.registry:
+        near = difflib.get_close_matches(name, [*TASKS, *gymnasium.registry], n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`saccade list` names Saccade's tasks."
+        raise UserError(
+            f"There is no task {name!r}: give one of Saccade's, an id of Gymnasium, or file.py:function; {hint}"
+        )
+
+    def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
+        with running(f"Making {name}"):
+            return gymnasium.make(name)
+
+    return Task(name, make, (CLEAN,), knows_truth=False)
+
+
+def saccade_task(config: EnvConfig) -> Task:
+    """A task of Saccade in all its modes, with the simulator's own masks."""
+
+    def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
+        return make_env(dataclasses.replace(config, mode=mode, task_mask=masks))
+
+    return Task(config.task, make, tuple(MODES), True, config, provenance=lambda env: env.provenance)
+
+
+def _own_task(name: str) -> Task:
+    function = from_file(name)
+
+    def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
+        with running(f"Calling {name}"):
+            env = function()
+        if not isinstance(env, gymnasium.Env):
+            raise UserError(f"{name} gave {type(env).__name__}: it must be a function that makes a gymnasium.Env.")
+        return env
+
+    return Task(name, make, (CLEAN,), knows_truth=False)
+
+
+def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:
+    """The task to explain a policy on; a run's own where none is named, with the settings it was trained with.
+
+    Args:
+        fields: fields of ``EnvConfig`` that differ from the run's; None where they do not.
+    """
+    given = {field: value for field, value in fields.items() if value is not None}
+    if name is not None and "@" in name and ".py:" not in name:
+        task, _, mode = name.partition("@")
+        raise UserError(f"{name!r} names a mode: give the task {task!r} and modes=({mode!r},).")
+    if policy.config is not None:
+        own: EnvConfig = policy.config.env
+        if name is None or name in TASKS:
+            return saccade_task(dataclasses.replace(own, task=name or own.task, **given))
+    if name is None:
+        raise UserError(f"{policy.source} does not say what it was trained on: name the task with --task.")
+    if name in TASKS:
+        channels, height, width = policy.pixels.channels_first
+        if height != width or policy.pixels.colours != RGB:
+            raise UserError(f"{name} gives square RGB pictures, and {policy.name} sees {policy.pixels.told()}.")
+        given = {"image_size": height, "frame_stack": channels // RGB, **given}
+    return find_task(name, **given)
+
+
+def fitting(space: gymnasium.Space[Any], pixels: Pixels, task: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Turns the environment's observations ``[*shape]`` into the policy's.
+
+    Their range is the policy's too, or nothing would be what it was trained on.
+
+    Stable-Baselines3 moves channels to the front by itself while it trains; nothing else is changed here.
+
+    Raises:
+        UserError: the shapes are different pictures.
+    """
+    if not isinstance(space, gymnasium.spaces.Box):
+        raise UserError(f"{task} gives observations of kind {type(space).__name__}; pictures (Box) can be explained.")
+    floats = space.dtype.kind == np.dtype(pixels.dtype).kind == "f"
+    if float(np.max(space.high)) != pixels.high or not (floats or str(space.dtype) == pixels.dtype):
+        raise UserError(
+            f"{task} gives {space.dtype} in 0..{float(np.max(space.high)):g} and the policy acts on {pixels.dtype} in "
+            f"0..{pixels.high:g}: make the environment as in training, as --task file.py:function."
+        )
+    if space.shape == pixels.shape:
+        return np.asarray
+    if len(space.shape) == 3 and (space.shape[2], *space.shape[:2]) == pixels.shape:
+        return lambda obs: np.ascontiguousarray(np.moveaxis(obs, -1, 0))
+    if (1, *space.shape) == pixels.shape:
+        return lambda obs: np.asarray(obs)[None]
+    raise UserError(
+        f"{task} gives observations of shape {space.shape} and the policy acts on {pixels.shape}: make the environment "
+        "as in training, with its frame stack and size, as --task file.py:function."
+    )

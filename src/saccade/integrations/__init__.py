@@ -1,0 +1,1 @@
+"""Pieces that other libraries' programs use: callbacks and the like."""
