@@ -9,6 +9,7 @@ import importlib.util
 import re
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -21,11 +22,14 @@ from method_cases import ACTIONS, build, images, sample, tiny
 
 from saccade.agents import METHODS, preset
 from saccade.agents.agent import make_update
-from saccade.cli import COMMANDS, train_command
+from saccade.cli import COMMANDS, explaining, score_command, train_command
 from saccade.data.colors import load_colors
 from saccade.envs import opengl
 from saccade.envs.env import EnvConfig
+from saccade.metrics import METRICS
 from saccade.policies.run import Training
+from saccade.policies.scores import SCORES
+from saccade.saliency import METHODS as SALIENCY
 from saccade.types import Spaces, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +69,12 @@ def parse(words: list[str]) -> None:
     name, *rest = words
     assert name in COMMANDS
     module = importlib.import_module(f"saccade.cli.{name}_command")
-    if name != "train":
+    if name in ("explain", "score"):
+        options = explaining.flat(getattr(module, name.capitalize()), f"saccade {name}", rest)
+        explaining.method_settings(options.maps)
+        for mode in options.subject.modes:
+            EnvConfig("dmc/walker_walk", mode)
+    elif name != "train":
         options = tyro.cli(getattr(module, name.capitalize()), args=rest)
         for mode in getattr(options, "modes", ()):
             EnvConfig("dmc/walker_walk", mode)
@@ -161,6 +170,37 @@ def test_defaults_of_training_are_the_codes() -> None:
     assert told == ours
 
 
+def test_defaults_of_explaining_are_the_codes() -> None:
+    groups = (explaining.Subject(), explaining.Maps(), score_command.Checks())
+    ours = {name: value or "()" for group in groups for name, value in settings(group) if name != "what"}
+    section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## list")[0]
+    assert dict(DEFAULT.findall(section)) == ours
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("saliency.md", SALIENCY),
+        ("saliency.md", SCORES),
+        ("saliency-scores.md", METRICS),
+    ],
+    ids=["methods", "scores", "metrics"],
+)
+def test_every_name_of_a_table_is_explained(page: str, names: dict[str, Any]) -> None:
+    text = (DOCS / "reference" / page).read_text()
+    assert [name for name in names if f"| `{name}`" not in text and f", `{name}` |" not in text] == []
+
+
+def test_directions_of_metrics_are_the_codes() -> None:
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", (DOCS / "reference" / "saliency-scores.md").read_text(), re.MULTILINE)
+    told = {
+        name: way
+        for names, ways in rows
+        for name, way in zip(re.findall(r"`(\w+)`", names), ways.split(", "), strict=True)
+    }
+    assert {name: told[name] for name in METRICS} == {name: metric.direction for name, metric in METRICS.items()}
+
+
 @every_method
 def test_every_method_has_a_page_with_its_log_keys(method: str) -> None:
     page = DOCS / "methods" / f"{method}.md"
@@ -200,10 +240,20 @@ def test_the_guides_method_learns_and_its_test_passes(guide: ModuleType) -> None
     names["test_invariance_is_the_squared_change_of_q"]()
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_examples_of_environments_run(number: int) -> None:
-    code = blocks(DOCS / "how-to" / "use-in-other-libraries.md", "python")[number]
-    exec(compile(code, "example.py", "exec"), {})
+@pytest.mark.parametrize(
+    ("page", "number"),
+    [
+        *[("how-to/use-in-other-libraries.md", number) for number in range(4)],
+        ("how-to/see-where-a-policy-looks.md", 2),
+        ("reference/saliency-scores.md", 0),
+    ],
+)
+def test_examples_run(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = blocks(DOCS / page, "python")[number]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="stable_baselines3")
+        exec(compile(code, "example.py", "exec"), {})
 
 
 def test_the_example_of_colours_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
