@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
 
 from saccade.cli.explaining import Bars, Maps, Subject, explained, flat, say
-from saccade.data.files import written_aside
-from saccade.explain.scoring import Row, ScoreSettings, check, score
-from saccade.train.logs import read_rows
-from saccade.viewer.recordings import SCORES
+from saccade.explain.scoring import Row, ScoreSettings, check, save_rows, score
 from saccade.viewer.report import write_report
 
 SHOWN = {
@@ -75,15 +71,13 @@ def run(words: list[str]) -> int:
     with bars.progress:
         explanation, folder, _ = explained(options.subject, options.maps, console, bars, words=["score", *words])
         rows = score(explanation, settings, bars)
-        others = [row for row in read_rows(folder / SCORES) if row.get("mode") not in explanation.episodes]
-        with written_aside(folder / SCORES) as path:
-            path.write_text("".join(json.dumps(row) + "\n" for row in (*others, *rows)))
+        path = save_rows(folder, rows)
         page = write_report(folder)
     wide = console if console.is_terminal else Console(width=max(console.width, WIDTH_OF_FILES))
     for mode in explanation.episodes:
         wide.print(table_of(rows, mode))
     say(console, TOLD)
-    say(console, f"All scores are in {folder / SCORES}. Open {page}")
+    say(console, f"All scores are in {path}. Open {page}")
     return 0
 
 

@@ -5,6 +5,6 @@
 
 from saccade.explain.explanation import Explanation, Moments, explain
 from saccade.explain.maps import MethodSettings
-from saccade.explain.scoring import ScoreSettings, score
+from saccade.explain.scoring import ScoreSettings, save_rows, score
 
-__all__ = ["Explanation", "MethodSettings", "Moments", "ScoreSettings", "explain", "score"]
+__all__ = ["Explanation", "MethodSettings", "Moments", "ScoreSettings", "explain", "save_rows", "score"]

@@ -66,7 +66,7 @@ def kept_returns(
             saliency = generator.random(shape) if find is None else _maps(find, clear, max_batch)
             maps = torch.as_tensor(saliency, device=clear.device)
             shown = kept_pixels(clear, maps, shares.to(clear.device), fill(clear))
-            greedy = [policy.greedy(shown[some]) for some in groups(len(shown), max_batch)]
+            greedy = [policy.greedy(shown[some]) for some in groups(len(shown), max_batch, policy.device)]
             actions = policy.to_env(torch.cat(greedy).cpu().numpy())
             for i in np.flatnonzero(alive):
                 with running(f"A step of {task.name}"):
@@ -82,5 +82,5 @@ def kept_returns(
 
 
 def _maps(find: Find, obs: torch.Tensor, max_batch: int) -> np.ndarray:
-    parts = [find.maps(obs[some]).detach().cpu().numpy() for some in groups(len(obs), max_batch)]
+    parts = [find.maps(obs[some]).detach().cpu().numpy() for some in groups(len(obs), max_batch, obs.device)]
     return magnitude(np.concatenate(parts))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.data.files import written_aside
 from saccade.explain.episodes import Progress
 from saccade.explain.explanation import Explanation, Report, silent
 from saccade.explain.maps import find_maps, groups, magnitude
@@ -29,6 +32,7 @@ Row = dict[str, Any]
 
 UNIFORM, CENTRE = "baseline: uniform", "baseline: centre"
 RANDOM = "baseline: random"
+SCORES = "scores.jsonl"
 KEPT_RETURN, VARIANCE = "kept_return", "task_identification_variance"
 FILL_BLUR = 10.0  # pixels: so much that hidden pixels tell colours of the region and no shapes
 KEPT_FRACTIONS = (0.02, 0.05, 0.1, 0.25, 1.0)
@@ -96,6 +100,22 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
         "task": explanation.task.name,
     }
     return [told | row for row in rows]
+
+
+def save_rows(folder: Path, rows: list[Row]) -> Path:
+    """Write ``scores.jsonl`` beside a saved explanation; rows of modes that are not scored again stay."""
+    path, modes = folder / SCORES, {row["mode"] for row in rows}
+    others = [row for row in _rows_there(path) if row.get("mode") not in modes]
+    with written_aside(path) as aside:
+        aside.write_text("".join(json.dumps(row) + "\n" for row in (*others, *rows)))
+    return path
+
+
+def _rows_there(path: Path) -> list[Row]:
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError):  # none yet, or a damaged file, which is written anew
+        return []
 
 
 def _row(mode: str, method: str, metric: str, values: Tensor, **more: Any) -> Row:
@@ -171,7 +191,7 @@ def _faithfulness(explanation: Explanation, mode: str, report: Report) -> Iterat
         report(f"{mode}: hiding and showing pixels", index, len(maps))
         for metric, find in (("deletion", deletion), ("insertion", insertion)):
             parts = []
-            for some in groups(len(seen), max_batch):
+            for some in groups(len(seen), max_batch, policy.device):
                 obs = policy.tensor(seen[some])
                 score = make_score(policy, distance, obs)
                 where, hidden = saliency[some].to(obs.device), blurred(obs)
@@ -202,7 +222,9 @@ def _stability(explanation: Explanation, mode: str, report: Report) -> Iterator[
         return
     max_batch = explanation.method_settings.max_batch
     actions = [
-        torch.cat([policy.greedy(policy.tensor(obs[some])).cpu() for some in groups(len(obs), max_batch)])
+        torch.cat(
+            [policy.greedy(policy.tensor(obs[some])).cpu() for some in groups(len(obs), max_batch, policy.device)]
+        )
         for obs in (episode.clean_obs, episode.obs)
     ]
     moved = METRICS["action_drift"].function(*actions)
@@ -271,7 +293,7 @@ def _sanity(explanation: Explanation, mode: str, settings: ScoreSettings, report
             return on(network, pixels).abs().amax(1)
 
         parts = []
-        for some in groups(len(seen), explanation.method_settings.max_batch):
+        for some in groups(len(seen), explanation.method_settings.max_batch, policy.device):
             told = _told(views, partial(report, f"{mode}: {name} of random weights"))
             parts.append(randomisation_curve(one_map, policy.network, policy.tensor(seen[some]), told))
         names = [layer for layer, _ in views]

@@ -6,6 +6,7 @@ import copy
 import functools
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from types import MethodType
 from typing import Any
 
@@ -20,6 +21,7 @@ MODULES, TENSORS = "_modules", ("_parameters", "_buffers")
 """Where a module keeps its parts."""
 ORDINARY = frozenset(vars(nn.Module()))
 """What every module has: its parts, settings and hooks."""
+PLAIN: frozenset[type] = frozenset((int, float, bool, str, type(None)))
 NOBODY = 0
 
 
@@ -107,8 +109,7 @@ def _parts(thing: Any, kinds: tuple[type, ...]) -> list[tuple[Any, Any]]:
         parts = [item for item in own[MODULES].items() if item[1] is not None]
         if Tensor in kinds:
             parts += [item for group in TENSORS for item in own[group].items() if item[1] is not None]
-        further = [name for name in own.keys() - ORDINARY if _may_change(own[name], kinds)]
-        return parts + [(name, own[name]) for name in sorted(further, key=list(own).index)]
+        return parts + [item for item in own.items() if item[0] not in ORDINARY and _may_change(item[1], kinds)]
     if isinstance(thing, dict):
         held = thing.items()
     elif isinstance(thing, list | tuple):
@@ -124,20 +125,19 @@ def _parts(thing: Any, kinds: tuple[type, ...]) -> list[tuple[Any, Any]]:
 
 def _may_change(value: Any, kinds: tuple[type, ...]) -> bool:
     """Leaves out the numbers, and tuples of numbers, that layers are full of."""
-    if isinstance(value, list | tuple):
-        return any(isinstance(part, kinds) for part in value)
+    if type(value) in PLAIN or (type(value) is tuple and PLAIN.issuperset(map(type, value))):
+        return False
     return isinstance(value, kinds)
 
 
-def _attributes(own: dict[str, Any], changing: Collection[int], build: Callable[[Any], Any]) -> dict[str, Any]:
+def _attributes(own: dict[str, Any], changing: AbstractSet[int], build: Callable[[Any], Any]) -> dict[str, Any]:
     """The attributes of a module's copy: those that lead to nothing changed are the same objects, and so stay alive."""
     changed = dict(own)
     for group in (MODULES, *TENSORS):
-        if any(id(part) in changing for part in own[group].values()):
+        if not changing.isdisjoint(map(id, own[group].values())):
             changed[group] = {name: build(part) for name, part in own[group].items()}
-    for name in own.keys() - ORDINARY:
-        if id(own[name]) in changing:
-            changed[name] = build(own[name])
+    if not changing.isdisjoint(map(id, own.values())):
+        changed |= {name: build(value) for name, value in own.items() if id(value) in changing}
     return changed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
+from weakref import WeakKeyDictionary
 
 import gymnasium
 import torch
@@ -187,13 +188,21 @@ def forward(action_space: gymnasium.Space[Any]) -> Call:
 def captured(name: str, run: Call) -> Call:
     """What a submodule computes while the network runs, from a view of the network: no hooks, nothing to remove."""
 
+    views: WeakKeyDictionary[nn.Module, tuple[nn.Module, list[Any]]] = WeakKeyDictionary()  # walking it takes its time
+
     def capture(network: nn.Module, obs: Tensor, *given: Tensor) -> Any:
-        layer = network.get_submodule(name)
-        view, calls = tapped(network, [known for known, other in layers_of(network).items() if other is layer])
-        run(view, obs, *given)
-        if len(calls) != 1:
-            raise UserError(f"{type(network).__name__} runs its submodule {name!r} {len(calls)} times, not once.")
-        return calls[0].output
+        if network not in views:
+            layer = network.get_submodule(name)
+            views[network] = tapped(network, [known for known, other in layers_of(network).items() if other is layer])
+        view, calls = views[network]
+        calls.clear()
+        try:
+            run(view, obs, *given)
+            if len(calls) != 1:
+                raise UserError(f"{type(network).__name__} runs its submodule {name!r} {len(calls)} times, not once.")
+            return calls[0].output
+        finally:
+            calls.clear()
 
     return capture
 
