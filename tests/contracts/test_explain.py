@@ -24,8 +24,9 @@ from saccade.explain import MethodSettings, Moments, ScoreSettings, explain, sco
 from saccade.explain.episodes import Episode
 from saccade.explain.explanation import Explanation
 from saccade.explain.maps import finder
+from saccade.explain.randomisation import used_layers
 from saccade.explain.returns import kept_returns
-from saccade.explain.scoring import CENTRE, RANDOM, UNIFORM, blurred, used_layers
+from saccade.explain.scoring import CENTRE, RANDOM, UNIFORM, blurred
 from saccade.explain.tasks import find_task, task_of
 from saccade.integrations.stable_baselines3 import ExplainCallback
 from saccade.metrics import METRICS

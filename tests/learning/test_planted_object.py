@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from saccade.explain.scoring import used_layers
+from saccade.explain.randomisation import used_layers
 from saccade.metrics import METRICS
 from saccade.metrics.sanity import centre_prior, randomisation_curve
 from saccade.nets.views import randomised

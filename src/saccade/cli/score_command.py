@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.cli.explaining import Bars, Maps, Subject, explained, flat, say
-from saccade.explain.scoring import Row, ScoreSettings, check, save_rows, score
+from saccade.explain.rows import Row, save_rows
+from saccade.explain.scoring import ScoreSettings, check, score
 from saccade.viewer.report import write_report
 
 SHOWN = {

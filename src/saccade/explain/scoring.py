@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.data.files import written_aside
-from saccade.explain.episodes import Progress
 from saccade.explain.explanation import Explanation, Report, silent
 from saccade.explain.maps import find_maps, groups, magnitude
+from saccade.explain.randomisation import randomisation_rows
 from saccade.explain.returns import kept_returns
-from saccade.metrics import METRICS, summary_of
+from saccade.explain.rows import Row, means_of, row_of
+from saccade.metrics import METRICS
 from saccade.metrics.faithfulness import Curve, deletion, insertion
-from saccade.metrics.sanity import centre_prior, randomisation_curve, uniform_map
-from saccade.nets.views import layers_of, randomised, tapped
+from saccade.metrics.sanity import centre_prior, uniform_map
 from saccade.pixels.blur import gaussian_blur
-from saccade.policies.policy import Policy
 from saccade.policies.scores import has_score, make_score
 from saccade.types import UserError
 
-Row = dict[str, Any]
-
 UNIFORM, CENTRE = "baseline: uniform", "baseline: centre"
 RANDOM = "baseline: random"
-SCORES = "scores.jsonl"
 KEPT_RETURN, VARIANCE = "kept_return", "task_identification_variance"
 FILL_BLUR = 10.0  # pixels: so much that hidden pixels tell colours of the region and no shapes
 KEPT_FRACTIONS = (0.02, 0.05, 0.1, 0.25, 1.0)
@@ -90,7 +82,7 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
             rows += _returns(explanation, mode, settings, report)
     first = next(iter(explanation.episodes))
     if settings.sanity_frames:
-        rows += _sanity(explanation, first, settings, report)
+        rows += randomisation_rows(explanation, first, settings.sanity_frames, settings.sanity_stages, report)
     rows += _costs(explanation, first)
     policy = explanation.policy
     told = {
@@ -100,50 +92,6 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
         "task": explanation.task.name,
     }
     return [told | row for row in rows]
-
-
-def save_rows(folder: Path, rows: list[Row]) -> Path:
-    """Write ``scores.jsonl`` beside a saved explanation; rows of modes that are not scored again stay."""
-    path, modes = folder / SCORES, {row["mode"] for row in rows}
-    others = [row for row in _rows_there(path) if row.get("mode") not in modes]
-    with written_aside(path) as aside:
-        aside.write_text("".join(json.dumps(row) + "\n" for row in (*others, *rows)))
-    return path
-
-
-def _rows_there(path: Path) -> list[Row]:
-    try:
-        return [json.loads(line) for line in path.read_text().splitlines()]
-    except (OSError, ValueError):  # none yet, or a damaged file, which is written anew
-        return []
-
-
-def _row(mode: str, method: str, metric: str, values: Tensor, **more: Any) -> Row:
-    """A row of the metric's table entry and of the frames' values."""
-    entry, summary = METRICS[metric], summary_of(values)
-    return {
-        "mode": mode,
-        "method": method,
-        "metric": metric,
-        "question": entry.question,
-        "direction": entry.direction,
-        "mean": _finite(summary.mean),
-        "std": _finite(summary.std),
-        "count": summary.count,
-        "undefined": summary.undefined,
-        "summary": entry.summary,
-        "source": entry.source,
-        **more,
-    }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None  # JSON has no NaN
-
-
-def _means(values: Tensor) -> list[float | None]:
-    """The mean of each row over the frames that it is defined on; None where there is none."""
-    return [_finite(mean) for mean in values.nanmean(1).tolist()]
 
 
 def unsigned_maps(explanation: Explanation, mode: str) -> dict[str, Tensor]:
@@ -172,7 +120,7 @@ def _against_truth(explanation: Explanation, mode: str, report: Report) -> Itera
             # The maps of perturbations have one frame for the stack, whose spread over frames says nothing.
             if entry.question == "truth" and (metric != VARIANCE or per_frame.shape[1] == frames.shape[1] > 1):
                 values = entry.function(*(given.get(argument) for argument in entry.takes))
-                yield _row(mode, name, metric, values)
+                yield row_of(mode, name, metric, values)
 
 
 def blurred(obs: Tensor) -> Tensor:
@@ -202,14 +150,14 @@ def _faithfulness(explanation: Explanation, mode: str, report: Report) -> Iterat
     largest = torch.stack([curve.divergence.amax(1) for curve in found.values()]).amax(0)[:, None]
     for (name, metric), curve in found.items():
         relative = Curve(curve.fraction, torch.where(largest > 0, curve.divergence / largest, torch.nan))
-        yield _row(mode, name, metric, relative.area, curve=_mean_curve(relative, metric))
+        yield row_of(mode, name, metric, relative.area, curve=_mean_curve(relative, metric))
 
 
 def _mean_curve(curve: Curve, metric: str) -> dict[str, Any]:
     doing = "blurred away" if metric == "deletion" else "shown in a blurred frame"
     return {
         "x": list(curve.fraction),
-        "y": _means(curve.divergence.T),
+        "y": means_of(curve.divergence.T),
         "x_label": f"share of the pixels that are {doing}, most salient first",
         "y_label": "change of the policy (1: the largest)",
     }
@@ -232,8 +180,8 @@ def _stability(explanation: Explanation, mode: str, report: Report) -> Iterator[
         progress = partial(report, f"{mode}: {name} without distractions")
         clean, _ = find_maps(policy, find, episode.clean_obs, max_batch, progress)
         pair = (torch.as_tensor(magnitude(maps)) for maps in (clean, explanation.maps[mode][name]))
-        yield _row(mode, name, "map_drift", METRICS["map_drift"].function(*pair))
-        yield _row(mode, name, "action_drift", moved)
+        yield row_of(mode, name, "map_drift", METRICS["map_drift"].function(*pair))
+        yield row_of(mode, name, "action_drift", moved)
 
 
 def _returns(explanation: Explanation, mode: str, settings: ScoreSettings, report: Report) -> Iterator[Row]:
@@ -276,60 +224,7 @@ def _likeness(explanation: Explanation, mode: str) -> Iterator[Row]:
     """What the maps have in common with ones that know nothing of the policy."""
     for name, saliency in unsigned_maps(explanation, mode).items():
         for metric in ("centre_correlation", "uniform_overlap"):
-            yield _row(mode, name, metric, METRICS[metric].function(saliency))
-
-
-def _sanity(explanation: Explanation, mode: str, settings: ScoreSettings, report: Report) -> Iterator[Row]:
-    """Whether maps change when the network's weights are replaced by random ones, from its end to its beginning."""
-    policy = explanation.policy
-    seen = explanation.episodes[mode].obs[: settings.sanity_frames]
-    for name, find in explanation.methods.items():
-        if find.on is None:
-            continue
-        layers = used_layers(policy, str(find.score), policy.tensor(seen[:1]))
-        views = _spread(randomised(policy.network, explanation.method_settings.seed, layers), settings.sanity_stages)
-
-        def one_map(network: torch.nn.Module, pixels: Tensor, on: Any = find.on) -> Tensor:
-            return on(network, pixels).abs().amax(1)
-
-        parts = []
-        for some in groups(len(seen), explanation.method_settings.max_batch, policy.device):
-            told = _told(views, partial(report, f"{mode}: {name} of random weights"))
-            parts.append(randomisation_curve(one_map, policy.network, policy.tensor(seen[some]), told))
-        names = [layer for layer, _ in views]
-        values = torch.stack([torch.cat([part[i][1].cpu() for part in parts]) for i in range(len(views))])
-        yield _row(
-            mode,
-            name,
-            "randomisation",
-            values[-1],
-            curve={
-                "x": names,
-                "y": _means(values),
-                "x_label": "layer down to which weights are random",
-                "y_label": "likeness to the true map",
-            },
-        )
-
-
-def _told(views: list[Any], progress: Progress) -> Iterator[Any]:
-    """The views, one by one, with a sign of progress before each."""
-    for index, view in enumerate(views):
-        progress(index, len(views))
-        yield view
-
-
-def used_layers(policy: Policy, score_name: str, obs: Tensor) -> list[str]:
-    """The layers with weights that a score is computed with, first to last."""
-    network = policy.network
-    weighted = [
-        name for name, layer in layers_of(network).items() if next(layer.parameters(recurse=False), None) is not None
-    ]
-    view, tape = tapped(network, weighted)
-    action = policy.greedy(obs)
-    with torch.no_grad():
-        make_score(dataclasses.replace(policy, network=view), score_name, obs, action)(obs)
-    return list(dict.fromkeys(call.layer for call in tape))
+            yield row_of(mode, name, metric, METRICS[metric].function(saliency))
 
 
 def _costs(explanation: Explanation, mode: str) -> Iterator[Row]:
@@ -350,9 +245,3 @@ def _costs(explanation: Explanation, mode: str) -> Iterator[Row]:
                 "undefined": 0,
                 "summary": summary,
             }
-
-
-def _spread(items: list[Any], count: int) -> list[Any]:
-    """At most ``count`` of the items, evenly spread, the last among them."""
-    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
-    return [items[place] for place in dict.fromkeys(places.tolist())]

@@ -1,0 +1,61 @@
+"""Rows of scores: how they are made of a metric's values, and the file that keeps them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from saccade.data.files import written_aside
+from saccade.metrics import METRICS, summary_of
+
+Row = dict[str, Any]
+
+SCORES = "scores.jsonl"
+
+
+def save_rows(folder: Path, rows: list[Row]) -> Path:
+    """Write ``scores.jsonl`` beside a saved explanation; rows of modes that are not scored again stay."""
+    path, modes = folder / SCORES, {row["mode"] for row in rows}
+    others = [row for row in _rows_there(path) if row.get("mode") not in modes]
+    with written_aside(path) as aside:
+        aside.write_text("".join(json.dumps(row) + "\n" for row in (*others, *rows)))
+    return path
+
+
+def _rows_there(path: Path) -> list[Row]:
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError):  # none yet, or a damaged file, which is written anew
+        return []
+
+
+def row_of(mode: str, method: str, metric: str, values: Tensor, **more: Any) -> Row:
+    """A row of the metric's table entry and of the frames' values."""
+    entry, summary = METRICS[metric], summary_of(values)
+    return {
+        "mode": mode,
+        "method": method,
+        "metric": metric,
+        "question": entry.question,
+        "direction": entry.direction,
+        "mean": _finite(summary.mean),
+        "std": _finite(summary.std),
+        "count": summary.count,
+        "undefined": summary.undefined,
+        "summary": entry.summary,
+        "source": entry.source,
+        **more,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None  # JSON has no NaN
+
+
+def means_of(values: Tensor) -> list[float | None]:
+    """The mean of each row over the frames that it is defined on; None where there is none."""
+    return [_finite(mean) for mean in values.nanmean(1).tolist()]
