@@ -51,7 +51,8 @@ def entry(net: nn.Module, obs: Tensor, index: Tensor) -> Tensor:
 
 def entry_score(net: nn.Module, count: int = BATCH) -> Score:
     """A different output of the network for each sample."""
-    return Score(net, entry, (torch.arange(count) % 3,))
+    device = next(net.parameters()).device
+    return Score(net, entry, (torch.arange(count, device=device) % 3,))
 
 
 def half_squared_change(net: nn.Module, obs: Tensor, clean: Tensor) -> Tensor:

@@ -266,15 +266,3 @@ def test_attribution_inside_losses_compiles_whole(method: str) -> None:
     compiled = torch.compile(attribute, fullgraph=True, backend="aot_eager")
     found = compiled(batch.obs.float(), batch.action)
     torch.testing.assert_close(found, attribute(batch.obs.float(), batch.action))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here")
-@every_method
-def test_a_gpu_finds_the_same_map(name: str) -> None:
-    net, obs = network(torch.float64), observations(dtype=torch.float64)
-    expected = explained(name, obs, net)
-    score = score_for(name, net.cuda(), obs.cuda())
-    score = Score(net, score.function, tuple(value.cuda() for value in score.given), score.distance)
-    found = METHODS[name](score, obs.cuda(), **FEW.get(name, {}))
-    torch.testing.assert_close(found.cpu(), expected)

@@ -112,9 +112,9 @@ def test_integrated_gradients_equal_a_loop_over_the_path() -> None:
 def test_integrated_gradients_add_up_to_the_difference() -> None:
     net, obs = network(torch.float64), observations(dtype=torch.float64)
     score = entry_score(net)
-    found = integrated_gradients(score, obs, steps=2000).sum((1, 2, 3))
+    found = integrated_gradients(score, obs, steps=400).sum((1, 2, 3))
     difference = (score(obs) - score(torch.zeros_like(obs))).detach()
-    torch.testing.assert_close(found, difference, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found, difference, rtol=5e-3, atol=5e-3)
 
 
 @pytest.mark.parametrize("guided", [False, True])

@@ -175,7 +175,8 @@ SCORES = {
     "logit": ScoreKind(logit, (frozenset({"logits"}),), "logit of the greedy action"),
     "log_probability": ScoreKind(log_probability, DISTRIBUTION, "log-probability of the greedy action"),
     "action_mean": ScoreKind(
-        action_mean, (frozenset({"action"}),), "one dimension of the action: action_mean:2, or each frame's largest"
+        action_mean, (frozenset({"action"}),),
+        "largest dimension of each frame's action, or the named one (action_mean:2)",
     ),
     "confidence": ScoreKind(confidence, (frozenset({"logits"}),), "half the sum of squared probabilities", "DIGR"),
     "kl": ScoreKind(

@@ -99,18 +99,13 @@ def _class_activation(score: Score, pixels: Tensor, tape: list[Call], layer: str
         if not value.requires_grad:
             raise UserError(IGNORED)
         for name in [layer] if layer is not None else _convolutions_last_first(tape):
-            # A layer that is called more than once, as where a score asks the network twice, adds up over its calls.
             maps = _outputs(tape, name, past_relu=layer is None)
-            _check_maps(maps, name, len(pixels))
-            if not maps:
-                break
-            gradients = torch.autograd.grad(value.sum(), maps, retain_graph=True, allow_unused=True)
-            weighed = [
-                (found.mean((2, 3), keepdim=True) * output).sum(1, keepdim=True)
-                for output, found in zip(maps, gradients, strict=True)
-                if found is not None
-            ]
-            if weighed:
+            gradients = torch.autograd.grad(value.sum(), maps, retain_graph=True, allow_unused=True) if maps else ()
+            used = [(output, found) for output, found in zip(maps, gradients, strict=True) if found is not None]
+            if used:
+                _check_maps([output for output, _ in used], name, len(pixels))
+                # A layer that is called more than once, as where a score asks the network twice, adds up.
+                weighed = [(found.mean((2, 3), keepdim=True) * output).sum(1, keepdim=True) for output, found in used]
                 return torch.stack(weighed).sum(0).relu().detach()
     through = f"the layer {layer!r}" if layer is not None else "any nn.Conv2d of the network"
     raise UserError(f"The score does not run through {through}: name a layer that it runs through, or another method.")
@@ -121,18 +116,18 @@ def _convolutions_last_first(tape: list[Call]) -> list[str]:
 
 
 def _outputs(tape: list[Call], name: str, *, past_relu: bool) -> list[Tensor]:
-    """What the layer gave in each of its calls, or the ReLU that was called on exactly that next."""
+    """What the layer gave in each of its calls, or the ReLU that was called on exactly that next: what has a graph."""
     found = []
     for index, call in enumerate(tape):
         if call.layer == name:
             following = tape[index + 1] if past_relu and index + 1 < len(tape) else call
             reads_it = isinstance(following.module, nn.ReLU) and following.inputs[0] is call.output
             found.append(following.output if reads_it else call.output)
-    return found
+    return [output for output in found if isinstance(output, Tensor) and output.requires_grad]
 
 
 def _check_maps(maps: list[Tensor], name: str, count: int) -> None:
-    shapes = [list(output.shape) if isinstance(output, Tensor) else [] for output in maps]
+    shapes = [list(output.shape) for output in maps]
     if any(len(shape) != 4 or shape[0] != count or shape != shapes[0] for shape in shapes):
         raise UserError(
             f"The layer {name!r} gives no maps that Grad-CAM can read, but shapes {shapes} for {count} observations: "

@@ -32,7 +32,7 @@ def by_samples(run: Run, score: Score, obs: Tensor, max_batch: int) -> Tensor:
     found = [
         run(rows_of(score, samples, obs), obs[samples]) for samples in slices(len(obs), batch_size(obs, max_batch))
     ]
-    return torch.cat(found).contiguous() if len(found) > 1 else found[0].contiguous()
+    return (found[0] if len(found) == 1 else torch.cat(found)).contiguous()
 
 
 def derivative(

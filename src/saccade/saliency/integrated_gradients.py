@@ -15,7 +15,7 @@ def integrated_gradients(score: Score, obs: Tensor, *, steps: int = 50, max_batc
     """Observation times the mean gradient on the straight path to it from a black one, by the midpoint rule.
 
     Signed, in the shape of ``obs``; the sum over a sample's pixels approaches score(obs) - score(black) as ``steps``
-    grows (equation 1, with baseline 0). ``steps`` gradients per sample.
+    grows (section 3, with baseline 0). ``steps`` gradients per sample.
 
     Raises:
         UserError: what ``gradient`` refuses, or steps below 1.

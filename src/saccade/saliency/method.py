@@ -21,7 +21,7 @@ class Method:
     """One line of ``METHODS``: ``method(score, obs)`` finds a map and vouches for it.
 
     Attributes:
-        find: ``(score, obs, *, max_batch, ...) -> map``, which may also take what ``takes`` names.
+        find: ``(score, obs, *, max_batch, ...) -> map``; ``frames`` and ``seed`` reach it where it has such keywords.
         summary: what the map shows, for tables.
         source: where it is defined.
         score: name of the score that the method is defined with; None: whichever is to be explained.

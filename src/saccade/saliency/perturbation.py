@@ -26,17 +26,16 @@ def perturbed_scores(
     """
     run = in_fast_layout(_values)
     other = other.expand_as(obs)
-    frame = torch.arange(frames, device=obs.device)
-    own = (torch.arange(obs.shape[1], device=obs.device) // (obs.shape[1] // frames) == frame[:, None])[
-        :, :, None, None
-    ]
+    frame_of_channel = torch.arange(obs.shape[1], device=obs.device) // (obs.shape[1] // frames)
     for block in masks:
         found = []
         for pairs in slices(len(obs) * frames, max(1, batch_size(obs, max_batch) // len(block))):
             index = torch.arange(pairs.start, pairs.stop, device=obs.device)
             sample = index // frames
-            clean = obs[sample]
-            replaced = torch.where(own[index % frames], other[sample], clean) if frames > 1 else other[sample]
+            clean, replaced = obs[sample], other[sample]
+            if frames > 1:
+                own = frame_of_channel == (index % frames)[:, None]
+                replaced = torch.where(own[:, :, None, None], replaced, clean)
             mixed = torch.lerp(clean[:, None], replaced[:, None], block[None, :, None])
             rows = score.rows(sample.repeat_interleave(len(block)))
             found.append(run(rows, mixed.flatten(0, 1)).unflatten(0, mixed.shape[:2]))
