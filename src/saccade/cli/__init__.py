@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from saccade.envs.worker_process import WorkerError
 from saccade.types import UserError
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     # Before torch is loaded: threads that wait by spinning make a busy machine ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    warnings.showwarning = _one_line_warning
+    warnings.showwarning = _one_line_warnings()
     try:
         return _dispatch(words)
     except UserError as error:
@@ -83,5 +83,13 @@ def _usage() -> str:
     )
 
 
-def _one_line_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"saccade: warning: {message}", file=sys.stderr)
+def _one_line_warnings() -> Callable[..., None]:
+    """Prints each warning once and in a line, however many environments raise it."""
+    seen: set[str] = set()
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in seen:
+            seen.add(str(message))
+            print(f"saccade: warning: {message}", file=sys.stderr)
+
+    return show
