@@ -9,7 +9,8 @@ import torch
 from saliency_cases import Linear, distance_score, entry_score, network, observations, output
 from torch import Tensor, nn
 
-from saccade.saliency.blur_perturbation import _gaussian, blur_perturbation
+from saccade.pixels.blur import blur_matrix
+from saccade.saliency.blur_perturbation import blur_perturbation
 from saccade.saliency.occlusion import occlusion
 from saccade.saliency.rise import rise
 from saccade.types import Score, UserError
@@ -98,7 +99,7 @@ def test_blur_perturbation_equals_the_naive_version(frames: int, stride: int) ->
 def test_the_blur_matrix_is_the_naive_blur() -> None:
     line = [1.0, 5.0, -2.0, 0.5, 3.0]
     for sigma in (0.4, 1.0, 3.0):  # at the last the line is mirrored more than twice over
-        found = _gaussian(5, sigma) @ torch.tensor(line, dtype=torch.float64)
+        found = blur_matrix(5, sigma) @ torch.tensor(line, dtype=torch.float64)
         torch.testing.assert_close(found, torch.tensor(naive_blur(line, sigma), dtype=torch.float64))
 
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from saccade.pixels.blur import blur_matrix, gaussian_blur
 from saccade.saliency.batches import batch_size, slices
 from saccade.saliency.checks import check_frames, check_least, check_obs, check_positive
 from saccade.saliency.perturbation import losses, perturbed_scores
 from saccade.types import Score
-
-TRUNCATION = 4.0  # standard deviations at which a Gaussian is cut off, as scipy's gaussian_filter does
 
 
 @torch.no_grad()
@@ -48,7 +47,7 @@ def blur_perturbation(
     check_least("stride", stride, 1)
     check_frames(frames, obs)
     rows, columns = (torch.arange(0, side, stride) for side in obs.shape[2:])
-    blurred = _gaussian(obs.shape[2], blur).to(obs) @ obs @ _gaussian(obs.shape[3], blur).to(obs).T
+    blurred = gaussian_blur(obs, blur)
     masks = _masks(rows, columns, obs, radius, batch_size(obs, max_batch))
     perturbed = [found for _, found in perturbed_scores(score, obs, blurred, masks, frames=frames, max_batch=max_batch)]
     lost = losses(score, obs, torch.cat(perturbed, -1), max_batch).unflatten(-1, (len(rows), len(columns)))
@@ -80,22 +79,11 @@ def _masks(rows: Tensor, columns: Tensor, obs: Tensor, radius: float, at_most: i
 
 def _profiles(side: int, sigma: float) -> Tensor:
     """``[2, side, side]``: for each position the blurred impulse there, and the sum of those at its two neighbours."""
-    centre = _gaussian(side, sigma).T
+    centre = blur_matrix(side, sigma).T
     beside = torch.zeros_like(centre)
     beside[1:] += centre[:-1]
     beside[:-1] += centre[1:]
     return torch.stack([centre, beside])
-
-
-def _gaussian(side: int, sigma: float) -> Tensor:
-    """The matrix ``[side, side]`` that blurs a line of pixels, mirrored at its ends with the last pixel repeated."""
-    reach = int(TRUNCATION * sigma + 0.5)
-    offset = torch.arange(-reach, reach + 1)
-    weight = torch.exp(-0.5 * (offset.double() / sigma) ** 2)
-    source = (torch.arange(side)[:, None] + offset) % (2 * side)
-    source = torch.minimum(source, 2 * side - 1 - source)
-    blurred = torch.zeros(side, side, dtype=torch.float64)
-    return blurred.scatter_add_(1, source, (weight / weight.sum()).expand(side, -1))
 
 
 def _between(points: int, stride: int, side: int) -> Tensor:
