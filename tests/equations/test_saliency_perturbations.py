@@ -197,11 +197,11 @@ def test_rise_equals_the_naive_version(frames: int, centred: bool) -> None:
 
 def test_a_constant_in_the_score_does_not_show_in_a_centred_map() -> None:
     """What the masks happen to cover would show instead: Q of a trained critic is far from 0."""
-    net, obs = network(torch.float64), observations(2, torch.float64)
+    net, obs = network(), observations(2)
     near = entry_score(net, 2)
     far = Score(net, lambda network, pixels, *given: near.function(network, pixels, *given) + 1000.0, near.given)
     options = {"masks": 50, "cells": 4, "seed": 1}
-    torch.testing.assert_close(rise(far, obs, **options), rise(near, obs, **options), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(rise(far, obs, **options), rise(near, obs, **options), rtol=1e-2, atol=1e-4)
 
 
 def test_rise_masks_cover_every_pixel_about_as_often_as_cells_are_open() -> None:

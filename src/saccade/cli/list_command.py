@@ -35,19 +35,19 @@ def run(words: list[str]) -> int:
     if options.preset is not None:
         _show_preset(options.preset, options.task, console)
         return 0
-    table = Table("method", "what it is", "source", box=None, pad_edge=False)
+    table = _names("method", "what it is", "source")
     for name, method in METHODS.items():
         table.add_row(name, method.summary, method.source)
     console.print(table)
     from saccade.policies.scores import SCORES
     from saccade.saliency import METHODS as SALIENCY
 
-    saliency = Table("saliency", "what it is", "explains", "source", box=None, pad_edge=False)
+    saliency = _names("saliency", "what it is", "explains", "source")
     for name, one in SALIENCY.items():
-        saliency.add_row(name, one.summary, one.score or "any score", one.source)
+        saliency.add_row(name, one.summary, one.score or "any", one.source)
     console.print()
     console.print(saliency)
-    scores = Table("score", "what is explained", box=None, pad_edge=False)
+    scores = _names("score", "what is explained")
     for name, kind in SCORES.items():
         scores.add_row(name, kind.summary)
     console.print()
@@ -59,6 +59,15 @@ def run(words: list[str]) -> int:
     for domain, tasks in DMC_DOMAINS.items():
         console.print(f"  {domain}: {' '.join(tasks)}", highlight=False)
     return 0
+
+
+def _names(name: str, *others: str) -> Table:
+    """A table whose first column has names to type, which are never cut or broken."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(name, no_wrap=True)
+    for other in others:
+        table.add_column(other)
+    return table
 
 
 def _show_preset(name: str, task: str, console: Console) -> None:

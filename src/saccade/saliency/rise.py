@@ -51,6 +51,7 @@ def rise(
         raise UserError(f"keep {keep:g} opens all cells or none: use a probability between 0 and 1, such as 0.5.")
     total, covered = obs.new_zeros(len(obs), frames, *obs.shape[2:]), obs.new_zeros(obs.shape[2:])
     worths = obs.new_zeros(len(obs), frames)
+    offset: Tensor | None = None
     lowest, highest = obs.new_full((len(obs),), math.inf), obs.new_full((len(obs),), -math.inf)
     shut = (1 - kept for kept in _masks(masks, cells, keep, seed, obs, batch_size(obs, max_batch)))
     for hidden, found in perturbed_scores(
@@ -58,6 +59,9 @@ def rise(
     ):
         lowest, highest = torch.minimum(lowest, found.amin((1, 2))), torch.maximum(highest, found.amax((1, 2)))
         worth = -found if score.distance else found
+        if centred:  # by the first masks' mean at once, so that little is left to cancel at the end
+            offset = worth.mean(-1, keepdim=True) if offset is None else offset
+            worth = worth - offset
         total += (worth.flatten(0, 1) @ (1 - hidden).flatten(1)).view_as(total)
         worths += worth.sum(-1)
         covered += (1 - hidden).sum(0)
