@@ -70,8 +70,9 @@ def _better(direction: str | None) -> Better | None:
 def _caption(mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> str:
     asked: dict[str, int] = {}
     for row in rows:
-        asked[row.metric] = max(asked.get(row.metric, 0), row.count + row.undefined)
-    frames = max(asked.values(), key=list(asked.values()).count)
+        if row.std is not None or row.undefined:  # else it is no mean over frames
+            asked[row.metric] = max(asked.get(row.metric, 0), row.count + row.undefined)
+    frames = max(asked.values(), key=list(asked.values()).count, default=0)
     others = "".join(f", of {metric} over {count}" for metric, count in asked.items() if count != frames)
     caption = (
         f"Mode {mode}: mean ± standard deviation over {frames} frames{others}. An arrow says whether higher or lower "
