@@ -30,7 +30,7 @@ from saccade.policies.policy import Policy
 from saccade.policies.scores import SCORES, default_score, parse_score
 from saccade.types import UserError
 
-EXPLANATION, MAPS = "explanation.json", "maps"
+EXPLANATION, ROWS, MAPS = "explanation.json", "scores.jsonl", "maps"
 MAP_PREFIX = "map_"
 
 Report = Callable[[str, int, int], None]
@@ -234,7 +234,7 @@ def _modes_there(folder: Path, identity: str) -> list[str]:
 
 def _forget(folder: Path) -> None:
     """Remove what another explanation wrote here; the file that vouches for the others goes first."""
-    for pattern in (EXPLANATION, "scores.jsonl", "report.html", f"{MAPS}/*.npz", "grids/*.png", "videos/*.mp4"):
+    for pattern in (EXPLANATION, ROWS, "report.html", f"{MAPS}/*.npz", "grids/*.png", "videos/*.mp4"):
         for path in sorted(folder.glob(pattern)):
             path.unlink()
 

@@ -10,16 +10,15 @@ import numpy as np
 from torch import Tensor
 
 from saccade.data.files import written_aside
+from saccade.explain.explanation import ROWS
 from saccade.metrics import METRICS, summary_of
 
 Row = dict[str, Any]
 
-SCORES = "scores.jsonl"
-
 
 def save_rows(folder: Path, rows: list[Row]) -> Path:
     """Write ``scores.jsonl`` beside a saved explanation; rows of modes that are not scored again stay."""
-    path, modes = folder / SCORES, {row["mode"] for row in rows}
+    path, modes = folder / ROWS, {row["mode"] for row in rows}
     others = [row for row in _rows_there(path) if row.get("mode") not in modes]
     with written_aside(path) as aside:
         aside.write_text("".join(json.dumps(row) + "\n" for row in (*others, *rows)))

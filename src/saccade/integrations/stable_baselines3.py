@@ -14,7 +14,7 @@ from saccade.policies.policy import Policy
 from saccade.policies.stable_baselines3 import from_model
 from saccade.types import UserError
 from saccade.viewer.explanation import brightest
-from saccade.viewer.pictures import frame_of, grid, overlay, upscale
+from saccade.viewer.pictures import frames_of, grid, overlay, upscale
 
 TEXT_FORMATS = ("stdout", "log", "json", "csv")  # of the logger; they cannot hold pictures
 SMALLEST_SIDE = 160  # pixels, so that labels and maps can be read
@@ -89,15 +89,9 @@ class ExplainCallback(BaseCallback):
         saliency = magnitude(maps)
         limits = (0.0, brightest(saliency))
         factor = -(-SMALLEST_SIDE // frames.shape[-1])
-        pictures = [_newest(obs, self._policy.pixels.colours) for obs in frames]
-        overlays = [overlay(picture, one, limits=limits) for picture, one in zip(pictures, saliency, strict=True)]
+        pictures = frames_of(frames, colours=self._policy.pixels.colours)
+        overlays = overlay(pictures, saliency, limits=limits)
         return grid([[upscale(picture, factor) for picture in row] for row in (pictures, overlays)])
-
-
-def _newest(obs: np.ndarray, colours: int) -> np.ndarray:
-    """The newest frame ``[height, width, 3]`` of ``[frames * colours, height, width]`` in 0..255."""
-    newest = obs[-colours:]
-    return frame_of(newest if colours > 1 else newest.repeat(3, axis=0))
 
 
 __all__ = ["ExplainCallback"]

@@ -73,7 +73,7 @@ def read_zip(path: Path) -> Saved:
                 raise UserError(f"{path} is a zip, but not one that Stable-Baselines3 saved: {_what_else(names)}.")
             text, weights = archive.read("data"), archive.read("policy.pth")
         data = json.loads(text)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise UserError(f"{path} is not a zip file, or is cut off or damaged: copy or save it again.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error

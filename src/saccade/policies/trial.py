@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from saccade.policies.policy import Policy
+from saccade.policies.user_code import FAILURES
 from saccade.types import UserError
 
 SAMPLES = 2
 PER_ACTION = ("logits", "q_values")
 SCALARS = ("value", "q")
-MISTAKES = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError)
-"""What a network that takes other observations, or is no such network, raises."""
 
 
 @torch.no_grad()
@@ -54,7 +53,7 @@ def _computed(policy: Policy, name: str, obs: Tensor) -> Tensor:
         return policy.outputs[name](policy.network, obs, *given)
     except UserError:
         raise
-    except MISTAKES as error:
+    except FAILURES as error:
         reason = (str(error).splitlines() or [""])[0].rstrip(".")
         raise UserError(
             f"{policy.name} cannot compute {name} of observations of shape {policy.pixels.shape}: "

@@ -44,6 +44,7 @@ def read(file: Path | bytes, origin: str, *, trust: bool = False) -> Any:
         content = file.read_bytes() if isinstance(file, Path) else file
         if isinstance(file, Path) and file.suffix == ".safetensors":
             return safetensors.torch.load(content)
+        # The one place that opens files of others: it unpickles only where a person said that the file may run code.
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=not trust)
     except OSError as error:
         raise UserError(f"{origin} cannot be read: {error.strerror or error}.") from error
