@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from saccade.agents import sgqn, soda, svea
+from saccade.agents.augmentation import overlay
 from saccade.agents.sac import SAC, Architecture, make_networks
 from saccade.pixels.masks import fill_outside
 from saccade.types import Batch, Spaces
@@ -109,7 +110,7 @@ def test_soda_views_are_two_crops_and_only_one_is_blended() -> None:
 
     obs = torch.randint(1, 256, (2, 9, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     data = Batch(obs, torch.zeros(2, 2), torch.zeros(2), torch.ones(2), obs)
-    views = soda.two_views(12, 16, black, 0.5)(data, torch.Generator().manual_seed(0))
+    views = soda.two_views(12, 16, overlay(black, 0.5))(data, torch.Generator().manual_seed(0))
     windows = obs.unfold(2, 12, 1).unfold(3, 12, 1).float()
 
     def is_a_window(view: torch.Tensor) -> bool:

@@ -53,7 +53,7 @@ NAMES = {  # from the authors' parameter names to ours, in order of the prefix
         PROJECTION,
         (r"^encoder\.", "critic."),
         (r"^decoder\.proj", "decoder.layers.0"),
-        (r"^decoder\.conv(\d)", lambda match: f"decoder.layers.{3 * int(match[1])}"),
+        (r"^decoder\.conv(\d)", lambda match: f"decoder.layers.{1 + 2 * int(match[1])}"),
     ],
     "soda aux": [
         CONVOLUTION,

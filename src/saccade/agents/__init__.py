@@ -60,7 +60,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "Hansen and Wang, 2021",
             SODA(),
             make_soda,
-            overlays=lambda config: True,
+            overlays=lambda config: config.strong.overlays,
             rendered_size=lambda config: config.rendered_size,
         ),
         "svea": Method(
@@ -68,14 +68,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "Hansen et al., 2021",
             SVEA(),
             make_svea,
-            overlays=lambda config: config.augmentation == "overlay",
+            overlays=lambda config: config.strong.overlays,
         ),
         "sgqn": Method(
             "SAC whose critic agrees with itself on its salient pixels",
             "Bertoin et al., 2022",
             SGQN(),
             make_sgqn,
-            overlays=lambda config: config.self_supervision,
+            overlays=lambda config: config.self_supervision and config.strong.overlays,
             per_task=_SGQN_QUANTILES,
         ),
         "sac_consistency": Method(
@@ -83,7 +83,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "Bertoin et al., 2022, ablation",
             SGQN(self_supervision=False),
             make_sgqn,
-            overlays=lambda config: config.self_supervision,
+            overlays=lambda config: config.self_supervision and config.strong.overlays,
             per_task=_SGQN_QUANTILES,
         ),
         "sac_self_supervision": Method(
@@ -91,7 +91,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "Bertoin et al., 2022, ablation",
             SGQN(consistency_weight=0.0),
             make_sgqn,
-            overlays=lambda config: config.self_supervision,
+            overlays=lambda config: config.self_supervision and config.strong.overlays,
             per_task=_SGQN_QUANTILES,
         ),
         "svea_soda": Method(
@@ -99,7 +99,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "Bertoin et al., 2022, ablation",
             SVEAWithSODA(),
             make_svea_with_soda,
-            overlays=lambda config: True,
+            overlays=lambda config: config.svea.strong.overlays,
             rendered_size=lambda config: config.svea.sac.architecture.image_size,
         ),
     }

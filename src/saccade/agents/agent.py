@@ -17,10 +17,14 @@ Prepare = Callable[[Batch, Generator], Batch]
 
 @dataclass(frozen=True)
 class Term:
-    """One named equation of a paper and its weight. ``loss(batch, shared) -> scalar``, pure."""
+    """One named equation of a paper and its weight. ``loss(batch, shared) -> scalar``, pure.
+
+    ``first_update``: index of the first update in which it counts; before that its weight is 0.
+    """
 
     loss: Callable[[Batch, Shared], Tensor]
     weight: float = 1.0
+    first_update: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Phase:
     ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs behind the
     optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
+    ``max_gradient_norm``: longer gradients, of all owned parameters together, are scaled down to this length.
     """
 
     name: str
@@ -56,13 +61,23 @@ class Phase:
     after: Callable[[], None] = _nothing
     after_every: int = 1
     own_batch: OwnBatch | None = None
+    max_gradient_norm: float | None = None
 
-    def total(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum of the terms, and each unweighted term by its log key ``phase/term``."""
+    def total(self, batch: Batch, begun: frozenset[str] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted sum of the terms, and each unweighted term by its log key ``phase/term``.
+
+        begun: names of the terms that count, by default all. The others are computed and weigh nothing, so that what a
+        phase differentiates does not depend on the update.
+        """
         shared = self.share(batch)
         values = {name: term.loss(batch, shared) for name, term in self.terms.items()}
-        total = torch.stack([values[name] * term.weight for name, term in self.terms.items()]).sum()
+        weights = {name: term.weight if begun is None or name in begun else 0.0 for name, term in self.terms.items()}
+        total = torch.stack([values[name] * weight for name, weight in weights.items()]).sum()
         return total, {f"{self.name}/{name}": value.detach() for name, value in values.items()}
+
+    def begun(self, index: int) -> frozenset[str]:
+        """Names of the terms that count in an update."""
+        return frozenset(name for name, term in self.terms.items() if index >= term.first_update)
 
     def owned(self) -> list[Tensor]:
         """The parameters that the optimizer steps: the only ones the losses are differentiated for."""
@@ -79,6 +94,7 @@ class Agent:
     prepare: augments a sampled batch and draws every random number its losses use.
     phases: run in order, once an update each (see Phase.every).
     maps: saliency that comes with the agent, by name: ``(obs, action) -> [batch, frames, height, width]``.
+    pictures: what the agent makes of observations, by name: ``obs -> [batch, frames * 3, height, width]`` in 0..255.
     outputs: what the networks compute of observations, for scores that explain them: ``(networks, obs, ...)``, which
     reach weights through that argument alone; names and shapes as in ``saccade.policies.policy.OUTPUTS``.
     """
@@ -90,8 +106,10 @@ class Agent:
     batch_size: int
     maps: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
     outputs: Mapping[str, Callable[..., Tensor]] = field(default_factory=dict)
+    pictures: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
 
+Total = Callable[[Batch, frozenset[str]], tuple[Tensor, dict[str, Tensor]]]
 Sample = Callable[[int], Batch]
 Update = Callable[[Sample, Generator, int], dict[str, Tensor]]
 
@@ -102,7 +120,7 @@ def make_update(agent: Agent, *, compile_losses: bool = False, backend: str = "i
     ``sample(size)`` returns an unprepared batch. Metrics are detached scalars by log key, still on the device.
     With ``compile_losses`` each phase's loss is one ``torch.compile(fullgraph=True)`` region.
     """
-    totals = {phase.name: phase.total for phase in agent.phases}
+    totals: dict[str, Total] = {phase.name: phase.total for phase in agent.phases}
     if compile_losses:
         totals = {name: torch.compile(total, fullgraph=True, backend=backend) for name, total in totals.items()}
 
@@ -121,19 +139,16 @@ def make_update(agent: Agent, *, compile_losses: bool = False, backend: str = "i
     return update
 
 
-def step(
-    phase: Phase,
-    batch: Batch,
-    index: int,
-    total_of: Callable[[Batch], tuple[Tensor, dict[str, Tensor]]] | None = None,
-) -> dict[str, Tensor]:
+def step(phase: Phase, batch: Batch, index: int, total_of: Total | None = None) -> dict[str, Tensor]:
     """One optimizer step of one phase on a prepared batch; its unweighted terms by log key."""
-    total, metrics = (total_of or phase.total)(batch)
+    total, metrics = (total_of or phase.total)(batch, phase.begun(index))
     owned = phase.owned()
     # Differentiating only what the phase owns keeps, say, the actor's loss out of the critic, and is an error
     # where a loss never reaches a parameter that its optimizer owns.
     for parameter, gradient in zip(owned, torch.autograd.grad(total, owned), strict=True):
         parameter.grad = gradient
+    if phase.max_gradient_norm is not None:
+        torch.nn.utils.clip_grad_norm_(owned, phase.max_gradient_norm)
     phase.optimizer.step()
     phase.optimizer.zero_grad(set_to_none=True)
     if index % phase.after_every == 0:

@@ -10,7 +10,7 @@ from torch import Generator
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Prepare, in_order
 from saccade.agents.attribution import q_maps
-from saccade.agents.sac import Images
+from saccade.agents.augmentation import Images
 from saccade.pixels.augmentations import draw_offsets, shift_at
 from saccade.types import Batch, Spaces
 

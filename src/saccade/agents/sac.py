@@ -17,16 +17,11 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
 from saccade.agents.attribution import q_maps
-from saccade.nets.encoders import ConvolutionStack, Projection
+from saccade.agents.augmentation import Images
+from saccade.nets.encoders import Convolutions, ConvolutionStack, Projection
 from saccade.nets.heads import multilayer_perceptron
 from saccade.nets.initialization import orthogonal_and_delta
 from saccade.types import Batch, Spaces, UserError
-
-Images = Callable[[int, int, Generator], Tensor]
-"""``(count, size, generator) -> [count, 3, size, size]`` in 0..255: pictures to blend into observations.
-
-Every ``make_<method>`` takes such a source; those that do not overlay ignore it.
-"""
 
 LOG_PROBABILITY_EPSILON = 1e-6
 
@@ -74,10 +69,10 @@ class SAC:
 class Critic(nn.Module):
     """Twin Q functions on one encoder: ``(obs, action) -> (q1, q2)``, each ``[batch]``."""
 
-    def __init__(self, spaces: Spaces, architecture: Architecture) -> None:
+    def __init__(self, spaces: Spaces, architecture: Architecture, convolutions: Convolutions) -> None:
         super().__init__()
         size = architecture
-        self.convolutions = ConvolutionStack(spaces.obs_shape[0], size.image_size, size.filters, size.conv_layers)
+        self.convolutions = convolutions
         self.projection = Projection(self.convolutions.out_features, size.projection)
         self.q1 = multilayer_perceptron(size.projection + spaces.action_dim, size.hidden, 1)
         self.q2 = multilayer_perceptron(size.projection + spaces.action_dim, size.hidden, 1)
@@ -112,11 +107,14 @@ class Actor(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """Everything SAC trains, and its target critic."""
+    """Everything SAC trains, and its target critic.
 
-    def __init__(self, spaces: Spaces, config: SAC) -> None:
+    convolutions: an encoder in place of the benchmark's stack.
+    """
+
+    def __init__(self, spaces: Spaces, config: SAC, convolutions: Convolutions | None = None) -> None:
         super().__init__()
-        self.critic = Critic(spaces, config.architecture)
+        self.critic = Critic(spaces, config.architecture, convolutions or benchmark_stack(spaces, config.architecture))
         self.actor = Actor(self.critic.convolutions.out_features, spaces.action_dim, config)
         self.apply(orthogonal_and_delta)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
@@ -290,15 +288,26 @@ def squashed_gaussian_outputs(
     return {"mean": mean, "log_std": log_std, "gaussian": gaussian, "action": action, "q": q}
 
 
-def make_networks(spaces: Spaces, config: SAC, device: torch.device) -> ActorCritic:
-    """SAC's networks for an environment. Raises UserError when its pictures are smaller than the encoder's."""
+def benchmark_stack(spaces: Spaces, architecture: Architecture) -> ConvolutionStack:
+    """The benchmark's encoder for an environment's pictures."""
+    size = architecture
+    return ConvolutionStack(spaces.obs_shape[0], size.image_size, size.filters, size.conv_layers)
+
+
+def make_networks(
+    spaces: Spaces, config: SAC, device: torch.device, convolutions: Convolutions | None = None
+) -> ActorCritic:
+    """SAC's networks for an environment. Raises UserError when its pictures are smaller than the encoder's.
+
+    convolutions: an encoder in place of the benchmark's stack.
+    """
     size = config.architecture.image_size
     if spaces.obs_shape[1] < size or spaces.obs_shape[2] < size:
         given = f"{spaces.obs_shape[2]}x{spaces.obs_shape[1]}"
         raise UserError(
             f"Observations of {given} pixels are smaller than the encoder's {size}: render at {size} or more."
         )
-    return ActorCritic(spaces, config).to(device)
+    return ActorCritic(spaces, config, convolutions).to(device)
 
 
 def make_sac(config: SAC, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:

@@ -18,9 +18,8 @@ from torch import Generator, Tensor, nn
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
 from saccade.agents.attribution import Attribution, attribution_of_q1, q_maps
+from saccade.agents.augmentation import Augmentation, Images, draw_augmented, make_augment
 from saccade.agents.drq import random_shift
-from saccade.agents.sac import Images
-from saccade.agents.svea import draw_augmented, overlay
 from saccade.nets.decoders import ImageDecoder
 from saccade.pixels.masks import fill_outside, largest_per_frame, per_channel, quantile_mask
 from saccade.types import Batch, Spaces, UserError
@@ -48,7 +47,8 @@ class SGQN:
     """Updates between steps of the mask prediction."""
     decoder_filters: tuple[int, int] = (128, 64)
     """Channels inside the mask predictor: 128 and 64 in the code, 64 and 64 in the paper."""
-    overlay_opacity: float = 0.5
+    strong: Augmentation = field(default_factory=Augmentation)
+    """Of the observation that the mask is predicted from."""
 
 
 class SGQNNetworks(nn.Module):
@@ -137,7 +137,7 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
     maps = dict(q_maps(actor_critic.critic))
     if config.self_supervision:
         maps["predicted_mask"] = predicted_mask(nets)
-        prepare.append(draw_augmented(overlay(images, config.overlay_opacity)))
+        prepare.append(draw_augmented(make_augment(config.strong, images)))
         phases.append(saliency_phase(nets, attribute, config))
     return Agent(
         networks=nets,

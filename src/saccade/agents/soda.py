@@ -13,11 +13,10 @@ from torch import Generator, Tensor, nn
 from saccade.agents import sac, svea
 from saccade.agents.agent import Agent, OwnBatch, Phase, Prepare, Shared, Term, in_order, with_drawn
 from saccade.agents.attribution import q_maps
+from saccade.agents.augmentation import Augment, Augmentation, Images, draw_augmented, make_augment
 from saccade.agents.drq import random_shift
 from saccade.agents.rad import random_crop
-from saccade.agents.sac import Images
-from saccade.agents.svea import overlay
-from saccade.nets.encoders import ConvolutionStack
+from saccade.nets.encoders import Convolutions
 from saccade.nets.heads import normalized_perceptron
 from saccade.nets.initialization import orthogonal_and_delta
 from saccade.pixels.augmentations import crop_at, draw_offsets
@@ -39,14 +38,15 @@ class SODA:
     soda_target_rate: float = 0.005
     soda_every: int = 2
     """Updates between steps of the auxiliary task."""
-    overlay_opacity: float = 0.5
+    strong: Augmentation = field(default_factory=Augmentation)
+    """Of the view that the clean latent is predicted from."""
 
 
 @dataclass(frozen=True)
 class SVEAWithSODA:
     """SVEA's critic with SODA's auxiliary task: the cross in the ablation of Bertoin et al. (2022)."""
 
-    svea: svea.SVEA = field(default_factory=lambda: svea.SVEA(augmentation="overlay"))
+    svea: svea.SVEA = field(default_factory=lambda: svea.SVEA(strong=Augmentation("overlay")))
     soda_batch_size: int = 256
     soda_lr: float = 3e-4
     soda_target_rate: float = 0.005
@@ -56,7 +56,7 @@ class SVEAWithSODA:
 class LatentPredictor(nn.Module):
     """SODA's projection and prediction heads on the shared convolutions, and the slow copy of the encoder."""
 
-    def __init__(self, convolutions: ConvolutionStack, width: int) -> None:
+    def __init__(self, convolutions: Convolutions, width: int) -> None:
         super().__init__()
         self.projection = nn.Sequential(nn.Flatten(), normalized_perceptron(convolutions.out_features, width, width))
         self.prediction = normalized_perceptron(width, width, width)
@@ -109,9 +109,8 @@ def soda_phase(nets: SODANetworks, config: SODA | SVEAWithSODA, prepare: Prepare
     )
 
 
-def two_views(size: int, positions: int, images: Images | None, opacity: float) -> Prepare:
-    """Two independent crops of each observation: a clean one, and one with a picture blended in."""
-    augment = overlay(images, opacity)
+def two_views(size: int, positions: int, augment: Augment) -> Prepare:
+    """Two independent crops of each observation: a clean one, and a strongly augmented one."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         count = min(positions, batch.obs.shape[-1] - size + 1)
@@ -126,7 +125,7 @@ def make_soda(config: SODA, spaces: Spaces, device: torch.device, images: Images
     size = config.sac.architecture.image_size
     actor_critic = sac.make_networks(spaces, config.sac, device)
     nets = SODANetworks(actor_critic, config.sac.architecture.projection).to(device)
-    views = two_views(size, config.crop_positions, images, config.overlay_opacity)
+    views = two_views(size, config.crop_positions, make_augment(config.strong, images))
     crop = random_crop(size, config.crop_positions)
     return Agent(
         networks=nets,
@@ -150,9 +149,8 @@ def make_svea_with_soda(
     base = config.svea
     actor_critic = sac.make_networks(spaces, base.sac, device)
     nets = SODANetworks(actor_critic, base.sac.architecture.projection).to(device)
-    shift_and_overlay = in_order(
-        random_shift(base.shift), sac.as_float, svea.draw_augmented(overlay(images, base.overlay_opacity))
-    )
+    augment = draw_augmented(make_augment(base.strong, images))
+    shift_and_augment = in_order(random_shift(base.shift), sac.as_float, augment)
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(actor_critic),
@@ -160,7 +158,7 @@ def make_svea_with_soda(
         phases=(
             svea.critic_phase(actor_critic, base),
             sac.actor_phase(actor_critic, base.sac),
-            soda_phase(nets, config, shift_and_overlay),
+            soda_phase(nets, config, shift_and_augment),
         ),
         batch_size=base.sac.batch_size,
         maps=q_maps(actor_critic.critic),

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from saccade.agents import sac
-from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
+from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order
 from saccade.agents.attribution import q_maps
+from saccade.agents.augmentation import Augmentation, Images, draw_augmented, make_augment
 from saccade.agents.drq import random_shift
-from saccade.agents.sac import Images
-from saccade.pixels.augmentations import draw_convolutions, random_convolution, random_overlay
-from saccade.types import Batch, Spaces, UserError
+from saccade.types import Batch, Spaces
 
 
 @dataclass(frozen=True)
@@ -25,38 +22,12 @@ class SVEA:
     sac: sac.SAC = field(default_factory=sac.SAC)
     shift: int = 4
     """Largest random shift in pixels, before the strong augmentation; 0 switches it off."""
-    augmentation: Literal["random_convolution", "overlay"] = "random_convolution"
-    """The strong augmentation. The published code runs the convolution, the tables of later papers the overlay."""
-    overlay_opacity: float = 0.5
+    strong: Augmentation = field(default_factory=lambda: Augmentation("random_convolution"))
+    """The published code runs the random convolution, the tables of later papers the overlay."""
     clean_weight: float = 0.5
     """Weight of the Bellman error on clean observations (alpha of equation 6)."""
     augmented_weight: float = 0.5
     """Weight of the Bellman error on augmented observations (beta of equation 6)."""
-
-
-def overlay(images: Images | None, opacity: float) -> Callable[[Tensor, Generator], Tensor]:
-    """Random overlay as an augmentation that draws its own pictures."""
-    if images is None:
-        raise UserError("This method blends pictures into observations and was given none: pass a bank of images.")
-
-    def augment(obs: Tensor, generator: Generator) -> Tensor:
-        return random_overlay(obs, images(len(obs), obs.shape[-1], generator), opacity)
-
-    return augment
-
-
-def convolution(obs: Tensor, generator: Generator) -> Tensor:
-    """Random convolution as an augmentation that draws its own kernels."""
-    return random_convolution(obs, draw_convolutions(len(obs), generator))
-
-
-def draw_augmented(augment: Callable[[Tensor, Generator], Tensor]) -> Prepare:
-    """Adds the drawn tensor ``augmented_obs``: a strongly augmented copy of obs."""
-
-    def prepare(batch: Batch, generator: Generator) -> Batch:
-        return with_drawn(batch, augmented_obs=augment(batch.obs, generator))
-
-    return prepare
 
 
 def stabilized_bellman_error(batch: Batch, shared: Shared) -> Tensor:
@@ -91,10 +62,8 @@ def critic_phase(nets: sac.ActorCritic, config: SVEA) -> Phase:
 
 def prepare_svea(config: SVEA, action_dim: int, images: Images | None) -> Prepare:
     """Shift, then the strong augmentation of the shifted observation."""
-    augment = overlay(images, config.overlay_opacity) if config.augmentation == "overlay" else convolution
-    return in_order(
-        random_shift(config.shift), sac.as_float, sac.draw_action_noise(action_dim), draw_augmented(augment)
-    )
+    augment = draw_augmented(make_augment(config.strong, images))
+    return in_order(random_shift(config.shift), sac.as_float, sac.draw_action_noise(action_dim), augment)
 
 
 def make_svea(config: SVEA, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:

@@ -8,7 +8,16 @@ from saccade.pixels.augmentations import center_crop
 from saccade.types import UserError
 
 
-class ConvolutionStack(nn.Module):
+class Convolutions(nn.Module):
+    """What may stand before a projection: ``[batch, channels, height, width]`` in 0..255 -> features of any shape.
+
+    Abstract. ``out_features``: numbers per sample that come out.
+    """
+
+    out_features: int
+
+
+class ConvolutionStack(Convolutions):
     """3x3 convolutions without padding, stride 2 in the first and 1 in the others (DMControl-GB's shared CNN).
 
     Input ``[batch, in_channels, height, width]`` in 0..255, any dtype, at least ``image_size`` pixels wide:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent
-from saccade.agents.sac import Images
+from saccade.agents.augmentation import Images
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.envs.env import EnvConfig
 from saccade.policies.pixels import BYTE, RGB, pixels_of
