@@ -27,7 +27,7 @@ from rich.table import Table
 
 from saccade.envs.env import EnvConfig, make_env
 from saccade.envs.opengl import gl_renderer
-from saccade.envs.suites import MODES, TASKS
+from saccade.envs.suites import TASKS, modes_of
 from saccade.envs.workers import EnvWorkers
 
 PARTS = ("physics", "rendering", "keying", "task mask")
@@ -100,7 +100,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def time_modes(config: EnvConfig, steps: int) -> list[ModeTimes]:
     environments, results = [], []
-    for mode in MODES:
+    for mode in modes_of(config.task):
         env = make_env(EnvConfig(**(asdict(config) | {"mode": mode})), SEED)
         env.reset(seed=SEED)
         for _ in range(WARM_UP_STEPS):
@@ -123,7 +123,7 @@ def time_modes(config: EnvConfig, steps: int) -> list[ModeTimes]:
 
 
 def time_step(env: Any, action: np.ndarray, parts: dict[str, float]) -> None:
-    """One agent step, in the pieces that ``DMCEnv.step`` consists of."""
+    """One agent step, in the pieces that ``PixelEnv.step`` consists of."""
     with timed() as seconds:
         env.advance(action)
     parts["physics"] += seconds()
@@ -148,7 +148,8 @@ def time_workers(config: EnvConfig, number: int, steps: int) -> WorkerTimes:
             workers.step(np.zeros(shape, np.float32))
         start = time.perf_counter()
         for _ in range(steps):
-            workers.step(random.uniform(-1, 1, shape).astype(np.float32))
+            if workers.step(random.uniform(-1, 1, shape).astype(np.float32)).truncated.any():
+                workers.reset()  # all end together, and the robot's episodes are short
         return WorkerTimes(number, steps * number / (time.perf_counter() - start))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from saccade.envs import opengl, register
 from saccade.envs.env import EnvConfig, make_env
-from saccade.envs.suites import TASKS
+from saccade.envs.suites import DMC_TASKS, TASKS
 from saccade.types import UserError
 
 
@@ -39,6 +39,15 @@ from saccade.types import UserError
         ({"action_repeat": 2.5}, "whole number from 1"),
         ({"render_quality": "fasst"}, "fast"),
         ({"clip_order": "sequence"}, "sequential"),
+        ({"mode": "test1"}, "dmc/walker_walk has no mode 'test1'; the choices are train, color_easy, color_hard"),
+        ({"mode": "video_hard", "task": "manipulation/reach"}, "the choices are train, test1, test2, test3, test4"),
+        ({"mode": "test6", "task": "manipulation/reach"}, "test5"),
+        ({"mode": "tset1", "task": "manipulation/peg_in_box"}, "test1"),
+        ({"task": "manipulation/reech"}, "manipulation/reach"),
+        ({"task": "manipulation/push"}, "manipulation/reach"),
+        ({"action_space": "xyzw", "task": "manipulation/reach"}, "xyz"),
+        ({"action_space": "xyz"}, "manipulation alone"),
+        ({"action_repeat": 51, "task": "manipulation/reach"}, "from 1 to 50"),
     ],
 )
 def test_a_wrong_field(fields: dict[str, Any], told: str) -> None:
@@ -48,6 +57,12 @@ def test_a_wrong_field(fields: dict[str, Any], told: str) -> None:
     assert told in message
     assert repr(next(iter(fields.values()))) in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("task", ["dmc/walker_walk", "manipulation/peg_in_box"])
+def test_a_bonus_that_the_task_does_not_have(task: str) -> None:
+    with pytest.raises(UserError, match=f"manipulation/reach alone; leave it out for {task}"):
+        EnvConfig(task, reach_bonus=False)
 
 
 def test_a_task_id_with_two_modes() -> None:
@@ -149,7 +164,8 @@ saccade.envs.register()
 import gymnasium
 from saccade.envs.env import EnvConfig
 EnvConfig("dmc/walker_walk", mode="video_hard")
-heavy = {"torch", "mujoco", "dm_control", "av", "matplotlib", "OpenGL"} & set(sys.modules)
+EnvConfig("manipulation/reach", mode="test1")
+heavy = {"torch", "mujoco", "dm_control", "av", "matplotlib", "OpenGL", "PIL"} & set(sys.modules)
 assert not heavy, heavy
 from dm_control import suite
 for domain, task in suite.ALL_TASKS:
@@ -157,7 +173,7 @@ for domain, task in suite.ALL_TASKS:
 """
     done = run(program, MUJOCO_GL="off")
     assert done.returncode == 0, done.stderr
-    assert sorted(done.stdout.split()) == sorted(TASKS)
+    assert sorted(done.stdout.split()) == sorted(DMC_TASKS)
 
 
 def test_every_task_is_registered_with_gymnasium() -> None:

@@ -17,12 +17,19 @@ from gymnasium.utils.env_checker import check_env
 
 from saccade.envs import register
 from saccade.envs.env import EnvConfig, make_env
-from saccade.envs.suites import BENCHMARK_TASKS, MODES
+from saccade.envs.suites import BENCHMARK_TASKS, MANIPULATION_MODES, MANIPULATION_TASKS, MODES
 from saccade.types import UserError
 
 SIZE = 48
 SMALL = {"image_size": SIZE, "render_quality": "fast"}
-DISTRACTED = [mode for mode in MODES if mode != "train"]
+SEEDED = [
+    *(f"dmc/walker_walk@{mode}" for mode in MODES),
+    *(f"manipulation/reach@{mode}" for mode in MANIPULATION_MODES),
+]
+DISTRACTED = [
+    *((task, mode) for task in ("dmc/walker_walk", "dmc/finger_turn_easy") for mode in MODES if mode != "train"),
+    *((task, mode) for task in MANIPULATION_TASKS for mode in MANIPULATION_MODES if mode != "train"),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,16 +64,15 @@ def play(config: EnvConfig, seed: int | None = 1, steps: int = 4) -> tuple[np.nd
     return np.stack(observations), rewards, np.stack(states)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_the_seed_decides_the_pixels(mode: str) -> None:
-    config = small(f"dmc/walker_walk@{mode}")
+@pytest.mark.parametrize("task_id", SEEDED)
+def test_the_seed_decides_the_pixels(task_id: str) -> None:
+    config = small(task_id)
     first, again, other = play(config)[0], play(config)[0], play(config, seed=2)[0]
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("mode", DISTRACTED)
-@pytest.mark.parametrize("task", ["dmc/walker_walk", "dmc/finger_turn_easy"])
+@pytest.mark.parametrize(("task", "mode"), DISTRACTED)
 def test_distractions_change_pixels_alone(task: str, mode: str) -> None:
     plain_pixels, plain_rewards, plain_states = play(small(task))
     pixels, rewards, states = play(small(task, mode=mode))
@@ -75,7 +81,7 @@ def test_distractions_change_pixels_alone(task: str, mode: str) -> None:
     assert not np.array_equal(pixels, plain_pixels)
 
 
-@pytest.mark.parametrize("task", BENCHMARK_TASKS)
+@pytest.mark.parametrize("task", [*BENCHMARK_TASKS, *MANIPULATION_TASKS])
 def test_observations(task: str) -> None:
     env = make_env(small(task), seed=3)
     observations = [env.reset()[0]]
@@ -121,7 +127,7 @@ def test_physics_and_rewards_are_dm_controls_own() -> None:
 def test_actions_cover_the_controls_and_are_clipped() -> None:
     env = make_env(small("dmc/quadruped_walk"), seed=0)
     env.reset()
-    low, high = env.simulation.action_spec().minimum, env.simulation.action_spec().maximum
+    low, high = env.simulation.environment.action_spec().minimum, env.simulation.environment.action_spec().maximum
     for action, control in [(-1, low), (1, high), (0, (low + high) / 2), (7, high)]:
         env.step(np.full(12, action, np.float32))
         np.testing.assert_allclose(env.simulation.physics.control(), control, atol=1e-15)
@@ -139,6 +145,8 @@ def test_actions_cover_the_controls_and_are_clipped() -> None:
         ("dmc/finger_spin", None, 500),
         ("dmc/cartpole_swingup", 4, 250),
         ("dmc/lqr_lqr_2_1", 300, 4),  # 1000 / 300, rounded up
+        ("manipulation/reach", None, 50),
+        ("manipulation/peg_in_box", 4, 13),  # 50 / 4, rounded up
     ],
 )
 def test_length_of_an_episode(task: str, action_repeat: int | None, agent_steps: int) -> None:
@@ -176,10 +184,12 @@ def test_video_frames_follow_the_agent_steps() -> None:
     env.close()
 
 
-@pytest.mark.parametrize("mode", ["color_hard", "video_hard"])
-def test_a_seed_at_reset_starts_everything_anew(mode: str) -> None:
+@pytest.mark.parametrize(
+    "task_id", ["dmc/reacher_easy@color_hard", "dmc/reacher_easy@video_hard", "manipulation/peg_in_box@test1"]
+)
+def test_a_seed_at_reset_starts_everything_anew(task_id: str) -> None:
     for order in ("seed", "sequential"):
-        env = make_env(small(f"dmc/reacher_easy@{mode}", clip_order=order), seed=None)
+        env = make_env(small(task_id, clip_order=order), seed=None)
         pictures = [env.reset(seed=seed)[0] for seed in (7, None, 7, None)]
         env.close()
         assert np.array_equal(pictures[0], pictures[2])
@@ -187,23 +197,27 @@ def test_a_seed_at_reset_starts_everything_anew(mode: str) -> None:
         assert not np.array_equal(pictures[0], pictures[1])
 
 
-@pytest.mark.parametrize("mode", ["train", "video_hard"])
-def test_gymnasium_finds_nothing_to_complain_about(mode: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "mode"),
+    [("dmc/ball_in_cup_catch", "train"), ("dmc/ball_in_cup_catch", "video_hard"), ("manipulation/reach", "test4")],
+)
+def test_gymnasium_finds_nothing_to_complain_about(task: str, mode: str) -> None:
     register()
-    env = gymnasium.make("dmc/ball_in_cup_catch", mode=mode, render_mode="rgb_array", **SMALL)
+    env = gymnasium.make(task, mode=mode, render_mode="rgb_array", **SMALL)
     check_env(env.unwrapped)
     observation, _ = env.reset(seed=0)
     picture = env.render()
     assert np.array_equal(picture, observation[6:].transpose(1, 2, 0))
-    assert env.unwrapped.config == small(f"dmc/ball_in_cup_catch@{mode}")
+    assert env.unwrapped.config == small(f"{task}@{mode}")
     env.close()
     env.close()
 
 
-def test_render_quality() -> None:
+@pytest.mark.parametrize("task", ["dmc/walker_walk", "manipulation/reach"])
+def test_render_quality(task: str) -> None:
     frames = {}
     for quality in ("full", "fast"):
-        env = make_env(EnvConfig("dmc/walker_walk", image_size=SIZE, render_quality=quality), seed=1)
+        env = make_env(EnvConfig(task, image_size=SIZE, render_quality=quality), seed=1)
         frames[quality] = env.reset()[0][:3].astype(float)
         assert env.provenance["render_quality"] == quality
         env.close()
@@ -223,6 +237,17 @@ def test_provenance_is_json_and_tells_sources() -> None:
         env.close()
 
 
-def test_a_config_survives_json() -> None:
-    config = small("dmc/walker_walk@video_hard", task_mask=True)
+@pytest.mark.parametrize(
+    ("task_id", "fields"),
+    [
+        ("dmc/walker_walk@video_hard", {"task_mask": True}),
+        ("manipulation/reach@test1", {"action_space": "xyz", "reach_bonus": False}),
+    ],
+)
+def test_a_config_survives_json(task_id: str, fields: dict[str, Any]) -> None:
+    config = small(task_id, **fields)
     assert EnvConfig(**json.loads(json.dumps(asdict(config)))) == config
+    register()
+    env = gymnasium.make(config.task, mode=config.mode, **(SMALL | fields))
+    assert env.unwrapped.config == config
+    env.close()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from saccade.envs.env import EnvConfig, make_env
-from saccade.envs.suites import BENCHMARK_TASKS
+from saccade.envs.suites import BENCHMARK_TASKS, MANIPULATION_TASKS
 
 HEIGHT = 10.0  # of the camera, which looks straight down with an angle of 90 degrees
 SIZE = 100  # pixels, so that at ground level a pixel is 20 / 100 = 0.2 wide
@@ -76,6 +76,7 @@ def test_what_does_not_move_is_not_the_task_but_hides_it(cast: Callable[..., np.
         '<body><joint/><geom size=".01"/><site type="box" size="1 1 .1"/></body>',
         '<body mocap="true"><geom type="box" size="1 1 .1"/></body>',
         '<body><joint/><geom size=".01"/><body><geom type="box" size="1 1 .1"/></body></body>',
+        '<body><geom type="box" size="1 1 .1"/><body><joint/><geom size=".01"/></body></body>',  # a robot's foot
     ],
 )
 def test_what_belongs_to_the_task(cast: Callable[..., np.ndarray], thing: str) -> None:
@@ -89,6 +90,7 @@ def test_what_belongs_to_the_task(cast: Callable[..., np.ndarray], thing: str) -
     "thing",
     [
         '<geom name="rail" type="box" size="1 1 .1"/>',
+        '<body><geom type="box" size="1 1 .1"/><body><geom size=".01"/></body></body>',
         '<site name="goal" type="box" size="1 1 .1"/>',
         '<site name="target" type="box" size="1 1 .1" group="3"/>',
         '<geom name="target" type="box" size="1 1 .1" group="4"/>',
@@ -125,7 +127,13 @@ def test_as_one_ray_at_a_time(cast: Callable[..., np.ndarray], angle: float) -> 
     assert np.array_equal(cast(capsule), expected)
 
 
-SEGMENTED_TASKS = [*BENCHMARK_TASKS, "dmc/finger_turn_hard", "dmc/reacher_easy", "dmc/pendulum_swingup"]
+SEGMENTED_TASKS = [
+    *BENCHMARK_TASKS,
+    "dmc/finger_turn_hard",
+    "dmc/reacher_easy",
+    "dmc/pendulum_swingup",
+    *MANIPULATION_TASKS,
+]
 
 
 @pytest.mark.parametrize("task", SEGMENTED_TASKS)

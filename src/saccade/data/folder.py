@@ -11,6 +11,10 @@ from saccade.types import UserError
 
 COLOR_MODES = ("color_easy", "color_hard")
 VIDEO_MODES = ("video_easy", "video_hard")
+TEXTURE_MODES = ("test1", "test2", "test3", "test4", "test5")
+
+TEXTURES = "textures"  # the folder that a person makes for pictures of the robot tasks' table tops
+TEXTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 # A clone of the DMControl Generalization Benchmark keeps its data in this folder.
 BENCHMARK_CLONE_DATA = Path("src", "env", "data")
@@ -18,7 +22,7 @@ BENCHMARK_CLONE_DATA = Path("src", "env", "data")
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The benchmark's data folder: ``color_<difficulty>.pt`` files and ``video_<difficulty>/`` folders.
+    """The benchmark's data folder: ``color_<difficulty>.pt`` files, ``video_<difficulty>/`` and ``textures/``.
 
     ``root`` is None where there is no such folder; everything is then generated.
     """
@@ -40,11 +44,29 @@ class DataFolder:
             return []
         return sorted((path for path in (self.root / mode).glob("*.mp4") if path.is_file()), key=_by_number)
 
+    def texture(self, mode: str) -> Path | None:
+        """The picture of the table top in ``test1`` to ``test5``; None where there is none.
+
+        Raises:
+            UserError: there is a folder of textures, and no picture of any mode in it.
+        """
+        assert mode in TEXTURE_MODES, mode
+        folder = None if self.root is None else self.root / TEXTURES
+        if folder is None or not folder.is_dir():
+            return None
+        pictures = {path.stem: path for path in sorted(folder.iterdir()) if _is_texture(path)}
+        if not pictures:
+            raise UserError(
+                f"texture folder {str(folder)!r} holds no picture named {', '.join(TEXTURE_MODES)} "
+                f"({', '.join(TEXTURE_SUFFIXES)}); add one, or remove the folder to use generated table tops"
+            )
+        return pictures.get(mode)
+
 
 def find_data(explicit: str | Path | None = None) -> DataFolder:
     """The data folder that was asked for: ``explicit``, else the variable SACCADE_DATA, else none.
 
-    Accepts the folder that holds the colour files and clip folders, or a clone of the benchmark.
+    Accepts the folder that holds colour files, clip folders or textures, or a clone of the benchmark.
 
     Raises:
         UserError: the folder does not exist, or holds nothing of the benchmark.
@@ -84,13 +106,17 @@ def _from_environment() -> tuple[str | None, str]:
 
 
 def _expected() -> str:
-    return ", ".join([*(f"{mode}.pt" for mode in COLOR_MODES), *(f"{mode}/" for mode in VIDEO_MODES)])
+    return ", ".join([*(f"{mode}.pt" for mode in COLOR_MODES), *(f"{mode}/" for mode in VIDEO_MODES), f"{TEXTURES}/"])
 
 
 def _holds_benchmark_data(root: Path) -> bool:
     return any((root / f"{mode}.pt").is_file() for mode in COLOR_MODES) or any(
-        (root / mode).is_dir() for mode in VIDEO_MODES
+        (root / folder).is_dir() for folder in (*VIDEO_MODES, TEXTURES)
     )
+
+
+def _is_texture(path: Path) -> bool:
+    return path.stem in TEXTURE_MODES and path.suffix.lower() in TEXTURE_SUFFIXES and path.is_file()
 
 
 def _by_number(path: Path) -> tuple[float, str]:

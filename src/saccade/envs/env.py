@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from saccade.data.folder import find_data
 from saccade.envs import opengl
-from saccade.envs.suites import EPISODE_CONTROL_STEPS, MODES, TASKS, action_repeat_of
+from saccade.envs.suites import (
+    ALL_MODES,
+    MANIPULATION_TASKS,
+    TASKS,
+    action_repeat_of,
+    episode_control_steps,
+    modes_of,
+    suite_of,
+)
 from saccade.types import UserError
 
 if TYPE_CHECKING:
-    from saccade.envs.tasks.dmc import DMCEnv
+    from saccade.envs.tasks.pixel_env import PixelEnv
 
+ACTION_SPACES = ("xy", "xyz")
 RENDER_QUALITIES = ("full", "fast")
 CLIP_ORDERS = ("seed", "sequential")
 IMAGE_SIZE_STEP = 4  # decoders double their resolution twice
@@ -28,12 +39,13 @@ class EnvConfig:
     """One environment in words and numbers; JSON-able, and checked when it is made.
 
     Attributes:
-        task: a task id, ``dmc/walker_walk``.
-        mode: a mode of the benchmark: ``train color_easy color_hard video_easy video_hard``.
+        task: a task id, ``dmc/walker_walk`` or ``manipulation/reach``.
+        mode: a mode of the task: ``train color_easy color_hard video_easy video_hard`` of ``dmc``, ``train test1
+            test2 test3 test4 test5`` of ``manipulation``.
         image_size: height and width of the picture in pixels; a multiple of 4.
         frame_stack: how many of the newest frames an observation holds.
-        action_repeat: control steps per agent step; None for the benchmark's (walker, cheetah, ball_in_cup 4,
-            cartpole 8, finger 2, others 4).
+        action_repeat: control steps per agent step; None for the published one (walker, cheetah, ball_in_cup 4,
+            cartpole 8, finger 2, others of ``dmc`` 4; ``manipulation`` 1).
         render_quality: ``full`` as the benchmark renders, or ``fast``: software rendering takes a fifth of
             the time and pictures are 38 to 51 dB (PSNR) from full; for machines without a GPU, and not to be
             compared with full.
@@ -41,6 +53,9 @@ class EnvConfig:
         clip_order: which clip an episode shows: drawn by ``seed``, or ``sequential`` as in the published
             code.
         data: the benchmark's data folder; None for the one that SACCADE_DATA names, if any.
+        action_space: which ways the gripper of ``manipulation`` can be moved: ``xy`` over the table, or ``xyz``.
+        reach_bonus: whether ``manipulation/reach`` gives 1 near the goal, as SGQN plays it; without, the reward as
+            it was first published.
 
     Raises:
         UserError: a value that is not allowed, with the allowed ones.
@@ -55,6 +70,8 @@ class EnvConfig:
     task_mask: bool = False
     clip_order: str = "seed"
     data: str | None = None
+    action_space: str = "xy"
+    reach_bonus: bool = True
 
     @classmethod
     def parse(cls, task_id: str, **fields: Any) -> EnvConfig:
@@ -70,26 +87,44 @@ class EnvConfig:
         if "@" in self.task:
             raise UserError(f"task is {self.task!r}, which names a mode too; use EnvConfig.parse({self.task!r})")
         _check_name("task", self.task, TASKS)
-        _check_name("mode", self.mode, MODES)
+        _check_mode(self.mode, self.task)
         _check_name("render_quality", self.render_quality, RENDER_QUALITIES)
         _check_name("clip_order", self.clip_order, CLIP_ORDERS)
         _check_image_size(self.image_size)
         _check_count("frame_stack", self.frame_stack, MAX_FRAME_STACK)
         if self.action_repeat is not None:
-            _check_count("action_repeat", self.action_repeat, EPISODE_CONTROL_STEPS)
+            _check_count("action_repeat", self.action_repeat, episode_control_steps(self.task))
+        _check_name("action_space", self.action_space, ACTION_SPACES)
+        if self.action_space != ACTION_SPACES[0] and self.task not in MANIPULATION_TASKS:
+            raise UserError(
+                f"action_space={self.action_space!r} is for manipulation alone; leave it out for {self.task}"
+            )
+        if not self.reach_bonus and self.task != "manipulation/reach":
+            raise UserError(f"reach_bonus=False is for manipulation/reach alone; leave it out for {self.task}")
 
     @property
     def control_steps_per_action(self) -> int:
-        """``action_repeat``, or the benchmark's where that is None."""
+        """``action_repeat``, or the published one where that is None."""
         return self.action_repeat if self.action_repeat is not None else action_repeat_of(self.task)
 
     @property
     def episode_agent_steps(self) -> int:
-        """Agent steps until an episode is truncated: as many as 1000 control steps need."""
-        return -(-EPISODE_CONTROL_STEPS // self.control_steps_per_action)
+        """Agent steps until an episode is truncated: as many as its control steps need."""
+        return -(-episode_control_steps(self.task) // self.control_steps_per_action)
 
 
-def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["rgb_array"] | None = None) -> DMCEnv:
+def check_data(config: EnvConfig, modes: Iterable[str]) -> None:
+    """Raise UserError where a mode does not exist or its files cannot be used, before any work is done.
+
+    Clips are not looked at: that would decode them.
+    """
+    folder = find_data(config.data)
+    for mode in modes:
+        for distraction in modes_of(config.task)[dataclasses.replace(config, mode=mode).mode]:
+            distraction.check(folder)
+
+
+def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["rgb_array"] | None = None) -> PixelEnv:
     """The environment that ``config`` describes, its random numbers seeded.
 
     Observations are uint8 ``[frame_stack * 3, image_size, image_size]``, RGB, oldest frame first; actions
@@ -99,9 +134,12 @@ def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["r
         UserError: the simulator, an OpenGL or the data cannot be used; the message says what to do.
     """
     opengl.load_simulator()
-    from saccade.envs.tasks.dmc import DMCEnv
+    from saccade.envs.tasks.dmc import ControlSuite
+    from saccade.envs.tasks.manipulation import Robot
+    from saccade.envs.tasks.pixel_env import PixelEnv
 
-    return DMCEnv(config, seed, render_mode)
+    simulation = Robot(config) if suite_of(config.task) == "manipulation" else ControlSuite(config.task)
+    return PixelEnv(config, simulation, seed, render_mode)
 
 
 def gymnasium_env(
@@ -114,12 +152,24 @@ def gymnasium_env(
     task_mask: bool = False,
     clip_order: str = "seed",
     data: str | None = None,
+    action_space: str = "xy",
+    reach_bonus: bool = True,
     seed: int | None = None,
     render_mode: Literal["rgb_array"] | None = None,
-) -> DMCEnv:
+) -> PixelEnv:
     """What ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` calls; the fields are ``EnvConfig``'s."""
-    config = EnvConfig(task, mode, image_size, frame_stack, action_repeat, render_quality, task_mask, clip_order, data)
+    config = EnvConfig(
+        task, mode, image_size, frame_stack, action_repeat, render_quality, task_mask, clip_order, data, action_space,
+        reach_bonus,
+    )  # fmt: skip
     return make_env(config, seed, render_mode)
+
+
+def _check_mode(mode: object, task: str) -> None:
+    allowed = modes_of(task)
+    if mode in ALL_MODES and mode not in allowed:
+        raise UserError(f"{task} has no mode {mode!r}; the choices are {', '.join(allowed)}")
+    _check_name("mode", mode, allowed)
 
 
 def _check_name(field: str, value: object, allowed: Iterable[str]) -> None:

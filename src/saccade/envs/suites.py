@@ -1,17 +1,21 @@
-"""What there is, as data only: the tasks, the modes of the benchmark, its action repeats.
+"""What there is, as data only: the tasks, the modes they are published with, their action repeats.
 
 Nothing here loads a simulator, so that listing and checking names costs nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from saccade.envs.distractions import Distraction
 from saccade.envs.distractions.color import Color
+from saccade.envs.distractions.surroundings import Surroundings
 from saccade.envs.distractions.video import Video
 
-MODES: MappingProxyType[str, tuple[Distraction, ...]] = MappingProxyType(
+Modes = Mapping[str, tuple[Distraction, ...]]  # a mode's name -> what it changes
+
+MODES: Modes = MappingProxyType(
     {
         "train": (),
         "color_easy": (Color("easy"),),
@@ -21,6 +25,24 @@ MODES: MappingProxyType[str, tuple[Distraction, ...]] = MappingProxyType(
     }
 )
 """The modes of the DMControl Generalization Benchmark (Hansen & Wang, 2021), by the literature's names."""
+
+MANIPULATION_MODES: Modes = MappingProxyType(
+    {
+        "train": (),
+        "test1": (Surroundings("test1"),),
+        "test2": (Surroundings("test2"),),
+        "test3": (Surroundings("test3"),),
+        "test4": (Surroundings("test4"),),
+        "test5": (Surroundings("test5"),),
+    }
+)
+"""The modes of the robot tasks: the scene as in training, and its five variants (Bertoin et al., 2022)."""
+
+SUITE_MODES: Mapping[str, Modes] = MappingProxyType({"dmc": MODES, "manipulation": MANIPULATION_MODES})
+"""Suite, the part of a task id before its slash -> the modes of its tasks."""
+
+ALL_MODES: tuple[str, ...] = tuple(dict.fromkeys(mode for modes in SUITE_MODES.values() for mode in modes))
+"""The name of every mode of any suite, once."""
 
 DMC_DOMAINS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -54,7 +76,10 @@ DMC_TASKS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
 )
 """Task id -> (domain, task)."""
 
-TASKS: tuple[str, ...] = tuple(DMC_TASKS)
+MANIPULATION_TASKS = ("manipulation/reach", "manipulation/peg_in_box")
+"""The robot tasks (Jangir et al., 2022), as SGQN (Bertoin et al., 2022) plays them."""
+
+TASKS: tuple[str, ...] = (*DMC_TASKS, *MANIPULATION_TASKS)
 
 BENCHMARK_TASKS = (
     "dmc/walker_walk",
@@ -71,11 +96,30 @@ BENCHMARK_TASKS = (
 # action_repeat=4.
 BENCHMARK_ACTION_REPEATS = MappingProxyType({"walker": 4, "cheetah": 4, "ball_in_cup": 4, "cartpole": 8, "finger": 2})
 DEFAULT_ACTION_REPEAT = 4  # for domains that the benchmark leaves out
+MANIPULATION_ACTION_REPEAT = 1
 
-EPISODE_CONTROL_STEPS = 1000  # an episode of the Control Suite, so that a return lies in 0..1000
+# Control steps of an episode. A return of the Control Suite lies in 0..1000 for it.
+EPISODE_CONTROL_STEPS: Mapping[str, int] = MappingProxyType({"dmc": 1000, "manipulation": 50})
+
+
+def suite_of(task: str) -> str:
+    """``dmc`` or ``manipulation``: the part of a task id before its slash."""
+    return task.partition("/")[0]
+
+
+def modes_of(task: str) -> Modes:
+    """The modes that a task id can be played in, ``train`` first."""
+    return SUITE_MODES[suite_of(task)]
+
+
+def episode_control_steps(task: str) -> int:
+    """How many control steps an episode of a task id has."""
+    return EPISODE_CONTROL_STEPS[suite_of(task)]
 
 
 def action_repeat_of(task: str) -> int:
-    """The benchmark's action repeat for a task id."""
+    """The published action repeat for a task id."""
+    if task in MANIPULATION_TASKS:
+        return MANIPULATION_ACTION_REPEAT
     domain, _ = DMC_TASKS[task]
     return BENCHMARK_ACTION_REPEATS.get(domain, DEFAULT_ACTION_REPEAT)

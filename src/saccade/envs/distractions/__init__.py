@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 class Distraction(Protocol):
     """Parameters of one nuisance factor; JSON-able and comparable."""
 
+    def check(self, folder: DataFolder) -> None:
+        """Raise UserError for files that cannot be used, as far as that is told in a moment."""
+        ...
+
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> Nuisance:
         """Open what the factor needs: from the benchmark's folder where there is one, else generated.
 

@@ -26,6 +26,12 @@ class Color:
 
     difficulty: Literal["easy", "hard"]
 
+    def check(self, folder: DataFolder) -> None:
+        """Read the settings, where there are any."""
+        path = folder.colors(f"color_{self.difficulty}")
+        if path is not None:
+            load_colors(path)
+
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> ColorPalette:
         """The benchmark's settings where the folder has them, else generated ones of equal statistics."""
         path = folder.colors(f"color_{self.difficulty}")

@@ -35,6 +35,9 @@ class Video:
     mode: Literal["video_easy", "video_hard"]  # whose clips
     floor: bool
 
+    def check(self, folder: DataFolder) -> None:
+        """Nothing: whether clips can be used is known when they are decoded."""
+
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> VideoBackground:
         """The benchmark's clips where the folder has them, else generated scenes; decoded on first use."""
         clips = load_clips(folder, self.mode, image_size)

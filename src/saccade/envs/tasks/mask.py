@@ -29,9 +29,10 @@ BOUND_MARGIN = 1.5  # pixels that a site may lie outside the outline of its boun
 class TaskMask:
     """The simulator's own answer to where an agent should look.
 
-    A pixel belongs to the task if the first thing on its ray is a visible geom or site that moves (its body
-    or an ancestor of it has a joint or is a motion-capture body) or is a target (``target`` in its name or
-    its body's). So floors, walls, terrain and the rails of cartpole do not belong. Tendons (the string of
+    A pixel belongs to the task if the first thing on its ray is a visible geom or site of something that moves
+    (of the bodies that hang together with its own, up to the world, one has a joint or is a motion-capture
+    body) or of a target (``target`` in its name or its body's). So a robot's fixed foot belongs; floors, walls,
+    tables, terrain and the rails of cartpole do not. Tendons (the string of
     ball_in_cup), skins (the dog's fur; its bones count) and shadows are not hit by rays and do not belong
     either. A ray goes through the middle of a pixel, so outlines may differ from an anti-aliased picture by
     one pixel.
@@ -107,11 +108,9 @@ def _camera_rays(vertical_angle: float, image_size: int) -> np.ndarray:
 
 
 def _moving_bodies(model: mujoco.MjModel) -> np.ndarray:
-    """Which bodies can move: those with a joint, motion-capture bodies, and all that hang on them."""
-    moving = (model.body_jntnum > 0) | (model.body_mocapid >= 0)
-    for body in range(1, model.nbody):  # parents come before their children
-        moving[body] |= moving[model.body_parentid[body]]
-    return moving
+    """Which bodies are part of something that moves: of a tree with a joint or a motion-capture body in it."""
+    driven = (model.body_jntnum > 0) | (model.body_mocapid >= 0)
+    return np.isin(model.body_rootid, model.body_rootid[driven])
 
 
 def _belongs(model: mujoco.MjModel, kind: mujoco.mjtObj, bodies: np.ndarray, moving: np.ndarray) -> np.ndarray:

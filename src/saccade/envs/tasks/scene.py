@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import final
 from xml.etree import ElementTree
@@ -10,7 +11,6 @@ from xml.etree import ElementTree
 import mujoco
 import numpy as np
 from dm_control import mujoco as dm_mujoco
-from dm_control.suite import common
 
 from saccade.envs.opengl import no_opengl
 
@@ -22,6 +22,9 @@ FAST_SLICES, FAST_STACKS = 12, 6  # facets of round shapes; MuJoCo has 28 and 16
 FAST_SAMPLES = 4  # per pixel, as MuJoCo has it: without them edges are ragged
 
 Rgb = tuple[float, float, float]
+BuiltinTextures = Mapping[str, Mapping[str, str]]  # a texture's name -> its XML attributes
+
+CUBE_FACES = 6
 
 
 @final
@@ -35,9 +38,13 @@ class Scene:
         UserError: no OpenGL context can be made.
     """
 
-    def __init__(self, physics: dm_mujoco.Physics, image_size: int, render_quality: str) -> None:
+    def __init__(
+        self, physics: dm_mujoco.Physics, image_size: int, render_quality: str, textures: BuiltinTextures
+    ) -> None:
         self._physics = physics
-        self._painted: dict[str, dict[str, Rgb]] = {}
+        self._textures = textures
+        self._painted: dict[str, object] = {}
+        self._own_colors = np.array(physics.model.mat_rgba)
         visual = physics.model.vis
         visual.global_.offwidth = visual.global_.offheight = image_size  # same pixels as a larger buffer, sooner
         if render_quality == "fast":
@@ -60,22 +67,28 @@ class Scene:
 
         Colours that are not given are the suite's own. A model without that texture keeps what it has.
         """
-        model = self._physics.model
-        texture = mujoco.mj_name2id(model.ptr, mujoco.mjtObj.mjOBJ_TEXTURE, name)
-        if texture < 0 or self._painted.get(name) == colors:
-            return
-        content = _draw_texture(name, colors)
-        start = model.tex_adr[texture]
-        model.tex_data[start : start + content.size] = content
-        self._upload(mujoco.mjr_uploadTexture, texture)
-        self._painted[name] = colors
+        if self._painted.get(name) != colors:
+            self._replace_texture(name, colors, lambda: _draw_texture(self._textures[name], colors))
+
+    def paint_picture(self, name: str, picture: np.ndarray) -> None:
+        """Show a picture, uint8 ``[side, side, 3]``, on every face of a cube texture of that side.
+
+        It is not to be written to afterwards. A model without that texture keeps what it has.
+        """
+        if self._painted.get(name) is not picture:
+            self._replace_texture(name, picture, lambda: np.concatenate([picture] * CUBE_FACES).ravel())
 
     def paint_material(self, name: str, rgb: Rgb) -> None:
         """Give a material an opaque colour (0..1); a model without that material keeps what it has."""
-        model = self._physics.model
-        material = mujoco.mj_name2id(model.ptr, mujoco.mjtObj.mjOBJ_MATERIAL, name)
+        material = self._find(mujoco.mjtObj.mjOBJ_MATERIAL, name)
         if material >= 0:
-            model.mat_rgba[material] = (*rgb, 1.0)
+            self._physics.model.mat_rgba[material] = (*rgb, 1.0)
+
+    def tint_material(self, name: str, rgb: Rgb) -> None:
+        """Multiply a material's own colour by another (0..1); a model without that material keeps what it has."""
+        material = self._find(mujoco.mjtObj.mjOBJ_MATERIAL, name)
+        if material >= 0:
+            self._physics.model.mat_rgba[material] = self._own_colors[material] * (*rgb, 1.0)
 
     def upload_heights(self) -> None:
         """Draw every height field as it now is in the model (the terrain of quadruped_escape)."""
@@ -86,6 +99,19 @@ class Scene:
         """Free the OpenGL context; nothing can be rendered afterwards."""
         self._physics.free()
 
+    def _find(self, kind: mujoco.mjtObj, name: str) -> int:
+        return int(mujoco.mj_name2id(self._physics.model.ptr, kind, name))
+
+    def _replace_texture(self, name: str, painted: object, draw: Callable[[], np.ndarray]) -> None:
+        model, texture = self._physics.model, self._find(mujoco.mjtObj.mjOBJ_TEXTURE, name)
+        if texture < 0:
+            return
+        content = draw()
+        start = model.tex_adr[texture]
+        model.tex_data[start : start + content.size] = content
+        self._upload(mujoco.mjr_uploadTexture, texture)
+        self._painted[name] = painted
+
     def _upload(self, upload: object, number: int) -> None:
         contexts = self._physics.contexts
         with contexts.gl.make_current() as context:
@@ -93,16 +119,15 @@ class Scene:
 
 
 @cache
-def _texture_definitions() -> dict[str, dict[str, str]]:
-    """The built-in textures that the suite's domains share: name -> its XML attributes."""
-    files = ("./common/materials.xml", "./common/skybox.xml")
-    elements = [element for file in files for element in ElementTree.fromstring(common.ASSETS[file]).iter("texture")]
+def builtin_textures(*documents: str | bytes) -> BuiltinTextures:
+    """The named textures of some models' XML, with the attributes that MuJoCo draws them from."""
+    elements = [element for document in documents for element in ElementTree.fromstring(document).iter("texture")]
     return {element.attrib["name"]: dict(element.attrib) for element in elements}
 
 
-def _draw_texture(name: str, colors: dict[str, Rgb]) -> np.ndarray:
+def _draw_texture(definition: Mapping[str, str], colors: Mapping[str, Rgb]) -> np.ndarray:
     """The texture's pixels, flat uint8, from MuJoCo's own compiler: a model of this texture alone."""
-    attributes = _texture_definitions()[name] | {key: " ".join(map(repr, rgb)) for key, rgb in colors.items()}
+    attributes = {**definition, **{key: " ".join(map(repr, rgb)) for key, rgb in colors.items()}}
     root = ElementTree.Element("mujoco")
     ElementTree.SubElement(ElementTree.SubElement(root, "asset"), "texture", attributes)
     return mujoco.MjModel.from_xml_string(ElementTree.tostring(root, encoding="unicode")).tex_data
