@@ -32,8 +32,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from saccade.agents import METHODS, preset
+from saccade.agents import METHODS
 from saccade.agents.agent import Agent, Phase, step
+from saccade.agents.presets import SIZES, preset
 from saccade.data.images import BANK_SIZE, ImageBank
 from saccade.machine.facts import processor_name
 from saccade.policies.run import device_of
@@ -158,7 +159,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
-    parser.add_argument("--preset", default="paper", choices=("paper", "small"))
+    parser.add_argument("--preset", default="paper", choices=SIZES)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", default="off", choices=("on", "off"))
     parser.add_argument("--batch-size", type=int, help="transitions; a batch of SODA's grows alike")
@@ -177,7 +178,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def build(method: str, options: argparse.Namespace, bank: ImageBank) -> Contender:
-    device, config = options.device, preset(method, TASK, options.preset)
+    device, config = options.device, preset(method, TASK, options.preset).agent
     if options.batch_size is not None:
         config = scaled(config, options.batch_size / dict(batch_sizes(config))["batch_size"])
     size = METHODS[method].rendered_size(config)

@@ -6,9 +6,11 @@ import dataclasses
 from typing import Any
 
 import torch
+from torch import nn
 
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent, Phase
+from saccade.agents.madi import MaDiNetworks
 from saccade.types import Batch, Spaces
 
 SIZE, RENDERED, ACTIONS, BATCH = 12, 16, 2, 4
@@ -25,6 +27,10 @@ def tiny(config: Any) -> Any:
             "soda_batch_size": BATCH,
             "rendered_size": RENDERED,
             "decoder_filters": (4, 4),
+            "masker_filters": 4,
+            "stem_filters": 4,
+            "stem_layers": 1,
+            "overlay_velocity": 1,
             "quantile": 0.9,
         }
         if field.name in replaced:
@@ -66,6 +72,13 @@ def prepared(agent: Agent, phase: Phase, method: str, seed: int = 0) -> Batch:
     """A batch as a phase's losses get it."""
     prepare = agent.prepare if phase.own_batch is None else phase.own_batch.prepare
     return prepare(sample(method, seed), torch.Generator().manual_seed(seed))
+
+
+def twin_q(networks: nn.Module, obs: torch.Tensor, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both Q values of observations as an environment gives them."""
+    if isinstance(networks, MaDiNetworks):
+        return networks(obs, action)
+    return getattr(networks, "actor_critic", networks).critic(obs, action)
 
 
 PHASES = [(method, phase.name) for method in METHODS for phase in build(method).phases]

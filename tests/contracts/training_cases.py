@@ -39,6 +39,7 @@ def config(method: str = "sgqn", **training: Any) -> RunConfig:
         "batch_size": 4,
         "decoder_filters": (4, 4),
         "rendered_size": 20,
+        "stem_layers": 1,
         "soda_batch_size": 4,
     }
     agent = METHODS[method].config

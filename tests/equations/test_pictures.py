@@ -121,6 +121,23 @@ def test_grid_puts_each_picture_at_its_place_and_labels_outside_them():
     assert labelled[:top, left:].min() < 100  # and above the columns
 
 
+def test_rows_that_begin_a_block_stand_farther_from_the_one_above():
+    picture = np.zeros((20, 30, 3), dtype=np.uint8)
+    sheet = pictures.grid([[picture]] * 3, gap=4, block_starts=(0, 2))
+    assert sheet.shape == (3 * 20 + 2 * 4 + pictures.BLOCK_GAP, 30, 3)  # nothing above the first row
+    assert not sheet[:20].any() and not sheet[24:44].any() and not sheet[48 + pictures.BLOCK_GAP :].any()
+
+
+def test_small_pictures_stand_in_the_middle_of_white():
+    small = np.full((2, 1, 2, 3), 7, dtype=np.uint8)
+    large = pictures.centred(small, 4, 4)
+    # 3 rows are left: one above, two below; of 2 columns one on either side.
+    assert large[1, :, :, 0].tolist() == [[255] * 4, [255, 7, 7, 255], [255] * 4, [255] * 4]
+    assert (pictures.centred(small, 1, 2) == small).all()
+    with pytest.raises(ValueError, match=r"\[1, 2\] have no room in \[4, 1\]"):
+        pictures.centred(small, 4, 1)
+
+
 def test_labels_are_broken_where_they_may_be():
     assert pictures.wrapped("guided_backpropagation", 168) == "guided_\nbackpropagation"
     assert pictures.wrapped("what the policy sees", 10) == "what\nthe\npolicy\nsees"

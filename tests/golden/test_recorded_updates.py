@@ -10,6 +10,7 @@ import dataclasses
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from saccade.agents import METHODS, agent
 from saccade.agents.attribution import attribution_of_q1
 from saccade.agents.sac import SAC, Architecture
 from saccade.agents.sgqn import salient_pixels
+from saccade.agents.smg import replaced_background
 from saccade.types import Batch, Spaces
 
 FOLDER = Path(os.environ.get("SACCADE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))
@@ -26,11 +28,11 @@ LOSS_TOLERANCE = 1e-4  # relative
 WEIGHT_TOLERANCE = 3e-4  # absolute; an Adam step of 1e-3 with the wrong sign is 2e-3 off
 ROUNDING_MARGIN = 10
 UNDECIDED_SHARE = 1e-4  # of all weights may differ for that reason
-UPDATE_INDEX = 2  # on which every phase runs
+UPDATE_INDEX = 2002  # in which every phase runs and every term counts
 
 RECORDED_SETTINGS = {"soda": {"soda_lr": 1e-3}}
 
-CONVOLUTION = (r"shared_cnn\.layers\.(\d+)", lambda match: f"convolutions.layers.{int(match[1]) - 2}")
+CONVOLUTION = (r"shared(?:_cnn)?\.layers\.(\d+)", lambda match: f"convolutions.layers.{int(match[1]) - 2}")
 PROJECTION = (r"projection\.projection\.(\d+)", lambda match: f"projection.layers.{int(match[1]) + 1}")
 NAMES = {  # from the authors' parameter names to ours, in order of the prefix
     "actor": [
@@ -48,6 +50,7 @@ NAMES = {  # from the authors' parameter names to ours, in order of the prefix
         (r"^Q(\d)\.trunk", r"q\1"),
         (r"^", "target_critic."),
     ],
+    "masker": [(r"^layers\.(\d+)", lambda match: f"masker.layers.{int(match[1]) - 2}")],
     "sgqn aux": [
         CONVOLUTION,
         PROJECTION,
@@ -66,6 +69,30 @@ NAMES = {  # from the authors' parameter names to ours, in order of the prefix
         (r"^encoder\.conv", "predictor.target_conv"),
         (r"^encoder\.projection\.mlp", "predictor.target_projection.1"),
     ],
+    "smg predictor": [
+        CONVOLUTION,
+        PROJECTION,
+        (r"^fore_encoder\.head\.proj", "foreground_decoder.head.0"),
+        (r"^back_encoder\.head\.proj", "background_decoder.head.0"),
+        (r"^back_encoder\.encoder\.convolutions", "background_encoder.0"),
+        (r"^back_encoder\.encoder\.projection", "background_encoder.1"),
+        (r"^inverse_dynamic\.mlp", "inverse_dynamics"),
+        (r"conv4", "conv3"),
+        (r"^(fore|back)_decoder\.", r"\1ground_decoder.decoder."),
+        (r"decoder\.proj", "decoder.layers.0"),
+        (r"decoder\.conv(\d)", lambda match: f"decoder.layers.{1 + 2 * int(match[1])}"),
+    ],
+}
+FURTHER_CHANNELS = "fore_decoder.conv4"  # of the mask: one convolution with the image's here
+TERMS = {  # what the authors log of single terms
+    "smg": {
+        "train_critic_consistency_loss": "critic/q_consistency",
+        "train_recon_loss": "separation/reconstruction",
+        "train_mask_loss": "separation/mask_ratio",
+        "train_back_recon_loss": "separation/background",
+        "train_action_loss": "separation/inverse_dynamics",
+        "train_fore_loss": "separation/foreground",
+    }
 }
 UNUSED = re.compile(r"features_decoder|^aux_target/mlp")  # never read by the authors' update either
 
@@ -96,13 +123,22 @@ def recorded_weights(data: np.lib.npyio.NpzFile, stage: str, method: str, ours: 
             name = our_name(key.removeprefix(f"{stage}/"), method)
             name = name if name in ours else f"actor_critic.{name}"
             assert name in ours, f"{key} has no counterpart {name}"
-            weights[name] = torch.from_numpy(data[key])
+            value = torch.from_numpy(data[key])
+            weights[name] = torch.cat([weights[name], value]) if FURTHER_CHANNELS in key else value
     return weights
+
+
+def with_sac(config: Any, sac: SAC, **changes: Any) -> Any:
+    """A method's configuration on other settings of SAC, which may lie within those of another method."""
+    if isinstance(config, SAC):
+        return sac
+    inner = next(field.name for field in dataclasses.fields(config) if field.name in ("sac", "svea"))
+    return dataclasses.replace(config, **{inner: with_sac(getattr(config, inner), sac), **changes})
 
 
 def rebuild(path: Path) -> tuple[str, np.lib.npyio.NpzFile, agent.Agent]:
     method, data = method_of(path), np.load(path)
-    layers = [key for key in data.files if re.match(r"before/critic/encoder\.shared_cnn.*weight", key)]
+    layers = [key for key in data.files if re.match(r"before/critic/encoder\.shared.*weight", key)]
     architecture = Architecture(
         image_size=data["batch/obs"].shape[-1],
         filters=len(data[layers[0]]),
@@ -111,8 +147,7 @@ def rebuild(path: Path) -> tuple[str, np.lib.npyio.NpzFile, agent.Agent]:
         hidden=len(data["before/critic/Q1.trunk.0.weight"]),
     )
     sac = SAC(architecture=architecture, batch_size=len(data["batch/obs"]))
-    config = METHODS[method].config
-    config = sac if method == "sac" else dataclasses.replace(config, sac=sac, **RECORDED_SETTINGS.get(method, {}))
+    config = with_sac(METHODS[method].config, sac, **RECORDED_SETTINGS.get(method, {}))
     spaces = Spaces(data["batch/obs"].shape[1:], data["batch/action"].shape[1])
     built = METHODS[method].make(config, spaces, torch.device("cpu"), lambda count, size, generator: None)
     state = built.networks.state_dict()
@@ -127,7 +162,7 @@ def first_moments(path: Path, dtype: torch.dtype) -> dict[tuple[str, str], torch
     """Adam's first moments after the update, by phase and parameter, computed in ``dtype``."""
     _, data, built = rebuild(path)
     built.networks.to(dtype)
-    batch = recorded_batch(data, dtype)
+    batch = recorded_batch(data, built, dtype)
     names = {id(parameter): name for name, parameter in built.networks.named_parameters()}
     moments = {}
     for phase in built.phases:
@@ -152,7 +187,9 @@ def decided_by_rounding(path: Path) -> dict[str, torch.Tensor]:
     return where
 
 
-def recorded_batch(data: np.lib.npyio.NpzFile, dtype: torch.dtype = torch.float32) -> Batch:
+def recorded_batch(data: np.lib.npyio.NpzFile, built: agent.Agent, dtype: torch.dtype = torch.float32) -> Batch:
+    """The recorded minibatch with every drawn tensor, as it stands before the update."""
+
     def tensor(key: str) -> torch.Tensor:
         return torch.from_numpy(data[key]).to(dtype)
 
@@ -163,6 +200,11 @@ def recorded_batch(data: np.lib.npyio.NpzFile, dtype: torch.dtype = torch.float3
     }
     if "mask_fill/0" in data.files:
         drawn["mask_fill"] = tensor("mask_fill/0")
+    if "choice/attribution_augmentation" in data.files:
+        drawn["background"] = tensor("batch/background")
+        drawn["attribution_obs"] = replaced_background(built.networks, tensor("batch/obs"), drawn["background"])
+        if data["choice/attribution_augmentation"]:
+            drawn["augmented_obs"] = drawn["attribution_obs"]
     return Batch(
         tensor("batch/obs"),
         tensor("batch/action"),
@@ -177,7 +219,7 @@ def recorded_batch(data: np.lib.npyio.NpzFile, dtype: torch.dtype = torch.float3
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_update_equals_the_recorded_one(path: Path) -> None:
     method, data, built = rebuild(path)
-    batch = recorded_batch(data)
+    batch = recorded_batch(data, built)
     losses: dict[str, float] = {}
     for phase in built.phases:
         metrics = agent.step(phase, batch, UPDATE_INDEX)
@@ -185,6 +227,8 @@ def test_update_equals_the_recorded_one(path: Path) -> None:
         losses |= {key: float(value) for key, value in metrics.items()}
         losses[phase.name] = sum(float(value) * weights[key] for key, value in metrics.items())
     ours = {"critic": losses["critic"], "actor": losses["actor/policy"], "alpha": losses["actor/temperature"]}
+    for name, key in TERMS.get(method, {}).items():
+        assert losses[key] == pytest.approx(float(data[f"expect/{name}"]), rel=LOSS_TOLERANCE), name
     if len(built.phases) > 2:
         ours["aux"] = losses[built.phases[2].name]
     for name, value in ours.items():
@@ -199,11 +243,14 @@ def test_update_equals_the_recorded_one(path: Path) -> None:
     assert undecided <= UNDECIDED_SHARE * compared
 
 
-@needs_recordings
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+VALUED = [path for path in RECORDINGS if "expect/q1_before" in np.load(path).files]
+
+
+@pytest.mark.skipif(not VALUED, reason=f"no recording with forward passes in {FOLDER}")
+@pytest.mark.parametrize("path", VALUED, ids=lambda path: path.stem)
 def test_forward_passes_equal_the_recorded_ones(path: Path) -> None:
     _, data, built = rebuild(path)
-    batch = recorded_batch(data)
+    batch = recorded_batch(data, built)
     nets = (
         built.networks.get_submodule("actor_critic")
         if "critic" not in dict(built.networks.named_children())
@@ -224,7 +271,7 @@ SALIENT = [path for path in RECORDINGS if "expect/attribution_before" in np.load
 @pytest.mark.parametrize("path", SALIENT, ids=lambda path: path.stem)
 def test_attribution_and_mask_equal_the_recorded_ones(path: Path) -> None:
     _, data, built = rebuild(path)
-    batch = recorded_batch(data)
+    batch = recorded_batch(data, built)
     attribute = attribution_of_q1(built.networks.actor_critic.critic, "guided_backpropagation")
     theirs = torch.from_numpy(data["expect/attribution_before"])
     torch.testing.assert_close(
@@ -233,3 +280,29 @@ def test_attribution_and_mask_equal_the_recorded_ones(path: Path) -> None:
     mask = salient_pixels(attribute, batch, quantile=0.95)
     recorded = torch.from_numpy(data["expect/mask_before"])[:, ::3]  # the same on the three colours of a frame
     assert (mask != recorded).float().mean() < 1e-4  # a pixel at the threshold may fall either way
+
+
+SEPARATED = [path for path in RECORDINGS if "expect/foreground_before" in np.load(path).files]
+
+
+@pytest.mark.skipif(not SEPARATED, reason=f"no recording of two branches in {FOLDER}")
+@pytest.mark.parametrize("path", SEPARATED, ids=lambda path: path.stem)
+def test_foreground_and_background_equal_the_recorded_ones(path: Path) -> None:
+    _, data, built = rebuild(path)
+    obs = torch.from_numpy(data["batch/obs"])
+    found = {"mask": built.maps["foreground_mask"](obs, torch.from_numpy(data["batch/action"]))}
+    found |= {name: built.pictures[name](obs) for name in ("foreground", "background")}
+    for name, ours in found.items():
+        torch.testing.assert_close(ours, torch.from_numpy(data[f"expect/{name}_before"]), rtol=1e-4, atol=1e-5)
+
+
+MASKED = [path for path in RECORDINGS if method_of(path) == "madi"]
+
+
+@pytest.mark.skipif(not MASKED, reason=f"no recording of a masker in {FOLDER}")
+@pytest.mark.parametrize("path", MASKED, ids=lambda path: path.stem)
+def test_soft_masks_equal_the_recorded_ones(path: Path) -> None:
+    _, data, built = rebuild(path)
+    obs, action = (torch.from_numpy(data[f"batch/{name}"]) for name in ("obs", "action"))
+    theirs = torch.from_numpy(data["expect/mask_before"])
+    torch.testing.assert_close(built.maps["mask"](obs, action), theirs, rtol=1e-4, atol=1e-5)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from method_cases import images
+from method_cases import images, twin_q
 from probe_envs import BRIGHT, DARK, NEUTRAL, TARGETS, Probe, make_probe, observations
 from torch import Tensor
 
@@ -28,8 +28,9 @@ from saccade.train.off_policy import OffPolicyTraining
 DISCOUNT = 0.5  # so that values settle within a few moves of the target
 RANDOM_STEPS = 200  # enough to know what every action is worth
 HIDDEN_SHARE = 0.75  # SGQN's quantile: 16 of 64 pixels stay
+ARCHITECTURE = Architecture(image_size=8, filters=8, conv_layers=1, projection=16, hidden=32)
 LEARNS_QUICKLY = {
-    "architecture": Architecture(image_size=8, filters=8, conv_layers=1, projection=16, hidden=32),
+    "architecture": ARCHITECTURE,
     "batch_size": 32,
     "soda_batch_size": 32,
     "decoder_filters": (8, 8),
@@ -46,8 +47,20 @@ LEARNS_QUICKLY = {
     "q_target_rate": 0.2,
     "encoder_target_rate": 0.2,
 }
-OVERLAY = {"augmentation": "overlay"}
-"""For SVEA: a random convolution of a picture without structure says nothing of how bright it was."""
+FAINT = 0.1  # for those that never learn on a clean picture, and are asked about one
+OF_METHODS: dict[str, dict[str, Any]] = {
+    # A random convolution of a picture without structure says nothing of how bright it was, and neither does what is
+    # left of it without its mean.
+    "svea": {"augmentation": "overlay"},
+    "srm": {"augmentation": "overlay", "overlay_opacity": FAINT},
+    "sac_overlay": {"overlay_opacity": FAINT},
+    "simgrl": {
+        "architecture": dataclasses.replace(ARCHITECTURE, conv_layers=2),
+        "stem_layers": 1,
+        "stem_filters": 8,
+        "overlay_velocity": 1,
+    },
+}
 
 some_methods = pytest.mark.parametrize("method", ["sac", "svea", "sgqn"])
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -75,7 +88,7 @@ def quick(config: Any, changes: dict[str, Any]) -> Any:
 
 def learn(method: str, probe: Probe, steps: int, **changes: Any) -> tuple[Agent, Probe]:
     """The agent that ``steps`` agent steps on a probe give, and the probe at the size that it saw."""
-    config = quick(METHODS[method].config, LEARNS_QUICKLY | changes)
+    config = quick(METHODS[method].config, LEARNS_QUICKLY | OF_METHODS.get(method, {}) | changes)
     probe = dataclasses.replace(probe, size=METHODS[method].rendered_size(config))
     training = Training(steps=steps, random_steps=RANDOM_STEPS, evaluate_every=0, evaluation_modes=(), device="cpu")
     run = RunConfig(method, EnvConfig("dmc/cartpole_balance"), config, training)
@@ -98,8 +111,7 @@ def seen(probe: Probe, *levels: int, count: int = 1) -> Tensor:
 @torch.no_grad()
 def q_values(agent: Agent, obs: Tensor, action: float) -> Tensor:
     """Mean of the twin Q values ``[batch]``."""
-    networks = getattr(agent.networks, "actor_critic", agent.networks)
-    return torch.stack(networks.critic(obs, torch.full((len(obs), 1), action))).mean(0)
+    return torch.stack(twin_q(agent.networks, obs, torch.full((len(obs), 1), action))).mean(0)
 
 
 def assert_near(values: Tensor, expected: float, tolerance: float) -> None:
@@ -126,7 +138,7 @@ def test_a_constant_reward_where_time_runs_out(method: str) -> None:
 @some_methods
 def test_a_delayed_reward_that_only_the_first_picture_tells(method: str) -> None:
     """Two steps, 1 at the end if the first picture was bright: Q = 1 in the second step and 1/2 in the first."""
-    agent, probe = learn(method, Probe(bright=1.0, episode_steps=2), steps=400, **OVERLAY)
+    agent, probe = learn(method, Probe(bright=1.0, episode_steps=2), steps=400)
     assert_near(q_values(agent, seen(probe, BRIGHT), 0.0), DISCOUNT, tolerance=0.15)
     assert_near(q_values(agent, seen(probe, BRIGHT, BRIGHT, NEUTRAL), 0.0), 1.0, tolerance=0.15)
     assert_near(q_values(agent, seen(probe, DARK), 0.0), 0.0, tolerance=0.15)
@@ -139,7 +151,7 @@ def test_the_value_and_the_action_that_a_picture_tells(method: str) -> None:
 
     So Q = 1 and 0 for the best actions, and one less for each other's.
     """
-    agent, probe = learn(method, Probe(bright=1.0, action_matters=True), steps=400, **OVERLAY)
+    agent, probe = learn(method, Probe(bright=1.0, action_matters=True), steps=400)
     bright, dark = seen(probe, BRIGHT), seen(probe, DARK)
     assert_near(q_values(agent, bright, 0.5), 1.0, tolerance=0.15)
     assert_near(q_values(agent, dark, -0.5), 0.0, tolerance=0.15)
@@ -153,9 +165,7 @@ def test_the_value_and_the_action_that_a_picture_tells(method: str) -> None:
 @some_methods
 def test_noise_in_half_of_the_picture_does_not_matter(method: str) -> None:
     """As above, while half of every frame is random: the same values and actions whatever it shows."""
-    agent, probe = learn(
-        method, Probe(bright=1.0, action_matters=True, distractor=True), steps=400, saliency_lr=1e-3, **OVERLAY
-    )
+    agent, probe = learn(method, Probe(bright=1.0, action_matters=True, distractor=True), steps=400, saliency_lr=1e-3)
     bright, dark = seen(probe, BRIGHT, count=50), seen(probe, DARK, count=50)
     assert_near(q_values(agent, bright, 0.5), 1.0, tolerance=0.2)
     assert_near(q_values(agent, dark, -0.5), 0.0, tolerance=0.2)

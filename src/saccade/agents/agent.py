@@ -93,8 +93,10 @@ class Agent:
     noise the deterministic action.
     prepare: augments a sampled batch and draws every random number its losses use.
     phases: run in order, once an update each (see Phase.every).
-    maps: saliency that comes with the agent, by name: ``(obs, action) -> [batch, frames, height, width]``.
-    pictures: what the agent makes of observations, by name: ``obs -> [batch, frames * 3, height, width]`` in 0..255.
+    maps: saliency that comes with the agent, by name: ``(obs, action) -> [batch, frames, height, width]``; one whose
+    name ends in ``mask`` lies in 0..1.
+    pictures: what the agent makes of observations, by name: ``obs -> [batch, frames * 3, height, width]`` in 0..255, as
+    large as the observation or smaller.
     outputs: what the networks compute of observations, for scores that explain them: ``(networks, obs, ...)``, which
     reach weights through that argument alone; names and shapes as in ``saccade.policies.policy.OUTPUTS``.
     """

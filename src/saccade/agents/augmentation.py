@@ -6,10 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Generator, Tensor
 
 from saccade.agents.agent import Prepare, with_drawn
-from saccade.pixels.augmentations import draw_convolutions, random_convolution, random_overlay
+from saccade.pixels.augmentations import (
+    draw_convolutions,
+    draw_velocities,
+    random_convolution,
+    random_overlay,
+    shifted_overlay,
+)
+from saccade.pixels.frequency import draw_ring, mask_spectrum
 from saccade.types import Batch, UserError
 
 Images = Callable[[int, int, Generator], Tensor]
@@ -26,31 +34,67 @@ Augment = Callable[[Tensor, Generator], Tensor]
 class Augmentation:
     """Which strong augmentation a method uses, and its numbers; any method may use any of them."""
 
-    augmentation: Literal["overlay", "random_convolution"] = "overlay"
-    """The strong augmentation: a picture blended in, or a random convolution of the colours."""
+    augmentation: Literal["overlay", "shifted_overlay", "random_convolution", "spectrum"] = "overlay"
+    """The strong augmentation: a picture blended in, one that moves from frame to frame, a random convolution of the
+    colours, or frequencies removed."""
     overlay_opacity: float = 0.5
     """Share of the picture that is blended in."""
+    overlay_velocity: int = 6
+    """Of a moving picture: the fastest it goes along each axis, in pixels per frame."""
+    spectrum_probability: float = 0.5
+    """Chance that frequencies are removed, one draw for a whole batch."""
+    spectrum_frequency: float = 0.5
+    """Where the removed ring of frequencies begins at most, in cycles per pixel."""
+    spectrum_width: float = 0.05
+    """How wide the removed ring is at most, in cycles per pixel."""
 
     @property
     def overlays(self) -> bool:
         """Whether it needs pictures."""
-        return self.augmentation == "overlay"
+        return self.augmentation in ("overlay", "shifted_overlay")
 
 
 def make_augment(config: Augmentation, images: Images | None) -> Augment:
     """The augmentation that a configuration names. Raises UserError where it needs pictures and there are none."""
     if config.augmentation == "random_convolution":
         return convolution
+    if config.augmentation == "spectrum":
+        return spectrum(config.spectrum_probability, config.spectrum_frequency, config.spectrum_width)
+    if images is None:
+        raise UserError("This method blends pictures into observations and was given none: pass a bank of images.")
+    if config.augmentation == "shifted_overlay":
+        return moving_overlay(images, config.overlay_opacity, config.overlay_velocity)
     return overlay(images, config.overlay_opacity)
 
 
-def overlay(images: Images | None, opacity: float) -> Augment:
+def overlay(images: Images, opacity: float) -> Augment:
     """Random overlay as an augmentation that draws its own pictures."""
-    if images is None:
-        raise UserError("This method blends pictures into observations and was given none: pass a bank of images.")
 
     def augment(obs: Tensor, generator: Generator) -> Tensor:
         return random_overlay(obs, images(len(obs), obs.shape[-1], generator), opacity)
+
+    return augment
+
+
+def moving_overlay(images: Images, opacity: float, fastest: int) -> Augment:
+    """Shifted overlay as an augmentation that draws its own pictures, with room for a window at full speed."""
+
+    def augment(obs: Tensor, generator: Generator) -> Tensor:
+        room = obs.shape[-1] + 2 * fastest * (obs.shape[1] // 3)
+        pictures = images(len(obs), room, generator)
+        return shifted_overlay(obs, pictures, draw_velocities(len(obs), fastest, generator), opacity)
+
+    return augment
+
+
+def spectrum(probability: float, frequency: float, width: float) -> Augment:
+    """Frequency masking as an augmentation that draws its own ring, for a whole batch at once."""
+
+    def augment(obs: Tensor, generator: Generator) -> Tensor:
+        low, high = draw_ring(frequency, width, generator)
+        chosen = torch.rand((), generator=generator, device=generator.device) < probability
+        # An empty ring changes nothing, but for rounding errors.
+        return torch.where(chosen & (high > low), mask_spectrum(obs, low, high), obs)
 
     return augment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Prepare, in_order
@@ -27,16 +27,19 @@ class RAD:
 
 
 def random_crop(size: int, positions: int) -> Prepare:
-    """Independent random crops of obs and next_obs; every position 0 where the picture is already that small."""
+    """Independent random crops of obs and next_obs."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
-        count = min(positions, batch.obs.shape[-1] - size + 1)
-        obs, next_obs = (
-            crop_at(pixels, draw_offsets(len(pixels), count, generator), size) for pixels in (batch.obs, batch.next_obs)
-        )
+        obs, next_obs = (draw_crops(pixels, size, positions, generator) for pixels in (batch.obs, batch.next_obs))
         return batch._replace(obs=obs, next_obs=next_obs)
 
     return prepare
+
+
+def draw_crops(obs: Tensor, size: int, positions: int, generator: Generator) -> Tensor:
+    """A random crop of each sample; every position 0 where the picture is already that small."""
+    count = min(positions, obs.shape[-1] - size + 1)
+    return crop_at(obs, draw_offsets(len(obs), count, generator), size)
 
 
 def make_rad(config: RAD, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:

@@ -12,13 +12,15 @@ from saccade.types import UserError
 AT_LEAST_ONE, NOT_NEGATIVE, SHARE = (1.0, math.inf), (0.0, math.inf), (0.0, 1.0)
 ANY = (-math.inf, math.inf)  # of a name that the table does not know: a new method's own
 SMALLEST_TEMPERATURE = 1e-9  # its logarithm is what is learned
+HIGHEST_FREQUENCY = 0.5  # of any picture, in cycles per pixel
 LARGEST_MOMENTUM = 0.9999  # Adam refuses 1
 LARGEST_LOG_STD = 20.0  # e^20 is already 5e8 times the width of the action space
 
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("size", "filters", "layers", "projection", "hidden", "positions", "every"), AT_LEAST_ONE),
-    **dict.fromkeys(("shift", "lr", "weight"), NOT_NEGATIVE),
-    **dict.fromkeys(("discount", "rate", "opacity", "quantile"), SHARE),
+    **dict.fromkeys(("shift", "lr", "weight", "update", "norm", "velocity"), NOT_NEGATIVE),
+    **dict.fromkeys(("discount", "rate", "opacity", "quantile", "ratio", "share", "probability"), SHARE),
+    **dict.fromkeys(("frequency", "width"), (0.0, HIGHEST_FREQUENCY)),
     "temperature": (SMALLEST_TEMPERATURE, math.inf),
     "beta1": (0.0, LARGEST_MOMENTUM),
     **dict.fromkeys(("min", "max"), (-LARGEST_LOG_STD, LARGEST_LOG_STD)),

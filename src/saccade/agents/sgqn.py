@@ -118,6 +118,19 @@ def predicted_mask(nets: SGQNNetworks) -> Callable[[Tensor, Tensor], Tensor]:
     return mask
 
 
+def masked_picture(nets: sac.ActorCritic, attribute: Attribution, quantile: float) -> Callable[[Tensor], Tensor]:
+    """The observation's salient pixels for Q1 of the greedy action, and black in place of the others."""
+    act = sac.squashed_gaussian_policy(nets)
+
+    @torch.no_grad()
+    def masked(obs: Tensor) -> Tensor:
+        seen = obs.float()
+        mask = quantile_mask(largest_per_frame(attribute(seen, act(seen, None))), quantile)
+        return fill_outside(seen, mask, 0.0)
+
+    return masked
+
+
 def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
     """SAC with the consistency term in the critic's phase and a phase that predicts saliency."""
     if not 0 < config.quantile < 1:
@@ -146,6 +159,7 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
         phases=tuple(phases),
         batch_size=config.sac.batch_size,
         maps=maps,
+        pictures={"masked": masked_picture(actor_critic, attribute, config.quantile)},
         outputs=sac.squashed_gaussian_outputs(lambda networks: networks.actor_critic),
     )
 

@@ -15,11 +15,10 @@ from saccade.agents.agent import Agent, OwnBatch, Phase, Prepare, Shared, Term, 
 from saccade.agents.attribution import q_maps
 from saccade.agents.augmentation import Augment, Augmentation, Images, draw_augmented, make_augment
 from saccade.agents.drq import random_shift
-from saccade.agents.rad import random_crop
+from saccade.agents.rad import draw_crops, random_crop
 from saccade.nets.encoders import Convolutions
 from saccade.nets.heads import normalized_perceptron
 from saccade.nets.initialization import orthogonal_and_delta
-from saccade.pixels.augmentations import crop_at, draw_offsets
 from saccade.types import Batch, Spaces
 
 
@@ -113,8 +112,7 @@ def two_views(size: int, positions: int, augment: Augment) -> Prepare:
     """Two independent crops of each observation: a clean one, and a strongly augmented one."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
-        count = min(positions, batch.obs.shape[-1] - size + 1)
-        clean, other = (crop_at(batch.obs, draw_offsets(len(batch.obs), count, generator), size) for _ in range(2))
+        clean, other = (draw_crops(batch.obs, size, positions, generator) for _ in range(2))
         return with_drawn(batch._replace(obs=clean.float()), augmented_obs=augment(other.float(), generator))
 
     return prepare

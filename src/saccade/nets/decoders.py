@@ -33,6 +33,16 @@ class DoublingConvolution(nn.Conv2d):
         return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
 
 
+class ChannelsLast(nn.Module):
+    """The same map ``[batch, channels, height, width]`` with a pixel's channels side by side in memory.
+
+    The layers behind it keep that layout, in which convolutions and doublings run faster.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.contiguous(memory_format=torch.channels_last)
+
+
 class ImageDecoder(nn.Module):
     """Linear to a map of a quarter of the size, then three 3x3 convolutions with two nearest doublings between.
 
@@ -48,7 +58,7 @@ class ImageDecoder(nn.Module):
         side = image_size // 4
         self.layers = nn.Sequential(
             nn.Linear(in_features, BASE_CHANNELS * side * side),
-            nn.Unflatten(1, (BASE_CHANNELS, side, side)),
+            nn.Sequential(nn.Unflatten(1, (BASE_CHANNELS, side, side)), ChannelsLast()),
             nn.ReLU(),
             nn.Conv2d(BASE_CHANNELS, filters[0], 3, padding=1),
             nn.ReLU(),
@@ -59,3 +69,25 @@ class ImageDecoder(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         return self.layers(embedding)
+
+
+class FrameDecoder(nn.Module):
+    """One picture for each stacked frame, from one embedding of all: an embedding per frame, then one ``ImageDecoder``.
+
+    The shape of SMG's branches (Zhang et al., 2024) as coded: linear, cut into frames, ReLU. Input
+    ``[batch, in_features]``, output logits ``[batch, frames, out_channels, image_size, image_size]``. ``image_size``
+    must be a multiple of 4, else UserError.
+    """
+
+    def __init__(
+        self, in_features: int, frames: int, image_size: int, out_channels: int, filters: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        self.head = nn.Sequential(
+            nn.Linear(in_features, frames * in_features), nn.Unflatten(1, (frames, in_features)), nn.ReLU()
+        )
+        self.decoder = ImageDecoder(in_features, image_size, out_channels, filters)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        frames = self.head(embedding)
+        return self.decoder(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from saccade.pixels.augmentations import center_crop
 from saccade.types import UserError
 
+COLOURS = 3
+
 
 class Convolutions(nn.Module):
     """What may stand before a projection: ``[batch, channels, height, width]`` in 0..255 -> features of any shape.
@@ -28,20 +30,73 @@ class ConvolutionStack(Convolutions):
     def __init__(self, in_channels: int, image_size: int, filters: int, num_layers: int) -> None:
         super().__init__()
         self.image_size = image_size
-        self.side = (image_size - 3) // 2 + 1 - 2 * (num_layers - 1)
-        if self.side < 1:
-            raise UserError(
-                f"{num_layers} convolutions leave nothing of a {image_size}-pixel image: "
-                f"use at most {((image_size - 3) // 2) // 2 + 1} layers, or a larger image."
-            )
+        self.side = side_of_features(image_size, num_layers)
         self.out_features = filters * self.side**2
-        layers: list[nn.Module] = [nn.Conv2d(in_channels, filters, 3, stride=2)]
-        for _ in range(num_layers - 1):
-            layers += [nn.ReLU(), nn.Conv2d(filters, filters, 3)]
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_channels, filters, 3, stride=2), *further_convolutions(num_layers - 1, filters)
+        )
 
     def forward(self, obs: Tensor) -> Tensor:
         return self.layers(center_crop(obs, self.image_size) / 255.0)
+
+
+class FrameStemStack(Convolutions):
+    """The same stack whose first convolutions see one frame at a time (SimGRL's feature-level frame stack).
+
+    The stem, of ``stem_layers`` of the ``num_layers`` convolutions with ``stem_filters`` channels each, has the same
+    weights for every frame. What it gives for all of them, oldest first, is what the other convolutions see.
+
+    Input and output as ``ConvolutionStack``'s. Raises UserError when the image is too small for the number of layers,
+    when no layer is left behind the stem, and for frames that do not have three colours.
+    """
+
+    def __init__(
+        self, in_channels: int, image_size: int, filters: int, num_layers: int, stem_filters: int, stem_layers: int
+    ) -> None:
+        super().__init__()
+        if in_channels % COLOURS:
+            raise UserError(
+                f"Observations of {in_channels} channels cannot be seen frame by frame: "
+                "a stem needs frames of three colours, so a multiple of 3 channels."
+            )
+        if stem_layers >= num_layers:
+            raise UserError(
+                f"A stem of {stem_layers} convolutions leaves none of {num_layers} that sees all frames: "
+                f"use --stem-layers {max(num_layers - 1, 1)} or fewer, or more --conv-layers."
+            )
+        self.image_size = image_size
+        self.side = side_of_features(image_size, num_layers)
+        self.out_features = filters * self.side**2
+        self.stem = nn.Sequential(
+            nn.Conv2d(COLOURS, stem_filters, 3, stride=2),
+            *further_convolutions(stem_layers - 1, stem_filters),
+            nn.ReLU(),
+        )
+        frames = in_channels // COLOURS
+        self.layers = nn.Sequential(
+            nn.Conv2d(frames * stem_filters, filters, 3), *further_convolutions(num_layers - stem_layers - 1, filters)
+        )
+
+    def forward(self, obs: Tensor) -> Tensor:
+        frames = (center_crop(obs, self.image_size) / 255.0).unflatten(1, (-1, COLOURS))
+        seen = self.stem(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        return self.layers(seen.flatten(1, 2))
+
+
+def further_convolutions(count: int, filters: int) -> list[nn.Module]:
+    """Convolutions of stride 1 that keep the number of channels, each behind a ReLU."""
+    return [layer for _ in range(count) for layer in (nn.ReLU(), nn.Conv2d(filters, filters, 3))]
+
+
+def side_of_features(image_size: int, num_layers: int) -> int:
+    """Side of what a stack leaves of a picture, in pixels. Raises UserError where that is nothing."""
+    side = (image_size - 3) // 2 + 1 - 2 * (num_layers - 1)
+    if side < 1:
+        raise UserError(
+            f"{num_layers} convolutions leave nothing of a {image_size}-pixel image: "
+            f"use at most {((image_size - 3) // 2) // 2 + 1} layers, or a larger image."
+        )
+    return side
 
 
 class Projection(nn.Module):

@@ -59,6 +59,25 @@ def random_overlay(obs: Tensor, images: Tensor, opacity: float = 0.5) -> Tensor:
     return torch.lerp(obs, images.repeat(1, frames, 1, 1), opacity)
 
 
+def shifted_overlay(obs: Tensor, images: Tensor, velocities: Tensor, opacity: float = 0.5) -> Tensor:
+    """Blend a window that moves over one image into the frames of each sample (SimGRL, Song et al., 2024).
+
+    The oldest frame gets the middle of the image, and every later one a window ``velocities`` pixels further on.
+
+    obs: float 0..255; images: float ``[batch, 3, side, side]`` in 0..255, with room for the last window; velocities:
+    integers ``[batch, 2]``, pixels per frame down and to the right.
+    """
+    size, frames = obs.shape[-1], obs.shape[1] // 3
+    middle = (images.shape[-1] - size) // 2
+    windows = [crop_at(images, middle + frame * velocities, size) for frame in range(frames)]
+    return torch.lerp(obs, torch.cat(windows, dim=1), opacity)
+
+
+def draw_velocities(batch_size: int, fastest: int, generator: Generator) -> Tensor:
+    """Uniform whole velocities ``[batch_size, 2]`` in -fastest..fastest."""
+    return torch.randint(-fastest, fastest + 1, (batch_size, 2), generator=generator, device=generator.device)
+
+
 def draw_convolutions(batch_size: int, generator: Generator) -> Tensor:
     """Standard-normal kernels ``[batch_size, 3, 3, 3, 3]`` for ``random_convolution``."""
     return torch.randn((batch_size, 3, 3, 3, 3), generator=generator, device=generator.device)

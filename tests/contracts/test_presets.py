@@ -1,0 +1,186 @@
+"""Presets are what was published: `saccade train METHOD TASK` with no further flag is the paper's run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saccade.agents import METHODS
+from saccade.agents.presets import PUBLISHED, SIZES, SMALL_VALUES, SMG_RERUN, SMG_TABLE, Setting, preset
+from saccade.cli import list_command, main, train_command
+from saccade.cli.train_command import Environment
+from saccade.envs.suites import TASKS
+from saccade.policies.run import Training
+from saccade.types import UserError
+
+
+def values_of(config: Any) -> Iterator[tuple[str, Any]]:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        yield field.name, value
+        if dataclasses.is_dataclass(value):
+            yield from values_of(value)
+
+
+@pytest.mark.parametrize(
+    ("method", "task", "expected"),
+    [
+        ("smg", "dmc/cheetah_run", {"mask_ratio": 0.06, "batch_size": 64, "projection": 256, "steps": 500_000}),
+        ("smg", "dmc/cartpole_swingup", {"mask_ratio": 0.04, "steps": 500_000, "action_repeat": 8}),
+        ("smg", "dmc/finger_spin", {"mask_ratio": 0.04, "steps": 500_000, "action_repeat": 2}),
+        ("smg", "dmc/walker_stand", {"mask_ratio": 0.06, "steps": 250_000, "action_repeat": 4}),
+        ("smg", "manipulation/reach", {"mask_ratio": 0.12, "steps": 250_000, "action_repeat": 1, "frame_stack": 3}),
+        ("sgqn", "dmc/walker_walk", {"quantile": 0.95, "batch_size": 128, "projection": 100, "steps": 500_000}),
+        ("sgqn", "dmc/ball_in_cup_catch", {"quantile": 0.98, "consistency_weight": 0.5}),
+        ("sgqn", "manipulation/peg_in_box", {"consistency_weight": 1.0, "frame_stack": 1, "steps": 250_000}),
+        ("svea", "manipulation/reach", {"steps": 250_000, "batch_size": 128, "frame_stack": 3}),
+        ("madi", "dmc/walker_walk", {"batch_size": 128, "augmentation": "overlay", "steps": 500_000}),
+        ("simgrl", "dmc/walker_walk", {"batch_size": 128, "augmentation": "shifted_overlay", "steps": 500_000}),
+    ],
+)
+def test_training_without_flags_is_the_papers_run(method: str, task: str, expected: dict[str, Any]) -> None:
+    config, _ = train_command.parse([method, task])
+    env = config.env
+    run = {**dict(values_of(config.agent)), "steps": config.training.steps}
+    run |= {"action_repeat": env.control_steps_per_action, "frame_stack": env.frame_stack}
+    assert {name: run[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("method", ["sac", "svea", "sgqn", "srm"])
+def test_the_rerun_has_smgs_batches_and_embeddings(method: str) -> None:
+    config, _ = train_command.parse([method, "dmc/walker_stand", "--preset", "smg_rerun"])
+    values = dict(values_of(config.agent))
+    assert (values["batch_size"], values["projection"], config.training.steps) == (64, 256, 250_000)
+
+
+def test_the_rerun_of_smg_is_smg() -> None:
+    for task in ("dmc/walker_walk", "manipulation/reach"):
+        assert preset("smg", task, "smg_rerun") == preset("smg", task)
+
+
+def test_a_flag_overrules_a_preset() -> None:
+    config, _ = train_command.parse(["smg", "manipulation/reach", "--steps", "7", "--mask-ratio", "0.2"])
+    assert (config.training.steps, config.agent.mask_ratio) == (7, 0.2)
+
+
+def settings() -> Iterator[tuple[str, Setting]]:
+    for method, published in PUBLISHED.items():
+        for setting in published:
+            yield method, setting
+
+
+@pytest.mark.parametrize(("method", "setting"), list(settings()))
+def test_published_names_and_tasks_exist(method: str, setting: Setting) -> None:
+    options = {field.name for kind in (Training, Environment) for field in dataclasses.fields(kind)}
+    assert set(setting.values) <= options | set(dict(values_of(METHODS[method].config)))
+    assert all(any(task.startswith(start) for task in TASKS) for start in setting.tasks)
+
+
+def test_every_general_value_is_of_some_method() -> None:
+    options = {field.name for kind in (Training, Environment) for field in dataclasses.fields(kind)}
+    known = options.union(*(dict(values_of(method.config)) for method in METHODS.values()))
+    assert set(SMALL_VALUES) <= known
+    assert set().union(*SMG_RERUN.values()) <= known
+    assert set(SMG_TABLE) <= set(METHODS)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("task", ["dmc/walker_walk", "dmc/cartpole_swingup", "manipulation/reach"])
+def test_an_ablation_stays_one_in_every_preset(task: str, size: str) -> None:
+    assert preset("sac_self_supervision", task, size).agent.consistency_weight == 0
+    assert preset("sac_self_supervision", task, size).agent.self_supervision
+    assert preset("sac_consistency", task, size).agent.consistency_weight > 0
+    assert not preset("sac_consistency", task, size).agent.self_supervision
+
+
+def test_the_rerun_of_sgqn_on_the_robot_is_not_its_authors() -> None:
+    start = preset("sgqn", "manipulation/reach", "smg_rerun")
+    assert (start.agent.consistency_weight, start.agent.strong.augmentation) == (0.5, "overlay")
+    assert start.training["steps"] == 250_000 and "frame_stack" not in start.environment
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_small_is_small_for_every_method(method: str) -> None:
+    config = preset(method, "dmc/walker_walk", "small").agent
+    values = dict(values_of(config))
+    assert values["conv_layers"] == 4 and values["batch_size"] == 32 and METHODS[method].rendered_size(config) <= 56
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(UserError, match="paper, smg_rerun or small"):
+        train_command.parse(["smg", "dmc/walker_walk", "--preset", "tiny"])
+
+
+def test_list_tells_values_and_sources(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    assert list_command.run(["--preset", "smg", "--task", "dmc/cartpole_swingup"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("--")}
+    assert "0.04" in lines["--mask-ratio"] and "SMG" in lines["--mask-ratio"]
+    assert "8" in lines["--action-repeat"] and "500000" in lines["--steps"]
+    assert "SMG's code" in lines["--projection"] and "SMG's code" in lines["--batch-size"]
+    assert "DMControl-GB" in lines["--discount"] and "SimGRL" in lines["--overlay-velocity"]
+
+
+@pytest.mark.parametrize(
+    ("method", "task", "option", "source"),
+    [
+        ("sgqn", "manipulation/reach", "--quantile", "not published"),
+        ("sgqn", "manipulation/reach", "--consistency-weight", "SGQN's code for the robot"),
+        ("madi", "manipulation/reach", "--steps", "not published"),
+        ("svea", "manipulation/reach", "--steps", "SMG paper"),
+        ("svea", "dmc/humanoid_walk", "--action-repeat", "not published"),
+        ("svea", "dmc/cheetah_run", "--action-repeat", "SMG paper"),
+    ],
+)
+def test_sources_are_those_who_published(
+    method: str,
+    task: str,
+    option: str,
+    source: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    list_command.run(["--preset", method, "--task", task])
+    assert [source in line for line in capsys.readouterr().out.splitlines() if line.startswith(option)] == [True]
+
+
+def test_the_last_of_two_presets_counts() -> None:
+    config, _ = train_command.parse(["sac", "dmc/walker_walk", "--preset", "small", "--preset=smg_rerun"])
+    assert config.agent.batch_size == 64
+
+
+@pytest.mark.parametrize("content", [None, b"no picture"], ids=["empty", "damaged"])
+def test_table_tops_are_looked_at_before_training(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    textures = tmp_path / "textures"
+    textures.mkdir()
+    (tmp_path / "video_easy").mkdir()
+    if content:
+        (textures / "test2.png").write_bytes(content)
+    words = ["train", "sac", "manipulation/reach", "--preset", "small", "--steps", "10", "--data", str(tmp_path)]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 2
+    assert "texture" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_a_run_with_fewer_pictures_than_a_batch_is_refused(tmp_path: Path) -> None:
+    words = ["train", "svea", "dmc/cartpole_balance", "--preset", "small", "--augmentation", "overlay"]
+    words += [
+        "--image-count",
+        "31",
+        "--steps",
+        "10",
+        "--workers",
+        "0",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main(words) == 2
+    assert not (tmp_path / "run").exists()
