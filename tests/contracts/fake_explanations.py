@@ -36,9 +36,13 @@ def arrays(
     colours: int = 3,
     floats: bool = False,
     truth: bool = True,
+    pictures: tuple[str, ...] = (),
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """The content of a mode's file. Every other method is bright on the square; the others are noise, and signed."""
+    """The content of a mode's file. Every other method is bright on the square; the others are noise, and signed.
+
+    Every other picture is smaller than the frame, as of an agent that crops what it sees.
+    """
     random = np.random.default_rng(seed)
     mask = square(frames, size)
     coarse = random.uniform(60, 200, (colours, size // 4 + 1, size // 4 + 1)).repeat(4, 1).repeat(4, 2)[:, :size, :size]
@@ -65,6 +69,9 @@ def arrays(
         content[f"map_{method}"] = (
             values if index % 2 else np.abs(values) * (0.1 + 2 * mask[:, None]).astype(np.float32)
         )
+    for index, name in enumerate(pictures):
+        sides = (size - 5, size - 2) if index % 2 else (size, size)
+        content[f"picture_{name}"] = random.integers(0, 256, (frames, 3, *sides), dtype=np.uint8)
     return content
 
 
@@ -92,6 +99,7 @@ def write_folder(
     modes: tuple[str, ...] = ("train", "video_hard"),
     maps: bool = True,
     scores: bool = True,
+    pictures: tuple[str, ...] = (),
     **settings,
 ) -> Path:
     """Write a whole explanation folder; ``settings`` go to ``arrays``."""
@@ -113,6 +121,7 @@ def write_folder(
             for place, name in enumerate(methods)
         },
         "left_out": {"sarfa": "It needs discrete actions."},
+        **({"pictures": list(pictures)} if pictures else {}),
         "settings": {"frames": 5, "every": None, "environment": {"image_size": 12}},
         "versions": {"saccade": "0.2", "torch": "2.13"},
     }
@@ -120,7 +129,8 @@ def write_folder(
     if maps:
         (folder / "maps").mkdir(exist_ok=True)
         for seed, mode in enumerate(modes):
-            np.savez_compressed(folder / "maps" / f"{mode}.npz", **arrays(methods, seed=seed, **settings))
+            content = arrays(methods, pictures=pictures, seed=seed, **settings)
+            np.savez_compressed(folder / "maps" / f"{mode}.npz", **content)
     if scores:
         lines = "".join(json.dumps(row) + "\n" for row in rows(methods, modes))
         (folder / "scores.jsonl").write_text(lines)

@@ -14,6 +14,7 @@ import pytest
 import torch
 import training_cases
 from foreign_policies import CASES, PPO_FILE, trained
+from PIL import Image
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.logger import Image as LoggedImage
 from stable_baselines3.common.logger import KVWriter, Logger
@@ -33,7 +34,9 @@ from saccade.metrics import METRICS
 from saccade.policies.policy import Policy
 from saccade.saliency import METHODS
 from saccade.types import UserError
+from saccade.viewer.explanation import film_frames, grid_picture, write_figure
 from saccade.viewer.recordings import read_explanation
+from saccade.viewer.report import write_report
 
 MOMENTS = Moments(frames=3, max_steps=12)
 QUICK = MethodSettings(
@@ -207,6 +210,52 @@ def test_max_batch_bounds_memory_and_changes_no_map(explanation: Explanation, ru
         np.testing.assert_allclose(again.maps["train"][name], expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
 
 
+def test_pictures_are_what_the_agent_makes_of_the_newest_frame(explanation: Explanation) -> None:
+    for mode in ("train", "video_hard"):
+        pictures, newest = explanation.pictures[mode], explanation.episodes[mode].obs[:, -3:]
+        assert list(pictures) == ["predicted_mask", "masked"]
+        for picture in pictures.values():
+            assert picture.shape == (3, 3, 16, 16) and picture.dtype == np.uint8
+        mask = explanation.maps[mode]["predicted_mask"][:, -1]
+        for colour in range(3):
+            assert np.abs(pictures["predicted_mask"][:, colour] - 255 * mask).max() <= 0.51
+        kept = (pictures["masked"] != 0).any(1)
+        np.testing.assert_array_equal(pictures["masked"], np.where(kept[:, None], newest, 0))
+        # The most salient twentieth, or more where many pixels are equally salient.
+        assert (kept.mean((1, 2)) >= 0.04).all() and kept.mean() < 1
+
+
+def test_pictures_depend_neither_on_the_methods_nor_on_the_batch(explanation: Explanation, run: Path) -> None:
+    one = dataclasses.replace(QUICK, max_batch=1)
+    again = explain(saccade.load(run), modes=("video_hard",), methods="gradient", moments=MOMENTS, settings=one)
+    for name, expected in explanation.pictures["video_hard"].items():
+        moved = again.pictures["video_hard"][name].astype(int) - expected
+        assert np.abs(moved).max() <= 1, name
+
+
+def test_pictures_of_an_agent_that_crops_are_drawn(run: Path, tmp_path: Path) -> None:
+    policy = saccade.load(run)
+    centre = {"centre": lambda obs: obs[:, :, 3:13, 4:10]}
+    cropping = dataclasses.replace(policy, maps={}, pictures=centre)
+    found = explain(cropping, modes=("train",), methods="gradient", moments=MOMENTS)
+    drawn = found.pictures["train"]["centre"]
+    np.testing.assert_array_equal(drawn, found.episodes["train"].obs[:, -3:, 3:13, 4:10])
+    folder = found.save(tmp_path / "cropped")
+    assert write_report(folder).exists() and write_figure(folder) == folder / "figure.png"
+    assert grid_picture(folder, "train").any() and next(film_frames(folder, "train")).any()
+
+
+def test_a_picture_with_nan_is_refused(run: Path) -> None:
+    policy = saccade.load(run)
+    nowhere = {"own_mask": lambda obs, action: torch.full((len(obs), 3, 16, 16), float("nan"))}
+    for broken in (
+        dataclasses.replace(policy, maps=nowhere),
+        dataclasses.replace(policy, pictures={"own_mask": lambda obs: nowhere["own_mask"](obs, None)}),
+    ):
+        with pytest.raises(UserError, match=r"own_mask.* NaN or infinity: are .*weights finite"):
+            explain(broken, methods="gradient", moments=Moments(frames=1, max_steps=1))
+
+
 def test_every_so_many_steps(run: Path) -> None:
     moments = Moments(frames=2, every=5, max_steps=25)
     found = explain(saccade.load(run), methods="gradient", moments=moments)
@@ -218,7 +267,9 @@ def test_what_is_saved_is_what_was_found(explanation: Explanation, tmp_path: Pat
     with np.load(tmp_path / "out" / "maps" / "video_hard.npz", allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["map_gradient"], explanation.maps["video_hard"]["gradient"])
         np.testing.assert_array_equal(arrays["clean_obs"], explanation.episodes["video_hard"].clean_obs)
+        np.testing.assert_array_equal(arrays["picture_masked"], explanation.pictures["video_hard"]["masked"])
     told = read_explanation(tmp_path / "out")
+    assert told.pictures == ("predicted_mask", "masked")
     assert told.command == "saccade explain x" and told.task == "dmc/cartpole_balance" and told.score == "q"
     assert json.loads((tmp_path / "out" / "explanation.json").read_text())["versions"]["train"]["mode"] == "train"
 
@@ -311,7 +362,7 @@ def test_one_command_explains_and_scores_a_run(run: Path, capsys: pytest.Capture
     assert main(["score", str(run), "--modes", "video_hard", *QUICK_WORDS, "--sanity-stages", "2"]) == 0
     out = run / "explain"
     assert {path.name for path in out.iterdir()} == {
-        "explanation.json", "grids", "maps", "report.html", "scores.jsonl", "videos",
+        "explanation.json", "figure.png", "grids", "maps", "report.html", "scores.jsonl", "videos",
     }  # fmt: skip
     assert (out / "grids" / "video_hard.png").stat().st_size > 1000
     assert (out / "videos" / "video_hard.mp4").stat().st_size > 1000
@@ -341,8 +392,20 @@ def test_one_command_explains_and_scores_a_policy_of_stable_baselines3(
     assert "1 RGB frame of 36x36 pixels" in capsys.readouterr().out
 
 
+def test_one_command_draws_a_figure_of_all_modes(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["explain", str(run), *QUICK_WORDS, "--methods", "gradient", "--out", "drawn"]
+    assert main([*words, "--modes", "train"]) == 0
+    one = np.asarray(Image.open("drawn/figure.png"))
+    assert main([*words, "--modes", "video_hard"]) == 0  # joins the other one
+    assert np.asarray(Image.open("drawn/figure.png")).shape[0] > 1.8 * one.shape[0]
+    printed = capsys.readouterr().out
+    assert printed.count("drawn/figure.png.") == 2
+    assert Path("drawn/grids/video_hard.png").exists()
+
+
 def test_a_discrete_policy_on_an_environment_of_ones_own(ppo_zip: Path, noise_task: str, tmp_path: Path) -> None:
     assert main(["explain", str(ppo_zip), "--task", noise_task, *QUICK_WORDS, "--out", "here"]) == 0
+    assert not (tmp_path / "here" / "figure.png").exists()  # it makes no pictures of what it sees
     told = read_explanation(tmp_path / "here")
     assert set(told.methods) == set(METHODS) and told.score == "logit"
     with np.load(tmp_path / "here" / "maps" / "train.npz") as arrays:

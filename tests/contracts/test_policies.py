@@ -26,6 +26,7 @@ from torch import Tensor
 from saccade.nets.guided import guided_view
 from saccade.nets.views import randomised
 from saccade.policies.load import load_any
+from saccade.policies.pixels import pixels_of
 from saccade.policies.policy import Policy
 from saccade.policies.scores import SCORES, default_score, has_score, make_score
 from saccade.policies.stable_baselines3 import from_model, load_zip
@@ -379,6 +380,30 @@ def test_other_observations_get_a_sentence(models: Callable[[str], Model]) -> No
     ):
         with pytest.raises(UserError, match=message):
             policy.act(obs)
+
+
+def drawing(values: list[float]) -> Policy:
+    """A policy that makes a row of numbers of whatever it sees."""
+    pixels = pixels_of((3, 2, 5), "uint8", 0, 255, layout="channels_first")
+    outputs = {"action": lambda network, obs: obs[:, 0, 0, :1]}
+    row = {"row": lambda obs: torch.tensor(values).expand(len(obs), 3, 2, 5)}
+    return Policy("mine", torch.nn.Identity(), outputs, pixels, False, torch.device("cpu"), pictures=row)
+
+
+def test_pictures_are_rounded_and_cut_off() -> None:
+    found = drawing([-3.0, 0.4, 0.6, 254.6, 300.0]).picture("row", np.zeros((4, 3, 2, 5), np.uint8))
+    assert found.dtype == np.uint8 and found.shape == (4, 3, 2, 5)
+    assert found[3, 2, 1].tolist() == [0, 0, 1, 255, 255]
+
+
+def test_pictures_that_there_are_not(models: Callable[[str], Model]) -> None:
+    obs = np.zeros((3, 2, 5), np.uint8)
+    with pytest.raises(UserError, match="mine gives no picture called 'rows'; it has row"):
+        drawing([0.0] * 5).picture("rows", obs)
+    with pytest.raises(UserError, match="gives no picture called 'row'; it has none"):
+        policy_of(models("ppo_box")).picture("row", obs)
+    with pytest.raises(UserError, match="mine's picture 'row' holds NaN or infinity"):
+        drawing([0.0, float("nan"), 0.0, 0.0, 0.0]).picture("row", obs)
 
 
 def test_a_missing_library_is_named(models: Callable[[str], Model], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,18 @@ from PIL import Image
 from test_page import Reader
 
 from saccade.types import UserError
-from saccade.viewer.explanation import brightest, film_frames, grid_picture, panels, spread, told
-from saccade.viewer.pictures import LINE_PIXELS, overlay, upscale, write_video
+from saccade.viewer.explanation import (
+    amid,
+    brightest,
+    figure_picture,
+    film_frames,
+    grid_picture,
+    panels,
+    spread,
+    told,
+    write_figure,
+)
+from saccade.viewer.pictures import BLOCK_GAP, LINE_PIXELS, overlay, upscale, write_video
 from saccade.viewer.recordings import read_explanation, read_maps
 from saccade.viewer.report import MOST_PIXELS, write_report
 
@@ -139,6 +149,17 @@ DAMAGES = {
     "colours": (_spoilt_maps(colours=2), "not frames of 2 colours"),
     "steps": (_spoilt_maps(step=[1, 2]), "step holds 2 of 5 frames"),
     "clean": (_spoilt_maps(clean_obs=np.zeros((5, 3, 12, 12), dtype=np.uint8)), r"clean_obs is \[5, 3, 12, 12\]"),
+    "picture size": (
+        _spoilt_maps(picture_x=np.zeros((5, 3, 13, 12), np.uint8)),
+        r"picture_x has shape \[5, 3, 13, 12\]",
+    ),
+    "picture frames": (_spoilt_maps(picture_x=np.zeros((4, 3, 8, 8), np.uint8)), r"picture_x has shape \[4, 3, 8, 8\]"),
+    "picture colours": (
+        _spoilt_maps(picture_x=np.zeros((5, 4, 8, 8), np.uint8)),
+        r"picture_x has shape \[5, 4, 8, 8\]",
+    ),
+    "picture floats": (_spoilt_maps(picture_x=np.zeros((5, 3, 8, 8))), "picture_x is of type float64"),
+    "picture names": (_spoilt(pictures=[1]), "a picture is 1 and should be of type str"),
     "pickle": (_spoilt_maps(reward=np.array([None] * 5)), "train.npz' is damaged"),
 }
 
@@ -201,6 +222,76 @@ def test_the_grid_has_methods_across_and_frames_down(folder: Path):
             bottom = picture.shape[0] - (2 - row) * (size + gap)
             right = picture.shape[1] - (len(drawn) - 1 - column) * (size + gap)
             assert (picture[bottom - size : bottom, right - size : right] == upscale(frames[row], factor)).all()
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The explanation of an agent with pictures of its own, one of them smaller than what it sees."""
+    return write_folder(tmp_path_factory.mktemp("pictures"), pictures=("foreground_mask", "masked"))
+
+
+def test_the_agents_own_pictures_are_drawn_as_they_are_and_small_ones_in_the_middle(drawn: Path):
+    written = arrays(("gradient", "rise"), pictures=("foreground_mask", "masked"), seed=1)
+    shown = panels(read_maps(read_explanation(drawn), "video_hard"), np.array([1, 3]))
+    assert list(shown)[-2:] == ["foreground mask (agent)", "masked (agent)"]
+    assert (shown["foreground mask (agent)"] == np.moveaxis(written["picture_foreground_mask"][[1, 3]], 1, -1)).all()
+    small = shown["masked (agent)"]
+    assert small.shape == (2, 12, 12, 3)
+    # 7 of 12 rows: two white ones above and three below; 10 of 12 columns: one on either side.
+    assert (small[:, 2:9, 1:11] == np.moveaxis(written["picture_masked"][[1, 3]], 1, -1)).all()
+    assert (small[:, [0, 1, 9, 10, 11]] == 255).all() and (small[:, :, [0, 11]] == 255).all()
+
+
+def test_of_a_stacked_picture_the_newest_frame_is_drawn(drawn: Path):
+    maps = drawn / "maps" / "train.npz"
+    content = arrays(("gradient", "rise"), pictures=("foreground_mask", "masked"))
+    newest = content["picture_masked"]
+    np.savez(maps, **content | {"picture_masked": np.concatenate([255 - newest, newest], axis=1)})
+    assert (read_maps(read_explanation(drawn), "train").pictures["masked"] == newest).all()
+
+
+@pytest.mark.parametrize(("total", "most", "chosen"), [(16, 2, [4, 12]), (5, 2, [1, 3]), (1, 2, [0]), (2, 2, [0, 1])])
+def test_moments_of_a_figure_are_amid_the_episode(total: int, most: int, chosen: list[int]):
+    assert amid(total, most).tolist() == chosen
+
+
+def test_the_figure_has_modes_down_and_pictures_across(drawn: Path):
+    figure = figure_picture(drawn)
+    assert figure is not None
+    explanation = read_explanation(drawn)
+    factor, gap = 14, 4  # 12 pixels become 168
+    size = 12 * factor
+    bottom = figure.shape[0]
+    for mode in ("video_hard", "train"):  # from below, where no label is in the way
+        shown = panels(read_maps(explanation, mode), np.array([1, 3]))
+        columns = ("what the policy sees", "foreground mask (agent)", "masked (agent)")
+        for row in (1, 0):
+            for place, label in enumerate(columns):
+                right = figure.shape[1] - (len(columns) - 1 - place) * (size + gap)
+                assert (
+                    figure[bottom - size : bottom, right - size : right] == upscale(shown[label][row], factor)
+                ).all()
+            bottom -= size + gap
+        bottom -= BLOCK_GAP
+    left = figure.shape[1] - 3 * size - 2 * gap
+    assert figure[-size:, :left].min() < 100  # the mode and the step stand beside the row
+
+
+def test_a_figure_is_written_where_there_are_pictures(drawn: Path, folder: Path):
+    assert figure_picture(folder) is None and write_figure(folder) is None
+    assert not (folder / "figure.png").exists()
+    path = write_figure(drawn)
+    assert path == drawn / "figure.png"
+    assert (np.asarray(Image.open(path)) == figure_picture(drawn)).all()
+
+
+def test_a_mode_from_before_there_were_pictures_is_left_out_of_the_figure(drawn: Path, tmp_path: Path):
+    for name in ("explanation.json", "maps/train.npz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((drawn / name).read_bytes())
+    alone = figure_picture(tmp_path)
+    np.savez(tmp_path / "maps" / "video_hard.npz", **arrays(("gradient", "rise")))
+    assert alone is not None and (figure_picture(tmp_path) == alone).all()
 
 
 def test_a_film_has_a_frame_for_each_moment_and_tells_what_happened(folder: Path, tmp_path: Path):
@@ -315,6 +406,23 @@ def test_layers_of_different_networks_are_in_charts_of_their_own(tmp_path: Path)
     (folder / "scores.jsonl").write_text(json.dumps(first) + "\n" + json.dumps(second) + "\n")
     reader = read(write_report(folder).read_text())
     assert [attributes.get("class") for _, attributes in reader.elements].count("chart") == 2
+
+
+def test_the_report_shows_what_the_agent_makes_of_it(drawn: Path, report: str):
+    reader = read(write_report(drawn).read_text())
+    assert "What the agent makes of it" in reader.text("h2") and "What the agent makes of it" not in read(report).text(
+        "h2"
+    )
+    labels = [attributes["aria-label"] for tag, attributes in reader.elements if tag == "svg"]
+    assert labels.count("what the agent makes of the frame: what its mask leaves of the frame") == 2  # two modes
+    assert labels.count("what the agent makes of the frame: its foreground mask, white where it is 1") == 2
+    assert "foreground mask (agent)" in reader.text("small")
+    charts = [attributes for _, attributes in reader.elements if attributes.get("class") == "chart"]
+    [figure] = [chart for chart in charts if str(chart["src"]).startswith("data:image/png")]
+    assert figure["alt"] == "what the agent makes of some moments in train, video_hard"
+    captions = " ".join(reader.text("figcaption"))
+    assert "end in “(agent)”" in captions and "masked: what its mask leaves of the frame" in captions
+    assert "(agent)" not in report
 
 
 @pytest.mark.parametrize(("maps", "scores"), [(True, False), (False, True)])

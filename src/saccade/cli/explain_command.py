@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from saccade.cli.explaining import Bars, Maps, Subject, explained, flat, say
+from saccade.viewer.explanation import FIGURE
 
 
 @dataclass(frozen=True)
@@ -35,4 +36,6 @@ def run(words: list[str]) -> int:
         f"{len(explanation.methods)} methods, {', '.join(explanation.episodes)}. Open {page}; pictures are in "
         f"{folder / 'grids'}, videos in {folder / 'videos'}, arrays in {folder / 'maps'}.",
     )
+    if any(explanation.pictures.values()):
+        say(console, f"What the agent itself makes of what it sees, in every mode: {folder / FIGURE}.")
     return 0

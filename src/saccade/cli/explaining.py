@@ -21,7 +21,7 @@ from saccade.policies.load import load_any
 from saccade.policies.policy import Policy
 from saccade.policies.scores import default_score
 from saccade.types import UserError
-from saccade.viewer.explanation import film_frames, grid_picture
+from saccade.viewer.explanation import film_frames, grid_picture, write_figure
 from saccade.viewer.pictures import png, write_video
 from saccade.viewer.report import write_report
 
@@ -240,6 +240,7 @@ def explained(
         with written_aside(folder / "grids" / f"{mode}.png") as path:
             path.write_bytes(png(grid_picture(folder, mode)))
         write_video(folder / "videos" / f"{mode}.mp4", film_frames(folder, mode), VIDEO_FRAMES_PER_SECOND)
+    write_figure(folder)
     # Before anything else is computed: whoever interrupts the scores has a page of these maps.
     return explanation, folder, write_report(folder)
 

@@ -25,13 +25,14 @@ from saccade.explain.maps import (
     noise_of,
     seconds_alone,
 )
+from saccade.explain.pictures import find_pictures, picture_names
 from saccade.explain.tasks import CLEAN, Task, task_of
 from saccade.policies.policy import Policy
 from saccade.policies.scores import SCORES, default_score, parse_score
 from saccade.types import UserError
 
 EXPLANATION, ROWS, MAPS = "explanation.json", "scores.jsonl", "maps"
-MAP_PREFIX = "map_"
+MAP_PREFIX, PICTURE_PREFIX = "map_", "picture_"
 
 Report = Callable[[str, int, int], None]
 """``(what is being done, done, total)``."""
@@ -70,6 +71,8 @@ class Explanation:
     Attributes:
         episodes: recorded moments, by mode.
         maps: by mode and method, float32 ``[moments, frames or 1, height, width]``, signed.
+        pictures: by mode and name, uint8 ``[moments, 3, h, w]``: what the agent makes of the newest frame; none of
+            policies that have no such pictures.
         costs: by method, seconds per frame of the batch and of one frame alone.
         left_out: methods that cannot be right for this policy, and why.
         settings: everything that decides the numbers, as JSON values.
@@ -80,6 +83,7 @@ class Explanation:
     methods: Mapping[str, Find]
     episodes: Mapping[str, Episode]
     maps: Mapping[str, Mapping[str, np.ndarray]]
+    pictures: Mapping[str, Mapping[str, np.ndarray]]
     costs: Mapping[str, tuple[float, float]]
     left_out: Mapping[str, str]
     moments: Moments
@@ -135,6 +139,7 @@ class Explanation:
                 for name, find in self.methods.items()
             },
             "left_out": dict(self.left_out),
+            "pictures": picture_names(self.policy),
             "settings": dict(self.settings),
             "versions": {"torch": torch.__version__, "numpy": np.__version__, **self._provenance()},
         }
@@ -154,7 +159,7 @@ def explain(
     settings: MethodSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> Explanation:
-    """Play an episode in each mode and find the maps of some of its moments.
+    """Play an episode in each mode and find the maps of some of its moments, and what the agent makes of them.
 
     Args:
         policy: of ``saccade.load``.
@@ -171,6 +176,7 @@ def explain(
     asked = (methods,) if isinstance(methods, str) else tuple(methods)
     episodes: dict[str, Episode] = {}
     maps: dict[str, dict[str, np.ndarray]] = {}
+    pictures: dict[str, dict[str, np.ndarray]] = {}
     costs: dict[str, tuple[float, float]] = {}
     found, left_out = finders(policy, asked, settings, noise_of(policy))  # mistakes show before anything is played
     for mode in modes:
@@ -190,10 +196,10 @@ def explain(
             maps[mode][find.name], seconds = find_maps(policy, find, episode.obs, settings.max_batch, progress)
             if find.name not in costs:
                 costs[find.name] = (seconds, seconds_alone(policy, find, episode.obs))
+        pictures[mode] = find_pictures(policy, episode.obs, settings.max_batch, partial(report, f"{mode}: pictures"))
     told = {**asdict(moments), **asdict(settings), "environment": asdict(where.config) if where.config else None}
-    return Explanation(
-        policy, where, {find.name: find for find in found}, episodes, maps, costs, left_out, moments, settings, told
-    )
+    by_name = {find.name: find for find in found}
+    return Explanation(policy, where, by_name, episodes, maps, pictures, costs, left_out, moments, settings, told)
 
 
 def _check(task: Task, modes: Sequence[str], moments: Moments, settings: MethodSettings) -> None:
@@ -234,7 +240,8 @@ def _modes_there(folder: Path, identity: str) -> list[str]:
 
 def _forget(folder: Path) -> None:
     """Remove what another explanation wrote here; the file that vouches for the others goes first."""
-    for pattern in (EXPLANATION, ROWS, "report.html", f"{MAPS}/*.npz", "grids/*.png", "videos/*.mp4"):
+    files = ("report.html", "figure.png", f"{MAPS}/*.npz", "grids/*.png", "videos/*.mp4")
+    for pattern in (EXPLANATION, ROWS, *files):
         for path in sorted(folder.glob(pattern)):
             path.unlink()
 
@@ -258,7 +265,8 @@ def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:
         arrays["clean_obs"] = _channels_first(explanation.policy, episode.clean_obs)
     if episode.task_mask is not None:
         arrays["task_mask"] = episode.task_mask
-    return arrays | {MAP_PREFIX + name: values for name, values in explanation.maps[mode].items()}
+    arrays |= {MAP_PREFIX + name: values for name, values in explanation.maps[mode].items()}
+    return arrays | {PICTURE_PREFIX + name: drawn for name, drawn in explanation.pictures[mode].items()}
 
 
 def _channels_first(policy: Policy, obs: np.ndarray) -> np.ndarray:

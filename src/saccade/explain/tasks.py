@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 
 from saccade.envs.env import EnvConfig, make_env
-from saccade.envs.suites import MODES, TASKS
+from saccade.envs.suites import TASKS, modes_of
 from saccade.policies.pixels import RGB, Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.user_code import from_file, running
@@ -79,7 +79,7 @@ def saccade_task(config: EnvConfig) -> Task:
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
         return make_env(dataclasses.replace(config, mode=mode, task_mask=masks))
 
-    return Task(config.task, make, tuple(MODES), True, config, provenance=lambda env: env.provenance)
+    return Task(config.task, make, tuple(modes_of(config.task)), True, config, provenance=lambda env: env.provenance)
 
 
 def _own_task(name: str) -> Task:

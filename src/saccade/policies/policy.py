@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saccade.policies.pixels import Pixels
+from saccade.policies.pixels import BYTE, Pixels
 from saccade.types import UserError
 
 Output = Callable[..., Tensor]
@@ -38,7 +38,10 @@ class Policy:
         pixels: what its observations look like.
         discrete: whether actions are whole numbers.
         to_env: deterministic actions as the environment takes them; by default as they are.
-        maps: saliency that the network carries inside, by name: ``(obs, action) -> [batch, frames, height, width]``.
+        maps: saliency that the network carries inside, by name: ``(obs, action) -> [batch, frames, height, width]``;
+            one whose name ends in ``mask`` lies in 0..1.
+        pictures: what the agent makes of observations, by name: ``obs -> [batch, frames * 3, h, w]`` in 0..255, as
+            large as the observation, or smaller where the agent crops it.
         env_steps: agent steps that the weights were trained for; 0 where nobody knows.
         source: where it came from, for reports.
         config: a Saccade run's ``RunConfig``; None for everybody else's.
@@ -52,6 +55,7 @@ class Policy:
     device: torch.device
     to_env: Callable[[np.ndarray], np.ndarray] = lambda action: action
     maps: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
+    pictures: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     env_steps: int = 0
     source: str = ""
     config: Any = None
@@ -88,3 +92,16 @@ class Policy:
             raise UserError(f"{self.name} carries no map called {name!r}; it has {have}.")
         batch = self.tensor(obs)
         return self.maps[name](batch, self.greedy(batch)).detach().cpu().numpy()
+
+    def picture(self, name: str, obs: np.ndarray) -> np.ndarray:
+        """What the agent makes of observations, uint8 ``[batch, frames * 3, h, w]``: rounded, and cut off at 0 and 255.
+
+        Raises UserError for a name that it does not have, and for a picture that is not finite.
+        """
+        if name not in self.pictures:
+            have = ", ".join(self.pictures) or "none"
+            raise UserError(f"{self.name} gives no picture called {name!r}; it has {have}.")
+        drawn = self.pictures[name](self.tensor(obs)).detach()
+        if not bool(drawn.isfinite().all()):
+            raise UserError(f"{self.name}'s picture {name!r} holds NaN or infinity: are its weights finite?")
+        return drawn.round().clamp(0, BYTE).to(torch.uint8).cpu().numpy()

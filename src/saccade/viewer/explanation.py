@@ -1,4 +1,4 @@
-"""Pictures of an explanation folder: every method's map over the frame that it explains.
+"""Pictures of an explanation folder: each method's map over the frame, and what the agent makes of it.
 
 All pictures show the newest frame of a stacked observation, and of a signed map the magnitude: bright is what matters,
 whether it speaks for or against. Each method has a brightness of its own, the same for all frames of a mode, so that
@@ -14,12 +14,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from saccade.data.files import written_aside
 from saccade.viewer.pictures import (
     LINE_PIXELS,
+    WHITE,
     Picture,
+    centred,
     frames_of,
     grid,
     overlay,
+    png,
     spotlight,
     tiles,
     upscale,
@@ -30,6 +34,8 @@ from saccade.viewer.recordings import Maps, read_explanation, read_maps
 
 BRIGHTEST = 0.99  # quantile that is drawn at full brightness: a few extreme pixels would hide the rest
 SEEN, CLEAN, TRUTH = "what the policy sees", "without distraction", "the task (simulator)"
+OBSERVATION = "observation"
+FIGURE = "figure.png"
 SMALLEST_SIDE = 160  # of an enlarged frame, so that 84 pixels can be seen
 FILM_SHAPE = 16 / 9  # width over height
 FRAMES_AT_ONCE = 32  # drawn together; more need more memory and are not faster
@@ -37,6 +43,8 @@ FRAMES_AT_ONCE = 32  # drawn together; more need more memory and are not faster
 
 def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDArray[np.uint8]]:
     """What is drawn side by side, by label: frames ``[time, height, width, 3]``, the overlays by their method's name.
+
+    The agent's own pictures come last and as they are, in the middle of white where they are smaller than the frame.
 
     Args:
         index: of the frames to draw; None for all.
@@ -50,7 +58,17 @@ def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDAr
         drawn[TRUTH] = spotlight(frames, maps.task_mask[chosen])
     for method, saliency in maps.saliency.items():
         drawn[method] = overlay(frames, np.abs(saliency[chosen]), limits=(0.0, brightest(saliency)))
-    return drawn
+    own = _observation_and_pictures(maps, chosen)
+    return drawn | {agent_label(name): own[name] for name in maps.pictures}
+
+
+def agent_label(picture: str) -> str:
+    """What one of the agent's own pictures is called beside maps: no name of a method looks like it."""
+    return f"{_words(picture)} (agent)"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def brightest(saliency: NDArray[np.float32]) -> float:
@@ -72,7 +90,7 @@ def grid_picture(folder: str | Path, mode: str, *, rows: int = 6) -> Picture:
     """
     maps = read_maps(read_explanation(folder), mode)
     chosen = spread(len(maps.obs), rows)
-    factor = _enlargement(maps)
+    factor = _enlargement(*maps.obs.shape[2:])
     drawn = {label: upscale(frames, factor) for label, frames in panels(maps, chosen).items()}
     width = maps.obs.shape[3] * factor
     return grid(
@@ -82,6 +100,69 @@ def grid_picture(folder: str | Path, mode: str, *, rows: int = 6) -> Picture:
     )
 
 
+def figure_picture(folder: str | Path, *, moments: int = 2) -> Picture | None:
+    """What the agent makes of what it sees: some moments of each mode down, its own masks and pictures across.
+
+    None where the folder holds no such pictures, for not every policy makes any.
+
+    Raises:
+        UserError: the folder is no explanation, or a file in it is damaged.
+    """
+    explanation = read_explanation(folder)
+    if not explanation.pictures:
+        return None
+    rows: list[dict[str, Picture]] = []
+    row_labels, block_starts = [], []
+    for mode in explanation.modes_with_maps:
+        maps = read_maps(explanation, mode)
+        if maps.pictures:
+            chosen = amid(len(maps.obs), moments)
+            drawn = _observation_and_pictures(maps, chosen)
+            block_starts.append(len(rows))
+            rows += [{name: frames[place] for name, frames in drawn.items()} for place in range(len(chosen))]
+            row_labels += [f"{mode}\nstep {maps.step[time]}" for time in chosen]
+    if not rows:
+        return None
+    height, width = rows[0][OBSERVATION].shape[:2]
+    factor = _enlargement(height, width)
+    names = (OBSERVATION, *explanation.pictures)
+    white = np.full_like(rows[0][OBSERVATION], WHITE)  # where the file of a mode lacks a picture
+    return grid(
+        [[upscale(row.get(name, white), factor) for name in names] for row in rows],
+        row_labels=row_labels,
+        column_labels=[wrapped(_words(name), width * factor) for name in names],
+        block_starts=block_starts,
+    )
+
+
+def write_figure(folder: str | Path) -> Path | None:
+    """Write ``figure.png`` of the pictures in the folder; returns its path, or None where there are none.
+
+    Raises:
+        UserError: the folder is no explanation, a file in it is damaged, or the figure cannot be written.
+    """
+    figure = figure_picture(folder)
+    if figure is None:
+        return None
+    path = Path(folder) / FIGURE
+    with written_aside(path) as aside:
+        aside.write_bytes(png(figure))
+    return path
+
+
+def amid(total: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` of ``total`` places, each in the middle of an equal share of them: neither start nor end."""
+    count = min(most, total)
+    return ((np.arange(count) + 0.5) * total / count).astype(np.int64)
+
+
+def _observation_and_pictures(maps: Maps, chosen: NDArray[np.int64]) -> dict[str, NDArray[np.uint8]]:
+    """Frames of one size by name."""
+    frames = frames_of(maps.obs[chosen], colours=maps.colours)
+    drawn = {name: centred(frames_of(values[chosen]), *frames.shape[1:3]) for name, values in maps.pictures.items()}
+    return {OBSERVATION: frames, **drawn}
+
+
 def film_frames(folder: str | Path, mode: str) -> Iterator[Picture]:
     """A video's frames, one after the other: what the policy sees, every method's map, and what happened.
 
@@ -89,7 +170,7 @@ def film_frames(folder: str | Path, mode: str) -> Iterator[Picture]:
         UserError: the folder holds no maps of this mode, or they are damaged.
     """
     maps = read_maps(read_explanation(folder), mode)
-    factor = _enlargement(maps)
+    factor = _enlargement(*maps.obs.shape[2:])
     height, width = (side * factor for side in maps.obs.shape[2:])
     labels = list(panels(maps, np.arange(1)))
     empty, places = tiles(labels, height, width, _film_columns(len(labels), height, width))
@@ -114,8 +195,8 @@ def told(maps: Maps, time: int) -> str:
     return line.replace("-", "\u2212")
 
 
-def _enlargement(maps: Maps) -> int:
-    return max(1, math.ceil(SMALLEST_SIDE / max(maps.obs.shape[2:])))
+def _enlargement(height: int, width: int) -> int:
+    return max(1, math.ceil(SMALLEST_SIDE / max(height, width)))
 
 
 def _film_columns(count: int, height: int, width: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from functools import cache
 from itertools import chain
@@ -28,6 +28,7 @@ INK = (24, 24, 27)  # labels: nearly black
 LABEL_PIXELS = 15  # height of the letters of a label
 LINE_PIXELS = 18  # from one line of a label to the next
 LABEL_MARGIN = 6
+BLOCK_GAP = 14  # more room between rows that do not belong together
 WORD = re.compile(r"[^\s_]+[\s_]*|[\s_]+")  # with what ends it
 VIDEO_CODEC = "libx264"
 VIDEO_QUALITY = "18"  # constant rate factor: 18 is hard to tell from the original
@@ -108,6 +109,15 @@ def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> 
     return _rounded(frame * light[..., None])
 
 
+def centred(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Pictures ``[..., h, w, 3]`` in the middle of white ones of ``[..., height, width, 3]``, which are no smaller."""
+    room = (height - frames.shape[-3], width - frames.shape[-2])
+    if min(room) < 0:
+        raise ValueError(f"pictures of {list(frames.shape[-3:-1])} have no room in {[height, width]}")
+    margins = [(space // 2, space - space // 2) for space in room]
+    return np.pad(frames, [(0, 0)] * (frames.ndim - 3) + [*margins, (0, 0)], constant_values=WHITE)
+
+
 def upscale(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """Every pixel of ``[..., height, width, 3]`` as a square of ``factor`` by ``factor``, unblurred."""
     return picture.repeat(factor, axis=-3).repeat(factor, axis=-2)
@@ -119,10 +129,15 @@ def grid(
     row_labels: Sequence[str] = (),
     column_labels: Sequence[str] = (),
     gap: int = 4,
+    block_starts: Collection[int] = (),
 ) -> Picture:
     """Rows of pictures of one size on white, with a label left of each row and above each column.
 
     A row may be shorter than the first; its place stays white. Labels may have several lines; ``wrapped`` breaks them.
+
+    Args:
+        gap: white pixels between pictures.
+        block_starts: rows that belong less to the one above, and so stand farther from it.
     """
     height, width = pictures[0][0].shape[:2]
     if any(picture.shape != (height, width, COLOR_CHANNELS) for row in pictures for picture in row):
@@ -132,11 +147,12 @@ def grid(
     num_columns = max(map(len, pictures))
     left = max(map(_label_width, row_labels), default=0)
     top = label_height(column_labels)
-    size = (top + len(pictures) * (height + gap) - gap, left + num_columns * (width + gap) - gap)
+    extra = np.cumsum([BLOCK_GAP * (i > 0 and i in block_starts) for i in range(len(pictures))])
+    size = (top + len(pictures) * (height + gap) - gap + int(extra[-1]), left + num_columns * (width + gap) - gap)
     sheet = np.full((*size, COLOR_CHANNELS), WHITE, dtype=np.uint8)
     labels: list[tuple[str, float, float, str]] = []
     for i, row in enumerate(pictures):
-        y = top + i * (height + gap)
+        y = top + i * (height + gap) + int(extra[i])
         labels += [(row_labels[i], left - LABEL_MARGIN, y + height / 2, "rm")] if row_labels else []
         for j, picture in enumerate(row):
             x = left + j * (width + gap)

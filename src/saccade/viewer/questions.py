@@ -63,6 +63,22 @@ CURVES = {
 }
 
 
+# What an agent's own picture shows, by its name.
+PICTURES = {
+    "masked": "what its mask leaves of the frame",
+    "attribution": "the foreground that it makes, seen through its own mask",
+    "foreground": "the foreground that it makes of the frame",
+    "background": "the background that it makes of the frame",
+    "reconstruction": "the frame made again from its foreground, mask and background",
+}
+
+
+def picture_words(name: str) -> str:
+    """What an agent's own picture shows; an unknown one is called by its name, and a mask is a mask."""
+    words = name.replace("_", " ")
+    return PICTURES.get(name, f"its {words}, white where it is 1" if name.endswith("mask") else words)
+
+
 def curve_sentence(metric: str) -> str:
     """How to read a metric's curves; of an unknown one nothing."""
     return next((sentence for word, sentence in CURVES.items() if word in metric), "")

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from saccade.types import UserError
 
 EXPLANATION, SCORES, MAPS = "explanation.json", "scores.jsonl", "maps"
-MAP_PREFIX = "map_"  # of a method's maps in the file of a mode
+MAP_PREFIX, PICTURE_PREFIX = "map_", "picture_"  # of a method's maps and an agent's pictures in the file of a mode
+COLOURS = 3  # of a picture
 WHITE = 255
 AGAIN = "make it again with `saccade explain` or `saccade score`"
 
@@ -71,6 +72,7 @@ class Explanation:
         score: name of the score that is explained; ``score_summary`` says it in words, if that was told.
         observations: how they were understood, in words.
         left_out: methods that could not be right, and why.
+        pictures: names of what the agent itself makes of what it sees; empty for most policies.
         command: repeats it; may be empty.
     """
 
@@ -83,6 +85,7 @@ class Explanation:
     score_summary: str
     methods: Mapping[str, Method]
     left_out: Mapping[str, str]
+    pictures: tuple[str, ...]
     settings: Mapping[str, Any]
     versions: Mapping[str, Any]
     command: str
@@ -101,6 +104,7 @@ class Maps:
     Attributes:
         obs: uint8 ``[time, frames * colours, height, width]``.
         saliency: by method, float32 ``[time, height, width]``; may be signed.
+        pictures: what the agent makes of the newest frame, by name: uint8 ``[time, 3, h, w]``, no larger than ``obs``.
         task_mask: bool ``[time, height, width]``, the pixels that matter for the task.
         clean_obs: the same states without the mode's distraction, shaped like ``obs``.
         length: agent steps of the whole episode, where known.
@@ -112,6 +116,7 @@ class Maps:
     action: NDArray[Any]
     reward: NDArray[np.float64]
     saliency: Mapping[str, NDArray[np.float32]]
+    pictures: Mapping[str, NDArray[np.uint8]]
     task_mask: NDArray[np.bool_] | None
     clean_obs: NDArray[np.uint8] | None
     length: int | None
@@ -166,6 +171,9 @@ def _explanation(folder: Path, record: Mapping[str, Any], scores: tuple[ScoreRow
         score_summary=_checked(record.get("score_summary", ""), str, "score_summary"),
         methods={name: _method(name, facts) for name, facts in _field(record, "methods", dict).items()},
         left_out=_checked(record.get("left_out", {}), dict, "left_out"),
+        pictures=tuple(
+            _checked(name, str, "a picture") for name in _checked(record.get("pictures", []), list, "pictures")
+        ),
         settings=_checked(record.get("settings", {}), dict, "settings"),
         versions=_checked(record.get("versions", {}), dict, "versions"),
         command=_checked(record.get("command", ""), str, "command"),
@@ -207,6 +215,11 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
             if not np.isfinite(per_frame).all():
                 raise _DamagedError(f"{name} holds NaN or infinity")
             saliency[name.removeprefix(MAP_PREFIX)] = per_frame
+    pictures = {
+        name.removeprefix(PICTURE_PREFIX): _picture(arrays[name], obs.shape, name)
+        for name in arrays
+        if name.startswith(PICTURE_PREFIX)
+    }
     clean = _pixels(arrays["clean_obs"], high, "clean_obs") if "clean_obs" in arrays else None
     if clean is not None and clean.shape != obs.shape:
         raise _DamagedError(f"clean_obs is {list(clean.shape)} and obs {list(obs.shape)}")
@@ -222,6 +235,7 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
         action=action,
         reward=reward.astype(np.float64),
         saliency=saliency,
+        pictures=pictures,
         task_mask=None if mask is None else mask.astype(bool),
         clean_obs=clean,
         length=int(arrays["length"]) if "length" in arrays else None,
@@ -243,6 +257,17 @@ def _newest(per_frame: NDArray[Any], shape: list[int], name: str) -> NDArray[Any
     if per_frame.ndim != 4 or per_frame.shape[1] == 0 or [len(per_frame), *per_frame.shape[2:]] != shape:
         raise _DamagedError(f"{name} has shape {list(per_frame.shape)}, not {[shape[0], 'frames', *shape[1:]]}")
     return per_frame[:, -1]
+
+
+def _picture(drawn: NDArray[Any], seen: tuple[int, ...], name: str) -> NDArray[np.uint8]:
+    """``[time, frames * 3, h, w]`` of bytes -> the last of the frames."""
+    count, _, height, width = seen
+    fits = drawn.ndim == 4 and len(drawn) == count and drawn.shape[1] % COLOURS == 0 and 0 not in drawn.shape
+    if not fits or drawn.shape[2] > height or drawn.shape[3] > width:
+        raise _DamagedError(f"{name} has shape {list(drawn.shape)}, not {[count, 'frames * 3', height, width]}")
+    if drawn.dtype != np.uint8:
+        raise _DamagedError(f"{name} is of type {drawn.dtype}, not uint8")
+    return drawn[:, -COLOURS:]
 
 
 def _read_scores(path: Path, identity: str | None) -> tuple[ScoreRow, ...]:

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from saccade.viewer.explanation import CLEAN, SEEN, TRUTH, panels, spread, told
+from saccade.viewer.explanation import CLEAN, SEEN, TRUTH, agent_label, figure_picture, panels, spread, told
 from saccade.viewer.film import Film, Scale, panel
-from saccade.viewer.page import Code, Contents, Facts, Heading, Section, Text, write_page
+from saccade.viewer.page import Code, Contents, Facts, Heading, Picture, Section, Text, write_page
 from saccade.viewer.pictures import data_uri, overlay, png
+from saccade.viewer.questions import picture_words
 from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
 from saccade.viewer.scores import cost_sections, in_sentences, question_sections
 
@@ -37,6 +38,7 @@ def write_report(folder: str | Path) -> Path:
         Facts(tuple(_facts(explanation))),
         Contents(),
         *_films(explanation),
+        *_figure(explanation),
         *question_sections(explanation),
         *cost_sections(explanation),
         *_methods(explanation),
@@ -84,12 +86,14 @@ def _film(explanation: Explanation, mode: str, films: int) -> Film:
     maps = read_maps(explanation, mode)
     total, _, height, width = maps.obs.shape
     others = (maps.clean_obs is not None) + (maps.task_mask is not None) + 1
-    most = MOST_PIXELS // (films * (len(maps.saliency) + others) * height * width)
+    shown = len(maps.saliency) + len(maps.pictures) + others
+    most = MOST_PIXELS // (films * shown * height * width)
     chosen = spread(total, max(most, FEWEST_FRAMES))
     drawn = panels(maps, chosen)
+    exact = ALTS | {agent_label(name): _alt(name) for name in maps.pictures}
     return Film(
         tuple(
-            panel(label, ALTS.get(label, f"what matters according to {label}"), frames, lossless=label in ALTS)
+            panel(label, exact.get(label, f"what matters according to {label}"), frames, lossless=label in exact)
             for label, frames in drawn.items()
         ),
         tuple(told(maps, int(time)) for time in chosen),
@@ -116,7 +120,31 @@ def _film_caption(maps: Maps, count: int, mode: str) -> str:
         sentences.append("The picture without distraction is the very same state.")
     if maps.task_mask is not None:
         sentences.append("The simulator knows what belongs to the task; in its picture everything else is dark.")
+    if maps.pictures:
+        sentences.append("What the agent makes of the frame stands in the pictures that end in “(agent)”.")
     return " ".join(sentences)
+
+
+def _alt(picture: str) -> str:
+    return f"what the agent makes of the frame: {picture_words(picture)}"
+
+
+def _figure(explanation: Explanation) -> Iterator[Section]:
+    """The agent's own pictures in all modes side by side, where it has any."""
+    figure = figure_picture(explanation.folder)
+    if figure is None:
+        return
+    yield Heading("What the agent makes of it")
+    yield Text(
+        "No saliency method is asked here: the agent itself draws what it sees. One that knows what matters draws that "
+        "in every mode alike; what changes with the mode is what it leaves out, or calls background."
+    )
+    shown = "; ".join(f"{picture.replace('_', ' ')}: {picture_words(picture)}" for picture in explanation.pictures)
+    yield Picture(
+        data_uri(png(figure)),
+        f"what the agent makes of some moments in {', '.join(explanation.modes_with_maps)}",
+        f"Some moments of each mode, in its own episode. Beside the newest frame of the observation, {shown}.",
+    )
 
 
 def _scale_bar() -> str:
