@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from method_cases import ACTIONS, BATCH, build, sample
+from method_cases import ACTIONS, BATCH, build, sample, twin_q
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from saccade.agents import METHODS, preset
+from saccade.agents import METHODS
 from saccade.agents.agent import make_update
+from saccade.agents.presets import SIZES, preset
 from saccade.envs.suites import TASKS
 
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -72,6 +73,28 @@ def test_maps_are_one_per_frame(method: str) -> None:
 
 
 @every_method
+def test_masks_are_shares(method: str) -> None:
+    agent, obs = build(method), sample(method).obs
+    for name in agent.maps:
+        if name.endswith("mask"):
+            found = agent.maps[name](obs.float(), agent.act(obs, None))
+            assert found.min() >= 0 and found.max() <= 1, name
+
+
+@every_method
+def test_pictures_are_colours_of_each_sample_alone(method: str) -> None:
+    agent, obs = build(method), sample(method).obs.float()
+    for name, draw in agent.pictures.items():
+        drawn = draw(obs)
+        assert drawn.shape[:2] == obs.shape[:2] and max(drawn.shape[2:]) <= obs.shape[-1], name
+        assert drawn.isfinite().all() and drawn.min() >= 0 and 0 < drawn.max() <= 255, name
+        assert not torch.equal(drawn[0], drawn[1]), name
+        torch.testing.assert_close(torch.cat([draw(one[None]) for one in obs]), drawn, msg=name)
+        assert not drawn.requires_grad, name
+    assert all(parameter.grad is None for parameter in agent.networks.parameters())
+
+
+@every_method
 def test_phases_with_a_period_run_in_their_updates_alone(method: str) -> None:
     agent = build(method)
     update = make_update(agent)
@@ -105,10 +128,10 @@ def test_networks_activate_by_modules(method: str) -> None:
 
 
 @every_method
-@pytest.mark.parametrize("size", ["paper", "small"])
+@pytest.mark.parametrize("size", SIZES)
 def test_presets_exist_for_every_task(method: str, size: str) -> None:
     for task in TASKS:
-        config = preset(method, task, size)
+        config = preset(method, task, size).agent
         assert METHODS[method].rendered_size(config) % 4 == 0
 
 
@@ -119,8 +142,8 @@ def test_published_quantiles() -> None:
         "dmc/cartpole_swingup": 0.98,
         "dmc/ball_in_cup_catch": 0.98,
     }.items():
-        assert preset("sgqn", task).quantile == quantile
-        assert preset("sac_consistency", task).quantile == quantile
+        assert preset("sgqn", task).agent.quantile == quantile
+        assert preset("sac_consistency", task).agent.quantile == quantile
 
 
 @every_method
@@ -133,5 +156,5 @@ def test_outputs_are_what_the_agent_does(method: str) -> None:
         torch.testing.assert_close(agent.outputs["action"](networks, obs), owner.act(obs, None))
         both = torch.stack([agent.outputs[name](networks, obs) for name in ("mean", "log_std")], 1)
         torch.testing.assert_close(agent.outputs["gaussian"](networks, obs), both)
-        critic = getattr(networks, "actor_critic", networks).critic
-        torch.testing.assert_close(agent.outputs["q"](networks, obs, batch.action), critic(obs, batch.action)[0])
+        q1, _ = twin_q(networks, obs, batch.action)
+        torch.testing.assert_close(agent.outputs["q"](networks, obs, batch.action), q1)

@@ -24,7 +24,7 @@ from training_cases import newest
 import saccade
 from saccade.agents import METHODS
 from saccade.cli import COMMANDS, main
-from saccade.envs.tasks.dmc import DMCEnv
+from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers import WorkerError
 from saccade.train import session
 from saccade.train.logs import read_rows
@@ -201,7 +201,6 @@ def test_a_command_without_its_arguments(capsys: pytest.CaptureFixture[str]) -> 
     assert "A method and a task are needed" in refusal(capsys, "train")
     assert "A method and a task are needed" in refusal(capsys, "train", "sac", "--steps", "4")
     assert "A run folder is needed" in refusal(capsys, "evaluate")
-    assert "--modes needs at least one of train, color_easy" in refusal(capsys, "evaluate", "run", "--modes")
     assert "--episodes 0 is too small" in refusal(capsys, "evaluate", "run", "--episodes", "0")
 
 
@@ -228,7 +227,7 @@ def folder_of_images(*good: str, bad: tuple[str, ...] = ()) -> Path:
 
 
 def test_images_that_cannot_be_read_are_named_and_skipped(capsys: pytest.CaptureFixture[str]) -> None:
-    folder = folder_of_images("a.png", "b.png", bad=("broken.png",))
+    folder = folder_of_images("a.png", "b.png", "c.png", "d.png", bad=("broken.png",))
     context = show_warnings()
     try:
         code = main(train_words("sgqn", images=str(folder), out="run"))
@@ -236,8 +235,15 @@ def test_images_that_cannot_be_read_are_named_and_skipped(capsys: pytest.Capture
         context.__exit__(None, None, None)
     told = [line for line in capsys.readouterr().err.splitlines() if "broken.png" in line]
     assert code == 0 and len(told) == 1
-    assert told[0].startswith("saccade: warning: 1 of 3 images in images cannot be used: broken.png (")
+    assert told[0].startswith("saccade: warning: 1 of 5 images in images cannot be used: broken.png (")
     assert told[0].endswith("they are skipped")
+
+
+def test_fewer_images_than_a_batch_overlays(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folder_of_images("a.png", "b.png", "c.png")
+    sentence = refusal(capsys, *train_words("sgqn", images=str(folder), out="run"))
+    assert "3 pictures are too few to overlay a batch of 4" in sentence and "--images" in sentence
+    assert not Path("run").exists()
 
 
 def test_images_none_of_which_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
@@ -389,7 +395,7 @@ def test_a_nan_ends_with_code_1_and_one_line(
         (float("nan"), "Environment 0 gave the reward nan"),
         (1e30, "Update 0: phase critic, term bellman became inf."),
     ):
-        monkeypatch.setattr(DMCEnv, "advance", lambda env, action, reward=reward: reward)
+        monkeypatch.setattr(PixelEnv, "advance", lambda env, action, reward=reward: reward)
         assert main(train_words(out=f"run{reward}")) == 1
         err = capsys.readouterr().err
         assert err.startswith(f"saccade: {expected}") and err.count("\n") == 1
@@ -448,7 +454,8 @@ def test_list_names_every_method_task_and_mode(capsys: pytest.CaptureFixture[str
 def test_list_shows_every_setting_of_a_method(method: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--preset", method]) == 0
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line[:2] == "--"}
-    assert rows["--image-size"] == ["84", "48"] and rows["--discount"] == ["0.99"]
+    assert rows["--image-size"] == ["84", "48", "DMControl-GB"] and rows["--discount"] == ["0.99", "DMControl-GB"]
+    assert rows["--steps"][0] == "500000" and rows["--action-repeat"][0] == "4"
     assert ("--quantile" in rows) == (METHODS[method].config.__class__.__name__ == "SGQN")
 
 

@@ -13,20 +13,21 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
 import tyro
 from method_cases import ACTIONS, build, images, sample, tiny
 
-from saccade.agents import METHODS, preset
+from saccade.agents import METHODS
 from saccade.agents.agent import make_update
 from saccade.agents.augmentation import Augmentation
+from saccade.agents.presets import preset
 from saccade.cli import COMMANDS, explaining, score_command, train_command
 from saccade.data.colors import load_colors
 from saccade.envs import opengl
-from saccade.envs.env import EnvConfig
+from saccade.envs.suites import ALL_MODES
 from saccade.metrics import METRICS
 from saccade.policies.run import Training
 from saccade.policies.scores import SCORES
@@ -74,11 +75,11 @@ def parse(words: list[str]) -> None:
         options = explaining.flat(getattr(module, name.capitalize()), f"saccade {name}", rest)
         explaining.method_settings(options.maps)
         for mode in options.subject.modes:
-            EnvConfig("dmc/walker_walk", mode)
+            assert mode in ALL_MODES
     elif name != "train":
         options = tyro.cli(getattr(module, name.capitalize()), args=rest)
         for mode in getattr(options, "modes", ()):
-            EnvConfig("dmc/walker_walk", mode)
+            assert mode in ALL_MODES
     elif "--resume" in rest:
         tyro.cli(train_command.Resume, args=rest)
     else:
@@ -156,12 +157,32 @@ def settings(config: Any) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", METHOD_PAGES, ids=lambda page: page.stem)
 def test_defaults_of_methods_are_the_codes(page: Path) -> None:
-    ours = dict(settings(preset(page.stem, "dmc/walker_walk")))
+    ours = dict(settings(preset(page.stem, "dmc/walker_walk").agent))
     told = dict(DEFAULT.findall(page.read_text()))
     assert told == {name: ours.get(name) for name in told}
     shared = dict(settings(METHODS["sac"].config)) | dict(settings(Augmentation())) if page.stem != "sac" else {}
     shared.pop("augmentation", None)  # each page says which one is the method's own
     assert set(ours) - set(shared) == set(told), "every hyper-parameter has its row"
+
+
+def augmentations(config: Any) -> Iterator[str]:
+    """The strong augmentation of a configuration, or of one inside it; none for methods without."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, Augmentation):
+            yield value.augmentation
+        elif dataclasses.is_dataclass(value):
+            yield from augmentations(value)
+
+
+def test_augmentations_their_defaults_and_who_uses_them_are_the_codes() -> None:
+    text = (DOCS / "reference" / "augmentations.md").read_text()
+    assert dict(DEFAULT.findall(text)) == dict(settings(Augmentation()))
+    rows = re.findall(r"^\| `(\w+)` \|.*\|(.*)\|$", text, re.MULTILINE)
+    told = {name: set(re.findall(r"`(\w+)`", methods)) for name, methods in rows}
+    assert set(told) == set(get_args(get_type_hints(Augmentation)["augmentation"]))
+    used = {(name, method) for method, row in METHODS.items() for name in augmentations(row.config)}
+    assert {(name, method) for name, methods in told.items() for method in methods} == used
 
 
 def test_defaults_of_training_are_the_codes() -> None:

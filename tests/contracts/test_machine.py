@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
 import saccade
@@ -101,6 +102,17 @@ def test_data_is_counted_and_what_is_missing_or_damaged_is_named(tmp_path: Path)
     assert "video2.mp4" in rows["video_easy"].advice
     assert not rows["color_easy"].ok
     assert "color_easy.pt" in rows["color_easy"].advice
+
+
+def test_table_tops_are_named_and_one_that_cannot_be_read_is_a_problem(tmp_path: Path):
+    textures = tmp_path / "textures"
+    textures.mkdir()
+    Image.new("RGB", (8, 8)).save(textures / "test2.png")
+    row = {row.what: row for row in examination._data(tmp_path)}["textures"]
+    assert (row.ok, row.value) == (True, "table tops of test2")
+    (textures / "test4.jpg").write_bytes(b"no picture")
+    row = {row.what: row for row in examination._data(tmp_path)}["textures"]
+    assert not row.ok and "test4.jpg" in row.advice
 
 
 def test_a_data_folder_that_does_not_exist_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

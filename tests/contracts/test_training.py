@@ -25,7 +25,8 @@ from saccade.agents.agent import Agent, Term
 from saccade.agents.settings import check_settings, numbers_of
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.env import EnvConfig
-from saccade.envs.tasks.dmc import DMCEnv
+from saccade.envs.tasks.manipulation import Robot
+from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers import EnvWorkers
 from saccade.policies.evaluate import episode_seeds, evaluate, in_mode
 from saccade.policies.run import RunConfig, Training, make_agent
@@ -38,7 +39,7 @@ CPU = torch.device("cpu")
 COUNTERS = {"env_steps", "updates", "seconds"}
 EVALUATION_KEYS = {
     *("env_steps", "method", "task", "seed", "episode_seed", "mode", "episodes"),
-    *("return_mean", "return_std", "returns", "gap", "provenance"),
+    *("return_mean", "return_std", "returns", "success_rate", "gap", "provenance"),
 }
 
 
@@ -171,8 +172,18 @@ def test_rows_of_evaluations(run: Path) -> None:
             assert row["return_mean"] == pytest.approx(np.mean(row["returns"]))
             assert row["return_std"] == pytest.approx(np.std(row["returns"]))
             assert row["provenance"]["render_quality"] == "fast"
+            assert row["success_rate"] is None
     assert rows[1]["provenance"]["clips"] == "procedural" and "clips" not in rows[0]["provenance"]
     assert any(row["gap"] != 0 for row in rows)
+
+
+def test_a_success_in_any_step_is_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = iter(range(1000))
+    monkeypatch.setattr(Robot, "outcome", lambda robot: {"is_success": next(steps) == 60})
+    env = EnvConfig("manipulation/reach", image_size=8, render_quality="fast", clip_order="sequential")
+    result = evaluate(lambda obs: np.zeros((len(obs), 2)), env, episodes=3, seed=0, workers=0)
+    # One environment, three episodes of a reset and 50 steps: number 60 is in the second.
+    assert result.successes == (False, True, False) and result.success_rate == pytest.approx(1 / 3)
 
 
 def test_the_result_of_a_run(run: Path) -> None:
@@ -415,9 +426,9 @@ def test_a_stop_does_not_save_what_is_broken(tmp_path: Path) -> None:
 
 def test_a_simulator_that_breaks_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = iter(range(1000))
-    advance = DMCEnv.advance
+    advance = PixelEnv.advance
     monkeypatch.setattr(
-        DMCEnv, "advance", lambda env, action: advance(env, action) if next(steps) < 18 else float("nan")
+        PixelEnv, "advance", lambda env, action: advance(env, action) if next(steps) < 18 else float("nan")
     )
     with pytest.raises(NonFiniteReward, match=r"reward nan after step 18.*of step 16, kept"):
         train(tmp_path / "run", config("sac", steps=32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,20 +33,28 @@ def setting_of(provenance: Mapping[str, Any]) -> str:
     ]
     if provenance.get("clip_order", "seed") != "seed":
         parts.append(f"{provenance['clip_order']} clips")
+    if provenance.get("action_space", "xy") != "xy":
+        parts.append(f"{provenance['action_space']} actions")
+    if not provenance.get("reach_bonus", True):
+        parts.append("no reach bonus")
     return ", ".join(parts)
 
 
 def backgrounds_of(rows: Iterable[Row]) -> list[str]:
-    """Where colours and videos came from, a sentence part per mode that has any."""
-    told = []
+    """Where colours, videos and textures came from: a sentence part for all modes with the same answer."""
+    modes: dict[str, dict[str, None]] = {}
     for row in rows:
-        provenance = row["provenance"]
-        for kind in ("colors", "clips"):
-            if kind in provenance:
-                told.append(
-                    f"{row['mode']}: {provenance.get(f'num_{kind}', '')} {provenance[kind]} {kind}".replace("  ", " ")
-                )
-    return list(dict.fromkeys(told))
+        for source in _sources(row["provenance"]):
+            modes.setdefault(source, {})[row["mode"]] = None
+    return [f"{', '.join(names)}: {source}" for source, names in modes.items()]
+
+
+def _sources(provenance: Mapping[str, Any]) -> Iterator[str]:
+    for kind in ("colors", "clips"):
+        if kind in provenance:
+            yield " ".join(filter(None, (str(provenance.get(f"num_{kind}", "")), provenance[kind], kind)))
+    if "table_top" in provenance:
+        yield f"{provenance['table_top']} table top"
 
 
 def newest_results(rows: Iterable[Row]) -> list[Result]:
@@ -71,8 +79,11 @@ def modes_of(results: Sequence[Result]) -> list[str]:
 
 
 def cell(row: Row | None) -> str:
-    """``mean ± standard deviation`` of a row, or a dash."""
-    return "-" if row is None else f"{row['return_mean']:.0f} ± {row['return_std']:.0f}"
+    """``mean ± standard deviation`` of a row, and where the task knows success its rate in per cent; or a dash."""
+    if row is None:
+        return "-"
+    told, rate = f"{row['return_mean']:.0f} ± {row['return_std']:.0f}", row.get("success_rate")
+    return told if rate is None else f"{told} ({100 * rate:.0f}%)"
 
 
 def worst_gap(result: Result) -> float | None:

@@ -20,7 +20,7 @@ from saccade.bench.results import newest_results
 from saccade.cli.demo_page import write_demo_page
 from saccade.cli.evaluate_command import Evaluate, play, show
 from saccade.envs.env import EnvConfig, make_env
-from saccade.envs.suites import MODES
+from saccade.envs.suites import modes_of
 from saccade.policies.evaluate import Act, evaluation_row, with_gaps
 from saccade.policies.policy import Policy
 from saccade.policies.run import load_policy
@@ -71,7 +71,7 @@ def run(words: list[str]) -> int:
     show(newest_results(rows), console)
     page = folder / "index.html"
     metrics = {method: read_rows(folder / method / METRICS) for method in METHODS_SHOWN}
-    write_demo_page(page, env.task, policies, rows, metrics, _states(policies, options))
+    write_demo_page(page, env.task, policies, rows, metrics, _hardest(env.task), _states(policies, options))
     verdict(rows, console)
     console.print(f"\n{(time.monotonic() - began) / 60:.1f} minutes. Open {page} in a browser.", highlight=False)
     return 0
@@ -159,7 +159,7 @@ def _compare(policies: dict[str, Policy], options: Demo, folder: Path, console: 
         method: (policy.act, policy.config.env, policy.env_steps) for method, policy in policies.items()
     }
     actors[RANDOM_POLICY] = (_random_act(first, options.seed), first.config.env, 0)
-    asked = Evaluate(runs=(), modes=tuple(MODES), episodes=options.episodes)
+    asked = Evaluate(runs=(), episodes=options.episodes)
     everything: list[dict[str, Any]] = []
     with Progress(console=console, transient=True) as progress:
         for method, (act, env, env_steps) in actors.items():
@@ -188,10 +188,10 @@ def _blank(policy: Policy) -> np.ndarray:
 
 
 def _states(policies: dict[str, Policy], options: Demo) -> np.ndarray:
-    """Observations ``[number, channel, height, width]``, evenly spaced in a ``video_hard`` episode that SGQN plays."""
+    """Observations ``[number, channel, height, width]``, evenly spaced in SGQN's episode in the last mode."""
     policy = policies["sgqn"]
     config = EnvConfig(
-        policy.config.env.task, "video_hard", image_size=policy.config.env.image_size, render_quality="fast"
+        policy.config.env.task, _hardest(options.task), image_size=policy.config.env.image_size, render_quality="fast"
     )
     env = make_env(config, options.seed)
     seen = [env.reset(seed=options.seed)[0]]
@@ -202,6 +202,11 @@ def _states(policies: dict[str, Policy], options: Demo) -> np.ndarray:
         ended = terminated or truncated
     env.close()
     return np.stack([seen[int(place)] for place in np.linspace(0.1, 0.9, 6) * (len(seen) - 1)])
+
+
+def _hardest(task: str) -> str:
+    """The mode that is listed last."""
+    return list(modes_of(task))[-1]
 
 
 def verdict(rows: list[dict[str, Any]], console: Console) -> None:

@@ -25,12 +25,13 @@ def write_demo_page(
     policies: Mapping[str, Policy],
     rows: Sequence[Row],
     metrics: Mapping[str, Sequence[Row]],
+    hardest: str,
     states: np.ndarray,
 ) -> None:
     """Write table, curves and pictures as one self-contained file.
 
     rows: of evaluations.jsonl, for every policy and mode; metrics: of metrics.jsonl, by method; states: observations
-    ``[number, channel, height, width]`` to draw what each policy looks at.
+    ``[number, channel, height, width]`` of the mode ``hardest`` to draw what each policy looks at.
     """
     chance = next(row["return_mean"] for row in rows if row["method"] == "random" and row["mode"] == "train")
     steps = " and ".join(f"{policy.env_steps} agent steps of {method.upper()}" for method, policy in policies.items())
@@ -58,7 +59,7 @@ def write_demo_page(
             "Return of each training episode against agent steps, smoothed over five episodes. The dashed line is a "
             "policy that acts at random.",
         ),
-        Heading("What they look at under video_hard"),
+        Heading(f"What they look at under {hardest}"),
         _looks(policies, states),
         Heading("Where these numbers come from"),
         Text(_provenance(rows)),

@@ -14,8 +14,8 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from saccade.bench.results import Result, backgrounds_of, cell, modes_of, newest_results, worst_gap
-from saccade.envs.env import EnvConfig
-from saccade.envs.suites import MODES
+from saccade.envs import suites
+from saccade.envs.env import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, evaluate, evaluation_row, in_mode, with_gaps
 from saccade.policies.run import load_policy, read_config
 from saccade.train.logs import append_row
@@ -24,6 +24,7 @@ from saccade.types import UserError
 from saccade.viewer.pictures import write_video
 
 VIDEO_FRAMES_PER_SECOND = 25.0
+WIDEST = 10_000  # characters: as wide as a table likes to be
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Evaluate:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
     """Run folders, as `saccade train` writes them."""
-    modes: tuple[str, ...] = tuple(MODES)
-    """Modes to play in; the gap is to the mode train."""
+    modes: tuple[str, ...] = ()
+    """Modes to play in, by default all of the task; the gap is to the mode train."""
     episodes: int = 10
     """Episodes in each mode; published tables use 100."""
     seed: int | None = None
@@ -57,13 +58,11 @@ def run(words: list[str]) -> int:
     options = tyro.cli(Evaluate, prog="saccade evaluate", args=words)
     if not options.runs:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`.")
-    if not options.modes:
-        raise UserError(f"--modes needs at least one of {', '.join(MODES)}.")
     if options.episodes < 1:
         raise UserError(f"--episodes {options.episodes} is too small: it must be at least 1.")
     configs = {folder: read_config(folder) for folder in options.runs}
-    for mode in options.modes:
-        EnvConfig("dmc/walker_walk", mode)  # before any work: a mode that does not exist is a mistake
+    for config in configs.values():  # before any work
+        check_data(_as_asked(config.env, options), options.modes or suites.modes_of(config.env.task))
     console = Console()
     results: list[Result] = []
     with Progress(console=console, transient=True) as progress:
@@ -98,7 +97,7 @@ def play(
     act: Act, env: EnvConfig, options: Evaluate, seed: int, progress: Progress, label: str
 ) -> Iterable[Evaluation]:
     """Evaluate in each mode with a progress bar."""
-    for mode in options.modes:
+    for mode in options.modes or suites.modes_of(env.task):
         line = progress.add_task(f"{label} {mode}", total=options.episodes)
 
         def advance(done: int, total: int, line: TaskID = line) -> None:
@@ -126,26 +125,43 @@ def _as_asked(env: EnvConfig, options: Evaluate) -> EnvConfig:
 
 
 def show(results: list[Result], console: Console) -> None:
-    """Print one table of results: runs down, modes across."""
-    modes = modes_of(results)
+    """Print one table of results: runs down, modes across; or modes down where the terminal is too narrow for that."""
     tasks = list(dict.fromkeys(result.task for result in results))
-    table = Table(box=None, pad_edge=False, padding=(0, 1), title=tasks[0] if len(tasks) == 1 else None)
-    names = ["method"] if len(tasks) == 1 else ["method", "task"]
-    for title in (*names, "step", *modes, "gap"):
-        table.add_column(title, justify="left" if title in names else "right", no_wrap=True)
-    for result in results:
-        gap = worst_gap(result)
-        cells = [cell(result.rows.get(mode)) for mode in modes]
-        name = [result.method] if len(tasks) == 1 else [result.method, result.task]
-        table.add_row(*name, str(result.env_steps), *cells, "-" if gap is None else f"{gap:.0f}")
+    title = tasks[0] if len(tasks) == 1 else None
+    names = ["method"] if title else ["method", "task"]
+    head = [*names, "step", *modes_of(results), "gap"]
+    lines = [_cells(result, len(tasks) > 1, modes_of(results)) for result in results]
+    table = _table(title, head, lines, len(names))
+    if console.measure(table, options=console.options.update(width=WIDEST)).maximum > console.width:
+        turned = [list(line) for line in zip(head, *lines, strict=True)]
+        table = _table(title, turned[0], turned[1:], 1)
     console.print(table)
     episodes = sorted({len(row["returns"]) for result in results for row in result.rows.values()})
+    rates = [row.get("success_rate") for result in results for row in result.rows.values()]
+    succeeded = "" if all(rate is None for rate in rates) else "In brackets: episodes with a success. "
     settings = "; ".join(dict.fromkeys(result.setting for result in results))
     console.print(
         f"Return of an episode, mean ± standard deviation over {'/'.join(map(str, episodes))} episodes; "
-        f"gap: what the worst mode loses of train. {settings}.",
+        f"gap: what the worst mode loses of train. {succeeded}{settings}.",
         highlight=False,
     )
     told = backgrounds_of(row for result in results for row in result.rows.values())
     if told:
         console.print("; ".join(told) + ".", highlight=False)
+
+
+def _cells(result: Result, several_tasks: bool, modes: list[str]) -> list[str]:
+    gap = worst_gap(result)
+    name = [result.method, result.task] if several_tasks else [result.method]
+    cells = [cell(result.rows.get(mode)) for mode in modes]
+    return [*name, str(result.env_steps), *cells, "-" if gap is None else f"{gap:.0f}"]
+
+
+def _table(title: str | None, head: list[str], lines: list[list[str]], num_names: int) -> Table:
+    """The first ``num_names`` columns on the left, numbers on the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), title=title)
+    for place, name in enumerate(head):
+        table.add_column(name, justify="left" if place < num_names else "right", no_wrap=True)
+    for line in lines:
+        table.add_row(*line)
+    return table

@@ -11,11 +11,32 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from saccade.agents import METHODS, preset
+from saccade.agents import METHODS
+from saccade.agents.presets import SIZES, SMG_TABLE, action_repeat_source, preset
 from saccade.cli import nearest
 from saccade.envs.env import EnvConfig
-from saccade.envs.suites import BENCHMARK_TASKS, DMC_DOMAINS, MODES, action_repeat_of
+from saccade.envs.suites import (
+    BENCHMARK_TASKS,
+    DMC_DOMAINS,
+    MANIPULATION_TASKS,
+    SUITE_MODES,
+    action_repeat_of,
+)
+from saccade.policies.run import Training
 from saccade.types import UserError
+
+BENCHMARK = "DMControl-GB"
+OF_AUGMENTATIONS = {
+    "overlay_opacity": "SODA's code",
+    "overlay_velocity": "SimGRL's code",
+    **dict.fromkeys(("spectrum_probability", "spectrum_frequency", "spectrum_width"), "SRM's code"),
+}
+FOOTNOTE = (
+    "The source is that of the first column, `paper`; an empty cell is the same. small: for CPUs, not published. "
+    "Choose with --preset NAME."
+)
+RERUN = "smg_rerun: as SMG's authors ran the baselines of their tables (their code's defaults)."
+NO_RERUN = "smg_rerun: sizes as SMG's authors ran their baselines; this method was not among them."
 
 
 @dataclass(frozen=True)
@@ -23,7 +44,7 @@ class List:
     """Show the methods, saliency methods, tasks and modes there are, or every setting of one method."""
 
     preset: str | None = None
-    """A method: show its hyper-parameters, at the paper's size and small."""
+    """A method: show every setting that it is trained with by default, of every preset, and who published it."""
     task: str = "dmc/walker_walk"
     """The task whose settings --preset shows, where they differ between tasks."""
 
@@ -52,12 +73,15 @@ def run(words: list[str]) -> int:
         scores.add_row(name, kind.summary)
     console.print()
     console.print(scores)
-    console.print("\n[bold]modes[/]  " + " ".join(MODES), highlight=False)
+    console.print("\n[bold]modes[/], by suite", highlight=False)
+    for suite, modes in SUITE_MODES.items():
+        console.print(f"  {suite}: {' '.join(modes)}", highlight=False)
     console.print("\n[bold]tasks of the benchmark[/], with their action repeats")
     console.print("  " + "  ".join(f"{task} ({action_repeat_of(task)})" for task in BENCHMARK_TASKS), highlight=False)
     console.print("\n[bold]all tasks[/], as dmc/DOMAIN_TASK")
     for domain, tasks in DMC_DOMAINS.items():
         console.print(f"  {domain}: {' '.join(tasks)}", highlight=False)
+    console.print(f"[bold]robot[/]\n  {' '.join(MANIPULATION_TASKS)}", highlight=False)
     return 0
 
 
@@ -76,11 +100,28 @@ def _show_preset(name: str, task: str, console: Console) -> None:
     EnvConfig(task)  # raises for a task that does not exist
     method = METHODS[name]
     console.print(f"[bold]{name}[/]: {method.summary} ({method.source}), on {task}", highlight=False)
-    table = Table("option", "paper", "small", box=None, pad_edge=False)
-    small = dict(_settings(preset(name, task, "small")))
-    for option, value in _settings(preset(name, task)):
-        table.add_row(f"--{option.replace('_', '-')}", str(value), "" if small[option] == value else str(small[option]))
+    table = _names("option", *SIZES, "source")
+    columns = {size: _starts(name, task, size) for size in SIZES}
+    shared = dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK)
+    sources = {**shared, **OF_AUGMENTATIONS, "action_repeat": action_repeat_source(task), **preset(name, task).sources}
+    for option, value in columns[SIZES[0]].items():
+        others = [columns[size][option] for size in SIZES[1:]]
+        cells = ["" if other == value else str(other) for other in others]
+        table.add_row(f"--{option.replace('_', '-')}", str(value), *cells, sources.get(option, method.source))
     console.print(table)
+    rerun = "" if name == "smg" else RERUN if name in SMG_TABLE else NO_RERUN
+    console.print(f"{FOOTNOTE} {rerun}".strip(), highlight=False)
+
+
+def _starts(name: str, task: str, size: str) -> dict[str, Any]:
+    """Every option that a preset may decide, and its value."""
+    start = preset(name, task, size)
+    return {
+        "steps": Training(**start.training).steps,
+        "action_repeat": action_repeat_of(task),
+        "frame_stack": start.environment.get("frame_stack", EnvConfig(task).frame_stack),
+        **dict(_settings(start.agent)),
+    }
 
 
 def _settings(config: Any) -> Iterator[tuple[str, Any]]:

@@ -58,8 +58,10 @@ class TrainingProgress:
             self._bar.update(self._line, description=f"evaluating {event.row['mode']}")
         elif event.evaluation is not None:
             result = event.evaluation
+            rate = result.success_rate
+            succeeded = "" if rate is None else f", {100 * rate:.0f}% of them a success"
             self.console.print(
                 f"step {counters.env_steps}: {result.mode} return {result.mean:.1f} ± {result.std:.1f} "
-                f"over {len(result.returns)} episodes",
+                f"over {len(result.returns)} episodes{succeeded}",
                 highlight=False,
             )

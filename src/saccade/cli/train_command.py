@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
-from saccade.agents import METHODS, preset
+from saccade.agents import METHODS
+from saccade.agents.presets import SIZES, Preset, preset
 from saccade.cli import nearest
 from saccade.cli.progress import TrainingProgress
 from saccade.envs.env import EnvConfig
@@ -41,6 +42,10 @@ class Environment:
     """Frames in an observation."""
     render_quality: Literal["full", "fast"] = "full"
     """fast: several times cheaper software rendering; never compare it with results of full."""
+    action_space: Literal["xy", "xyz"] = "xy"
+    """Of the robot: whether the gripper keeps its height."""
+    reach_bonus: bool = True
+    """Of the robot's reach: reward 1 for a step at the goal, as in the papers' tables."""
     clip_order: Literal["seed", "sequential"] = "seed"
     """Which video an episode gets in the video modes: by its seed, or one after the other as published."""
     data: str | None = None
@@ -102,34 +107,33 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     return config, options.out or session.run_folder(config)
 
 
-def _flags(agent: Any) -> type[Any]:
+def _flags(start: Preset) -> type[Any]:
     """The options of ``train`` for a method: its own hyper-parameters among them, at their preset values."""
     fields = [
-        ("training", Training, dataclasses.field(default_factory=Training)),
-        ("environment", Environment, dataclasses.field(default_factory=Environment)),
-        ("agent", type(agent), dataclasses.field(default_factory=lambda: agent)),
+        ("training", Training, dataclasses.field(default_factory=lambda: Training(**start.training))),
+        ("environment", Environment, dataclasses.field(default_factory=lambda: Environment(**start.environment))),
+        ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),
         ("out", Path | None, dataclasses.field(default=None)),
     ]
     made = dataclasses.make_dataclass("Options", fields, frozen=True)
     made.__doc__ = (
         "Train an agent; the folder it goes to is --out, by default runs/TASK/METHOD/SEED. "
-        "--preset small takes small networks and pictures, for CPUs."
+        "--preset small takes small networks and pictures, for CPUs; --preset smg_rerun what SMG's authors ran the "
+        "baselines with."
     )
     return made
 
 
 def _take_preset(words: list[str]) -> str:
-    """Remove ``--preset SIZE`` from the words, since it decides the defaults of the other options."""
-    for index, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        if name == "--preset":
-            if not equals:
-                value = words[index + 1] if index + 1 < len(words) else ""
-            del words[index : index + (1 if equals else 2)]
-            if value not in ("paper", "small"):
-                raise UserError(f"There is no preset {value!r}: use --preset paper, which is the default, or small.")
-            return value
-    return "paper"
+    """Remove ``--preset SIZE`` from the words, since it decides the defaults of other options; the last one counts."""
+    size = SIZES[0]
+    for index in reversed([index for index, word in enumerate(words) if word.partition("=")[0] == "--preset"]):
+        _, equals, value = words[index].partition("=")
+        if not equals:
+            value = words[index + 1] if index + 1 < len(words) else ""
+        del words[index : index + (1 if equals else 2)]
+        size = value if size == SIZES[0] else size
+    return size
 
 
 class _Watcher:

@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saccade.data.colors import load_colors
-from saccade.data.folder import COLOR_MODES, VIDEO_MODES, DataFolder, cache_dir, find_data
+from saccade.data.folder import (
+    COLOR_MODES,
+    TEXTURE_MODES,
+    TEXTURES,
+    VIDEO_MODES,
+    DataFolder,
+    cache_dir,
+    find_data,
+)
+from saccade.data.textures import read_texture
 from saccade.machine.facts import (
     GIGABYTE,
     installed_version,
@@ -238,6 +247,7 @@ def _data(explicit: str | Path | None) -> Iterator[Row]:
         yield _colors(folder, mode)
     for mode in VIDEO_MODES:
         yield _clips(folder, mode)
+    yield _textures(folder)
 
 
 def _colors(folder: DataFolder, mode: str) -> Row:
@@ -262,6 +272,16 @@ def _clips(folder: DataFolder, mode: str) -> Row:
     present = {clip.stem for clip in clips}
     missing = [index for index in range(expected) if f"video{index}" not in present]
     return Row(mode, value, advice=f"Without the clips numbered {_ranges(missing)}." if missing else "")
+
+
+def _textures(folder: DataFolder) -> Row:
+    """The robot's table tops in one row: most people have none."""
+    try:
+        found = {mode: folder.texture(mode) for mode in TEXTURE_MODES}
+        own = [mode for mode, path in found.items() if path is not None and read_texture(path) is not None]
+    except UserError as error:
+        return Row(TEXTURES, "cannot be used", False, str(error))
+    return Row(TEXTURES, f"table tops of {', '.join(own)}" if own else "none; table tops are generated")
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -16,6 +16,9 @@ from saccade.envs.workers import EnvWorkers
 SIMULTANEOUS_EPISODES = 10
 """Episodes played side by side: fixed, so that results do not depend on the machine's number of cores."""
 
+SUCCESS = "is_success"
+"""What ``info`` of a step calls it, here and in other libraries."""
+
 Act = Callable[[np.ndarray], np.ndarray]
 """Observations uint8 ``[batch, channel, height, width]`` -> actions ``[batch, action_dim]``."""
 
@@ -31,6 +34,13 @@ class Evaluation:
     """What the episodes' seeds were derived from."""
     frames: np.ndarray | None = None
     """uint8 ``[time, height, width, 3]``."""
+    successes: tuple[bool, ...] | None = None
+    """Whether any step of an episode succeeded; None where the task does not say (``info["is_success"]``)."""
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share of the episodes, 0..1."""
+        return None if self.successes is None else float(np.mean(self.successes))
 
     @property
     def mean(self) -> float:
@@ -85,36 +95,51 @@ def evaluation_steps(
     together = 1 if sequential else min(episodes, SIMULTANEOUS_EPISODES)
     seeds = episode_seeds(seed, episodes)
     processes = min(together, os.cpu_count() or 1) if workers is None else workers
-    returns: list[float] = []
+    played: list[Played] = []
     frames: list[np.ndarray] = []
     with EnvWorkers([env] * together, seeds[:together], num_workers=processes) as group:
         for first in range(0, episodes, together):
             batch = seeds[first : first + together]
             record_here = frames if record and first == 0 else None
             # Seeding again would start a sequential environment's clips from the first one.
-            returns += yield from _play(act, group, None if sequential and first else batch, len(batch), record_here)
-            progress(len(returns), episodes)
+            played += yield from _play(act, group, None if sequential and first else batch, len(batch), record_here)
+            progress(len(played), episodes)
         provenance = dict(group.provenance[0])  # of all: they differ in their seeds alone
-    yield Evaluation(env.mode, tuple(returns), provenance, seed, np.stack(frames) if frames else None)
+    yield Evaluation(
+        env.mode,
+        tuple(total for total, _ in played),
+        provenance,
+        seed,
+        np.stack(frames) if frames else None,
+        None if any(success is None for _, success in played) else tuple(bool(success) for _, success in played),
+    )
+
+
+Played = tuple[float, bool | None]
+"""An episode's return, and whether any of its steps succeeded; None where the task does not say."""
 
 
 def _play(
     act: Act, group: EnvWorkers[EnvConfig], seeds: list[int] | None, count: int, frames: list[np.ndarray] | None
-) -> Generator[None, None, list[float]]:
+) -> Generator[None, None, list[Played]]:
     """One episode in each of the first ``count`` environments; frames of the first are appended to ``frames``."""
     indices = list(range(count))
     obs = group.reset(indices, seeds)
     totals = np.zeros(count)
+    successes: list[bool | None] = [None] * count
     active = np.arange(count)
     while len(active):
         if frames is not None and active[0] == 0:
             frames.append(np.moveaxis(obs[0, -3:], 0, -1))
-        obs, reward, terminated, truncated, _ = group.step(act(obs), [int(index) for index in active])
+        obs, reward, terminated, truncated, infos = group.step(act(obs), [int(index) for index in active])
         totals[active] += reward
+        for index, info in zip(active, infos, strict=True):
+            if SUCCESS in info:
+                successes[index] = bool(successes[index]) or bool(info[SUCCESS])
         going_on = ~(terminated | truncated)
         active, obs = active[going_on], obs[going_on]
         yield
-    return [float(total) for total in totals]
+    return [(float(total), success) for total, success in zip(totals, successes, strict=True)]
 
 
 def evaluation_row(evaluation: Evaluation, *, method: str, env: EnvConfig, seed: int, env_steps: int) -> dict[str, Any]:
@@ -130,6 +155,7 @@ def evaluation_row(evaluation: Evaluation, *, method: str, env: EnvConfig, seed:
         "return_mean": evaluation.mean,
         "return_std": evaluation.std,
         "returns": list(evaluation.returns),
+        "success_rate": evaluation.success_rate,
         "gap": None,
         "provenance": evaluation.provenance,
     }

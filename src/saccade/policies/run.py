@@ -17,7 +17,7 @@ from saccade.agents import METHODS
 from saccade.agents.agent import Agent
 from saccade.agents.augmentation import Images
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
-from saccade.envs.env import EnvConfig
+from saccade.envs.env import EnvConfig, check_data
 from saccade.policies.pixels import BYTE, RGB, pixels_of
 from saccade.policies.policy import Policy
 from saccade.types import Spaces, UserError
@@ -81,8 +81,9 @@ class RunConfig:
     training: Training = field(default_factory=Training)
 
 
-def check(training: Training) -> None:
-    """Raise UserError for numbers that no run can have."""
+def check(config: RunConfig) -> None:
+    """Raise UserError for numbers that no run can have, and for modes that it cannot be evaluated in."""
+    training = config.training
     for name, least in LEAST.items():
         value = getattr(training, name)
         if value is not None and value < least:
@@ -91,8 +92,7 @@ def check(training: Training) -> None:
         raise UserError(
             f"--steps {training.steps} is not a multiple of --envs {training.envs}: choose numbers that divide."
         )
-    for mode in training.evaluation_modes:
-        EnvConfig("dmc/walker_walk", mode)  # raises for a mode that does not exist
+    check_data(config.env, training.evaluation_modes)
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:
@@ -194,6 +194,7 @@ def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -
         discrete=False,
         device=device,
         maps=agent.maps,
+        pictures=agent.pictures,
         env_steps=checkpoint.env_steps,
         source=str(checkpoint.folder),
         config=config,

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 
 from saccade.agents import METHODS
+from saccade.agents.agent import Agent
 from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
-from saccade.data.images import load_bank
+from saccade.data.images import ImageBank, load_bank
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.workers import EnvWorkers
 from saccade.policies.evaluate import evaluation_row, with_gaps
@@ -52,7 +53,7 @@ def start(
     every step; ``preparing(done, total)`` hears of pictures being made ready. Raises UserError when the folder holds a
     run already or cannot be written.
     """
-    check(config.training)
+    check(config)
     check_settings(config.agent)
     _refuse_used(folder)
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
@@ -80,7 +81,7 @@ def resume(
             replay = dataclasses.replace(config.training, replay_capacity=config.training.steps)
             config = dataclasses.replace(config, training=replay)
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
-    check(config.training)
+    check(config)
     check_settings(config.agent)
     with _locked(folder), _assembled(config, preparing) as training:
         if any((folder / CHECKPOINTS).glob("step_*")):  # or else it was stopped before its first one: begin again
@@ -160,16 +161,18 @@ def _assembled(config: RunConfig, preparing: Preparing) -> Iterator[OffPolicyTra
     device = device_of(training.device)
     if training.threads is not None:
         torch.set_num_threads(training.threads)
-    images = None
+    bank = None
     if METHODS[config.method].overlays(config.agent):
         folder = None if training.images is None else Path(training.images)
         count, seed = training.image_count, training.seed
-        images = load_bank(folder, count=count, seed=seed, device=device, progress=preparing).sample
+        bank = load_bank(folder, count=count, seed=seed, device=device, progress=preparing)
     seeds = [training.seed * SEED_STRIDE + index for index in range(training.envs)]
     workers = EnvWorkers([config.env] * training.envs, seeds, num_workers=training.workers)
     with workers:
         spaces = workers.spaces
-        agent = make_agent(config, spaces, device, images)
+        agent = make_agent(config, spaces, device, bank.sample if bank else None)
+        if bank is not None:
+            _refuse_small_bank(bank, agent)
         channels = spaces.obs_shape[0] // config.env.frame_stack
         replay = ReplayBuffer(
             training.replay_capacity or training.steps,
@@ -179,6 +182,18 @@ def _assembled(config: RunConfig, preparing: Preparing) -> Iterator[OffPolicyTra
             num_envs=training.envs,
         )
         yield OffPolicyTraining(config, agent, workers, replay, device)
+
+
+def _refuse_small_bank(bank: ImageBank, agent: Agent) -> None:
+    """Raise UserError where a batch would show the same picture twice for want of others."""
+    own = max((phase.own_batch.size for phase in agent.phases if phase.own_batch is not None), default=0)
+    batch, pictures = max(agent.batch_size, own), len(bank.images)
+    if pictures < batch:
+        smaller = "--soda-batch-size" if own > agent.batch_size else "--batch-size"
+        raise UserError(
+            f"{pictures} pictures are too few to overlay a batch of {batch}: give a folder of {batch} or more with "
+            f"--images and at least --image-count {batch}, or a smaller {smaller}."
+        )
 
 
 def _refuse_used(folder: Path) -> None:
