@@ -27,6 +27,7 @@ class Batch(NamedTuple):
     ``discount`` is 0 only where an episode truly ended; an episode that ran out of time has 1.
     ``drawn`` is filled by ``Agent.prepare``: noise, augmented observations and the like, each under
     the name that the losses read it by. So a loss is a pure function and draws nothing itself.
+    ``seen`` is filled by ``Phase.look``: what the networks make of it, without a gradient, for several phases.
     """
 
     obs: Tensor  # [batch, frames * 3, height, width], 0..255
@@ -35,6 +36,7 @@ class Batch(NamedTuple):
     discount: Tensor  # [batch], 0 or 1
     next_obs: Tensor  # [batch, frames * 3, height, width], 0..255
     drawn: Mapping[str, Tensor] = {}
+    seen: Mapping[str, Tensor] = {}
 
 
 @dataclass(frozen=True)

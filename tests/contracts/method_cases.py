@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from saccade.agents import METHODS, Architecture
-from saccade.agents.agent import Agent, Phase
+from saccade.agents.agent import Agent, Phase, look
 from saccade.agents.madi import MaDiNetworks
 from saccade.types import Batch, Spaces
 
@@ -71,7 +71,11 @@ def sample(method: str, seed: int = 0, size: int = BATCH) -> Batch:
 def prepared(agent: Agent, phase: Phase, method: str, seed: int = 0) -> Batch:
     """A batch as a phase's losses get it."""
     prepare = agent.prepare if phase.own_batch is None else phase.own_batch.prepare
-    return prepare(sample(method, seed), torch.Generator().manual_seed(seed))
+    batch = prepare(sample(method, seed), torch.Generator().manual_seed(seed))
+    before = agent.phases[: agent.phases.index(phase)] if phase.own_batch is None else ()
+    for earlier in (*before, phase):
+        batch = look(earlier, batch) if earlier.own_batch is phase.own_batch else batch
+    return batch
 
 
 def twin_q(networks: nn.Module, obs: torch.Tensor, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

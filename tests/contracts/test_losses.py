@@ -11,7 +11,7 @@ import torch
 from method_cases import PHASES, build, prepared
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from saccade.agents.agent import Agent, Phase
+from saccade.agents.agent import Agent, Phase, look
 
 EAGER_TOLERANCE = 1e-5
 
@@ -76,6 +76,7 @@ def test_loss_never_waits_for_the_device(method: str, name: str) -> None:
     phase = phase_of(agent, name)
     batch = prepared(agent, phase, method)
     with HostReads() as spy:
+        look(phase, batch)
         total, _ = phase.total(batch)
         torch.autograd.grad(total, phase.owned())
     assert spy.found == []
@@ -98,6 +99,10 @@ def test_compiled_equals_eager(method: str, name: str) -> None:
     batch = prepared(agent, phase, method)
     compiled = torch.compile(other.total, fullgraph=True, backend="aot_eager")
     (ours, _), (theirs, _) = phase.total(batch), compiled(batch)
+    with torch.no_grad():
+        looked = torch.compile(other.look, fullgraph=True, backend="aot_eager")(batch)
+    for key, value in phase.look(batch).seen.items():
+        torch.testing.assert_close(looked.seen[key], value, rtol=EAGER_TOLERANCE, atol=EAGER_TOLERANCE)
     torch.testing.assert_close(theirs, ours, rtol=EAGER_TOLERANCE, atol=EAGER_TOLERANCE)
     for gradient, expected in zip(
         torch.autograd.grad(theirs, other.owned()), torch.autograd.grad(ours, phase.owned()), strict=True

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saccade.agents import sac, svea
-from saccade.agents.agent import Phase, step
+from saccade.agents.agent import Phase, look, step
 from saccade.agents.madi import MaDi, MaDiNetworks, actor_phase, critic_phase, make_madi
 from saccade.nets.masker import Masker
 from saccade.types import Batch, Spaces, UserError
@@ -91,7 +91,8 @@ def test_critic_and_target_see_observations_masked_by_the_online_masker() -> Non
 def test_the_actors_loss_leaves_the_masker_alone() -> None:
     nets, data = networks(), batch()
     before, actor = weights(nets.masker), weights(nets.actor_critic.actor)
-    step(actor_phase(nets, CONFIG), data, 0)
+    phase = actor_phase(nets, CONFIG)
+    step(phase, look(phase, data), 0)
     assert changed(nets.actor_critic.actor, actor) and not changed(nets.masker, before)
     step(critic_phase(nets, CONFIG), data, 0)
     assert changed(nets.masker, before)

@@ -55,13 +55,14 @@ def test_sgqn_consistency_is_the_squared_change_of_q() -> None:
     nets = make_networks(SPACES, SAC(SIZE), CPU)
     data = batch(mask_fill=torch.tensor(30.0))
     attribution = torch.arange(2 * 9 * 144.0).view(2, 9, 12, 12)  # the last rows of each frame matter most
-    loss = sgqn.masked_q_consistency(nets, lambda obs, action: attribution, 0.75)
+    loss = sgqn.masked_q_consistency(nets)
     q1, q2 = nets.critic(data.obs, data.action)
     kept = torch.zeros(2, 3, 12, 12, dtype=torch.bool)
     kept[:, :, 9:] = True  # a quarter of 144 pixels: position 107.25, so 108 to 143, rows 9 to 11
     m1, m2 = nets.critic(fill_outside(data.obs, kept, 30.0), data.action)
     expected = ((q1 - m1) ** 2).mean() + ((q2 - m2) ** 2).mean()
-    torch.testing.assert_close(loss(data, {"q1": q1, "q2": q2}), expected)
+    mask = sgqn.salient_pixels(attribution, 0.75)
+    torch.testing.assert_close(loss(data, {"q1": q1, "q2": q2, "mask": mask}), expected)
 
 
 def test_sgqn_prediction_is_the_cross_entropy_of_the_mask() -> None:
@@ -73,7 +74,8 @@ def test_sgqn_prediction_is_the_cross_entropy_of_the_mask() -> None:
     torch.nn.init.zeros_(last.weight)
     torch.nn.init.zeros_(last.bias)
     data = batch(augmented_obs=torch.rand(2, 9, 12, 12) * 255)
-    loss = sgqn.saliency_prediction(nets, lambda obs, action: obs, 0.9)
+    data = data._replace(seen={"mask": sgqn.salient_pixels(data.obs, 0.9)})
+    loss = sgqn.saliency_prediction(nets)
     assert math.isclose(loss(data, {}).item(), math.log(2), rel_tol=1e-6)
     # A bias of 3 on every pixel of masks that keep a tenth: 0.1 log(1 + e^-3) + 0.9 log(1 + e^3).
     torch.nn.init.constant_(last.bias, 3.0)

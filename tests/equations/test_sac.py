@@ -103,9 +103,9 @@ def test_actor_phase_leaves_the_critic_alone() -> None:
 
 
 def sac_step(phase: object, batch: Batch) -> None:
-    from saccade.agents.agent import step
+    from saccade.agents.agent import look, step
 
-    step(phase, batch, 2)
+    step(phase, look(phase, batch), 2)
 
 
 def test_published_sizes() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 from saccade.agents import METHODS, agent
-from saccade.agents.attribution import attribution_of_q1
+from saccade.agents.attribution import attribution_of_q1, look_of_critic
 from saccade.agents.sac import SAC, Architecture
 from saccade.agents.sgqn import salient_pixels
 from saccade.agents.smg import replaced_background
@@ -155,7 +156,14 @@ def rebuild(path: Path) -> tuple[str, np.lib.npyio.NpzFile, agent.Agent]:
     missing = set(state) - set(weights)
     assert not missing, f"the recording leaves our parameters {sorted(missing)} unset"
     built.networks.load_state_dict({name: value.to(state[name].dtype) for name, value in weights.items()})
-    return method, data, built
+    # The recorded minibatch is what every phase learns from.
+    phases = tuple(dataclasses.replace(phase, own_batch=None) for phase in built.phases)
+    return method, data, dataclasses.replace(built, phases=phases)
+
+
+def looked_at(built: agent.Agent, batch: Batch) -> Iterator[tuple[agent.Phase, Batch]]:
+    """Every phase with what it learns from, each looked at when the ones before it have been stepped."""
+    return agent.phases_due(built, batch, lambda size: batch, torch.Generator(), UPDATE_INDEX)
 
 
 def first_moments(path: Path, dtype: torch.dtype) -> dict[tuple[str, str], torch.Tensor]:
@@ -165,8 +173,8 @@ def first_moments(path: Path, dtype: torch.dtype) -> dict[tuple[str, str], torch
     batch = recorded_batch(data, built, dtype)
     names = {id(parameter): name for name, parameter in built.networks.named_parameters()}
     moments = {}
-    for phase in built.phases:
-        agent.step(phase, batch, UPDATE_INDEX)
+    for phase, seen in looked_at(built, batch):
+        agent.step(phase, seen, UPDATE_INDEX)
         for parameter in phase.owned():
             moments[phase.name, names[id(parameter)]] = phase.optimizer.state[parameter]["exp_avg"].double()
     return moments
@@ -216,13 +224,18 @@ def recorded_batch(data: np.lib.npyio.NpzFile, built: agent.Agent, dtype: torch.
 
 
 @needs_recordings
+def test_something_is_recorded_of_every_kind() -> None:
+    assert VALUED and SALIENT and SEPARATED and MASKED
+
+
+@needs_recordings
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_update_equals_the_recorded_one(path: Path) -> None:
     method, data, built = rebuild(path)
     batch = recorded_batch(data, built)
     losses: dict[str, float] = {}
-    for phase in built.phases:
-        metrics = agent.step(phase, batch, UPDATE_INDEX)
+    for phase, seen in looked_at(built, batch):
+        metrics = agent.step(phase, seen, UPDATE_INDEX)
         weights = {f"{phase.name}/{name}": term.weight for name, term in phase.terms.items()}
         losses |= {key: float(value) for key, value in metrics.items()}
         losses[phase.name] = sum(float(value) * weights[key] for key, value in metrics.items())
@@ -246,7 +259,7 @@ def test_update_equals_the_recorded_one(path: Path) -> None:
 VALUED = [path for path in RECORDINGS if "expect/q1_before" in np.load(path).files]
 
 
-@pytest.mark.skipif(not VALUED, reason=f"no recording with forward passes in {FOLDER}")
+@needs_recordings
 @pytest.mark.parametrize("path", VALUED, ids=lambda path: path.stem)
 def test_forward_passes_equal_the_recorded_ones(path: Path) -> None:
     _, data, built = rebuild(path)
@@ -267,17 +280,18 @@ def test_forward_passes_equal_the_recorded_ones(path: Path) -> None:
 SALIENT = [path for path in RECORDINGS if "expect/attribution_before" in np.load(path).files]
 
 
-@pytest.mark.skipif(not SALIENT, reason=f"no recording with an attribution in {FOLDER}")
+@needs_recordings
 @pytest.mark.parametrize("path", SALIENT, ids=lambda path: path.stem)
 def test_attribution_and_mask_equal_the_recorded_ones(path: Path) -> None:
     _, data, built = rebuild(path)
     batch = recorded_batch(data, built)
-    attribute = attribution_of_q1(built.networks.actor_critic.critic, "guided_backpropagation")
+    critic = built.networks.actor_critic.critic
     theirs = torch.from_numpy(data["expect/attribution_before"])
-    torch.testing.assert_close(
-        attribute(batch.obs, batch.action), theirs, rtol=1e-3, atol=float(theirs.abs().max()) * 1e-5
-    )
-    mask = salient_pixels(attribute, batch, quantile=0.95)
+    own_pass = attribution_of_q1(critic, "guided_backpropagation")(batch.obs, batch.action)
+    _, walked_back = look_of_critic(critic, "guided_backpropagation")(batch.obs, batch.action)
+    for ours in (own_pass, walked_back):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=float(theirs.abs().max()) * 1e-5)
+    mask = salient_pixels(walked_back, 0.95)
     recorded = torch.from_numpy(data["expect/mask_before"])[:, ::3]  # the same on the three colours of a frame
     assert (mask != recorded).float().mean() < 1e-4  # a pixel at the threshold may fall either way
 
@@ -285,7 +299,7 @@ def test_attribution_and_mask_equal_the_recorded_ones(path: Path) -> None:
 SEPARATED = [path for path in RECORDINGS if "expect/foreground_before" in np.load(path).files]
 
 
-@pytest.mark.skipif(not SEPARATED, reason=f"no recording of two branches in {FOLDER}")
+@needs_recordings
 @pytest.mark.parametrize("path", SEPARATED, ids=lambda path: path.stem)
 def test_foreground_and_background_equal_the_recorded_ones(path: Path) -> None:
     _, data, built = rebuild(path)
@@ -299,7 +313,7 @@ def test_foreground_and_background_equal_the_recorded_ones(path: Path) -> None:
 MASKED = [path for path in RECORDINGS if method_of(path) == "madi"]
 
 
-@pytest.mark.skipif(not MASKED, reason=f"no recording of a masker in {FOLDER}")
+@needs_recordings
 @pytest.mark.parametrize("path", MASKED, ids=lambda path: path.stem)
 def test_soft_masks_equal_the_recorded_ones(path: Path) -> None:
     _, data, built = rebuild(path)

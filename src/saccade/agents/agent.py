@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from saccade.types import Batch
 
+Look = Callable[[Batch], Batch]
 Shared = Mapping[str, Tensor]
 Prepare = Callable[[Batch, Generator], Batch]
 
@@ -43,10 +44,17 @@ def _nothing() -> None:
     pass
 
 
+def as_it_is(batch: Batch) -> Batch:
+    """A look that sees nothing."""
+    return batch
+
+
 @dataclass(frozen=True)
 class Phase:
     """One optimizer step: weighted losses, the optimizer whose parameters they may change, a period.
 
+    ``look`` computes, without a gradient and before the losses, what this phase and later ones of the same update read
+    of the networks: it adds to ``batch.seen``. The weights it sees must not change in a phase between.
     ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs behind the
     optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
@@ -56,6 +64,7 @@ class Phase:
     name: str
     terms: Mapping[str, Term]
     optimizer: torch.optim.Optimizer
+    look: Look = as_it_is
     share: Callable[[Batch], Shared] = _nothing_shared
     every: int = 1
     after: Callable[[], None] = _nothing
@@ -120,29 +129,55 @@ def make_update(agent: Agent, *, compile_losses: bool = False, backend: str = "i
     """The function ``(sample, generator, update_index) -> metrics`` that performs one whole update.
 
     ``sample(size)`` returns an unprepared batch. Metrics are detached scalars by log key, still on the device.
-    With ``compile_losses`` each phase's loss is one ``torch.compile(fullgraph=True)`` region.
+    With ``compile_losses`` each phase's look and its loss are one ``torch.compile(fullgraph=True)`` region each.
     """
+    looks: dict[str, Look] = {phase.name: phase.look for phase in agent.phases}
     totals: dict[str, Total] = {phase.name: phase.total for phase in agent.phases}
     if compile_losses:
+        looks = {name: torch.compile(look, fullgraph=True, backend=backend) for name, look in looks.items()}
         totals = {name: torch.compile(total, fullgraph=True, backend=backend) for name, total in totals.items()}
 
     def update(sample: Sample, generator: Generator, index: int) -> dict[str, Tensor]:
         batch = agent.prepare(sample(agent.batch_size), generator)
         metrics: dict[str, Tensor] = {}
-        for phase in agent.phases:
-            if index % phase.every:
-                continue
-            data = batch
-            if phase.own_batch is not None:
-                data = phase.own_batch.prepare(sample(phase.own_batch.size), generator)
+        for phase, data in phases_due(agent, batch, sample, generator, index, looks):
             metrics |= step(phase, data, index, totals[phase.name])
         return metrics
 
     return update
 
 
+def phases_due(
+    agent: Agent,
+    batch: Batch,
+    sample: Sample,
+    generator: Generator,
+    index: int,
+    looks: Mapping[str, Look] | None = None,
+) -> Iterator[tuple[Phase, Batch]]:
+    """The phases of one update with the batches that they learn from; each looks when the ones before it are done.
+
+    batch: the prepared minibatch. looks: stand-ins for ``Phase.look``, by phase.
+    """
+    for phase in agent.phases:
+        if index % phase.every:
+            continue
+        own = phase.own_batch
+        data = batch if own is None else own.prepare(sample(own.size), generator)
+        data = look(phase, data, looks and looks[phase.name])
+        if own is None:
+            batch = data
+        yield phase, data
+
+
+@torch.no_grad()
+def look(phase: Phase, batch: Batch, look_of: Look | None = None) -> Batch:
+    """The batch with what a phase reads of the networks as they are now. Every phase looks before it is stepped."""
+    return (look_of or phase.look)(batch)
+
+
 def step(phase: Phase, batch: Batch, index: int, total_of: Total | None = None) -> dict[str, Tensor]:
-    """One optimizer step of one phase on a prepared batch; its unweighted terms by log key."""
+    """One optimizer step of one phase on a batch that it has looked at; its unweighted terms by log key."""
     total, metrics = (total_of or phase.total)(batch, phase.begun(index))
     owned = phase.owned()
     # Differentiating only what the phase owns keeps, say, the actor's loss out of the critic, and is an error
@@ -170,3 +205,8 @@ def in_order(*steps: Prepare) -> Prepare:
 def with_drawn(batch: Batch, **drawn: Tensor) -> Batch:
     """The batch with further drawn tensors."""
     return batch._replace(drawn={**batch.drawn, **drawn})
+
+
+def with_seen(batch: Batch, **seen: Tensor) -> Batch:
+    """The batch with more of what the networks make of it."""
+    return batch._replace(seen={**batch.seen, **seen})

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saccade.nets.encoders import ConvolutionStack
 from saccade.nets.guided import guided_view
 from saccade.pixels.masks import largest_per_frame
 from saccade.saliency.gradient import derivative
@@ -13,6 +16,8 @@ from saccade.saliency.integrated_gradients import integrated_gradients
 from saccade.types import Score
 
 Attribution = Callable[[Tensor, Tensor], Tensor]
+
+Look = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 STEPS_IN_LOSS = 16
 """Steps of integrated gradients inside a loss: a third of what explaining takes, since every update pays for them."""
@@ -32,6 +37,39 @@ def attribution_of_q1(critic: nn.Module, method: str) -> Attribution:
         return derivative(score, obs)
 
     return attribute
+
+
+def look_of_critic(critic: Any, method: str) -> Look:
+    """``(obs, action) -> (features, attribution)``: the convolutions' output and the importance of every pixel for Q1.
+
+    The features are differentiable, the attribution is not. Guided backpropagation through the benchmark's stack walks
+    back the pass that gives the features; everything else makes passes of its own.
+    """
+    stack, attribute = critic.convolutions, attribution_of_q1(critic, method)
+    if method != "guided_backpropagation" or not isinstance(stack, ConvolutionStack):
+        return lambda obs, action: (stack(obs), attribute(obs, action))
+    heads = guided_view(critic)
+
+    def look(obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        features, entered = stack.recorded(obs)
+        gradient = derivative(Score(heads, _q1_of_features, (action,)), features.detach())
+        return features, uncropped(stack.guided_gradient(entered, gradient), obs)
+
+    return look
+
+
+def uncropped(cropped: Tensor, obs: Tensor) -> Tensor:
+    """A map of an observation's middle in the observation's size, zero around it."""
+    (height, width), size = obs.shape[-2:], cropped.shape[-1]
+    top, left = (height - size) // 2, (width - size) // 2
+    return (
+        F.pad(cropped, (left, width - size - left, top, height - size - top)) if height + width > 2 * size else cropped
+    )
+
+
+def _q1_of_features(critic: Any, features: Tensor, action: Tensor) -> Tensor:
+    value: Tensor = critic.value(features, action)
+    return value
 
 
 def _q1(critic: nn.Module, obs: Tensor, action: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
+from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn, with_seen
 from saccade.agents.attribution import q_maps
 from saccade.agents.augmentation import Images
 from saccade.nets.encoders import Convolutions, ConvolutionStack, Projection
@@ -85,6 +85,10 @@ class Critic(nn.Module):
         """Both Q values from the output of the convolutions."""
         joint = torch.cat([self.projection(features), action], dim=-1)
         return self.q1(joint).squeeze(-1), self.q2(joint).squeeze(-1)
+
+    def value(self, features: Tensor, action: Tensor) -> Tensor:
+        """Q1 alone ``[batch]``, from the output of the convolutions."""
+        return self.q1(torch.cat([self.projection(features), action], dim=-1)).squeeze(-1)
 
     def forward(self, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         return self.values(self.convolutions(obs), action)
@@ -176,8 +180,9 @@ def draw_action_noise(action_dim: int) -> Prepare:
 
 
 def as_float(batch: Batch, generator: Generator) -> Batch:
-    """Pixels as float32, still 0..255."""
-    return batch._replace(obs=batch.obs.float(), next_obs=batch.next_obs.float())
+    """Pixels as float32, still 0..255, in the layout that convolutions are fastest in."""
+    obs, next_obs = (seen.to(torch.float32, memory_format=torch.channels_last) for seen in (batch.obs, batch.next_obs))
+    return batch._replace(obs=obs, next_obs=next_obs)
 
 
 @torch.no_grad()
@@ -217,11 +222,16 @@ def target_move(nets: ActorCritic, config: SAC) -> Callable[[], None]:
 
 
 def actor_phase(nets: ActorCritic, config: SAC) -> Phase:
-    """Actor and temperature: two terms on disjoint parameters, from one pass of the (not differentiated) encoder."""
+    """Actor and temperature: two terms on disjoint parameters, from one pass of the (not differentiated) encoder.
+
+    It looks at ``features``, the convolutions' output for the observations.
+    """
+
+    def look(batch: Batch) -> Batch:
+        return with_seen(batch, features=nets.critic.convolutions(batch.obs))
 
     def share(batch: Batch) -> Shared:
-        with torch.no_grad():
-            features = nets.critic.convolutions(batch.obs)
+        features = batch.seen["features"]
         mean, log_std = nets.actor(features)
         action, log_probability = sample_action(mean, log_std, batch.drawn["action_noise"])
         return {
@@ -235,7 +245,7 @@ def actor_phase(nets: ActorCritic, config: SAC) -> Phase:
     optimizer = adam(nets.actor, lr=config.actor_lr)
     optimizer.add_param_group({**temperature, "betas": (config.temperature_beta1, 0.999)})
     terms = {"policy": Term(policy_loss), "temperature": Term(temperature_loss)}
-    return Phase("actor", terms, optimizer, share=share, every=config.actor_every)
+    return Phase("actor", terms, optimizer, look=look, share=share, every=config.actor_every)
 
 
 def adam(*modules: nn.Module, lr: float) -> torch.optim.Adam:
@@ -282,8 +292,7 @@ def squashed_gaussian_outputs(
 
     def q(networks: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
         critic = actor_critic_of(networks).critic
-        # Q1 alone, as in the attribution of SGQN: the second head is not computed.
-        return critic.q1(torch.cat([critic.embed(obs), action], dim=-1)).squeeze(-1)
+        return critic.value(critic.convolutions(obs), action)  # Q1, as in the attribution of SGQN
 
     return {"mean": mean, "log_std": log_std, "gaussian": gaussian, "action": action, "q": q}
 

@@ -7,6 +7,7 @@ picture blended in, which pixels of the clean one are salient (self-supervision)
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,8 +17,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from saccade.agents import sac
-from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
-from saccade.agents.attribution import Attribution, attribution_of_q1, q_maps
+from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, as_it_is, in_order, with_drawn, with_seen
+from saccade.agents.attribution import attribution_of_q1, look_of_critic, q_maps
 from saccade.agents.augmentation import Augmentation, Images, draw_augmented, make_augment
 from saccade.agents.drq import random_shift
 from saccade.nets.decoders import ImageDecoder
@@ -67,32 +68,30 @@ class SGQNNetworks(nn.Module):
         return self.decoder(torch.cat([self.actor_critic.critic.embed(obs), action], dim=-1))
 
 
-def salient_pixels(attribute: Attribution, batch: Batch, *, quantile: float) -> Tensor:
-    """Mask of each frame's most important pixels for Q1 of the batch's actions, bool ``[batch, frames, h, w]``."""
-    return quantile_mask(largest_per_frame(attribute(batch.obs, batch.action)), quantile)
+def salient_pixels(attribution: Tensor, quantile: float) -> Tensor:
+    """Each frame's most important pixels, bool ``[batch, frames, height, width]``, from their signed importance."""
+    return quantile_mask(largest_per_frame(attribution), quantile)
 
 
-def masked_q_consistency(nets: sac.ActorCritic, attribute: Attribution, quantile: float) -> Callable[..., Tensor]:
+def masked_q_consistency(nets: sac.ActorCritic) -> Callable[[Batch, Shared], Tensor]:
     """Squared difference between Q on the observation and Q on its salient pixels (section 3, L_C).
 
     The gradient flows into both sides, as in the published code.
     """
 
     def loss(batch: Batch, shared: Shared) -> Tensor:
-        mask = salient_pixels(attribute, batch, quantile=quantile)
-        masked = nets.critic(fill_outside(batch.obs, mask, batch.drawn["mask_fill"]), batch.action)
+        masked = nets.critic(fill_outside(batch.obs, shared["mask"], batch.drawn["mask_fill"]), batch.action)
         return sac.twin_squared_error((shared["q1"], shared["q2"]), masked)
 
     return loss
 
 
-def saliency_prediction(nets: SGQNNetworks, attribute: Attribution, quantile: float) -> Callable[..., Tensor]:
+def saliency_prediction(nets: SGQNNetworks) -> Callable[[Batch, Shared], Tensor]:
     """Cross-entropy of the mask predicted from the augmented observation against the clean one's (section 3, L_SL)."""
 
     def loss(batch: Batch, shared: Shared) -> Tensor:
-        mask = per_channel(salient_pixels(attribute, batch, quantile=quantile))
         predicted = nets.predict(batch.drawn["augmented_obs"], batch.action)
-        return F.binary_cross_entropy_with_logits(predicted, mask.to(predicted.dtype))
+        return F.binary_cross_entropy_with_logits(predicted, per_channel(batch.seen["mask"]).to(predicted.dtype))
 
     return loss
 
@@ -118,15 +117,15 @@ def predicted_mask(nets: SGQNNetworks) -> Callable[[Tensor, Tensor], Tensor]:
     return mask
 
 
-def masked_picture(nets: sac.ActorCritic, attribute: Attribution, quantile: float) -> Callable[[Tensor], Tensor]:
+def masked_picture(nets: sac.ActorCritic, config: SGQN) -> Callable[[Tensor], Tensor]:
     """The observation's salient pixels for Q1 of the greedy action, and black in place of the others."""
+    attribute, quantile = attribution_of_q1(nets.critic, config.attribution), config.quantile
     act = sac.squashed_gaussian_policy(nets)
 
     @torch.no_grad()
     def masked(obs: Tensor) -> Tensor:
         seen = obs.float()
-        mask = quantile_mask(largest_per_frame(attribute(seen, act(seen, None))), quantile)
-        return fill_outside(seen, mask, 0.0)
+        return fill_outside(seen, salient_pixels(attribute(seen, act(seen, None)), quantile), 0.0)
 
     return masked
 
@@ -139,19 +138,14 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
         )
     actor_critic = sac.make_networks(spaces, config.sac, device)
     nets = SGQNNetworks(actor_critic, config, spaces).to(device)
-    attribute = attribution_of_q1(actor_critic.critic, config.attribution)
-    terms = {}
-    if config.consistency_weight:
-        loss = masked_q_consistency(actor_critic, attribute, config.quantile)
-        terms["consistency"] = Term(loss, config.consistency_weight)
-    phases = [sac.critic_phase(actor_critic, config.sac, **terms), sac.actor_phase(actor_critic, config.sac)]
+    phases = [critic_phase(actor_critic, config), sac.actor_phase(actor_critic, config.sac)]
     prepare = [random_shift(config.shift), sac.as_float, sac.draw_action_noise(spaces.action_dim)]
     prepare.append(draw_mask_fill(config.mask_fill))
     maps = dict(q_maps(actor_critic.critic))
     if config.self_supervision:
         maps["predicted_mask"] = predicted_mask(nets)
         prepare.append(draw_augmented(make_augment(config.strong, images)))
-        phases.append(saliency_phase(nets, attribute, config))
+        phases[1:] = phases_after_critic(nets, config)
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(actor_critic),
@@ -159,17 +153,55 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
         phases=tuple(phases),
         batch_size=config.sac.batch_size,
         maps=maps,
-        pictures={"masked": masked_picture(actor_critic, attribute, config.quantile)},
+        pictures={"masked": masked_picture(actor_critic, config)},
         outputs=sac.squashed_gaussian_outputs(lambda networks: networks.actor_critic),
     )
 
 
-def saliency_phase(nets: SGQNNetworks, attribute: Attribution, config: SGQN) -> Phase:
-    """Self-supervision: a second Adam over the critic's encoder, and the decoder."""
+def critic_phase(nets: sac.ActorCritic, config: SGQN) -> Phase:
+    """SAC's critic phase with the consistency term, whose mask comes from the pass that gives the values.
+
+    Shares ``q1 q2 target mask``.
+    """
+    if not config.consistency_weight:
+        return sac.critic_phase(nets, config.sac)
+    plain = sac.critic_phase(nets, config.sac, consistency=Term(masked_q_consistency(nets), config.consistency_weight))
+    look = look_of_critic(nets.critic, config.attribution)
+
+    def share(batch: Batch) -> Shared:
+        features, attribution = look(batch.obs, batch.action)
+        q1, q2 = nets.critic.values(features, batch.action)
+        target = sac.bootstrapped_return(nets, batch, discount=config.sac.discount)
+        return {"q1": q1, "q2": q2, "target": target, "mask": salient_pixels(attribution, config.quantile)}
+
+    return dataclasses.replace(plain, share=share)
+
+
+def phases_after_critic(nets: SGQNNetworks, config: SGQN) -> tuple[Phase, Phase]:
+    """The actor's phase and the prediction of saliency, which learn from one look at the observations.
+
+    Neither changes what the other sees of the critic before both have run; where they run in different updates, each
+    looks for itself.
+    """
+    actor, saliency = sac.actor_phase(nets.actor_critic, config.sac), saliency_phase(nets, config)
+    if actor.every == saliency.every:
+        return dataclasses.replace(actor, look=saliency.look), dataclasses.replace(saliency, look=as_it_is)
+    return actor, saliency
+
+
+def saliency_phase(nets: SGQNNetworks, config: SGQN) -> Phase:
+    """Self-supervision: a second Adam over the critic's encoder, and the decoder. Looks at ``features mask``."""
     critic = nets.actor_critic.critic
+    look_at = look_of_critic(critic, config.attribution)
+
+    def look(batch: Batch) -> Batch:
+        features, attribution = look_at(batch.obs, batch.action)
+        return with_seen(batch, features=features, mask=salient_pixels(attribution, config.quantile))
+
     return Phase(
         "saliency",
-        {"prediction": Term(saliency_prediction(nets, attribute, config.quantile))},
+        {"prediction": Term(saliency_prediction(nets))},
         sac.adam(critic.convolutions, critic.projection, nets.decoder, lr=config.saliency_lr),
+        look=look,
         every=config.saliency_every,
     )

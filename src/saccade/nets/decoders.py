@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saccade.nets.precision import MixedPrecision
 from saccade.types import UserError
 
 BASE_CHANNELS = 32
@@ -43,7 +44,7 @@ class ChannelsLast(nn.Module):
         return maps.contiguous(memory_format=torch.channels_last)
 
 
-class ImageDecoder(nn.Module):
+class ImageDecoder(MixedPrecision):
     """Linear to a map of a quarter of the size, then three 3x3 convolutions with two nearest doublings between.
 
     The shape of SGQN's mask predictor (Bertoin et al., 2022) as coded: 32 -> 128 -> 64 -> ``out_channels``.
@@ -68,7 +69,7 @@ class ImageDecoder(nn.Module):
         )
 
     def forward(self, embedding: Tensor) -> Tensor:
-        return self.layers(embedding)
+        return self.computed(self.layers, embedding)
 
 
 class FrameDecoder(nn.Module):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from saccade.nets.guided import recorded_pass, walk_back_guided
+from saccade.nets.precision import MixedPrecision
 from saccade.pixels.augmentations import center_crop
 from saccade.types import UserError
 
 COLOURS = 3
 
 
-class Convolutions(nn.Module):
+class Convolutions(MixedPrecision):
     """What may stand before a projection: ``[batch, channels, height, width]`` in 0..255 -> features of any shape.
 
     Abstract. ``out_features``: numbers per sample that come out.
@@ -37,7 +40,30 @@ class ConvolutionStack(Convolutions):
         )
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.layers(center_crop(obs, self.image_size) / 255.0)
+        return self.computed(self.layers, self._pixels(obs))
+
+    def recorded(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The features, and what entered each of the convolutions: what ``guided_gradient`` needs."""
+        entered: list[Tensor] = []
+
+        def layers(value: Tensor) -> Tensor:
+            output, record = recorded_pass(self.layers, value)
+            entered.extend(record)
+            return output
+
+        return self.computed(layers, self._pixels(obs)), entered
+
+    @torch.no_grad()
+    def guided_gradient(self, entered: list[Tensor], gradient: Tensor) -> Tensor:
+        """Guided backpropagation from the features to the pixels of a recorded pass, which it does not repeat.
+
+        gradient: of some value by the features, in their shape. Returns ``[batch, in_channels, image_size,
+        image_size]``: of the middle of an observation that is larger.
+        """
+        return walk_back_guided(self.layers, entered, gradient).to(entered[0].dtype) / 255.0
+
+    def _pixels(self, obs: Tensor) -> Tensor:
+        return channels_last(center_crop(obs, self.image_size) / 255.0)
 
 
 class FrameStemStack(Convolutions):
@@ -79,8 +105,16 @@ class FrameStemStack(Convolutions):
 
     def forward(self, obs: Tensor) -> Tensor:
         frames = (center_crop(obs, self.image_size) / 255.0).unflatten(1, (-1, COLOURS))
-        seen = self.stem(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        return self.layers(seen.flatten(1, 2))
+        return self.computed(self._layers_of_all, frames)
+
+    def _layers_of_all(self, frames: Tensor) -> Tensor:
+        seen = self.stem(channels_last(frames.flatten(0, 1))).unflatten(0, frames.shape[:2])
+        return self.layers(channels_last(seen.flatten(1, 2)))
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    """The same maps with a pixel's channels side by side in memory: convolutions are faster so, and keep it."""
+    return maps.contiguous(memory_format=torch.channels_last)
 
 
 def further_convolutions(count: int, filters: int) -> list[nn.Module]:

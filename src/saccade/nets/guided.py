@@ -63,6 +63,39 @@ def guided_view(module: Module) -> Module:
     return rewired(reach, guided).get(id(module), module)
 
 
+def recorded_pass(layers: nn.Sequential, value: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Output of alternating convolutions and ReLUs, and what entered each convolution.
+
+    The ReLUs overwrite what the convolutions give, which nothing else reads.
+    """
+    entered: list[Tensor] = []
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            entered.append(value)
+            value = layer(value)
+        else:
+            value = torch.relu_(value)
+    return value, entered
+
+
+def walk_back_guided(layers: nn.Sequential, entered: list[Tensor], gradient: Tensor) -> Tensor:
+    """Guided backpropagation (Springenberg et al., 2015) through a recorded pass, without another one.
+
+    A ReLU passes positive gradients through positive units; a unit is positive where what entered the next convolution
+    is. gradient: with respect to the output. Returns that with respect to ``entered[0]``. Not differentiable.
+    """
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    dtype = entered[-1].dtype  # that of the pass; what entered the first one may have had more digits
+    for layer, value in zip(reversed(convolutions), reversed(entered), strict=True):
+        gradient, _, _ = torch.ops.aten.convolution_backward(
+            gradient.to(dtype), value.to(dtype), layer.weight.to(dtype), None, layer.stride, layer.padding,
+            layer.dilation, False, (0, 0), layer.groups, (True, False, False),
+        )  # fmt: skip
+        if value is not entered[0]:
+            gradient = torch.ops.aten.threshold_backward(_positive(gradient), value, 0)
+    return gradient
+
+
 def _is_plain_relu(layer: object) -> bool:
     return isinstance(layer, nn.ReLU) and type(layer).forward is nn.ReLU.forward
 

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from saccade.nets.encoders import COLOURS
 from saccade.nets.initialization import orthogonal_and_delta
+from saccade.nets.precision import MixedPrecision
 
 
-class Masker(nn.Module):
+class Masker(MixedPrecision):
     """A soft mask of each frame, from that frame alone and by the same weights (MaDi, Grooten et al., 2024).
 
     3x3 convolutions that keep the size, ReLUs between, a sigmoid at the end. Input ``[batch, frames * 3, height,
@@ -31,5 +32,5 @@ class Masker(nn.Module):
         batch, channels, height, width = obs.shape
         frames = obs.reshape(-1, COLOURS, height, width) / 255.0
         # The convolutions, which keep this layout, take a third less time in it.
-        mask = self.layers(frames.contiguous(memory_format=torch.channels_last))
+        mask = self.computed(self.layers, frames.contiguous(memory_format=torch.channels_last))
         return mask.reshape(batch, channels // COLOURS, height, width)
