@@ -164,7 +164,7 @@ def phases_due(
             continue
         own = phase.own_batch
         data = batch if own is None else own.prepare(sample(own.size), generator)
-        data = look(phase, data, looks and looks[phase.name])
+        data = look(phase, data, looks[phase.name] if looks else None)
         if own is None:
             batch = data
         yield phase, data
@@ -183,7 +183,7 @@ def step(phase: Phase, batch: Batch, index: int, total_of: Total | None = None) 
     # Differentiating only what the phase owns keeps, say, the actor's loss out of the critic, and is an error
     # where a loss never reaches a parameter that its optimizer owns.
     for parameter, gradient in zip(owned, torch.autograd.grad(total, owned), strict=True):
-        parameter.grad = gradient
+        parameter.grad = laid_out_as(parameter, gradient)
     if phase.max_gradient_norm is not None:
         torch.nn.utils.clip_grad_norm_(owned, phase.max_gradient_norm)
     phase.optimizer.step()
@@ -191,6 +191,14 @@ def step(phase: Phase, batch: Batch, index: int, total_of: Total | None = None) 
     if index % phase.after_every == 0:
         phase.after()
     return metrics
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """A gradient with its numbers where the parameter has its own: convolutions give it another order of memory.
+
+    Fused optimizers step through both in that order and do not look at strides.
+    """
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
 def in_order(*steps: Prepare) -> Prepare:

@@ -188,8 +188,7 @@ def as_float(batch: Batch, generator: Generator) -> Batch:
 @torch.no_grad()
 def move_towards(target: nn.Module, source: nn.Module, rate: float) -> None:
     """Exponential moving average of parameters: target <- (1 - rate) target + rate source."""
-    for slow, fast in zip(target.parameters(), source.parameters(), strict=True):
-        slow.lerp_(fast, rate)
+    torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), rate)
 
 
 def critic_phase(nets: ActorCritic, config: SAC, **further_terms: Term) -> Phase:
@@ -249,9 +248,9 @@ def actor_phase(nets: ActorCritic, config: SAC) -> Phase:
 
 
 def adam(*modules: nn.Module, lr: float) -> torch.optim.Adam:
-    """Adam with PyTorch's defaults over the parameters of some modules; fused on a GPU."""
+    """Adam with PyTorch's defaults over the parameters of some modules, fused; it may become part of a CUDA graph."""
     parameters = [parameter for module in modules for parameter in module.parameters()]
-    return torch.optim.Adam(parameters, lr=lr, fused=parameters[0].is_cuda or None)
+    return torch.optim.Adam(parameters, lr=lr, fused=True, capturable=parameters[0].is_cuda)
 
 
 def squashed_gaussian_policy(nets: ActorCritic) -> Callable[[Tensor, Tensor | None], Tensor]:

@@ -60,11 +60,11 @@ class ImageDecoder(MixedPrecision):
         self.layers = nn.Sequential(
             nn.Linear(in_features, BASE_CHANNELS * side * side),
             nn.Sequential(nn.Unflatten(1, (BASE_CHANNELS, side, side)), ChannelsLast()),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(BASE_CHANNELS, filters[0], 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             DoublingConvolution(filters[0], filters[1]),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             DoublingConvolution(filters[1], out_channels),
         )
 

@@ -96,7 +96,7 @@ class FrameStemStack(Convolutions):
         self.stem = nn.Sequential(
             nn.Conv2d(COLOURS, stem_filters, 3, stride=2),
             *further_convolutions(stem_layers - 1, stem_filters),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         frames = in_channels // COLOURS
         self.layers = nn.Sequential(
@@ -119,7 +119,7 @@ def channels_last(maps: Tensor) -> Tensor:
 
 def further_convolutions(count: int, filters: int) -> list[nn.Module]:
     """Convolutions of stride 1 that keep the number of channels, each behind a ReLU."""
-    return [layer for _ in range(count) for layer in (nn.ReLU(), nn.Conv2d(filters, filters, 3))]
+    return [layer for _ in range(count) for layer in (nn.ReLU(inplace=True), nn.Conv2d(filters, filters, 3))]
 
 
 def side_of_features(image_size: int, num_layers: int) -> int:

@@ -64,17 +64,12 @@ def guided_view(module: Module) -> Module:
 
 
 def recorded_pass(layers: nn.Sequential, value: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Output of alternating convolutions and ReLUs, and what entered each convolution.
-
-    The ReLUs overwrite what the convolutions give, which nothing else reads.
-    """
+    """Output of alternating convolutions and ReLUs, and what entered each convolution."""
     entered: list[Tensor] = []
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
             entered.append(value)
-            value = layer(value)
-        else:
-            value = torch.relu_(value)
+        value = layer(value)
     return value, entered
 
 
@@ -92,7 +87,7 @@ def walk_back_guided(layers: nn.Sequential, entered: list[Tensor], gradient: Ten
             layer.dilation, False, (0, 0), layer.groups, (True, False, False),
         )  # fmt: skip
         if value is not entered[0]:
-            gradient = torch.ops.aten.threshold_backward(_positive(gradient), value, 0)
+            gradient = torch.ops.aten.threshold_backward(gradient.clamp_(min=0), value, 0)
     return gradient
 
 

@@ -23,18 +23,17 @@ def crop_at(obs: Tensor, offsets: Tensor, size: int) -> Tensor:
     return windows[rows, :, offsets[:, 0], offsets[:, 1]]
 
 
-def replicate_pad(obs: Tensor, pad: int) -> Tensor:
-    """Repeat the border pixels ``pad`` times on every side. Any dtype, unlike ``F.pad``."""
-    rows = torch.arange(-pad, obs.shape[2] + pad, device=obs.device).clamp(0, obs.shape[2] - 1)
-    columns = torch.arange(-pad, obs.shape[3] + pad, device=obs.device).clamp(0, obs.shape[3] - 1)
-    return obs.index_select(2, rows).index_select(3, columns)
-
-
 def shift_at(obs: Tensor, offsets: Tensor, pad: int) -> Tensor:
     """Random shift of DrQ (Yarats et al., 2021): replicate-pad, then crop the old size at ``offsets`` 0..2 pad."""
     if pad == 0:
         return obs
-    return crop_at(replicate_pad(obs, pad), offsets, obs.shape[-1])
+    height, width = obs.shape[-2:]
+    top, left = (offsets - pad).unbind(1)
+    # The pixel that each one comes from: beyond the border the nearest one within, which is what padding repeats.
+    rows = (top[:, None] + torch.arange(height, device=obs.device)).clamp(0, height - 1)
+    columns = (left[:, None] + torch.arange(width, device=obs.device)).clamp(0, width - 1)
+    places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+    return obs.flatten(2).gather(2, places[:, None].expand(-1, obs.shape[1], -1)).view_as(obs)
 
 
 def draw_offsets(batch_size: int, count: int, generator: Generator) -> Tensor:
