@@ -21,6 +21,7 @@ from saccade.agents.agent import Agent
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.env import EnvConfig
 from saccade.envs.workers import EnvWorkers
+from saccade.nets.precision import set_compute_dtype
 from saccade.pixels.masks import quantile_mask
 from saccade.policies.run import RunConfig, Training, make_agent
 from saccade.train.off_policy import OffPolicyTraining
@@ -63,7 +64,6 @@ OF_METHODS: dict[str, dict[str, Any]] = {
 }
 
 some_methods = pytest.mark.parametrize("method", ["sac", "svea", "sgqn"])
-every_method = pytest.mark.parametrize("method", METHODS)
 
 
 @pytest.fixture(autouse=True)
@@ -86,8 +86,13 @@ def quick(config: Any, changes: dict[str, Any]) -> Any:
     return dataclasses.replace(config, **replaced)
 
 
-def learn(method: str, probe: Probe, steps: int, **changes: Any) -> tuple[Agent, Probe]:
-    """The agent that ``steps`` agent steps on a probe give, and the probe at the size that it saw."""
+def learn(
+    method: str, probe: Probe, steps: int, dtype: torch.dtype = torch.float32, **changes: Any
+) -> tuple[Agent, Probe]:
+    """The agent that ``steps`` agent steps on a probe give, and the probe at the size that it saw.
+
+    dtype: of the convolutions.
+    """
     config = quick(METHODS[method].config, LEARNS_QUICKLY | OF_METHODS.get(method, {}) | changes)
     probe = dataclasses.replace(probe, size=METHODS[method].rendered_size(config))
     training = Training(steps=steps, random_steps=RANDOM_STEPS, evaluate_every=0, evaluation_modes=(), device="cpu")
@@ -95,6 +100,7 @@ def learn(method: str, probe: Probe, steps: int, **changes: Any) -> tuple[Agent,
     device = torch.device("cpu")
     with EnvWorkers([probe], [0], num_workers=0, make=make_probe) as workers:
         agent = make_agent(run, workers.spaces, device, images)
+        set_compute_dtype(agent.networks, dtype)
         channels, *sides = workers.spaces.obs_shape
         replay = ReplayBuffer(steps, (channels // 3, *sides), 1, frame_stack=3, segment_frames=64)
         loop = OffPolicyTraining(run, agent, workers, replay, device)
@@ -145,21 +151,28 @@ def test_a_delayed_reward_that_only_the_first_picture_tells(method: str) -> None
     assert_near(q_values(agent, seen(probe, DARK, DARK, NEUTRAL), 0.0), 0.0, tolerance=0.15)
 
 
-@every_method
-def test_the_value_and_the_action_that_a_picture_tells(method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "dtype"),
+    [(method, torch.float32) for method in METHODS]
+    + [(method, torch.bfloat16) for method in ("sac", "sgqn", "smg", "madi")],
+)
+def test_the_value_and_the_action_that_a_picture_tells(method: str, dtype: torch.dtype) -> None:
     """One step: 1 if the picture is bright, minus the squared distance of the action to 1/2, or if dark to -1/2.
 
-    So Q = 1 and 0 for the best actions, and one less for each other's.
+    So Q = 1 and 0 for the best actions, and one less for each other's. In bfloat16 the same numbers within the same
+    tolerances.
     """
-    agent, probe = learn(method, Probe(bright=1.0, action_matters=True), steps=400)
+    agent, probe = learn(method, Probe(bright=1.0, action_matters=True), 400, dtype)
     bright, dark = seen(probe, BRIGHT), seen(probe, DARK)
     assert_near(q_values(agent, bright, 0.5), 1.0, tolerance=0.15)
     assert_near(q_values(agent, dark, -0.5), 0.0, tolerance=0.15)
     # The policy has stopped going there, so that this is known less well.
     assert_near(q_values(agent, bright, -0.5), 0.0, tolerance=0.25)
     assert_near(q_values(agent, dark, 0.5), -1.0, tolerance=0.25)
-    assert_near(agent.act(bright, None), TARGETS[BRIGHT], tolerance=0.25)
-    assert_near(agent.act(dark, None), TARGETS[DARK], tolerance=0.25)
+    # SMG's action is 0.65 to 0.69 on four seeds in float32 and 0.45 to 0.76 in bfloat16.
+    tolerance = 0.25 if dtype == torch.float32 else 0.3
+    assert_near(agent.act(bright, None), TARGETS[BRIGHT], tolerance)
+    assert_near(agent.act(dark, None), TARGETS[DARK], tolerance)
 
 
 @some_methods

@@ -18,6 +18,7 @@ from saccade.agents.agent import Agent
 from saccade.agents.augmentation import Images
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.envs.env import EnvConfig, check_data
+from saccade.nets.precision import multiplies_bfloat16
 from saccade.policies.pixels import BYTE, RGB, pixels_of
 from saccade.policies.policy import Policy
 from saccade.types import Spaces, UserError
@@ -44,12 +45,18 @@ class Training:
     """Agent steps with uniform random actions before learning begins."""
     envs: int = 1
     """Environments that are stepped together. There is one update per agent step whatever their number."""
+    overlap: bool = True
+    """Whether several environments make their next step while the networks learn from the last one: faster, with
+    actions of a policy that is one step of them all older. A single environment never does."""
     workers: int | None = None
     """Processes for the environments: 0 none, by default one per environment and at most one per core."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``cuda:1``: where networks live and learn."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether losses are compiled. ``auto``: on a GPU; on a CPU the compilation costs minutes."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What convolutions compute in while training; everything else is float32. ``auto``: bfloat16 where the device has
+    units for its matrices, which GPUs have since Ampere and some CPUs (AMX), else float32."""
     threads: int | None = None
     """Threads that PyTorch computes with on a CPU; by default its own choice."""
     replay_capacity: int | None = None
@@ -156,6 +163,13 @@ def device_of(name: str) -> torch.device:
             f"--device {name} was asked for and PyTorch sees {torch.cuda.device_count()} GPUs: use --device cpu."
         )
     return device
+
+
+def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """What a precision means on a device."""
+    if precision == "auto":
+        return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
 
 def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None) -> Agent:
