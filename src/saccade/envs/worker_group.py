@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar, cast
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -17,11 +18,16 @@ State = dict[str, Any]
 Requests = Mapping[int, tuple[Any, ...]]
 
 
-class Restorable(Protocol):
-    """What an unwrapped environment offers beyond Gymnasium's contract."""
+class Described(Protocol):
+    """An unwrapped environment that says where its pixels come from."""
 
     @property
     def provenance(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """An unwrapped environment that can be saved, and continued elsewhere."""
 
     def get_state(self) -> State: ...
 
@@ -48,7 +54,8 @@ class EnvGroup:
             "step": self._step,
             "get_state": lambda index: self._restorable(index).get_state(),
             "set_state": lambda index, state: self._restorable(index).set_state(state),
-            "provenance": lambda index: dict(self._restorable(index).provenance),
+            "provenance": lambda index: dict(cast(Described, self._envs[index].unwrapped).provenance),
+            "repeat": self._repeat,
         }
         for index, (config, seed) in assignments.items():
             self._envs[index] = chosen_make(config, seed)
@@ -63,6 +70,10 @@ class EnvGroup:
     def run(self, command: str, requests: Requests) -> dict[int, Any]:
         return {index: self._commands[command](index, *request) for index, request in requests.items()}
 
+    def states(self, indices: Sequence[int]) -> dict[int, bytes | None]:
+        """Per environment everything that continuing bit for bit needs, pickled; None where it cannot tell."""
+        return {index: self._state(index) for index in indices}
+
     def close(self) -> None:
         for env in self._envs.values():
             env.close()
@@ -76,6 +87,27 @@ class EnvGroup:
         obs, reward, terminated, truncated, info = self._envs[index].step(action)
         self._show(index, obs)
         return float(reward), bool(terminated), bool(truncated), info
+
+    def _repeat(
+        self, index: int, state: bytes | None, actions: Sequence[NDArray[np.float32]], rewards: Sequence[float]
+    ) -> bool:
+        """Bring an environment just made to where another process had it; whether the rewards are the same again.
+
+        Its observations are not shown: the block may hold those of a command that was answered since.
+        """
+        if state is not None:
+            self._restorable(index).set_state(pickle.loads(state))
+        again = [float(self._envs[index].step(action)[1]) for action in actions]
+        return np.array_equal(again, rewards, equal_nan=True)
+
+    def _state(self, index: int) -> bytes | None:
+        env = self._envs[index]
+        if env is not env.unwrapped or not isinstance(env, Restorable):  # a wrapper has a state of its own
+            return None
+        try:
+            return pickle.dumps(env.get_state())
+        except NotImplementedError:
+            return None
 
     def _show(self, index: int, obs: NDArray[np.uint8]) -> None:
         assert self._block is not None, "attach comes before reset and step"

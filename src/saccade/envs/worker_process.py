@@ -31,6 +31,7 @@ from saccade.types import UserError
 
 LENGTH = struct.Struct("!Q")  # of the pickle that follows it
 EXIT_SECONDS = 2.0  # between a closed channel and the exit status that explains it
+KILL_SECONDS = 5.0  # until a killed process is gone; longer only for one that a driver holds, which never works again
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # One process per core is the parallelism: more threads in each would only fight over the cores.
@@ -56,8 +57,15 @@ serve(*arguments)
 """
 
 
+DEFAULT_OPENGL = "default"  # what MUJOCO_GL says, or else what a process finds
+
+
 class WorkerError(RuntimeError):
-    """An environment process raised an exception, died or stopped answering; all of them were ended."""
+    """An environment process raised an exception, or was lost for good; all of them were ended."""
+
+
+class WorkerLost(WorkerError):
+    """A process died or gave no answer, which says nothing about its environments: another may go on with them."""
 
 
 @dataclass(frozen=True)
@@ -111,20 +119,20 @@ class Worker:
         return f"environment worker {self.number} (environment{plural} {', '.join(map(str, self.envs))})"
 
     def send(self, message: bytes, deadline: float) -> None:
-        """Raises ``WorkerError`` where the process hangs or is gone."""
+        """Raises ``WorkerLost`` where the process hangs or is gone."""
         try:
             self.channel.send(message, deadline)
         except TimeoutError as error:
-            raise WorkerError(f"{self} reads no more: it hangs or was stopped") from error
+            raise WorkerLost(f"{self} reads no more: it hangs or was stopped") from error
         except OSError as error:
             raise self.explain_death() from error
 
     def receive(self, deadline: float) -> Any:
-        """The answer; raises ``UserError`` or ``WorkerError`` where there is none."""
+        """The answer; raises ``WorkerLost`` where there is none, and what the process raised where it did."""
         try:
             kind, answer = self.channel.receive(deadline)
         except TimeoutError as error:
-            raise WorkerError(f"{self} stopped in the middle of an answer") from error
+            raise WorkerLost(f"{self} stopped in the middle of an answer") from error
         except (EOFError, OSError) as error:
             raise self.explain_death() from error
         if kind == "user error":
@@ -133,21 +141,24 @@ class Worker:
             raise WorkerError(f"{self} raised an exception:\n\n{answer}")
         return answer
 
-    def explain_death(self) -> WorkerError:
+    def explain_death(self) -> WorkerLost:
         """What to say once the channel is closed: the signal or the exit code."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(EXIT_SECONDS)
         code = self.process.returncode
         if code is None:
-            return WorkerError(f"{self} closed its channel without ending")
+            return WorkerLost(f"{self} closed its channel without ending")
         if code >= 0:
-            return WorkerError(f"{self} ended with exit code {code} in the middle of its work")
+            return WorkerLost(f"{self} ended with exit code {code} in the middle of its work")
         hint = " (has the machine run out of memory?)" if -code == signal.SIGKILL else ""
-        return WorkerError(f"{self} was ended by {signal.Signals(-code).name}{hint}")
+        return WorkerLost(f"{self} was ended by {signal.Signals(-code).name}{hint}")
 
 
-def start_worker(number: int, envs: tuple[int, ...], block_descriptor: int) -> Worker:
-    """Start a process that waits for ``(make, assignments)`` on its channel; see ``serve``."""
+def start_worker(number: int, envs: tuple[int, ...], block_descriptor: int, opengl: str = DEFAULT_OPENGL) -> Worker:
+    """Start a process that waits for ``(make, assignments)`` on its channel; see ``serve``.
+
+    ``opengl`` is its MUJOCO_GL.
+    """
     ours, theirs = socket.socketpair()
     # The kernel's signal comes when the *thread* that started the process ends, so only the main one
     # may ask for it; with any other, the closed channel alone ends the worker.
@@ -157,10 +168,22 @@ def start_worker(number: int, envs: tuple[int, ...], block_descriptor: int) -> W
         process = subprocess.Popen(
             [sys.executable, "-c", START, arguments],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **SINGLE_THREADED},
+            env={**os.environ, **SINGLE_THREADED, **opengl_variables(opengl)},
             pass_fds=(theirs.fileno(), block_descriptor),
         )
     return Worker(number, envs, process, Channel(ours))
+
+
+def opengl_variables(backend: str) -> dict[str, str]:
+    """What makes a process draw with ``backend``, a value of MUJOCO_GL."""
+    if backend == DEFAULT_OPENGL:
+        return {}
+    return {"MUJOCO_GL": backend} | ({"PYOPENGL_PLATFORM": backend} if backend in ("egl", "osmesa") else {})
+
+
+def current_opengl() -> str:
+    """The backend that this process was told, or has chosen, to draw with."""
+    return os.environ.get("MUJOCO_GL") or DEFAULT_OPENGL
 
 
 def end_workers(workers: list[Worker], grace_seconds: float) -> None:
@@ -173,8 +196,10 @@ def end_workers(workers: list[Worker], grace_seconds: float) -> None:
             worker.process.wait(max(deadline - time.monotonic(), 0.0))
     for worker in workers:
         worker.process.kill()  # also ends a stopped process; does nothing to one that has ended
+    deadline = time.monotonic() + KILL_SECONDS
     for worker in workers:
-        worker.process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(max(deadline - time.monotonic(), 0.0))
     workers.clear()
 
 
@@ -196,14 +221,20 @@ def serve(channel_descriptor: int, block_descriptor: int, parent: int | None) ->
 
 
 def answer_commands(channel: Channel, block_descriptor: int) -> None:
-    """The conversation: assignments and spaces, the block's shape, then command after command."""
+    """The conversation: assignments and spaces, the block's shape and what to repeat, then command after command.
+
+    A command is answered with its results and with the states behind it of the environments in ``saved``.
+    """
     make, assignments = channel.receive()
     with contextlib.closing(EnvGroup(make, assignments)) as group:
-        channel.send(pickle.dumps(("done", group.spaces())))
-        group.attach(map_block(block_descriptor, channel.receive()))
+        channel.send(pickle.dumps(("done", (group.spaces(), current_opengl()))))
+        shape, repetitions = channel.receive()
+        group.attach(map_block(block_descriptor, shape))
+        channel.send(pickle.dumps(("done", group.run("repeat", repetitions))))
         while True:
-            command, requests = channel.receive()
-            channel.send(pickle.dumps(("done", group.run(command, requests))))
+            command, requests, saved = channel.receive()
+            results = group.run(command, requests)
+            channel.send(pickle.dumps(("done", (results, group.states(saved)))))
 
 
 def report_to(

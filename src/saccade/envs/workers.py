@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import tempfile
-import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, cast
 
@@ -19,13 +16,14 @@ from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
 from saccade.envs.worker_group import Config, EnvGroup, EnvSpaces, MakeEnv, Requests, State, map_block
-from saccade.envs.worker_process import Worker, WorkerError, end_workers, start_worker
+from saccade.envs.worker_pool import GRACE_SECONDS, Arrangement, WorkerPool, WorkerReplaced
+from saccade.envs.worker_process import DEFAULT_OPENGL, Worker, WorkerError, current_opengl, end_workers
 from saccade.types import Spaces, UserError
 
-__all__ = ["EnvWorkers", "Steps", "WorkerError"]
+__all__ = ["Arrangement", "EnvWorkers", "Steps", "WorkerError", "WorkerReplaced"]
 
-TIMEOUT_SECONDS = 300.0  # the first reset of a video mode may decode a clip on a busy machine
-GRACE_SECONDS = 5.0  # for environments to close themselves before their process is killed
+TIMEOUT_SECONDS = 300.0  # to make environments, whose simulator may come over a slow network
+STEP_SECONDS = 60.0  # the step behind set_state may decode a clip on a busy machine
 NO_BLOCK = np.empty((0, 0, 0, 0), dtype=np.uint8)
 
 
@@ -43,8 +41,10 @@ class EnvWorkers(Generic[Config]):
     """Any number of environments, spread over processes, with results that do not depend on how many.
 
     Environment ``i`` is ``make(configs[i], seeds[i])`` wherever it lives. Nothing is reset
-    automatically. Observations are copies. A failure inside a call, ``KeyboardInterrupt`` included,
-    ends every process; no call takes much longer than ``timeout_seconds`` and nothing stays behind.
+    automatically. Observations are copies. A process that dies or freezes is replaced with a warning
+    (``WorkerReplaced``), and its environments go on exactly where they were; see ``WorkerPool`` for what is tried
+    when that is no help. An environment that cannot give its state (no ``get_state``, or wrapped) is lost with its
+    process. An exception inside a call, ``KeyboardInterrupt`` included, ends every process, and nothing stays behind.
     For Linux and macOS. Close it, or use it as a context manager.
 
     Args:
@@ -52,13 +52,17 @@ class EnvWorkers(Generic[Config]):
         seeds: one per environment.
         num_workers: processes; None for one per available core, 0 for none (the environments then live
             in the caller's process, and their exceptions arrive as they are).
-        timeout_seconds: how long one call may take before a process counts as hung.
+        timeout_seconds: after which a process that makes environments, or takes or gives their states, counts as
+            frozen; proportionally more for one with more than 8 of them.
         make: a function ``(config, seed) -> environment`` of an importable module;
             ``saccade.envs.env.make_env`` when None. Observations are uint8 [channel, height, width].
+        step_seconds: the same for a step; a reset may take twice as long.
+        opengl: what the processes draw with, as MUJOCO_GL names it; ``default`` for what that says, or else the
+            best that there is. Without processes it is the caller's own.
 
     Raises:
         UserError: as raised by ``make``, or for environments that do not fit together.
-        WorkerError: a process raised (with its traceback), died (with its signal) or hung.
+        WorkerError: a process raised (with its traceback), or was lost (with its signal) and could not be replaced.
     """
 
     obs_space: Box
@@ -73,6 +77,8 @@ class EnvWorkers(Generic[Config]):
         num_workers: int | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         make: MakeEnv[Config] | None = None,
+        step_seconds: float = STEP_SECONDS,
+        opengl: str = DEFAULT_OPENGL,
     ) -> None:
         if not configs or len(configs) != len(seeds):
             raise ValueError(f"{len(configs)} configs and {len(seeds)} seeds: give one of each per environment")
@@ -80,21 +86,23 @@ class EnvWorkers(Generic[Config]):
             raise UserError(f"num_workers is {num_workers}: give 0 (no processes) or more")
         self.num_envs = len(configs)
         self.num_workers = min(available_cores() if num_workers is None else num_workers, self.num_envs)
-        self.timeout_seconds = timeout_seconds
         self.reset_infos = [{} for _ in configs]
         self._posted: tuple[str, Requests] | None = None
         self._local: EnvGroup | None = None
         self._block = NO_BLOCK
-        self._workers: list[Worker] = []
         self._descriptor = anonymous_file()
-        self._end = weakref.finalize(self, end_everything, os.getpid(), self._workers, self._descriptor)
         assignments = dict(enumerate(zip(configs, seeds, strict=True)))
+        self._pool = WorkerPool(
+            make, assignments, self.num_workers, self._descriptor, timeout_seconds, step_seconds, opengl
+        )
+        self._end = weakref.finalize(self, end_everything, os.getpid(), self._pool.workers, self._descriptor)
         with self._ended_on_failure():
             if self.num_workers == 0:
                 self._local = EnvGroup(make, assignments)
                 self._agree_on_spaces(self._local.spaces())
             else:
-                self._agree_on_spaces(self._start(make, assignments))
+                self._pool.start()
+                self._agree_on_spaces(self._pool.spaces)
             self._share_block()
 
     @property
@@ -105,7 +113,14 @@ class EnvWorkers(Generic[Config]):
     @property
     def process_ids(self) -> list[int]:
         """Of the running workers, in order; empty without processes and once closed."""
-        return [worker.process.pid for worker in self._workers]
+        return [worker.process.pid for worker in self._pool.workers]
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """How many processes there are at the moment, what they draw with and how many were lost."""
+        if self.num_workers == 0:
+            return Arrangement(0, self.num_envs, current_opengl(), 0)
+        return self._pool.arrangement
 
     @property
     def provenance(self) -> list[dict[str, Any]]:
@@ -128,10 +143,10 @@ class EnvWorkers(Generic[Config]):
 
         A finished environment waits for ``reset``.
         """
-        self.start_step(actions, indices)
+        self.begin_step(actions, indices)
         return self.finish_step()
 
-    def start_step(self, actions: ArrayLike, indices: Sequence[int] | None = None) -> None:
+    def begin_step(self, actions: ArrayLike, indices: Sequence[int] | None = None) -> None:
         """Begin a step that ``finish_step`` returns; the caller may compute in between."""
         chosen = self._choose(indices)
         rows = np.array(actions, dtype=np.float32)
@@ -141,8 +156,8 @@ class EnvWorkers(Generic[Config]):
         self._post("step", one_each(chosen, rows, "actions"))
 
     def finish_step(self) -> Steps:
-        """Wait for the step that ``start_step`` began."""
-        assert self._posted is not None and self._posted[0] == "step", "start_step comes first"
+        """Wait for the step that ``begin_step`` began."""
+        assert self._posted is not None and self._posted[0] == "step", "begin_step comes first"
         chosen = list(self._posted[1])
         rewards, terminated, truncated, infos = zip(*self._collect(), strict=True)
         return Steps(
@@ -177,19 +192,6 @@ class EnvWorkers(Generic[Config]):
     ) -> None:
         self.close()
 
-    def _start(
-        self, make: MakeEnv[Config] | None, assignments: Mapping[int, tuple[Config, int]]
-    ) -> dict[int, EnvSpaces]:
-        shares = [
-            {index: assignments[index] for index in range(number, self.num_envs, self.num_workers)}
-            for number in range(self.num_workers)
-        ]
-        messages = [pickle.dumps((make, share)) for share in shares]
-        for number, share in enumerate(shares):
-            self._workers.append(start_worker(number, tuple(share), self._descriptor))
-        self._send(dict(zip(self._workers, messages, strict=True)))
-        return self._receive(self._workers)
-
     def _agree_on_spaces(self, spaces: Mapping[int, EnvSpaces]) -> None:
         first = spaces[0]
         for index in range(self.num_envs):
@@ -214,7 +216,7 @@ class EnvWorkers(Generic[Config]):
         self._block = map_block(self._descriptor, shape)
         if self._local is not None:
             self._local.attach(self._block)
-        self._send({worker: pickle.dumps(shape) for worker in self._workers})
+        self._pool.share_block(shape)
 
     def _choose(self, indices: Sequence[int] | None) -> list[int]:
         chosen = list(range(self.num_envs)) if indices is None else [int(index) for index in indices]
@@ -230,11 +232,8 @@ class EnvWorkers(Generic[Config]):
         assert self._posted is None, f"{command} while a step is under way: call finish_step first"
         if not self._end.alive:
             raise WorkerError(f"{command} is too late: these environments were closed")
-        shares = {
-            worker: {index: requests[index] for index in requests if index in worker.envs} for worker in self._workers
-        }
         with self._ended_on_failure():
-            self._send({worker: pickle.dumps((command, share)) for worker, share in shares.items() if share})
+            self._pool.post(command, requests)
         self._posted = command, requests
 
     def _collect(self) -> list[Any]:
@@ -244,26 +243,8 @@ class EnvWorkers(Generic[Config]):
             if self._local is not None:
                 results = self._local.run(command, requests)
             else:
-                results = self._receive([worker for worker in self._workers if set(worker.envs) & set(requests)])
+                results = self._pool.collect(command, requests)
         return [results[index] for index in requests]
-
-    def _send(self, messages: Mapping[Worker, bytes]) -> None:
-        deadline = time.monotonic() + self.timeout_seconds
-        for worker, message in messages.items():
-            worker.send(message, deadline)
-
-    def _receive(self, workers: Sequence[Worker]) -> dict[int, Any]:
-        deadline = time.monotonic() + self.timeout_seconds
-        silent = {worker.channel.socket: worker for worker in workers}
-        results: dict[int, Any] = {}
-        while silent:
-            ready = wait(list(silent), max(deadline - time.monotonic(), 0.0))
-            if not ready:
-                hung = ", ".join(map(str, silent.values()))
-                raise WorkerError(f"no answer within {self.timeout_seconds:g} seconds from {hung}")
-            for socket in ready:
-                results |= silent.pop(socket).receive(deadline)  # type: ignore[arg-type]
-        return results
 
     @contextmanager
     def _ended_on_failure(self) -> Iterator[None]:
@@ -273,7 +254,7 @@ class EnvWorkers(Generic[Config]):
             succeeded = True
         finally:
             if not succeeded:
-                end_workers(self._workers, grace_seconds=0.0)
+                end_workers(self._pool.workers, grace_seconds=0.0)
                 self.close()
 
 
