@@ -1,10 +1,14 @@
 """How long sampling a batch takes: replay by index, against a list of objects that share frames.
 
     python benchmarks/replay.py [--batch 128] [--capacity 20000] [--image-size 84] [--out FILE]
+    python benchmarks/replay.py --measure-memory [--capacity 500000]
 
 The reference keeps what the published code of the DMControl Generalization Benchmark keeps: for every
 transition two Python objects, each with references to three single frames, concatenated one by one for
 each batch. Both hold the same frames in one process, take turns, and are checked to give the same batch.
+
+With ``--measure-memory`` nothing is timed: a buffer is filled until every frame it has room for was written, and what
+the process has then come to hold in memory is compared with what the buffer announces. Linux only.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from saccade.data.replay import ReplayBuffer
+from saccade.data.replay import SEGMENT_FRAMES, ReplayBuffer, ring_frames
 
 FRAME_STACK = 3
 EPISODE_STEPS = 250  # of the benchmark with action repeat 4
@@ -130,6 +134,39 @@ def measure(contenders: Mapping[str, Callable[[], object]], batches: int, synchr
     ]
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Gigabytes (1e9 bytes) of a full buffer."""
+
+    announced: float
+    resident: float
+
+
+def resident_bytes() -> int:
+    """What of this process is in memory (VmRSS)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = next(line.split()[1] for line in lines if line.startswith("VmRSS:"))
+    return int(kilobytes) * 1024
+
+
+def measure_memory(capacity: int, image_size: int) -> Memory:
+    """Fill a buffer beyond its capacity, episode after episode, with frames that are all written in full."""
+    shape = (3, image_size, image_size)
+    random = np.random.default_rng(0)
+    frames = random.integers(0, 256, (EPISODE_STEPS, *shape), dtype=np.uint8)
+    action = random.uniform(-1, 1, ACTION_DIM)
+    before = resident_bytes()
+    replay = ReplayBuffer(capacity, shape, ACTION_DIM)
+    num_frames = ring_frames(capacity, FRAME_STACK, 1, SEGMENT_FRAMES)
+    for step in range(num_frames):
+        if step % EPISODE_STEPS == 0:
+            replay.start_episode(0, frames[0])
+        replay.add(0, action, 0.0, 1.0, frames[step % EPISODE_STEPS])
+    assert len(replay) == capacity
+    resident = resident_bytes() - before
+    return Memory(ReplayBuffer.bytes_needed(capacity, shape, ACTION_DIM) / 1e9, resident / 1e9)
+
+
 def show(timings: list[Timing], title: str) -> None:
     table = Table(title=title)
     for heading in ("replay", "wall ms", "best wall ms", "CPU ms", "ratio"):
@@ -145,14 +182,24 @@ def show(timings: list[Timing], title: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--capacity", type=int, default=20_000)
+    parser.add_argument("--capacity", type=int, help="transitions: 20,000, or 500,000 to measure memory")
     parser.add_argument("--image-size", type=int, default=84)
     parser.add_argument("--batches", type=int, default=100, help="how many to time")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--measure-memory", action="store_true", help="what a full buffer takes, in place of times")
     parser.add_argument("--out", type=Path, help="also write the numbers to this JSON file")
     options = parser.parse_args()
+    options.capacity = options.capacity or (500_000 if options.measure_memory else 20_000)
     torch.set_num_threads(options.threads)
+    if options.measure_memory:
+        memory = measure_memory(options.capacity, options.image_size)
+        print(
+            f"{options.capacity} transitions of {options.image_size}x{options.image_size} pixels:"
+            f" {memory.resident:.2f} GB resident, {memory.announced:.2f} GB announced"
+        )
+        write(options, {"gigabytes": asdict(memory)})
+        return
     ours, reference = fill(options.capacity, options.image_size, options.device)
     check_equal(ours, reference, options.batch)
     device = torch.device(options.device)
@@ -173,11 +220,15 @@ def main() -> None:
         timings,
         f"{options.batch} of {options.capacity} transitions, {size}x{size}, {device}, {threads} thread(s)",
     )
+    write(options, {"milliseconds": [asdict(timing) for timing in timings]})
+
+
+def write(options: argparse.Namespace, measured: Mapping[str, object]) -> None:
+    """The numbers with what they depend on, as JSON, where that is wanted."""
     if options.out is not None:
         settings = {name: value for name, value in vars(options).items() if name != "out"}
         versions = {"torch": torch.__version__, "numpy": np.__version__, "machine": platform.processor()}
-        rows = [asdict(timing) for timing in timings]
-        options.out.write_text(json.dumps({**settings, **versions, "milliseconds": rows}, indent=2) + "\n")
+        options.out.write_text(json.dumps({**settings, **versions, **measured}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -195,6 +195,23 @@ def test_sampling_is_uniform_over_what_can_be_sampled() -> None:
     assert count == 50 and 49 - 4 * 9.9 < chi_square < 49 + 4 * 9.9
 
 
+def test_the_largest_random_share_is_still_below_the_count() -> None:
+    largest = torch.tensor(1 - 2.0**-53, dtype=torch.float64)  # of what torch.rand can draw
+    for count in (1, 2, 3, 7, 499_999, 500_000, 2**19, 2**31 - 1, 2**40 + 1):
+        assert (largest * torch.tensor(count)).long() == count - 1
+
+
+def test_transitions_travel_with_every_frame_once() -> None:
+    recorder = Recorder(ReplayBuffer(20, SHAPE, ACTIONS))
+    run(recorder, 1, 12, lambda env: 5)
+    drawn = recorder.buffer.draw(6, torch.Generator().manual_seed(3))
+    assert drawn.frames.shape == (6, 4, *SHAPE) and drawn.frames.is_contiguous()
+    moved = drawn.to(torch.device("cpu"))
+    assert all(one is other for one, other in zip(moved, drawn, strict=True))
+    sampled = recorder.buffer.sample(6, torch.Generator().manual_seed(3))
+    assert all(torch.equal(one, other) for one, other in zip(drawn.batch()[:5], sampled[:5], strict=True))
+
+
 def test_samples_are_the_callers() -> None:
     recorder = Recorder(ReplayBuffer(20, SHAPE, ACTIONS))
     run(recorder, 1, 10, lambda env: 4)

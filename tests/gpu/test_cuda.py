@@ -11,7 +11,7 @@ from method_cases import ACTIONS, build, sample
 from training_cases import after_steps, config, ignore, never, resume
 
 from saccade.agents import METHODS
-from saccade.agents.agent import Agent, step
+from saccade.agents.agent import Agent, look, step
 from saccade.train import session
 from saccade.types import Batch, Spaces
 
@@ -46,7 +46,7 @@ def test_one_update_equals_the_cpus(method: str) -> None:
     for ours, theirs in zip(host.phases, device.phases, strict=True):
         prepare = host.prepare if ours.own_batch is None else ours.own_batch.prepare
         batch = prepare(sample(method), torch.Generator().manual_seed(0))
-        expected, found = step(ours, batch, 0), step(theirs, moved(batch), 0)
+        expected, found = step(ours, look(ours, batch), 0), step(theirs, look(theirs, moved(batch)), 0)
         for key, value in expected.items():
             torch.testing.assert_close(found[key].cpu(), value, rtol=TOLERANCE, atol=TOLERANCE)
 
@@ -57,11 +57,11 @@ def test_no_loss_waits_for_the_device(method: str) -> None:
     for phase in agent.phases:
         prepare = agent.prepare if phase.own_batch is None else phase.own_batch.prepare
         batch = moved(prepare(sample(method), torch.Generator().manual_seed(0)))
-        phase.total(batch)  # the first call may wait, for choosing algorithms
+        phase.total(look(phase, batch))  # the first call may wait, for choosing algorithms
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("error")
         try:
-            total, _ = phase.total(batch)
+            total, _ = phase.total(look(phase, batch))
             torch.autograd.grad(total, phase.owned())
         finally:
             torch.cuda.set_sync_debug_mode("default")

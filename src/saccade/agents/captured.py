@@ -216,13 +216,15 @@ class CUDAGraphs:
 
     They may be replayed in any order: nothing in that memory outlives a replay but its result, which is copied at once.
     Gradients live there too, and are gone when a phase has made its step. Work is warmed up on the stream that it is
-    recorded on, so that workspaces of libraries exist before.
+    recorded on, so that workspaces of libraries exist before. While work is recorded, no other thread may draw from the
+    GPU's default generator.
     """
 
     def __init__(self, generator: Generator) -> None:
         self._generator, self._device = generator, generator.device
         self._stream = torch.cuda.Stream(self._device)
         self._pool = torch.cuda.graph_pool_handle()
+        self._graphs: list[torch.cuda.CUDAGraph] = []
 
     def warm_up(self, work: Callable[[], Metrics]) -> Metrics:
         current = torch.cuda.current_stream(self._device)
@@ -235,9 +237,17 @@ class CUDAGraphs:
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
-        # Only this thread must keep to what can be recorded: another one may evaluate on the same GPU.
-        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
-            result = work()
+        try:
+            # Only this thread must keep to what can be recorded: another one may evaluate on the same GPU.
+            with (
+                torch.cuda.device(self._device),
+                torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"),
+            ):
+                result = work()
+        except RuntimeError as error:
+            error.add_note("An update was being recorded as a CUDA graph, in which nothing may wait for the GPU.")
+            raise
+        self._graphs.append(graph)  # kept: memory that no graph holds any more could not be shared again
 
         def replay() -> Tensor:
             graph.replay()

@@ -51,14 +51,21 @@ class FrameRing:
         if frame.shape != self.frame_shape or frame.dtype != np.uint8:
             raise ValueError(f"a frame is {frame.dtype} {frame.shape}: uint8 {self.frame_shape} is needed")
         serial = self.total_frames
-        self._frames[serial % self.capacity].copy_(torch.from_numpy(np.array(frame)))
+        put(self._frames[serial % self.capacity], torch.from_numpy(np.array(frame)))
         self.total_frames += 1
         return serial
 
-    def gather(self, slots: Tensor) -> Tensor:
-        """Copies of the frames in ``slots`` int [n], as uint8 [n, channel, height, width]."""
+    def gather(self, slots: Tensor, *, pinned: bool = False) -> Tensor:
+        """Copies of the frames in ``slots`` int [n], as uint8 [n, channel, height, width].
+
+        pinned: whether they are made in page-locked memory, new at every call: PyTorch gives it to no one else before
+        the copies to a GPU that were begun from it are done.
+        """
         # On a CPU as fast as numpy.take, and five times as fast as indexing with brackets.
-        return self._frames.index_select(0, slots)
+        if not pinned:
+            return self._frames.index_select(0, slots)
+        gathered = torch.empty((len(slots), *self.frame_shape), dtype=torch.uint8, pin_memory=True)
+        return torch.index_select(self._frames, 0, slots, out=gathered)
 
     def segment_start(self, serial: int) -> int:
         """The first frame of the segment that holds frame ``serial``."""
@@ -105,3 +112,12 @@ class FrameRing:
     def _slots(self, segment: Segment) -> Tensor:
         serials = torch.arange(segment.start_serial, segment.start_serial + segment.count)
         return (serials % self.capacity).to(self._frames.device)
+
+
+def put(place: Tensor, value: Tensor) -> None:
+    """Copy a CPU tensor of the same type to where ``place`` is, without waiting for a GPU that has other work."""
+    if place.is_cuda:
+        # Page-locked memory is given to no one else before the copy is done, though ``value`` goes at once.
+        place.copy_(value.pin_memory(), non_blocking=True)
+    else:
+        place.copy_(value)

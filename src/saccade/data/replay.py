@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from saccade.data.frames import FrameRing, Segment
+from saccade.data.frames import FrameRing, Segment, put
 from saccade.data.memory import available_bytes
 from saccade.types import Batch, UserError
 
@@ -30,12 +31,33 @@ LAYOUT = (
 )
 
 
+class Transitions(NamedTuple):
+    """Sampled transitions whose observations still share their frames: what travels between devices."""
+
+    frames: Tensor  # uint8 [batch, frame_stack + 1, channel, height, width], oldest first
+    action: Tensor  # [batch, action_dim], -1..1
+    reward: Tensor  # [batch]
+    discount: Tensor  # [batch], 0 or 1
+
+    def batch(self) -> Batch:
+        """The transitions as an update takes them; ``obs`` and ``next_obs`` are views of ``frames``."""
+        obs, next_obs = self.frames[:, :-1].flatten(1, 2), self.frames[:, 1:].flatten(1, 2)
+        return Batch(obs, self.action, self.reward, self.discount, next_obs)
+
+    def to(self, device: torch.device) -> Transitions:
+        """A copy on a GPU that is made while the program goes on, or the transitions themselves if they are there."""
+        return Transitions(*(value.to(device, non_blocking=device.type == "cuda") for value in self))
+
+
 class ReplayBuffer:
     """The newest ``capacity`` transitions of any number of interleaved environments.
 
     A frame that several stacks share is kept once. The stacks of an episode's first steps repeat its
     first frame, as frame stacking does at ``reset``. A transition can be sampled only while all of its
     frames are there: with episodes shorter than 100 steps, fewer than ``capacity`` can.
+
+    On a GPU neither adding nor sampling waits for it, and sampling can be part of a CUDA graph: what can be sampled
+    stands in tensors that adding updates in place. Add and sample on one stream.
 
     Args:
         capacity: transitions.
@@ -46,6 +68,8 @@ class ReplayBuffer:
             makes at most one step and starts at most one episode.
         device: where frames are kept and batches are made.
         segment_frames: frames in a complete ``Segment``.
+        pinned: of a buffer on the CPU, whether batches are made in page-locked memory, from which they are copied to a
+            GPU while the program goes on. Needs a GPU.
 
     Raises:
         UserError: the device has too little memory for ``capacity``.
@@ -61,10 +85,13 @@ class ReplayBuffer:
         num_envs: int = 1,
         device: torch.device | str = "cpu",
         segment_frames: int = SEGMENT_FRAMES,
+        pinned: bool = False,
     ) -> None:
         if capacity < 1:
             raise UserError(f"the replay capacity is {capacity}: give --replay-capacity 1 or more")
         self.capacity, self.frame_stack, self.device = capacity, frame_stack, torch.device(device)
+        self._pinned = pinned
+        assert not pinned or self.device.type == "cpu", "only memory of the host can be page-locked"
         self._layout = (capacity, *frame_shape, action_dim, frame_stack, num_envs, segment_frames)
         self._span = frame_span(frame_stack, num_envs)
         self._check_memory(frame_shape, action_dim, num_envs, segment_frames)
@@ -78,6 +105,8 @@ class ReplayBuffer:
         self._newest_serial = np.zeros(capacity, dtype=np.int64)  # of each transition's next frame
         self._env_serials = np.full((num_envs, frame_stack), NOT_STARTED, dtype=np.int64)
         self._start = self._end = 0  # of what can be sampled, counting transitions from the beginning
+        # The same where batches are made: sampling is recorded once in a CUDA graph, and reads them anew every time.
+        self._first, self._count = (torch.zeros((), dtype=torch.int64, device=self.device) for _ in range(2))
 
     @staticmethod
     def bytes_needed(
@@ -102,6 +131,7 @@ class ReplayBuffer:
         """Begin an episode of one environment with the newest frame of its ``reset``'s observation."""
         self._env_serials[env_index] = self._ring.append(first_frame)
         self._forget_incomplete()
+        self._announce()
 
     def add(
         self, env_index: int, action: ArrayLike, reward: float, discount: float, next_frame: NDArray[np.uint8]
@@ -124,13 +154,14 @@ class ReplayBuffer:
         serials = np.append(self._env_serials[env_index], serial)
         self._env_serials[env_index] = serials[1:]
         row = self._end % self.capacity
-        self._frame_ids[row] = torch.from_numpy(serials % self._ring.capacity)
-        self._action[row] = torch.from_numpy(np.array(action, dtype=np.float32))
-        self._reward[row] = reward
-        self._discount[row] = discount
+        put(self._frame_ids[row], torch.from_numpy((serials % self._ring.capacity).astype(np.int32)))
+        put(self._action[row], torch.from_numpy(np.array(action, dtype=np.float32)))
+        self._reward[row].fill_(float(reward))  # an argument of what the GPU is told to do: no copy to wait for
+        self._discount[row].fill_(float(discount))
         self._newest_serial[row] = serial
         self._end += 1
         self._forget_incomplete()
+        self._announce()
 
     def sample(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Transitions drawn uniformly with replacement, on the buffer's device.
@@ -138,18 +169,25 @@ class ReplayBuffer:
         ``obs`` and ``next_obs`` are uint8 [batch, frame_stack * channel, height, width], oldest frame
         first. They overlap in memory, each frame being copied once, so do not write to them.
         """
+        return self.draw(batch_size, generator).batch()
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> Transitions:
+        """Transitions drawn uniformly with replacement, on the buffer's device, with every frame once.
+
+        generator: of the buffer's device if drawing shall be part of a CUDA graph.
+        """
         if len(self) == 0:
             raise ValueError("there is nothing to sample: add transitions first")
-        drawn = torch.randint(len(self), (batch_size,), generator=generator, device=generator.device)
-        rows = (drawn + self._start).remainder_(self.capacity).to(self.device)
+        # 53 random bits, so that the largest product is below the count, and no row is noticeably likelier.
+        share = torch.rand(batch_size, dtype=torch.float64, generator=generator, device=generator.device)
+        drawn = (share.to(self.device) * self._count).long()
+        rows = (drawn + self._first).remainder_(self.capacity)
         ids = self._frame_ids.index_select(0, rows)
-        stacks = self._ring.gather(ids.flatten()).unflatten(0, ids.shape)
-        return Batch(
-            obs=stacks[:, :-1].flatten(1, 2),
-            action=self._action.index_select(0, rows),
-            reward=self._reward.index_select(0, rows),
-            discount=self._discount.index_select(0, rows),
-            next_obs=stacks[:, 1:].flatten(1, 2),
+        return Transitions(
+            frames=self._ring.gather(ids.flatten(), pinned=self._pinned).unflatten(0, ids.shape),
+            action=self._chosen(self._action, rows),
+            reward=self._chosen(self._reward, rows),
+            discount=self._chosen(self._discount, rows),
         )
 
     def state_tensors(self) -> dict[str, Tensor]:
@@ -200,6 +238,16 @@ class ReplayBuffer:
         self._env_serials[:] = state["env_serials"].numpy()
         self._ring.total_frames = int(state["total_frames"])
         self._ring.restore(self.frame_segments(), segments)
+        self._announce()
+
+    def _chosen(self, values: Tensor, rows: Tensor) -> Tensor:
+        chosen = values.index_select(0, rows)
+        return chosen.pin_memory() if self._pinned else chosen
+
+    def _announce(self) -> None:
+        """Tell where batches are made what can be sampled."""
+        self._first.fill_(self._start)
+        self._count.fill_(len(self))
 
     def _oldest_needed(self) -> int:
         """No transition that can be sampled has a frame before this serial number."""
