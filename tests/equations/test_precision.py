@@ -11,7 +11,7 @@ from torch import Tensor
 from saccade.agents.agent import make_update
 from saccade.agents.attribution import attribution_of_q1, look_of_critic
 from saccade.agents.sac import SAC, Architecture, make_networks
-from saccade.nets.encoders import ConvolutionStack
+from saccade.nets.encoders import ConvolutionStack, filled_up
 from saccade.nets.precision import MixedPrecision, multiplies_bfloat16, set_compute_dtype
 from saccade.policies.run import compute_dtype
 from saccade.types import Spaces
@@ -93,3 +93,10 @@ def test_the_same_update_twice_gives_the_same_bits() -> None:
 def test_a_precision_by_name() -> None:
     assert compute_dtype("float32", CPU) == torch.float32 and compute_dtype("bfloat16", CPU) == torch.bfloat16
     assert (compute_dtype("auto", CPU) == torch.bfloat16) == multiplies_bfloat16(CPU)
+
+
+def test_channels_of_zeros_change_nothing() -> None:
+    layer, pixels = torch.nn.Conv2d(9, 4, 3), torch.rand(2, 9, 8, 8)
+    filled = F.conv2d(filled_up(pixels), filled_up(layer.weight), layer.bias)
+    assert filled_up(pixels).shape == (2, 16, 8, 8) and filled_up(torch.rand(1, 32, 2, 2)).shape[1] == 32
+    torch.testing.assert_close(filled, layer(pixels))

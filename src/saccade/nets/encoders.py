@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saccade.nets.guided import recorded_pass, walk_back_guided
@@ -22,6 +23,23 @@ class Convolutions(MixedPrecision):
     out_features: int
 
 
+class FirstConvolution(nn.Conv2d):
+    """A convolution of pixels, which have few channels: for a GPU's matrix units they are filled up with zeros.
+
+    Units for bfloat16 work on multiples of 8 or 16 channels, and without them a convolution takes a slower way.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.is_cuda and torch.is_autocast_enabled("cuda"):
+            return self._conv_forward(filled_up(input), filled_up(self.weight), self.bias)
+        return super().forward(input)
+
+
+def filled_up(maps: Tensor, multiple: int = 16) -> Tensor:
+    """Maps or kernels ``[n, channels, height, width]`` with channels of zeros behind, up to a multiple."""
+    return F.pad(maps, (0, 0, 0, 0, 0, -maps.shape[1] % multiple))
+
+
 class ConvolutionStack(Convolutions):
     """3x3 convolutions without padding, stride 2 in the first and 1 in the others (DMControl-GB's shared CNN).
 
@@ -36,7 +54,7 @@ class ConvolutionStack(Convolutions):
         self.side = side_of_features(image_size, num_layers)
         self.out_features = filters * self.side**2
         self.layers = nn.Sequential(
-            nn.Conv2d(in_channels, filters, 3, stride=2), *further_convolutions(num_layers - 1, filters)
+            FirstConvolution(in_channels, filters, 3, stride=2), *further_convolutions(num_layers - 1, filters)
         )
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -94,7 +112,7 @@ class FrameStemStack(Convolutions):
         self.side = side_of_features(image_size, num_layers)
         self.out_features = filters * self.side**2
         self.stem = nn.Sequential(
-            nn.Conv2d(COLOURS, stem_filters, 3, stride=2),
+            FirstConvolution(COLOURS, stem_filters, 3, stride=2),
             *further_convolutions(stem_layers - 1, stem_filters),
             nn.ReLU(inplace=True),
         )
