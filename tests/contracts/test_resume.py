@@ -23,11 +23,13 @@ from training_cases import (
     after_steps,
     assert_same,
     config,
+    counters,
     final_tensors,
     ignore,
     never,
     newest,
     resume,
+    rows,
     train,
 )
 
@@ -49,15 +51,6 @@ from saccade.train import session
 config = from_json(json.loads(sys.argv[1]))
 session.start(config, Path(sys.argv[2]), {}, lambda event, training: None, lambda: False)
 """
-
-
-def rows(folder: Path) -> list[dict[str, float]]:
-    parsed = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in parsed]
-
-
-def counters(folder: Path) -> dict[str, Any]:
-    return json.loads((newest(folder) / "counters.json").read_text()) | {"seconds": 0}
 
 
 def train_in_parts(folder: Path, run: RunConfig, moments: list[int]) -> None:

@@ -7,17 +7,15 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from method_cases import SIZE, images, tiny
-from probe_envs import Probe, make_probe
+from probe_envs import Probe
 from torch import Tensor
-from training_cases import after_steps, assert_same, config, final_tensors, never, newest, resume, train
+from training_cases import after_steps, assert_same, config, final_tensors, loop, never, newest, play, resume, train
 
 import saccade
 from saccade.agents import METHODS
@@ -29,21 +27,16 @@ from saccade.envs.tasks.manipulation import Robot
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers import EnvWorkers
 from saccade.policies.evaluate import episode_seeds, evaluate, in_mode
-from saccade.policies.run import RunConfig, Training, make_agent
 from saccade.train import session
 from saccade.train.logs import append_row, read_rows
 from saccade.train.off_policy import Event, NonFiniteLoss, NonFiniteReward, OffPolicyTraining
 from saccade.types import Batch, UserError
 
-CPU = torch.device("cpu")
 COUNTERS = {"env_steps", "updates", "seconds"}
 EVALUATION_KEYS = {
     *("env_steps", "method", "task", "seed", "episode_seed", "mode", "episodes"),
     *("return_mean", "return_std", "returns", "success_rate", "gap", "provenance"),
 }
-
-
-NOTHING_PAYS = Probe()
 
 
 @pytest.fixture(autouse=True)
@@ -53,33 +46,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@contextmanager
-def loop(
-    method: str = "sac",
-    probe: Probe = NOTHING_PAYS,
-    change: Callable[[Agent], Agent] = lambda agent: agent,
-    **options: Any,
-) -> Iterator[OffPolicyTraining]:
-    """The training loop on a probe environment, without a simulator or a folder."""
-    agent_config = tiny(METHODS[method].config)
-    probe = dataclasses.replace(probe, size=SIZE)
-    training = {"steps": 24, "random_steps": 8, "evaluate_every": 0, "evaluation_modes": (), "log_every": 100}
-    run = RunConfig(method, EnvConfig("dmc/cartpole_balance"), agent_config, Training(**(training | options)))
-    envs = run.training.envs
-    with EnvWorkers([probe] * envs, list(range(envs)), num_workers=0, make=make_probe) as workers:
-        agent = change(make_agent(run, workers.spaces, CPU, images))
-        replay = ReplayBuffer(100, (3, SIZE, SIZE), 1, num_envs=envs, segment_frames=16)
-        yield OffPolicyTraining(run, agent, workers, replay, CPU)
-
-
-def play(training: OffPolicyTraining, saved: list[tuple[int, int]]) -> None:
-    """Train to the end as a caller does that saves when told to: the steps and updates of each time go to ``saved``."""
-    for event in training.events():
-        if event.kind == "checkpoint_due":
-            saved.append((training.counters.env_steps, training.counters.updates))
-            training.counters.checkpointed_at = training.counters.env_steps
 
 
 # --- steps and updates ------------------------------------------------------------------------------
@@ -227,25 +193,6 @@ def test_resuming_a_finished_run_keeps_its_result(run: Path, tmp_path: Path) -> 
     assert resume(tmp_path / "run") == before
     assert json.loads((tmp_path / "run" / "result.json").read_text()) == before
     assert read_rows(tmp_path / "run" / "evaluations.jsonl") == [*read_rows(run / "evaluations.jsonl"), extra]
-
-
-def test_an_evaluation_that_was_cut_short_is_made_again(run: Path, tmp_path: Path) -> None:
-    stopped: list[Event] = []
-    steps = iter(range(1000))
-
-    def watch(event: Event, training: OffPolicyTraining) -> None:
-        """Leave in the tenth step of the second mode."""
-        if training.counters.env_steps == 32 and event.row.get("mode") == "video_hard" and next(steps) == 10:
-            stopped.append(event)
-
-    whole = json.loads((run / "config.json").read_text())["training"]
-    options = {name: whole[name] for name in ("evaluate_every", "evaluation_episodes")}
-    again = config("sgqn", steps=32, evaluation_modes=("train", "video_hard"), **options)
-    assert session.start(again, tmp_path / "run", {}, watch, lambda: bool(stopped)) is None
-    assert len(read_rows(tmp_path / "run" / "evaluations.jsonl")) == 3
-    resume(tmp_path / "run")
-    assert read_rows(tmp_path / "run" / "evaluations.jsonl") == read_rows(run / "evaluations.jsonl")
-    assert_same(final_tensors(tmp_path / "run"), final_tensors(run))
 
 
 # --- mistakes ---------------------------------------------------------------------------------------

@@ -1,17 +1,28 @@
-"""A training run on the real simulator that takes seconds: tiny pictures, tiny networks, few steps."""
+"""Training runs that take seconds: tiny pictures, tiny networks, few steps; on the real simulator or without one."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+from method_cases import SIZE, images, tiny
+from noise_envs import make_noise
+from probe_envs import Probe, make_probe
 from safetensors.torch import load_file
 
 from saccade.agents import METHODS, Architecture
+from saccade.agents.agent import Agent
+from saccade.data.replay import ReplayBuffer
 from saccade.envs.env import EnvConfig
-from saccade.policies.run import RunConfig, Training
+from saccade.envs.workers import EnvWorkers
+from saccade.policies import evaluate
+from saccade.policies.run import RunConfig, Training, make_agent
 from saccade.train import session
 from saccade.train.off_policy import Event, OffPolicyTraining
 
@@ -102,3 +113,66 @@ def assert_same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) 
     assert ours.keys() == theirs.keys()
     different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
     assert different == []
+
+
+def rows(folder: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
+    """Rows of a run but for their times; none where there is no file."""
+    path = folder / name
+    parsed = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in parsed]
+
+
+def counters(folder: Path) -> dict[str, Any]:
+    """Of the newest checkpoint, but for the time."""
+    return json.loads((newest(folder) / "counters.json").read_text()) | {"seconds": 0}
+
+
+# --- without a simulator ----------------------------------------------------------------------------
+
+CPU = torch.device("cpu")
+NOTHING_PAYS = Probe()
+
+
+def without_simulator(monkeypatch: pytest.MonkeyPatch, processes: bool = False) -> None:
+    """Have runs train and evaluate on noise; their configurations must be ``noise_config``'s.
+
+    Unless ``processes``, no environment has one, whatever the configuration says: a run then starts at once.
+    """
+
+    def make(*arguments: Any, num_workers: int | None) -> EnvWorkers[EnvConfig]:
+        return EnvWorkers(*arguments, num_workers=num_workers if processes else 0, make=make_noise)
+
+    for module in (session, evaluate):
+        monkeypatch.setattr(module, "EnvWorkers", make)
+
+
+def noise_config(method: str = "sac", **training: Any) -> RunConfig:
+    run = config(method, **training)
+    return dataclasses.replace(run, env=dataclasses.replace(run.env, frame_stack=1))
+
+
+@contextmanager
+def loop(
+    method: str = "sac",
+    probe: Probe = NOTHING_PAYS,
+    change: Callable[[Agent], Agent] = lambda agent: agent,
+    **options: Any,
+) -> Iterator[OffPolicyTraining]:
+    """The training loop on a probe environment, without a simulator or a folder."""
+    agent_config = tiny(METHODS[method].config)
+    probe = dataclasses.replace(probe, size=SIZE)
+    training = {"steps": 24, "random_steps": 8, "evaluate_every": 0, "evaluation_modes": (), "log_every": 100}
+    run = RunConfig(method, EnvConfig("dmc/cartpole_balance"), agent_config, Training(**(training | options)))
+    envs = run.training.envs
+    with EnvWorkers([probe] * envs, list(range(envs)), num_workers=0, make=make_probe) as workers:
+        agent = change(make_agent(run, workers.spaces, CPU, images))
+        replay = ReplayBuffer(100, (3, SIZE, SIZE), 1, num_envs=envs, segment_frames=16)
+        yield OffPolicyTraining(run, agent, workers, replay, CPU)
+
+
+def play(training: OffPolicyTraining, saved: list[tuple[int, int]]) -> None:
+    """Train to the end as a caller does that saves when told to: the steps and updates of each time go to ``saved``."""
+    for event in training.events():
+        if event.kind == "checkpoint_due":
+            saved.append((training.counters.env_steps, training.counters.updates))
+            training.counters.checkpointed_at = training.counters.env_steps

@@ -47,7 +47,8 @@ class TrainingProgress:
             # A step is done when its update is: the first learning step brings a thousand of them.
             completed=counters.updates if learning else min(counters.env_steps, training.config.random_steps - 1),
             total=training.config.steps,
-            description="training" if learning else "acting at random",
+            description=("training" if learning else "acting at random")
+            + (", evaluating" if counters.modes_left else ""),
         )
         if counters.seconds:
             speed = counters.updates / counters.seconds if learning else counters.env_steps / counters.seconds
@@ -61,7 +62,7 @@ class TrainingProgress:
             rate = result.success_rate
             succeeded = "" if rate is None else f", {100 * rate:.0f}% of them a success"
             self.console.print(
-                f"step {counters.env_steps}: {result.mode} return {result.mean:.1f} ± {result.std:.1f} "
+                f"step {event.row['env_steps']}: {result.mode} return {result.mean:.1f} ± {result.std:.1f} "
                 f"over {len(result.returns)} episodes{succeeded}",
                 highlight=False,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,7 @@ def evaluation_steps(
     workers: int | None = None,
     record: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[Evaluation | None]:
+) -> Generator[Evaluation | None, None, None]:
     """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
     sequential = env.clip_order == "sequential"
     together = 1 if sequential else min(episodes, SIMULTANEOUS_EPISODES)

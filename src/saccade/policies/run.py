@@ -66,7 +66,8 @@ class Training:
     image_count: int = 1000
     """Pictures in the bank that overlays are drawn from."""
     evaluate_every: int = 10_000
-    """Agent steps between evaluations; 0 evaluates only at the end."""
+    """Agent steps between evaluations; 0 evaluates only at the end. Training goes on beside them, unless --workers is 0
+    or the one before is not over."""
     evaluation_episodes: int = 10
     evaluation_modes: tuple[str, ...] = ("train", "video_hard")
     checkpoint_every: int = 10_000

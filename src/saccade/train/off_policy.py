@@ -1,5 +1,10 @@
 """The off-policy loop: step environments, remember, update; one update per agent step.
 
+A *tick* is one step of every environment and the updates that it calls for. With one environment they alternate. With
+more, the environments make their next step while the networks learn from the last one (``Training.overlap``): actions
+are chosen at the start of a tick, by the weights before its updates. The order of everything is fixed, so that a run
+depends neither on the speed nor on the number of processes.
+
 The loop is a generator of events. Logging, printing, videos and the choice to stop are the caller's.
 """
 
@@ -7,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,10 +23,13 @@ from torch import Tensor
 from saccade.agents.agent import Agent, make_update
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.env import EnvConfig
-from saccade.envs.workers import EnvWorkers
-from saccade.policies.evaluate import Evaluation, evaluation_steps, in_mode
+from saccade.envs.workers import EnvWorkers, Steps
+from saccade.policies.evaluate import Evaluation
 from saccade.policies.run import RunConfig
+from saccade.train.evaluating import BackgroundEvaluation
 from saccade.types import Batch
+
+WAITING_SECONDS = 0.1  # for an evaluation, between two moments to leave at
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -35,9 +44,9 @@ class NonFiniteReward(ArithmeticError):
 class Event:
     """Something that happened in training, for whoever watches.
 
-    ``episode`` and ``losses`` carry a row for ``metrics.jsonl``, ``evaluation`` the results of one mode. ``tick``
-    (the counters have moved) and ``evaluating`` (another step of it) are moments to leave at. ``checkpoint_due``
-    asks the caller to save now.
+    ``episode`` and ``losses`` carry a row for ``metrics.jsonl``, ``evaluation`` the results of one mode with the
+    ``env_steps`` that its weights had made. ``tick`` (the counters have moved) and ``evaluating`` (nothing goes on
+    but an evaluation) are moments to leave at. ``checkpoint_due`` asks the caller to save now.
     """
 
     kind: Literal["tick", "episode", "losses", "evaluation", "evaluating", "checkpoint_due"]
@@ -53,7 +62,16 @@ class Counters:
     updates: int = 0
     seconds: float = 0.0
     evaluated_at: int = -1  # not yet, not even at step 0
+    modes_left: int = 0  # of the evaluation that began then, without a result yet
     checkpointed_at: int = 0
+
+
+@dataclass
+class BegunStep:
+    """A step of every environment on its way from the policy to the replay."""
+
+    action: np.ndarray  # float32 [envs, action_dim]
+    outcome: Steps | None = None  # None while the environments make it
 
 
 class OffPolicyTraining:
@@ -81,6 +99,8 @@ class OffPolicyTraining:
         self.obs = np.zeros((self.config.envs, *workers.spaces.obs_shape), np.uint8)
         self.episode_return = np.zeros(self.config.envs)
         self.started = False
+        self.begun: BegunStep | None = None
+        self.evaluation = BackgroundEvaluation(config, workers.spaces, device)
         self._pending: list[dict[str, Tensor]] = []
         choice = self.config.compile
         compiled = choice == "on" or (choice == "auto" and device.type == "cuda")
@@ -90,28 +110,46 @@ class OffPolicyTraining:
         """Train, yielding what happens, up to ``config.steps`` agent steps and the evaluation at their end.
 
         What is due is read off the counters, so that a run restored from a checkpoint of any moment goes on with
-        exactly what would have come next.
+        exactly what would have come next. Only when the results of evaluations arrive depends on the machine.
         """
+        with closing(self.evaluation), closing(self._train()) as training:
+            for event in training:
+                yield event
+                yield from self._evaluated()
+
+    def settle(self) -> None:
+        """Wait for a step that the environments are making, and keep what comes of it until its turn: to be saved."""
+        if self.begun is not None and self.begun.outcome is None:
+            self.begun.outcome = self.workers.finish_step()
+
+    def _train(self) -> Generator[Event, None, None]:
         config, counters = self.config, self.counters
         if not self.started:
             self._start_episodes(range(config.envs))
             self.started = True
+        yield from self._play_modes_left()
         while True:
+            if self._acts_before_updates():
+                self._begin_step()
             yield from self._updates_due()
             finished = counters.env_steps >= config.steps
             if len(self._pending) >= config.log_every:
                 yield Event("losses", self.read_losses())
-            if _due(counters.evaluated_at, counters.env_steps, config.evaluate_every, finished):
-                self.require_finite()
-                yield from self._evaluations()
-            if _due(counters.checkpointed_at, counters.env_steps, config.checkpoint_every, finished):
+            evaluation_due = _due(counters.evaluated_at, counters.env_steps, config.evaluate_every, finished)
+            if evaluation_due:
+                yield from self._begin_evaluation()
+            unsaved = finished and (evaluation_due or counters.modes_left > 0)  # even if the last step was saved
+            if finished:
+                yield from self._rest_of_evaluation()
+            if unsaved or _due(counters.checkpointed_at, counters.env_steps, config.checkpoint_every, finished):
                 if self._pending:
                     yield Event("losses", self.read_losses())
                 self.require_finite()
                 yield Event("checkpoint_due")
             if finished:
                 return
-            yield from (Event("episode", row) for row in self._step_environments())
+            self._begin_step()
+            yield from (Event("episode", row) for row in self._finish_step())
             yield Event("tick")
 
     def read_losses(self) -> dict[str, Any]:
@@ -181,17 +219,31 @@ class OffPolicyTraining:
         obs, action, reward, discount, next_obs = (value.to(self.device, non_blocking=True) for value in batch[:5])
         return Batch(obs, action, reward, discount, next_obs)
 
-    def _step_environments(self) -> list[dict[str, Any]]:
-        """One agent step of every environment; rows of the episodes that ended with it."""
+    def _acts_before_updates(self) -> bool:
+        """Whether the step of this tick begins before its updates; true of all ticks but the one of the burst.
+
+        True of the last tick too: a run that is given more steps goes on as one that had them from the start.
+        """
+        config, env_steps = self.config, self.counters.env_steps
+        burst = env_steps - config.envs < config.random_steps <= env_steps  # all updates that came due by then
+        return config.overlap and config.envs > 1 and not burst
+
+    def _begin_step(self) -> None:
+        """Have every environment begin an agent step, unless they did."""
+        if self.begun is not None:
+            return
+        began = time.monotonic()
+        self.begun = BegunStep(self._choose_actions())
+        self.workers.begin_step(self.begun.action)
+        self.counters.seconds += time.monotonic() - began
+
+    def _finish_step(self) -> list[dict[str, Any]]:
+        """Remember the step that was begun; rows of the episodes that ended with it."""
         config, counters, began = self.config, self.counters, time.monotonic()
-        action = self._choose_actions()
-        step = self.workers.step(action)
-        if not np.isfinite(step.reward).all():
-            index = int(np.flatnonzero(~np.isfinite(step.reward))[0])
-            raise NonFiniteReward(
-                f"Environment {index} gave the reward {step.reward[index]} after step {counters.env_steps}. "
-                f"{self._what_is_kept()}"
-            )
+        self.settle()
+        assert self.begun is not None and self.begun.outcome is not None
+        action, step, self.begun = self.begun.action, self.begun.outcome, None
+        self._require_finite_rewards(step)
         counters.env_steps += config.envs
         channels = step.obs.shape[1] // self.env.frame_stack
         for index in range(config.envs):
@@ -208,6 +260,14 @@ class OffPolicyTraining:
             self._start_episodes([int(index) for index in ended])
         counters.seconds += time.monotonic() - began
         return rows
+
+    def _require_finite_rewards(self, step: Steps) -> None:
+        if not np.isfinite(step.reward).all():
+            index = int(np.flatnonzero(~np.isfinite(step.reward))[0])
+            raise NonFiniteReward(
+                f"Environment {index} gave the reward {step.reward[index]} after step {self.counters.env_steps}. "
+                f"{self._what_is_kept()}"
+            )
 
     def _start_episodes(self, indices: range | list[int]) -> None:
         first = self.workers.reset(list(indices))
@@ -227,23 +287,34 @@ class OffPolicyTraining:
             self.require_finite()
         return action
 
-    def _evaluations(self) -> Iterator[Event]:
-        counters = self.counters
-        for mode in self.config.evaluation_modes:
-            yield Event("evaluating", {"mode": mode})
-            for result in evaluation_steps(
-                lambda obs: self.agent.act(torch.as_tensor(obs, device=self.device), None).cpu().numpy(),
-                in_mode(self.env, mode),
-                episodes=self.config.evaluation_episodes,
-                seed=self.config.seed,
-                workers=self.config.workers,
-                record=self.config.video,
-            ):
-                if result is None:
-                    yield Event("evaluating", {"mode": mode})
-                else:
-                    yield Event("evaluation", {"env_steps": counters.env_steps}, result)
-        counters.evaluated_at = counters.env_steps
+    def _begin_evaluation(self) -> Iterator[Event]:
+        """Have the weights of now evaluated, once the evaluation before is over."""
+        counters, modes = self.counters, self.config.evaluation_modes
+        self.require_finite()
+        yield from self._rest_of_evaluation()
+        counters.evaluated_at, counters.modes_left = counters.env_steps, len(modes)
+        if modes:
+            self.evaluation.take(self.agent.networks)
+        yield from self._play_modes_left()
+
+    def _play_modes_left(self) -> Iterator[Event]:
+        """Begin an evaluation, or begin it again where the run was stopped during it."""
+        left = self.counters.modes_left
+        if left:
+            self.evaluation.begin(self.config.evaluation_modes[-left:])
+        if self.config.workers == 0:  # its environments would share this process with the training's, to nobody's gain
+            yield from self._rest_of_evaluation()
+
+    def _rest_of_evaluation(self) -> Iterator[Event]:
+        while self.counters.modes_left:
+            yield Event("evaluating", {"mode": self.config.evaluation_modes[-self.counters.modes_left]})
+            self.evaluation.wait(WAITING_SECONDS)
+
+    def _evaluated(self) -> Iterator[Event]:
+        """What has come of the evaluation under way."""
+        for result in self.evaluation.results():
+            self.counters.modes_left -= 1
+            yield Event("evaluation", {"env_steps": self.counters.evaluated_at}, result)
 
 
 def _due(last: int, now: int, period: int, finished: bool) -> bool:

@@ -91,11 +91,11 @@ def resume(
             raise UserError(f"--steps {steps} is less than the {counters.env_steps} that {folder} has made: give more.")
         for name in (METRICS, EVALUATIONS):
             forget_rows_after(folder / name, counters.env_steps if training.started else -1)
-        latest = [row for row in read_rows(folder / EVALUATIONS) if row["env_steps"] == counters.evaluated_at]
+        latest = _latest_evaluation(training, folder)
         if steps is not None:
             write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
         (folder / RESULT).unlink(missing_ok=True)
-        return _go_on(training, config, folder, latest[: len(config.training.evaluation_modes)], watch, stop)
+        return _go_on(training, config, folder, latest, watch, stop)
 
 
 def _restore_newest(training: OffPolicyTraining, folder: Path, warn: Callable[[str], None]) -> None:
@@ -104,6 +104,19 @@ def _restore_newest(training: OffPolicyTraining, folder: Path, warn: Callable[[s
         aside = set_aside(damaged).name
         warn(f"{problem} It was set aside as {aside}; the run goes on from step {checkpoint.env_steps}.")
     state.restore(training, checkpoint)
+
+
+def _latest_evaluation(training: OffPolicyTraining, folder: Path) -> list[dict[str, Any]]:
+    """Rows of the modes that the latest evaluation has results in, as the checkpoint counts them."""
+    counters, options = training.counters, training.config
+    modes = options.evaluation_modes[: len(options.evaluation_modes) - counters.modes_left]
+    rows = {
+        row["mode"]: row
+        for row in reversed(read_rows(folder / EVALUATIONS))
+        if row["env_steps"] == counters.evaluated_at
+        and (row["episodes"], row["episode_seed"]) == (options.evaluation_episodes, options.seed)
+    }
+    return [rows[mode] for mode in modes if mode in rows]
 
 
 def _go_on(
@@ -127,11 +140,11 @@ def _go_on(
                     method=config.method,
                     env=config.env,
                     seed=config.training.seed,
-                    env_steps=training.counters.env_steps,
+                    env_steps=event.row["env_steps"],
                 )
                 evaluations = [old for old in evaluations if old["env_steps"] == row["env_steps"]] + [row]
                 row = with_gaps(evaluations)[-1]
-                if row not in read_rows(folder / EVALUATIONS):  # an evaluation that was cut short is made again
+                if not _is_written(row, folder):  # a run that was killed plays its latest modes again
                     append_row(folder / EVALUATIONS, row)
                 board.write({"env_steps": row["env_steps"], f"evaluation/{row['mode']}": row["return_mean"]})
             elif event.kind == "checkpoint_due":
@@ -143,6 +156,16 @@ def _go_on(
         result = {**training.position(), "evaluations": with_gaps(evaluations)}
         write_aside(folder / RESULT, json.dumps(result, indent=1))
         return result
+
+
+def _is_written(row: dict[str, Any], folder: Path) -> bool:
+    """Whether there is a row of the same evaluation, whose numbers may differ in their last bits on a GPU."""
+    measured = ("return_mean", "return_std", "returns", "success_rate", "gap")
+
+    def asked(row: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in row.items() if key not in measured}
+
+    return any(asked(old) == asked(row) for old in read_rows(folder / EVALUATIONS))
 
 
 def _save_and_leave(training: OffPolicyTraining, folder: Path) -> None:

@@ -13,21 +13,29 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent
 from saccade.data.checkpoints import Checkpoint, Segment, write_checkpoint, written_segments
+from saccade.envs.workers import Steps
 from saccade.policies.run import NETWORKS, load_weights
-from saccade.train.off_policy import Counters, OffPolicyTraining
+from saccade.train.off_policy import BegunStep, Counters, OffPolicyTraining
 from saccade.types import UserError
 
 KEEP_CHECKPOINTS = 2
+EVALUATED = "evaluated_networks"
+"""Weights of an evaluation that is under way: training has gone on from them."""
+BEGUN = ("action", "obs", "reward", "terminated", "truncated")
+"""What is saved of a step that was made while updates were still due, as ``begun/action`` and so on."""
 
 
 def save(training: OffPolicyTraining, root: Path) -> Path:
     """Write a checkpoint of a run below ``root``; replay frames that lie there already are not written again."""
     training.counters.checkpointed_at = training.counters.env_steps
+    training.settle()
     arrays, scalars = _split(training.workers.get_state())
     arrays |= {
         "obs": torch.from_numpy(training.obs),
         "episode_return": torch.from_numpy(training.episode_return),
+        **_begun_tensors(training.begun),
     }
+    evaluated = {EVALUATED: training.evaluation.networks.state_dict()} if training.counters.modes_left else {}
     return write_checkpoint(
         root,
         training.counters.env_steps,
@@ -40,6 +48,7 @@ def save(training: OffPolicyTraining, root: Path) -> Path:
                 "host": training.host_generator.get_state(),
             },
             "environments": arrays,
+            **evaluated,
         },
         documents={"counters": dataclasses.asdict(training.counters), "environments": scalars},
         segments=_replay_segments(training, root),
@@ -63,8 +72,11 @@ def restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
     arrays = checkpoint.tensors("environments")
     training.obs = arrays.pop("obs").numpy()
     training.episode_return = arrays.pop("episode_return").numpy()
+    training.begun = _take_begun(arrays)
     training.workers.set_state(_join(arrays, checkpoint.document("environments")))
     training.counters = Counters(**checkpoint.document("counters"))
+    if training.counters.modes_left:
+        training.evaluation.networks.load_state_dict(checkpoint.tensors(EVALUATED))
     training.started = True
 
 
@@ -100,6 +112,22 @@ def _replay_segments(training: OffPolicyTraining, root: Path) -> list[Segment]:
         frames = None if there else training.replay.read_segment(segment)
         segments.append(Segment(name, segment.start_serial, frames, segment.complete))
     return segments
+
+
+def _begun_tensors(begun: BegunStep | None) -> dict[str, Tensor]:
+    if begun is None:
+        return {}
+    assert begun.outcome is not None, "settle comes before save"
+    values = (begun.action, *begun.outcome[:4])
+    return {f"begun/{name}": torch.from_numpy(value) for name, value in zip(BEGUN, values, strict=True)}
+
+
+def _take_begun(arrays: dict[str, Tensor]) -> BegunStep | None:
+    """Remove the step that was begun from ``arrays``; None where there was none."""
+    if f"begun/{BEGUN[0]}" not in arrays:
+        return None
+    action, obs, reward, terminated, truncated = (arrays.pop(f"begun/{name}").numpy() for name in BEGUN)
+    return BegunStep(action, Steps(obs, reward, terminated, truncated, infos=[]))
 
 
 def _split(states: list[dict[str, Any]]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
