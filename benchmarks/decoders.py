@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from contenders import Stopwatch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
-from updates import Stopwatch
 
 from saccade.nets.decoders import DoublingConvolution
 from saccade.policies.run import device_of

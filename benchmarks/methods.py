@@ -13,21 +13,19 @@ and a doubling followed by a convolution takes 4/9 of the multiplications.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import resource
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import contenders
 import torch
 import updates
+from memory import BYTES_PER_MEGABYTE, answer_of, peak_resident_bytes
 from rich.console import Console
 
 from saccade.agents import METHODS
 from saccade.agents.presets import SIZES
-from saccade.data.images import BANK_SIZE, ImageBank
 from saccade.policies.run import device_of
 
 PUBLISHED = {
@@ -46,16 +44,16 @@ def main() -> None:
     if options.memory_of:
         print(json.dumps(memory_of(options.memory_of, options)))
         return
-    contenders = [updates.build(method, options, bank_on(options.device)) for method in options.methods]
-    pixels = updates.random_pixels(contenders, options.device)
-    for contender in contenders:
+    entrants = [contenders.build(method, options, contenders.random_bank(options.device)) for method in options.methods]
+    pixels = contenders.random_pixels(entrants, options.device)
+    for contender in entrants:
         print(f"warming up {contender.method}", file=sys.stderr)
-        updates.warm_up(contender, pixels, options.device, compiled=False)
-    for _ in range(options.updates // updates.PERIOD):
-        for contender in contenders:
-            contender.turns.append(updates.take_turn(contender, pixels, options.device))
-    reference = next((each for each in contenders if each.method == REFERENCE), contenders[0])
-    rows = [contender.row(reference) for contender in contenders]
+        contenders.warm_up(contender, pixels, options.device, compiled=False)
+    for _ in range(options.updates // contenders.PERIOD):
+        for contender in entrants:
+            contender.turns.append(contenders.take_turn(contender, pixels, options.device))
+    reference = next((each for each in entrants if each.method == REFERENCE), entrants[0])
+    rows = [contender.row(reference) for contender in entrants]
     if options.device.type == "cpu":
         for row in rows:
             print(f"memory of {row['method']}", file=sys.stderr)
@@ -79,51 +77,31 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--updates", type=int, default=4, help="of each method, behind the warm-up")
     parser.add_argument("--threads", type=int, help="of torch on a CPU")
     parser.add_argument("--device", type=device_of, default="auto")
+    parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"), help="of convolutions")
     parser.add_argument("--preset", default="paper", choices=SIZES)
     parser.add_argument("--out", type=Path, help="also write the numbers to this JSON file")
     parser.add_argument("--memory-of", choices=list(METHODS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.updates < 1 or options.batch_size < 1:
         parser.error("--updates and --batch-size must be at least 1")
-    options.updates = -(-options.updates // updates.PERIOD) * updates.PERIOD
+    options.updates = -(-options.updates // contenders.PERIOD) * contenders.PERIOD
     return options
-
-
-def bank_on(device: torch.device) -> ImageBank:
-    images = torch.randint(0, 256, (updates.BANK_COUNT, 3, BANK_SIZE, BANK_SIZE), dtype=torch.uint8, device=device)
-    return ImageBank(images, "random")
 
 
 def memory_of(method: str, options: argparse.Namespace) -> float:
     """Megabytes that two updates of one method need at most, its agent included. In a process of its own."""
-    bank = bank_on(options.device)
+    bank = contenders.random_bank(options.device)
     before = peak_resident_bytes()
-    contender = updates.build(method, options, bank)
-    updates.take_turn(contender, updates.random_pixels([contender], options.device), options.device)
-    return (peak_resident_bytes() - before) / updates.BYTES_PER_MEGABYTE
-
-
-def peak_resident_bytes() -> int:
-    """Of this process. Linux's ``ru_maxrss`` would begin at the size of the process that started it."""
-    with contextlib.suppress(OSError):
-        status = Path("/proc/self/status").read_text()
-        return 1024 * int(status.split("VmHWM:")[1].split()[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * updates.KIBIBYTES
+    contender = contenders.build(method, options, bank)
+    contenders.take_turn(contender, contenders.random_pixels([contender], options.device), options.device)
+    return (peak_resident_bytes() - before) / BYTES_PER_MEGABYTE
 
 
 def in_own_process(method: str, options: argparse.Namespace) -> float:
-    words = [
-        sys.executable,
-        __file__,
-        "--memory-of",
-        method,
-        "--device",
-        str(options.device),
-        "--preset",
-        options.preset,
-    ]
+    words = ["--memory-of", method, "--device", str(options.device), "--preset", options.preset]
     words += ["--batch-size", str(options.batch_size), "--threads", str(torch.get_num_threads())]
-    return float(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
+    words += ["--precision", options.precision]
+    return answer_of(__file__, words)
 
 
 def show(rows: list[dict[str, Any]], reference: str, options: argparse.Namespace, machine: dict[str, Any]) -> None:

@@ -1,14 +1,27 @@
-"""How long an update takes: every method side by side, phase by phase, with its arithmetic and memory.
+"""How long an update takes: every method side by side, phase by phase, and the authors' own update of SGQN.
 
-    python benchmarks/updates.py [--methods sac sgqn ...] [--preset paper|small] [--device auto|cpu|cuda]
-                                 [--compile on|off] [--batch-size 128] [--updates 20] [--threads 2] [--out FILE]
+    python benchmarks/updates.py [--methods sac sgqn ...] [--no-reference] [--preset paper|small]
+                                 [--device auto|cpu|cuda] [--precision auto|float32|bfloat16] [--compile on|off]
+                                 [--no-graphs] [--batch-size 128] [--updates 20] [--threads 2] [--no-memory]
+                                 [--out FILE]
 
 All methods live in one process and take turns, two updates at a time, on the same random uint8 pixels (those that
 render less see a part of them), so that whatever else the machine does falls on all alike. An update is prepared and
 stepped as in training, pictures for overlays included; sampling the replay is not in it (see benchmarks/replay.py).
-On a GPU, times are taken by events in its own queue, and read when that has run empty. GFLOP are those of
-convolutions and matrix products, counted as they are called, and do not depend on the machine. On a CPU that other
-programs use too, give --threads 1: PyTorch's threads wait for each other actively, and times then say little.
+On a GPU, times are taken by events in its own queue, and read when that has run empty; ``(graphs)`` is the whole
+update as CUDA graphs, as training replays it. On a CPU that other programs
+use too, give --threads 1: PyTorch's threads wait for each other actively, and times then say little. "cpu s" is the
+processor time of an update, which a busy machine changes less. A phase of every second update counts half.
+
+``sgqn (authors' passes)`` is the update of SGQN's authors, restated with their passes (benchmarks/reference.py). It
+begins with the same weights as ours and learns from the same pixels; "speed-up" is its median time over ours, "of
+processor time" the same of "cpu s". Nothing compiles it, and it computes in float32 whatever --precision says of ours.
+
+GFLOP are those of convolutions and matrix products, counted as they are called, and do not depend on the machine. "GB"
+is what all operations of an update would read and write if nothing stayed in a cache from one to the next: every tensor
+that goes into an operation or comes out of it, once; it is counted without compilation, which fuses operations. The
+shares are of this machine's fastest matrix products and of its copies (benchmarks/ceilings.py), measured first. A share
+of the copies above 100 % says that caches helped. Memory on a CPU is that of a process of its own, with two updates.
 """
 
 from __future__ import annotations
@@ -16,156 +29,97 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import resource
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from ceilings import Ceilings, ceilings, highest, in_words
+from contenders import (
+    AUTHORS,
+    GRAPHS,
+    PERIOD,
+    RESTATED,
+    Contender,
+    build,
+    random_bank,
+    random_pixels,
+    take_turn,
+    warm_up,
+)
+from memory import BYTES_PER_MEGABYTE, answer_of, peak_resident_bytes
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from saccade.agents import METHODS
-from saccade.agents.agent import Agent, Phase, step
-from saccade.agents.presets import SIZES, preset
-from saccade.data.images import BANK_SIZE, ImageBank
+from saccade.agents.presets import SIZES
 from saccade.machine.facts import processor_name
-from saccade.policies.run import device_of
-from saccade.types import Batch, Spaces, UserError
-
-TASK = "dmc/walker_walk"  # whose published settings are taken
-FRAME_STACK, ACTION_DIM = 3, 6
-BANK_COUNT = 256  # pictures to overlay; how many there are does not change the time
-PERIOD = 2  # updates in a turn: every phase and every moving target has run once or twice by then
-SEED = 0
-PREPARE = "prepare"
-BATCH_SIZES = ("batch_size", "soda_batch_size")
-BYTES_PER_MEGABYTE = 1e6
-KIBIBYTES = 1 if sys.platform == "darwin" else 1024  # bytes in the unit of ru_maxrss
-
-
-@dataclass
-class Contender:
-    """One method, ready to update, and what was measured of it."""
-
-    method: str
-    agent: Agent
-    obs_size: int
-    totals: Mapping[str, Callable[[Batch], tuple[Tensor, dict[str, Tensor]]]]
-    generator: torch.Generator
-    gigaflop: float = 0.0
-    peak_bytes: int = 0  # beyond the batch and the pictures; on a CPU not counted
-    compile_seconds: float | None = None
-    turns: list[dict[str, float]] = field(default_factory=list)  # milliseconds of each part, per update
-
-    def milliseconds(self) -> list[float]:
-        return [sum(parts.values()) for parts in self.turns]
-
-    def row(self, reference: Contender) -> dict[str, Any]:
-        median = statistics.median(self.milliseconds())
-        return {
-            "method": self.method,
-            "milliseconds": median,
-            "best_milliseconds": min(self.milliseconds()),
-            "updates_per_second": 1000 / median,
-            "time_ratio": median / statistics.median(reference.milliseconds()),
-            "gigaflop": self.gigaflop,
-            "gigaflop_ratio": self.gigaflop / reference.gigaflop,
-            "peak_megabytes": self.peak_bytes / BYTES_PER_MEGABYTE or None,
-            "compile_seconds": self.compile_seconds,
-            "milliseconds_by_part": {
-                part: statistics.median(parts[part] for parts in self.turns) for part in self.turns[0]
-            },
-        }
-
-
-class Stopwatch:
-    """Moments between pieces of work: on a GPU events in its queue, which cost no waiting."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == "cuda"
-        self._names: list[str] = []
-        self._moments: list[Any] = []
-        if self._cuda:
-            torch.cuda.synchronize(device)
-        self.mark("")
-
-    def mark(self, name: str) -> None:
-        """The work since the last mark is called ``name``."""
-        if self._cuda:
-            event = torch.cuda.Event(enable_timing=True)
-            event.record()
-            self._moments.append(event)
-        else:
-            self._moments.append(time.perf_counter())
-        self._names.append(name)
-
-    def milliseconds(self) -> dict[str, float]:
-        """The sum over all pieces of work of a name, by name. Waits for the GPU."""
-        if self._cuda:
-            torch.cuda.synchronize()
-        parts = dict.fromkeys(self._names[1:], 0.0)
-        for name, before, after in zip(self._names[1:], self._moments, self._moments[1:], strict=False):
-            parts[name] += before.elapsed_time(after) if self._cuda else 1000 * (after - before)
-        return parts
-
-
-class FlopCount(TorchDispatchMode):
-    """Counts floating-point operations of convolutions and matrix products, by torch's own formulas."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        formula = flop_registry.get(function._overloadpacket)
-        if formula is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=result)
-        return result
+from saccade.policies.run import compute_dtype, device_of
+from saccade.types import UserError
 
 
 def main() -> None:
     options = parse_arguments()
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.memory_of:
+        print(json.dumps(own_memory(options.memory_of, options)))
+        return
     device = options.device
-    bank = torch.randint(0, 256, (BANK_COUNT, 3, BANK_SIZE, BANK_SIZE), dtype=torch.uint8, device=device)
-    contenders = [build(method, options, ImageBank(bank, "random")) for method in options.methods]
+    say("measuring the machine's ceilings")
+    found = ceilings(device)
+    contenders = [build(name, options, random_bank(device)) for name in entrants(options)]
     pixels = random_pixels(contenders, device)
     for contender in contenders:
-        print(f"warming up {contender.method}", file=sys.stderr)
+        say(f"warming up {contender.method}")
         warm_up(contender, pixels, device, compiled=options.compile == "on")
-    for _ in range(options.updates // PERIOD):
+    for done in range(0, options.updates, PERIOD):
         for contender in contenders:
+            say(f"{contender.method}: update {done + 1} of {options.updates}")
             contender.turns.append(take_turn(contender, pixels, device))
-    reference = next((each for each in contenders if each.method == "sac"), contenders[0])
-    rows = [contender.row(reference) for contender in contenders]
-    machine = describe_machine(device)
-    show(rows, reference.method, options, machine)
+    rows = evaluated(contenders, found, compiled=options.compile == "on")
+    if device.type == "cpu" and options.memory:
+        for row in rows:
+            say(f"memory of {row['method']}")
+            row["peak_megabytes"] = memory_in_own_process(row["method"], options)
+    precision = str(compute_dtype(options.precision, device)).removeprefix("torch.")
+    machine = describe_machine(device) | {"ceilings": dataclasses.asdict(found), "precision": precision}
+    show(rows, baseline(contenders).method, options, machine, found)
     if options.out:
-        settings = {name: value for name, value in vars(options).items() if name not in ("out", "device")}
-        told = {"settings": settings, "machine": machine, "reference": reference.method, "methods": rows}
+        hidden = ("out", "device", "memory_of")
+        settings = {name: value for name, value in vars(options).items() if name not in hidden}
+        told = {"settings": settings, "machine": machine, "baseline": baseline(contenders).method, "methods": rows}
         options.out.write_text(json.dumps(told, indent=2) + "\n")
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
+    parser.add_argument(
+        "--reference",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the authors' SGQN too, where --methods has sgqn",
+    )
+    parser.add_argument(
+        "--graphs", action=argparse.BooleanOptionalAction, default=True, help="on a GPU, each method as CUDA graphs too"
+    )
     parser.add_argument("--preset", default="paper", choices=SIZES)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"), help="of convolutions")
     parser.add_argument("--compile", default="off", choices=("on", "off"))
     parser.add_argument("--batch-size", type=int, help="transitions; a batch of SODA's grows alike")
     parser.add_argument("--updates", type=int, default=20, help="of each method, behind the warm-up")
     parser.add_argument("--threads", type=int, help="of torch on a CPU")
+    parser.add_argument(
+        "--memory", action=argparse.BooleanOptionalAction, default=True, help="on a CPU, by a process for each method"
+    )
     parser.add_argument("--out", type=Path, help="also write the numbers to this JSON file")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.updates < 1:
         parser.error("--updates must be at least 1")
@@ -177,105 +131,52 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def build(method: str, options: argparse.Namespace, bank: ImageBank) -> Contender:
-    device, config = options.device, preset(method, TASK, options.preset).agent
-    if options.batch_size is not None:
-        config = scaled(config, options.batch_size / dict(batch_sizes(config))["batch_size"])
-    size = METHODS[method].rendered_size(config)
-    before = allocated_bytes(device)
-    torch.manual_seed(SEED)
-    agent = METHODS[method].make(config, Spaces((FRAME_STACK * 3, size, size), ACTION_DIM), device, bank.sample)
-    totals = {phase.name: phase.total for phase in agent.phases}
-    generator = torch.Generator(device).manual_seed(SEED)
-    return Contender(method, agent, size, totals, generator, peak_bytes=allocated_bytes(device) - before)
+def entrants(options: argparse.Namespace) -> list[str]:
+    """Who takes turns: the methods, on a GPU their graphs too, and behind SGQN its authors' update."""
+    names = []
+    for method in options.methods:
+        names.append(method)
+        if options.graphs and options.device.type == "cuda":
+            names.append(f"{method} {GRAPHS}")
+        if options.reference and method == RESTATED:
+            names.append(f"{method} {AUTHORS}")
+    return names
 
 
-def batch_sizes(config: Any) -> Iterator[tuple[str, int]]:
-    """Name and value of every batch size inside a method's configuration."""
-    for entry in dataclasses.fields(config):
-        value = getattr(config, entry.name)
-        if entry.name in BATCH_SIZES:
-            yield entry.name, value
-        elif dataclasses.is_dataclass(value):
-            yield from batch_sizes(value)
+def baseline(contenders: list[Contender]) -> Contender:
+    """Whose time and arithmetic those of the others are compared with."""
+    return next((each for each in contenders if each.method == "sac"), contenders[0])
 
 
-def scaled(config: Any, factor: float) -> Any:
-    """The configuration with every batch size multiplied."""
-    changes: dict[str, Any] = {}
-    for entry in dataclasses.fields(config):
-        value = getattr(config, entry.name)
-        if entry.name in BATCH_SIZES:
-            changes[entry.name] = round(value * factor)
-        elif dataclasses.is_dataclass(value):
-            changes[entry.name] = scaled(value, factor)
-    return dataclasses.replace(config, **changes)
+def evaluated(contenders: list[Contender], found: Ceilings, *, compiled: bool) -> list[dict[str, Any]]:
+    """The contenders' rows with what needs others: the authors' time, and the machine's ceilings."""
+    rows = [contender.row(baseline(contenders)) for contender in contenders]
+    authors = next((row for row in rows if row["method"] == f"{RESTATED} {AUTHORS}"), None)
+    for row in rows:
+        same = row["method"].partition(" ")[0] == RESTATED
+        for name, key in (("speedup", "milliseconds"), ("processor_speedup", "processor_seconds")):
+            row[f"{name}_over_reference"] = authors[key] / row[key] if authors and same else None
+        row["matmul_share"] = row["gigaflops"] / highest(found)[1]
+        touched = 1000 * row["gigabytes"] / row["milliseconds"]
+        fused = compiled and row is not authors  # and touches less than was counted
+        row["copy_share"] = None if fused else touched / found.copy_gigabytes
+    return rows
 
 
-def random_pixels(contenders: list[Contender], device: torch.device) -> Batch:
-    """As many transitions, of as large a picture, as any of the methods asks for."""
-    size = max(contender.obs_size for contender in contenders)
-    agents = [contender.agent for contender in contenders]
-    own = [phase.own_batch.size for agent in agents for phase in agent.phases if phase.own_batch is not None]
-    count = max([*own, *(agent.batch_size for agent in agents)])
-    generator = torch.Generator().manual_seed(SEED)
-    shape = (count, FRAME_STACK * 3, size, size)
-    obs, next_obs = (torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8) for _ in range(2))
-    action = torch.rand((count, ACTION_DIM), generator=generator) * 2 - 1
-    reward = torch.rand(count, generator=generator)
-    obs, action, reward, discount, next_obs = (
-        value.to(device) for value in (obs, action, reward, torch.ones(count), next_obs)
-    )
-    return Batch(obs, action, reward, discount, next_obs)
+def own_memory(name: str, options: argparse.Namespace) -> float:
+    """Megabytes that two updates of one method need at most, its agent included. In a process of its own."""
+    bank = random_bank(options.device)
+    before = peak_resident_bytes()
+    contender = build(name, options, bank)
+    take_turn(contender, random_pixels([contender], options.device), options.device)
+    return (peak_resident_bytes() - before) / BYTES_PER_MEGABYTE
 
 
-def warm_up(contender: Contender, pixels: Batch, device: torch.device, *, compiled: bool) -> None:
-    """Run a method until it is as fast as it gets; its arithmetic and memory are taken on the way."""
-    before = allocated_bytes(device)
-    with FlopCount() as count:
-        take_turn(contender, pixels, device)
-    contender.gigaflop = count.total / PERIOD / 1e9
-    if compiled:
-        began = time.perf_counter()
-        contender.totals = {name: torch.compile(total, fullgraph=True) for name, total in contender.totals.items()}
-        take_turn(contender, pixels, device)
-        contender.compile_seconds = time.perf_counter() - began
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    take_turn(contender, pixels, device)
-    if device.type == "cuda":
-        contender.peak_bytes += torch.cuda.max_memory_allocated(device) - before
-
-
-def allocated_bytes(device: torch.device) -> int:
-    """What lies on the GPU; 0 on a CPU, where nobody counts."""
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-
-
-def take_turn(contender: Contender, pixels: Batch, device: torch.device) -> dict[str, float]:
-    """Milliseconds per update of each part of an update, over ``PERIOD`` updates."""
-    watch = Stopwatch(device)
-    for index in range(PERIOD):
-        batch = contender.agent.prepare(take(pixels, contender, contender.agent.batch_size), contender.generator)
-        watch.mark(PREPARE)
-        for phase in contender.agent.phases:
-            if index % phase.every == 0:
-                step(phase, batch_of(phase, batch, contender, pixels), index, contender.totals[phase.name])
-                watch.mark(phase.name)
-    return {part: milliseconds / PERIOD for part, milliseconds in watch.milliseconds().items()}
-
-
-def batch_of(phase: Phase, batch: Batch, contender: Contender, pixels: Batch) -> Batch:
-    if phase.own_batch is None:
-        return batch
-    return phase.own_batch.prepare(take(pixels, contender, phase.own_batch.size), contender.generator)
-
-
-def take(pixels: Batch, contender: Contender, count: int) -> Batch:
-    """The first transitions, seen as large as the method renders them."""
-    size = contender.obs_size
-    obs, next_obs = (value[:count, :, :size, :size] for value in (pixels.obs, pixels.next_obs))
-    return Batch(obs, pixels.action[:count], pixels.reward[:count], pixels.discount[:count], next_obs)
+def memory_in_own_process(name: str, options: argparse.Namespace) -> float:
+    words = ["--memory-of", name, "--device", str(options.device), "--preset", options.preset]
+    words += ["--threads", str(torch.get_num_threads()), "--precision", options.precision]
+    words += [] if options.batch_size is None else ["--batch-size", str(options.batch_size)]
+    return answer_of(__file__, words)
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
@@ -285,44 +186,73 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "matmul_precision": torch.get_float32_matmul_precision(),
-        "process_peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTES / BYTES_PER_MEGABYTE,
+        "process_peak_megabytes": peak_resident_bytes() / BYTES_PER_MEGABYTE,
     }
 
 
-def show(rows: list[dict[str, Any]], reference: str, options: argparse.Namespace, machine: dict[str, Any]) -> None:
+def show(
+    rows: list[dict[str, Any]], base: str, options: argparse.Namespace, machine: dict[str, Any], found: Ceilings
+) -> None:
     console = Console()
     console.print(
         f"{machine['device']} ({machine['name']}), {machine['threads']} threads, torch {machine['torch']}, "
         f"preset {options.preset}, batch {options.batch_size or 'of the preset'}, compile {options.compile}, "
-        f"{options.updates} updates each",
+        f"convolutions in {machine['precision']}, "
+        f"{options.updates} updates each\n{in_words(found)}",
         highlight=False,
         soft_wrap=True,
     )
-    columns = {
-        "ms": [f"{row['milliseconds']:.1f}" for row in rows],
-        "best": [f"{row['best_milliseconds']:.1f}" for row in rows],
-        "updates/s": [f"{row['updates_per_second']:.2f}" for row in rows],
-        f"time/{reference}": [f"{row['time_ratio']:.2f}" for row in rows],
-        "GFLOP": [f"{row['gigaflop']:.2f}" for row in rows],
-        f"GFLOP/{reference}": [f"{row['gigaflop_ratio']:.2f}" for row in rows],
-    }
-    if machine["device"] != "cpu":
-        columns["peak MB"] = [f"{row['peak_megabytes']:.0f}" for row in rows]
-    if options.compile == "on":
-        columns["compile s"] = [f"{row['compile_seconds']:.0f}" for row in rows]
-    print_columns(console, "An update: median and best milliseconds, arithmetic", rows, columns)
+    print_columns(console, "An update, in milliseconds and processor seconds", rows, columns_of_time(rows))
+    print_columns(console, f"Beside {base} and the authors'", rows, columns_of_ratios(rows, base))
+    title = f"Shares of the ceilings (products in {highest(found)[0]}), memory"
+    print_columns(console, title, rows, columns_of_shares(rows))
     parts = list(dict.fromkeys(part for row in rows for part in row["milliseconds_by_part"]))
-    split = {
-        part: [
-            f"{row['milliseconds_by_part'][part]:.1f}" if part in row["milliseconds_by_part"] else "-" for row in rows
-        ]
-        for part in parts
+    split = {part: [number(row["milliseconds_by_part"].get(part), 1) for row in rows] for part in parts}
+    print_columns(console, "Milliseconds by phase, of every update", rows, split)
+
+
+def columns_of_time(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    columns = {
+        "ms": [number(row["milliseconds"], 1) for row in rows],
+        "best": [number(row["best_milliseconds"], 1) for row in rows],
+        "cpu s": [number(row["processor_seconds"], 3) for row in rows],
+        "updates/s": [number(row["updates_per_second"], 2) for row in rows],
     }
-    print_columns(console, "Milliseconds by phase; one of every second update counts half", rows, split)
-    if machine["device"] == "cpu":
-        console.print(
-            f"\nPeak memory of the whole process: {machine['process_peak_megabytes']:.0f} MB.", highlight=False
-        )
+    if any(row["compile_seconds"] for row in rows):
+        columns["compile s"] = [number(row["compile_seconds"], 0) for row in rows]
+    return columns
+
+
+def columns_of_ratios(rows: list[dict[str, Any]], base: str) -> dict[str, list[str]]:
+    columns = {
+        f"time/{base}": [number(row["time_ratio"], 2) for row in rows],
+        f"GFLOP/{base}": [number(row["gigaflop_ratio"], 2) for row in rows],
+    }
+    if any(row["speedup_over_reference"] for row in rows):
+        columns["speed-up"] = [number(row["speedup_over_reference"], 2) for row in rows]
+        columns["of processor time"] = [number(row["processor_speedup_over_reference"], 2) for row in rows]
+    return columns
+
+
+def columns_of_shares(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    columns = {
+        "GFLOP": [number(row["gigaflop"], 2) for row in rows],
+        "GFLOP/s": [number(row["gigaflops"], 0) for row in rows],
+        "of products": [percent(row["matmul_share"]) for row in rows],
+        "GB": [number(row["gigabytes"], 2) for row in rows],
+        "of copies": [percent(row["copy_share"]) for row in rows],
+    }
+    if any(row["peak_megabytes"] for row in rows):
+        columns["peak MB"] = [number(row["peak_megabytes"], 0) for row in rows]
+    return columns
+
+
+def number(value: float | None, decimals: int) -> str:
+    return "-" if value is None else f"{value:.{decimals}f}"
+
+
+def percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def print_columns(console: Console, title: str, rows: list[dict[str, Any]], columns: dict[str, list[str]]) -> None:

@@ -15,7 +15,8 @@ from rich.console import Console
 
 import saccade
 from saccade import machine
-from saccade.machine import examination
+from saccade.cli import doctor_command
+from saccade.machine import examination, speed
 from saccade.machine.facts import git_facts
 from saccade.types import UserError
 from saccade.viewer.pictures import write_video
@@ -190,3 +191,51 @@ def test_importing_the_package_loads_neither_torch_nor_a_simulator():
 def test_make_names_the_nearest_option():
     with pytest.raises(UserError, match="'image_sise'; did you mean image_size"):
         saccade.make("dmc/walker_walk", image_sise=100)
+
+
+def test_speeds_are_measured_and_the_paths_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(speed, "num_cores", lambda: 1)
+    effort = speed.Effort(seconds=0.05, matrix_side=64, copied_bytes=100_000)
+    report = speed.measure_speeds("small", task="dmc/cartpole_balance", effort=effort)
+    assert all(row.per_second is not None and row.per_second > 0 for row in report.rows)
+    output = io.StringIO()
+    speed.print_speeds(report, Console(file=output, width=200))
+    text = output.getvalue()
+    for words in ("matrix products, float32", "memory copies", "sgqn updates, small", "replay batches", "1 process"):
+        assert words in text
+    for words in ("cpu", "eager", "MUJOCO_GL", "dmc/cartpole_balance", "threads", "at most"):
+        assert words in text
+
+
+def test_environments_that_cannot_be_stepped_are_said_and_the_rest_is_measured(monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> float:
+        raise UserError("there is no OpenGL")
+
+    monkeypatch.setattr(speed, "_steps_per_second", fail)
+    effort = speed.Effort(seconds=0.05, matrix_side=64, copied_bytes=100_000)
+    report = speed.measure_speeds("small", method="sac", effort=effort)
+    failed = [row for row in report.rows if row.per_second is None]
+    assert failed and all("there is no OpenGL" in row.path for row in failed)
+    output = io.StringIO()
+    speed.print_speeds(report, Console(file=output, width=200))
+    assert "not measured" in output.getvalue() and "saccade doctor" in report.summary
+
+
+def test_ceilings_count_two_operations_a_multiplication_and_both_ways_of_a_copy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(speed, "_best_seconds", lambda work, device: 0.5)
+    effort = speed.Effort(matrix_side=100, copied_bytes=10**6)
+    found = speed.ceilings(torch.device("cpu"), effort)
+    assert "float32" in found.matmul_gigaflops
+    assert set(found.matmul_gigaflops.values()) == {2 * 100**3 / 0.5 / 1e9}
+    assert found.copy_gigabytes == pytest.approx(2 * 10**6 / 0.5 / 1e9)
+
+
+def test_doctor_bench_prints_one_table_and_ends_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    report = speed.SpeedReport({"device": "cpu"}, (speed.Speed("sgqn updates", 12.0, "updates", "eager"),), "Slow.")
+    asked: list[str] = []
+    monkeypatch.setattr(speed, "measure_speeds", lambda size: asked.append(size) or report)
+    assert doctor_command.run(["--bench", "--preset", "paper"]) == 0
+    assert asked == ["paper"]
+    assert "12.0 updates/s" in capsys.readouterr().out
