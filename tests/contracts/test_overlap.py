@@ -279,7 +279,7 @@ def test_killed_at_any_event_the_rows_are_the_same(workers: int, tmp_path: Path)
         assert_same_runs(killed, tmp_path / "whole")
         assert rows(killed) == rows(tmp_path / "whole")
     if workers == 0:  # or else what comes when depends on the machine
-        assert kinds == {"tick", "losses", "episode", "evaluation", "evaluating", "checkpoint_due"}
+        assert kinds == {"begun", "tick", "losses", "episode", "evaluation", "evaluating", "checkpoint_due"}
 
 
 def test_a_checkpoint_does_not_wait_for_an_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

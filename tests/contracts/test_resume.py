@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import random
@@ -37,7 +36,7 @@ from saccade.agents import METHODS
 from saccade.data import checkpoints
 from saccade.data.checkpoints import Segment, newest_checkpoint, write_checkpoint
 from saccade.data.replay import ReplayBuffer
-from saccade.policies.run import RunConfig, to_json
+from saccade.policies.run import RunConfig, read_config, to_json
 from saccade.train import session
 from saccade.types import UserError
 
@@ -64,17 +63,30 @@ def train_in_parts(folder: Path, run: RunConfig, moments: list[int]) -> None:
     assert resume(folder) is not None
 
 
-@pytest.mark.parametrize("method", THOROUGH)
-def test_stopped_and_resumed_equals_never_stopped(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Replay files that are complete after 8 frames, and a replay that forgets.
-    monkeypatch.setattr(session, "ReplayBuffer", functools.partial(ReplayBuffer, segment_frames=8))
-    whole, parts, run = tmp_path / "whole", tmp_path / "parts", config(method, replay_capacity=20)
+class ShortSegments(ReplayBuffer):
+    """A replay whose files are complete after 8 frames."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options, segment_frames=8)
+
+
+@pytest.mark.parametrize(
+    ("method", "precision"), [*((method, "float32") for method in THOROUGH), ("sgqn", "bfloat16"), ("sac", "auto")]
+)
+def test_stopped_and_resumed_equals_never_stopped(
+    method: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "ReplayBuffer", ShortSegments)
+    # A replay that forgets.
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run = config(method, replay_capacity=20, precision=precision)
     train(whole, run)
     # Before and twice in the first burst of updates, behind a finished episode, and in another.
     train_in_parts(parts, run, [8, 8, 8, EPISODE_STEPS + 2, 2 * EPISODE_STEPS - 9])
     assert_same(final_tensors(parts), final_tensors(whole))
     assert counters(parts) == counters(whole)
     assert episodes(parts) == episodes(whole)
+    assert read_config(parts).training.precision in ("float32", "bfloat16")  # what ``auto`` was, wherever it goes on
 
 
 def episodes(folder: Path) -> list[dict[str, float]]:

@@ -39,6 +39,7 @@ def config(method: str = "sgqn", **training: Any) -> RunConfig:
         "workers": 0,
         "device": "cpu",
         "threads": 1,
+        "precision": "float32",  # or else what a run computes would depend on the machine
         "evaluate_every": 0,
         "evaluation_modes": (),
         "checkpoint_every": 16,
@@ -139,7 +140,7 @@ def without_simulator(monkeypatch: pytest.MonkeyPatch, processes: bool = False) 
     Unless ``processes``, no environment has one, whatever the configuration says: a run then starts at once.
     """
 
-    def make(*arguments: Any, num_workers: int | None) -> EnvWorkers[EnvConfig]:
+    def make(*arguments: Any, num_workers: int | None, opengl: str = "default") -> EnvWorkers[EnvConfig]:
         return EnvWorkers(*arguments, num_workers=num_workers if processes else 0, make=make_noise)
 
     for module in (session, evaluate):

@@ -39,13 +39,13 @@ def test_batches_for_a_gpu_are_made_in_page_locked_memory() -> None:
 def test_sentences() -> None:
     pictures = {"pictures": 49_152_000, "replay": SIZES["replay"]}
     said = [found.sentence for found in place(pictures, GPU, 130_000_000_000).values()]
-    assert said == ["pictures: 0.05 GB on cuda:0 (130.0 GB free)", "replay: 10.8 GB on cuda:0 (130.0 GB free)"]
+    assert said == ["pictures: 49 MB on cuda:0 (130.0 GB free)", "replay: 10.8 GB on cuda:0 (130.0 GB free)"]
     said = [found.sentence for found in place(SIZES, GPU, 12_000_000_000).values()]
     assert said[1] == (
         "replay: 10.8 GB in host memory (cuda:0 has 12.0 GB free, and 2.0 GB beside what training needs)"
     )
     assert place(SIZES, GPU, None)["replay"].sentence == (
-        "replay: 10.8 GB in host memory (cuda:0 has an unknown size free, and 0.00 GB beside what training needs)"
+        "replay: 10.8 GB in host memory (cuda:0 has an unknown size free, and 0 MB beside what training needs)"
     )
     assert place(SIZES, CPU, None)["replay"].sentence == "replay: 10.8 GB in host memory, where training is"
 

@@ -96,7 +96,7 @@ def test_every_frame_passes_the_same_stem() -> None:
     obs = torch.rand(2, 9, 84, 84, generator=torch.Generator().manual_seed(1)) * 255
     maps = []
     for frame in range(3):
-        value = obs[:, 3 * frame : 3 * frame + 3] / 255
+        value = obs[:, 3 * frame : 3 * frame + 3]
         for convolution in convolutions(stack.stem):
             value = convolution(value).clamp(min=0)
         maps.append(value)

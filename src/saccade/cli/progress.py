@@ -53,7 +53,10 @@ class TrainingProgress:
         if counters.seconds:
             speed = counters.updates / counters.seconds if learning else counters.env_steps / counters.seconds
             self._bar.update(self._line, speed=f"{speed:.1f} {'updates' if learning else 'steps'}/s")
-        if event.kind == "episode":
+        if event.kind == "begun":
+            for sentence in (*training.paths, f"environments: {training.workers.arrangement}"):
+                self.console.print(sentence, style="dim", highlight=False)
+        elif event.kind == "episode":
             self._bar.update(self._line, latest=f"return {event.row['episode/return']:.0f}")
         elif event.kind == "evaluating":
             self._bar.update(self._line, description=f"evaluating {event.row['mode']}")

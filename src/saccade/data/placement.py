@@ -14,7 +14,7 @@ TRAINING_RESERVE = 8_000_000_000
 1.4 GB for its gradients and works with about twice that, both when it warms up and in its graph. The context of CUDA,
 workspaces of libraries, weights, Adam's moments and an evaluation at the same time take about 2 GB more."""
 
-GIGABYTE = 1e9
+GIGABYTE, MEGABYTE = 1e9, 1e6
 HOST = torch.device("cpu")
 
 
@@ -50,13 +50,13 @@ def place(
     placed = {}
     for name, size in sizes.items():
         if device.type == "cpu":
-            placed[name] = Placement(HOST, False, f"{name}: {_gigabytes(size)} in host memory, where training is")
+            placed[name] = Placement(HOST, False, f"{name}: {_bytes(size)} in host memory, where training is")
         elif size <= left:
-            placed[name] = Placement(device, False, f"{name}: {_gigabytes(size)} on {device} ({_free(free)})")
+            placed[name] = Placement(device, False, f"{name}: {_bytes(size)} on {device} ({_free(free)})")
             left -= size
         else:
-            why = f"{device} has {_free(free)}, and {_gigabytes(max(left, 0))} beside what training needs"
-            placed[name] = Placement(HOST, True, f"{name}: {_gigabytes(size)} in host memory ({why})")
+            why = f"{device} has {_free(free)}, and {_bytes(max(left, 0))} beside what training needs"
+            placed[name] = Placement(HOST, True, f"{name}: {_bytes(size)} in host memory ({why})")
     return placed
 
 
@@ -65,9 +65,9 @@ def place_by_what_is_free(sizes: dict[str, int], device: torch.device) -> dict[s
     return place(sizes, device, available_bytes(device))
 
 
-def _gigabytes(size: int) -> str:
-    return f"{size / GIGABYTE:.1f} GB" if size >= 0.1 * GIGABYTE else f"{size / GIGABYTE:.2f} GB"
+def _bytes(size: int) -> str:
+    return f"{size / GIGABYTE:.1f} GB" if size >= 0.1 * GIGABYTE else f"{size / MEGABYTE:.0f} MB"
 
 
 def _free(free: int | None) -> str:
-    return "an unknown size free" if free is None else f"{_gigabytes(free)} free"
+    return "an unknown size free" if free is None else f"{_bytes(free)} free"

@@ -174,21 +174,16 @@ def _decimals(row: Speed) -> int:
 def _chosen(device: torch.device) -> dict[str, str]:
     import torch
 
-    from saccade.policies.run import compute_dtype
+    from saccade.policies.run import Training, compute_dtype, is_compiled
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
     return {
         "device": f"{device} ({name})",
         "threads": f"{torch.get_num_threads()} of PyTorch on {num_cores()} cores",
         "precision": f"{str(compute_dtype('auto', device)).removeprefix('torch.')} in convolutions, float32 elsewhere",
-        "losses": "compiled" if _is_compiled(device) else "eager (compiling costs minutes; --compile on does it)",
+        "losses": "compiled" if is_compiled(Training(), device) else "not compiled: --compile on takes minutes first",
         "OpenGL": renderer().value,
     }
-
-
-def _is_compiled(device: torch.device) -> bool:
-    """What ``--compile auto`` means."""
-    return device.type == "cuda"
 
 
 def _ceiling_rows(found: Ceilings) -> Iterator[Speed]:
@@ -206,7 +201,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
     from saccade.agents.captured import WARM_UP, make_whole_update
     from saccade.data.images import ImageBank
     from saccade.nets.precision import set_compute_dtype
-    from saccade.policies.run import compute_dtype
+    from saccade.policies.run import Training, compute_dtype, is_compiled
     from saccade.types import Spaces
 
     side = METHODS[method].rendered_size(config)
@@ -217,7 +212,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
         agent = METHODS[method].make(config, spaces, device, ImageBank(pictures, "random").sample)
     set_compute_dtype(agent.networks, compute_dtype("auto", device))
     generators = torch.Generator(device).manual_seed(SEED), torch.Generator().manual_seed(SEED)
-    losses = make_update(agent, compile_losses=_is_compiled(device))
+    losses = make_update(agent, compile_losses=is_compiled(Training(), device))
     update = make_whole_update(agent, losses, _filled_replay(side, device), *generators)
 
     def turn() -> None:

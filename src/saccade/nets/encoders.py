@@ -12,6 +12,7 @@ from saccade.pixels.augmentations import center_crop
 from saccade.types import UserError
 
 COLOURS = 3
+WHITE = 255.0
 
 
 class Convolutions(MixedPrecision):
@@ -23,16 +24,18 @@ class Convolutions(MixedPrecision):
     out_features: int
 
 
-class FirstConvolution(nn.Conv2d):
-    """A convolution of pixels, which have few channels: for a GPU's matrix units they are filled up with zeros.
+class PixelConvolution(nn.Conv2d):
+    """A convolution of pixels in 0..255, which it sees as 0..1: its kernels are divided instead of the many pixels.
 
-    Units for bfloat16 work on multiples of 8 or 16 channels, and without them a convolution takes a slower way.
+    In bfloat16 the pixels are exact so. Units for that dtype work on multiples of 8 or 16 channels, so on a GPU the few
+    channels of pixels are filled up with zeros: otherwise a convolution takes a slower way.
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        kernels = self.weight / WHITE
         if input.is_cuda and torch.is_autocast_enabled("cuda"):
-            return self._conv_forward(filled_up(input), filled_up(self.weight), self.bias)
-        return super().forward(input)
+            return self._conv_forward(filled_up(input), filled_up(kernels), self.bias)
+        return self._conv_forward(input, kernels, self.bias)
 
 
 def filled_up(maps: Tensor, multiple: int = 16) -> Tensor:
@@ -54,7 +57,7 @@ class ConvolutionStack(Convolutions):
         self.side = side_of_features(image_size, num_layers)
         self.out_features = filters * self.side**2
         self.layers = nn.Sequential(
-            FirstConvolution(in_channels, filters, 3, stride=2), *further_convolutions(num_layers - 1, filters)
+            PixelConvolution(in_channels, filters, 3, stride=2), *further_convolutions(num_layers - 1, filters)
         )
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -78,10 +81,10 @@ class ConvolutionStack(Convolutions):
         gradient: of some value by the features, in their shape. Returns ``[batch, in_channels, image_size,
         image_size]``: of the middle of an observation that is larger.
         """
-        return walk_back_guided(self.layers, entered, gradient).to(entered[0].dtype) / 255.0
+        return walk_back_guided(self.layers, entered, gradient).to(entered[0].dtype) / WHITE
 
     def _pixels(self, obs: Tensor) -> Tensor:
-        return channels_last(center_crop(obs, self.image_size) / 255.0)
+        return channels_last(in_floats(center_crop(obs, self.image_size)))
 
 
 class FrameStemStack(Convolutions):
@@ -112,7 +115,7 @@ class FrameStemStack(Convolutions):
         self.side = side_of_features(image_size, num_layers)
         self.out_features = filters * self.side**2
         self.stem = nn.Sequential(
-            FirstConvolution(COLOURS, stem_filters, 3, stride=2),
+            PixelConvolution(COLOURS, stem_filters, 3, stride=2),
             *further_convolutions(stem_layers - 1, stem_filters),
             nn.ReLU(inplace=True),
         )
@@ -122,12 +125,17 @@ class FrameStemStack(Convolutions):
         )
 
     def forward(self, obs: Tensor) -> Tensor:
-        frames = (center_crop(obs, self.image_size) / 255.0).unflatten(1, (-1, COLOURS))
+        frames = in_floats(center_crop(obs, self.image_size)).unflatten(1, (-1, COLOURS))
         return self.computed(self._layers_of_all, frames)
 
     def _layers_of_all(self, frames: Tensor) -> Tensor:
         seen = self.stem(channels_last(frames.flatten(0, 1))).unflatten(0, frames.shape[:2])
         return self.layers(channels_last(seen.flatten(1, 2)))
+
+
+def in_floats(obs: Tensor) -> Tensor:
+    """Pixels as numbers that can be multiplied, still 0..255."""
+    return obs if obs.is_floating_point() else obs.float()
 
 
 def channels_last(maps: Tensor) -> Tensor:

@@ -89,15 +89,19 @@ def evaluation_steps(
     workers: int | None = None,
     record: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    opengl: str = "default",
 ) -> Generator[Evaluation | None, None, None]:
-    """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
+    """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end.
+
+    opengl: what renders, where the default is known to hang.
+    """
     sequential = env.clip_order == "sequential"
     together = 1 if sequential else min(episodes, SIMULTANEOUS_EPISODES)
     seeds = episode_seeds(seed, episodes)
     processes = min(together, os.cpu_count() or 1) if workers is None else workers
     played: list[Played] = []
     frames: list[np.ndarray] = []
-    with EnvWorkers([env] * together, seeds[:together], num_workers=processes) as group:
+    with EnvWorkers([env] * together, seeds[:together], num_workers=processes, opengl=opengl) as group:
         for first in range(0, episodes, together):
             batch = seeds[first : first + together]
             record_here = frames if record and first == 0 else None

@@ -166,6 +166,18 @@ def device_of(name: str) -> torch.device:
     return device
 
 
+def with_precision(config: RunConfig) -> RunConfig:
+    """The configuration with the precision that ``auto`` means here, which a run keeps wherever it is resumed."""
+    dtype = compute_dtype(config.training.precision, device_of(config.training.device))
+    precision: Literal["float32", "bfloat16"] = "float32" if dtype == torch.float32 else "bfloat16"
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, precision=precision))
+
+
+def is_compiled(training: Training, device: torch.device) -> bool:
+    """Whether a run's losses are compiled on a device."""
+    return training.compile == "on" or (training.compile == "auto" and device.type == "cuda")
+
+
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     """What a precision means on a device."""
     if precision == "auto":

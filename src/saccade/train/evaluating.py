@@ -51,14 +51,17 @@ class BackgroundEvaluation:
         """Copy the weights that the next evaluation is of; none may be under way."""
         self.networks.load_state_dict(networks.state_dict())
 
-    def begin(self, modes: tuple[str, ...]) -> None:
-        """Start playing in these modes, one after the other, with the weights of the last ``take``."""
+    def begin(self, modes: tuple[str, ...], opengl: str = "default") -> None:
+        """Start playing in these modes, one after the other, with the weights of the last ``take``.
+
+        opengl: what the training's environments render with by now.
+        """
         self.wait(LEAVING_SECONDS)  # for the thread before: it has given its last result, or was told to leave
         if self._stream is not None:
             self._stream.wait_stream(torch.cuda.current_stream(self._device))  # on which the weights were copied
         self._playing = _Playing()
         # A thread of its own would compute with another number of threads, and round differently.
-        arguments = (self._playing, modes, torch.get_num_threads())
+        arguments = (self._playing, modes, opengl, torch.get_num_threads())
         self._thread = threading.Thread(target=self._play, args=arguments, name="evaluation", daemon=True)
         self._thread.start()
 
@@ -86,17 +89,17 @@ class BackgroundEvaluation:
         # Acting never overlays anything, so a bank of pictures is not needed.
         return make_agent(self._config, self._spaces, self._device, lambda count, size, generator: torch.empty(0))
 
-    def _play(self, playing: _Playing, modes: tuple[str, ...], threads: int) -> None:
+    def _play(self, playing: _Playing, modes: tuple[str, ...], opengl: str, threads: int) -> None:
         try:
             torch.set_num_threads(threads)
             with self._on_stream():
                 for mode in modes:
                     if not playing.leave.is_set():
-                        self._play_mode(playing, mode)
+                        self._play_mode(playing, mode, opengl)
         except BaseException as error:  # noqa: BLE001  # raised again in the training's own thread
             playing.results.put(error)
 
-    def _play_mode(self, playing: _Playing, mode: str) -> None:
+    def _play_mode(self, playing: _Playing, mode: str, opengl: str) -> None:
         training = self._config.training
         steps = evaluation_steps(
             self._act,
@@ -105,6 +108,7 @@ class BackgroundEvaluation:
             seed=training.seed,
             workers=training.workers,
             record=training.video,
+            opengl=opengl,
         )
         with closing(steps):
             for result in steps:

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent, make_update
+from saccade.agents.captured import make_whole_update
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.env import EnvConfig
 from saccade.envs.workers import EnvWorkers, Steps
 from saccade.policies.evaluate import Evaluation
-from saccade.policies.run import RunConfig
+from saccade.policies.run import RunConfig, is_compiled
 from saccade.train.evaluating import BackgroundEvaluation
-from saccade.types import Batch
 
 WAITING_SECONDS = 0.1  # for an evaluation, between two moments to leave at
 
@@ -44,12 +44,13 @@ class NonFiniteReward(ArithmeticError):
 class Event:
     """Something that happened in training, for whoever watches.
 
-    ``episode`` and ``losses`` carry a row for ``metrics.jsonl``, ``evaluation`` the results of one mode with the
-    ``env_steps`` that its weights had made. ``tick`` (the counters have moved) and ``evaluating`` (nothing goes on
-    but an evaluation) are moments to leave at. ``checkpoint_due`` asks the caller to save now.
+    ``begun`` comes first, from the session. ``episode`` and ``losses`` carry a row for ``metrics.jsonl``,
+    ``evaluation`` the results of one mode with the ``env_steps`` that its weights had made. ``tick`` (the counters have
+    moved) and ``evaluating`` (nothing goes on but an evaluation) are moments to leave at. ``checkpoint_due`` asks the
+    caller to save now.
     """
 
-    kind: Literal["tick", "episode", "losses", "evaluation", "evaluating", "checkpoint_due"]
+    kind: Literal["begun", "tick", "episode", "losses", "evaluation", "evaluating", "checkpoint_due"]
     row: dict[str, Any] = field(default_factory=dict)
     evaluation: Evaluation | None = None
 
@@ -88,7 +89,10 @@ class OffPolicyTraining:
         workers: EnvWorkers[EnvConfig],
         replay: ReplayBuffer,
         device: torch.device,
+        *,
+        eager_because: str | None = None,
     ) -> None:
+        """eager_because: why updates shall not be recorded as CUDA graphs, for people; None where they can be."""
         self.agent, self.workers, self.replay, self.device = agent, workers, replay, device
         self.env, self.config = config.env, config.training
         self.counters = Counters()
@@ -100,11 +104,12 @@ class OffPolicyTraining:
         self.episode_return = np.zeros(self.config.envs)
         self.started = False
         self.begun: BegunStep | None = None
+        self.paths: tuple[str, ...] = ()  # for people: which ways the work takes on this machine
         self.evaluation = BackgroundEvaluation(config, workers.spaces, device)
         self._pending: list[dict[str, Tensor]] = []
-        choice = self.config.compile
-        compiled = choice == "on" or (choice == "auto" and device.type == "cuda")
-        self._update = make_update(agent, compile_losses=compiled)
+        update = make_update(agent, compile_losses=is_compiled(self.config, device))
+        generators = (self.generator, self.host_generator)
+        self.update = make_whole_update(agent, update, replay, *generators, eager_because=eager_because)
 
     def events(self) -> Generator[Event, None, None]:
         """Train, yielding what happens, up to ``config.steps`` agent steps and the evaluation at their end.
@@ -199,7 +204,7 @@ class OffPolicyTraining:
         counters = self.counters
         while counters.env_steps >= self.config.random_steps and counters.updates < counters.env_steps:
             began = time.monotonic()
-            self._pending.append(self._update(self._sample, self.generator, counters.updates))
+            self._pending.append(self.update(counters.updates))
             counters.updates += 1
             counters.seconds += time.monotonic() - began
             yield Event("tick")
@@ -211,13 +216,6 @@ class OffPolicyTraining:
             "updates": counters.updates,
             "seconds": round(counters.seconds, 3),
         }
-
-    def _sample(self, size: int) -> Batch:
-        batch = self.replay.sample(size, self.host_generator)
-        if self.replay.device == self.device:
-            return batch
-        obs, action, reward, discount, next_obs = (value.to(self.device, non_blocking=True) for value in batch[:5])
-        return Batch(obs, action, reward, discount, next_obs)
 
     def _acts_before_updates(self) -> bool:
         """Whether the step of this tick begins before its updates; true of all ticks but the one of the burst.
@@ -301,7 +299,7 @@ class OffPolicyTraining:
         """Begin an evaluation, or begin it again where the run was stopped during it."""
         left = self.counters.modes_left
         if left:
-            self.evaluation.begin(self.config.evaluation_modes[-left:])
+            self.evaluation.begin(self.config.evaluation_modes[-left:], self.workers.arrangement.opengl)
         if self.config.workers == 0:  # its environments would share this process with the training's, to nobody's gain
             yield from self._rest_of_evaluation()
 

@@ -17,15 +17,30 @@ from saccade.agents import METHODS
 from saccade.agents.agent import Agent
 from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
-from saccade.data.images import ImageBank, load_bank
+from saccade.data.folder import cache_dir
+from saccade.data.images import ImageBank, bank_bytes, load_bank
+from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.workers import EnvWorkers
+from saccade.nets.precision import set_compute_dtype
 from saccade.policies.evaluate import evaluation_row, with_gaps
-from saccade.policies.run import CONFIG, RunConfig, check, device_of, make_agent, read_config, to_json
+from saccade.policies.run import (
+    CONFIG,
+    RunConfig,
+    Training,
+    check,
+    compute_dtype,
+    device_of,
+    is_compiled,
+    make_agent,
+    read_config,
+    to_json,
+    with_precision,
+)
 from saccade.train import state
 from saccade.train.logs import TensorBoard, append_row, cannot_write, forget_rows_after, read_rows, write_aside
 from saccade.train.off_policy import Event, OffPolicyTraining
-from saccade.types import UserError
+from saccade.types import Spaces, UserError
 
 METRICS, EVALUATIONS, RESULT, ENVIRONMENT = "metrics.jsonl", "evaluations.jsonl", "result.json", "env.json"
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
@@ -56,10 +71,11 @@ def start(
     check(config)
     check_settings(config.agent)
     _refuse_used(folder)
+    config = with_precision(config)
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
     with _assembled(config, preparing) as training, _made(folder):
         write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
-        write_aside(folder / ENVIRONMENT, json.dumps(facts, indent=1))
+        write_aside(folder / ENVIRONMENT, json.dumps({**facts, "paths": list(training.paths)}, indent=1))
         return _go_on(training, config, folder, [], watch, stop)
 
 
@@ -128,6 +144,7 @@ def _go_on(
     stop: Stop,
 ) -> dict[str, Any] | None:
     """Train to the end or until told to stop; ``evaluations`` are the rows of the latest one so far."""
+    watch(Event("begun"), training)
     board = TensorBoard(folder / "tensorboard", purge_step=training.counters.env_steps + 1)
     with closing(board), closing(training.events()) as events:
         for event in events:
@@ -182,29 +199,77 @@ def _assembled(config: RunConfig, preparing: Preparing) -> Iterator[OffPolicyTra
     if training.seed > LARGEST_SEED:
         raise UserError(f"--seed {training.seed} is too large: it must be at most {LARGEST_SEED}.")
     device = device_of(training.device)
-    if training.threads is not None:
-        torch.set_num_threads(training.threads)
-    bank = None
-    if METHODS[config.method].overlays(config.agent):
-        folder = None if training.images is None else Path(training.images)
-        count, seed = training.image_count, training.seed
-        bank = load_bank(folder, count=count, seed=seed, device=device, progress=preparing)
+    dtype = compute_dtype(training.precision, device)
+    _prepare_torch(training, device, dtype)
+    pictures, bank = _pictures(config, device, preparing)
     seeds = [training.seed * SEED_STRIDE + index for index in range(training.envs)]
     workers = EnvWorkers([config.env] * training.envs, seeds, num_workers=training.workers)
     with workers:
         spaces = workers.spaces
         agent = make_agent(config, spaces, device, bank.sample if bank else None)
+        set_compute_dtype(agent.networks, dtype)
         if bank is not None:
             _refuse_small_bank(bank, agent)
-        channels = spaces.obs_shape[0] // config.env.frame_stack
-        replay = ReplayBuffer(
-            training.replay_capacity or training.steps,
-            (channels, *spaces.obs_shape[1:]),
-            spaces.action_dim,
-            frame_stack=config.env.frame_stack,
-            num_envs=training.envs,
+        place, replay = _replay(config, spaces, device)
+        slow = pictures is not None and pictures.pinned
+        why = "the pictures are in host memory" if slow else None
+        loop = OffPolicyTraining(config, agent, workers, replay, device, eager_because=why)
+        loop.paths = (
+            _arithmetic(training, device, dtype),
+            f"updates: {loop.update.path}",
+            *(kept.sentence for kept in (pictures, place) if kept is not None),
         )
-        yield OffPolicyTraining(config, agent, workers, replay, device)
+        yield loop
+
+
+def _prepare_torch(training: Training, device: torch.device, dtype: torch.dtype) -> None:
+    """Settings of PyTorch that hold for the whole process."""
+    if training.threads is not None:
+        torch.set_num_threads(training.threads)
+    if is_compiled(training, device):  # what is compiled lasts from run to run
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "inductor"))
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = dtype != torch.float32  # float32 is the mode that is compared: all its digits
+
+
+def _pictures(
+    config: RunConfig, device: torch.device, preparing: Preparing
+) -> tuple[Placement | None, ImageBank | None]:
+    """The bank for overlays and where it is; none for a method that needs none."""
+    training = config.training
+    if not METHODS[config.method].overlays(config.agent):
+        return None, None
+    folder, count = None if training.images is None else Path(training.images), training.image_count
+    place = place_by_what_is_free({"pictures": bank_bytes(count)}, device)["pictures"]
+    return place, load_bank(folder, count=count, seed=training.seed, device=place.device, progress=preparing)
+
+
+def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Placement, ReplayBuffer]:
+    """An empty replay for a run's environments, and where it is."""
+    training, stack = config.training, config.env.frame_stack
+    capacity = training.replay_capacity or training.steps
+    frame = (spaces.obs_shape[0] // stack, *spaces.obs_shape[1:])
+    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.action_dim, frame_stack=stack, num_envs=training.envs)
+    place = place_by_what_is_free({"replay": size}, device)["replay"]
+    replay = ReplayBuffer(
+        capacity,
+        frame,
+        spaces.action_dim,
+        frame_stack=stack,
+        num_envs=training.envs,
+        device=place.device,
+        pinned=place.pinned,
+    )
+    return place, replay
+
+
+def _arithmetic(training: Training, device: torch.device, dtype: torch.dtype) -> str:
+    """What computes, and how precisely, for people."""
+    threads = torch.get_num_threads()
+    name = f"{device}, {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else str(device)
+    losses = "compiled" if is_compiled(training, device) else "not compiled"
+    return f"{name}: convolutions in {str(dtype).removeprefix('torch.')}, losses {losses}"
 
 
 def _refuse_small_bank(bank: ImageBank, agent: Agent) -> None:
