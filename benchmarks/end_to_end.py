@@ -58,7 +58,13 @@ from saccade.types import Batch, UserError
 
 OURS, PUBLISHED = "saccade", "as published"
 UPDATES, ENVIRONMENTS, EVALUATION, SAVING = PARTS = ("updates", "environments", "evaluation", "saving")
-PART_OF_EVENT = {"begun": ENVIRONMENTS, "losses": UPDATES, "episode": ENVIRONMENTS, "evaluating": EVALUATION, "evaluation": EVALUATION}
+PART_OF_EVENT = {
+    "begun": ENVIRONMENTS,
+    "losses": UPDATES,
+    "episode": ENVIRONMENTS,
+    "evaluating": EVALUATION,
+    "evaluation": EVALUATION,
+}
 RESTATED = "sgqn"
 COLOURS = 3  # of the newest frame of an observation
 

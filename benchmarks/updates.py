@@ -54,14 +54,14 @@ from rich.table import Table
 from saccade.agents import METHODS
 from saccade.agents.presets import SIZES
 from saccade.machine.facts import processor_name
-from saccade.policies.run import compute_dtype, device_of
+from saccade.policies.run import Training, compute_dtype, device_of, prepare_torch
 from saccade.types import UserError
 
 
 def main() -> None:
     options = parse_arguments()
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    settings = Training(precision=options.precision, compile=options.compile, threads=options.threads)
+    prepare_torch(settings, options.device)  # as training does; the authors' passes run under the same settings
     if options.memory_of:
         print(json.dumps(own_memory(options.memory_of, options)))
         return

@@ -20,6 +20,7 @@ from saccade.data.replay import ReplayBuffer
 from saccade.types import Spaces
 
 pytestmark = [
+    pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:Synchronization debug mode"),
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here"),
 ]

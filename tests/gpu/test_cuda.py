@@ -16,6 +16,7 @@ from saccade.train import session
 from saccade.types import Batch, Spaces
 
 pytestmark = [
+    pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:Synchronization debug mode"),
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here"),
 ]

@@ -14,6 +14,7 @@ from saccade.policies.run import policy_of
 from saccade.train import session
 
 pytestmark = [
+    pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:Synchronization debug mode"),
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here"),
 ]

@@ -8,25 +8,18 @@ the film.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from test_probes import quick
+from quick_runs import QUICK, quick, trained
 from torch import Tensor
 
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent
-from saccade.data.replay import ReplayBuffer
-from saccade.envs.env import EnvConfig
-from saccade.envs.workers import EnvWorkers
-from saccade.policies.run import RunConfig, Training, make_agent
-from saccade.train.off_policy import OffPolicyTraining
 
 SIZE, SQUARE, EPISODE_STEPS = 16, 6, 6
 COLOUR, GROUND = (210, 160, 30), 120
@@ -35,19 +28,10 @@ PIXELS_PER_ACTION = 3.0
 REWARDED = 2.0  # pixels from the middle at which the reward is gone
 STEPS, RANDOM_STEPS = 1700, 300
 TEST_EPISODES, TEST_SEED = 40, 10**6
-SETTINGS = {
+SETTINGS = QUICK | {
     "architecture": Architecture(image_size=SIZE, filters=16, conv_layers=2, projection=32, hidden=64),
-    "batch_size": 32,
-    "decoder_filters": (8, 8),
     "masker_filters": 8,
     "shift": 0,
-    "discount": 0.5,
-    "critic_lr": 3e-3,
-    "actor_lr": 3e-3,
-    "initial_temperature": 0.01,
-    "temperature_lr": 1e-5,
-    "q_target_rate": 0.2,
-    "encoder_target_rate": 0.2,
     # So few updates need stronger losses than the published half a million. And the foreground branch must know the
     # square before masks become small, or else the background branch paints it.
     "mask_ratio": (SQUARE / SIZE) ** 2,
@@ -121,19 +105,9 @@ def enlarged(patches: Tensor) -> Tensor:
 
 
 def learn(method: str, seed: int) -> Agent:
-    training = Training(
-        seed=seed, steps=STEPS, random_steps=RANDOM_STEPS, evaluate_every=0, evaluation_modes=(), device="cpu"
-    )
-    config = quick(METHODS[method].config, SETTINGS)
-    run = RunConfig(method, EnvConfig("dmc/cartpole_balance", frame_stack=1), config, training)
-    device = torch.device("cpu")
-    with EnvWorkers([Stage(film=False)], [seed], num_workers=0, make=LeadToTheMiddle) as workers:
-        agent = make_agent(run, workers.spaces, device, images)
-        replay = ReplayBuffer(STEPS, (3, SIZE, SIZE), 1, frame_stack=1, segment_frames=64)
-        loop = OffPolicyTraining(run, agent, workers, replay, device)
-        for _ in loop.events():
-            pass
-    return agent
+    config, stages = quick(METHODS[method].config, SETTINGS), [Stage(film=False)]
+    lengths = {"steps": STEPS, "random_steps": RANDOM_STEPS}
+    return trained(method, config, stages, LeadToTheMiddle, seed=seed, draw_images=images, **lengths).agent
 
 
 def play(agent: Agent, stage: Stage) -> tuple[float, Tensor, Tensor]:
@@ -153,14 +127,6 @@ def play(agent: Agent, stage: Stage) -> tuple[float, Tensor, Tensor]:
 
 def intersection_over_union(found: Tensor, true: Tensor) -> float:
     return float(((found & true).sum((-2, -1)) / (found | true).sum((-2, -1))).mean())
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_without_masks_a_film_behind_the_object_costs_the_return() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from saccade.types import Batch
+
+COMPILED_VARIANTS = 256
 
 Look = Callable[[Batch], Batch]
 Shared = Mapping[str, Tensor]
@@ -134,8 +137,8 @@ def make_update(agent: Agent, *, compile_losses: bool = False, backend: str = "i
     looks: dict[str, Look] = {phase.name: phase.look for phase in agent.phases}
     totals: dict[str, Total] = {phase.name: phase.total for phase in agent.phases}
     if compile_losses:
-        looks = {name: torch.compile(look, fullgraph=True, backend=backend) for name, look in looks.items()}
-        totals = {name: torch.compile(total, fullgraph=True, backend=backend) for name, total in totals.items()}
+        looks = {name: as_one_region(look, backend) for name, look in looks.items() if look is not as_it_is}
+        totals = {name: as_one_region(total, backend) for name, total in totals.items()}
 
     def update(sample: Sample, generator: Generator, index: int) -> dict[str, Tensor]:
         batch = agent.prepare(sample(agent.batch_size), generator)
@@ -145,6 +148,14 @@ def make_update(agent: Agent, *, compile_losses: bool = False, backend: str = "i
         return metrics
 
     return update
+
+
+def as_one_region(function: Callable[..., Any], backend: str = "inductor") -> Callable[..., Any]:
+    """A function compiled as a whole, or an error that says what cannot be."""
+    # ``Phase.total`` of every phase of every agent in a process is a variant of one function, of which the compiler
+    # by default allows eight.
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILED_VARIANTS)
+    return torch.compile(function, fullgraph=True, backend=backend)
 
 
 def phases_due(
@@ -164,7 +175,7 @@ def phases_due(
             continue
         own = phase.own_batch
         data = batch if own is None else own.prepare(sample(own.size), generator)
-        data = look(phase, data, looks[phase.name] if looks else None)
+        data = look(phase, data, looks.get(phase.name) if looks else None)
         if own is None:
             batch = data
         yield phase, data

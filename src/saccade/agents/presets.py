@@ -91,7 +91,7 @@ SMG_RERUN: Mapping[tuple[str, ...], Mapping[str, Any]] = MappingProxyType(
 )
 """How SMG's authors ran their baselines, by what a task id begins with: smaller batches and a wider embedding."""
 
-SMALL = Architecture(image_size=48, filters=16, conv_layers=4, projection=100, hidden=512)
+SMALL = Architecture(image_size=48, filters=16, conv_layers=4, projection=50, hidden=256)
 """The ``small`` preset's networks, for CPUs: a picture takes a 28th of the encoder's multiplications."""
 SMALL_VALUES: Mapping[str, Any] = MappingProxyType(
     {

@@ -45,7 +45,7 @@ class Demo:
     out: Path | None = None
     """Folder for everything; by default runs/demo, or runs/demo-2 and so on where that exists."""
     task: str = "dmc/cheetah_run"
-    steps: int = 10_000
+    steps: int = 20_000
     """Most agent steps of each method."""
     minutes: float = 8.5
     """Time for everything. A method that has not made its steps by then is judged by what it learned so far: SGQN's

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.session import paths_of
 
 ESTIMATE_SECONDS = 300.0
 
@@ -54,7 +55,7 @@ class TrainingProgress:
             speed = counters.updates / counters.seconds if learning else counters.env_steps / counters.seconds
             self._bar.update(self._line, speed=f"{speed:.1f} {'updates' if learning else 'steps'}/s")
         if event.kind == "begun":
-            for sentence in (*training.paths, f"environments: {training.workers.arrangement}"):
+            for sentence in paths_of(training):
                 self.console.print(sentence, style="dim", highlight=False)
         elif event.kind == "episode":
             self._bar.update(self._line, latest=f"return {event.row['episode/return']:.0f}")

@@ -14,6 +14,7 @@ from saccade.envs.worker_group import Config, EnvSpaces, MakeEnv, Requests
 from saccade.envs.worker_journal import Journal
 from saccade.envs.worker_process import Worker, WorkerError, WorkerLost, end_workers, start_worker
 
+LAST_LOOK_SECONDS = 0.5  # behind a deadline: while this process was stopped, answers may have come
 GRACE_SECONDS = 5.0  # for environments to close themselves before their process is killed
 LOST_IN_A_ROW = 2  # without a command completed in between: then a new process is no help
 ENVS_PER_DEADLINE = 8  # of one process; more are given proportionally more time
@@ -148,7 +149,7 @@ class WorkerPool(Generic[Config]):
         allowed = {worker: seconds * -(-len(worker.envs) // ENVS_PER_DEADLINE) for worker in silent.values()}
         while silent:
             deadline = began + min(allowed[worker] for worker in silent.values())
-            ready = wait(list(silent), max(deadline - time.monotonic(), 0.0))
+            ready = wait(list(silent), max(deadline - time.monotonic(), LAST_LOOK_SECONDS))
             for socket in ready:
                 worker = silent.pop(socket)  # type: ignore[arg-type]
                 try:

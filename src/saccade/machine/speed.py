@@ -201,9 +201,10 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
     from saccade.agents.captured import WARM_UP, make_whole_update
     from saccade.data.images import ImageBank
     from saccade.nets.precision import set_compute_dtype
-    from saccade.policies.run import Training, compute_dtype, is_compiled
+    from saccade.policies.run import Training, compute_dtype, is_compiled, prepare_torch
     from saccade.types import Spaces
 
+    prepare_torch(Training(), device)
     side = METHODS[method].rendered_size(config)
     pictures = torch.randint(0, 256, (PICTURES, 3, PICTURE_SIDE, PICTURE_SIDE), dtype=torch.uint8, device=device)
     spaces = Spaces((FRAME_STACK * 3, side, side), ACTION_DIM)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ from saccade.agents import METHODS
 from saccade.agents.agent import Agent
 from saccade.agents.augmentation import Images
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
+from saccade.data.folder import cache_dir
 from saccade.envs.env import EnvConfig, check_data
 from saccade.nets.precision import multiplies_bfloat16
 from saccade.policies.pixels import BYTE, RGB, pixels_of
@@ -24,6 +27,7 @@ from saccade.policies.policy import Policy
 from saccade.types import Spaces, UserError
 
 CONFIG = "config.json"
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NETWORKS = "networks"
 LEAST = {
     **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
@@ -178,11 +182,27 @@ def is_compiled(training: Training, device: torch.device) -> bool:
     return training.compile == "on" or (training.compile == "auto" and device.type == "cuda")
 
 
+def prepare_torch(training: Training, device: torch.device) -> None:
+    """Set up PyTorch in this process for a run with these options."""
+    if training.threads is not None:
+        torch.set_num_threads(training.threads)
+    if is_compiled(training, device):  # what is compiled lasts from run to run
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "inductor"))
+    if device.type == "cuda":
+        reduced = compute_dtype(training.precision, device) != torch.float32
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = reduced  # float32 is the mode that is compared: with all its digits
+        # Advice about the heads, which stay in float32.
+        warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
+
+
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     """What a precision means on a device."""
     if precision == "auto":
         return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+    if precision not in PRECISIONS:
+        raise UserError(f"There is no precision {precision!r}: use auto, {' or '.join(PRECISIONS)}.")
+    return PRECISIONS[precision]
 
 
 def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None) -> Agent:

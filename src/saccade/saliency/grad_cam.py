@@ -33,7 +33,8 @@ def grad_cam(
 
     Args:
         layer: dotted name of the layer whose output is read; by default the last convolution that the score runs
-            through, after the ``nn.ReLU`` that reads it, if one does so next.
+            through, after the ``nn.ReLU`` that reads it, if one does so next. Of a layer whose output the network
+            overwrites, as a ReLU in place does, it is what was written there.
 
     Raises:
         UserError: what ``gradient`` refuses; the network is compiled or scripted, has no such layer, runs no

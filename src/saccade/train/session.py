@@ -17,7 +17,6 @@ from saccade.agents import METHODS
 from saccade.agents.agent import Agent
 from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
-from saccade.data.folder import cache_dir
 from saccade.data.images import ImageBank, bank_bytes, load_bank
 from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
@@ -33,6 +32,7 @@ from saccade.policies.run import (
     device_of,
     is_compiled,
     make_agent,
+    prepare_torch,
     read_config,
     to_json,
     with_precision,
@@ -75,7 +75,7 @@ def start(
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
     with _assembled(config, preparing) as training, _made(folder):
         write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
-        write_aside(folder / ENVIRONMENT, json.dumps({**facts, "paths": list(training.paths)}, indent=1))
+        write_aside(folder / ENVIRONMENT, json.dumps({**facts, "paths": paths_of(training)}, indent=1))
         return _go_on(training, config, folder, [], watch, stop)
 
 
@@ -200,7 +200,7 @@ def _assembled(config: RunConfig, preparing: Preparing) -> Iterator[OffPolicyTra
         raise UserError(f"--seed {training.seed} is too large: it must be at most {LARGEST_SEED}.")
     device = device_of(training.device)
     dtype = compute_dtype(training.precision, device)
-    _prepare_torch(training, device, dtype)
+    prepare_torch(training, device)
     pictures, bank = _pictures(config, device, preparing)
     seeds = [training.seed * SEED_STRIDE + index for index in range(training.envs)]
     workers = EnvWorkers([config.env] * training.envs, seeds, num_workers=training.workers)
@@ -220,17 +220,6 @@ def _assembled(config: RunConfig, preparing: Preparing) -> Iterator[OffPolicyTra
             *(kept.sentence for kept in (pictures, place) if kept is not None),
         )
         yield loop
-
-
-def _prepare_torch(training: Training, device: torch.device, dtype: torch.dtype) -> None:
-    """Settings of PyTorch that hold for the whole process."""
-    if training.threads is not None:
-        torch.set_num_threads(training.threads)
-    if is_compiled(training, device):  # what is compiled lasts from run to run
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "inductor"))
-    if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cudnn.allow_tf32 = dtype != torch.float32  # float32 is the mode that is compared: all its digits
 
 
 def _pictures(
@@ -262,6 +251,11 @@ def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Pl
         pinned=place.pinned,
     )
     return place, replay
+
+
+def paths_of(training: OffPolicyTraining) -> list[str]:
+    """For people: which ways a run takes on this machine, and how its environments are spread by now."""
+    return [*training.paths, f"environments: {training.workers.arrangement}"]
 
 
 def _arithmetic(training: Training, device: torch.device, dtype: torch.dtype) -> str:
