@@ -49,7 +49,7 @@ class Demo:
     """Most agent steps of each method."""
     minutes: float = 8.5
     """Time for everything. A method that has not made its steps by then is judged by what it learned so far: SGQN's
-    updates cost about three times SAC's."""
+    updates cost two and a half times SAC's."""
     episodes: int = 4
     """Episodes of each policy in each mode."""
     seed: int = 0

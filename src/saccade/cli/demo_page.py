@@ -38,7 +38,7 @@ def write_demo_page(
     sections: list[Section] = [
         Text(
             f"SAC and SGQN (small networks) learned {task} from pixels, side by side on one core each: {steps}, whose "
-            "updates cost about three times as much. Both then played the benchmark's "
+            "updates cost two and a half times as much. Both then played the benchmark's "
             "modes, in which colours or the video behind the robot were never seen in training."
         ),
         Heading("What each method returns in each mode"),
