@@ -17,7 +17,7 @@ from reference import ReferenceUpdate
 from torch import Generator
 
 from saccade.agents import METHODS
-from saccade.agents.agent import Agent, Sample, as_it_is, as_one_region, make_update, phases_due, step
+from saccade.agents.agent import Agent, Sample, as_one_region, make_update, phases_due, sees_nothing, step
 from saccade.agents.captured import WARM_UP, CapturedUpdate, CUDAGraphs, Recorder
 from saccade.agents.presets import preset
 from saccade.agents.sgqn import SGQNNetworks
@@ -50,7 +50,7 @@ class AgentUpdate:
         self.totals: dict[str, Any] = {phase.name: phase.total for phase in agent.phases}
 
     def compile(self) -> None:
-        self.looks = {name: as_one_region(look) for name, look in self.looks.items() if look is not as_it_is}
+        self.looks = {name: as_one_region(look) for name, look in self.looks.items() if look is not sees_nothing}
         self.totals = {name: as_one_region(total) for name, total in self.totals.items()}
 
     def __call__(self, sample: Sample, generator: Generator, index: int, mark: Mark) -> None:

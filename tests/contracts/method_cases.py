@@ -68,10 +68,17 @@ def sample(method: str, seed: int = 0, size: int = BATCH) -> Batch:
     return Batch(obs, action, torch.rand(size, generator=generator), torch.ones(size), next_obs)
 
 
+def moved(batch: Batch, device: str | torch.device) -> Batch:
+    """The same batch on another device."""
+    drawn, seen = ({name: value.to(device) for name, value in group.items()} for group in (batch.drawn, batch.seen))
+    return Batch(*(value.to(device) for value in batch[:5]), drawn, seen)
+
+
 def prepared(agent: Agent, phase: Phase, method: str, seed: int = 0) -> Batch:
-    """A batch as a phase's losses get it."""
+    """A batch as a phase's losses get it: drawn on the CPU, whatever device the agent is on."""
     prepare = agent.prepare if phase.own_batch is None else phase.own_batch.prepare
     batch = prepare(sample(method, seed), torch.Generator().manual_seed(seed))
+    batch = moved(batch, next(agent.networks.parameters()).device)
     before = agent.phases[: agent.phases.index(phase)] if phase.own_batch is None else ()
     for earlier in (*before, phase):
         batch = look(earlier, batch) if earlier.own_batch is phase.own_batch else batch

@@ -258,7 +258,6 @@ def test_networks_in_plain_lists_are_explained_as_any_other(name: str) -> None:
 
 
 # Dynamo itself makes an instance of autograd functions while it traces them.
-@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize("method", ["gradient", "guided_backpropagation", "integrated_gradients"])
 def test_attribution_inside_losses_compiles_whole(method: str) -> None:
     attribute = attribution_of_q1(build("sgqn").networks.actor_critic.critic, method)

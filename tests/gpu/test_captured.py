@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from saccade.agents.agent import Agent, make_update
 from saccade.agents.captured import CapturedUpdate, Metrics, kind_of, make_whole_update
 from saccade.data.images import ImageBank
 from saccade.data.replay import ReplayBuffer
+from saccade.nets.precision import set_compute_dtype
 from saccade.types import Spaces
 
 pytestmark = [
@@ -68,8 +70,17 @@ def on_gpu(method: str) -> Agent:
 class Run:
     """An agent on the GPU with its replay, which grows by a step before every update until it overwrites itself."""
 
-    def __init__(self, method: str, *, captured: bool = True, resident: bool = True, compiled: bool = False) -> None:
+    def __init__(
+        self,
+        method: str,
+        *,
+        captured: bool = True,
+        resident: bool = True,
+        compiled: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.agent = on_gpu(method)
+        set_compute_dtype(self.agent.networks, dtype)
         self.first = self.weights()
         size = METHODS[method].rendered_size(tiny(METHODS[method].config))
         place: dict[str, Any] = {"device": "cuda"} if resident else {"pinned": True}
@@ -148,6 +159,18 @@ def test_compiled_losses_inside_graphs_equal_eager_updates(method: str) -> None:
     assert_same_way(ours, theirs, 5e-2)
 
 
+@pytest.mark.parametrize("method", ["sac", "sgqn"])
+def test_what_people_get_by_default_learns_as_float32_does(method: str) -> None:
+    """Convolutions in bfloat16, losses compiled, updates recorded: it goes about the same way as plain float32."""
+    ours, theirs = Run(method, compiled=True, dtype=torch.bfloat16), Run(method, captured=False)
+    metrics, expected = ours.go_on(range(WARM)), theirs.go_on(range(WARM))
+    for key, value in expected[0].items():  # of the first update, of the same weights
+        torch.testing.assert_close(metrics[0][key], value, rtol=0.05, atol=0.02, msg=key)
+    assert all(value.isfinite() for one in metrics for value in one.values())
+    way, apart = (theirs.weights() - theirs.first).norm(), (ours.weights() - theirs.weights()).norm()
+    assert apart < 0.5 * way, f"{float(apart)} apart after a way of {float(way)}"
+
+
 @every_method
 @pytest.mark.parametrize("resident", [True, False])
 def test_no_update_waits_for_the_gpu(method: str, resident: bool) -> None:
@@ -220,14 +243,19 @@ def test_moments_that_are_loaded_are_the_ones_that_go_on() -> None:
     assert_same_way(ours, theirs, 1e-2)
 
 
-def test_another_thread_may_use_the_gpu_while_updates_are_recorded() -> None:
+@pytest.mark.parametrize("searching", [False, True])
+def test_another_thread_may_use_the_gpu_while_updates_are_recorded(searching: bool) -> None:
+    """searching: both let cuDNN try which algorithm is fastest, which waits for the device."""
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = not searching, searching
     run, stop = Run("sgqn"), threading.Event()
     problems: list[BaseException] = []
 
     def evaluate() -> None:
         try:
-            while not stop.is_set():
-                obs = torch.randint(0, 256, (BATCH, 9, 12, 12), dtype=torch.uint8).cuda()
+            for count in itertools.cycle(range(1, 65)):  # batches of new sizes are searched anew
+                if stop.is_set():
+                    return
+                obs = torch.randint(0, 256, (count if searching else BATCH, 9, 12, 12), dtype=torch.uint8).cuda()
                 run.agent.act(obs, None).cpu()
         except RuntimeError as error:
             problems.append(error)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
-from method_cases import ACTIONS, build, sample
+from method_cases import ACTIONS, build, images, prepared, tiny
 from training_cases import after_steps, config, ignore, never, resume
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, look, step
 from saccade.train import session
-from saccade.types import Batch, Spaces
+from saccade.types import Spaces
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:Synchronization debug mode"),
@@ -25,8 +24,6 @@ TOLERANCE = 2e-3  # convolutions may round their inputs to TF32
 
 
 def on_gpu(method: str) -> Agent:
-    from method_cases import images, tiny
-
     host = build(method)
     spec = METHODS[method]
     shape = (9, *[spec.rendered_size(tiny(spec.config))] * 2)
@@ -35,19 +32,13 @@ def on_gpu(method: str) -> Agent:
     return agent
 
 
-def moved(batch: Batch) -> Batch:
-    obs, action, reward, discount, next_obs = (value.cuda() for value in batch[:5])
-    drawn = {name: value.cuda() for name, value in batch.drawn.items()}
-    return Batch(obs, action, reward, discount, next_obs, drawn)
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_one_update_equals_the_cpus(method: str) -> None:
     host, device = build(method), on_gpu(method)
     for ours, theirs in zip(host.phases, device.phases, strict=True):
-        prepare = host.prepare if ours.own_batch is None else ours.own_batch.prepare
-        batch = prepare(sample(method), torch.Generator().manual_seed(0))
-        expected, found = step(ours, look(ours, batch), 0), step(theirs, look(theirs, moved(batch)), 0)
+        expected, found = (
+            step(phase, prepared(agent, phase, method), 0) for agent, phase in ((host, ours), (device, theirs))
+        )
         for key, value in expected.items():
             torch.testing.assert_close(found[key].cpu(), value, rtol=TOLERANCE, atol=TOLERANCE)
 
@@ -56,8 +47,7 @@ def test_one_update_equals_the_cpus(method: str) -> None:
 def test_no_loss_waits_for_the_device(method: str) -> None:
     agent = on_gpu(method)
     for phase in agent.phases:
-        prepare = agent.prepare if phase.own_batch is None else phase.own_batch.prepare
-        batch = moved(prepare(sample(method), torch.Generator().manual_seed(0)))
+        batch = prepared(agent, phase, method)
         phase.total(look(phase, batch))  # the first call may wait, for choosing algorithms
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("error")
@@ -68,11 +58,10 @@ def test_no_loss_waits_for_the_device(method: str) -> None:
             torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize("choice", ["off", "on"])
-def test_a_run_trains_stops_and_resumes(choice: str, tmp_path: Path) -> None:
-    run = config("sgqn", device="cuda")
-    run = dataclasses.replace(run, training=dataclasses.replace(run.training, compile=choice))
-    watch, stop = after_steps(90, seen=[])
+@pytest.mark.parametrize(("choice", "precision"), [("off", "float32"), ("on", "float32"), ("auto", "auto")])
+def test_a_run_trains_stops_and_resumes(choice: str, precision: str, tmp_path: Path) -> None:
+    run = config("sgqn", device="cuda", compile=choice, precision=precision)
+    watch, stop = after_steps(24, seen=[])
     assert session.start(run, tmp_path / "run", {}, watch, stop) is None
     result = resume(tmp_path / "run")
     assert result["updates"] == result["env_steps"] == run.training.steps

@@ -14,7 +14,8 @@ from saccade.types import Batch
 
 COMPILED_VARIANTS = 256
 
-Look = Callable[[Batch], Batch]
+Seen = Mapping[str, Tensor]
+Look = Callable[[Batch], Seen]
 Shared = Mapping[str, Tensor]
 Prepare = Callable[[Batch, Generator], Batch]
 
@@ -47,9 +48,9 @@ def _nothing() -> None:
     pass
 
 
-def as_it_is(batch: Batch) -> Batch:
-    """A look that sees nothing."""
-    return batch
+def sees_nothing(batch: Batch) -> Seen:
+    """A look that computes nothing."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Phase:
     """One optimizer step: weighted losses, the optimizer whose parameters they may change, a period.
 
     ``look`` computes, without a gradient and before the losses, what this phase and later ones of the same update read
-    of the networks: it adds to ``batch.seen``. The weights it sees must not change in a phase between.
+    of the networks: what it gives is added to ``batch.seen``. The weights it sees must not change in a phase between.
     ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs behind the
     optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
@@ -67,7 +68,7 @@ class Phase:
     name: str
     terms: Mapping[str, Term]
     optimizer: torch.optim.Optimizer
-    look: Look = as_it_is
+    look: Look = sees_nothing
     share: Callable[[Batch], Shared] = _nothing_shared
     every: int = 1
     after: Callable[[], None] = _nothing
@@ -137,7 +138,7 @@ def make_update(agent: Agent, *, compile_losses: bool = False, backend: str = "i
     looks: dict[str, Look] = {phase.name: phase.look for phase in agent.phases}
     totals: dict[str, Total] = {phase.name: phase.total for phase in agent.phases}
     if compile_losses:
-        looks = {name: as_one_region(look, backend) for name, look in looks.items() if look is not as_it_is}
+        looks = {name: as_one_region(look, backend) for name, look in looks.items() if look is not sees_nothing}
         totals = {name: as_one_region(total, backend) for name, total in totals.items()}
 
     def update(sample: Sample, generator: Generator, index: int) -> dict[str, Tensor]:
@@ -184,7 +185,8 @@ def phases_due(
 @torch.no_grad()
 def look(phase: Phase, batch: Batch, look_of: Look | None = None) -> Batch:
     """The batch with what a phase reads of the networks as they are now. Every phase looks before it is stepped."""
-    return (look_of or phase.look)(batch)
+    seen = (look_of or phase.look)(batch)
+    return batch._replace(seen={**batch.seen, **seen})
 
 
 def step(phase: Phase, batch: Batch, index: int, total_of: Total | None = None) -> dict[str, Tensor]:
@@ -224,8 +226,3 @@ def in_order(*steps: Prepare) -> Prepare:
 def with_drawn(batch: Batch, **drawn: Tensor) -> Batch:
     """The batch with further drawn tensors."""
     return batch._replace(drawn={**batch.drawn, **drawn})
-
-
-def with_seen(batch: Batch, **seen: Tensor) -> Batch:
-    """The batch with more of what the networks make of it."""
-    return batch._replace(seen={**batch.seen, **seen})

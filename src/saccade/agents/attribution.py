@@ -12,8 +12,7 @@ from saccade.nets.encoders import ConvolutionStack
 from saccade.nets.guided import guided_view
 from saccade.pixels.masks import largest_per_frame
 from saccade.saliency.gradient import derivative
-from saccade.saliency.integrated_gradients import integrated_gradients
-from saccade.types import Score
+from saccade.saliency.integrated_gradients import integrated_derivative
 
 Attribution = Callable[[Tensor, Tensor], Tensor]
 
@@ -26,15 +25,19 @@ STEPS_IN_LOSS = 16
 def attribution_of_q1(critic: nn.Module, method: str) -> Attribution:
     """``(obs, action) -> [batch, frames * 3, height, width]``: importance of every pixel for Q1, signed.
 
-    Inside losses: compiles, and never waits for the device.
+    Inside losses: compiles, and never waits for the device. A ``Score`` would not: PyTorch 2.11 cannot make one while
+    it compiles, hence plain functions.
     """
     seen = guided_view(critic) if method == "guided_backpropagation" else critic
 
     def attribute(obs: Tensor, action: Tensor) -> Tensor:
-        score = Score(seen, _q1, (action,))
+        def q1(pixels: Tensor) -> Tensor:
+            value: Tensor = seen(pixels, action)[0]
+            return value
+
         if method == "integrated_gradients":
-            return integrated_gradients(score, obs, steps=STEPS_IN_LOSS, max_batch=len(obs))
-        return derivative(score, obs)
+            return integrated_derivative(q1, obs, steps=STEPS_IN_LOSS)
+        return derivative(q1, obs)
 
     return attribute
 
@@ -52,7 +55,7 @@ def look_of_critic(critic: Any, method: str) -> Look:
 
     def look(obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         features, entered = stack.recorded(obs)
-        gradient = derivative(Score(heads, _q1_of_features, (action,)), features.detach())
+        gradient = derivative(lambda values: heads.value(values, action), features.detach())
         return features, uncropped(stack.guided_gradient(entered, gradient), obs)
 
     return look
@@ -65,15 +68,6 @@ def uncropped(cropped: Tensor, obs: Tensor) -> Tensor:
     return (
         F.pad(cropped, (left, width - size - left, top, height - size - top)) if height + width > 2 * size else cropped
     )
-
-
-def _q1_of_features(critic: Any, features: Tensor, action: Tensor) -> Tensor:
-    value: Tensor = critic.value(features, action)
-    return value
-
-
-def _q1(critic: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
-    return critic(obs, action)[0]
 
 
 def q_maps(critic: nn.Module) -> Mapping[str, Attribution]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.agents import sac, svea
-from saccade.agents.agent import Agent, Phase, Shared, with_seen
+from saccade.agents.agent import Agent, Phase, Seen, Shared
 from saccade.agents.attribution import q_maps
 from saccade.agents.augmentation import Augmentation, Images
 from saccade.nets.encoders import COLOURS
@@ -75,8 +75,8 @@ def actor_phase(nets: MaDiNetworks, config: MaDi) -> Phase:
     """SAC's actor phase on masked observations."""
     plain = sac.actor_phase(nets.actor_critic, config.svea.sac)
 
-    def look(batch: Batch) -> Batch:
-        return with_seen(batch, features=nets.actor_critic.critic.convolutions(nets.masked(batch.obs)))
+    def look(batch: Batch) -> Seen:
+        return {"features": nets.actor_critic.critic.convolutions(nets.masked(batch.obs))}
 
     return dataclasses.replace(plain, look=look)
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn, with_seen
+from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, Term, in_order, with_drawn
 from saccade.agents.attribution import q_maps
 from saccade.agents.augmentation import Images
 from saccade.nets.encoders import Convolutions, ConvolutionStack, Projection
@@ -226,8 +226,8 @@ def actor_phase(nets: ActorCritic, config: SAC) -> Phase:
     It looks at ``features``, the convolutions' output for the observations.
     """
 
-    def look(batch: Batch) -> Batch:
-        return with_seen(batch, features=nets.critic.convolutions(batch.obs))
+    def look(batch: Batch) -> Seen:
+        return {"features": nets.critic.convolutions(batch.obs)}
 
     def share(batch: Batch) -> Shared:
         features = batch.seen["features"]

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from saccade.agents import sac
-from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, as_it_is, in_order, with_drawn, with_seen
+from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, Term, in_order, sees_nothing, with_drawn
 from saccade.agents.attribution import attribution_of_q1, look_of_critic, q_maps
 from saccade.agents.augmentation import Augmentation, Images, draw_augmented, make_augment
 from saccade.agents.drq import random_shift
@@ -185,7 +185,7 @@ def phases_after_critic(nets: SGQNNetworks, config: SGQN) -> tuple[Phase, Phase]
     """
     actor, saliency = sac.actor_phase(nets.actor_critic, config.sac), saliency_phase(nets, config)
     if actor.every == saliency.every:
-        return dataclasses.replace(actor, look=saliency.look), dataclasses.replace(saliency, look=as_it_is)
+        return dataclasses.replace(actor, look=saliency.look), dataclasses.replace(saliency, look=sees_nothing)
     return actor, saliency
 
 
@@ -194,9 +194,9 @@ def saliency_phase(nets: SGQNNetworks, config: SGQN) -> Phase:
     critic = nets.actor_critic.critic
     look_at = look_of_critic(critic, config.attribution)
 
-    def look(batch: Batch) -> Batch:
+    def look(batch: Batch) -> Seen:
         features, attribution = look_at(batch.obs, batch.action)
-        return with_seen(batch, features=features, mask=salient_pixels(attribution, config.quantile))
+        return {"features": features, "mask": salient_pixels(attribution, config.quantile)}
 
     return Phase(
         "saliency",
