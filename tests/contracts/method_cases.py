@@ -77,7 +77,8 @@ def moved(batch: Batch, device: str | torch.device) -> Batch:
 def prepared(agent: Agent, phase: Phase, method: str, seed: int = 0) -> Batch:
     """A batch as a phase's losses get it: drawn on the CPU, whatever device the agent is on."""
     prepare = agent.prepare if phase.own_batch is None else phase.own_batch.prepare
-    batch = prepare(sample(method, seed), torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    batch = phase.draw(prepare(sample(method, seed), generator), generator)
     batch = moved(batch, next(agent.networks.parameters()).device)
     before = agent.phases[: agent.phases.index(phase)] if phase.own_batch is None else ()
     for earlier in (*before, phase):

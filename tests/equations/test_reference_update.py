@@ -14,7 +14,7 @@ from method_cases import ACTIONS, SIZE, tiny
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from saccade.agents import METHODS, Architecture
-from saccade.agents.agent import Agent, make_update
+from saccade.agents.agent import Agent, draws_nothing, make_update
 from saccade.agents.sgqn import SGQN, make_sgqn
 from saccade.types import Batch, Spaces
 
@@ -78,7 +78,8 @@ def in_double(batch: Batch, picture: torch.Tensor) -> Batch:
 
 def losses_of(agent: Agent, prepared: Batch, index: int) -> dict[str, float]:
     """Our update on a batch that is prepared already."""
-    update = make_update(dataclasses.replace(agent, prepare=lambda batch, generator: batch))
+    phases = tuple(dataclasses.replace(phase, draw=draws_nothing) for phase in agent.phases)
+    update = make_update(dataclasses.replace(agent, prepare=draws_nothing, phases=phases))
     metrics = update(lambda size: prepared, torch.Generator(), index)
     return {name: float(value) for name, value in metrics.items()}
 
@@ -89,6 +90,7 @@ def test_one_even_and_one_odd_update_give_our_losses_and_weights() -> None:
     for index in (0, 1):
         generator = torch.Generator().manual_seed(index)
         prepared = ours.prepare(transitions(SIZE, config.sac.batch_size, index), generator)
+        prepared = ours.phases[-1].draw(prepared, generator)
         batch = in_double(prepared, pictures.given)
         assert theirs.update(batch, index) == pytest.approx(losses_of(ours, batch, index), rel=TOLERANCE)
         for mine, their in reference.paired_modules(ours.networks, theirs):

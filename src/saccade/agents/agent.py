@@ -40,6 +40,11 @@ class OwnBatch:
     prepare: Prepare
 
 
+def draws_nothing(batch: Batch, generator: Generator) -> Batch:
+    """A ``prepare`` that leaves the batch as it is."""
+    return batch
+
+
 def _nothing_shared(batch: Batch) -> Shared:
     return {}
 
@@ -57,7 +62,8 @@ def sees_nothing(batch: Batch) -> Seen:
 class Phase:
     """One optimizer step: weighted losses, the optimizer whose parameters they may change, a period.
 
-    ``look`` computes, without a gradient and before the losses, what this phase and later ones of the same update read
+    ``draw`` draws what this phase alone uses of random numbers, on top of ``Agent.prepare`` and only in updates in which
+    the phase runs. ``look`` computes, without a gradient and before the losses, what this phase and later ones of the same update read
     of the networks: what it gives is added to ``batch.seen``. The weights it sees must not change in a phase between.
     ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs behind the
@@ -68,6 +74,7 @@ class Phase:
     name: str
     terms: Mapping[str, Term]
     optimizer: torch.optim.Optimizer
+    draw: Prepare = draws_nothing
     look: Look = sees_nothing
     share: Callable[[Batch], Shared] = _nothing_shared
     every: int = 1
@@ -104,7 +111,7 @@ class Agent:
     networks: everything with weights, saved whole.
     act: ``(obs [batch, channel, height, width], noise [batch, action_dim] or None) -> action`` in -1..1; without
     noise the deterministic action.
-    prepare: augments a sampled batch and draws every random number its losses use.
+    prepare: augments a sampled batch and draws every random number its losses use, but for those of ``Phase.draw``.
     phases: run in order, once an update each (see Phase.every).
     maps: saliency that comes with the agent, by name: ``(obs, action) -> [batch, frames, height, width]``; one whose
     name ends in ``mask`` lies in 0..1.
@@ -175,7 +182,7 @@ def phases_due(
         if index % phase.every:
             continue
         own = phase.own_batch
-        data = batch if own is None else own.prepare(sample(own.size), generator)
+        data = phase.draw(batch, generator) if own is None else own.prepare(sample(own.size), generator)
         data = look(phase, data, looks.get(phase.name) if looks else None)
         if own is None:
             batch = data

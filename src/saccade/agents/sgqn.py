@@ -144,8 +144,7 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
     maps = dict(q_maps(actor_critic.critic))
     if config.self_supervision:
         maps["predicted_mask"] = predicted_mask(nets)
-        prepare.append(draw_augmented(make_augment(config.strong, images)))
-        phases[1:] = phases_after_critic(nets, config)
+        phases[1:] = phases_after_critic(nets, config, images)
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(actor_critic),
@@ -177,20 +176,23 @@ def critic_phase(nets: sac.ActorCritic, config: SGQN) -> Phase:
     return dataclasses.replace(plain, share=share)
 
 
-def phases_after_critic(nets: SGQNNetworks, config: SGQN) -> tuple[Phase, Phase]:
+def phases_after_critic(nets: SGQNNetworks, config: SGQN, images: Images | None) -> tuple[Phase, Phase]:
     """The actor's phase and the prediction of saliency, which learn from one look at the observations.
 
     Neither changes what the other sees of the critic before both have run; where they run in different updates, each
     looks for itself.
     """
-    actor, saliency = sac.actor_phase(nets.actor_critic, config.sac), saliency_phase(nets, config)
+    actor, saliency = sac.actor_phase(nets.actor_critic, config.sac), saliency_phase(nets, config, images)
     if actor.every == saliency.every:
         return dataclasses.replace(actor, look=saliency.look), dataclasses.replace(saliency, look=sees_nothing)
     return actor, saliency
 
 
-def saliency_phase(nets: SGQNNetworks, config: SGQN) -> Phase:
-    """Self-supervision: a second Adam over the critic's encoder, and the decoder. Looks at ``features mask``."""
+def saliency_phase(nets: SGQNNetworks, config: SGQN, images: Images | None) -> Phase:
+    """Self-supervision: a second Adam over the critic's encoder, and the decoder.
+
+    Draws ``augmented_obs``, looks at ``features mask``.
+    """
     critic = nets.actor_critic.critic
     look_at = look_of_critic(critic, config.attribution)
 
@@ -202,6 +204,7 @@ def saliency_phase(nets: SGQNNetworks, config: SGQN) -> Phase:
         "saliency",
         {"prediction": Term(saliency_prediction(nets))},
         sac.adam(critic.convolutions, critic.projection, nets.decoder, lr=config.saliency_lr),
+        draw=draw_augmented(make_augment(config.strong, images)),
         look=look,
         every=config.saliency_every,
     )
