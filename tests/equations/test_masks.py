@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from saccade.pixels.masks import fill_outside, largest_per_frame, per_channel, quantile_mask
+from saccade.pixels.masks import fill_outside, kth_largest, largest_per_frame, per_channel, quantile_mask
 
 
 @pytest.mark.parametrize("quantile", [0.05, 0.5, 0.8, 0.9, 0.95, 0.98, 0.999])
@@ -20,6 +20,20 @@ def test_selection_equals_the_interpolated_quantile(quantile: float, kind: str, 
         maps = torch.where(maps > 0.97, maps, torch.zeros(()))
     threshold = torch.quantile(maps.flatten(2).double(), quantile, dim=-1)
     assert torch.equal(quantile_mask(maps, quantile), maps.double() >= threshold[..., None, None])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("k", [1, 7, 50])
+def test_the_kth_largest_is_what_sorting_finds(dtype: torch.dtype, k: int) -> None:
+    values = torch.randn((2, 3, 50), generator=torch.Generator().manual_seed(k)).to(dtype)
+    before = values.clone()
+    found = kth_largest(values, k)
+    assert found.dtype == dtype and torch.equal(found, values.sort(-1, descending=True).values[..., k - 1])
+    assert torch.equal(values, before)
+
+
+def test_the_operator_is_what_it_says_to_the_compiler() -> None:
+    torch.library.opcheck(kth_largest, (torch.rand(2, 3, 50), 7), test_utils=("test_schema", "test_faketensor"))
 
 
 def test_mask_of_ten_pixels_by_hand() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 from saccade.agents.agent import make_update
 from saccade.agents.attribution import attribution_of_q1, look_of_critic
 from saccade.agents.sac import SAC, Architecture, make_networks
-from saccade.nets.encoders import ConvolutionStack, filled_up
+from saccade.nets import convolutions, decoders
+from saccade.nets.encoders import ConvolutionStack
 from saccade.nets.precision import MixedPrecision, multiplies_bfloat16, set_compute_dtype
 from saccade.policies.run import compute_dtype
 from saccade.types import Spaces
@@ -58,12 +59,12 @@ def test_walking_back_a_pass_equals_a_pass_of_its_own(dtype: torch.dtype, render
     expected = attribution_of_q1(critic, "guided_backpropagation")(obs, action)
     set_compute_dtype(critic, dtype)
     features, found = look_of_critic(critic, "guided_backpropagation")(obs, action)
-    assert found.dtype == torch.float32 and found.shape == obs.shape and not found.requires_grad
+    assert found.dtype == dtype and found.shape == obs.shape and not found.requires_grad
     assert features.requires_grad and torch.equal(features, critic.convolutions(obs))
     if dtype == torch.float32:
         assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
     else:  # where a unit is about zero, rounding decides whether a gradient passes
-        assert F.cosine_similarity(found.flatten(1), expected.flatten(1)).min() > 0.9
+        assert F.cosine_similarity(found.float().flatten(1), expected.flatten(1)).min() > 0.9
 
 
 @pytest.mark.parametrize("method", ["sac", "sgqn", "smg", "madi"])
@@ -95,8 +96,56 @@ def test_a_precision_by_name() -> None:
     assert (compute_dtype("auto", CPU) == torch.bfloat16) == multiplies_bfloat16(CPU)
 
 
-def test_channels_of_zeros_change_nothing() -> None:
-    layer, pixels = torch.nn.Conv2d(9, 4, 3), torch.rand(2, 9, 8, 8)
-    filled = F.conv2d(filled_up(pixels), filled_up(layer.weight), layer.bias)
-    assert filled_up(pixels).shape == (2, 16, 8, 8) and filled_up(torch.rand(1, 32, 2, 2)).shape[1] == 32
-    torch.testing.assert_close(filled, layer(pixels))
+@pytest.fixture
+def _filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Channels are filled up on this CPU too, as in bfloat16 on a GPU."""
+    for module in (convolutions, decoders):
+        monkeypatch.setattr(module, "is_filled_up", lambda maps: True)
+
+
+def narrow_layers() -> list[torch.nn.Conv2d]:
+    torch.manual_seed(0)
+    layers = [convolutions.PixelConvolution(9, 4, 3, stride=2), convolutions.FilledConvolution(3, 8, 3, padding=1)]
+    return [*layers, convolutions.FilledConvolution(8, 1, 3, padding=1), decoders.DoublingConvolution(5, 9)]
+
+
+def passed(layers: list[torch.nn.Conv2d]) -> list[Tensor]:
+    """What layers give, and the gradients of its squares by pixels, kernels and biases."""
+    found = []
+    for layer in layers:
+        pixels = torch.rand((2, layer.in_channels, 8, 8), generator=torch.Generator().manual_seed(1)).requires_grad_()
+        output = layer(pixels)
+        found += [output, *torch.autograd.grad(output.square().sum(), [pixels, *layer.parameters()])]
+    return found
+
+
+def test_channels_of_zeros_change_nothing(request: pytest.FixtureRequest) -> None:
+    plain = passed(narrow_layers())
+    request.getfixturevalue("_filled_up")
+    for found, expected in zip(passed(narrow_layers()), plain, strict=True):
+        torch.testing.assert_close(found, expected)
+    seen, kernels = convolutions.filled_up(torch.rand(2, 9, 5, 5)), convolutions.filled_up(torch.rand(9, 4, 3, 3), 0)
+    assert seen.shape == (2, 16, 5, 5) and kernels.shape == (16, 4, 3, 3) and not seen[:, 9:].any()
+    assert convolutions.filled_up(seen) is seen
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_the_gradient_by_what_entered_is_autograds(filled: bool, request: pytest.FixtureRequest) -> None:
+    if filled:
+        request.getfixturevalue("_filled_up")
+    for layer in [*narrow_layers()[:3], torch.nn.Conv2d(3, 5, 3)]:
+        entered = torch.rand(2, layer.in_channels, 9, 9, requires_grad=True)
+        output = layer(entered)
+        gradient = torch.rand_like(output)
+        (expected,) = torch.autograd.grad(output, entered, gradient)
+        torch.testing.assert_close(convolutions.input_gradient(layer, gradient, entered.detach()), expected)
+
+
+@pytest.mark.parametrize("method", ["sac", "rad", "drq", "sgqn", "sac_self_supervision"])
+def test_pixels_are_exact_in_what_convolutions_compute_in(method: str) -> None:
+    exact, rounded = build(method), build(method)
+    set_compute_dtype(rounded.networks, torch.bfloat16)
+    ours, theirs = (agent.prepare(sample(method), torch.Generator().manual_seed(0)) for agent in (rounded, exact))
+    for one, other in ((ours.obs, theirs.obs), (ours.next_obs, theirs.next_obs)):
+        assert (one.dtype, other.dtype) == (torch.bfloat16, torch.float32) and torch.equal(one.float(), other)
+        assert one.is_contiguous(memory_format=torch.channels_last)

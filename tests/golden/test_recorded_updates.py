@@ -156,8 +156,8 @@ def rebuild(path: Path) -> tuple[str, np.lib.npyio.NpzFile, agent.Agent]:
     missing = set(state) - set(weights)
     assert not missing, f"the recording leaves our parameters {sorted(missing)} unset"
     built.networks.load_state_dict({name: value.to(state[name].dtype) for name, value in weights.items()})
-    # The recorded minibatch is what every phase learns from.
-    phases = tuple(dataclasses.replace(phase, own_batch=None) for phase in built.phases)
+    # The recorded minibatch, and what was drawn for it, is what every phase learns from.
+    phases = tuple(dataclasses.replace(phase, own_batch=None, draw=agent.draws_nothing) for phase in built.phases)
     return method, data, dataclasses.replace(built, phases=phases)
 
 

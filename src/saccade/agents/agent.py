@@ -62,8 +62,9 @@ def sees_nothing(batch: Batch) -> Seen:
 class Phase:
     """One optimizer step: weighted losses, the optimizer whose parameters they may change, a period.
 
-    ``draw`` draws what this phase alone uses of random numbers, on top of ``Agent.prepare`` and only in updates in which
-    the phase runs. ``look`` computes, without a gradient and before the losses, what this phase and later ones of the same update read
+    ``draw`` draws what this phase alone uses of random numbers, on top of ``Agent.prepare``, and only in updates in
+    which it runs.
+    ``look`` computes, without a gradient and before the losses, what this phase and later ones of the same update read
     of the networks: what it gives is added to ``batch.seen``. The weights it sees must not change in a phase between.
     ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs behind the

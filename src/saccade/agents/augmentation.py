@@ -92,7 +92,7 @@ def spectrum(probability: float, frequency: float, width: float) -> Augment:
 
     def augment(obs: Tensor, generator: Generator) -> Tensor:
         low, high = draw_ring(frequency, width, generator)
-        chosen = torch.rand((), generator=generator, device=generator.device) < probability
+        chosen, obs = torch.rand((), generator=generator, device=generator.device) < probability, obs.float()
         # An empty ring changes nothing, but for rounding errors.
         return torch.where(chosen & (high > low), mask_spectrum(obs, low, high), obs)
 
@@ -101,7 +101,7 @@ def spectrum(probability: float, frequency: float, width: float) -> Augment:
 
 def convolution(obs: Tensor, generator: Generator) -> Tensor:
     """Random convolution as an augmentation that draws its own kernels."""
-    return random_convolution(obs, draw_convolutions(len(obs), generator))
+    return random_convolution(obs.float(), draw_convolutions(len(obs), generator))
 
 
 def draw_augmented(augment: Augment) -> Prepare:

@@ -45,7 +45,11 @@ def make_drq(config: DrQ, spaces: Spaces, device: torch.device, images: Images |
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(nets),
-        prepare=in_order(random_shift(config.shift), sac.as_float, sac.draw_action_noise(spaces.action_dim)),
+        prepare=in_order(
+            random_shift(config.shift),
+            sac.as_pixels(nets.critic.convolutions),
+            sac.draw_action_noise(spaces.action_dim),
+        ),
         phases=(sac.critic_phase(nets, config.sac), sac.actor_phase(nets, config.sac)),
         batch_size=config.sac.batch_size,
         maps=q_maps(nets.critic),

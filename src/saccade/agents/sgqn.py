@@ -101,7 +101,7 @@ def draw_mask_fill(fill: str) -> Prepare:
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         position = torch.rand((), generator=generator, device=generator.device)
-        level = torch.lerp(batch.obs.amin(), batch.obs.amax(), position)
+        level = torch.lerp(batch.obs.amin().to(position), batch.obs.amax().to(position), position)
         return with_drawn(batch, mask_fill=level if fill == "random_grey" else torch.zeros_like(level))
 
     return prepare
@@ -139,7 +139,8 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
     actor_critic = sac.make_networks(spaces, config.sac, device)
     nets = SGQNNetworks(actor_critic, config, spaces).to(device)
     phases = [critic_phase(actor_critic, config), sac.actor_phase(actor_critic, config.sac)]
-    prepare = [random_shift(config.shift), sac.as_float, sac.draw_action_noise(spaces.action_dim)]
+    pixels = sac.as_pixels(actor_critic.critic.convolutions)
+    prepare = [random_shift(config.shift), pixels, sac.draw_action_noise(spaces.action_dim)]
     prepare.append(draw_mask_fill(config.mask_fill))
     maps = dict(q_maps(actor_critic.critic))
     if config.self_supervision:

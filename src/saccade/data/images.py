@@ -72,7 +72,7 @@ class ImageBank:
         columns = torch.where(flipped[:, None], columns.flip(1), columns)
         places = torch.stack([columns[:, None, :].expand(-1, size, -1), rows[:, :, None].expand(-1, -1, size)], dim=-1)
         grid = places * (2 / (side - 1)) - 1  # -1 and 1 are the outermost pixels' centres
-        chosen = self.images[index.to(self.images.device)].to(generator.device).float()
+        chosen = self.images.index_select(0, index.to(self.images.device)).to(generator.device).float()
         return torch.nn.functional.grid_sample(chosen, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saccade.nets.convolutions import CHANNELS_OF_UNITS, filled_up, is_filled_up
 from saccade.nets.precision import MixedPrecision
 from saccade.types import UserError
 
@@ -31,7 +32,12 @@ class DoublingConvolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         kernel = torch.einsum("ka,oiab,lb->iokl", self.spread, self.weight, self.spread)
-        return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
+        if not is_filled_up(input):
+            return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
+        assert self.bias is not None
+        bias = F.pad(self.bias, (0, -self.out_channels % CHANNELS_OF_UNITS))
+        output = F.conv_transpose2d(input, filled_up(kernel), bias, stride=2, padding=1)
+        return output[:, : self.out_channels]
 
 
 class ChannelsLast(nn.Module):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saccade.nets.convolutions import PixelConvolution
 from saccade.nets.guided import recorded_pass, walk_back_guided
 from saccade.nets.precision import MixedPrecision
 from saccade.pixels.augmentations import center_crop
 from saccade.types import UserError
 
 COLOURS = 3
-WHITE = 255.0
 
 
 class Convolutions(MixedPrecision):
@@ -22,25 +21,6 @@ class Convolutions(MixedPrecision):
     """
 
     out_features: int
-
-
-class PixelConvolution(nn.Conv2d):
-    """A convolution of pixels in 0..255, which it sees as 0..1: its kernels are divided instead of the many pixels.
-
-    In bfloat16 the pixels are exact so. Units for that dtype work on multiples of 8 or 16 channels, so on a GPU the few
-    channels of pixels are filled up with zeros: otherwise a convolution takes a slower way.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        kernels = self.weight / WHITE
-        if input.is_cuda and torch.is_autocast_enabled("cuda"):
-            return self._conv_forward(filled_up(input), filled_up(kernels), self.bias)
-        return self._conv_forward(input, kernels, self.bias)
-
-
-def filled_up(maps: Tensor, multiple: int = 16) -> Tensor:
-    """Maps or kernels ``[n, channels, height, width]`` with channels of zeros behind, up to a multiple."""
-    return F.pad(maps, (0, 0, 0, 0, 0, -maps.shape[1] % multiple))
 
 
 class ConvolutionStack(Convolutions):
@@ -79,9 +59,9 @@ class ConvolutionStack(Convolutions):
         """Guided backpropagation from the features to the pixels of a recorded pass, which it does not repeat.
 
         gradient: of some value by the features, in their shape. Returns ``[batch, in_channels, image_size,
-        image_size]``: of the middle of an observation that is larger.
+        image_size]``: of the middle of an observation that is larger; in the dtype of the pass.
         """
-        return walk_back_guided(self.layers, entered, gradient).to(entered[0].dtype) / WHITE
+        return walk_back_guided(self.layers, entered, gradient)
 
     def _pixels(self, obs: Tensor) -> Tensor:
         return channels_last(in_floats(center_crop(obs, self.image_size)))

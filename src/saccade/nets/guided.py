@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saccade.nets.convolutions import input_gradient
 from saccade.nets.rewiring import Reach, rewired
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -77,15 +78,13 @@ def walk_back_guided(layers: nn.Sequential, entered: list[Tensor], gradient: Ten
     """Guided backpropagation (Springenberg et al., 2015) through a recorded pass, without another one.
 
     A ReLU passes positive gradients through positive units; a unit is positive where what entered the next convolution
-    is. gradient: with respect to the output. Returns that with respect to ``entered[0]``. Not differentiable.
+    is. gradient: with respect to the output. Returns that with respect to ``entered[0]``, in the dtype of the pass. Not
+    differentiable.
     """
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
-    dtype = entered[-1].dtype  # that of the pass; what entered the first one may have had more digits
+    gradient = gradient.to(entered[-1].dtype)  # that of the pass; what entered the first one may have had more digits
     for layer, value in zip(reversed(convolutions), reversed(entered), strict=True):
-        gradient, _, _ = torch.ops.aten.convolution_backward(
-            gradient.to(dtype), value.to(dtype), layer.weight.to(dtype), None, layer.stride, layer.padding,
-            layer.dilation, False, (0, 0), layer.groups, (True, False, False),
-        )  # fmt: skip
+        gradient = input_gradient(layer, gradient, value)
         if value is not entered[0]:
             gradient = torch.ops.aten.threshold_backward(gradient.clamp_(min=0), value, 0)
     return gradient

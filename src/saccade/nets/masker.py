@@ -7,6 +7,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from saccade.nets.convolutions import FilledConvolution
 from saccade.nets.encoders import COLOURS
 from saccade.nets.initialization import orthogonal_and_delta
 from saccade.nets.precision import MixedPrecision
@@ -24,7 +25,7 @@ class Masker(MixedPrecision):
         widths = [COLOURS, *[filters] * (num_layers - 1), 1]
         layers: list[nn.Module] = []
         for seen, given in itertools.pairwise(widths):
-            layers += [nn.Conv2d(seen, given, 3, padding=1), nn.ReLU()]
+            layers += [FilledConvolution(seen, given, 3, padding=1), nn.ReLU()]
         self.layers = nn.Sequential(*layers[:-1], nn.Sigmoid())
         self.apply(orthogonal_and_delta)
 

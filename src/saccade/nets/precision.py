@@ -17,11 +17,11 @@ class MixedPrecision(nn.Module):
     compute_dtype: torch.dtype = torch.float32
 
     def computed(self, layers: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
-        """What layers give for a tensor, in the tensor's own dtype."""
+        """What layers give for a tensor, in the tensor's own dtype but with float32's digits at least."""
         if self.compute_dtype == torch.float32:
             return layers(value)
         with torch.autocast(value.device.type, self.compute_dtype):
-            return layers(value).to(value.dtype)
+            return layers(value).to(torch.promote_types(value.dtype, torch.float32))
 
 
 def set_compute_dtype(network: nn.Module, dtype: torch.dtype) -> None:

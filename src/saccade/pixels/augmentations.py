@@ -32,8 +32,11 @@ def shift_at(obs: Tensor, offsets: Tensor, pad: int) -> Tensor:
     # The pixel that each one comes from: beyond the border the nearest one within, which is what padding repeats.
     rows = (top[:, None] + torch.arange(height, device=obs.device)).clamp(0, height - 1)
     columns = (left[:, None] + torch.arange(width, device=obs.device)).clamp(0, width - 1)
-    places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
-    return obs.flatten(2).gather(2, places[:, None].expand(-1, obs.shape[1], -1)).view_as(obs)
+    first = torch.arange(0, len(obs) * height * width, height * width, device=obs.device)
+    places = first[:, None, None] + rows[:, :, None] * width + columns[:, None, :]
+    # A pixel's channels, side by side in memory, are moved together, which is faster, and convolutions want them so.
+    pixels = obs.permute(0, 2, 3, 1).flatten(0, 2)
+    return pixels.index_select(0, places.flatten()).view(len(obs), height, width, -1).permute(0, 3, 1, 2)
 
 
 def draw_offsets(batch_size: int, count: int, generator: Generator) -> Tensor:
@@ -55,7 +58,7 @@ def random_overlay(obs: Tensor, images: Tensor, opacity: float = 0.5) -> Tensor:
     obs: float 0..255; images: float ``[batch, 3, height, width]`` in 0..255.
     """
     frames = obs.shape[1] // 3
-    return torch.lerp(obs, images.repeat(1, frames, 1, 1), opacity)
+    return torch.lerp(obs, images.to(obs.dtype).repeat(1, frames, 1, 1), opacity)
 
 
 def shifted_overlay(obs: Tensor, images: Tensor, velocities: Tensor, opacity: float = 0.5) -> Tensor:
@@ -69,7 +72,7 @@ def shifted_overlay(obs: Tensor, images: Tensor, velocities: Tensor, opacity: fl
     size, frames = obs.shape[-1], obs.shape[1] // 3
     middle = (images.shape[-1] - size) // 2
     windows = [crop_at(images, middle + frame * velocities, size) for frame in range(frames)]
-    return torch.lerp(obs, torch.cat(windows, dim=1), opacity)
+    return torch.lerp(obs, torch.cat(windows, dim=1).to(obs.dtype), opacity)
 
 
 def draw_velocities(batch_size: int, fastest: int, generator: Generator) -> Tensor:
