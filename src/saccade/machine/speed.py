@@ -137,7 +137,7 @@ def measure_speeds(
     Raises:
         UserError: there is no such preset.
     """
-    from saccade.policies.run import device_of
+    from saccade.policies.device import device_of
 
     effort, device = effort or Effort(), device_of("auto")
     agent_config = preset(method, task, size).agent
