@@ -15,8 +15,8 @@ from typing import Protocol, final
 import torch
 from torch import Generator, Tensor
 
+from saccade.agents import cuda_graphs
 from saccade.agents.agent import Agent, Sample, Update
-from saccade.agents.cuda_graphs import GPU_LOCK, CUDAGraphs
 from saccade.agents.shortcuts import Shortcuts
 from saccade.data.replay import ReplayBuffer, Transitions
 from saccade.types import Batch
@@ -107,12 +107,12 @@ def make_whole_update(
     def draw(size: int) -> Transitions:
         return replay.draw(size, generator if resident else host_generator)
 
-    if device.type != "cuda" and eager_because is None:
+    if not cuda_graphs.can_record(device) and eager_because is None:
         eager_because = NEEDS_A_GPU
     if eager_because is not None:
         return EagerUpdate(update, draw, generator, f"one operation after the other: {eager_because}", shortcuts)
     inputs = None if resident else StaticInputs(device)
-    recorder = CUDAGraphs(generator)
+    recorder = cuda_graphs.CUDAGraphs(generator)
     return CapturedUpdate(agent, update, draw, generator, recorder, inputs=inputs, shortcuts=shortcuts)
 
 
@@ -253,7 +253,7 @@ class CapturedUpdate:
                 self._warm[kind] += 1
                 return named(self._recorder.warm_up(begin))
             if kind not in self._replays:
-                with GPU_LOCK:
+                with cuda_graphs.GPU_LOCK:
                     replay = self._recorder.record(work)
                 self._replays[kind] = lambda: named(replay())
             return self._replays[kind]()

@@ -19,6 +19,11 @@ UNFINISHED: list[torch.cuda.CUDAGraph] = []
 """Kept for good: PyTorch's allocator of page-locked memory goes on asking a graph whose recording did not end."""
 
 
+def can_record(device: torch.device) -> bool:
+    """Whether what is done on this device can be recorded."""
+    return device.type == "cuda"
+
+
 @final
 class CUDAGraphs:
     """A ``Recorder`` of CUDA graphs that share their memory.

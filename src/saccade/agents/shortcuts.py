@@ -100,8 +100,8 @@ def cause_of(error: BaseException) -> str:
     while isinstance(inner := getattr(error, "inner_exception", None), BaseException):
         error = inner
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return (text if len(text) <= LONGEST_CAUSE else f"{text[:LONGEST_CAUSE]}...").rstrip(".")
+    text = (lines[0] if lines else type(error).__name__).rstrip(".")
+    return text if len(text) <= LONGEST_CAUSE else f"{text[:LONGEST_CAUSE]}..."
 
 
 def is_out_of_memory(error: BaseException) -> bool:

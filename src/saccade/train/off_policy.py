@@ -46,10 +46,10 @@ class Event:
     """Something that happened in training, for whoever watches.
 
     ``begun`` comes first, from the session. ``note`` (what will now take long) and ``warning`` (what failed, and is
-    done in a slower way from now on) carry a row for ``notes.jsonl``, ``episode`` and ``losses`` one for ``metrics.jsonl``,
-    ``evaluation`` the results of one mode with the ``env_steps`` that its weights had made. ``tick`` (the counters have
-    moved) and ``evaluating`` (nothing goes on but an evaluation) are moments to leave at. ``checkpoint_due`` asks the
-    caller to save now.
+    done in a slower way from now on) carry a row for ``notes.jsonl``, ``episode`` and ``losses`` one for
+    ``metrics.jsonl``, ``evaluation`` the results of one mode with the ``env_steps`` that its weights had made. ``tick``
+    (the counters have moved) and ``evaluating`` (nothing goes on but an evaluation) are moments to leave at.
+    ``checkpoint_due`` asks the caller to save now.
     """
 
     kind: Literal["begun", "note", "warning", "tick", "episode", "losses", "evaluation", "evaluating", "checkpoint_due"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from saccade.agents import cuda_graphs
 from saccade.agents.captured import NEEDS_A_GPU
 from saccade.data.placement import Placement
 from saccade.policies.run import Training, compute_dtype, is_compiled
@@ -38,7 +39,7 @@ def why_without_graphs(training: Training, device: torch.device, pictures: Place
     """
     if training.graphs == "off":
         return "--graphs off"
-    if device.type != "cuda":
+    if not cuda_graphs.can_record(device):
         return NEEDS_A_GPU
     if pictures is not None and pictures.pinned:
         return "the pictures are in host memory"
