@@ -16,7 +16,6 @@ from fake_cuda import Faults, fake_cuda, no_compiler, out_of_memory, spoilt
 from training_cases import (
     after_steps,
     assert_same,
-    fail,
     final_tensors,
     ignore,
     never,
@@ -31,7 +30,7 @@ from saccade.agents.cuda_graphs import GPU_LOCK
 from saccade.agents.shortcuts import COMPILING, RECORDING, cause_of, is_out_of_memory
 from saccade.cli import main, train_command
 from saccade.policies.run import RunConfig
-from saccade.train import session
+from saccade.train import off_policy, session, ways
 from saccade.train.evaluating import BackgroundEvaluation
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.types import Spaces, UserError
@@ -152,6 +151,27 @@ def test_a_recording_that_fails_is_left_out(
     assert faults.seen["healed"] == 1
 
 
+@pytest.mark.parametrize("choice", ["auto", "on"])
+def test_pytorchs_own_compiler_without_one_for_c(
+    choice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eager: Path
+) -> None:
+    """Nothing here stands in for the compiler: only the one that it calls is not there."""
+    import torch._inductor.config as settings
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    for module in (off_policy, ways):
+        monkeypatch.setattr(module, "is_compiled", lambda training, device: True)
+    run = noise_config("sgqn", steps=STEPS, compile=choice)
+    with settings.patch({"cpp.cxx": (None, "/nowhere/g++")}):
+        if choice == "on":
+            with pytest.raises(UserError, match=r"failed: No working C\+\+ compiler found.*--compile off"):
+                train(tmp_path / "run", run)
+            return
+        train(tmp_path / "run", run)
+    assert_equals_eager(tmp_path / "run", eager / "sgqn")
+    assert "No working C++ compiler found" in notes(tmp_path / "run")[1][0]
+
+
 def test_both_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eager: Path) -> None:
     faults = fake_cuda(monkeypatch, Faults("compile loss", 0, no_compiler))
     second = Faults("record middle", 0, spoilt)
@@ -250,11 +270,15 @@ def test_a_run_begun_with_graphs_goes_on_without_and_says_so(graphs: Any, tmp_pa
     assert_same(final_tensors(tmp_path / "run"), final_tensors(eager / "sac"))
 
 
-def test_a_run_that_never_had_graphs_goes_on_in_silence(tmp_path: Path) -> None:
+def test_a_run_that_never_had_graphs_goes_on_in_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     watch, stop = after_steps(16, seen=[])
     session.start(noise_config(steps=STEPS), tmp_path / "run", {}, watch, stop)
-    assert session.resume(tmp_path / "run", None, ignore, never, fail, None, {"graphs": "off"}) is not None
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["training"]["graphs"] == "off"
+    words = ["train", "--resume", str(tmp_path / "run"), "--graphs", "off", "--compile", "off", "--device", "cpu"]
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert "begun with" not in printed.out and printed.err == ""
+    training = json.loads((tmp_path / "run" / "config.json").read_text())["training"]
+    assert (training["graphs"], training["compile"], training["device"]) == ("off", "off", "cpu")
 
 
 def test_a_run_from_before_this_option_goes_on(tmp_path: Path) -> None:
