@@ -42,8 +42,8 @@ COMPILER = [
     ("sgqn", "compile loss", 0, no_compiler),
     ("sgqn", "compile loss", 1, spoilt),
     ("sgqn", "compile loss", 2, no_compiler),  # when the critic and the actor have been stepped
-    ("soda", "compile backward", 0, no_compiler),  # when a pass has moved running statistics
-    ("soda", "compile backward", 1, no_compiler),
+    ("soda", "compile backward", 0, no_compiler),
+    ("soda", "compile backward", 2, no_compiler),  # when a pass has moved running statistics
     ("soda", "compile loss", 2, no_compiler),  # the phase with a batch of its own, which is drawn
 ]
 RECORDER = [
