@@ -19,7 +19,7 @@ from rich.console import Console
 
 from saccade.machine.facts import processor_name
 from saccade.machine.speed import Ceilings, ceilings
-from saccade.policies.run import device_of
+from saccade.policies.device import device_of
 
 __all__ = ["Ceilings", "ceilings", "highest", "in_words"]
 

@@ -18,7 +18,8 @@ from torch import Generator
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, Sample, as_one_region, make_update, phases_due, sees_nothing, step
-from saccade.agents.captured import WARM_UP, CapturedUpdate, CUDAGraphs, Recorder
+from saccade.agents.captured import WARM_UP, CapturedUpdate, Recorder
+from saccade.agents.cuda_graphs import CUDAGraphs
 from saccade.agents.presets import preset
 from saccade.agents.sgqn import SGQNNetworks
 from saccade.data.images import BANK_SIZE, ImageBank

@@ -50,8 +50,9 @@ from saccade.data.replay import ReplayBuffer
 from saccade.envs.env import EnvConfig
 from saccade.envs.workers import EnvWorkers
 from saccade.machine.facts import environment_facts
+from saccade.policies.device import device_of
 from saccade.policies.evaluate import in_mode
-from saccade.policies.run import RunConfig, Training, check, device_of, make_agent
+from saccade.policies.run import RunConfig, Training, check, make_agent
 from saccade.train import session
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.types import Batch, UserError

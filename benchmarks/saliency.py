@@ -36,9 +36,9 @@ from torch import Tensor, nn
 from saccade.agents import sac
 from saccade.machine.facts import processor_name
 from saccade.nets.views import layers_of
+from saccade.policies.device import device_of
 from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
-from saccade.policies.run import device_of
 from saccade.policies.scores import has_score, make_score
 from saccade.saliency import METHODS
 from saccade.types import Score, Spaces, UserError

@@ -54,7 +54,8 @@ from rich.table import Table
 from saccade.agents import METHODS
 from saccade.agents.presets import SIZES
 from saccade.machine.facts import processor_name
-from saccade.policies.run import Training, compute_dtype, device_of, prepare_torch
+from saccade.policies.device import device_of
+from saccade.policies.run import Training, compute_dtype, prepare_torch
 from saccade.types import UserError
 
 

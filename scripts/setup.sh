@@ -111,6 +111,30 @@ require_opengl() {
     fi
 }
 
+# --- A C compiler, for a GPU ------------------------------------------------------------------------
+
+has_gpu() { compgen -G '/dev/nvidia[0-9]*' >/dev/null; }
+
+has_headers() {
+    .venv/bin/python -c 'import pathlib, sys, sysconfig
+sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").is_file())'
+}
+
+# On a GPU losses are compiled, for which Triton needs both. Runs are slower without, so nothing stops here.
+offer_compiler() {
+    if ! has_gpu || { { command -v gcc || command -v clang; } >/dev/null && has_headers; }; then return; fi
+    local hint="sudo apt-get install -y gcc python3-dev"
+    if may_install; then
+        say "a GPU, and no C compiler or Python.h to compile losses with: installing gcc and python3-dev"
+        { apt-get update -qq &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev python3-dev \
+                >/dev/null && has_headers; } ||
+            say "that failed, and runs on the GPU will be slower (saccade doctor says what is missing; Debian: $hint)"
+    else
+        say "a GPU, and no C compiler or Python.h: runs on it will be slower (Debian: $hint)"
+    fi
+}
+
 # --- A browser ------------------------------------------------------------------------------------
 
 has_browser() {
@@ -136,4 +160,5 @@ offer_browser() {
 
 require_opengl
 installed || install_packages
+offer_compiler
 if [ "${1:-}" = --browser ]; then offer_browser; fi

@@ -15,8 +15,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from saccade.agents.captured import Metrics
-
 RUNNING_STATISTICS = {"aten.native_batch_norm.default": (3, 4)}
 """Arguments that an operation changes although its schema does not say so."""
 
@@ -72,14 +70,17 @@ class CPURecorder:
     def __init__(self) -> None:
         self.recorded, self.replayed = 0, 0
 
-    def warm_up(self, work: Callable[[], Metrics]) -> Metrics:
+    def warm_up(self, work: Callable[[], Tensor]) -> Tensor:
         return work()
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        recording = Recording()
+        try:
+            with recording:
+                result = work()
+        finally:  # nothing that is recorded is performed, not even in a recording that fails
+            recording.take_back()
         self.recorded += 1
-        with Recording() as recording:
-            result = work()
-        recording.take_back()
 
         def replay() -> Tensor:
             self.replayed += 1
@@ -87,3 +88,6 @@ class CPURecorder:
             return result.clone()
 
         return replay
+
+    def give_up(self) -> None:
+        pass

@@ -187,7 +187,7 @@ def test_a_value_that_cannot_be_is_one_sentence_and_leaves_no_run(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_cuda_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "PyTorch sees 0 GPUs: use --device cpu." in refusal(capsys, *train_words(device="cuda"))
+    assert "PyTorch sees 0 GPUs. Use --device cpu." in refusal(capsys, *train_words(device="cuda"))
 
 
 def test_a_run_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:

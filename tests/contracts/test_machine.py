@@ -1,11 +1,13 @@
 """What is wrong with a machine is found and said; what a result depends on is recorded."""
 
+import dataclasses
 import io
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,11 @@ from rich.console import Console
 import saccade
 from saccade import machine
 from saccade.cli import doctor_command
+from saccade.data import nvidia
 from saccade.machine import examination, speed
 from saccade.machine.facts import git_facts
+from saccade.machine.gpu import compiler, gpu_rows
+from saccade.policies.device import GPUFacts, device_of, gpu_facts
 from saccade.types import UserError
 from saccade.viewer.pictures import write_video
 
@@ -71,6 +76,109 @@ def test_a_torch_that_can_be_made_to_run_code_is_a_problem(monkeypatch: pytest.M
     assert "2.10" in row.advice
     monkeypatch.setattr(torch, "__version__", "2.10.0")
     assert examination._torch().ok
+
+
+def gpu(**changes: Any) -> GPUFacts:
+    """An NVIDIA GPU that works, but for what is changed."""
+    works = GPUFacts(True, False, True, torch_cuda="13.0", driver="580.95.05", driver_cuda=(13, 0))
+    return dataclasses.replace(works, **changes)
+
+
+BROKEN = [
+    (gpu(usable=False, torch_cuda=None), "was built without CUDA", "pip install --force-reinstall torch"),
+    (
+        gpu(usable=False, driver="535.183.01", driver_cuda=(12, 2)),
+        "its driver 535.183.01 runs CUDA up to 12.2, and this PyTorch",
+        "whl/cu126",
+    ),
+    (gpu(usable=False, driver_cuda=None), "libcuda.so.1", "--gpus all"),
+    (gpu(usable=False, complaint="CUDA unknown error."), "which says: CUDA unknown error", "nvidia-smi"),
+]
+
+
+@pytest.mark.parametrize(("facts", "why", "way_out"), BROKEN, ids=["build", "driver", "library", "unknown"])
+def test_a_gpu_that_cannot_be_used_is_no_silent_week_on_the_processor(facts: GPUFacts, why: str, way_out: str):
+    with pytest.raises(UserError, match="give --device cpu") as refused:
+        device_of("auto", training=True, facts=lambda: facts)
+    assert why in str(refused.value) and way_out in str(refused.value) and "\n" not in str(refused.value)
+    with pytest.warns(UserWarning, match="The processor is used") as warned:
+        assert device_of("auto", facts=lambda: facts) == torch.device("cpu")
+    assert why in str(warned[0].message)
+    for name in ("cuda", "cuda:1"):
+        with pytest.raises(UserError, match=f"--device {name} was asked for and PyTorch sees 0 GPUs") as refused:
+            device_of(name, facts=lambda: facts)
+        assert why in str(refused.value)
+    assert device_of("cpu", training=True, facts=lambda: facts) == torch.device("cpu")
+    rows = {row.what: row for row in gpu_rows(facts)}
+    assert not rows["GPU"].ok and way_out in rows["GPU"].advice and facts.driver in rows["NVIDIA driver"].value
+
+
+def test_no_gpu_and_one_that_is_hidden_are_no_mistake(monkeypatch: pytest.MonkeyPatch):
+    for facts in (gpu(usable=False, present=False), gpu(usable=False, hidden=True)):
+        assert device_of("auto", training=True, facts=lambda facts=facts: facts) == torch.device("cpu")
+        assert all(row.ok and not row.advice for row in gpu_rows(facts))
+    for value, hidden in (("", True), ("-1", True), ("0", False), ("0,1", False)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+        assert gpu_facts().hidden == hidden
+
+
+def test_a_gpu_is_taken_and_one_too_many_is_refused(monkeypatch: pytest.MonkeyPatch):
+    assert device_of("auto", training=True, facts=gpu) == torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device_of("cuda:1", facts=gpu) == torch.device("cuda:1")
+    with pytest.raises(UserError, match=r"cuda:7 was asked for and PyTorch sees 2 GPUs. Use auto, or cuda:0 to cuda:1"):
+        device_of("cuda:7", facts=gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UserError, match=r"sees 1 GPU. Use auto, or cuda:0\."):
+        device_of("cuda:1", facts=gpu)
+    assert {row.what: row for row in gpu_rows(gpu())}["NVIDIA driver"].ok
+
+
+@pytest.mark.parametrize("name", ["cuda:-1", "cuda:x", "gpu", "", "mps"])
+def test_what_is_no_device_is_one_sentence(name: str):
+    with pytest.raises(UserError, match="use auto, cpu, cuda or cuda:0"):
+        device_of(name, facts=gpu)
+
+
+def test_nvidias_files_and_programs_are_read(tmp_path: Path):
+    assert not nvidia.nvidia_device(tmp_path, "no-such-program")
+    (tmp_path / "nvidia3").touch()  # as in a container that was given the fourth
+    assert nvidia.nvidia_device(tmp_path, "no-such-program")
+    program = tmp_path / "smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100 (UUID: GPU-1)'\n")
+    program.chmod(0o755)
+    assert nvidia.nvidia_device(tmp_path / "nothing", str(program))
+    program.write_text("#!/bin/sh\nexit 9\n")
+    assert not nvidia.nvidia_device(tmp_path / "nothing", str(program))
+    version = tmp_path / "version"
+    for line, found in (
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12", "535.183.01"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build", "580.95.05"),
+        ("nothing of it", None),
+    ):
+        version.write_text(line)
+        assert nvidia.driver_version(version) == found
+    assert nvidia.driver_version(tmp_path / "none") is None and nvidia.driver_cuda("libno-such.so.1") is None
+
+
+def test_a_compiler_and_headers_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for has_gpu in (True, False):
+        rows = {row.what: row for row in compiler(has_gpu, tmp_path)}
+        for what, package in (("C compiler", "gcc"), ("Python's headers", "python3-dev")):
+            assert rows[what].ok == (not has_gpu) and f"sudo apt-get install -y {package}" in rows[what].advice
+    (tmp_path / "gcc").touch(0o755)
+    (tmp_path / "Python.h").touch()
+    assert [(row.ok, row.advice) for row in compiler(True, tmp_path)] == [(True, "")] * 2
+
+
+def test_doctor_does_without_the_video_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    write_video(tmp_path / "video_easy" / "video0.mp4", np.zeros((2, 16, 16, 3), dtype=np.uint8), 25)
+    monkeypatch.setitem(sys.modules, "av", None)
+    rows = {row.what: row for row in machine.examine(tmp_path).rows}
+    assert not rows["video"].ok and rows["video"].advice == "Install it: pip install av"
+    assert rows["video_easy"].value == "1 of 10 clips"
 
 
 def test_another_pair_of_simulator_versions_is_a_problem(monkeypatch: pytest.MonkeyPatch):

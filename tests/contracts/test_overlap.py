@@ -74,7 +74,7 @@ def episodes(folder: Path) -> list[dict[str, Any]]:
 
 
 def result(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "result.json").read_text()) | {"seconds": ANY}
+    return json.loads((folder / "result.json").read_text()) | {"seconds": ANY, "paths": ANY}
 
 
 # --- environments -----------------------------------------------------------------------------------

@@ -154,7 +154,8 @@ def test_a_success_in_any_step_is_a_success(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_result_of_a_run(run: Path) -> None:
     result = json.loads((run / "result.json").read_text())
-    assert set(result) == COUNTERS | {"evaluations"}
+    assert set(result) == COUNTERS | {"evaluations", "paths"}
+    assert result["paths"] == json.loads((run / "env.json").read_text())["paths"]
     assert result["env_steps"] == result["updates"] == 32
     assert result["evaluations"] == read_rows(run / "evaluations.jsonl")[-2:]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,10 +17,12 @@ from method_cases import ACTIONS, BATCH, build, tiny
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, make_update
 from saccade.agents.captured import CapturedUpdate, Metrics, kind_of, make_whole_update
+from saccade.agents.cuda_graphs import GPU_LOCK
+from saccade.agents.shortcuts import Shortcuts, make_shortcuts
 from saccade.data.images import ImageBank
 from saccade.data.replay import ReplayBuffer
 from saccade.nets.precision import set_compute_dtype
-from saccade.types import Spaces
+from saccade.types import Batch, Spaces
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:Synchronization debug mode"),
@@ -78,8 +81,19 @@ class Run:
         resident: bool = True,
         compiled: bool = False,
         dtype: torch.dtype = torch.float32,
+        shortcuts: Shortcuts | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
+        """meanwhile: what else is done in every update, before anything is learned."""
         self.agent = on_gpu(method)
+        prepare = self.agent.prepare
+
+        def prepare_and_more(batch: Batch, generator: torch.Generator) -> Batch:
+            prepared = prepare(batch, generator)
+            meanwhile()
+            return prepared
+
+        self.agent = dataclasses.replace(self.agent, prepare=prepare_and_more)
         set_compute_dtype(self.agent.networks, dtype)
         self.first = self.weights()
         size = METHODS[method].rendered_size(tiny(METHODS[method].config))
@@ -91,11 +105,12 @@ class Run:
         self.generator = torch.Generator("cuda").manual_seed(1)
         self.update = make_whole_update(
             self.agent,
-            make_update(self.agent, compile_losses=compiled),
+            make_update(self.agent, compile_losses=compiled, shortcut=shortcuts and shortcuts.compilation),
             self.replay,
             self.generator,
             torch.Generator().manual_seed(2),
             eager_because=None if captured else "it is what graphs are compared with",
+            shortcuts=shortcuts,
         )
         assert isinstance(self.update, CapturedUpdate) == captured
 
@@ -245,7 +260,8 @@ def test_moments_that_are_loaded_are_the_ones_that_go_on() -> None:
 
 @pytest.mark.parametrize("searching", [False, True])
 def test_another_thread_may_use_the_gpu_while_updates_are_recorded(searching: bool) -> None:
-    """searching: both let cuDNN try which algorithm is fastest, which waits for the device."""
+    """As evaluation does, which holds the lock. searching: both let cuDNN try which algorithm is fastest, which waits
+    for the device."""
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = not searching, searching
     run, stop = Run("sgqn"), threading.Event()
     problems: list[BaseException] = []
@@ -255,8 +271,9 @@ def test_another_thread_may_use_the_gpu_while_updates_are_recorded(searching: bo
             for count in itertools.cycle(range(1, 65)):  # batches of new sizes are searched anew
                 if stop.is_set():
                     return
-                obs = torch.randint(0, 256, (count if searching else BATCH, 9, 12, 12), dtype=torch.uint8).cuda()
-                run.agent.act(obs, None).cpu()
+                obs = torch.randint(0, 256, (count if searching else BATCH, 9, 12, 12), dtype=torch.uint8)
+                with GPU_LOCK:
+                    run.agent.act(obs.cuda(), None).cpu()
         except RuntimeError as error:
             problems.append(error)
 
@@ -269,6 +286,69 @@ def test_another_thread_may_use_the_gpu_while_updates_are_recorded(searching: bo
         thread.join()
     assert problems == [] and len({kind_of(run.agent, index) for index in range(WARM)}) == 2
     assert all(value.isfinite() for one in metrics for value in one.values())
+
+
+def wait_for_the_gpu() -> None:
+    torch.cuda.synchronize()
+
+
+def read_a_number() -> None:
+    torch.ones((), device="cuda").item()
+
+
+def fill_the_memory() -> None:
+    torch.empty(1 << 50, device="cuda")
+
+
+def make_a_mistake() -> None:
+    raise IndexError("of the processor, while the GPU records as it should")
+
+
+@pytest.mark.parametrize("fault", [wait_for_the_gpu, read_a_number, fill_the_memory, make_a_mistake])
+@pytest.mark.parametrize("resident", [True, False])
+def test_a_recording_that_fails_is_healed_and_left_out(fault: Callable[[], None], resident: bool) -> None:
+    """The update that failed is performed once, with the numbers it would have had; afterwards all works as before."""
+    failed: list[int] = []
+
+    def fail_while_recording() -> None:
+        if torch.cuda.is_current_stream_capturing():
+            failed.append(1)
+            fault()
+
+    shortcuts, stream = make_shortcuts(), torch.cuda.current_stream()
+    ours = Run("sac", resident=resident, shortcuts=shortcuts, meanwhile=fail_while_recording)
+    theirs = Run("sac", resident=resident, captured=False)
+    ours.go_on(range(WARM))
+    theirs.go_on(range(WARM))
+    [said] = shortcuts.news()
+    assert len(failed) == 1 and said.startswith("Recording updates as CUDA graphs failed")
+    assert ours.update.path.startswith("one operation after the other: recording them failed")
+    assert torch.equal(ours.generator.get_state(), theirs.generator.get_state())
+    assert_same_way(ours, theirs, 1e-2)
+    # The process can do everything again: draw, compile what draws, record.
+    assert torch.cuda.current_stream() == stream
+    assert torch.randn(1000, device="cuda").std() > 0.5
+    draw = torch.compile(lambda: torch.randn(1000, device="cuda") * 2, fullgraph=True)
+    assert draw().std() > 1
+    again = Run("sac", resident=resident, compiled=True)
+    again.go_on(range(WARM))
+    assert again.update.path.startswith("one CUDA graph for each kind of update")
+    assert_same_way(again, theirs, 5e-2)
+
+
+def test_what_a_failed_recording_held_is_given_back() -> None:
+    def fail_while_recording() -> None:
+        if torch.cuda.is_current_stream_capturing():
+            kept.append(torch.empty(1 << 28, device="cuda", dtype=torch.uint8))  # 268 MB, which the recording uses
+            torch.cuda.synchronize()
+
+    kept: list[torch.Tensor] = []
+    run = Run("sac", shortcuts=make_shortcuts(), meanwhile=fail_while_recording)
+    run.go_on(range(WARM))
+    kept.clear()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_reserved() - torch.cuda.memory_allocated() < 1 << 27
 
 
 def filled(buffer: ReplayBuffer, seed: int = 0, steps: int = 50) -> ReplayBuffer:

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 from method_cases import ACTIONS, build, images, prepared, tiny
-from training_cases import after_steps, config, ignore, never, resume
+from training_cases import (
+    after_steps,
+    config,
+    ignore,
+    never,
+    noise_config,
+    resume,
+    rows,
+    train,
+    without_simulator,
+)
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, look, step
@@ -66,3 +76,19 @@ def test_a_run_trains_stops_and_resumes(choice: str, precision: str, tmp_path: P
     result = resume(tmp_path / "run")
     assert result["updates"] == result["env_steps"] == run.training.steps
     assert session.start(run, tmp_path / "other", {}, ignore, never) is not None
+    for folder in ("run", "other"):  # nothing was left out on the way
+        assert [row for row in rows(tmp_path / folder, "notes.jsonl") if "warning" in row] == []
+
+
+def test_a_run_whose_losses_cannot_be_compiled_is_recorded_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_compiler(*_: object) -> None:
+        raise RuntimeError("Failed to find C compiler.")
+
+    without_simulator(monkeypatch)
+    monkeypatch.setattr("saccade.agents.agent.as_one_region", lambda function, backend: no_compiler)
+    result = train(tmp_path / "run", noise_config("sgqn", device="cuda"))
+    [warning] = [row["warning"] for row in rows(tmp_path / "run", "notes.jsonl") if "warning" in row]
+    assert "Failed to find C compiler" in warning
+    assert "not compiled" in result["paths"][0] and "CUDA graph" in result["paths"][1]

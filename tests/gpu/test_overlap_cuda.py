@@ -33,6 +33,7 @@ def test_evaluations_beside_recorded_updates_are_of_the_weights_taken(
     run = noise_config(method, steps=64, envs=2, workers=1, device="cuda", **options)
     session.start(run, tmp_path / "run", {}, ignore, never)
     returns = {(row["env_steps"], row["mode"]): row["returns"] for row in rows(tmp_path / "run", "evaluations.jsonl")}
+    assert [row for row in rows(tmp_path / "run", "notes.jsonl") if "warning" in row] == []
     assert list(returns) == [(steps, mode) for steps in (0, 32, 64) for mode in modes]
     for steps in (32, 64):
         checkpoint = read_checkpoint(tmp_path / "run" / "checkpoints" / f"step_{steps:09d}")

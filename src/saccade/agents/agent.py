@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from saccade.types import Batch
+from saccade.agents.shortcuts import Shortcut, is_out_of_memory
+from saccade.types import Batch, UserError
 
 COMPILED_VARIANTS = 256
 
@@ -133,30 +134,80 @@ class Agent:
 
 
 Total = Callable[[Batch, frozenset[str]], tuple[Tensor, dict[str, Tensor]]]
+Gradients = tuple[tuple[Tensor, ...], dict[str, Tensor]]
+Differentiate = Callable[[Batch, frozenset[str]], Gradients]
 Sample = Callable[[int], Batch]
 Update = Callable[[Sample, Generator, int], dict[str, Tensor]]
 
 
-def make_update(agent: Agent, *, compile_losses: bool = False, backend: str = "inductor") -> Update:
+def make_update(
+    agent: Agent, *, compile_losses: bool = False, backend: str = "inductor", shortcut: Shortcut | None = None
+) -> Update:
     """The function ``(sample, generator, update_index) -> metrics`` that performs one whole update.
 
     ``sample(size)`` returns an unprepared batch. Metrics are detached scalars by log key, still on the device.
     With ``compile_losses`` each phase's look and its loss are one ``torch.compile(fullgraph=True)`` region each.
+
+    Args:
+        shortcut: hears of a compilation that failed, after which everything is computed as it would have been without,
+            beginning with the very look or loss that failed. None raises what the compiler raises.
     """
     looks: dict[str, Look] = {phase.name: phase.look for phase in agent.phases}
-    totals: dict[str, Total] = {phase.name: phase.total for phase in agent.phases}
+    gradients: dict[str, Differentiate] = {
+        phase.name: functools.partial(gradients_of, phase, phase.total) for phase in agent.phases
+    }
     if compile_losses:
-        looks = {name: as_one_region(look, backend) for name, look in looks.items() if look is not sees_nothing}
-        totals = {name: as_one_region(total, backend) for name, total in totals.items()}
+        for phase in agent.phases:
+            look, differentiate = looks[phase.name], gradients[phase.name]
+            if look is not sees_nothing:
+                looks[phase.name] = falling_back(as_one_region(look, backend), look, agent.networks, shortcut)
+            compiled = functools.partial(gradients_of, phase, as_one_region(phase.total, backend))
+            gradients[phase.name] = falling_back(compiled, differentiate, agent.networks, shortcut)
 
     def update(sample: Sample, generator: Generator, index: int) -> dict[str, Tensor]:
         batch = agent.prepare(sample(agent.batch_size), generator)
         metrics: dict[str, Tensor] = {}
         for phase, data in phases_due(agent, batch, sample, generator, index, looks):
-            metrics |= step(phase, data, index, totals[phase.name])
+            found, terms = gradients[phase.name](data, phase.begun(index))
+            take_step(phase, found, index)
+            metrics |= terms
         return metrics
 
     return update
+
+
+def falling_back(
+    compiled: Callable[..., Any], plain: Callable[..., Any], networks: nn.Module, shortcut: Shortcut | None
+) -> Callable[..., Any]:
+    """A compiled look or loss, or the plain one once a compilation has failed; without a shortcut just the compiled.
+
+    Nothing has been stepped when a compilation fails, so the plain one does the same work from the same state. What is
+    called again the same way is compiled already: whatever goes wrong then is not the compiler's, and is raised.
+    """
+    if shortcut is None:
+        return compiled
+    worked: set[tuple[frozenset[str], ...]] = set()
+
+    def call(batch: Batch, *begun: frozenset[str]) -> Any:
+        if shortcut.failure is not None:
+            return plain(batch, *begun)
+        if begun in worked:
+            return compiled(batch, *begun)
+        before = [(buffer, buffer.clone()) for buffer in networks.buffers()]  # a pass moves running statistics
+        try:
+            result = compiled(batch, *begun)
+        except Exception as error:
+            if isinstance(error, UserError) or is_out_of_memory(error):
+                raise
+            shortcut.fail(error)
+        else:
+            worked.add(begun)
+            return result
+        for buffer, value in before:
+            buffer.copy_(value)
+        return plain(batch, *begun)
+
+    return call
 
 
 def as_one_region(function: Callable[..., Any], backend: str = "inductor") -> Callable[..., Any]:
@@ -199,11 +250,23 @@ def look(phase: Phase, batch: Batch, look_of: Look | None = None) -> Batch:
 
 def step(phase: Phase, batch: Batch, index: int, total_of: Total | None = None) -> dict[str, Tensor]:
     """One optimizer step of one phase on a batch that it has looked at; its unweighted terms by log key."""
-    total, metrics = (total_of or phase.total)(batch, phase.begun(index))
-    owned = phase.owned()
+    gradients, metrics = gradients_of(phase, total_of or phase.total, batch, phase.begun(index))
+    take_step(phase, gradients, index)
+    return metrics
+
+
+def gradients_of(phase: Phase, total_of: Total, batch: Batch, begun: frozenset[str]) -> Gradients:
+    """The gradient of a phase's loss for each parameter that it owns, and its unweighted terms; changes nothing."""
+    total, metrics = total_of(batch, begun)
     # Differentiating only what the phase owns keeps, say, the actor's loss out of the critic, and is an error
     # where a loss never reaches a parameter that its optimizer owns.
-    for parameter, gradient in zip(owned, torch.autograd.grad(total, owned), strict=True):
+    return torch.autograd.grad(total, phase.owned()), metrics
+
+
+def take_step(phase: Phase, gradients: tuple[Tensor, ...], index: int) -> None:
+    """The optimizer step of one phase with these gradients, and what follows on it in this update."""
+    owned = phase.owned()
+    for parameter, gradient in zip(owned, gradients, strict=True):
         parameter.grad = laid_out_as(parameter, gradient)
     if phase.max_gradient_norm is not None:
         torch.nn.utils.clip_grad_norm_(owned, phase.max_gradient_norm)
@@ -211,7 +274,6 @@ def step(phase: Phase, batch: Batch, index: int, total_of: Total | None = None) 
     phase.optimizer.zero_grad(set_to_none=True)
     if index % phase.after_every == 0:
         phase.after()
-    return metrics
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:

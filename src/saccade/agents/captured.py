@@ -15,11 +15,15 @@ from typing import Protocol, final
 import torch
 from torch import Generator, Tensor
 
+from saccade.agents import cuda_graphs
 from saccade.agents.agent import Agent, Sample, Update
+from saccade.agents.shortcuts import Shortcuts
 from saccade.data.replay import ReplayBuffer, Transitions
 from saccade.types import Batch
 
 WARM_UP = 3  # updates of a kind before it is recorded: they compile, choose algorithms and make the optimizers' state
+
+NEEDS_A_GPU = "CUDA graphs need a GPU"
 
 Draw = Callable[[int], Transitions]
 Kind = tuple[tuple[str, frozenset[str], bool], ...]
@@ -37,16 +41,27 @@ class WholeUpdate(Protocol):
 
     def __call__(self, index: int) -> Metrics: ...
 
+    def ahead(self, index: int) -> str | None:
+        """What takes long in this update that is about to be performed, for people; said once, None where nothing."""
+        ...
+
 
 class Recorder(Protocol):
     """What performs work once now, or records it to be performed later, again and again."""
 
-    def warm_up(self, work: Callable[[], Metrics]) -> Metrics:
+    def warm_up(self, work: Callable[[], Tensor]) -> Tensor:
         """Perform the work where it will be recorded, so that recording finds all that it needs."""
         ...
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        """A function that performs the work and returns a new copy of its result. Recording itself changes nothing."""
+        """A function that performs the work and returns a new copy of its result. Recording itself changes nothing.
+
+        Where the function raises, the work was not performed.
+        """
+        ...
+
+    def give_up(self) -> None:
+        """After a failure: drop all that was recorded, and make the device and its generators fit for use again."""
         ...
 
 
@@ -73,6 +88,7 @@ def make_whole_update(
     host_generator: Generator,
     *,
     eager_because: str | None = None,
+    shortcuts: Shortcuts | None = None,
 ) -> WholeUpdate:
     """CUDA graphs where the agent is on a GPU, and what they cannot be used for done one operation after the other.
 
@@ -82,6 +98,8 @@ def make_whole_update(
             sampled with ``host_generator`` before the graph, which begins with a copy; make such a buffer ``pinned``.
         generator: of the agent's device, for whatever ``Agent.prepare`` draws.
         eager_because: why there shall be no graphs, such as pictures in host memory; None if they are wanted.
+        shortcuts: hear of a recording that failed, after which updates are performed one operation after the other,
+            beginning with the very update that failed; None raises what failed. Their compilation is the update's own.
     """
     device = generator.device
     resident = replay.device.type == device.type
@@ -89,24 +107,30 @@ def make_whole_update(
     def draw(size: int) -> Transitions:
         return replay.draw(size, generator if resident else host_generator)
 
-    if device.type != "cuda":
-        eager_because = "CUDA graphs need a GPU"
+    if not cuda_graphs.can_record(device) and eager_because is None:
+        eager_because = NEEDS_A_GPU
     if eager_because is not None:
-        return EagerUpdate(update, draw, generator, f"one operation after the other: {eager_because}")
+        return EagerUpdate(update, draw, generator, f"one operation after the other: {eager_because}", shortcuts)
     inputs = None if resident else StaticInputs(device)
-    return CapturedUpdate(agent, update, draw, generator, CUDAGraphs(generator), inputs=inputs)
+    recorder = cuda_graphs.CUDAGraphs(generator)
+    return CapturedUpdate(agent, update, draw, generator, recorder, inputs=inputs, shortcuts=shortcuts)
 
 
 @final
 class EagerUpdate:
     """A ``WholeUpdate`` that does one operation after the other."""
 
-    def __init__(self, update: Update, draw: Draw, generator: Generator, path: str) -> None:
+    def __init__(
+        self, update: Update, draw: Draw, generator: Generator, path: str, shortcuts: Shortcuts | None = None
+    ) -> None:
         self.path = path
-        self._update, self._draw, self._generator = update, draw, generator
+        self._update, self._draw, self._generator, self._shortcuts = update, draw, generator, shortcuts
 
     def __call__(self, index: int) -> Metrics:
         return self._update(self._sample, self._generator, index)
+
+    def ahead(self, index: int) -> str | None:
+        return self._shortcuts.compilation.announce() if self._shortcuts is not None else None
 
     def _sample(self, size: int) -> Batch:
         return self._draw(size).to(self._generator.device).batch()
@@ -144,6 +168,7 @@ class CapturedUpdate:
         generator: the only one that recorded work draws from.
         inputs: where batches from host memory are put for the graphs.
         warm_up: updates of a kind, 1 or more, before it is recorded.
+        shortcuts: hear of what fails, as in ``make_whole_update``.
     """
 
     def __init__(
@@ -156,101 +181,110 @@ class CapturedUpdate:
         *,
         inputs: StaticInputs | None = None,
         warm_up: int = WARM_UP,
+        shortcuts: Shortcuts | None = None,
     ) -> None:
         if warm_up < 1:
             raise ValueError(f"warm_up is {warm_up}: it must be 1 or more, or the optimizers' state would be recorded")
         self._agent, self._update, self._generator = agent, update, generator
         self._draw, self._inputs, self._recorder, self._warm_up = draw, inputs, recorder, warm_up
+        self._shortcuts, self._failure = shortcuts, None if shortcuts is None else shortcuts.recording.failure
         self._warm: Counter[Kind] = Counter()
         self._replays: dict[Kind, Callable[[], Metrics]] = {}
-        self._moments = self._optimizer_states()
+        self._recorded = self._what_was_recorded()
 
     @property
     def path(self) -> str:
+        if self._failure is not None:
+            return f"one operation after the other: recording them failed ({self._failure})"
         sampling = "sampling included" if self._inputs is None else "fed with batches from host memory"
         return f"one CUDA graph for each kind of update, {sampling}"
 
     def __call__(self, index: int) -> Metrics:
-        self._forget_if_optimizers_were_loaded()
-        kind, sample = kind_of(self._agent, index), self._source(index)
-        if kind not in self._replays:
-            if self._warm[kind] < self._warm_up:
-                self._warm[kind] += 1
-                return self._recorder.warm_up(lambda: self._update(sample, self._generator, index))
-            self._replays[kind] = self._record(sample, index)
-        return self._replays[kind]()
+        source = self._source(index)
+        if self._failure is None:
+            self._forget_if_what_was_recorded_is_past()
+            metrics = self._by_recorder(source, index)
+            if metrics is not None:
+                return metrics
+        return self._update(source(), self._generator, index)
 
-    def _source(self, index: int) -> Sample:
-        """Where the update gets its batches; those from host memory are put in their places now."""
+    def ahead(self, index: int) -> str | None:
+        if self._shortcuts is None:
+            return None
+        kind = kind_of(self._agent, index)
+        records = self._failure is None and kind not in self._replays and self._warm[kind] >= self._warm_up
+        return self._shortcuts.compilation.announce() or (self._shortcuts.recording.announce() if records else None)
+
+    def _source(self, index: int) -> Callable[[], Sample]:
+        """Where an update gets its batches, from the first on; those from host memory are put in their places now."""
         if self._inputs is None:
-            return lambda size: self._draw(size).batch()
+            return lambda: lambda size: self._draw(size).batch()
         placed = self._inputs.fill([self._draw(size) for size in batch_sizes(self._agent, index)])
-        following: Iterator[Transitions] = iter(placed)
-        return lambda size: next(following).batch()
 
-    def _record(self, sample: Sample, index: int) -> Callable[[], Metrics]:
+        def from_the_first() -> Sample:
+            following: Iterator[Transitions] = iter(placed)
+            return lambda size: next(following).batch()
+
+        return from_the_first
+
+    def _by_recorder(self, source: Callable[[], Sample], index: int) -> Metrics | None:
+        """The metrics of the update; None where recording failed, and neither it nor a draw was performed."""
+        kind, before = kind_of(self._agent, index), self._generator.get_state()
+        warms = kind not in self._replays and self._warm[kind] < self._warm_up
         keys: list[str] = []
 
         def work() -> Tensor:
-            metrics = self._update(sample, self._generator, index)
+            metrics = self._update(source(), self._generator, index)
             keys[:] = metrics
             return torch.stack(list(metrics.values()))  # one tensor, so that handing it out is one operation
 
-        replay = self._recorder.record(work)
-        return lambda: dict(zip(keys, replay().unbind(), strict=True))
+        def named(values: Tensor) -> Metrics:
+            return dict(zip(keys, values.unbind(), strict=True))
 
-    def _optimizer_states(self) -> list[object]:
-        return [phase.optimizer.state for phase in self._agent.phases]
+        begun = False
 
-    def _forget_if_optimizers_were_loaded(self) -> None:
-        states = self._optimizer_states()
-        if any(now is not before for now, before in zip(states, self._moments, strict=True)):
-            self._moments = states
+        def begin() -> Tensor:
+            nonlocal begun
+            begun = True
+            return work()
+
+        try:
+            if warms:
+                self._warm[kind] += 1
+                return named(self._recorder.warm_up(begin))
+            if kind not in self._replays:
+                with cuda_graphs.GPU_LOCK:
+                    replay = self._recorder.record(work)
+                self._replays[kind] = lambda: named(replay())
+            return self._replays[kind]()
+        except Exception as error:
+            if begun:  # an update that was performed in part is not one to begin again
+                raise
+            self._give_up(before)
+            if self._shortcuts is None:
+                raise
+            self._shortcuts.recording.fail(error)
+            self._failure = self._shortcuts.recording.failure
+            return None
+
+    def _give_up(self, before: Tensor) -> None:
+        """Leave nothing of what was recorded, or was about to be, and the generator in the state that it had before."""
+        self._replays.clear()
+        self._warm.clear()
+        for phase in self._agent.phases:
+            for parameter in phase.owned():
+                parameter.grad = None
+        self._recorder.give_up()
+        self._generator.set_state(before)
+
+    def _what_was_recorded(self) -> list[object]:
+        """What recordings hold for good: where the optimizers' state is, and whether losses are compiled."""
+        failure = None if self._shortcuts is None else self._shortcuts.compilation.failure
+        return [*(phase.optimizer.state for phase in self._agent.phases), failure]
+
+    def _forget_if_what_was_recorded_is_past(self) -> None:
+        now = self._what_was_recorded()
+        if any(one is not other for one, other in zip(now, self._recorded, strict=True)):
+            self._recorded = now
             self._warm.clear()
             self._replays.clear()
-
-
-@final
-class CUDAGraphs:
-    """A ``Recorder`` of CUDA graphs that share their memory.
-
-    They may be replayed in any order: nothing in that memory outlives a replay but its result, which is copied at once.
-    Gradients live there too, and are gone when a phase has made its step. Work is warmed up on the stream that it is
-    recorded on, so that workspaces of libraries exist before. While work is recorded, no other thread may draw from the
-    GPU's default generator.
-    """
-
-    def __init__(self, generator: Generator) -> None:
-        self._generator, self._device = generator, generator.device
-        self._stream = torch.cuda.Stream(self._device)
-        self._pool = torch.cuda.graph_pool_handle()
-        self._graphs: list[torch.cuda.CUDAGraph] = []
-
-    def warm_up(self, work: Callable[[], Metrics]) -> Metrics:
-        current = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            metrics = work()
-        current.wait_stream(self._stream)
-        return metrics
-
-    def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._generator)
-        try:
-            # Only this thread must keep to what can be recorded: another one may evaluate on the same GPU.
-            with (
-                torch.cuda.device(self._device),
-                torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"),
-            ):
-                result = work()
-        except RuntimeError as error:
-            error.add_note("An update was being recorded as a CUDA graph, in which nothing may wait for the GPU.")
-            raise
-        self._graphs.append(graph)  # kept: memory that no graph holds any more could not be shared again
-
-        def replay() -> Tensor:
-            graph.replay()
-            return result.clone()
-
-        return replay

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from saccade.train.off_policy import Event, OffPolicyTraining
-from saccade.train.session import paths_of
+from saccade.train.ways import paths_of
 
 ESTIMATE_SECONDS = 300.0
 
@@ -57,6 +57,11 @@ class TrainingProgress:
         if event.kind == "begun":
             for sentence in paths_of(training):
                 self.console.print(sentence, style="dim", highlight=False)
+        elif event.kind == "note":
+            self._bar.update(self._line, description=event.row["note"].partition(":")[0])
+            self.console.print(event.row["note"], style="dim", highlight=False)
+        elif event.kind == "warning":
+            self.console.print(event.row["warning"], style="yellow", highlight=False, markup=False)
         elif event.kind == "episode":
             self._bar.update(self._line, latest=f"return {event.row['episode/return']:.0f}")
         elif event.kind == "evaluating":

@@ -60,12 +60,19 @@ class Resume:
     """Folder of the run to continue."""
     steps: int | None = None
     """A new total of agent steps; by default the run's own."""
+    device: str | None = None
+    """Where to go on, as in a new run; by default where the run's own options say."""
+    compile: Literal["auto", "on", "off"] | None = None
+    """Whether losses are compiled from now on; by default as in the run so far."""
+    graphs: Literal["auto", "on", "off"] | None = None
+    """Whether updates are recorded as CUDA graphs from now on; by default as in the run so far."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         options = tyro.cli(Resume, prog="saccade train", args=words)
+        chosen = {"device": options.device, "compile": options.compile, "graphs": options.graphs}
         with _Watcher(Console(), options.resume) as watcher:
             result = session.resume(
                 options.resume,
@@ -74,6 +81,7 @@ def run(words: list[str]) -> int:
                 watcher.asked_to_stop,
                 watcher.warn,
                 watcher.progress.preparing,
+                {name: value for name, value in chosen.items() if value is not None},
             )
             return watcher.finish(result)
     config, folder = parse(words)

@@ -9,9 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +23,7 @@ from saccade.data.folder import (
     cache_dir,
     find_data,
 )
+from saccade.data.nvidia import nvidia_device
 from saccade.data.textures import read_texture
 from saccade.machine.facts import (
     GIGABYTE,
@@ -34,6 +33,8 @@ from saccade.machine.facts import (
     own_version,
     processor_name,
 )
+from saccade.machine.gpu import compiler, gpus
+from saccade.machine.rows import Report, Row
 from saccade.types import UserError
 
 if TYPE_CHECKING:
@@ -63,35 +64,13 @@ os._exit(0)  # some drivers complain while they are unloaded
 """
 
 
-@dataclass(frozen=True)
-class Row:
-    """One thing that was looked at; advice may stand beside something that works but could be better."""
-
-    what: str
-    value: str
-    ok: bool = True
-    advice: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that was looked at, in the order to print."""
-
-    rows: tuple[Row, ...]
-
-    @property
-    def problems(self) -> list[Row]:
-        """The rows that are not ok: something will not work until their advice is followed."""
-        return [row for row in self.rows if not row.ok]
-
-
 def examine(data: str | Path | None = None) -> Report:
     """Look at this machine; takes seconds, since one picture is rendered in a process of its own.
 
     Args:
         data: the benchmark's data folder; None for the one named by SACCADE_DATA.
     """
-    rows = [_python(), Row("saccade", own_version()), _torch(), *_gpus(), _simulator(), renderer()]
+    rows = [_python(), Row("saccade", own_version()), _torch(), *gpus(), *compiler(), _simulator(), renderer()]
     rows += [_processor(), _disk(), _video_library(), *_data(data), _cache()]
     return Report(tuple(rows))
 
@@ -151,7 +130,7 @@ def _describe_renderer(backend: str, name: str) -> Row:
         "Pictures are drawn in software, about 40 ms each; --render-quality fast takes a sixth of that, "
         "looks a little different, and such results are kept apart from benchmark results."
     )
-    if _has_nvidia_device():
+    if nvidia_device():
         advice += " There is an NVIDIA device: with its EGL library (libnvidia-gl) it would draw instead."
     return Row("renderer", f"{value}, software", advice=advice)
 
@@ -180,25 +159,6 @@ def _torch() -> Row:
     return Row("torch", f"{version}, CUDA {torch.version.cuda or 'not built in'}")
 
 
-def _gpus() -> Iterator[Row]:
-    try:
-        import torch
-    except (ImportError, OSError):
-        return
-    with warnings.catch_warnings(record=True) as complaints:  # of a driver that is too old, for one
-        warnings.simplefilter("always")
-        usable = torch.cuda.is_available()
-    for index in range(torch.cuda.device_count() if usable else 0):
-        properties = torch.cuda.get_device_properties(index)
-        yield Row(f"GPU {index}", f"{properties.name}, {properties.total_memory / GIGABYTE:.0f} GB")
-    if not usable and _has_nvidia_device():
-        why = f" ({complaints[0].message})" if complaints else ""
-        advice = f"Install a PyTorch built for its driver{why}, or train with --device cpu"
-        yield Row("GPU", "an NVIDIA device that this PyTorch cannot use", False, advice)
-    elif not usable:
-        yield Row("GPU", "none")
-
-
 def _simulator() -> Row:
     from saccade.envs.opengl import check_versions
 
@@ -223,9 +183,11 @@ def _disk() -> Row:
 
 
 def _video_library() -> Row:
-    import av
-    from av.codec import codecs_available
-
+    try:
+        import av
+        from av.codec import codecs_available
+    except (ImportError, OSError) as error:
+        return Row("video", f"PyAV cannot be imported: {error}", False, "Install it: pip install av")
     version = f"PyAV {av.__version__}, FFmpeg {getattr(av, 'ffmpeg_version_info', 'of unknown version')}"
     if "libx264" in codecs_available:
         return Row("video", version)
@@ -292,8 +254,11 @@ def _ranges(numbers: list[int]) -> str:
 
 
 def _is_video(path: Path) -> bool:
-    import av
-
+    """Whether a clip has a picture that can be read; taken on trust where there is nothing to read it with."""
+    try:
+        import av
+    except (ImportError, OSError):
+        return True
     try:
         with av.open(str(path)) as container:
             return any(True for _ in container.decode(video=0))
@@ -307,10 +272,6 @@ def _cache() -> Row:
     if existing.is_dir() and os.access(existing, os.W_OK):
         return Row("cache", str(folder))
     return Row("cache", f"{folder} cannot be written", False, "Set SACCADE_CACHE to a folder that can be written.")
-
-
-def _has_nvidia_device() -> bool:
-    return Path("/dev/nvidiactl").exists()
 
 
 def _last_line(text: str) -> str:

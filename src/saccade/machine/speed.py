@@ -137,7 +137,7 @@ def measure_speeds(
     Raises:
         UserError: there is no such preset.
     """
-    from saccade.policies.run import device_of
+    from saccade.policies.device import device_of
 
     effort, device = effort or Effort(), device_of("auto")
     agent_config = preset(method, task, size).agent
@@ -199,6 +199,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
     from saccade.agents import METHODS
     from saccade.agents.agent import make_update
     from saccade.agents.captured import WARM_UP, make_whole_update
+    from saccade.agents.shortcuts import make_shortcuts
     from saccade.data.images import ImageBank
     from saccade.nets.precision import set_compute_dtype
     from saccade.policies.run import Training, compute_dtype, is_compiled, prepare_torch
@@ -213,8 +214,9 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
         agent = METHODS[method].make(config, spaces, device, ImageBank(pictures, "random").sample)
     set_compute_dtype(agent.networks, compute_dtype("auto", device))
     generators = torch.Generator(device).manual_seed(SEED), torch.Generator().manual_seed(SEED)
-    losses = make_update(agent, compile_losses=is_compiled(Training(), device))
-    update = make_whole_update(agent, losses, _filled_replay(side, device), *generators)
+    shortcuts = make_shortcuts()
+    losses = make_update(agent, compile_losses=is_compiled(Training(), device), shortcut=shortcuts.compilation)
+    update = make_whole_update(agent, losses, _filled_replay(side, device), *generators, shortcuts=shortcuts)
 
     def turn() -> None:
         for index in range(PERIOD):
@@ -223,7 +225,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
     for _ in range(WARM_UP if device.type == "cuda" else 0):
         turn()
     rate = PERIOD * _per_second(turn, device, effort.seconds)
-    path = f"{update.path}; batch {agent.batch_size}, {side} pixels"
+    path = "; ".join((update.path, f"batch {agent.batch_size}, {side} pixels", *shortcuts.news()))
     return Speed(f"{method} updates, {size}", rate, "updates", path)
 
 

@@ -14,10 +14,10 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor, nn
 
+from saccade.policies.device import device_of
 from saccade.policies.module import captured, forward, output_of, parameter, parse_outputs, policy_from, result
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Output, Policy
-from saccade.policies.run import device_of
 from saccade.policies.spaces import ToEnv, is_discrete, within
 from saccade.policies.user_code import from_file, running
 from saccade.policies.weights import fit, mismatch, read, state_dicts

@@ -22,6 +22,7 @@ from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.data.folder import cache_dir
 from saccade.envs.env import EnvConfig, check_data
 from saccade.nets.precision import multiplies_bfloat16
+from saccade.policies.device import device_of
 from saccade.policies.pixels import BYTE, RGB, pixels_of
 from saccade.policies.policy import Policy
 from saccade.types import Spaces, UserError
@@ -35,6 +36,8 @@ LEAST = {
     **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
 }
 """Smallest sensible values of the training options."""
+ADDED: dict[str, dict[str, Any]] = {"Training": {"graphs": "auto"}}
+"""Fields that a saved configuration of an earlier version lacks, by class, with the values that mean what it did."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class Training:
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``cuda:1``: where networks live and learn."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Whether losses are compiled. ``auto``: on a GPU; on a CPU the compilation costs minutes."""
+    """Whether losses are compiled. ``auto``: on a GPU, as long as it works; on a CPU the compilation costs minutes."""
+    graphs: Literal["auto", "on", "off"] = "auto"
+    """Whether whole updates are recorded as CUDA graphs. ``auto``: on a GPU, where it can be done and works."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """What convolutions compute in while training; everything else is float32. ``auto``: bfloat16 where the device has
     units for its matrices, which GPUs have since Ampere and some CPUs (AMX), else float32."""
@@ -123,6 +128,7 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
 
 def _rebuild(template: Any, values: Mapping[str, Any]) -> Any:
     """A dataclass like ``template`` with the values of a JSON object."""
+    values = {**ADDED.get(type(template).__name__, {}), **values}
     known = {field.name for field in dataclasses.fields(template)}
     if set(values) != known:
         other = ", ".join(sorted(set(values) ^ known))
@@ -153,26 +159,9 @@ def read_config(run: Path) -> RunConfig:
         raise UserError(f"{path} is damaged: it is not JSON.") from error
 
 
-def device_of(name: str) -> torch.device:
-    """The device that a name means on this machine. Raises UserError for one that is not here."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"--device {name} is not a device: use auto, cpu, cuda or cuda:0.") from error
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {name} is not one that is supported: use auto, cpu, cuda or cuda:0.")
-    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise UserError(
-            f"--device {name} was asked for and PyTorch sees {torch.cuda.device_count()} GPUs: use --device cpu."
-        )
-    return device
-
-
 def with_precision(config: RunConfig) -> RunConfig:
     """The configuration with the precision that ``auto`` means here, which a run keeps wherever it is resumed."""
-    dtype = compute_dtype(config.training.precision, device_of(config.training.device))
+    dtype = compute_dtype(config.training.precision, device_of(config.training.device, training=True))
     precision: Literal["float32", "bfloat16"] = "float32" if dtype == torch.float32 else "bfloat16"
     return dataclasses.replace(config, training=dataclasses.replace(config.training, precision=precision))
 

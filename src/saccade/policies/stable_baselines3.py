@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.policies.device import device_of
 from saccade.policies.pixels import Layout, Pixels
 from saccade.policies.policy import Output, Policy
-from saccade.policies.run import device_of
 from saccade.policies.spaces import action_width, is_discrete, pixels_of_space, within
 from saccade.policies.stable_baselines3_zip import ALGORITHMS, read_zip, rebuild, trusted_model
 from saccade.policies.trial import tried

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from saccade.agents.agent import Agent
+from saccade.agents.cuda_graphs import GPU_LOCK
 from saccade.policies.evaluate import Evaluation, evaluation_steps, in_mode
 from saccade.policies.run import RunConfig, make_agent
 from saccade.types import Spaces
@@ -118,7 +119,8 @@ class BackgroundEvaluation:
                     playing.results.put(result)
 
     def _act(self, obs: np.ndarray) -> np.ndarray:
-        return self._agent.act(torch.as_tensor(obs, device=self._device), None).cpu().numpy()
+        with GPU_LOCK:  # for the training may be recording updates
+            return self._agent.act(torch.as_tensor(obs, device=self._device), None).cpu().numpy()
 
     def _on_stream(self) -> AbstractContextManager[object]:
         return contextlib.nullcontext() if self._stream is None else torch.cuda.stream(self._stream)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent, make_update
 from saccade.agents.captured import make_whole_update
+from saccade.agents.shortcuts import make_shortcuts
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.env import EnvConfig
 from saccade.envs.workers import EnvWorkers, Steps
@@ -44,13 +45,14 @@ class NonFiniteReward(ArithmeticError):
 class Event:
     """Something that happened in training, for whoever watches.
 
-    ``begun`` comes first, from the session. ``episode`` and ``losses`` carry a row for ``metrics.jsonl``,
-    ``evaluation`` the results of one mode with the ``env_steps`` that its weights had made. ``tick`` (the counters have
-    moved) and ``evaluating`` (nothing goes on but an evaluation) are moments to leave at. ``checkpoint_due`` asks the
-    caller to save now.
+    ``begun`` comes first, from the session. ``note`` (what will now take long) and ``warning`` (what failed, and is
+    done in a slower way from now on) carry a row for ``notes.jsonl``, ``episode`` and ``losses`` one for
+    ``metrics.jsonl``, ``evaluation`` the results of one mode with the ``env_steps`` that its weights had made. ``tick``
+    (the counters have moved) and ``evaluating`` (nothing goes on but an evaluation) are moments to leave at.
+    ``checkpoint_due`` asks the caller to save now.
     """
 
-    kind: Literal["begun", "tick", "episode", "losses", "evaluation", "evaluating", "checkpoint_due"]
+    kind: Literal["begun", "note", "warning", "tick", "episode", "losses", "evaluation", "evaluating", "checkpoint_due"]
     row: dict[str, Any] = field(default_factory=dict)
     evaluation: Evaluation | None = None
 
@@ -107,9 +109,13 @@ class OffPolicyTraining:
         self.paths: tuple[str, ...] = ()  # for people: which ways the work takes on this machine
         self.evaluation = BackgroundEvaluation(config, workers.spaces, device)
         self._pending: list[dict[str, Tensor]] = []
-        update = make_update(agent, compile_losses=is_compiled(self.config, device))
+        compiled = is_compiled(self.config, device)
+        self.shortcuts = make_shortcuts(self.config.compile if compiled else "off", self.config.graphs)
+        update = make_update(agent, compile_losses=compiled, shortcut=self.shortcuts.compilation)
         generators = (self.generator, self.host_generator)
-        self.update = make_whole_update(agent, update, replay, *generators, eager_because=eager_because)
+        self.update = make_whole_update(
+            agent, update, replay, *generators, eager_because=eager_because, shortcuts=self.shortcuts
+        )
 
     def events(self) -> Generator[Event, None, None]:
         """Train, yielding what happens, up to ``config.steps`` agent steps and the evaluation at their end.
@@ -203,10 +209,14 @@ class OffPolicyTraining:
         """
         counters = self.counters
         while counters.env_steps >= self.config.random_steps and counters.updates < counters.env_steps:
+            if (ahead := self.update.ahead(counters.updates)) is not None:
+                yield Event("note", {**self.position(), "note": ahead})
             began = time.monotonic()
             self._pending.append(self.update(counters.updates))
             counters.updates += 1
             counters.seconds += time.monotonic() - began
+            for failure in self.shortcuts.news():
+                yield Event("warning", {**self.position(), "warning": failure})
             yield Event("tick")
 
     def position(self) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import functools
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.workers import EnvWorkers
 from saccade.nets.precision import set_compute_dtype
+from saccade.policies.device import device_of
 from saccade.policies.evaluate import evaluation_row, with_gaps
 from saccade.policies.run import (
     CONFIG,
@@ -29,8 +31,6 @@ from saccade.policies.run import (
     Training,
     check,
     compute_dtype,
-    device_of,
-    is_compiled,
     make_agent,
     prepare_torch,
     read_config,
@@ -38,11 +38,21 @@ from saccade.policies.run import (
     with_precision,
 )
 from saccade.train import state
+from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import TensorBoard, append_row, cannot_write, forget_rows_after, read_rows, write_aside
 from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.ways import (
+    PATHS,
+    had_graphs,
+    paths_of,
+    refuse_without_graphs,
+    why_without_graphs,
+    write_facts,
+    write_paths,
+)
 from saccade.types import Spaces, UserError
 
-METRICS, EVALUATIONS, RESULT, ENVIRONMENT = "metrics.jsonl", "evaluations.jsonl", "result.json", "env.json"
+METRICS, EVALUATIONS, NOTES, RESULT = "metrics.jsonl", "evaluations.jsonl", "notes.jsonl", "result.json"
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
 SEED_STRIDE = 10_007  # between the environments of one run
 LARGEST_SEED = 2**32 // SEED_STRIDE - 1  # environments take seeds of 32 bits
@@ -73,9 +83,13 @@ def start(
     _refuse_used(folder)
     config = with_precision(config)
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
-    with _assembled(config, preparing) as training, _made(folder):
+    with (
+        gpu_failures_explained(config, folder),
+        _assembled(config, preparing, functools.partial(refuse_without_graphs, config.training)) as training,
+        _made(folder),
+    ):
         write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
-        write_aside(folder / ENVIRONMENT, json.dumps({**facts, "paths": paths_of(training)}, indent=1))
+        write_facts(folder, facts, training)
         return _go_on(training, config, folder, [], watch, stop)
 
 
@@ -86,12 +100,16 @@ def resume(
     stop: Stop,
     warn: Callable[[str], None],
     preparing: Preparing = None,
+    ways: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """Continue a run from its newest undamaged checkpoint, on a CPU exactly as if it had never stopped.
 
-    steps: a new total of agent steps. ``warn`` is told of damaged checkpoints, which are set aside.
+    steps: a new total of agent steps. ways: other values of ``device``, ``compile`` and ``graphs`` from now on.
+    ``warn`` is told of damaged checkpoints, which are set aside, and of a run that was begun with CUDA graphs and goes
+    on without.
     """
     config = read_config(folder)
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, **(ways or {})))
     if steps is not None:
         if config.training.replay_capacity is None:  # keep the size that the saved replay has
             replay = dataclasses.replace(config.training, replay_capacity=config.training.steps)
@@ -99,7 +117,16 @@ def resume(
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
     check(config)
     check_settings(config.agent)
-    with _locked(folder), _assembled(config, preparing) as training:
+
+    def without_graphs(why: str) -> None:
+        if config.training.graphs == "on" or had_graphs(folder):
+            warn(f"The run was begun with updates recorded as CUDA graphs, and goes on without: {why}.")
+
+    with (
+        gpu_failures_explained(config, folder),
+        _locked(folder),
+        _assembled(config, preparing, without_graphs) as training,
+    ):
         if any((folder / CHECKPOINTS).glob("step_*")):  # or else it was stopped before its first one: begin again
             _restore_newest(training, folder, warn)
         counters = training.counters
@@ -108,7 +135,7 @@ def resume(
         for name in (METRICS, EVALUATIONS):
             forget_rows_after(folder / name, counters.env_steps if training.started else -1)
         latest = _latest_evaluation(training, folder)
-        if steps is not None:
+        if steps is not None or ways:
             write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
         (folder / RESULT).unlink(missing_ok=True)
         return _go_on(training, config, folder, latest, watch, stop)
@@ -164,13 +191,17 @@ def _go_on(
                 if not _is_written(row, folder):  # a run that was killed plays its latest modes again
                     append_row(folder / EVALUATIONS, row)
                 board.write({"env_steps": row["env_steps"], f"evaluation/{row['mode']}": row["return_mean"]})
+            elif event.kind in ("note", "warning"):
+                append_row(folder / NOTES, event.row)
+                if event.kind == "warning":
+                    write_paths(folder, training)
             elif event.kind == "checkpoint_due":
                 state.save(training, folder / CHECKPOINTS)
             watch(event, training)
             if event.kind in LEAVE_AT and stop():
                 _save_and_leave(training, folder)
                 return None
-        result = {**training.position(), "evaluations": with_gaps(evaluations)}
+        result = {**training.position(), "evaluations": with_gaps(evaluations), PATHS: paths_of(training)}
         write_aside(folder / RESULT, json.dumps(result, indent=1))
         return result
 
@@ -193,45 +224,49 @@ def _save_and_leave(training: OffPolicyTraining, folder: Path) -> None:
 
 
 @contextmanager
-def _assembled(config: RunConfig, preparing: Preparing) -> Iterator[OffPolicyTraining]:
-    """Everything that a run is made of; the environments end with the block."""
+def _assembled(
+    config: RunConfig, preparing: Preparing, without_graphs: Callable[[str], None]
+) -> Iterator[OffPolicyTraining]:
+    """Everything that a run is made of; the environments end with the block.
+
+    without_graphs: hears why updates cannot be recorded as CUDA graphs, where they cannot, before anything takes long.
+    """
     training = config.training
     if training.seed > LARGEST_SEED:
         raise UserError(f"--seed {training.seed} is too large: it must be at most {LARGEST_SEED}.")
-    device = device_of(training.device)
-    dtype = compute_dtype(training.precision, device)
+    device = device_of(training.device, training=True)
     prepare_torch(training, device)
-    pictures, bank = _pictures(config, device, preparing)
+    pictures = _place_pictures(config, device)
+    why = why_without_graphs(training, device, pictures)
+    if why is not None:
+        without_graphs(why)
+    bank = _load_pictures(training, pictures, preparing)
     seeds = [training.seed * SEED_STRIDE + index for index in range(training.envs)]
     workers = EnvWorkers([config.env] * training.envs, seeds, num_workers=training.workers)
     with workers:
         spaces = workers.spaces
         agent = make_agent(config, spaces, device, bank.sample if bank else None)
-        set_compute_dtype(agent.networks, dtype)
+        set_compute_dtype(agent.networks, compute_dtype(training.precision, device))
         if bank is not None:
             _refuse_small_bank(bank, agent)
         place, replay = _replay(config, spaces, device)
-        slow = pictures is not None and pictures.pinned
-        why = "the pictures are in host memory" if slow else None
         loop = OffPolicyTraining(config, agent, workers, replay, device, eager_because=why)
-        loop.paths = (
-            _arithmetic(training, device, dtype),
-            f"updates: {loop.update.path}",
-            *(kept.sentence for kept in (pictures, place) if kept is not None),
-        )
+        loop.paths = tuple(kept.sentence for kept in (pictures, place) if kept is not None)
         yield loop
 
 
-def _pictures(
-    config: RunConfig, device: torch.device, preparing: Preparing
-) -> tuple[Placement | None, ImageBank | None]:
-    """The bank for overlays and where it is; none for a method that needs none."""
-    training = config.training
+def _place_pictures(config: RunConfig, device: torch.device) -> Placement | None:
+    """Where pictures for overlays are kept; None for a method that needs none."""
     if not METHODS[config.method].overlays(config.agent):
-        return None, None
+        return None
+    return place_by_what_is_free({"pictures": bank_bytes(config.training.image_count)}, device)["pictures"]
+
+
+def _load_pictures(training: Training, place: Placement | None, preparing: Preparing) -> ImageBank | None:
+    if place is None:
+        return None
     folder, count = None if training.images is None else Path(training.images), training.image_count
-    place = place_by_what_is_free({"pictures": bank_bytes(count)}, device)["pictures"]
-    return place, load_bank(folder, count=count, seed=training.seed, device=place.device, progress=preparing)
+    return load_bank(folder, count=count, seed=training.seed, device=place.device, progress=preparing)
 
 
 def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Placement, ReplayBuffer]:
@@ -251,19 +286,6 @@ def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Pl
         pinned=place.pinned,
     )
     return place, replay
-
-
-def paths_of(training: OffPolicyTraining) -> list[str]:
-    """For people: which ways a run takes on this machine, and how its environments are spread by now."""
-    return [*training.paths, f"environments: {training.workers.arrangement}"]
-
-
-def _arithmetic(training: Training, device: torch.device, dtype: torch.dtype) -> str:
-    """What computes, and how precisely, for people."""
-    threads = torch.get_num_threads()
-    name = f"{device}, {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else str(device)
-    losses = "compiled" if is_compiled(training, device) else "not compiled"
-    return f"{name}: convolutions in {str(dtype).removeprefix('torch.')}, losses {losses}"
 
 
 def _refuse_small_bank(bank: ImageBank, agent: Agent) -> None:

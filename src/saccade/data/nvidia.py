@@ -1,0 +1,43 @@
+"""What a machine has of NVIDIA, by its own files and programs: PyTorch is not asked."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+ANSWER_SECONDS = 20.0
+
+
+def nvidia_device(devices: Path = Path("/dev"), program: str = "nvidia-smi") -> bool:
+    """Whether there is an NVIDIA GPU: by its device file, or where files are named otherwise by NVIDIA's program."""
+    if any(devices.glob("nvidia[0-9]*")):
+        return True
+    if shutil.which(program) is None:
+        return False
+    try:
+        answer = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0 and "GPU 0" in answer.stdout
+
+
+def driver_version(file: Path = Path("/proc/driver/nvidia/version")) -> str | None:
+    """The version of NVIDIA's driver, such as 580.95.05; None where the kernel has none."""
+    try:
+        found = re.search(r"\b\d{3}\.\d+(\.\d+)?\b", file.read_text())
+    except OSError:
+        return None
+    return found.group() if found else None
+
+
+def driver_cuda(library: str = "libcuda.so.1") -> tuple[int, int] | None:
+    """The newest CUDA that the driver runs, such as (13, 0); None where its library is not found or does not answer."""
+    version = ctypes.c_int(0)
+    try:
+        failed = ctypes.CDLL(library).cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return None
+    return None if failed or not version.value else (version.value // 1000, version.value % 1000 // 10)

@@ -1,0 +1,89 @@
+"""Which ways a run takes on this machine: what it says of them, and where that is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from saccade.agents import cuda_graphs
+from saccade.agents.captured import NEEDS_A_GPU
+from saccade.data.placement import Placement
+from saccade.policies.run import Training, compute_dtype, is_compiled
+from saccade.train.logs import write_aside
+from saccade.types import UserError
+
+if TYPE_CHECKING:
+    from saccade.train.off_policy import OffPolicyTraining
+
+ENVIRONMENT, PATHS = "env.json", "paths"
+RECORDED = "CUDA graph for each kind"  # what a path says where updates are recorded, and nowhere else
+
+
+def paths_of(training: OffPolicyTraining) -> list[str]:
+    """For people: which ways a run takes by now, and how its environments are spread."""
+    return [
+        _arithmetic(training),
+        f"updates: {training.update.path}",
+        *training.paths,
+        f"environments: {training.workers.arrangement}",
+    ]
+
+
+def why_without_graphs(training: Training, device: torch.device, pictures: Placement | None) -> str | None:
+    """Why updates are not recorded as CUDA graphs with these options; None where they can be.
+
+    pictures: where those for overlays are kept, for a method that has some.
+    """
+    if training.graphs == "off":
+        return "--graphs off"
+    if not cuda_graphs.can_record(device):
+        return NEEDS_A_GPU
+    if pictures is not None and pictures.pinned:
+        return "the pictures are in host memory"
+    return None
+
+
+def refuse_without_graphs(training: Training, why: str) -> None:
+    """Raise UserError where CUDA graphs were asked for."""
+    if training.graphs == "on":
+        raise UserError(
+            f"--graphs on was asked for and updates cannot be recorded here, because {why}: leave it at auto, which "
+            "records them wherever that is possible."
+        )
+
+
+def had_graphs(folder: Path) -> bool:
+    """Whether a run recorded its updates when it last said which ways it takes."""
+    return any(RECORDED in path for path in _facts(folder).get(PATHS, ()))
+
+
+def write_facts(folder: Path, facts: dict[str, Any], training: OffPolicyTraining) -> None:
+    """Write ``env.json`` of a run that begins."""
+    write_aside(folder / ENVIRONMENT, json.dumps({**facts, PATHS: paths_of(training)}, indent=1))
+
+
+def write_paths(folder: Path, training: OffPolicyTraining) -> None:
+    """Have ``env.json`` say which ways the run takes by now, since one has failed."""
+    write_facts(folder, _facts(folder), training)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """What ``env.json`` says; nothing where it was lost."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / ENVIRONMENT).read_text())
+    except (OSError, ValueError):
+        return {}
+    return facts
+
+
+def _arithmetic(training: OffPolicyTraining) -> str:
+    """What computes, and how precisely, for people."""
+    config, device, failure = training.config, training.device, training.shortcuts.compilation.failure
+    dtype, threads = compute_dtype(config.precision, device), torch.get_num_threads()
+    name = f"{device}, {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else str(device)
+    losses = "compiled" if is_compiled(config, device) and failure is None else "not compiled"
+    because = f": compiling them failed ({failure})" if failure is not None else ""
+    return f"{name}: convolutions in {str(dtype).removeprefix('torch.')}, losses {losses}{because}"
