@@ -18,6 +18,7 @@ from unittest.mock import ANY
 import pytest
 import torch
 from safetensors.torch import load_file
+from test_workers import is_gone
 from torch import Tensor
 from training_cases import (
     CPU,
@@ -38,8 +39,9 @@ from training_cases import (
 )
 
 from saccade.data.checkpoints import read_checkpoint
-from saccade.envs.workers import WorkerError
-from saccade.policies.evaluate import Evaluation, evaluate, evaluation_steps, in_mode
+from saccade.envs.workers import Arrangement, EnvWorkers, WorkerError
+from saccade.policies import evaluate as policies_evaluate
+from saccade.policies.evaluate import Evaluation, EvaluationEnvs, evaluate, evaluation_steps, in_mode
 from saccade.policies.run import RunConfig, policy_of
 from saccade.train import evaluating, session
 from saccade.train.off_policy import Event, OffPolicyTraining
@@ -221,6 +223,41 @@ def test_rows_are_those_of_the_weights_that_were_taken(tmp_path: Path, monkeypat
             alone = evaluate(policy.act, in_mode(run.env, mode), episodes=2, seed=0, workers=0)
             assert list(alone.returns) == returns[steps, mode]
     assert returns[32, "train"] != returns[48, "train"]
+
+
+def test_evaluations_have_one_thread_and_keep_their_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = noise_config(steps=16, workers=2, **EVALUATED)
+    train(tmp_path / "in-process", dataclasses.replace(run, training=dataclasses.replace(run.training, workers=0)))
+    without_simulator(monkeypatch, processes=True)
+    threads, processes = [], []
+
+    def steps(act: Any, env: Any, envs: EvaluationEnvs, **options: Any) -> Iterator[Evaluation | None]:
+        threads.append(threading.current_thread())
+        yield from evaluation_steps(act, env, envs, **options)
+        assert envs._kept is not None
+        processes.append(envs._kept.process_ids)
+
+    monkeypatch.setattr(evaluating, "evaluation_steps", steps)
+    train(tmp_path / "kept", run)
+    assert len(threads) == len(processes) == 3 * len(MODES)
+    assert len(set(threads)) == 1 and not threads[0].is_alive()
+    assert len(processes[0]) == 2 and all(each == processes[0] for each in processes)
+    assert all(is_gone(process) for process in processes[0])
+    assert_same_runs(tmp_path / "kept", tmp_path / "in-process")
+
+
+def test_evaluations_draw_with_what_training_found_to_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Arrangement(2, 2, "osmesa", replaced=4, most_processes=2)
+    monkeypatch.setattr(EnvWorkers, "arrangement", property(lambda workers: known))
+    made, make_workers = [], policies_evaluate.EnvWorkers
+
+    def make(*arguments: Any, num_workers: int, opengl: str) -> EnvWorkers[Any]:
+        made.append((num_workers, opengl))
+        return make_workers(*arguments, num_workers=0, opengl=opengl)
+
+    monkeypatch.setattr(policies_evaluate, "EnvWorkers", make)
+    train(tmp_path / "run", noise_config(steps=8, workers=8, **(EVALUATED | {"evaluation_episodes": 4})))
+    assert set(made) == {(2, "osmesa")}
 
 
 @pytest.mark.parametrize("envs", [1, 2])

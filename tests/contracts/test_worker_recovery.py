@@ -270,11 +270,15 @@ def test_a_worker_that_is_lost_while_environments_are_made_anew_changes_no_resul
         session(envs)
         if moment == "before":
             os.kill(envs.process_ids[1], signal.SIGKILL)
-        with pytest.warns(WorkerReplaced):
+
+        def go_on() -> list[Any]:
             envs.remake([other] * 4, [7, 8, 9, 10])
             if moment == "after":
                 os.kill(envs.process_ids[1], signal.SIGKILL)
-            seen = session(envs)
+            return session(envs)
+
+        with pytest.warns(WorkerReplaced):
+            seen = go_on()
         assert_same(seen, session(new))
 
 

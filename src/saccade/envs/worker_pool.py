@@ -94,7 +94,8 @@ class WorkerPool(Generic[Config]):
         self._block_shape: tuple[int, ...] | None = None
         self._timeout_seconds, self._step_seconds = timeout_seconds, step_seconds
         self._picture_seconds = picture_seconds
-        self._opengl, self._drawn_by, self._most_processes = opengl, "", None
+        self._opengl, self._drawn_by = opengl, ""
+        self._most_processes: int | None = None
         self._journals = {index: Journal() for index in assignments}
         self._asked: list[Worker] = []
         self._lost: dict[Worker, WorkerLost] = {}
@@ -208,8 +209,8 @@ class WorkerPool(Generic[Config]):
         loaded = dict(self._receive(assigned, self._timeout_seconds))  # and whether a GPU draws
         for by_gpu, seconds in ((True, self._picture_seconds), (False, RESET_IN_STEPS * self._step_seconds)):
             drawing = [worker for worker, gpu in loaded.items() if gpu == by_gpu]
-            for _, self._drawn_by in self._receive(drawing, seconds, awaited="first picture"):
-                pass
+            for _, name in self._receive(drawing, seconds, awaited="first picture"):
+                self._drawn_by = name
         self._crowded = any(loaded.get(worker, False) for worker in self._lost)
         for _, (spaces, opengl) in self._receive(assigned, self._timeout_seconds):
             self.spaces |= spaces

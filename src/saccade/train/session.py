@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from saccade.data.checkpoints import newest_checkpoint, set_aside
 from saccade.data.images import ImageBank, bank_bytes, load_bank
 from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
+from saccade.envs.opengl import is_software, why_in_software
 from saccade.envs.workers import EnvWorkers
 from saccade.nets.precision import set_compute_dtype
 from saccade.policies.evaluate import evaluation_row, with_gaps
@@ -35,6 +37,7 @@ from saccade.policies.run import (
     prepare_torch,
     read_config,
     to_json,
+    with_envs,
     with_precision,
 )
 from saccade.train import state
@@ -71,7 +74,7 @@ def start(
     check(config)
     check_settings(config.agent)
     _refuse_used(folder)
-    config = with_precision(config)
+    config = with_envs(with_precision(config))
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
     with _assembled(config, preparing) as training, _made(folder):
         write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
@@ -91,7 +94,7 @@ def resume(
 
     steps: a new total of agent steps. ``warn`` is told of damaged checkpoints, which are set aside.
     """
-    config = read_config(folder)
+    config = with_envs(read_config(folder))
     if steps is not None:
         if config.training.replay_capacity is None:  # keep the size that the saved replay has
             replay = dataclasses.replace(config.training, replay_capacity=config.training.steps)
@@ -202,9 +205,10 @@ def _assembled(config: RunConfig, preparing: Preparing) -> Iterator[OffPolicyTra
     dtype = compute_dtype(training.precision, device)
     prepare_torch(training, device)
     pictures, bank = _pictures(config, device, preparing)
-    seeds = [training.seed * SEED_STRIDE + index for index in range(training.envs)]
-    workers = EnvWorkers([config.env] * training.envs, seeds, num_workers=training.workers)
+    seeds = [training.seed * SEED_STRIDE + index for index in range(training.num_envs)]
+    workers = EnvWorkers([config.env] * training.num_envs, seeds, num_workers=training.workers)
     with workers:
+        _warn_of_software(device, workers.arrangement.renderer)
         spaces = workers.spaces
         agent = make_agent(config, spaces, device, bank.sample if bank else None)
         set_compute_dtype(agent.networks, dtype)
@@ -220,6 +224,12 @@ def _assembled(config: RunConfig, preparing: Preparing) -> Iterator[OffPolicyTra
             *(kept.sentence for kept in (pictures, place) if kept is not None),
         )
         yield loop
+
+
+def _warn_of_software(device: torch.device, renderer: str) -> None:
+    """Say it where a GPU learns while a processor draws: it takes most of such a run's time."""
+    if device.type == "cuda" and is_software(renderer):
+        warnings.warn(why_in_software(renderer), stacklevel=2)
 
 
 def _pictures(
@@ -239,14 +249,14 @@ def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Pl
     training, stack = config.training, config.env.frame_stack
     capacity = training.replay_capacity or training.steps
     frame = (spaces.obs_shape[0] // stack, *spaces.obs_shape[1:])
-    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.action_dim, frame_stack=stack, num_envs=training.envs)
+    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.action_dim, frame_stack=stack, num_envs=training.num_envs)
     place = place_by_what_is_free({"replay": size}, device)["replay"]
     replay = ReplayBuffer(
         capacity,
         frame,
         spaces.action_dim,
         frame_stack=stack,
-        num_envs=training.envs,
+        num_envs=training.num_envs,
         device=place.device,
         pinned=place.pinned,
     )
@@ -255,7 +265,10 @@ def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Pl
 
 def paths_of(training: OffPolicyTraining) -> list[str]:
     """For people: which ways a run takes on this machine, and how its environments are spread by now."""
-    return [*training.paths, f"environments: {training.workers.arrangement}"]
+    spread, config = f"environments: {training.workers.arrangement}", training.config
+    if config.overlap and config.num_envs > 1:
+        spread += f"; they step while the networks learn, by the policy of {config.num_envs} agent steps before"
+    return [*training.paths, spread]
 
 
 def _arithmetic(training: Training, device: torch.device, dtype: torch.dtype) -> str:
