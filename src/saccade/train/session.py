@@ -43,6 +43,7 @@ from saccade.policies.run import (
 from saccade.train import state
 from saccade.train.logs import TensorBoard, append_row, cannot_write, forget_rows_after, read_rows, write_aside
 from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.saving import BackgroundSaving
 from saccade.types import Spaces, UserError
 
 METRICS, EVALUATIONS, RESULT, ENVIRONMENT = "metrics.jsonl", "evaluations.jsonl", "result.json", "env.json"
@@ -149,8 +150,9 @@ def _go_on(
     """Train to the end or until told to stop; ``evaluations`` are the rows of the latest one so far."""
     watch(Event("begun"), training)
     board = TensorBoard(folder / "tensorboard", purge_step=training.counters.env_steps + 1)
-    with closing(board), closing(training.events()) as events:
+    with closing(board), closing(training.events()) as events, BackgroundSaving() as saving:
         for event in events:
+            saving.raise_failure()
             if event.kind in ("episode", "losses"):
                 append_row(folder / METRICS, event.row)
                 board.write(event.row)
@@ -168,11 +170,14 @@ def _go_on(
                     append_row(folder / EVALUATIONS, row)
                 board.write({"env_steps": row["env_steps"], f"evaluation/{row['mode']}": row["return_mean"]})
             elif event.kind == "checkpoint_due":
-                state.save(training, folder / CHECKPOINTS)
+                saving.finish()
+                saving.begin(state.take(training, folder / CHECKPOINTS))
             watch(event, training)
             if event.kind in LEAVE_AT and stop():
+                saving.finish()
                 _save_and_leave(training, folder)
                 return None
+        saving.finish()
         result = {**training.position(), "evaluations": with_gaps(evaluations)}
         write_aside(folder / RESULT, json.dumps(result, indent=1))
         return result
