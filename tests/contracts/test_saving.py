@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,7 +50,7 @@ class SlowDisk:
     """Begins to write a checkpoint only once training has made some ticks, or has nothing more to do."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, run: RunConfig) -> None:
-        self.run, self.go_on, self.ticks = run, threading.Event(), itertools.count()
+        self.run, self.go_on, self.ticks_left = run, threading.Event(), 0
         self.waited: list[bool] = []
         monkeypatch.setattr(state, "write_checkpoint", self.write)
 
@@ -62,9 +61,12 @@ class SlowDisk:
 
     def watch(self, event: Event, training: OffPolicyTraining) -> None:
         if event.kind == "checkpoint_due":
-            self.ticks = itertools.count()
-        last = training.counters.env_steps == self.run.training.steps
-        if last or (event.kind == "tick" and next(self.ticks) == TICKS):
+            self.ticks_left = TICKS
+        elif event.kind == "tick" and self.ticks_left:
+            self.ticks_left -= 1
+            if not self.ticks_left:
+                self.go_on.set()
+        if training.counters.env_steps == self.run.training.steps:
             self.go_on.set()
 
 
