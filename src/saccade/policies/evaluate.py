@@ -113,14 +113,17 @@ def evaluate(
     workers: int | None = None,
     record: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    envs: EvaluationEnvs | None = None,
 ) -> Evaluation:
     """Play ``episodes`` whole episodes and return their undiscounted returns.
+
+    envs: where to play instead of in ``workers`` processes that end with this evaluation; they stay the caller's.
 
     With sequential clips the episodes follow each other in one environment, as in the published evaluation, since
     each takes the clip behind the last one's. ``progress(episodes done, episodes)`` is called as they end.
     """
-    with closing(EvaluationEnvs(workers)) as envs:
-        *_, result = evaluation_steps(act, env, envs, episodes, seed, record, progress)
+    with closing(EvaluationEnvs(workers)) as own:
+        *_, result = evaluation_steps(act, env, envs or own, episodes, seed, record, progress)
     assert result is not None
     return result
 
