@@ -30,9 +30,14 @@ class BackgroundSaving:
         assert self._writing is None, "finish comes first"
         self._writing = self._thread.submit(write)
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is being written."""
+        return self._writing is None or self._writing.done()
+
     def raise_failure(self) -> None:
         """Raise what has ended the writing in the meantime, without waiting for it."""
-        if self._writing is not None and self._writing.done():
+        if self.is_finished:
             self.finish()
 
     def finish(self) -> None:
