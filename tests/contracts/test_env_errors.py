@@ -176,7 +176,9 @@ def test_a_driver_that_a_container_has_elsewhere_is_shown_to_egl(
     ("backend", "device", "libraries", "said"),
     [
         ("egl", "nvidia0", {"EGL"}, "libnvidia-gl of the driver's version.*MUJOCO_GL=osmesa"),
-        ("egl", "nvidia0", set(), "apt-get install -y libegl1"),
+        ("egl", "nvidia0", {"EGL_nvidia"}, "run `apt-get install -y libegl1 .* or set MUJOCO_GL=osmesa"),
+        ("egl", "nvidia0", set(), "apt-get install -y libegl1.* and give the GPU's driver its EGL library"),
+        ("egl", "nvidia0", {"EGL", "EGL_nvidia"}, "egl_vendor.d needs its 10_nvidia.json"),
         ("egl", None, {"EGL"}, "no NVIDIA GPU here: leave MUJOCO_GL unset"),
         ("osmesa", None, {"EGL"}, "its library is missing: run `apt-get install -y libosmesa6`"),
         ("glfw", None, {"EGL"}, "there is no display: leave MUJOCO_GL unset"),

@@ -31,6 +31,7 @@ DRIVER_HINT = (
     "give the GPU's driver its EGL library: install libnvidia-gl of the driver's version (as root), or start the "
     "container with NVIDIA_DRIVER_CAPABILITIES=all"
 )
+VENDOR_HINT = f"see that EGL finds the GPU's driver: {VENDOR_FOLDERS[0]} needs its 10_nvidia.json"
 
 FIRST_PICTURE = """
 <mujoco>
@@ -114,8 +115,7 @@ def load_simulator() -> None:
 def no_opengl(backend: str, error: Exception) -> UserError:
     """The sentence for an OpenGL that was asked for and does not start: why, and what helps here."""
     if backend == "egl" and _has_nvidia_device():
-        helps = DRIVER_HINT if _has("EGL") else EGL_HINT
-        helps += ", or set MUJOCO_GL=osmesa and " + SOFTWARE_HINT
+        helps = f"{_nvidia_hint()}, or set MUJOCO_GL=osmesa and {SOFTWARE_HINT}"
     elif backend == "egl":
         helps = f"there is no NVIDIA GPU here: leave MUJOCO_GL unset and {SOFTWARE_HINT}"
     elif backend == "osmesa":
@@ -174,13 +174,15 @@ def is_software(renderer: str) -> bool:
 
 def why_in_software(renderer: str) -> str:
     """For people whose GPU learns while their processor draws: that it does, and what helps."""
-    if os.environ.get("MUJOCO_GL") not in (None, "", "egl"):
-        helps = "leave MUJOCO_GL unset"
-    elif not _has("EGL"):
-        helps = EGL_HINT
-    else:
-        helps = DRIVER_HINT
+    chosen = os.environ.get("MUJOCO_GL") not in (None, "", "egl")
+    helps = "leave MUJOCO_GL unset" if chosen else _nvidia_hint()
     return f"pictures are drawn in software ({renderer}) and not by the GPU, tens of milliseconds each: {helps}"
+
+
+def _nvidia_hint() -> str:
+    """What an NVIDIA GPU lacks here to draw."""
+    lacks = [hint for library, hint in (("EGL", EGL_HINT), ("EGL_nvidia", DRIVER_HINT)) if not _has(library)]
+    return " and ".join(lacks) or VENDOR_HINT
 
 
 def _find_backend() -> str:
