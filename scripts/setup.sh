@@ -93,9 +93,10 @@ install_packages() {
 
 has_library() { ldconfig -p 2>/dev/null | grep -q "lib$1\.so"; }
 
-# A screen, or Mesa's software renderer, or EGL with an OpenGL beside it (which an NVIDIA device needs too).
+# Mesa's software renderer, or EGL with an OpenGL beside it (which an NVIDIA device needs too). A DISPLAY says little:
+# it may be left over, and a screen's OpenGL is among the libraries.
 can_render() {
-    [ -n "${DISPLAY:-}" ] || has_library OSMesa ||
+    has_library OSMesa ||
         { has_library EGL && { has_library GL || has_library OpenGL; }; }
 }
 

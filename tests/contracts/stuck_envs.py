@@ -37,9 +37,8 @@ class StuckEnv(FakeEnv):
         super().__init__(config, seed)
         self.performed = 0
         self.die_once("make")
-        if config.crowd is not None and not PROCESS_FILES:
-            PROCESS_FILES.append((Path(config.folder) / str(os.getpid())).open("w"))
-            fcntl.flock(PROCESS_FILES[0], fcntl.LOCK_EX)
+        if config.crowd is not None:
+            be_seen_in(Path(config.folder))
 
     def reset(self, **arguments: Any) -> tuple[NDArray[np.uint8], dict[str, Any]]:
         obs, info = super().reset(**arguments)
@@ -91,6 +90,34 @@ def make_stuck(config: StuckConfig, seed: int | None) -> gymnasium.Env[Any, Any]
         case "wrapped":
             return gymnasium.wrappers.TimeLimit(StuckEnv(config, seed), max_episode_steps=3)
     return StuckEnv(config, seed)
+
+
+@dataclass(frozen=True)
+class StuckRenderer:
+    """Draws a first picture, or hangs where so many processes draw theirs, and then in software alone."""
+
+    folder: str
+    crowd: int
+    gpu: bool = True
+    seconds: float = 0.0  # that a picture takes
+
+    def load(self) -> bool:
+        be_seen_in(Path(self.folder))
+        return self.gpu and os.environ.get("MUJOCO_GL") != "osmesa"
+
+    def draw(self) -> str:
+        drawn_in_software = os.environ.get("MUJOCO_GL") == "osmesa"
+        time.sleep(self.seconds)
+        if processes_in(Path(self.folder)) >= self.crowd and not drawn_in_software:
+            time.sleep(3600)
+        return "llvmpipe" if drawn_in_software else "a fast GPU"
+
+
+def be_seen_in(folder: Path) -> None:
+    """Hold a file there as long as this process lives."""
+    if not PROCESS_FILES:
+        PROCESS_FILES.append((folder / str(os.getpid())).open("w"))
+        fcntl.flock(PROCESS_FILES[0], fcntl.LOCK_EX)
 
 
 def processes_in(folder: Path) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -92,33 +95,105 @@ def test_another_pair_of_versions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("display", "nvidia", "libraries", "expected"),
+    ("display", "device", "libraries", "expected"),
     [
-        (":0", True, {"EGL", "EGL_nvidia", "OSMesa"}, "glfw"),
-        ("", True, {"EGL", "EGL_nvidia", "OSMesa"}, "egl"),
-        ("", True, {"EGL", "GL", "OSMesa"}, "osmesa"),  # a GPU without its graphics driver
-        ("", False, {"EGL", "GL", "OSMesa"}, "osmesa"),
-        ("", False, {"EGL", "GL"}, "egl"),
-        ("", False, {"EGL"}, None),
-        ("", False, set(), None),
+        ("open", "nvidia0", {"EGL", "EGL_nvidia", "OSMesa"}, "egl"),
+        ("", "nvidia3", {"EGL", "EGL_nvidia", "OSMesa"}, "egl"),
+        ("open", "nvidiactl", {"EGL", "EGL_nvidia", "OSMesa"}, "glfw"),  # no GPU was given to the container
+        ("open", "nvidia0", {"EGL", "GL", "OSMesa"}, "glfw"),  # a GPU without its graphics driver
+        ("stale", "nvidia0", {"EGL", "GL", "OSMesa"}, "osmesa"),
+        ("open", None, {"EGL", "GL", "OSMesa"}, "glfw"),
+        ("stale", None, {"EGL", "GL", "OSMesa"}, "osmesa"),
+        ("stale", None, {"EGL", "GL"}, "egl"),
+        ("", None, {"EGL", "GL"}, "egl"),
+        ("stale", None, {"EGL"}, "the display stale cannot be opened, there is no NVIDIA GPU, OSMesa is not installed"),
+        ("", "nvidia3", {"EGL"}, "there is no display, the NVIDIA GPU has no EGL library.*NVIDIA_DRIVER_CAPABILITIES"),
+        ("", None, set(), "there is no display, there is no NVIDIA GPU, OSMesa is not installed"),
     ],
 )
 def test_choice_of_opengl(
-    monkeypatch: pytest.MonkeyPatch, display: str, nvidia: bool, libraries: set[str], expected: str | None
+    bare_opengl: pytest.MonkeyPatch,
+    display: str,
+    device: str | None,
+    libraries: set[str],
+    expected: str,
+    tmp_path: Path,
 ) -> None:
-    for name in ("MUJOCO_GL", "PYOPENGL_PLATFORM"):
-        monkeypatch.setenv(name, "to be restored")
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("DISPLAY", display)
-    monkeypatch.setattr(opengl, "NVIDIA_DEVICE", opengl.Path("/dev/null" if nvidia else "/nowhere"))
-    monkeypatch.setattr("ctypes.util.find_library", lambda name: name if name in libraries else None)
-    if expected is None:
-        with pytest.raises(UserError, match="apt-get install -y libosmesa6"):
+    bare_opengl.setenv("DISPLAY", display)
+    bare_opengl.setattr(opengl, "NVIDIA_DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    if device is not None:
+        (tmp_path / device).touch()
+    bare_opengl.setattr("ctypes.util.find_library", lambda name: name if name in libraries else None)
+    if display == "open":
+        bare_opengl.setattr(opengl, "_display_opens", lambda: True)
+    if expected not in opengl.BACKENDS:
+        with pytest.raises(UserError, match=rf"\({expected}.*apt-get install -y libosmesa6"):
             opengl.choose_backend()
         return
     assert opengl.choose_backend() == expected == os.environ["MUJOCO_GL"]
     assert os.environ.get("PYOPENGL_PLATFORM") == (None if expected == "glfw" else expected)
     assert opengl.choose_backend() == expected
+
+
+@pytest.fixture
+def bare_opengl(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine on which nothing was chosen yet."""
+    for name in ("MUJOCO_GL", "PYOPENGL_PLATFORM", opengl.VENDOR_VARIABLE, "LD_LIBRARY_PATH", "DISPLAY"):
+        monkeypatch.setenv(name, "to be restored")
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.mark.skipif(ctypes.util.find_library("X11") is None, reason="no library that opens displays")
+def test_a_display_that_was_left_over_is_none(bare_opengl: pytest.MonkeyPatch) -> None:
+    bare_opengl.setenv("DISPLAY", ":987")
+    assert not opengl._display_opens()
+
+
+@pytest.mark.parametrize(("known", "given", "named"), [(False, None, True), (True, None, False), (False, "own", False)])
+def test_a_driver_that_a_container_has_elsewhere_is_shown_to_egl(
+    bare_opengl: pytest.MonkeyPatch, known: bool, given: str | None, named: bool, tmp_path: Path
+) -> None:
+    """Its library below LD_LIBRARY_PATH, its vendor file where EGL does not look."""
+    for name in ("nvidia3", "libEGL_nvidia.so.0", "libEGL.so.1", "10_nvidia.json", "folder/50_mesa.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    if known:
+        (tmp_path / "folder" / "10_nvidia.json").touch()
+    bare_opengl.setenv("LD_LIBRARY_PATH", f"/nowhere:{tmp_path}")
+    bare_opengl.setattr("ctypes.util.find_library", lambda name: None)
+    bare_opengl.setattr(opengl, "NVIDIA_DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    bare_opengl.setattr(opengl, "VENDOR_FOLDERS", (str(tmp_path / "folder"),))
+    bare_opengl.setattr(opengl, "CONTAINER_VENDOR_FILE", str(tmp_path / "10_nvidia.json"))
+    if given is not None:
+        bare_opengl.setenv(opengl.VENDOR_VARIABLE, given)
+    assert opengl.choose_backend() == "egl" and opengl.has_nvidia_egl()
+    expected = str(tmp_path / "10_nvidia.json") if named else given
+    assert os.environ.get(opengl.VENDOR_VARIABLE) == expected
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "libraries", "said"),
+    [
+        ("egl", "nvidia0", {"EGL"}, "libnvidia-gl of the driver's version.*MUJOCO_GL=osmesa"),
+        ("egl", "nvidia0", {"EGL_nvidia"}, "run `apt-get install -y libegl1 .* or set MUJOCO_GL=osmesa"),
+        ("egl", "nvidia0", set(), "apt-get install -y libegl1.* and give the GPU's driver its EGL library"),
+        ("egl", "nvidia0", {"EGL", "EGL_nvidia"}, "egl_vendor.d needs its 10_nvidia.json"),
+        ("egl", None, {"EGL"}, "no NVIDIA GPU here: leave MUJOCO_GL unset"),
+        ("osmesa", None, {"EGL"}, "its library is missing: run `apt-get install -y libosmesa6`"),
+        ("glfw", None, {"EGL"}, "there is no display: leave MUJOCO_GL unset"),
+        ("wgl", None, set(), "set it to one of glfw, egl, osmesa"),
+    ],
+)
+def test_an_opengl_that_does_not_start_says_what_helps_here(
+    bare_opengl: pytest.MonkeyPatch, backend: str, device: str | None, libraries: set[str], said: str, tmp_path: Path
+) -> None:
+    bare_opengl.setattr(opengl, "NVIDIA_DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    if device is not None:
+        (tmp_path / device).touch()
+    bare_opengl.setattr("ctypes.util.find_library", lambda name: name if name in libraries else None)
+    error = opengl.no_opengl(backend, OSError("no such device"))
+    assert re.search(rf"^the OpenGL backend '{backend}' does not start \(no such device\); .*{said}", str(error))
 
 
 def test_contradicting_settings_of_opengl(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +227,7 @@ except UserError as error:
     done = run(program, MUJOCO_GL=backend)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"'{backend}' does not start" in done.stdout
-    assert "apt-get install -y libosmesa6" in done.stdout
+    assert "leave MUJOCO_GL unset, or set it to one of glfw, egl, osmesa" in done.stdout
 
 
 def test_names_cost_no_simulator_and_are_the_suites() -> None:

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,10 @@ from unittest.mock import ANY
 
 import pytest
 import torch
+from noise_envs import make_noise
 from safetensors.torch import load_file
+from stuck_envs import StuckRenderer
+from test_workers import is_gone
 from torch import Tensor
 from training_cases import (
     CPU,
@@ -38,8 +42,9 @@ from training_cases import (
 )
 
 from saccade.data.checkpoints import read_checkpoint
-from saccade.envs.workers import WorkerError
-from saccade.policies.evaluate import Evaluation, evaluate, evaluation_steps, in_mode
+from saccade.envs.workers import Arrangement, EnvWorkers, WorkerError, WorkerReplaced
+from saccade.policies import evaluate as policies_evaluate
+from saccade.policies.evaluate import Evaluation, EvaluationEnvs, evaluate, evaluation_steps, in_mode
 from saccade.policies.run import RunConfig, policy_of
 from saccade.train import evaluating, session
 from saccade.train.off_policy import Event, OffPolicyTraining
@@ -221,6 +226,66 @@ def test_rows_are_those_of_the_weights_that_were_taken(tmp_path: Path, monkeypat
             alone = evaluate(policy.act, in_mode(run.env, mode), episodes=2, seed=0, workers=0)
             assert list(alone.returns) == returns[steps, mode]
     assert returns[32, "train"] != returns[48, "train"]
+
+
+def test_evaluations_have_one_thread_and_keep_their_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = noise_config(steps=16, workers=2, **EVALUATED)
+    train(tmp_path / "in-process", dataclasses.replace(run, training=dataclasses.replace(run.training, workers=0)))
+    without_simulator(monkeypatch, processes=True)
+    threads, processes = [], []
+
+    def steps(act: Any, env: Any, envs: EvaluationEnvs, **options: Any) -> Iterator[Evaluation | None]:
+        threads.append(threading.current_thread())
+        yield from evaluation_steps(act, env, envs, **options)
+        assert envs._kept is not None
+        processes.append(envs._kept.process_ids)
+
+    monkeypatch.setattr(evaluating, "evaluation_steps", steps)
+    train(tmp_path / "kept", run)
+    assert len(threads) == len(processes) == 3 * len(MODES)
+    assert len(set(threads)) == 1 and not threads[0].is_alive()
+    assert len(processes[0]) == 2 and all(each == processes[0] for each in processes)
+    assert all(is_gone(process) for process in processes[0])
+    assert_same_runs(tmp_path / "kept", tmp_path / "in-process")
+
+
+def test_evaluations_draw_with_what_training_found_to_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Arrangement(2, 2, "osmesa", replaced=4, most_processes=2)
+    monkeypatch.setattr(EnvWorkers, "arrangement", property(lambda workers: known))
+    made, make_workers = [], policies_evaluate.EnvWorkers
+
+    def make(*arguments: Any, num_workers: int, opengl: str) -> EnvWorkers[Any]:
+        made.append((num_workers, opengl))
+        return make_workers(*arguments, num_workers=0, opengl=opengl)
+
+    monkeypatch.setattr(policies_evaluate, "EnvWorkers", make)
+    train(tmp_path / "run", noise_config(steps=8, workers=8, **(EVALUATED | {"evaluation_episodes": 4})))
+    assert set(made) == {(2, "osmesa")}
+
+
+def test_renderers_that_hang_together_end_in_a_run_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three processes hang in their first picture; two do not: one of the training's and one of the evaluation's."""
+    run = noise_config(steps=12, envs=3, workers=3, **EVALUATED)
+    train(tmp_path / "in-process", dataclasses.replace(run, training=dataclasses.replace(run.training, workers=0)))
+    (tmp_path / "processes").mkdir()
+    renderer = StuckRenderer(str(tmp_path / "processes"), crowd=3)
+
+    def make(*arguments: Any, num_workers: int, opengl: str = "egl") -> EnvWorkers[Any]:
+        options: dict[str, Any] = {"renderer": renderer, "picture_seconds": 1.0, "opengl": opengl}
+        return EnvWorkers(*arguments, num_workers=num_workers, make=make_noise, **options)
+
+    for module in (session, policies_evaluate):
+        monkeypatch.setattr(module, "EnvWorkers", make)
+    with pytest.warns(WorkerReplaced, match="in one process from now on") as told:
+        train(tmp_path / "run", run)
+    assert len(told) == 1  # the evaluations did not find it out again
+    paths = json.loads((tmp_path / "run" / "env.json").read_text())["paths"]
+    said = r"in one process, OpenGL egl \(a fast GPU\), [123] lost and replaced, at most 1 draw together here; "
+    assert re.search(said, paths[-1])
+    assert "by the policy of 3 agent steps before" in paths[-1]
+    assert_same_runs(tmp_path / "run", tmp_path / "in-process")
 
 
 @pytest.mark.parametrize("envs", [1, 2])

@@ -52,6 +52,17 @@ session.start(config, Path(sys.argv[2]), {}, lambda event, training: None, lambd
 """
 
 
+FULL_DISK = """
+import resource, signal, time
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def fill(event, training):
+    if training.counters.env_steps >= 20:
+        while not (Path(sys.argv[2]) / "checkpoints" / "step_000000016").exists():
+            time.sleep(0.01)  # written beside the training
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1))
+"""
+
+
 def train_in_parts(folder: Path, run: RunConfig, moments: list[int]) -> None:
     """Stop after so many agent steps each, and resume."""
     first, *further = moments
@@ -285,11 +296,7 @@ def test_a_checkpoint_of_another_method_is_refused(finished: Path, tmp_path: Pat
 def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path: Path) -> None:
     """The limit of a file's size stands for the full disk: writing beyond it fails the same way."""
     folder = tmp_path / "run"
-    script = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" + KILLED_RUN.replace(
-        "lambda event, training: None",
-        "lambda event, training: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1)) "
-        "if training.counters.env_steps >= 20 else None",
-    )
+    script = FULL_DISK + KILLED_RUN.replace("lambda event, training: None", "fill")
     run = config("sac")
     process = subprocess.run(
         [sys.executable, "-c", script, json.dumps(to_json(run)), str(folder)],

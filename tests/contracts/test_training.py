@@ -6,7 +6,9 @@ import dataclasses
 import json
 import math
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ from saccade.envs.env import EnvConfig
 from saccade.envs.tasks.manipulation import Robot
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers import EnvWorkers
-from saccade.policies.evaluate import episode_seeds, evaluate, in_mode
+from saccade.policies import run as run_module
+from saccade.policies.evaluate import EvaluationEnvs, episode_seeds, evaluate, evaluation_steps, in_mode
 from saccade.train import session
 from saccade.train.logs import append_row, read_rows
 from saccade.train.off_policy import Event, NonFiniteLoss, NonFiniteReward, OffPolicyTraining
@@ -58,6 +61,49 @@ def test_one_update_per_agent_step_whatever_the_environments(envs: int) -> None:
         play(training, saved)
     assert saved == [(steps, steps if steps >= 8 else 0) for steps in (4, 8, 12, 16, 20, 24)]
     assert len(training.replay) == 24
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "options", "envs"),
+    [
+        ("cuda", 20, {"steps": 500_000}, 16),
+        ("cuda", 6, {"steps": 500_000}, 5),  # 6 do not divide the steps
+        ("cuda", 20, {"steps": 17}, 1),
+        ("cuda", 20, {"steps": 500_000, "workers": 0}, 1),
+        ("cuda", 20, {"steps": 500_000, "envs": 4}, 4),
+        ("cpu", 20, {"steps": 500_000}, 1),
+        ("cpu", 20, {"steps": 500_000, "envs": 4}, 4),
+    ],
+)
+def test_as_many_environments_as_the_machine_can_feed(
+    device: str, cores: int, options: dict[str, int], envs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "device_of", lambda name: torch.device(device))
+    monkeypatch.setattr(run_module, "available_cores", lambda: cores)
+    chosen = run_module.with_envs(config("sac", **({"workers": None} | options)))
+    assert chosen.training.num_envs == envs
+    assert run_module.with_envs(chosen) == chosen  # and where it is resumed, on whatever machine
+    run_module.check(chosen)
+
+
+def test_the_number_of_environments_is_the_runs_own(run: Path) -> None:
+    assert json.loads((run / "config.json").read_text())["training"]["envs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "renderer", "warned"),
+    [("cuda", "llvmpipe (LLVM 15.0.6)", True), ("cuda", "NVIDIA H100/PCIe/SSE2", False), ("cpu", "llvmpipe", False)],
+)
+def test_a_gpu_that_learns_from_pictures_drawn_in_software_is_one_warning(
+    device: str, renderer: str, warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        session._warn_of_software(torch.device(device), renderer)
+    assert [renderer in str(each.message) and "libegl1" in str(each.message) for each in told] == [True] * warned
 
 
 def test_the_first_steps_are_random_and_without_updates() -> None:
@@ -428,6 +474,18 @@ def test_an_evaluation_does_not_depend_on_the_workers_and_repeats_what_training_
     assert alone.returns == shared.returns and alone.provenance == shared.provenance
     assert list(alone.returns) == read_rows(run / "evaluations.jsonl")[-1]["returns"]
     assert alone.returns[0] != alone.returns[1]
+
+
+def test_modes_played_in_kept_processes_are_those_of_fresh_ones(run: Path) -> None:
+    policy = saccade.load(run)
+    assert policy.config is not None
+    with closing(EvaluationEnvs(workers=1)) as envs:
+        for mode in ("video_hard", "train", "color_hard", "video_hard"):
+            env = in_mode(policy.config.env, mode)
+            *_, kept = evaluation_steps(policy.act, env, envs, episodes=2, seed=0)
+            fresh = evaluate(policy.act, env, episodes=2, seed=0, workers=0)
+            assert kept is not None
+            assert (kept.returns, kept.provenance, kept.mode) == (fresh.returns, fresh.provenance, mode)
 
 
 def test_evaluation_episodes_are_neither_each_other_nor_the_training_ones() -> None:

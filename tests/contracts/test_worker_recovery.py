@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from saccade.envs.worker_journal import MAX_STEPS
 from saccade.envs.workers import Arrangement, EnvWorkers, WorkerError, WorkerReplaced
 
 sys.path.insert(0, str(Path(__file__).parent))  # worker processes are given the same path
-from stuck_envs import StuckConfig, make_stuck
+from stuck_envs import StuckConfig, StuckRenderer, make_stuck
 from test_workers import is_gone, open_files
 
 SEEDS = [3, 1, 4, 15]
@@ -217,6 +218,68 @@ def test_a_renderer_that_always_hangs_ends_with_all_that_was_tried(tmp_path: Pat
     assert str(caught.value).endswith(tried)
     assert all(is_gone(process) for process in processes)
     assert open_files() == files
+
+
+@pytest.mark.parametrize(("crowd", "processes", "opengl"), [(4, 2, "egl"), (2, 1, "egl"), (1, 1, "osmesa")])
+def test_a_first_picture_that_does_not_come_has_fewer_processes_draw(
+    tmp_path: Path, crowd: int, processes: int, opengl: str
+) -> None:
+    renderer, files = StuckRenderer(str(tmp_path), crowd), open_files()
+    began = time.monotonic()
+    with pytest.warns(WorkerReplaced) as told:
+        envs = workers(4, renderer=renderer, picture_seconds=SOON, opengl="egl")
+    assert time.monotonic() - began < 20.0  # nobody waits for the 120 seconds of a reset
+    with envs:
+        software = opengl == "osmesa"
+        assert envs.arrangement[:3] == (processes, 4, opengl)
+        assert envs.arrangement.most_processes == (None if software else processes)
+        assert envs.arrangement.renderer == ("llvmpipe" if software else "a fast GPU")
+        said = str(envs.arrangement)
+        assert f"OpenGL {opengl} ({envs.arrangement.renderer})" in said
+        assert (f"at most {processes} draw together here" in said) == (not software)
+        sentences = [str(each.message) for each in told]
+        # A new process in the place of one is not tried: they hang together.
+        assert "no first picture within 1 seconds from" in sentences[0] and "in 2 processes from now" in sentences[0]
+        assert len(sentences) == 1 + (crowd <= 2) + (crowd <= 1)
+        assert_same(session(envs), undisturbed())
+    assert open_files() == files
+
+
+def test_a_slow_first_picture_in_software_is_waited_for(tmp_path: Path) -> None:
+    renderer = StuckRenderer(str(tmp_path), crowd=9, gpu=False, seconds=2 * SOON)
+    with workers(2, renderer=renderer, picture_seconds=SOON, opengl="egl") as envs:  # without a warning
+        assert envs.arrangement == Arrangement(2, 4, "egl", 0, "a fast GPU")
+        assert_same(session(envs), undisturbed())
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_environments_made_anew_in_their_processes_are_as_new(num_workers: int) -> None:
+    other = StuckConfig(episode_steps=5)
+    with workers(num_workers) as envs, workers(0, other, [7, 8, 9, 10]) as new:
+        processes = envs.process_ids
+        session(envs)
+        envs.remake([other] * 4, [7, 8, 9, 10])
+        assert envs.process_ids == processes
+        assert_same(session(envs), session(new))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_worker_that_is_lost_while_environments_are_made_anew_changes_no_result(moment: str) -> None:
+    other = StuckConfig(episode_steps=5)
+    with workers(2) as envs, workers(0, other, [7, 8, 9, 10]) as new:
+        session(envs)
+        if moment == "before":
+            os.kill(envs.process_ids[1], signal.SIGKILL)
+
+        def go_on() -> list[Any]:
+            envs.remake([other] * 4, [7, 8, 9, 10])
+            if moment == "after":
+                os.kill(envs.process_ids[1], signal.SIGKILL)
+            return session(envs)
+
+        with pytest.warns(WorkerReplaced):
+            seen = go_on()
+        assert_same(seen, session(new))
 
 
 def test_environments_of_one_process_are_given_time_in_proportion() -> None:

@@ -162,9 +162,16 @@ def loop(
     """The training loop on a probe environment, without a simulator or a folder."""
     agent_config = tiny(METHODS[method].config)
     probe = dataclasses.replace(probe, size=SIZE)
-    training = {"steps": 24, "random_steps": 8, "evaluate_every": 0, "evaluation_modes": (), "log_every": 100}
+    training = {
+        "steps": 24,
+        "envs": 1,
+        "random_steps": 8,
+        "evaluate_every": 0,
+        "evaluation_modes": (),
+        "log_every": 100,
+    }
     run = RunConfig(method, EnvConfig("dmc/cartpole_balance"), agent_config, Training(**(training | options)))
-    envs = run.training.envs
+    envs = run.training.num_envs
     with EnvWorkers([probe] * envs, list(range(envs)), num_workers=0, make=make_probe) as workers:
         agent = change(make_agent(run, workers.spaces, CPU, images))
         replay = ReplayBuffer(100, (3, SIZE, SIZE), 1, num_envs=envs, segment_frames=16)

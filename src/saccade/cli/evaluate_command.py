@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from rich.table import Table
 from saccade.bench.results import Result, backgrounds_of, cell, modes_of, newest_results, worst_gap
 from saccade.envs import suites
 from saccade.envs.env import EnvConfig, check_data
-from saccade.policies.evaluate import Act, Evaluation, evaluate, evaluation_row, in_mode, with_gaps
+from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
 from saccade.policies.run import load_policy, read_config
 from saccade.train.logs import append_row
 from saccade.train.session import EVALUATIONS
@@ -97,22 +98,23 @@ def play(
     act: Act, env: EnvConfig, options: Evaluate, seed: int, progress: Progress, label: str
 ) -> Iterable[Evaluation]:
     """Evaluate in each mode with a progress bar."""
-    for mode in options.modes or suites.modes_of(env.task):
-        line = progress.add_task(f"{label} {mode}", total=options.episodes)
+    with closing(EvaluationEnvs(options.workers)) as envs:
+        for mode in options.modes or suites.modes_of(env.task):
+            line = progress.add_task(f"{label} {mode}", total=options.episodes)
 
-        def advance(done: int, total: int, line: TaskID = line) -> None:
-            progress.update(line, completed=done, total=total)
+            def advance(done: int, total: int, line: TaskID = line) -> None:
+                progress.update(line, completed=done, total=total)
 
-        yield evaluate(
-            act,
-            in_mode(env, mode),
-            episodes=options.episodes,
-            seed=seed,
-            workers=options.workers,
-            record=options.video,
-            progress=advance,
-        )
-        progress.remove_task(line)
+            yield evaluate(
+                act,
+                in_mode(env, mode),
+                episodes=options.episodes,
+                seed=seed,
+                record=options.video,
+                progress=advance,
+                envs=envs,
+            )
+            progress.remove_task(line)
 
 
 def _as_asked(env: EnvConfig, options: Evaluate) -> EnvConfig:

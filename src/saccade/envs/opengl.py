@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import ctypes.util
+import glob
 import os
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -14,17 +18,42 @@ from saccade.types import UserError
 VERSIONS: Mapping[str, str] = {"dm-control": "1.0.41", "mujoco": "3.8.1"}
 
 BACKENDS = ("glfw", "egl", "osmesa")  # as MUJOCO_GL names them
-NVIDIA_DEVICE = Path("/dev/nvidia0")
-INSTALL_HINT = "run `apt-get install -y libosmesa6` (as root) and leave MUJOCO_GL unset"
+NVIDIA_DEVICES = "/dev/nvidia[0-9]*"  # a container may have number 3 alone
+VENDOR_VARIABLE = "__EGL_VENDOR_LIBRARY_FILENAMES"
+VENDOR_FOLDERS = ("/usr/share/glvnd/egl_vendor.d", "/etc/glvnd/egl_vendor.d")  # where EGL looks for drivers
+CONTAINER_VENDOR_FILE = "/usr/local/nvidia/share/glvnd/egl_vendor.d/10_nvidia.json"  # where it does not
+
+SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software rasterizer")  # parts of their GL_RENDERER
+
+SOFTWARE_HINT = "run `apt-get install -y libosmesa6` (as root) to draw in software"
+EGL_HINT = "run `apt-get install -y libegl1 libgl1 libglvnd0` (as root)"
+DRIVER_HINT = (
+    "give the GPU's driver its EGL library: install libnvidia-gl of the driver's version (as root), or start the "
+    "container with NVIDIA_DRIVER_CAPABILITIES=all"
+)
+VENDOR_HINT = f"see that EGL finds the GPU's driver: {VENDOR_FOLDERS[0]} needs its 10_nvidia.json"
+
+FIRST_PICTURE = """
+<mujoco>
+  <visual><global offwidth="84" offheight="84"/></visual>
+  <worldbody>
+    <light pos="0 0 3"/>
+    <camera pos="0 -3 1" xyaxes="1 0 0 0 0.3 1"/>
+    <geom type="plane" size="2 2 0.1"/>
+    <geom type="sphere" size="0.3" pos="0 0 0.5" rgba="1 0 0 1"/>
+  </worldbody>
+</mujoco>
+"""
+FIRST_PICTURE_PIXELS = 84
 
 
 def choose_backend() -> str:
     """Set MUJOCO_GL, unless it is set, to an OpenGL that this machine has; return its value.
 
-    A display gives ``glfw``, an NVIDIA GPU with its EGL driver ``egl``, else software: ``osmesa`` where it is
-    installed, ``egl`` otherwise. Must run before mujoco or dm_control is first imported. Also tells
-    dm_control to render in the thread that asks: its own rendering thread complains when the program ends. So
-    an environment belongs to the thread that made it.
+    An NVIDIA GPU with its EGL driver gives ``egl``, also where there is a display; a display that can be opened
+    ``glfw``; else software: ``osmesa`` where it is installed, ``egl`` otherwise. Must run before mujoco or dm_control
+    is first imported. Also tells dm_control to render in the thread that asks: its own rendering thread complains when
+    the program ends. So an environment belongs to the thread that made it.
 
     Raises:
         UserError: there is no OpenGL, or MUJOCO_GL and PYOPENGL_PLATFORM contradict each other.
@@ -40,7 +69,14 @@ def choose_backend() -> str:
         raise UserError(
             f"MUJOCO_GL is {backend!r} but PYOPENGL_PLATFORM is {platform!r}; unset both, or make them equal"
         )
+    if backend == "egl" and has_nvidia_egl():
+        _show_egl_the_driver()
     return backend
+
+
+def has_nvidia_egl() -> bool:
+    """Whether there is an NVIDIA GPU, and the library with which EGL draws on it."""
+    return _has_nvidia_device() and _has("EGL") and _has("EGL_nvidia")
 
 
 def check_versions() -> None:
@@ -77,12 +113,26 @@ def load_simulator() -> None:
 
 
 def no_opengl(backend: str, error: Exception) -> UserError:
-    """The sentence for an OpenGL that was asked for and does not start."""
-    return UserError(f"the OpenGL backend {backend!r} does not start ({error}); {INSTALL_HINT}")
+    """The sentence for an OpenGL that was asked for and does not start: why, and what helps here."""
+    if backend == "egl" and _has_nvidia_device():
+        helps = f"{_nvidia_hint()}, or set MUJOCO_GL=osmesa and {SOFTWARE_HINT}"
+    elif backend == "egl":
+        helps = f"there is no NVIDIA GPU here: leave MUJOCO_GL unset and {SOFTWARE_HINT}"
+    elif backend == "osmesa":
+        helps = "its library is missing: " * (not _has("OSMesa")) + SOFTWARE_HINT
+    elif backend == "glfw":
+        display = os.environ.get("DISPLAY")
+        screen = f"the display {display} cannot be used" if display else "there is no display"
+        helps = f"{screen}: leave MUJOCO_GL unset, which then draws without one, and {SOFTWARE_HINT} without a GPU"
+    else:
+        helps = f"leave MUJOCO_GL unset, or set it to one of {', '.join(BACKENDS)}"
+    return UserError(f"the OpenGL backend {backend!r} does not start ({error}); {helps}")
 
 
 def gl_renderer() -> str:
     """What really draws, in OpenGL's own words (GL_RENDERER): a GPU's name, or ``llvmpipe`` for software.
+
+    A picture is drawn for it.
 
     Raises:
         UserError: as ``load_simulator``, or no picture can be drawn.
@@ -92,8 +142,9 @@ def gl_renderer() -> str:
     from mujoco import FatalError
     from OpenGL import GL
 
-    physics = dm_mujoco.Physics.from_xml_string("<mujoco/>")
+    physics = dm_mujoco.Physics.from_xml_string(FIRST_PICTURE)
     try:
+        physics.render(FIRST_PICTURE_PIXELS, FIRST_PICTURE_PIXELS, camera_id=0)
         with physics.contexts.gl.make_current() as context:
             return str(context.call(GL.glGetString, GL.GL_RENDERER).decode())
     except (FatalError, ImportError, RuntimeError) as error:
@@ -102,20 +153,93 @@ def gl_renderer() -> str:
         physics.free()
 
 
+@dataclass(frozen=True)
+class SimulatorRenderer:
+    """What the simulator draws with in this process, tried with a picture before environments are made."""
+
+    def load(self) -> bool:
+        """Import what draws; whether that is a GPU, which draws at once or never. Raises as ``load_simulator``."""
+        load_simulator()
+        return os.environ["MUJOCO_GL"] == "egl" and has_nvidia_egl()
+
+    def draw(self) -> str:
+        """Draw a picture; what drew it, as ``gl_renderer``."""
+        return gl_renderer()
+
+
+def is_software(renderer: str) -> bool:
+    """Whether a GL_RENDERER is that of a processor. Of an unknown one ("") it is not known either."""
+    return any(part in renderer.lower() for part in SOFTWARE_RENDERERS)
+
+
+def why_in_software(renderer: str) -> str:
+    """For people whose GPU learns while their processor draws: that it does, and what helps."""
+    chosen = os.environ.get("MUJOCO_GL") not in (None, "", "egl")
+    helps = "leave MUJOCO_GL unset" if chosen else _nvidia_hint()
+    return f"pictures are drawn in software ({renderer}) and not by the GPU, tens of milliseconds each: {helps}"
+
+
+def _nvidia_hint() -> str:
+    """What an NVIDIA GPU lacks here to draw."""
+    lacks = [hint for library, hint in (("EGL", EGL_HINT), ("EGL_nvidia", DRIVER_HINT)) if not _has(library)]
+    return " and ".join(lacks) or VENDOR_HINT
+
+
 def _find_backend() -> str:
-    if os.environ.get("DISPLAY"):
-        return "glfw"
-    if NVIDIA_DEVICE.exists() and _has("EGL") and _has("EGL_nvidia"):
+    if has_nvidia_egl():
         return "egl"
+    if _display_opens():
+        return "glfw"
     if _has("OSMesa"):
         return "osmesa"
     if _has("EGL") and (_has("GL") or _has("OpenGL")):
         return "egl"
-    raise UserError(f"this machine has no OpenGL to draw pictures with; {INSTALL_HINT}")
+    display = os.environ.get("DISPLAY")
+    found = [
+        f"the display {display} cannot be opened" if display else "there is no display",
+        "the NVIDIA GPU has no EGL library" if _has_nvidia_device() else "there is no NVIDIA GPU",
+        "OSMesa is not installed",
+    ]
+    helps = f"{DRIVER_HINT}, or {SOFTWARE_HINT}" if _has_nvidia_device() else SOFTWARE_HINT
+    raise UserError(f"this machine has no OpenGL to draw pictures with ({', '.join(found)}); {helps}")
+
+
+def _has_nvidia_device() -> bool:
+    return bool(glob.glob(NVIDIA_DEVICES))
+
+
+def _show_egl_the_driver() -> None:
+    """Name the driver's file to EGL where a container has it in a place that EGL does not look in."""
+    known = any(glob.glob(f"{folder}/*nvidia*.json") for folder in VENDOR_FOLDERS)
+    if not known and Path(CONTAINER_VENDOR_FILE).exists():
+        os.environ.setdefault(VENDOR_VARIABLE, CONTAINER_VENDOR_FILE)
+
+
+def _display_opens() -> bool:
+    """Whether there is a screen; a DISPLAY may have been left over by a connection that has ended."""
+    if not os.environ.get("DISPLAY"):
+        return False
+    if sys.platform != "linux":
+        return True
+    library = ctypes.util.find_library("X11")
+    if library is None:
+        return False
+    x11 = ctypes.CDLL(library)
+    x11.XOpenDisplay.argtypes, x11.XOpenDisplay.restype = [ctypes.c_char_p], ctypes.c_void_p
+    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    display = x11.XOpenDisplay(None)
+    if display is None:
+        return False
+    x11.XCloseDisplay(display)
+    return True
 
 
 def _has(library: str) -> bool:
-    return ctypes.util.find_library(library) is not None
+    """Whether a library can be loaded: installed, or below LD_LIBRARY_PATH as containers have drivers."""
+    folders = filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
+    return ctypes.util.find_library(library) is not None or any(
+        glob.glob(f"{glob.escape(folder)}/lib{library}.so*") for folder in folders
+    )
 
 
 def _version(name: str) -> str:

@@ -34,6 +34,18 @@ class Restorable(Protocol):
     def set_state(self, state: State) -> None: ...
 
 
+class Renderer(Protocol):
+    """What draws in a process; tried there before environments are made, since drivers may hang in a first picture."""
+
+    def load(self) -> bool:
+        """Import what draws; whether that is a GPU, whose first picture comes at once or never."""
+        ...
+
+    def draw(self) -> str:
+        """Draw a picture of no account; what drew it, in OpenGL's words (GL_RENDERER)."""
+        ...
+
+
 class EnvGroup:
     """Environments that live in this process, each with its own row of one observation block.
 
@@ -56,7 +68,9 @@ class EnvGroup:
             "set_state": lambda index, state: self._restorable(index).set_state(state),
             "provenance": lambda index: dict(cast(Described, self._envs[index].unwrapped).provenance),
             "repeat": self._repeat,
+            "remake": self._remake,
         }
+        self._make = chosen_make
         for index, (config, seed) in assignments.items():
             self._envs[index] = chosen_make(config, seed)
 
@@ -77,6 +91,12 @@ class EnvGroup:
     def close(self) -> None:
         for env in self._envs.values():
             env.close()
+
+    def _remake(self, index: int, config: Any, seed: int) -> EnvSpaces:
+        """Another environment in the place of one, as new."""
+        self._envs.pop(index).close()
+        env = self._envs[index] = self._make(config, seed)
+        return env.observation_space, env.action_space
 
     def _reset(self, index: int, seed: int | None) -> dict[str, Any]:
         obs, info = self._envs[index].reset(seed=seed)
@@ -122,6 +142,13 @@ def map_block(descriptor: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """The observation block behind an open file, shared by every process that maps it."""
     memory = mmap.mmap(descriptor, int(np.prod(shape)))
     return np.frombuffer(memory, dtype=np.uint8).reshape(shape)
+
+
+def default_renderer() -> Renderer:
+    """The simulator's own, imported late as ``default_make``."""
+    from saccade.envs.opengl import SimulatorRenderer
+
+    return SimulatorRenderer()
 
 
 def default_make() -> MakeEnv[Any]:

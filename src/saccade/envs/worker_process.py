@@ -223,9 +223,13 @@ def serve(channel_descriptor: int, block_descriptor: int, parent: int | None) ->
 def answer_commands(channel: Channel, block_descriptor: int) -> None:
     """The conversation: assignments and spaces, the block's shape and what to repeat, then command after command.
 
+    Assignments have three answers, one after the other, since they may take so differently long: once what draws is
+    loaded, whether that is a GPU; once a first picture is drawn, by what; once the environments are made, their spaces.
     A command is answered with its results and with the states behind it of the environments in ``saved``.
     """
-    make, assignments = channel.receive()
+    make, renderer, assignments = channel.receive()
+    channel.send(pickle.dumps(("done", renderer is not None and renderer.load())))
+    channel.send(pickle.dumps(("done", "" if renderer is None else renderer.draw())))
     with contextlib.closing(EnvGroup(make, assignments)) as group:
         channel.send(pickle.dumps(("done", (group.spaces(), current_opengl()))))
         shape, repetitions = channel.receive()

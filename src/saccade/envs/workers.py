@@ -15,8 +15,18 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
-from saccade.envs.worker_group import Config, EnvGroup, EnvSpaces, MakeEnv, Requests, State, map_block
-from saccade.envs.worker_pool import GRACE_SECONDS, Arrangement, WorkerPool, WorkerReplaced
+from saccade.envs.worker_group import (
+    Config,
+    EnvGroup,
+    EnvSpaces,
+    MakeEnv,
+    Renderer,
+    Requests,
+    State,
+    default_renderer,
+    map_block,
+)
+from saccade.envs.worker_pool import GRACE_SECONDS, PICTURE_SECONDS, Arrangement, WorkerPool, WorkerReplaced
 from saccade.envs.worker_process import DEFAULT_OPENGL, Worker, WorkerError, current_opengl, end_workers
 from saccade.types import Spaces, UserError
 
@@ -57,6 +67,10 @@ class EnvWorkers(Generic[Config]):
         make: a function ``(config, seed) -> environment`` of an importable module;
             ``saccade.envs.env.make_env`` when None. Observations are uint8 [channel, height, width].
         step_seconds: the same for a step; a reset may take twice as long.
+        renderer: what is tried with a picture in each process before environments are made, of an importable module;
+            what ``make_env`` draws with when both are None.
+        picture_seconds: after which a process whose GPU has drawn no first picture counts as frozen; fewer processes
+            are then tried. One that draws in software has as long as a reset.
         opengl: what the processes draw with, as MUJOCO_GL names it; ``default`` for what that says, or else the
             best that there is. Without processes it is the caller's own.
 
@@ -79,6 +93,8 @@ class EnvWorkers(Generic[Config]):
         make: MakeEnv[Config] | None = None,
         step_seconds: float = STEP_SECONDS,
         opengl: str = DEFAULT_OPENGL,
+        renderer: Renderer | None = None,
+        picture_seconds: float = PICTURE_SECONDS,
     ) -> None:
         if not configs or len(configs) != len(seeds):
             raise ValueError(f"{len(configs)} configs and {len(seeds)} seeds: give one of each per environment")
@@ -92,8 +108,18 @@ class EnvWorkers(Generic[Config]):
         self._block = NO_BLOCK
         self._descriptor = anonymous_file()
         assignments = dict(enumerate(zip(configs, seeds, strict=True)))
+        if make is None and renderer is None and self.num_workers > 0:
+            renderer = default_renderer()
         self._pool = WorkerPool(
-            make, assignments, self.num_workers, self._descriptor, timeout_seconds, step_seconds, opengl
+            make,
+            renderer,
+            assignments,
+            self.num_workers,
+            self._descriptor,
+            timeout_seconds,
+            step_seconds,
+            picture_seconds,
+            opengl,
         )
         self._end = weakref.finalize(self, end_everything, os.getpid(), self._pool.workers, self._descriptor)
         with self._ended_on_failure():
@@ -175,6 +201,20 @@ class EnvWorkers(Generic[Config]):
     def set_state(self, states: Sequence[State], indices: Sequence[int] | None = None) -> None:
         """Continue from what ``get_state`` gave, whatever the number of workers was then."""
         self._run("set_state", one_each(self._choose(indices), states, "states"))
+
+    def remake(self, configs: Sequence[Config], seeds: Sequence[int]) -> None:
+        """Close the environments and make as many others in the same processes: as new, but started sooner.
+
+        Their observations and actions must have the same shapes.
+        """
+        assignments = dict(enumerate(zip(configs, seeds, strict=True)))
+        assert len(assignments) == self.num_envs, f"{len(assignments)} in the place of {self.num_envs}"
+        shape = self.obs_space.shape
+        self.reset_infos = [{} for _ in configs]
+        self._pool.reassign(assignments)
+        spaces = self._run("remake", assignments)
+        self._agree_on_spaces(dict(enumerate(spaces)))
+        assert self.obs_space.shape == shape, f"observations {self.obs_space.shape} in the place of {shape}"
 
     def close(self) -> None:
         """End every process and release the shared memory; a second call does nothing."""

@@ -25,6 +25,7 @@ from saccade.data.folder import (
 )
 from saccade.data.nvidia import nvidia_device
 from saccade.data.textures import read_texture
+from saccade.envs.opengl import is_software
 from saccade.machine.facts import (
     GIGABYTE,
     installed_version,
@@ -45,9 +46,6 @@ BENCHMARK_CLIPS = {"video_easy": 10, "video_hard": 100}
 
 GL_TIMEOUT_SECONDS = 60.0
 LITTLE_DISK_GIGABYTES = 25.0  # a full run's replay is 11, and a new checkpoint is written beside the old one
-
-# Parts of GL_RENDERER by which renderers without a GPU are known.
-SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software rasterizer")
 
 # Asked in a process of its own: a missing or broken driver can end the process that asks.
 GL_QUESTION = """
@@ -124,7 +122,7 @@ def renderer(question: str = GL_QUESTION, timeout_seconds: float = GL_TIMEOUT_SE
 
 def _describe_renderer(backend: str, name: str) -> Row:
     value = f"{name} (MUJOCO_GL={backend})"
-    if not any(part in name.lower() for part in SOFTWARE_RENDERERS):
+    if not is_software(name):
         return Row("renderer", value)
     advice = (
         "Pictures are drawn in software, about 40 ms each; --render-quality fast takes a sixth of that, "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,48 @@ def episode_seeds(seed: int, count: int) -> list[int]:
     return [int(value) for value in sequence.generate_state(count, np.uint32)]
 
 
+class EvaluationEnvs:
+    """Environments to play episodes in, whose processes are kept from one mode to the next. Close them.
+
+    Args:
+        workers: processes; None for one per core, 0 for none.
+        opengl: what renders, where the default is known to hang.
+        most_processes: how many may draw at the same time, where more are known to hang.
+    """
+
+    def __init__(self, workers: int | None, opengl: str = "default", most_processes: int | None = None) -> None:
+        self.opengl, self.most_processes = opengl, most_processes
+        self._workers = workers
+        self._kept: EnvWorkers[EnvConfig] | None = None
+
+    @contextmanager
+    def made(self, env: EnvConfig, seeds: list[int]) -> Iterator[EnvWorkers[EnvConfig]]:
+        """As many new environments as there are seeds, to be used inside the block."""
+        keep = False
+        try:
+            if self._kept is not None and self._kept.num_envs == len(seeds):
+                self._kept.remake([env] * len(seeds), seeds)
+            else:
+                self.close()
+                processes = self._processes(len(seeds))
+                self._kept = EnvWorkers([env] * len(seeds), seeds, num_workers=processes, opengl=self.opengl)
+            yield self._kept
+            keep = self._kept.num_workers > 0  # else there is no process that would be worth keeping
+        finally:
+            if not keep:
+                self.close()
+
+    def close(self) -> None:
+        """End the processes; further ones are then started when they are needed."""
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = None
+
+    def _processes(self, count: int) -> int:
+        wanted = min(count, os.cpu_count() or 1) if self._workers is None else self._workers
+        return wanted if self.most_processes is None else min(wanted, self.most_processes)
+
+
 def evaluate(
     act: Act,
     env: EnvConfig,
@@ -70,13 +113,17 @@ def evaluate(
     workers: int | None = None,
     record: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    envs: EvaluationEnvs | None = None,
 ) -> Evaluation:
     """Play ``episodes`` whole episodes and return their undiscounted returns.
+
+    envs: where to play instead of in ``workers`` processes that end with this evaluation; they stay the caller's.
 
     With sequential clips the episodes follow each other in one environment, as in the published evaluation, since
     each takes the clip behind the last one's. ``progress(episodes done, episodes)`` is called as they end.
     """
-    *_, result = evaluation_steps(act, env, episodes, seed, workers, record, progress)
+    with closing(EvaluationEnvs(workers)) as own:
+        *_, result = evaluation_steps(act, env, envs or own, episodes, seed, record, progress)
     assert result is not None
     return result
 
@@ -84,24 +131,19 @@ def evaluate(
 def evaluation_steps(
     act: Act,
     env: EnvConfig,
+    envs: EvaluationEnvs,
     episodes: int,
     seed: int,
-    workers: int | None = None,
     record: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    opengl: str = "default",
 ) -> Generator[Evaluation | None, None, None]:
-    """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end.
-
-    opengl: what renders, where the default is known to hang.
-    """
+    """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
     sequential = env.clip_order == "sequential"
     together = 1 if sequential else min(episodes, SIMULTANEOUS_EPISODES)
     seeds = episode_seeds(seed, episodes)
-    processes = min(together, os.cpu_count() or 1) if workers is None else workers
     played: list[Played] = []
     frames: list[np.ndarray] = []
-    with EnvWorkers([env] * together, seeds[:together], num_workers=processes, opengl=opengl) as group:
+    with envs.made(env, seeds[:together]) as group:
         for first in range(0, episodes, together):
             batch = seeds[first : first + together]
             record_here = frames if record and first == 0 else None

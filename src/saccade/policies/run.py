@@ -21,6 +21,7 @@ from saccade.agents.augmentation import Images
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.data.folder import cache_dir
 from saccade.envs.env import EnvConfig, check_data
+from saccade.envs.workers import available_cores
 from saccade.nets.precision import multiplies_bfloat16
 from saccade.policies.device import device_of
 from saccade.policies.pixels import BYTE, RGB, pixels_of
@@ -38,6 +39,7 @@ LEAST = {
 """Smallest sensible values of the training options."""
 ADDED: dict[str, dict[str, Any]] = {"Training": {"graphs": "auto"}}
 """Fields that a saved configuration of an earlier version lacks, by class, with the values that mean what it did."""
+MOST_ENVS = 16  # by default: the policy of an action is then 16 updates old
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ class Training:
     """Agent steps, over all environments; an agent step is ``action_repeat`` steps of the simulator's control."""
     random_steps: int = 1000
     """Agent steps with uniform random actions before learning begins."""
-    envs: int = 1
-    """Environments that are stepped together. There is one update per agent step whatever their number."""
+    envs: int | None = None
+    """Environments that are stepped together. There is one update per agent step whatever their number. By default one
+    on a CPU; on a GPU, which would wait for it, one per core up to 16 that --steps can be divided by."""
     overlap: bool = True
     """Whether several environments make their next step while the networks learn from the last one: faster, with
     actions of a policy that is one step of them all older. A single environment never does."""
@@ -86,6 +89,12 @@ class Training:
     video: bool = False
     """Whether evaluations also write a video of their first episode in each mode."""
 
+    @property
+    def num_envs(self) -> int:
+        """``envs``, once ``with_envs`` has decided."""
+        assert self.envs is not None, "with_envs comes first"
+        return self.envs
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -105,7 +114,7 @@ def check(config: RunConfig) -> None:
         value = getattr(training, name)
         if value is not None and value < least:
             raise UserError(f"--{name.replace('_', '-')} {value} is too small: it must be at least {least}.")
-    if training.steps % training.envs:
+    if training.envs is not None and training.steps % training.envs:
         raise UserError(
             f"--steps {training.steps} is not a multiple of --envs {training.envs}: choose numbers that divide."
         )
@@ -164,6 +173,20 @@ def with_precision(config: RunConfig) -> RunConfig:
     dtype = compute_dtype(config.training.precision, device_of(config.training.device, training=True))
     precision: Literal["float32", "bfloat16"] = "float32" if dtype == torch.float32 else "bfloat16"
     return dataclasses.replace(config, training=dataclasses.replace(config.training, precision=precision))
+
+
+def with_envs(config: RunConfig) -> RunConfig:
+    """The configuration with as many environments as this machine can feed, which a run keeps wherever it is resumed.
+
+    A choice stays. On a CPU the networks are what takes the time; on a GPU they are not, whatever renders.
+    """
+    training = config.training
+    if training.envs is not None:
+        return config
+    feeds_gpu = device_of(training.device).type == "cuda" and training.workers != 0
+    most = min(MOST_ENVS, available_cores()) if feeds_gpu else 1
+    envs = next(number for number in range(most, 0, -1) if training.steps % number == 0)
+    return dataclasses.replace(config, training=dataclasses.replace(training, envs=envs))
 
 
 def is_compiled(training: Training, device: torch.device) -> bool:

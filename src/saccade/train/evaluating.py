@@ -16,7 +16,9 @@ from torch import nn
 
 from saccade.agents.agent import Agent
 from saccade.agents.cuda_graphs import GPU_LOCK
-from saccade.policies.evaluate import Evaluation, evaluation_steps, in_mode
+from saccade.envs.worker_process import DEFAULT_OPENGL
+from saccade.envs.workers import Arrangement
+from saccade.policies.evaluate import Evaluation, EvaluationEnvs, evaluation_steps, in_mode
 from saccade.policies.run import RunConfig, make_agent
 from saccade.types import Spaces
 
@@ -25,23 +27,34 @@ LEAVING_SECONDS = 10.0  # for environments to close; a thread that takes longer 
 
 @dataclass(frozen=True)
 class _Playing:
-    """One evaluation under way: what its thread and the training have in common."""
+    """One evaluation, asked for or under way: what its thread and the training have in common."""
 
+    modes: tuple[str, ...] = ()
+    opengl: str = DEFAULT_OPENGL
+    most_processes: int | None = None
+    threads: int = 1
     results: queue.SimpleQueue[Evaluation | BaseException] = field(default_factory=queue.SimpleQueue)
     leave: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+_Asked = queue.SimpleQueue[_Playing | None]
+"""What a thread is asked to play, one after the other; None: nothing more."""
 
 
 class BackgroundEvaluation:
     """Plays the evaluations of a run in a thread, one evaluation at a time.
 
     What it plays with are copies, so that nothing which training changes is read meanwhile, and the results depend on
-    the weights that ``take`` got alone. Close it; it can then begin again.
+    the weights that ``take`` got alone. The thread lasts from the first evaluation until it is closed, since what cuDNN
+    has found out is a thread's own, and so do the processes of its environments. Close it; it can then begin again.
     """
 
     def __init__(self, config: RunConfig, spaces: Spaces, device: torch.device) -> None:
         self._config, self._spaces, self._device = config, spaces, device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self._playing, self._thread = _Playing(), threading.Thread()
+        self._playing, self._asked, self._thread = _Playing(), _Asked(), threading.Thread()
+        self._playing.ended.set()
 
     @property
     def networks(self) -> nn.Module:
@@ -52,19 +65,22 @@ class BackgroundEvaluation:
         """Copy the weights that the next evaluation is of; none may be under way."""
         self.networks.load_state_dict(networks.state_dict())
 
-    def begin(self, modes: tuple[str, ...], opengl: str = "default") -> None:
+    def begin(self, modes: tuple[str, ...], arrangement: Arrangement) -> None:
         """Start playing in these modes, one after the other, with the weights of the last ``take``.
 
-        opengl: what the training's environments render with by now.
+        arrangement: of the training's environments by now, from which it is known what renders here.
         """
-        self.wait(LEAVING_SECONDS)  # for the thread before: it has given its last result, or was told to leave
+        self.wait(LEAVING_SECONDS)  # for the one before: it has given its last result, or was told to leave
         if self._stream is not None:
             self._stream.wait_stream(torch.cuda.current_stream(self._device))  # on which the weights were copied
-        self._playing = _Playing()
         # A thread of its own would compute with another number of threads, and round differently.
-        arguments = (self._playing, modes, opengl, torch.get_num_threads())
-        self._thread = threading.Thread(target=self._play, args=arguments, name="evaluation", daemon=True)
-        self._thread.start()
+        threads = torch.get_num_threads()
+        self._playing = _Playing(modes, arrangement.opengl, arrangement.most_processes, threads)
+        if not self._thread.is_alive():
+            self._asked = _Asked()
+            self._thread = threading.Thread(target=self._live, args=(self._asked,), name="evaluation", daemon=True)
+            self._thread.start()
+        self._asked.put(self._playing)
 
     def results(self) -> Iterator[Evaluation]:
         """The modes' results that have come since the last call, in order. Raises what ended the playing."""
@@ -77,39 +93,53 @@ class BackgroundEvaluation:
 
     def wait(self, seconds: float) -> None:
         """Wait until the evaluation under way has ended, but not longer than this."""
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+        self._playing.ended.wait(seconds)
 
     def close(self) -> None:
         """End the evaluation under way, at its next step; what is not among its results yet is lost."""
         self._playing.leave.set()
-        self.wait(LEAVING_SECONDS)
+        self._asked.put(None)
+        if self._thread.is_alive():
+            self._thread.join(LEAVING_SECONDS)
+        self._thread = threading.Thread()  # one that takes longer plays nothing more
 
     @cached_property
     def _agent(self) -> Agent:
         # Acting never overlays anything, so a bank of pictures is not needed.
         return make_agent(self._config, self._spaces, self._device, lambda count, size, generator: torch.empty(0))
 
-    def _play(self, playing: _Playing, modes: tuple[str, ...], opengl: str, threads: int) -> None:
+    def _live(self, asked: _Asked) -> None:
+        """The thread: plays what it is asked for, until that is nothing more."""
+        envs = EvaluationEnvs(self._config.training.workers)
         try:
-            torch.set_num_threads(threads)
-            with self._on_stream():
-                for mode in modes:
-                    if not playing.leave.is_set():
-                        self._play_mode(playing, mode, opengl)
-        except BaseException as error:  # noqa: BLE001  # raised again in the training's own thread
-            playing.results.put(error)
+            while (playing := asked.get()) is not None:
+                if (envs.opengl, envs.most_processes) != (playing.opengl, playing.most_processes):
+                    envs.close()
+                    envs = EvaluationEnvs(self._config.training.workers, playing.opengl, playing.most_processes)
+                try:
+                    self._play(playing, envs)
+                except BaseException as error:  # noqa: BLE001  # raised again in the training's own thread
+                    playing.results.put(error)
+                playing.ended.set()
+        finally:
+            envs.close()
 
-    def _play_mode(self, playing: _Playing, mode: str, opengl: str) -> None:
+    def _play(self, playing: _Playing, envs: EvaluationEnvs) -> None:
+        torch.set_num_threads(playing.threads)
+        with self._on_stream():
+            for mode in playing.modes:
+                if not playing.leave.is_set():
+                    self._play_mode(playing, mode, envs)
+
+    def _play_mode(self, playing: _Playing, mode: str, envs: EvaluationEnvs) -> None:
         training = self._config.training
         steps = evaluation_steps(
             self._act,
             in_mode(self._config.env, mode),
+            envs=envs,
             episodes=training.evaluation_episodes,
             seed=training.seed,
-            workers=training.workers,
             record=training.video,
-            opengl=opengl,
         )
         with closing(steps):
             for result in steps:

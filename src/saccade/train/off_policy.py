@@ -102,8 +102,8 @@ class OffPolicyTraining:
         self.generator = self.host_generator
         if device.type != "cpu":
             self.generator = torch.Generator(device).manual_seed(self.config.seed)
-        self.obs = np.zeros((self.config.envs, *workers.spaces.obs_shape), np.uint8)
-        self.episode_return = np.zeros(self.config.envs)
+        self.obs = np.zeros((self.config.num_envs, *workers.spaces.obs_shape), np.uint8)
+        self.episode_return = np.zeros(self.config.num_envs)
         self.started = False
         self.begun: BegunStep | None = None
         self.paths: tuple[str, ...] = ()  # for people: which ways the work takes on this machine
@@ -136,7 +136,7 @@ class OffPolicyTraining:
     def _train(self) -> Generator[Event, None, None]:
         config, counters = self.config, self.counters
         if not self.started:
-            self._start_episodes(range(config.envs))
+            self._start_episodes(range(config.num_envs))
             self.started = True
         yield from self._play_modes_left()
         while True:
@@ -233,8 +233,8 @@ class OffPolicyTraining:
         True of the last tick too: a run that is given more steps goes on as one that had them from the start.
         """
         config, env_steps = self.config, self.counters.env_steps
-        burst = env_steps - config.envs < config.random_steps <= env_steps  # all updates that came due by then
-        return config.overlap and config.envs > 1 and not burst
+        burst = env_steps - config.num_envs < config.random_steps <= env_steps  # all updates that came due by then
+        return config.overlap and config.num_envs > 1 and not burst
 
     def _begin_step(self) -> None:
         """Have every environment begin an agent step, unless they did."""
@@ -252,9 +252,9 @@ class OffPolicyTraining:
         assert self.begun is not None and self.begun.outcome is not None
         action, step, self.begun = self.begun.action, self.begun.outcome, None
         self._require_finite_rewards(step)
-        counters.env_steps += config.envs
+        counters.env_steps += config.num_envs
         channels = step.obs.shape[1] // self.env.frame_stack
-        for index in range(config.envs):
+        for index in range(config.num_envs):
             discount = 0.0 if step.terminated[index] else 1.0
             self.replay.add(index, action[index], step.reward[index], discount, step.obs[index, -channels:])
         self.obs = step.obs
@@ -286,7 +286,7 @@ class OffPolicyTraining:
             self.replay.start_episode(index, obs[-channels:])
 
     def _choose_actions(self) -> np.ndarray:
-        shape = (self.config.envs, self.workers.spaces.action_dim)
+        shape = (self.config.num_envs, self.workers.spaces.action_dim)
         if self.counters.env_steps < self.config.random_steps:
             return (torch.rand(shape, generator=self.host_generator) * 2 - 1).numpy()
         noise = torch.randn(shape, generator=self.generator, device=self.device)
@@ -309,7 +309,7 @@ class OffPolicyTraining:
         """Begin an evaluation, or begin it again where the run was stopped during it."""
         left = self.counters.modes_left
         if left:
-            self.evaluation.begin(self.config.evaluation_modes[-left:], self.workers.arrangement.opengl)
+            self.evaluation.begin(self.config.evaluation_modes[-left:], self.workers.arrangement)
         if self.config.workers == 0:  # its environments would share this process with the training's, to nobody's gain
             yield from self._rest_of_evaluation()
 

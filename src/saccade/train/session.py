@@ -7,6 +7,7 @@ import fcntl
 import functools
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from saccade.data.checkpoints import newest_checkpoint, set_aside
 from saccade.data.images import ImageBank, bank_bytes, load_bank
 from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
+from saccade.envs.opengl import is_software, why_in_software
 from saccade.envs.workers import EnvWorkers
 from saccade.nets.precision import set_compute_dtype
 from saccade.policies.device import device_of
@@ -35,12 +37,14 @@ from saccade.policies.run import (
     prepare_torch,
     read_config,
     to_json,
+    with_envs,
     with_precision,
 )
 from saccade.train import state
 from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import TensorBoard, append_row, cannot_write, forget_rows_after, read_rows, write_aside
 from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.saving import BackgroundSaving
 from saccade.train.ways import (
     PATHS,
     had_graphs,
@@ -81,7 +85,7 @@ def start(
     check(config)
     check_settings(config.agent)
     _refuse_used(folder)
-    config = with_precision(config)
+    config = with_envs(with_precision(config))
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
     with (
         gpu_failures_explained(config, folder),
@@ -108,7 +112,7 @@ def resume(
     ``warn`` is told of damaged checkpoints, which are set aside, and of a run that was begun with CUDA graphs and goes
     on without.
     """
-    config = read_config(folder)
+    config = with_envs(read_config(folder))
     config = dataclasses.replace(config, training=dataclasses.replace(config.training, **(ways or {})))
     if steps is not None:
         if config.training.replay_capacity is None:  # keep the size that the saved replay has
@@ -173,8 +177,9 @@ def _go_on(
     """Train to the end or until told to stop; ``evaluations`` are the rows of the latest one so far."""
     watch(Event("begun"), training)
     board = TensorBoard(folder / "tensorboard", purge_step=training.counters.env_steps + 1)
-    with closing(board), closing(training.events()) as events:
+    with closing(board), closing(training.events()) as events, BackgroundSaving() as saving:
         for event in events:
+            saving.raise_failure()
             if event.kind in ("episode", "losses"):
                 append_row(folder / METRICS, event.row)
                 board.write(event.row)
@@ -196,11 +201,14 @@ def _go_on(
                 if event.kind == "warning":
                     write_paths(folder, training)
             elif event.kind == "checkpoint_due":
-                state.save(training, folder / CHECKPOINTS)
+                saving.finish()
+                saving.begin(state.take(training, folder / CHECKPOINTS))
             watch(event, training)
             if event.kind in LEAVE_AT and stop():
+                saving.finish()
                 _save_and_leave(training, folder)
                 return None
+        saving.finish()
         result = {**training.position(), "evaluations": with_gaps(evaluations), PATHS: paths_of(training)}
         write_aside(folder / RESULT, json.dumps(result, indent=1))
         return result
@@ -241,9 +249,10 @@ def _assembled(
     if why is not None:
         without_graphs(why)
     bank = _load_pictures(training, pictures, preparing)
-    seeds = [training.seed * SEED_STRIDE + index for index in range(training.envs)]
-    workers = EnvWorkers([config.env] * training.envs, seeds, num_workers=training.workers)
+    seeds = [training.seed * SEED_STRIDE + index for index in range(training.num_envs)]
+    workers = EnvWorkers([config.env] * training.num_envs, seeds, num_workers=training.workers)
     with workers:
+        _warn_of_software(device, workers.arrangement.renderer)
         spaces = workers.spaces
         agent = make_agent(config, spaces, device, bank.sample if bank else None)
         set_compute_dtype(agent.networks, compute_dtype(training.precision, device))
@@ -253,6 +262,12 @@ def _assembled(
         loop = OffPolicyTraining(config, agent, workers, replay, device, eager_because=why)
         loop.paths = tuple(kept.sentence for kept in (pictures, place) if kept is not None)
         yield loop
+
+
+def _warn_of_software(device: torch.device, renderer: str) -> None:
+    """Say it where a GPU learns while a processor draws: it takes most of such a run's time."""
+    if device.type == "cuda" and is_software(renderer):
+        warnings.warn(why_in_software(renderer), stacklevel=2)
 
 
 def _place_pictures(config: RunConfig, device: torch.device) -> Placement | None:
@@ -274,14 +289,14 @@ def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Pl
     training, stack = config.training, config.env.frame_stack
     capacity = training.replay_capacity or training.steps
     frame = (spaces.obs_shape[0] // stack, *spaces.obs_shape[1:])
-    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.action_dim, frame_stack=stack, num_envs=training.envs)
+    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.action_dim, frame_stack=stack, num_envs=training.num_envs)
     place = place_by_what_is_free({"replay": size}, device)["replay"]
     replay = ReplayBuffer(
         capacity,
         frame,
         spaces.action_dim,
         frame_stack=stack,
-        num_envs=training.envs,
+        num_envs=training.num_envs,
         device=place.device,
         pinned=place.pinned,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from saccade.data.checkpoints import Checkpoint, Segment, write_checkpoint, writ
 from saccade.envs.workers import Steps
 from saccade.policies.run import NETWORKS, load_weights
 from saccade.train.off_policy import BegunStep, Counters, OffPolicyTraining
+from saccade.train.saving import Write
 from saccade.types import UserError
 
 KEEP_CHECKPOINTS = 2
@@ -27,6 +30,15 @@ BEGUN = ("action", "obs", "reward", "terminated", "truncated")
 
 def save(training: OffPolicyTraining, root: Path) -> Path:
     """Write a checkpoint of a run below ``root``; replay frames that lie there already are not written again."""
+    return take(training, root)()
+
+
+def take(training: OffPolicyTraining, root: Path) -> Write:
+    """Copy a run as it is now; what is returned writes the copy below ``root``, also while training goes on.
+
+    No other checkpoint may be being written. The copy lasts until it is written: the networks, optimizers and
+    environments, 56 bytes of each transition, and the replay's frames since the checkpoint before.
+    """
     training.counters.checkpointed_at = training.counters.env_steps
     training.settle()
     arrays, scalars = _split(training.workers.get_state())
@@ -35,22 +47,21 @@ def save(training: OffPolicyTraining, root: Path) -> Path:
         "episode_return": torch.from_numpy(training.episode_return),
         **_begun_tensors(training.begun),
     }
-    evaluated = {EVALUATED: training.evaluation.networks.state_dict()} if training.counters.modes_left else {}
-    return write_checkpoint(
+    generators = {"device": training.generator.get_state(), "host": training.host_generator.get_state()}
+    changing = {
+        NETWORKS: training.agent.networks.state_dict(),
+        "optimizers": optimizer_tensors(training.agent),
+        "generators": generators,
+        "environments": arrays,
+        **({EVALUATED: training.evaluation.networks.state_dict()} if training.counters.modes_left else {}),
+    }
+    documents = {"counters": dataclasses.asdict(training.counters), "environments": scalars}
+    return functools.partial(
+        write_checkpoint,
         root,
         training.counters.env_steps,
-        tensors={
-            NETWORKS: training.agent.networks.state_dict(),
-            "optimizers": optimizer_tensors(training.agent),
-            "replay": training.replay.state_tensors(),
-            "generators": {
-                "device": training.generator.get_state(),
-                "host": training.host_generator.get_state(),
-            },
-            "environments": arrays,
-            **evaluated,
-        },
-        documents={"counters": dataclasses.asdict(training.counters), "environments": scalars},
+        tensors={**_copied(changing), "replay": training.replay.state_tensors()},
+        documents=copy.deepcopy(documents),
         segments=_replay_segments(training, root),
         keep=KEEP_CHECKPOINTS,
     )
@@ -101,6 +112,13 @@ def load_optimizers(agent: Agent, tensors: Mapping[str, Tensor], origin: Path) -
     for owner in agent.phases:
         saved = owner.optimizer.state_dict()
         owner.optimizer.load_state_dict({**saved, "state": states[owner.name]})
+
+
+def _copied(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    return {
+        file: {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
+        for file, tensors in files.items()
+    }
 
 
 def _replay_segments(training: OffPolicyTraining, root: Path) -> list[Segment]:

@@ -24,12 +24,10 @@ RECORDED = "CUDA graph for each kind"  # what a path says where updates are reco
 
 def paths_of(training: OffPolicyTraining) -> list[str]:
     """For people: which ways a run takes by now, and how its environments are spread."""
-    return [
-        _arithmetic(training),
-        f"updates: {training.update.path}",
-        *training.paths,
-        f"environments: {training.workers.arrangement}",
-    ]
+    spread, config = f"environments: {training.workers.arrangement}", training.config
+    if config.overlap and config.num_envs > 1:
+        spread += f"; they step while the networks learn, by the policy of {config.num_envs} agent steps before"
+    return [_arithmetic(training), f"updates: {training.update.path}", *training.paths, spread]
 
 
 def why_without_graphs(training: Training, device: torch.device, pictures: Placement | None) -> str | None:
