@@ -74,11 +74,13 @@ def moved(batch: Batch, device: str | torch.device) -> Batch:
     return Batch(*(value.to(device) for value in batch[:5]), drawn, seen)
 
 
-def prepared(agent: Agent, phase: Phase, method: str, seed: int = 0) -> Batch:
-    """A batch as a phase's losses get it: drawn on the CPU, whatever device the agent is on."""
-    prepare = agent.prepare if phase.own_batch is None else phase.own_batch.prepare
+def prepared(agent: Agent, phase: Phase, method: str, seed: int = 0, drawn_by: Agent | None = None) -> Batch:
+    """A batch as a phase's losses get it. drawn_by: a twin on the CPU that draws it, for an agent on a GPU."""
+    twin = drawn_by or agent
+    drawing = twin.phases[agent.phases.index(phase)]
+    prepare = twin.prepare if drawing.own_batch is None else drawing.own_batch.prepare
     generator = torch.Generator().manual_seed(seed)
-    batch = phase.draw(prepare(sample(method, seed), generator), generator)
+    batch = drawing.draw(prepare(sample(method, seed), generator), generator)
     batch = moved(batch, next(agent.networks.parameters()).device)
     before = agent.phases[: agent.phases.index(phase)] if phase.own_batch is None else ()
     for earlier in (*before, phase):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,7 +16,7 @@ from saccade.agents.sac import SAC, Architecture, make_networks
 from saccade.nets import convolutions, decoders
 from saccade.nets.encoders import ConvolutionStack
 from saccade.nets.precision import MixedPrecision, multiplies_bfloat16, set_compute_dtype
-from saccade.policies.run import compute_dtype
+from saccade.policies.run import Training, compute_dtype, multiplies_tf32
 from saccade.types import Spaces
 
 CPU = torch.device("cpu")
@@ -149,3 +151,20 @@ def test_pixels_are_exact_in_what_convolutions_compute_in(method: str) -> None:
     for one, other in ((ours.obs, theirs.obs), (ours.next_obs, theirs.next_obs)):
         assert (one.dtype, other.dtype) == (torch.bfloat16, torch.float32) and torch.equal(one.float(), other)
         assert one.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("matmul", "precision", "device", "tf32"),
+    [
+        ("auto", "bfloat16", "cuda", True),
+        ("auto", "float32", "cuda", False),
+        ("tf32", "float32", "cuda", True),
+        ("float32", "bfloat16", "cuda", False),
+        ("auto", "bfloat16", "cpu", False),
+        ("tf32", "float32", "cpu", False),
+    ],
+)
+def test_matrices_are_multiplied_in_tf32_by_choice_and_on_a_gpu(
+    matmul: Any, precision: Any, device: str, tf32: bool
+) -> None:
+    assert multiplies_tf32(Training(matmul=matmul, precision=precision), torch.device(device)) == tf32

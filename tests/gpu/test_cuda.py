@@ -46,9 +46,8 @@ def on_gpu(method: str) -> Agent:
 def test_one_update_equals_the_cpus(method: str) -> None:
     host, device = build(method), on_gpu(method)
     for ours, theirs in zip(host.phases, device.phases, strict=True):
-        expected, found = (
-            step(phase, prepared(agent, phase, method), 0) for agent, phase in ((host, ours), (device, theirs))
-        )
+        batch = prepared(device, theirs, method, drawn_by=host)  # before the host's weights change
+        expected, found = step(ours, prepared(host, ours, method), 0), step(theirs, batch, 0)
         for key, value in expected.items():
             torch.testing.assert_close(found[key].cpu(), value, rtol=TOLERANCE, atol=TOLERANCE)
 
@@ -57,7 +56,7 @@ def test_one_update_equals_the_cpus(method: str) -> None:
 def test_no_loss_waits_for_the_device(method: str) -> None:
     agent = on_gpu(method)
     for phase in agent.phases:
-        batch = prepared(agent, phase, method)
+        batch = prepared(agent, phase, method, drawn_by=build(method))
         phase.total(look(phase, batch))  # the first call may wait, for choosing algorithms
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("error")

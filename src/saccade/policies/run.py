@@ -37,7 +37,7 @@ LEAST = {
     **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
 }
 """Smallest sensible values of the training options."""
-ADDED: dict[str, dict[str, Any]] = {"Training": {"graphs": "auto"}}
+ADDED: dict[str, dict[str, Any]] = {"Training": {"graphs": "auto", "matmul": "float32"}}
 """Fields that a saved configuration of an earlier version lacks, by class, with the values that mean what it did."""
 MOST_ENVS = 16  # by default: the policy of an action is then 16 updates old
 
@@ -69,6 +69,9 @@ class Training:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """What convolutions compute in while training; everything else is float32. ``auto``: bfloat16 where the device has
     units for its matrices, which GPUs have since Ampere and some CPUs (AMX), else float32."""
+    matmul: Literal["auto", "float32", "tf32"] = "auto"
+    """What the matrices of projections and heads are multiplied in on a GPU: ``tf32`` has float32's range, 10 bits of
+    its mantissa, and is faster. ``auto``: tf32 beside convolutions in bfloat16, else float32."""
     threads: int | None = None
     """Threads that PyTorch computes with on a CPU; by default its own choice."""
     replay_capacity: int | None = None
@@ -204,8 +207,15 @@ def prepare_torch(training: Training, device: torch.device) -> None:
         reduced = compute_dtype(training.precision, device) != torch.float32
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = reduced  # float32 is the mode that is compared: with all its digits
-        # Advice about the heads, which stay in float32.
+        torch.backends.cuda.matmul.allow_tf32 = multiplies_tf32(training, device)
+        # Advice about heads in float32.
         warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
+
+
+def multiplies_tf32(training: Training, device: torch.device) -> bool:
+    """Whether matrices outside the convolutions are multiplied in TF32: on a GPU, by choice."""
+    beside = compute_dtype(training.precision, device) == torch.bfloat16
+    return device.type == "cuda" and (training.matmul == "tf32" or (training.matmul == "auto" and beside))
 
 
 def compute_dtype(precision: str, device: torch.device) -> torch.dtype:

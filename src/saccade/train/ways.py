@@ -11,7 +11,7 @@ import torch
 from saccade.agents import cuda_graphs
 from saccade.agents.captured import NEEDS_A_GPU
 from saccade.data.placement import Placement
-from saccade.policies.run import Training, compute_dtype, is_compiled
+from saccade.policies.run import Training, compute_dtype, is_compiled, multiplies_tf32
 from saccade.train.logs import write_aside
 from saccade.types import UserError
 
@@ -84,4 +84,5 @@ def _arithmetic(training: OffPolicyTraining) -> str:
     name = f"{device}, {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else str(device)
     losses = "compiled" if is_compiled(config, device) and failure is None else "not compiled"
     because = f": compiling them failed ({failure})" if failure is not None else ""
-    return f"{name}: convolutions in {str(dtype).removeprefix('torch.')}, losses {losses}{because}"
+    matrices = ", matrices in tf32" if multiplies_tf32(config, device) else ""
+    return f"{name}: convolutions in {str(dtype).removeprefix('torch.')}{matrices}, losses {losses}{because}"
