@@ -18,6 +18,7 @@ demo: setup
 test:
 	@bash scripts/setup.sh --browser
 	$(BIN)/python -m pytest -q
+	@bash scripts/test_other_torch.sh
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -33,4 +34,4 @@ setup:
 	@bash scripts/setup.sh
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-other-torch .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -20,7 +20,7 @@
 # METHODS   whose updates are timed in "speed" (sgqn sac)
 # PY, OUT, WORK    the interpreter, the folder for results, the folder for everything else
 # MUJOCO_GL is egl; set it to nothing to let Saccade choose.
-# DRY=1     walks through all stages on a CPU with tiny numbers, in about a minute
+# DRY=1     walks through all stages on a CPU with tiny numbers, in about two minutes
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -40,7 +40,7 @@ if [ -n "$DRY" ]; then
     SPEED="--preset small --precision float32 --updates 2"
     OPERATIONS="--batch-size 2 --repeats 1 --matrix-side 128 --copied-megabytes 1"
     UPDATES="--preset small --batch-size 2 --updates 2 --threads 1 --no-memory"
-    RUN="--preset small --envs 2 --image-count 32 --threads 1"
+    RUN="--preset small --envs 2 --image-count 32 --threads 1" # end_to_end takes longer than the rest together
     END_TO_END="--steps 12 --random-steps 4 --evaluate-every 0"
     TRAIN="--steps 24 --random-steps 8 --evaluate-every 0 --evaluation-episodes 1 --evaluation-modes train --log-every 4"
     TRAIN="$TRAIN --render-quality fast" COUNTED_AFTER=4 PRECISIONS=float32 TEST_PROCESSES=0

