@@ -18,8 +18,16 @@ import zipfile
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-SIMULATOR_NEEDS = "dm-env dm-tree labmaze glfw lxml pyopengl absl-py pyparsing".split()
-COMMAND_LINE_NEEDS = "gymnasium farama-notifications cloudpickle tyro docstring-parser typeguard shtab".split()
+SIMULATOR_NEEDS = ["dm-env", "dm-tree", "labmaze", "glfw", "lxml", "pyopengl", "absl-py", "pyparsing"]
+COMMAND_LINE_NEEDS = [
+    "gymnasium",
+    "farama-notifications",
+    "cloudpickle",
+    "tyro",
+    "docstring-parser",
+    "typeguard",
+    "shtab",
+]
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (39, 35, 34, 31, 28, 27, 26, 24, 17)] + ["manylinux2014_x86_64"]
 UNUSED = tuple(f"dm_control/{name}/" for name in ("locomotion", "entities", "manipulation", "viewer"))
 UNUSED += ("dm_control/suite/dog_assets/",)

@@ -1,4 +1,4 @@
-"""What the scripts promise beside the checks that they run: reasons in words, nothing downloaded, wheels that install."""
+"""What the scripts promise beside the tests that they run: reasons in words, no download, wheels that install."""
 
 from __future__ import annotations
 
