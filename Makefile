@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 help:
 	@echo "make demo    train SAC and SGQN on a real task, compare them, write one page (ten minutes)"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests, and those of compiled losses on another PyTorch where this machine has one"
 	@echo "make check   formatting, lint, types, direction of imports"
 	@echo "make format  write the formatting"
 	@echo "make setup   only prepare the virtual environment .venv"
@@ -18,6 +18,7 @@ demo: setup
 test:
 	@bash scripts/setup.sh --browser
 	$(BIN)/python -m pytest -q
+	@bash scripts/test_other_torch.sh
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -33,4 +34,4 @@ setup:
 	@bash scripts/setup.sh
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-other-torch .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

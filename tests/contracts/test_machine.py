@@ -69,12 +69,12 @@ def test_a_software_renderer_is_named_and_a_gpu_is_left_alone():
     assert (gpu.ok, gpu.advice) == (True, "")
 
 
-def test_a_torch_that_can_be_made_to_run_code_is_a_problem(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
+def test_a_torch_older_than_any_tested_is_a_problem(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch, "__version__", "2.10.0+cpu")
     row = examination._torch()
     assert not row.ok
-    assert "2.10" in row.advice
-    monkeypatch.setattr(torch, "__version__", "2.10.0")
+    assert "2.11" in row.advice
+    monkeypatch.setattr(torch, "__version__", "2.11.0")
     assert examination._torch().ok
 
 
