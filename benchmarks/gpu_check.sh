@@ -167,7 +167,7 @@ if wants tests 60; then
             compiling+=($!)
         done
     done
-    within 165 "$PY" -m pytest tests/gpu -q -n $TEST_PROCESSES -p no:cacheprovider --durations 8 --tb short \
+    within 165 "$PY" -m pytest tests/gpu -q -n $TEST_PROCESSES -p no:cacheprovider -p no:benchmark --durations 8 --tb short \
         >"$WORK/pytest.txt" 2>&1
     say "  exit code $?: $(last "$WORK/pytest.txt")"
     grep -E "^(FAILED|ERROR)" "$WORK/pytest.txt" | cut -c1-200 | head -30 | tell
