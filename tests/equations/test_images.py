@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from saccade.data import images
-from saccade.data.images import ImageBank, _crop_sides, load_bank
+from saccade.data.images import ImageBank, _crop_sides, bank_size, load_bank
 from saccade.data.procedural import still_image
 from saccade.types import UserError
 
@@ -232,3 +232,8 @@ def test_links_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) 
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     save(folder / "own.png", (7, 7, 7))
     assert len(load_bank(folder, size=4).images) == 1
+
+
+@pytest.mark.parametrize(("crop", "side"), [(84, 128), (100, 128), (43, 128), (42, 64), (40, 64), (12, 64)])
+def test_pictures_are_as_large_as_their_crops_need(crop: int, side: int) -> None:
+    assert bank_size(crop) == side and side / crop >= 128 / 100

@@ -31,6 +31,7 @@ FLIP_CHANCE = 0.5
 
 BANK_COUNT = 1000
 BANK_SIZE = 128  # pixels; enough for crops of 84
+SMALL_BANK_SIZE = 64  # for crops of as many times fewer pixels
 
 # Limits and formats for files of unknown origin: no others are opened.
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
@@ -74,6 +75,11 @@ class ImageBank:
         grid = places * (2 / (side - 1)) - 1  # -1 and 1 are the outermost pixels' centres
         chosen = self.images.index_select(0, index.to(self.images.device)).to(generator.device).float()
         return torch.nn.functional.grid_sample(chosen, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def bank_size(crop_size: int) -> int:
+    """The side of a bank's pictures that is enough for crops of a size; what is read of larger ones is thrown away."""
+    return SMALL_BANK_SIZE if crop_size <= SMALL_BANK_SIZE * 84 // BANK_SIZE else BANK_SIZE
 
 
 def bank_bytes(count: int = BANK_COUNT, size: int = BANK_SIZE) -> int:

@@ -19,7 +19,7 @@ from saccade.agents import METHODS
 from saccade.agents.agent import Agent
 from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
-from saccade.data.images import ImageBank, bank_bytes, load_bank
+from saccade.data.images import ImageBank, bank_bytes, bank_size, load_bank
 from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.opengl import is_software, why_in_software
@@ -30,7 +30,6 @@ from saccade.policies.evaluate import evaluation_row, with_gaps
 from saccade.policies.run import (
     CONFIG,
     RunConfig,
-    Training,
     check,
     compute_dtype,
     make_agent,
@@ -248,7 +247,7 @@ def _assembled(
     why = why_without_graphs(training, device, pictures)
     if why is not None:
         without_graphs(why)
-    bank = _load_pictures(training, pictures, preparing)
+    bank = _load_pictures(config, pictures, preparing)
     seeds = [training.seed * SEED_STRIDE + index for index in range(training.num_envs)]
     workers = EnvWorkers([config.env] * training.num_envs, seeds, num_workers=training.workers)
     with workers:
@@ -274,14 +273,18 @@ def _place_pictures(config: RunConfig, device: torch.device) -> Placement | None
     """Where pictures for overlays are kept; None for a method that needs none."""
     if not METHODS[config.method].overlays(config.agent):
         return None
-    return place_by_what_is_free({"pictures": bank_bytes(config.training.image_count)}, device)["pictures"]
+    size = bank_bytes(config.training.image_count, bank_size(config.env.image_size))
+    return place_by_what_is_free({"pictures": size}, device)["pictures"]
 
 
-def _load_pictures(training: Training, place: Placement | None, preparing: Preparing) -> ImageBank | None:
+def _load_pictures(config: RunConfig, place: Placement | None, preparing: Preparing) -> ImageBank | None:
     if place is None:
         return None
-    folder, count = None if training.images is None else Path(training.images), training.image_count
-    return load_bank(folder, count=count, seed=training.seed, device=place.device, progress=preparing)
+    training, size = config.training, bank_size(config.env.image_size)
+    folder = None if training.images is None else Path(training.images)
+    return load_bank(
+        folder, count=training.image_count, size=size, seed=training.seed, device=place.device, progress=preparing
+    )
 
 
 def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Placement, ReplayBuffer]:
