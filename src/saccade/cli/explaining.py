@@ -23,6 +23,7 @@ from saccade.policies.scores import default_score
 from saccade.types import UserError
 from saccade.viewer.explanation import film_frames, grid_picture, write_figure
 from saccade.viewer.pictures import png, write_video
+from saccade.viewer.remarks import remarks
 from saccade.viewer.report import write_report
 
 IN_RUN, ELSEWHERE = "explain", Path("explanations")
@@ -237,6 +238,8 @@ def explained(
     explanation.save(folder, shlex.join(["saccade", *words]))
     for index, mode in enumerate(modes):
         bars("drawing", index, len(modes))
+        for remark in remarks({name: maps[:, -1] for name, maps in explanation.maps[mode].items()}):
+            say(console, f"{mode}: {remark}", style="yellow")
         with written_aside(folder / "grids" / f"{mode}.png") as path:
             path.write_bytes(png(grid_picture(folder, mode)))
         write_video(folder / "videos" / f"{mode}.mp4", film_frames(folder, mode), VIDEO_FRAMES_PER_SECOND)
