@@ -44,7 +44,8 @@ class Subject:
     policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
     """For any other network: its class, in a Python file of yours, which is run."""
     checkpoint: Path | None = None
-    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it."""
+    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it. FILE:NAME is one
+    of several in a file, such as both.pt:online."""
     output: tuple[str, ...] = ()
     """What the network of --policy gives: logits, q_values, action, or logits=module:actor value=method:get_value."""
     layout: Literal["channels_first", "channels_last"] | None = None
@@ -219,8 +220,8 @@ def explained(
     score = settings.score or default_score(policy)
     say(
         console,
-        f"{policy.name} sees {policy.pixels.told()}, and gives {', '.join(policy.outputs)}. Explained is {score}, "
-        "unless a method has a score of its own.",
+        f"{policy.name}, from {policy.source}, sees {policy.pixels.told()}, and gives {', '.join(policy.outputs)}. "
+        f"Explained is {score}, unless a method has a score of its own.",
     )
     _check_writable(folder)
     moments = Moments(maps.frames, maps.every, maps.seed, maps.max_steps)
