@@ -23,6 +23,7 @@ from saccade.policies.scores import default_score
 from saccade.types import UserError
 from saccade.viewer.explanation import film_frames, grid_picture, write_figure
 from saccade.viewer.pictures import png, write_video
+from saccade.viewer.remarks import remarks
 from saccade.viewer.report import write_report
 
 IN_RUN, ELSEWHERE = "explain", Path("explanations")
@@ -43,7 +44,8 @@ class Subject:
     policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
     """For any other network: its class, in a Python file of yours, which is run."""
     checkpoint: Path | None = None
-    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it."""
+    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it. FILE:NAME is one
+    of several in a file, such as both.pt:online."""
     output: tuple[str, ...] = ()
     """What the network of --policy gives: logits, q_values, action, or logits=module:actor value=method:get_value."""
     layout: Literal["channels_first", "channels_last"] | None = None
@@ -218,8 +220,8 @@ def explained(
     score = settings.score or default_score(policy)
     say(
         console,
-        f"{policy.name} sees {policy.pixels.told()}, and gives {', '.join(policy.outputs)}. Explained is {score}, "
-        "unless a method has a score of its own.",
+        f"{policy.name}, from {policy.source}, sees {policy.pixels.told()}, and gives {', '.join(policy.outputs)}. "
+        f"Explained is {score}, unless a method has a score of its own.",
     )
     _check_writable(folder)
     moments = Moments(maps.frames, maps.every, maps.seed, maps.max_steps)
@@ -237,6 +239,8 @@ def explained(
     explanation.save(folder, shlex.join(["saccade", *words]))
     for index, mode in enumerate(modes):
         bars("drawing", index, len(modes))
+        for remark in remarks({name: maps[:, -1] for name, maps in explanation.maps[mode].items()}):
+            say(console, f"{mode}: {remark}", style="yellow")
         with written_aside(folder / "grids" / f"{mode}.png") as path:
             path.write_bytes(png(grid_picture(folder, mode)))
         write_video(folder / "videos" / f"{mode}.mp4", film_frames(folder, mode), VIDEO_FRAMES_PER_SECOND)

@@ -119,7 +119,10 @@ def _play(
     act: Callable[[np.ndarray], Any],
     provenance: dict[str, Any],
 ) -> Iterator[Step]:
-    """Observation, action, reward and task mask of every step until the episode ends; fills ``provenance``."""
+    """Observation, action, reward and task mask of every step until the episode ends; fills ``provenance``.
+
+    All of them are copies, taken before the step: environment and policy may use their memory again.
+    """
     env = task.make(mode, task.knows_truth)
     provenance.update(task.provenance(env))
     try:
@@ -128,10 +131,12 @@ def _play(
             obs, info = env.reset(seed=seed)
         for _ in range(max_steps):
             given = seen_as(obs)
-            action = np.asarray(act(given))
+            action = np.array(act(given.copy()))
+            mask = info.get("task_mask")
+            truth = None if mask is None else np.array(mask, bool)
             with running(f"A step of {task.name}"):
-                after, reward, terminated, truncated, later = env.step(checked(env, action, task.name))
-            yield given.copy(), action, float(reward), info.get("task_mask")
+                after, reward, terminated, truncated, later = env.step(checked(env, action.copy(), task.name))
+            yield given, action, float(reward), truth
             obs, info = after, later
             if terminated or truncated:
                 return

@@ -54,6 +54,8 @@ class Pixels:
     def tensor(self, obs: np.ndarray, device: torch.device) -> Tensor:
         """Observations ``[*shape]`` or ``[batch, *shape]`` as float ``[batch, channel, height, width]``, same range.
 
+        A copy: what is written into ``obs`` later does not show.
+
         Raises:
             UserError: another shape or dtype, or values outside the range.
         """
@@ -65,7 +67,7 @@ class Pixels:
                 f"The policy was given observations of shape {obs.shape} and type {obs.dtype}; "
                 f"it acts on {self.dtype} of shape {self.shape} or a batch of them."
             )
-        batch = torch.as_tensor(obs, device=device).reshape(-1, *self.shape).float()
+        batch = torch.from_numpy(np.array(obs, order="C")).to(device).reshape(-1, *self.shape).float()
         darkest, brightest = (float(value) for value in batch.aminmax())
         if not (darkest >= 0 and brightest <= self.high):  # NaN too
             raise UserError(

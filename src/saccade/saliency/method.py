@@ -24,7 +24,8 @@ class Method:
         find: ``(score, obs, *, max_batch, ...) -> map``; ``frames`` and ``seed`` reach it where it has such keywords.
         summary: what the map shows, for tables.
         source: where it is defined.
-        score: name of the score that the method is defined with; None: whichever is to be explained.
+        score: name of the score that the method is defined with, and the only one that it takes: of another one its
+            map would be another method's, under this name. None: whichever is to be explained.
         gradient_based: whether it needs gradients, and so cannot explain a distance.
     """
 
@@ -61,6 +62,7 @@ class Method:
         if unknown:
             have = ", ".join(self.hyperparameters)
             raise UserError(f"The method has no hyper-parameter {unknown[0]!r}: it has {have}.")
+        self._check_score(score)
         check_obs(obs, max_batch)
         check_frames(frames, obs)
         if not all_finite(obs):
@@ -76,6 +78,17 @@ class Method:
             found = self.find(watched, pixels, max_batch=max_batch, **changes)
         _check_finite(score.network, torch.cat(values), found)
         return found
+
+    def _check_score(self, score: Score) -> None:
+        if self.score is None or score.name == self.score:
+            return
+        given = f"the score {score.name!r}" if score.name else "a score that has no name"
+        function = getattr(self.find, "func", self.find).__name__
+        raise UserError(
+            f"This method ({self.summary}) is defined with the score {self.score!r} and was given {given}, whose map "
+            f"would be another one under its name: make it with make_score(policy, {self.score!r}, obs), name a score "
+            f"of your own so, or call saccade.saliency.{function} with the score that you mean."
+        )
 
 
 def _watched(function: Callable[..., Tensor], values: list[Tensor]) -> Callable[..., Tensor]:

@@ -1,8 +1,9 @@
 """Pictures of an explanation folder: each method's map over the frame, and what the agent makes of it.
 
 All pictures show the newest frame of a stacked observation, and of a signed map the magnitude: bright is what matters,
-whether it speaks for or against. Each method has a brightness of its own, the same for all frames of a mode, so that
-frames can be compared with each other, and methods by where they are bright, not by how much.
+whether it speaks for or against. A map that is zero everywhere is crossed out, for it says nothing. Each method has a
+brightness of its own, the same for all frames of a mode, so that frames can be compared with each other, and methods by
+where they are bright, not by how much.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from saccade.viewer.recordings import Maps, read_explanation, read_maps
 
 BRIGHTEST = 0.99  # quantile that is drawn at full brightness: a few extreme pixels would hide the rest
 SEEN, CLEAN, TRUTH = "what the policy sees", "without distraction", "the task (simulator)"
+ZERO = "(zero everywhere)"  # behind the name of a method that found nothing in any frame
 OBSERVATION = "observation"
 FIGURE = "figure.png"
 SMALLEST_SIDE = 160  # of an enlarged frame, so that 84 pixels can be seen
@@ -57,7 +59,8 @@ def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDAr
     if maps.task_mask is not None:
         drawn[TRUTH] = spotlight(frames, maps.task_mask[chosen])
     for method, saliency in maps.saliency.items():
-        drawn[method] = overlay(frames, np.abs(saliency[chosen]), limits=(0.0, brightest(saliency)))
+        label = method if saliency.any() else f"{method} {ZERO}"
+        drawn[label] = overlay(frames, np.abs(saliency[chosen]), limits=(0.0, brightest(saliency)))
     own = _observation_and_pictures(maps, chosen)
     return drawn | {agent_label(name): own[name] for name in maps.pictures}
 

@@ -79,6 +79,8 @@ def overlay(
 ) -> Picture:
     """The frame in grey, and over it the map in colour: the more salient a pixel, the brighter.
 
+    A map that is zero everywhere is crossed out, for it says nothing: not that nothing matters.
+
     Args:
         frame: ``[..., height, width, 3]``: one picture, or as many as there are maps.
         saliency: ``[..., height, width]``, any finite numbers.
@@ -93,7 +95,10 @@ def overlay(
     grey = (frame.astype(np.float32) @ LUMINANCE)[..., None]
     color = colormaps[colormap](strength)[..., :COLOR_CHANNELS].astype(np.float32) * WHITE
     weight = opacity * strength[..., None]
-    return _rounded(grey * (1 - weight) + color * weight)
+    drawn = _rounded(grey * (1 - weight) + color * weight)
+    empty = ~saliency.any((-2, -1))
+    drawn[empty] = crossed_out(drawn[empty])
+    return drawn
 
 
 def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> Picture:
@@ -107,6 +112,19 @@ def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> 
     _check_size(frame, mask)
     light = 1 - darkness * (1 - mask.astype(np.float32).clip(0, 1))
     return _rounded(frame * light[..., None])
+
+
+def crossed_out(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pictures ``[..., height, width, 3]`` with a cross from corner to corner: there is nothing to be seen in them."""
+    height, width = frames.shape[-3:-1]
+    rows, columns = np.mgrid[:height, :width]
+    along = rows * max(width - 1, 1) - columns * max(height - 1, 1)  # 0 on the diagonal
+    across = np.minimum(np.abs(along), np.abs(rows * max(width - 1, 1) - (width - 1 - columns) * max(height - 1, 1)))
+    near = across / max(height - 1, width - 1, 1)  # in pixels
+    drawn = frames.copy()
+    drawn[..., near < 1.5, :] = 0  # white with a black edge: to be seen on any picture
+    drawn[..., near < 0.75, :] = WHITE
+    return drawn
 
 
 def centred(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

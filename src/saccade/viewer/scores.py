@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
 from saccade.viewer.figures import curves, drift
@@ -51,7 +52,7 @@ def _scores_table(explanation: Explanation, mode: str, rows: Sequence[ScoreRow])
     decimals = {metric: _decimals(row.mean for row in rows if row.metric == metric) for metric in directions}
     baselines = frozenset(methods) - frozenset(explanation.methods)
     better: list[Better | None] = [None, *map(_better, directions.values())]
-    return Table(
+    table = Table(
         ("method", *directions),
         tuple(
             (method, *(_cell(cells.get((method, metric)), places) for metric, places in decimals.items()))
@@ -61,6 +62,14 @@ def _scores_table(explanation: Explanation, mode: str, rows: Sequence[ScoreRow])
         tuple(better),
         baselines,
     )
+    lost = table.lost()
+    if not lost:
+        return table
+    told = (
+        f" No method beats every row that was made without asking the network in {', '.join(lost)}: there no map is "
+        "marked, for a picture drawn blindly does as well."
+    )
+    return dataclasses.replace(table, caption=table.caption + told)
 
 
 def _better(direction: str | None) -> Better | None:
@@ -76,7 +85,7 @@ def _caption(mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> s
     others = "".join(f", of {metric} over {count}" for metric, count in asked.items() if count != frames)
     caption = (
         f"Mode {mode}: mean ± standard deviation over {frames} frames{others}. An arrow says whether higher or lower "
-        "is better, a star marks the best."
+        "is better, a star marks the best of those that beat every baseline."
     )
     if baselines:
         caption += f" Rows made without asking the network are there for comparison ({', '.join(baselines)})."
