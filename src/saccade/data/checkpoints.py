@@ -13,14 +13,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors import SafetensorError
 
+from saccade.data.documents import BadDocument, Count, read_document, typed
+from saccade.data.files import NoFile, refuse_endless
 from saccade.types import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SEGMENTS = "replay"
 TEMPORARY_PREFIX = ".writing-"
+NAME = re.compile(r"\w[\w.-]{0,199}")  # of a file in a checkpoint: none leads out of it
+
+Kind = TypeVar("Kind")
 
 
 class DamagedCheckpoint(UserError):
@@ -48,6 +54,31 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Described:
+    """What a manifest says of a file."""
+
+    bytes: Count
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Reference(Described):
+    """What it says of a replay segment: its file and the serial number of its first frame."""
+
+    file: str
+    start: Count
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A checkpoint's own account of what belongs to it."""
+
+    env_steps: Count
+    files: dict[str, Described]
+    segments: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A verified checkpoint, opened for reading."""
 
@@ -61,8 +92,13 @@ class Checkpoint:
 
         return load_file(self.folder / f"{name}.safetensors")
 
-    def document(self, name: str) -> Any:
-        return json.loads((self.folder / f"{name}.json").read_text())
+    def document(self, name: str, kind: type[Kind]) -> Kind:
+        """A document as the type that it must have. Raises DamagedCheckpoint."""
+        path = self.folder / f"{name}.json"
+        try:
+            return read_document(path, kind)
+        except (OSError, UserError) as error:
+            raise DamagedCheckpoint(f"{path} is damaged: {error}.") from error
 
     def frames(self) -> Iterator[tuple[int, Tensor]]:
         """First serial number and frames ``[count, ...]`` of each replay segment."""
@@ -177,14 +213,14 @@ def checkpoints(root: Path) -> list[Path]:
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Verify every file of a checkpoint and open it. Raises DamagedCheckpoint that names the file, or UserError."""
     manifest = _manifest(folder)
-    for name, described in manifest["files"].items():
+    for name, described in manifest.files.items():
         _verify(folder / name, described)
     segments = []
-    for reference in manifest["segments"]:
-        path = folder.parent / SEGMENTS / reference["file"]
+    for reference in manifest.segments:
+        path = folder.parent / SEGMENTS / reference.file
         _verify(path, reference)
-        segments.append((reference["start"], path))
-    return Checkpoint(folder, manifest["env_steps"], tuple(segments))
+        segments.append((reference.start, path))
+    return Checkpoint(folder, manifest.env_steps, tuple(segments))
 
 
 def newest_checkpoint(root: Path) -> tuple[Checkpoint, dict[Path, str]]:
@@ -213,40 +249,49 @@ def set_aside(folder: Path) -> Path:
     return place
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
-        digest = manifest.pop("digest")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        values = read_document(path, dict[str, Any])
+    except (OSError, UserError) as error:
         raise DamagedCheckpoint(f"{path} is damaged: it is not a whole manifest.") from error
-    if digest != _digest_of(manifest):
+    if values.pop("digest", None) != _digest_of(values):
         raise DamagedCheckpoint(f"{path} is damaged: it was altered after it was written.")
-    if manifest["format"] != FORMAT:
+    if values.get("format") != FORMAT:
         raise UserError(
-            f"{folder} was written in checkpoint format {manifest['format']}, and this version of Saccade "
+            f"{folder} was written in checkpoint format {values.get('format')}, and this version of Saccade "
             f"reads format {FORMAT}: use the version that wrote it (see env.json in the run)."
         )
+    try:
+        manifest = typed(values, Manifest)
+    except BadDocument as error:
+        raise DamagedCheckpoint(f"{path} is damaged: {error}.") from error
+    for name in (*manifest.files, *(reference.file for reference in manifest.segments)):
+        if not NAME.fullmatch(name):
+            raise DamagedCheckpoint(f"{path} is damaged: {name!r} is no file of a checkpoint.")
     return manifest
 
 
-def _verify(path: Path, described: Mapping[str, Any]) -> None:
-    if not path.exists():
-        raise DamagedCheckpoint(f"{path} is missing from its checkpoint.")
-    size = path.stat().st_size
-    if size != described["bytes"]:
-        raise DamagedCheckpoint(f"{path} is damaged: it has {size} bytes instead of {described['bytes']}.")
-    if _sha256(path) != described["sha256"]:
-        raise DamagedCheckpoint(f"{path} is damaged: its content was altered after it was written.")
+def _verify(path: Path, described: Described) -> None:
+    try:
+        size = path.stat().st_size
+        if size != described.bytes:
+            raise DamagedCheckpoint(f"{path} is damaged: it has {size} bytes instead of {described.bytes}.")
+        if _sha256(path) != described.sha256:
+            raise DamagedCheckpoint(f"{path} is damaged: its content was altered after it was written.")
+    except FileNotFoundError as error:
+        raise DamagedCheckpoint(f"{path} is missing from its checkpoint.") from error
+    except NoFile as error:
+        raise DamagedCheckpoint(f"{path} is damaged: {error}") from error
 
 
-def _known_digests(root: Path) -> dict[str, Any]:
+def _known_digests(root: Path) -> dict[str, dict[str, Any]]:
     folders = checkpoints(root)
     if not folders:
         return {}
     return {
-        reference["file"]: {"bytes": reference["bytes"], "sha256": reference["sha256"]}
-        for reference in _manifest(folders[-1])["segments"]
+        reference.file: {"bytes": reference.bytes, "sha256": reference.sha256}
+        for reference in _manifest(folders[-1]).segments
     }
 
 
@@ -254,7 +299,7 @@ def _forget(root: Path, keep: int) -> None:
     folders = checkpoints(root)
     for folder in folders[:-keep]:
         shutil.rmtree(folder)
-    used = {reference["file"] for folder in folders[-keep:] for reference in _manifest(folder)["segments"]}
+    used = {reference.file for folder in folders[-keep:] for reference in _manifest(folder).segments}
     for path in (root / SEGMENTS).iterdir():
         if path.name not in used:
             path.unlink()
@@ -265,6 +310,7 @@ def _describe(path: Path) -> dict[str, Any]:
 
 
 def _sha256(path: Path) -> str:
+    refuse_endless(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,13 +1,62 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and files of others that are read no further than they may go."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from saccade.types import UserError
+
+KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a folder",
+}
+
+
+class NoFile(UserError):
+    """Something that is no ordinary file, or larger than any file of its kind; the sentence says which."""
+
+
+def refuse_endless(path: Path) -> None:
+    """Raise NoFile for a pipe, device, socket or folder: reading those may never end. What is not there may pass."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # a name with a zero byte; whoever opens it says what is wrong
+        return
+    _refuse(path, mode)
+
+
+def _refuse(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise NoFile(f"{path} is {KINDS.get(stat.S_IFMT(mode), 'no file')}, not a file.")
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The content of an ordinary file of at most ``most`` bytes, whatever stands at its name a moment later.
+
+    Raises:
+        NoFile: it is of another kind, or larger.
+        OSError: it is not there or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for its writer
+    except ValueError as error:
+        raise NoFile(f"{str(path)!r} is no name of a file.") from error
+    try:
+        _refuse(path, os.fstat(descriptor).st_mode)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(most + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > most:
+        raise NoFile(f"{path} is larger than {most:,} bytes, which no such file is.")
+    return content
 
 
 @contextmanager

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from saccade.types import UserError
 
 CGROUP_FILES = (  # limit, use, statistics, and the statistic that counts what the kernel would give back
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
@@ -49,3 +56,52 @@ def container_bytes(cgroups: Path) -> int | None:
             used = int(use.read_text()) - int(counts.get(reclaimable_name, 0))
             return max(int(limit.read_text()) - used, 0)
     return None
+
+
+def refuse_beyond(needed: int, what: str, advice: str, device: torch.device) -> None:
+    """Raise UserError where something needs more bytes than the device has free: before it is allocated."""
+    free = available_bytes(device)
+    if free is not None and needed > free:
+        raise UserError(f"{what} needs {in_words(needed)} of memory, and {in_words(free)} are free: {advice}.")
+
+
+@contextmanager
+def allocations_bounded(what: str, advice: str = "nothing like it can be used here") -> Iterator[None]:
+    """Raises UserError before a tensor is made on the CPU that does not fit with those made in the block so far.
+
+    The kernel promises memory that it does not have, and ends the process when it is used. So the sizes that networks
+    ask for are added up as they ask.
+    """
+    free = available_bytes(torch.device("cpu"))
+    if free is None:
+        yield
+        return
+    with _Counted(free, what, advice):
+        yield
+
+
+class _Counted(TorchDispatchMode):
+    """Adds up what is asked for by size: weights before they are drawn."""
+
+    def __init__(self, free: int, what: str, advice: str) -> None:
+        super().__init__()
+        self._free, self._left, self._what, self._advice = free, free, what, advice
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        options = kwargs or {}
+        if args and isinstance(args[0], list | tuple) and all(isinstance(side, int) for side in args[0]):
+            dtype = options.get("dtype") or torch.get_default_dtype()
+            self._left -= math.prod(args[0]) * (dtype.itemsize if isinstance(dtype, torch.dtype) else 1)
+            if self._left < 0:
+                raise UserError(
+                    f"{self._what} needs {in_words(self._free - self._left)} of memory or more, for a tensor of "
+                    f"shape {list(args[0])} among others, and {in_words(self._free)} are free: {self._advice}."
+                )
+        return func(*args, **options)
+
+
+def in_words(size: int) -> str:
+    """``8.0 GB``, ``12 MB``."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypedDict, final
 
 import numpy as np
 import torch
 
+from saccade.data.documents import read_document
 from saccade.data.files import written_aside
 from saccade.explain.episodes import Episode, record
 from saccade.explain.maps import (
@@ -229,13 +230,20 @@ def _fingerprint(policy: Policy) -> str:
     return digest.hexdigest()
 
 
+class _Written(TypedDict):
+    """What of an ``explanation.json`` decides whether another explanation may stand beside it."""
+
+    identity: str
+    modes: list[str]
+
+
 def _modes_there(folder: Path, identity: str) -> list[str]:
     """The modes of this very explanation that a folder already holds."""
     try:
-        there = json.loads((folder / EXPLANATION).read_text())
-        return list(there["modes"]) if there["identity"] == identity else []
-    except (OSError, ValueError, KeyError, TypeError):
+        there = read_document(folder / EXPLANATION, _Written)
+    except (OSError, UserError):
         return []
+    return there["modes"] if there["identity"] == identity else []
 
 
 def _forget(folder: Path) -> None:

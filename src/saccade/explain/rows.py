@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from saccade.data.documents import read_lines
 from saccade.data.files import written_aside
 from saccade.explain.explanation import ROWS
 from saccade.metrics import METRICS, summary_of
+from saccade.types import UserError
 
 Row = dict[str, Any]
 
@@ -27,8 +29,8 @@ def save_rows(folder: Path, rows: list[Row]) -> Path:
 
 def _rows_there(path: Path) -> list[Row]:
     try:
-        return [json.loads(line) for line in path.read_text().splitlines()]
-    except (OSError, ValueError):  # none yet, or a damaged file, which is written anew
+        return [line.row for line in read_lines(path) if line.problem is None]
+    except (OSError, UserError):  # none yet, or no file at all, which is written anew
         return []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saccade.data.colors import load_colors
+from saccade.data.documents import BadDocument, parse
 from saccade.data.folder import (
     COLOR_MODES,
     TEXTURE_MODES,
@@ -114,7 +114,10 @@ def renderer(question: str = GL_QUESTION, timeout_seconds: float = GL_TIMEOUT_SE
         return Row("renderer", f"the process that asked it was ended by {how}", False, _no_renderer_advice())
     if child.returncode > 0:
         return Row("renderer", _last_line(child.stderr), False, _no_renderer_advice())
-    answer = json.loads(_last_line(child.stdout))
+    try:
+        answer = parse(_last_line(child.stdout), dict[str, str])
+    except BadDocument:
+        return Row("renderer", "gave no answer that can be read", False, _no_renderer_advice())
     if "problem" in answer:
         return Row("renderer", "none that works", False, answer["problem"])
     return _describe_renderer(answer["backend"], answer["renderer"])

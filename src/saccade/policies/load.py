@@ -9,6 +9,7 @@ from zipfile import is_zipfile
 
 import gymnasium
 
+from saccade.data.files import refuse_endless
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Policy
 from saccade.policies.run import CONFIG, load_policy, read_config
@@ -72,10 +73,12 @@ def load_any(
     if what is None:
         raise UserError(f"There is no policy to load: give {ACCEPTED}.")
     path = Path(what)
+    if not path.is_dir():
+        refuse_endless(path)
     if (path / CONFIG).is_file():
         return load_policy(path, device)
     # Stable-Baselines3 appends the ending by itself, and its users leave it out.
-    zipped = path if path.is_file() else path.with_name(f"{path.name}.zip")
+    zipped = path if path.is_file() else path.parent / f"{path.name}.zip"
     if not zipped.is_file():
         try:
             read_config(path)  # it knows runs of similar names

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -18,7 +17,9 @@ from torch import Tensor
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent
 from saccade.agents.augmentation import Images
+from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
+from saccade.data.documents import LARGEST, BadDocument, read_document, typed
 from saccade.data.folder import cache_dir
 from saccade.envs.env import EnvConfig, check_data
 from saccade.envs.workers import available_cores
@@ -29,6 +30,7 @@ from saccade.policies.policy import Policy
 from saccade.types import Spaces, UserError
 
 CONFIG = "config.json"
+MOST_BYTES = 2**20  # of a configuration, which has a few thousand
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NETWORKS = "networks"
 LEAST = {
@@ -112,16 +114,23 @@ class RunConfig:
 
 def check(config: RunConfig) -> None:
     """Raise UserError for numbers that no run can have, and for modes that it cannot be evaluated in."""
+    check_numbers(config)
+    check_data(config.env, config.training.evaluation_modes)
+
+
+def check_numbers(config: RunConfig) -> None:
+    """Raise UserError for numbers that no run can have."""
     training = config.training
     for name, least in LEAST.items():
         value = getattr(training, name)
-        if value is not None and value < least:
-            raise UserError(f"--{name.replace('_', '-')} {value} is too small: it must be at least {least}.")
+        if value is not None and not least <= value <= LARGEST:
+            wrong = f"small: it must be at least {least}" if value < least else f"large: it must be at most {LARGEST}"
+            raise UserError(f"--{name.replace('_', '-')} {value} is too {wrong}.")
     if training.envs is not None and training.steps % training.envs:
         raise UserError(
             f"--steps {training.steps} is not a multiple of --envs {training.envs}: choose numbers that divide."
         )
-    check_data(config.env, training.evaluation_modes)
+    check_settings(config.agent)
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:
@@ -130,16 +139,29 @@ def to_json(config: RunConfig) -> dict[str, Any]:
 
 
 def from_json(values: Mapping[str, Any]) -> RunConfig:
-    """The configuration that ``to_json`` gave. Raises UserError for a method or fields that do not exist here."""
-    method = str(values.get("method"))
-    if method not in METHODS:
+    """The configuration that ``to_json`` gave.
+
+    Raises UserError for a method or fields that do not exist here, and for values that no run can have.
+    """
+    method = values.get("method")
+    if not isinstance(method, str) or method not in METHODS:
         raise UserError(f"The run's method {method!r} is not known here; known are {', '.join(METHODS)}.")
     template = RunConfig(method, EnvConfig("dmc/walker_walk"), METHODS[method].config)
-    return _rebuild(template, values)
+    complete = _completed(template, values)
+    config = typed(complete, RunConfig)
+    config = dataclasses.replace(config, agent=typed(complete["agent"], type(template.agent)))
+    check_numbers(config)
+    size = METHODS[method].rendered_size(config.agent)
+    if size != config.env.image_size:
+        raise UserError(f"The run's pictures have {config.env.image_size} pixels, and its networks take {size}.")
+    return config
 
 
-def _rebuild(template: Any, values: Mapping[str, Any]) -> Any:
-    """A dataclass like ``template`` with the values of a JSON object."""
+def _completed(template: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a JSON object with those that an earlier version did not write, for a dataclass like ``template``.
+
+    Raises UserError where its fields are others.
+    """
     values = {**ADDED.get(type(template).__name__, {}), **values}
     known = {field.name for field in dataclasses.fields(template)}
     if set(values) != known:
@@ -147,28 +169,26 @@ def _rebuild(template: Any, values: Mapping[str, Any]) -> Any:
         raise UserError(
             f"The run's configuration and this version of Saccade differ in {other}: use the version in env.json."
         )
-    changes: dict[str, Any] = {}
-    for name, value in values.items():
-        old = getattr(template, name)
-        if dataclasses.is_dataclass(old):
-            value = _rebuild(old, value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        changes[name] = value
-    return dataclasses.replace(template, **changes)
+    nested = {name: getattr(template, name) for name in known if dataclasses.is_dataclass(getattr(template, name))}
+    return {
+        name: _completed(nested[name], value) if name in nested and isinstance(value, Mapping) else value
+        for name, value in values.items()
+    }
 
 
 def read_config(run: Path) -> RunConfig:
     """The configuration of a run folder. Raises UserError when it is not one."""
     path = run / CONFIG
     try:
-        return from_json(json.loads(path.read_text()))
+        return from_json(read_document(path, dict[str, Any], MOST_BYTES))
+    except BadDocument as error:
+        raise UserError(f"{path} is damaged: {error}.") from error
     except OSError as error:
+        if path.exists():
+            raise UserError(f"{path} cannot be read: {error.strerror}.") from error
         near = difflib.get_close_matches(run.name, [path.parent.name for path in run.parent.glob(f"*/{CONFIG}")])
         hint = f" Did you mean {run.parent / near[0]}?" if near else ""
         raise UserError(f"{run} is not a run folder: it has no {CONFIG}.{hint}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged: it is not JSON.") from error
 
 
 def with_precision(config: RunConfig) -> RunConfig:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import pickle
+import math
 import re
 import zipfile
 import zlib
@@ -17,7 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from saccade.data import documents
+from saccade.data.documents import BadDocument, Kind
+from saccade.data.files import refuse_endless
+from saccade.data.memory import allocations_bounded
 from saccade.policies import weights as weight_files
+from saccade.policies.user_code import FAILURES, running, told
 from saccade.types import UserError
 
 if TYPE_CHECKING:
@@ -41,6 +45,9 @@ MODULES = {
 }
 """Where the library's policy classes are, and who uses them."""
 
+MOST_PIXELS = 2**26
+"""Of an observation: 4096 by 4096 pixels of a stack of four grey pictures."""
+
 TRUST = "Give --trust if you know where the file comes from: Stable-Baselines3 then loads it, and runs what is in it."
 
 
@@ -56,36 +63,64 @@ class Saved:
 
     @property
     def env_steps(self) -> int:
-        return int(self.data.get("num_timesteps") or 0)
+        return self._typed("num_timesteps", self.data.get("num_timesteps") or 0, 0)
 
-    def option(self, name: str, default: Any) -> Any:
-        """A keyword argument that the policy was made with, as far as it can be read."""
+    def option(self, name: str, default: Kind) -> Kind:
+        """A keyword argument that the policy was made with, as far as it can be read; of the default's type."""
+        return self._typed(name, self._arguments().get(name, default), default)
+
+    def printed(self, name: str) -> str | None:
+        """How a class among the arguments prints; None where there is none."""
+        value = self._arguments().get(name)
+        return None if value is None else str(value)
+
+    def _arguments(self) -> Mapping[str, Any]:
         arguments = self.data.get("policy_kwargs")
-        return arguments.get(name, default) if isinstance(arguments, Mapping) else default
+        return arguments if isinstance(arguments, Mapping) else {}
+
+    def _typed(self, name: str, value: Any, default: Kind) -> Kind:
+        try:
+            return documents.typed(value, type(default))
+        except BadDocument as error:
+            raise UserError(f"{self.origin} is damaged: its setting {name} cannot be used, {error}.") from error
 
 
 def read_zip(path: Path) -> Saved:
     """Raises UserError for a file that is not a zip, is damaged, or is not a policy of Stable-Baselines3."""
+    refuse_endless(path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
             if not {"data", "policy.pth"} <= names:
                 raise UserError(f"{path} is a zip, but not one that Stable-Baselines3 saved: {_what_else(names)}.")
-            text, weights = archive.read("data"), archive.read("policy.pth")
-        data = json.loads(text)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            text = _member(archive, "data", documents.MOST_BYTES)
+            weights = _member(archive, "policy.pth", weight_files.most_bytes())
+        data = documents.parse(text, dict[str, Any])
+    except BadDocument as error:
+        raise UserError(f"{path} is damaged: its member 'data' cannot be used, {error}.") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise UserError(f"{path} is not a zip file, or is cut off or damaged: copy or save it again.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged: its member 'data' is not JSON.") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     algorithm = next((name for name, setting in ALGORITHMS.items() if setting in data), None)
-    if not isinstance(data, dict) or algorithm is None:
+    if algorithm is None:
         raise UserError(f"{path} holds a model that is none of {', '.join(ALGORITHMS)}.")
     found = list(weight_files.state_dicts(weight_files.read(weights, f"policy.pth in {path}")))
     if len(found) != 1:
         raise UserError(f"{path} is damaged: its member 'policy.pth' is no state dict.")
     return Saved(str(path), algorithm, data, found[0])
+
+
+def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """The content of a member, of which no more is unpacked than the archive declares."""
+    declared = archive.getinfo(name).file_size
+    if declared > most:
+        raise UserError(
+            f"{archive.filename} declares {declared:,} bytes of {name!r}, more than the {most:,} that can be right."
+        )
+    return archive.read(name)
 
 
 def _what_else(names: set[str]) -> str:
@@ -106,14 +141,15 @@ def rebuild(saved: Saved) -> tuple[BasePolicy, gymnasium.Space[Any], gymnasium.S
     observation_space = _space(saved, "observation_space")
     action_space = _space(saved, "action_space")
     policy_class, extractor = _classes(saved)
-    options = _options(saved, extractor)
     # The weights that are drawn here are overwritten; nobody's random numbers change for it.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), allocations_bounded(f"The policy in {saved.origin}"):
         try:
+            options = _options(saved, extractor)
             network = policy_class(observation_space, action_space, lambda progress: 0.0, **options)
-        except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-            reason = (str(error).splitlines() or [""])[0]
-            raise UserError(f"The policy in {saved.origin} could not be rebuilt: {reason}. {TRUST}") from error
+        except UserError:
+            raise
+        except FAILURES as error:
+            raise UserError(f"The policy in {saved.origin} could not be rebuilt: {told(error)}. {TRUST}") from error
     weight_files.fit(network, _with_split_extractors(saved), saved.origin, TRUST)
     return network, observation_space, action_space
 
@@ -139,14 +175,8 @@ def trusted_model(saved: Saved, path: Path) -> BaseAlgorithm:
         "_last_obs": None,
     }
     size = {"n_steps": 1} if "gae_lambda" in saved.data else {"buffer_size": 1}
-    try:
+    with running(f"Loading {path} with Stable-Baselines3"):
         return getattr(library, saved.algorithm).load(path, device="cpu", custom_objects=training_only, **size)
-    except (
-        ImportError, AttributeError, KeyError, RuntimeError, TypeError, ValueError, AssertionError, EOFError,
-        pickle.UnpicklingError,
-    ) as error:  # fmt: skip
-        reason = (str(error).splitlines() or [""])[0].rstrip(".")
-        raise UserError(f"Stable-Baselines3 cannot load {path}: {type(error).__name__}: {reason}.") from error
 
 
 def _library() -> Any:
@@ -180,7 +210,7 @@ def _classes(saved: Saved) -> tuple[type[BasePolicy], str]:
     if saved.algorithm not in MODULES.get(str(module), ()):
         raise UserError(f"The policy class in {saved.origin} is {module}.{name}, not the library's own. {TRUST}")
     default = "NatureCNN" if "Cnn" in name else "FlattenExtractor"
-    text = saved.option("features_extractor_class", None)
+    text = saved.printed("features_extractor_class")
     extractor = default if text is None else _known(text, "stable_baselines3.common.torch_layers.")
     if extractor not in ("NatureCNN", "FlattenExtractor"):
         raise UserError(f"The features extractor in {saved.origin} is {text}, not one that can be rebuilt. {TRUST}")
@@ -195,9 +225,9 @@ def _options(saved: Saved, extractor: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "features_extractor_class": getattr(torch_layers, extractor),
         "features_extractor_kwargs": _extractor_options(saved, extractor),
-        "normalize_images": bool(saved.option("normalize_images", True)),
+        "normalize_images": saved.option("normalize_images", True),
     }
-    activation = saved.option("activation_fn", None)
+    activation = saved.printed("activation_fn")
     if activation is not None:
         options["activation_fn"] = vars(nn).get(_known(activation, "torch.nn.modules."))
         if options["activation_fn"] is None:
@@ -205,7 +235,7 @@ def _options(saved: Saved, extractor: str) -> dict[str, Any]:
     if algorithm == "DQN":
         return options | {"net_arch": _widths(weights, "q_net.q_net.")[:-1]}
     shared = saved.option("share_features_extractor", algorithm in ("PPO", "A2C"))
-    options["share_features_extractor"] = bool(shared)
+    options["share_features_extractor"] = shared
     if algorithm in ("SAC", "TD3"):
         actor = _widths(weights, "actor.latent_pi.") if algorithm == "SAC" else _widths(weights, "actor.mu.")[:-1]
         options["net_arch"] = {"pi": actor, "qf": _widths(weights, "critic.qf0.")[:-1]}
@@ -221,20 +251,20 @@ def _exploration(saved: Saved) -> dict[str, Any]:
     """Options of state-dependent exploration, which decide what the standard deviation is computed from."""
     if saved.algorithm == "TD3" or not saved.data.get("use_sde"):
         return {}
-    options = {"use_sde": True, "use_expln": bool(saved.option("use_expln", False))}
+    options = {"use_sde": True, "use_expln": saved.option("use_expln", False)}
     if saved.algorithm == "SAC":
-        return options | {"clip_mean": float(saved.option("clip_mean", 2.0))}
-    full = bool(saved.option("full_std", True))
-    return options | {"full_std": full, "squash_output": bool(saved.option("squash_output", False))}
+        return options | {"clip_mean": saved.option("clip_mean", 2.0)}
+    full = saved.option("full_std", True)
+    return options | {"full_std": full, "squash_output": saved.option("squash_output", False)}
 
 
 def _extractor_options(saved: Saved, extractor: str) -> dict[str, Any]:
     if extractor != "NatureCNN":
         return {}
-    given = saved.option("features_extractor_kwargs", {})
+    given = saved.option("features_extractor_kwargs", dict[str, Any]())
     last = next((value for name, value in saved.weights.items() if name.endswith("extractor.linear.0.weight")), None)
     options = {} if last is None else {"features_dim": len(last)}
-    if isinstance(given, Mapping) and given.get("normalized_image"):
+    if given.get("normalized_image"):
         options["normalized_image"] = True
     return options
 
@@ -265,15 +295,23 @@ def _space(saved: Saved, name: str) -> gymnasium.Space[Any]:
     if not isinstance(described, Mapping):
         raise UserError(f"{saved.origin} does not say what its {name} is.")
     kind = str(described.get(":type:")).removesuffix("'>").rpartition(".")[2]
+    most = sum(value.numel() for value in saved.weights.values())  # each action and each number seen has a weight
     try:
         if kind == "Discrete":
-            return gymnasium.spaces.Discrete(int(described["n"]))
+            count, start = int(described["n"]), int(described.get("start") or 0)
+            if count > most:
+                raise UserError(f"{saved.origin} tells of {count:,} actions, and its network has {most:,} weights.")
+            return gymnasium.spaces.Discrete(count, start=start)
         if kind == "Box":
             shape = tuple(int(side) for side in described.get("_shape", described.get("shape")))
+            if math.prod(shape) > MOST_PIXELS:
+                raise UserError(f"The {name} in {saved.origin} has shape {shape}, which no picture has.")
             dtype = np.dtype(described["dtype"])
             low, high = (_bound(described, bound, shape).astype(dtype) for bound in ("low", "high"))
             return gymnasium.spaces.Box(low, high, shape, dtype.type)
-    except (KeyError, TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except FAILURES as error:
         raise UserError(f"The {name} in {saved.origin} cannot be read without unpickling. {TRUST}") from error
     kinds = "a Box of pixels is" if name == "observation_space" else "Discrete or Box is"
     raise UserError(f"The {name} in {saved.origin} is a {kind} space; {kinds} needed to explain a policy.")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from saccade.policies.policy import Policy
-from saccade.policies.user_code import FAILURES
+from saccade.policies.user_code import FAILURES, told
 from saccade.types import UserError
 
 SAMPLES = 2
@@ -54,8 +54,6 @@ def _computed(policy: Policy, name: str, obs: Tensor) -> Tensor:
     except UserError:
         raise
     except FAILURES as error:
-        reason = (str(error).splitlines() or [""])[0].rstrip(".")
         raise UserError(
-            f"{policy.name} cannot compute {name} of observations of shape {policy.pixels.shape}: "
-            f"{type(error).__name__}: {reason}."
+            f"{policy.name} cannot compute {name} of observations of shape {policy.pixels.shape}: {told(error)}."
         ) from error

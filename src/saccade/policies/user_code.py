@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-
+from saccade.data.files import refuse_endless
 from saccade.types import UserError
 
-FAILURES = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, MemoryError, NameError,
-    OSError, RuntimeError, SyntaxError, SystemExit, TypeError, ValueError, gymnasium.error.Error,
-)  # fmt: skip
-"""What code of other people raises when it cannot do what it is asked to; Ctrl-C is not among it."""
+FAILURES = (Exception, SystemExit)
+"""What code of other people raises when it cannot do what it is asked to: anything. Ctrl-C is not among it."""
+
+LIBRARIES = (str(Path(__file__).parents[1]), *{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+"""Folders whose files are not the person's own."""
 
 MODULE_PREFIX = "saccade_user_code_"  # a person's random.py must not stand in for Python's
 
@@ -30,8 +31,24 @@ def running(what: str) -> Iterator[None]:
     except UserError:
         raise
     except FAILURES as error:
-        reason = (str(error).splitlines() or [""])[0].rstrip(".")
-        raise UserError(f"{what} failed: {type(error).__name__}{f': {reason}' if reason else ''}.") from error
+        raise UserError(f"{what} failed: {told(error)}.") from error
+
+
+def told(error: BaseException) -> str:
+    """An error of somebody's code in a line: its class, its first line of words, and the file and line it came from."""
+    reason = (str(error).splitlines() or [""])[0].rstrip(".")
+    words = f"{type(error).__name__}{f': {reason}' if reason else ''}"
+    place = _place(error)
+    return f"{words} ({place})" if place and place.partition(",")[0] not in reason else words
+
+
+def _place(error: BaseException) -> str | None:
+    """The innermost line that is neither Saccade's nor a library's; None where there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(("<", *LIBRARIES))]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
 
 
 def from_file(name: str) -> Any:
@@ -44,6 +61,7 @@ def from_file(name: str) -> Any:
     path = Path(path_text)
     if not attribute or path.suffix != ".py":
         raise UserError(f"{name!r} does not name something in a Python file: write file.py:Name.")
+    refuse_endless(path)
     if not path.is_file():
         raise UserError(f"There is no file {path_text!r}, which {name!r} names.")
     spec = importlib.util.spec_from_file_location(f"{MODULE_PREFIX}{path.stem}", path)
@@ -53,7 +71,7 @@ def from_file(name: str) -> Any:
     # As when Python runs a script: what lies beside the file can be imported by it.
     sys.path.insert(0, str(path.parent.resolve()))
     try:
-        with running(str(path)):
+        with running(f"Running {path}"):
             spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.parent.resolve()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from saccade.data.files import read_bounded
+from saccade.data.memory import available_bytes
+from saccade.policies.user_code import FAILURES, told
 from saccade.types import UserError
+
+MOST_BYTES = 2**40
+"""Of a file of weights, on a machine that does not tell how much memory it has."""
 
 MOST_NAMES = 6
 """Names of weights that a sentence lists before it only counts."""
@@ -24,7 +31,8 @@ PREFIXES = ("_orig_mod.", "module.")
 
 
 DAMAGE = (
-    RuntimeError, EOFError, SafetensorError, ValueError, KeyError, TypeError, IndexError, AssertionError, struct.error
+    RuntimeError, EOFError, SafetensorError, ValueError, LookupError, TypeError, AssertionError, struct.error,
+    ArithmeticError, MemoryError,
 )  # fmt: skip
 """What PyTorch raises for a file that is cut off, or has other bytes than were written."""
 
@@ -40,12 +48,17 @@ def read(file: Path | bytes, origin: str, *, trust: bool = False) -> Any:
     Raises:
         UserError: the file is missing or damaged, or would have to be unpickled.
     """
+    most = most_bytes()
     try:
-        content = file.read_bytes() if isinstance(file, Path) else file
+        content = read_bounded(file, most) if isinstance(file, Path) else file
         if isinstance(file, Path) and file.suffix == ".safetensors":
             return safetensors.torch.load(content)
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            _refuse_bomb(content, origin, most)
         # The one place that opens files of others: it unpickles only where a person said that the file may run code.
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=not trust)
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{origin} cannot be read: {error.strerror or error}.") from error
     except pickle.UnpicklingError as error:
@@ -58,8 +71,24 @@ def read(file: Path | bytes, origin: str, *, trust: bool = False) -> Any:
     except (AttributeError, ImportError) as error:
         # With trust alone it can be a class that is not here; else the pickle would have been refused before.
         raise UserError(f"{origin} cannot be unpickled here: {error}.") from error
-    except DAMAGE as error:
+    except FAILURES as error:
+        if trust and not isinstance(error, DAMAGE):  # its code ran
+            raise UserError(f"Unpickling {origin} failed: {told(error)}.") from error
         raise UserError(f"{origin} is damaged, or no file of weights at all.") from error
+
+
+def most_bytes() -> int:
+    """Of a file of weights: half of what this machine has free, since it is read and then unpacked."""
+    free = available_bytes(torch.device("cpu"))
+    return MOST_BYTES if free is None else min(MOST_BYTES, free // 2)
+
+
+def _refuse_bomb(content: bytes, origin: str, most: int) -> None:
+    """Raise UserError where an archive declares more than could be meant: unpacking it would take all memory."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        declared = sum(member.file_size for member in archive.infolist())
+    if declared > most:
+        raise UserError(f"{origin} declares {declared:,} bytes of weights, more than the {most:,} that fit here.")
 
 
 def state_dicts(loaded: Any) -> Iterator[dict[str, Tensor]]:
@@ -72,6 +101,7 @@ def named_state_dicts(loaded: Any, name: str = "") -> Iterator[tuple[str, dict[s
     if isinstance(loaded, nn.Module):
         yield name, loaded.state_dict()
     elif isinstance(loaded, Mapping) and loaded and all(isinstance(value, Tensor) for value in loaded.values()):
+        _refuse_hollow(loaded)
         yield name, {_bare(str(key), loaded): value for key, value in loaded.items()}
     elif isinstance(loaded, Mapping | list | tuple):
         for key, value in loaded.items() if isinstance(loaded, Mapping) else enumerate(loaded):
@@ -81,6 +111,16 @@ def named_state_dicts(loaded: Any, name: str = "") -> Iterator[tuple[str, dict[s
 def same_weights(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     """Whether two state dicts hold the same values under the same names."""
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def _refuse_hollow(weights: Mapping[Any, Tensor]) -> None:
+    """Raise UserError for a tensor that says it has more numbers than lie in its file, as an expanded one does."""
+    for name, value in weights.items():
+        dense = value.layout == torch.strided and not value.is_quantized
+        if not dense or value.device.type == "meta" or value.untyped_storage().nbytes() < value.nbytes:
+            raise UserError(
+                f"The weights {name!r} have shape {tuple(value.shape)}, and not so many numbers in the file."
+            )
 
 
 def fit(network: nn.Module, weights: Mapping[str, Tensor], origin: str, advice: str = "") -> None:

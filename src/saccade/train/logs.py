@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from saccade.data.documents import Count, read_lines
 from saccade.types import UserError
 
 COUNTERS = ("env_steps", "updates", "seconds")
+
+
+class Row(TypedDict):
+    """What every row says beside its numbers: when it was written, in agent steps."""
+
+    env_steps: Count
+
+
+class EvaluationRow(Row):
+    """What is read of the rows of ``evaluations.jsonl``."""
+
+    mode: str
+    episodes: Count
+    episode_seed: int
+    return_mean: float
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
@@ -21,16 +38,24 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
         raise cannot_write(path, error) from error
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file of JSON lines; none where there is no file. A line cut off by a crash is left out."""
-    if not path.exists():
-        return []
+def read_rows(path: Path, kind: Any = Row) -> list[dict[str, Any]]:
+    """The rows of a file of JSON lines; none where there is no file.
+
+    What is no row of this kind is left out: without a word a last line that a crash cut off or that is being written,
+    with a warning any other. Raises UserError for a file that cannot be read.
+    """
     rows = []
-    for line in path.read_text().splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
+    try:
+        for line in read_lines(path, kind):
+            if line.problem is None:
+                rows.append(line.row)
+            elif not line.cut:
+                sentence = f"{path} is damaged in line {line.number} ({line.problem}): that line is left out."
+                warnings.warn(sentence, stacklevel=2)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
     return rows
 
 

@@ -41,7 +41,15 @@ from saccade.policies.run import (
 )
 from saccade.train import state
 from saccade.train.gpu_failures import gpu_failures_explained
-from saccade.train.logs import TensorBoard, append_row, cannot_write, forget_rows_after, read_rows, write_aside
+from saccade.train.logs import (
+    EvaluationRow,
+    TensorBoard,
+    append_row,
+    cannot_write,
+    forget_rows_after,
+    read_rows,
+    write_aside,
+)
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.train.saving import BackgroundSaving
 from saccade.train.ways import (
@@ -158,7 +166,7 @@ def _latest_evaluation(training: OffPolicyTraining, folder: Path) -> list[dict[s
     modes = options.evaluation_modes[: len(options.evaluation_modes) - counters.modes_left]
     rows = {
         row["mode"]: row
-        for row in reversed(read_rows(folder / EVALUATIONS))
+        for row in reversed(read_rows(folder / EVALUATIONS, EvaluationRow))
         if row["env_steps"] == counters.evaluated_at
         and (row["episodes"], row["episode_seed"]) == (options.evaluation_episodes, options.seed)
     }
@@ -220,7 +228,7 @@ def _is_written(row: dict[str, Any], folder: Path) -> bool:
     def asked(row: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in row.items() if key not in measured}
 
-    return any(asked(old) == asked(row) for old in read_rows(folder / EVALUATIONS))
+    return any(asked(old) == asked(row) for old in read_rows(folder / EVALUATIONS, EvaluationRow))
 
 
 def _save_and_leave(training: OffPolicyTraining, folder: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent
-from saccade.data.checkpoints import Checkpoint, Segment, write_checkpoint, written_segments
+from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint, Segment, write_checkpoint, written_segments
 from saccade.envs.workers import Steps
 from saccade.policies.run import NETWORKS, load_weights
 from saccade.train.off_policy import BegunStep, Counters, OffPolicyTraining
@@ -68,7 +68,23 @@ def take(training: OffPolicyTraining, root: Path) -> Write:
 
 
 def restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
-    """Put a freshly built run where a checkpoint left it. Raises UserError when it is of another configuration."""
+    """Put a freshly built run where a checkpoint left it.
+
+    Raises UserError when it is of another configuration, and DamagedCheckpoint when no run can have written it.
+    """
+    try:
+        _restore(training, checkpoint)
+    except UserError:
+        raise
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise DamagedCheckpoint(
+            f"{checkpoint.folder} is damaged: its files are whole, and yet no run can go on from them "
+            f"({type(error).__name__}: {reason})."
+        ) from error
+
+
+def _restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
     load_weights(training.agent, checkpoint.tensors(NETWORKS), checkpoint.folder)
     load_optimizers(training.agent, checkpoint.tensors("optimizers"), checkpoint.folder)
     training.replay.load(checkpoint.tensors("replay"), checkpoint.frames())
@@ -84,11 +100,27 @@ def restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
     training.obs = arrays.pop("obs").numpy()
     training.episode_return = arrays.pop("episode_return").numpy()
     training.begun = _take_begun(arrays)
-    training.workers.set_state(_join(arrays, checkpoint.document("environments")))
-    training.counters = Counters(**checkpoint.document("counters"))
+    training.workers.set_state(_join(arrays, checkpoint.document("environments", list[dict[str, Any]])))
+    training.counters = _counters(checkpoint, len(training.config.evaluation_modes))
     if training.counters.modes_left:
         training.evaluation.networks.load_state_dict(checkpoint.tensors(EVALUATED))
     training.started = True
+
+
+def _counters(checkpoint: Checkpoint, modes: int) -> Counters:
+    """Where the run stood. Raises DamagedCheckpoint for numbers that no run comes to."""
+    counters = checkpoint.document("counters", Counters)
+    possible = (
+        counters.env_steps == checkpoint.env_steps
+        and 0 <= counters.updates <= counters.env_steps
+        and counters.seconds >= 0
+        and -1 <= counters.evaluated_at <= counters.env_steps
+        and 0 <= counters.modes_left <= modes
+        and 0 <= counters.checkpointed_at <= counters.env_steps
+    )
+    if not possible:
+        raise DamagedCheckpoint(f"{checkpoint.folder / 'counters.json'} is damaged: its numbers contradict each other.")
+    return counters
 
 
 def optimizer_tensors(agent: Agent) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torch
 
 from saccade.agents import cuda_graphs
 from saccade.agents.captured import NEEDS_A_GPU
+from saccade.data.documents import BadDocument, read_document, typed
 from saccade.data.placement import Placement
 from saccade.policies.run import Training, compute_dtype, is_compiled, multiplies_tf32
 from saccade.train.logs import write_aside
@@ -55,7 +56,11 @@ def refuse_without_graphs(training: Training, why: str) -> None:
 
 def had_graphs(folder: Path) -> bool:
     """Whether a run recorded its updates when it last said which ways it takes."""
-    return any(RECORDED in path for path in _facts(folder).get(PATHS, ()))
+    try:
+        paths = typed(_facts(folder).get(PATHS, []), list[str])
+    except BadDocument:
+        return False
+    return any(RECORDED in path for path in paths)
 
 
 def write_facts(folder: Path, facts: dict[str, Any], training: OffPolicyTraining) -> None:
@@ -71,10 +76,9 @@ def write_paths(folder: Path, training: OffPolicyTraining) -> None:
 def _facts(folder: Path) -> dict[str, Any]:
     """What ``env.json`` says; nothing where it was lost."""
     try:
-        facts: dict[str, Any] = json.loads((folder / ENVIRONMENT).read_text())
-    except (OSError, ValueError):
+        return read_document(folder / ENVIRONMENT, dict[str, Any])
+    except (OSError, UserError):
         return {}
-    return facts
 
 
 def _arithmetic(training: OffPolicyTraining) -> str:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from saccade.data.documents import Count, read_document, read_lines, typed
+from saccade.data.files import refuse_endless
+from saccade.data.memory import refuse_beyond
 from saccade.types import UserError
 
 EXPLANATION, SCORES, MAPS = "explanation.json", "scores.jsonl", "maps"
 MAP_PREFIX, PICTURE_PREFIX = "map_", "picture_"  # of a method's maps and an agent's pictures in the file of a mode
 COLOURS = 3  # of a picture
 WHITE = 255
+LONGEST_NAME = 100  # of a mode, which is a part of a file's name
 AGAIN = "make it again with `saccade explain` or `saccade score`"
-
-Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Method:
 
     summary: str
     source: str
-    score: str | None  # what it explains; None for a map that the network carries inside
+    score: str | None = None  # what it explains; None for a map that the network carries inside
     seconds_per_frame: float | None = None
     seconds_per_frame_single: float | None = None
 
@@ -61,6 +63,62 @@ class ScoreRow:
     summary: str = ""
     source: str = ""
     curve: Curve | None = None
+
+
+@dataclass(frozen=True)
+class _WrittenCurve:
+    """A curve as its row has it; None where its height is undefined."""
+
+    x: tuple[float | str, ...]
+    y: tuple[float | None, ...]
+    x_label: str
+    y_label: str
+
+
+@dataclass(frozen=True)
+class _WrittenRow:
+    """A row of ``scores.jsonl``."""
+
+    mode: str
+    method: str
+    metric: str
+    question: str
+    count: Count
+    undefined: Count
+    direction: Literal["higher", "lower"] | None = None
+    mean: float | None = None
+    std: float | None = None
+    summary: str = ""
+    source: str = ""
+    curve: _WrittenCurve | None = None
+    identity: str | None = None
+
+
+class _WrittenPolicy(TypedDict):
+    """What is said of a policy."""
+
+    name: str
+    source: NotRequired[str]
+    env_steps: NotRequired[Count | None]
+
+
+@dataclass(frozen=True)
+class _WrittenExplanation:
+    """``explanation.json``."""
+
+    policy: _WrittenPolicy
+    task: str
+    modes: tuple[str, ...]
+    score: str
+    methods: dict[str, Method]
+    observations: str = ""
+    score_summary: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
+    identity: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,39 +204,17 @@ def read_explanation(folder: str | Path) -> Explanation:
     if not path.is_file():
         raise UserError(f"{str(folder)!r} holds no explanation, for {EXPLANATION} is missing; {AGAIN}.")
     try:
-        record = _checked(json.loads(path.read_text(encoding="utf-8")), dict, "it")
-        identity = record.get("identity")
-        explanation = _explanation(folder, record, _read_scores(folder / SCORES, identity))
-    except (OSError, ValueError, _DamagedError) as error:
-        if isinstance(error, UserError):  # about the scores
-            raise
+        written = read_document(path, _WrittenExplanation)
+    except (OSError, UserError) as error:
         raise _damaged(path, error) from error
+    for mode in written.modes:
+        if mode in ("", "..") or Path(mode).name != mode or len(mode) > LONGEST_NAME:
+            raise _damaged(path, f"{mode!r:.40} is no mode")
+    told = {field.name: getattr(written, field.name) for field in fields(written) if field.name != "identity"}
+    explanation = Explanation(folder, **told, scores=_read_scores(folder / SCORES, written.identity))
     if not explanation.scores and not explanation.modes_with_maps:
         raise UserError(f"{str(folder)!r} holds neither maps nor scores; {AGAIN}.")
     return explanation
-
-
-def _explanation(folder: Path, record: Mapping[str, Any], scores: tuple[ScoreRow, ...]) -> Explanation:
-    policy = _field(record, "policy", dict)
-    _field(policy, "name", str)
-    return Explanation(
-        folder=folder,
-        policy=policy,
-        observations=_checked(record.get("observations", ""), str, "observations"),
-        task=_field(record, "task", str),
-        modes=tuple(_checked(mode, str, "a mode") for mode in _field(record, "modes", list)),
-        score=_field(record, "score", str),
-        score_summary=_checked(record.get("score_summary", ""), str, "score_summary"),
-        methods={name: _method(name, facts) for name, facts in _field(record, "methods", dict).items()},
-        left_out=_checked(record.get("left_out", {}), dict, "left_out"),
-        pictures=tuple(
-            _checked(name, str, "a picture") for name in _checked(record.get("pictures", []), list, "pictures")
-        ),
-        settings=_checked(record.get("settings", {}), dict, "settings"),
-        versions=_checked(record.get("versions", {}), dict, "versions"),
-        command=_checked(record.get("command", ""), str, "command"),
-        scores=scores,
-    )
 
 
 def read_maps(explanation: Explanation, mode: str) -> Maps:
@@ -191,8 +227,11 @@ def read_maps(explanation: Explanation, mode: str) -> Maps:
     if not path.is_file():
         raise UserError(f"{str(explanation.folder)!r} holds no maps of {mode!r}, for {path.name} is missing; {AGAIN}.")
     try:
+        refuse_endless(path)
         # The sums are checked first: NumPy reads a spoilt header in ways that end in any kind of error.
         with zipfile.ZipFile(path) as archive:
+            declared = sum(member.file_size for member in archive.infolist())
+            refuse_beyond(declared, f"{path}", "it is damaged, or not meant for this machine", torch.device("cpu"))
             spoilt = archive.testzip()
         if spoilt is not None:
             raise _DamagedError(f"the sum of {spoilt} is wrong")
@@ -276,81 +315,29 @@ def _read_scores(path: Path, identity: str | None) -> tuple[ScoreRow, ...]:
         return ()
     rows: dict[tuple[str, str, str], ScoreRow] = {}
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            try:
-                told = _checked(json.loads(line), dict, "it")
-                row = _score_row(told)
-            except (ValueError, _DamagedError) as error:
-                raise _DamagedError(f"line {number}: {error}") from error
-            if identity is None or told.get("identity") == identity:
-                rows[row.mode, row.method, row.metric] = row
-    except (OSError, UnicodeDecodeError, _DamagedError) as error:
+        for line in read_lines(path, _WrittenRow):
+            if line.problem is not None:
+                raise _DamagedError(f"line {line.number}: {line.problem}")
+            written = typed(line.row, _WrittenRow)
+            if identity is None or written.identity == identity:
+                told = {field.name: getattr(written, field.name) for field in fields(ScoreRow)}
+                curve = None if written.curve is None else _curve(written.curve, line.number)
+                rows[written.mode, written.method, written.metric] = ScoreRow(**(told | {"curve": curve}))
+    except (OSError, UserError, _DamagedError) as error:
         raise _damaged(path, error) from error
     return tuple(rows.values())
 
 
-def _score_row(row: Mapping[str, Any]) -> ScoreRow:
-    direction = row.get("direction")
-    if direction not in ("higher", "lower", None):
-        raise _DamagedError(f"the direction is {direction!r}")
-    return ScoreRow(
-        mode=_field(row, "mode", str),
-        method=_field(row, "method", str),
-        metric=_field(row, "metric", str),
-        question=_field(row, "question", str),
-        direction=direction,
-        mean=_number(row, "mean"),
-        std=_number(row, "std"),
-        count=_field(row, "count", int),
-        undefined=_field(row, "undefined", int),
-        summary=_checked(row.get("summary", ""), str, "summary"),
-        source=_checked(row.get("source", ""), str, "source"),
-        curve=_curve(_checked(row["curve"], dict, "curve")) if row.get("curve") else None,
-    )
+def _curve(curve: _WrittenCurve, line: int) -> Curve:
+    if len(curve.x) != len(curve.y):
+        raise _DamagedError(f"line {line}: a curve of {len(curve.x)} places has {len(curve.y)} values")
+    names = tuple(place for place in curve.x if isinstance(place, str))
+    places = tuple(place for place in curve.x if not isinstance(place, str))
+    if names and places:
+        raise _DamagedError(f"line {line}: a curve has numbers and names for places")
+    heights = tuple(float("nan") if value is None else value for value in curve.y)
+    return Curve(names or places, heights, curve.x_label, curve.y_label)
 
 
-def _curve(curve: Mapping[str, Any]) -> Curve:
-    x, y = _field(curve, "x", list), _field(curve, "y", list)
-    if len(x) != len(y):
-        raise _DamagedError(f"a curve of {len(x)} places has {len(y)} values")
-    names = all(isinstance(place, str) for place in x)
-    places = tuple(map(str, x)) if names else tuple(map(float, x))
-    heights = tuple(float("nan") if value is None else float(value) for value in y)
-    return Curve(places, heights, _field(curve, "x_label", str), _field(curve, "y_label", str))
-
-
-def _method(name: str, facts: Any) -> Method:
-    facts = _checked(facts, dict, f"what is said of {name!r}")
-    return Method(
-        summary=_field(facts, "summary", str),
-        source=_field(facts, "source", str),
-        score=None if facts.get("score") is None else _field(facts, "score", str),
-        seconds_per_frame=_number(facts, "seconds_per_frame"),
-        seconds_per_frame_single=_number(facts, "seconds_per_frame_single"),
-    )
-
-
-def _number(row: Mapping[str, Any], name: str) -> float | None:
-    """A finite number; None where there is none, or NaN."""
-    value = row.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _DamagedError(f"{name!r} is {value!r}")
-    return float(value) if np.isfinite(value) else None
-
-
-def _field(record: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:
-    if name not in record:
-        raise _DamagedError(f"it has no {name!r}")
-    return _checked(record[name], kind, repr(name))
-
-
-def _checked(value: Any, kind: type[Kind], name: str) -> Kind:
-    if not isinstance(value, kind):
-        raise _DamagedError(f"{name} is {value!r:.40} and should be of type {kind.__name__}")
-    return value
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
+def _damaged(path: Path, error: Exception | str) -> UserError:
     return UserError(f"{str(path)!r} is damaged ({error}); {AGAIN}.")

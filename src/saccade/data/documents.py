@@ -1,0 +1,129 @@
+"""JSON and JSON lines that anybody may have written: read with the type that they must have, and within limits.
+
+Every such file comes through here. A type is anything that annotations can say: a frozen dataclass, a ``TypedDict``,
+``dict[str, int]``; ``Count`` is a whole number that is not negative. Nothing is converted: ``"1"`` is no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from saccade.data.files import read_bounded
+from saccade.types import UserError
+
+MOST_BYTES = 64 * 2**20
+"""Of a document or of one line; the largest that is ever written, a zip's settings with its last observations, has a
+few megabytes."""
+MOST_BYTES_OF_LINES = 2**30
+MOST_LEVELS = 64
+"""Of lists and objects in each other."""
+LARGEST = 2**63 - 1
+"""Whole numbers beyond are nobody's counts, and no array can hold them."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+
+Kind = TypeVar("Kind")
+
+
+class BadDocument(UserError):
+    """What is wrong with a document, as a part of a sentence."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a file of JSON lines: its number from 1, and its row or what is wrong with it.
+
+    ``cut``: it is the last one and has no end, as a crash or a process that is still writing leaves it.
+    """
+
+    number: int
+    row: Any
+    problem: str | None = None
+    cut: bool = False
+
+
+def parse(text: bytes | str, kind: type[Kind]) -> Kind:
+    """The value of a JSON text. Raises BadDocument."""
+    try:
+        return typed(msgspec.json.decode(text), kind)
+    except msgspec.ValidationError as error:  # a number that no float or 64 bits hold
+        raise BadDocument(_told(error)) from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadDocument("it is not JSON") from error
+    except RecursionError as error:
+        raise BadDocument(_too_deep()) from error
+
+
+def typed(value: Any, kind: type[Kind]) -> Kind:
+    """JSON values as the type that they must have. Raises BadDocument."""
+    _refuse_extremes(value)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise BadDocument(_told(error)) from error
+
+
+def read_document(path: Path, kind: type[Kind], most: int = MOST_BYTES) -> Kind:
+    """The value in a file of JSON.
+
+    Raises:
+        BadDocument: it is not JSON or not of this type.
+        NoFile: a pipe, a device, or larger than ``most`` bytes.
+        OSError: it is not there or cannot be read.
+    """
+    return parse(read_bounded(path, most), kind)
+
+
+def read_lines(path: Path, kind: Any = dict[str, Any]) -> Iterator[Line]:
+    """The lines of a file of JSON lines, with the rows as they stand there: ``kind`` says what they must have.
+
+    Raises:
+        NoFile: a pipe, a device, or larger than any such file.
+        OSError: it is not there or cannot be read.
+    """
+    lines = read_bounded(path, MOST_BYTES_OF_LINES).split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        cut = number == len(lines)
+        if line.strip():
+            try:
+                row = parse(line, dict[str, Any])
+                typed(row, kind)
+            except BadDocument as error:
+                yield Line(number, None, str(error), cut)
+            else:
+                yield Line(number, row, None, cut)
+
+
+def _refuse_extremes(value: Any) -> None:
+    """Raise BadDocument for nesting and whole numbers that no file of ours has, so that nobody meets them later."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        following: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                following += one.values()
+            elif isinstance(one, list):
+                following += one
+            elif isinstance(one, int) and not -LARGEST <= one <= LARGEST:
+                raise BadDocument(f"a number of {len(str(abs(one)))} digits is in it")
+        if not following:
+            return
+        level = following
+    raise BadDocument(_too_deep())
+
+
+def _too_deep() -> str:
+    return f"its lists and objects lie more than {MOST_LEVELS} deep in each other"
+
+
+def _told(error: msgspec.ValidationError) -> str:
+    """``expected `int`, got `str` at training.seed`` of the library's words."""
+    words, _, place = str(error).partition(" - at `")
+    where = place.rstrip("`").removeprefix("$").lstrip(".")
+    words = words[:1].lower() + words[1:].rstrip(".")
+    return f"{words} at {where}" if where else words
