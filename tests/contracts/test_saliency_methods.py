@@ -224,7 +224,7 @@ IGNORING = {
     **{name: ({}, 1) for name, method in METHODS.items() if method.gradient_based and name != "grad_cam"},
     "occlusion": ({"window": 2, "stride": 2}, 2),
     # A mask of standard deviation 0.5 ends 2 pixels from its disc of radius 1, and the next grid point is 1 pixel on.
-    **{name: ({"radius": 0.5, "stride": 1}, 1 + 3) for name in MIXED - {"rise"}},
+    **{name: ({"radius": 0.5, "stride": 1}, 1 + 3) for name in sorted(MIXED - {"rise"})},
 }
 """Hyper-parameters, and how many pixels from a pixel that alone matters the map may be other than zero.
 
