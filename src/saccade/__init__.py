@@ -60,4 +60,4 @@ def load(what: str | Path, **options: Any) -> Policy:
     return load_any(what, **options)
 
 
-_envs.register()
+_envs.register_with_gymnasium()

@@ -20,7 +20,7 @@ import torch
 import tyro
 from method_cases import ACTIONS, build, images, sample, tiny
 
-from saccade.agents import METHODS
+from saccade.agents import METHODS, configs
 from saccade.agents.agent import make_update
 from saccade.agents.augmentation import Augmentation
 from saccade.agents.presets import preset
@@ -28,6 +28,7 @@ from saccade.cli import COMMANDS, explaining, score_command, train_command
 from saccade.data.colors import load_colors
 from saccade.envs import opengl
 from saccade.envs.suites import ALL_MODES
+from saccade.later import Later
 from saccade.metrics import METRICS
 from saccade.policies.run import Training
 from saccade.policies.scores import SCORES
@@ -241,8 +242,11 @@ def test_every_method_has_a_page_with_its_log_keys(method: str) -> None:
 @pytest.fixture
 def guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module that the guide to a new method shows, imported under the name that it gives."""
+    configuration, method, _ = blocks(GUIDE, "python")
+    monkeypatch.setattr(configs, "Invariance", None, raising=False)  # so that it is gone afterwards
+    exec(compile(configuration, "configs.py", "exec"), vars(configs))
     path = tmp_path / "invariance.py"
-    path.write_text(blocks(GUIDE, "python")[0])
+    path.write_text(method)
     spec = importlib.util.spec_from_file_location("saccade.agents.invariance", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -252,14 +256,14 @@ def guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_guides_method_learns_and_its_test_passes(guide: ModuleType) -> None:
-    names = {**vars(guide), "Method": type(METHODS["sac"])}
+    names = {**vars(guide), "Method": type(METHODS["sac"]), "Later": Later}
     row = eval("{" + blocks(GUIDE, "text")[0] + "}", names)["invariance"]
     config = tiny(row.config)
     size = row.rendered_size(config)
     agent = row.make(config, Spaces((9, size, size), ACTIONS), torch.device("cpu"), images)
     metrics = make_update(agent)(lambda count: sample("sac", 0, count), torch.Generator().manual_seed(0), 0)
     assert row.overlays(config) and metrics["critic/invariance"] > 0
-    exec(compile(blocks(GUIDE, "python")[1], "test_invariance.py", "exec"), names)
+    exec(compile(blocks(GUIDE, "python")[2], "test_invariance.py", "exec"), names)
     names["test_invariance_is_the_squared_change_of_q"]()
 
 

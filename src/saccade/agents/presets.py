@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from saccade.agents import METHODS
-from saccade.agents.sac import Architecture
+from saccade.agents.configs import Architecture
 from saccade.envs.suites import BENCHMARK_ACTION_REPEATS, modes_of
 from saccade.types import UserError
 

@@ -22,7 +22,7 @@ from saccade.envs.suites import (
     SUITE_MODES,
     action_repeat_of,
 )
-from saccade.policies.run import Training
+from saccade.policies.training import Training
 from saccade.types import UserError
 
 BENCHMARK = "DMControl-GB"
@@ -60,7 +60,7 @@ def run(words: list[str]) -> int:
     for name, method in METHODS.items():
         table.add_row(name, method.summary, method.source)
     console.print(table)
-    from saccade.policies.scores import SCORES
+    from saccade.policies.score_kinds import SCORES
     from saccade.saliency import METHODS as SALIENCY
 
     saliency = _names("saliency", "what it is", "explains", "source")

@@ -18,7 +18,7 @@ from saccade.cli import nearest
 from saccade.cli.progress import TrainingProgress
 from saccade.envs.env import EnvConfig
 from saccade.machine.facts import environment_facts
-from saccade.policies.run import RunConfig, Training
+from saccade.policies.training import RunConfig, Training
 from saccade.train import session
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.types import UserError

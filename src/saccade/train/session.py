@@ -29,8 +29,6 @@ from saccade.policies.device import device_of
 from saccade.policies.evaluate import evaluation_row, with_gaps
 from saccade.policies.run import (
     CONFIG,
-    RunConfig,
-    Training,
     check,
     compute_dtype,
     make_agent,
@@ -40,6 +38,7 @@ from saccade.policies.run import (
     with_envs,
     with_precision,
 )
+from saccade.policies.training import RunConfig, Training
 from saccade.train import state
 from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import TensorBoard, append_row, cannot_write, forget_rows_after, read_rows, write_aside
