@@ -60,18 +60,27 @@ class SAC:
     discount: float = 0.99
     """Discount per agent step, whatever the action repeat."""
     critic_lr: float = 1e-3
+    """Learning rate of the critic and the encoder."""
     actor_lr: float = 1e-3
+    """Learning rate of the actor."""
     temperature_lr: float = 1e-4
+    """Learning rate of the temperature, the weight of the policy's entropy."""
     temperature_beta1: float = 0.5
+    """Adam's first momentum for the temperature."""
     initial_temperature: float = 0.1
+    """Temperature at the first update."""
     log_std_min: float = -10.0
+    """Smallest logarithm of the actions' standard deviation."""
     log_std_max: float = 2.0
+    """Largest logarithm of the actions' standard deviation."""
     actor_every: int = 2
     """Updates between steps of the actor and the temperature."""
     target_every: int = 2
     """Updates between moves of the target critic."""
     q_target_rate: float = 0.01
+    """Share of the way that the target's Q heads move in each of its moves."""
     encoder_target_rate: float = 0.05
+    """Share of the way that the target's encoder moves in each of its moves."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,9 @@ class SODA:
     soda_batch_size: int = 256
     """Observations in the auxiliary task's own minibatch."""
     soda_lr: float = 3e-4
+    """Learning rate of the auxiliary task."""
     soda_target_rate: float = 0.005
+    """Share of the way that the auxiliary task's slow encoder moves after each of its steps."""
     soda_every: int = 2
     """Updates between steps of the auxiliary task."""
     strong: Augmentation = field(default_factory=Augmentation)
@@ -146,9 +157,13 @@ class SVEAWithSODA:
 
     svea: SVEA = field(default_factory=lambda: SVEA(strong=Augmentation("overlay")))
     soda_batch_size: int = 256
+    """Observations in the auxiliary task's own minibatch."""
     soda_lr: float = 3e-4
+    """Learning rate of the auxiliary task."""
     soda_target_rate: float = 0.005
+    """Share of the way that the auxiliary task's slow encoder moves after each of its steps."""
     soda_every: int = 2
+    """Updates between steps of the auxiliary task."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +184,7 @@ class SGQN:
     self_supervision: bool = True
     """Whether the auxiliary mask prediction is trained."""
     saliency_lr: float = 3e-4
+    """Learning rate of the mask prediction."""
     saliency_every: int = 2
     """Updates between steps of the mask prediction."""
     decoder_filters: tuple[int, int] = (128, 64)
@@ -189,15 +205,22 @@ class SMG:
     mask_first_update: int = 1000
     """Index of the first update in which the mask's share counts."""
     reconstruction_weight: float = 1.0
+    """Weight of the error of the rebuilt observation."""
     mask_ratio_weight: float = 1.0
+    """Weight of the error of the masks' share of the pixels."""
     background_weight: float = 2.0
+    """Weight of the error of the background that is told from an observation whose background was replaced."""
     inverse_dynamics_weight: float = 1.0
+    """Weight of the error of the action told from two foregrounds."""
     foreground_weight: float = 0.1
+    """Weight of the difference between foregrounds of clean and augmented observations."""
     q_consistency_weight: float = 0.5
+    """Weight of the difference between values of clean and augmented observations."""
     attribution_share: float = 0.25
     """Share of the updates whose augmented observations have another background; the others' have a picture blended
     in or whatever the strong augmentation is."""
     separation_lr: float = 1e-3
+    """Learning rate of the separation, which all of the losses above but the last train."""
     separation_every: int = 2
     """Updates between steps of the separation."""
     max_gradient_norm: float = 100.0
@@ -240,6 +263,7 @@ class CURL:
     crop_positions: int = 16
     """Rows and columns a crop may start at; the benchmark's code never uses the last of the 17 possible ones."""
     contrast_lr: float = 1e-3
+    """Learning rate of the contrastive task."""
     contrast_every: int = 1
     """Updates between steps of the contrastive task."""
 
@@ -254,6 +278,7 @@ class MaDi:
     masker_layers: int = 3
     """Convolutions of the masker."""
     masker_lr: float = 1e-3
+    """Learning rate of the masker."""
 
 
 @dataclass(frozen=True)

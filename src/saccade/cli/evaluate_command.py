@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from saccade.bench.results import Result, backgrounds_of, cell, modes_of, newest_results, worst_gap
+from saccade.cli.options import Evaluate
+from saccade.cli.parsing import parsed
 from saccade.envs import suites
 from saccade.envs.env import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
@@ -28,35 +27,9 @@ VIDEO_FRAMES_PER_SECOND = 25.0
 WIDEST = 10_000  # characters: as wide as a table likes to be
 
 
-@dataclass(frozen=True)
-class Evaluate:
-    """Play trained runs with deterministic actions, and compare the benchmark's modes with the training mode.
-
-    Results are added to each run's evaluations.jsonl.
-    """
-
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
-    """Run folders, as `saccade train` writes them."""
-    modes: tuple[str, ...] = ()
-    """Modes to play in, by default all of the task; the gap is to the mode train."""
-    episodes: int = 10
-    """Episodes in each mode; published tables use 100."""
-    seed: int | None = None
-    """Of the episodes; by default the run's own."""
-    data: str | None = None
-    """The benchmark's data folder; by default the run's own, or the one that SACCADE_DATA names."""
-    clip_order: Annotated[str | None, tyro.conf.arg(metavar="{seed,sequential}")] = None
-    """Which video an episode gets; by default as in the run."""
-    device: str = "auto"
-    workers: int | None = None
-    """Processes for the environments: 0 none, by default one per core."""
-    video: bool = False
-    """Also write a video of the first episode in each mode."""
-
-
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
-    options = tyro.cli(Evaluate, prog="saccade evaluate", args=words)
+    options = parsed(Evaluate, "saccade evaluate", words)
     if not options.runs:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`.")
     if options.episodes < 1:

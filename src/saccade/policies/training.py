@@ -50,7 +50,9 @@ class Training:
     """Agent steps between evaluations; 0 evaluates only at the end. Training goes on beside them, unless --workers is 0
     or the one before is not over."""
     evaluation_episodes: int = 10
+    """Episodes of an evaluation in each mode."""
     evaluation_modes: tuple[str, ...] = ("train", "video_hard")
+    """Modes to evaluate in; none, if nothing stands after it."""
     checkpoint_every: int = 10_000
     """Agent steps between checkpoints."""
     log_every: int = 500
