@@ -384,7 +384,33 @@ def test_videos_of_evaluations(finished: Path) -> None:
     path = finished / "videos" / "000000024_train.mp4"
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(frames) == 125 and frames[0].shape == (16, 16, 3)
+    assert len(frames) == 125 and frames[0].shape == (256, 256, 3)  # of 16 x 16 pixels
+
+
+def test_several_runs_are_told_apart_with_a_mean_over_seeds(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, seed, batch in (("second", 1, 4), ("third", 0, 5)):
+        shutil.copytree(run, name)
+        values = json.loads((Path(name) / "config.json").read_text())
+        values["training"]["seed"], values["agent"]["batch_size"] = seed, batch
+        (Path(name) / "config.json").write_text(json.dumps(values))
+    words = ["--modes", "train", "--episodes", "1", "--workers", "0", "--device", "cpu"]
+    assert main(["evaluate", "run", "second", "third", *words]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["run", "method", "seed", "differs", "step", "train", "gap"] in lines
+    told = {line[0]: line[1:6] for line in lines if line[:1] in (["run"], ["second"], ["third"]) and "sac" in line}
+    assert told["run"][:4] == ["sac", "0", "batch_size", "4"] and told["second"][:4] == ["sac", "1", "batch_size", "4"]
+    assert told["third"][:4] == ["sac", "0", "batch_size", "5"]
+    # Those of the same batch size alone.
+    assert [line[:8] for line in lines if line[:1] == ["mean"] and "seeds" in line] == [
+        ["mean", "of", "2", "seeds", "sac", "batch_size", "4", "24"]
+    ]
+
+
+def test_training_in_a_test_mode_is_said_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(train_words("sac", f"{TASK}@color_hard", steps="8", random_steps="8", out="tested")) == 0
+    assert "This run is trained in color_hard, a mode that is meant for tests" in capsys.readouterr().out
+    assert main(train_words("sac", steps="8", random_steps="8", out="trained")) == 0
+    assert "meant for tests" not in capsys.readouterr().out
 
 
 def test_a_folder_without_a_name_is_named_after_the_run() -> None:

@@ -18,8 +18,9 @@ from saccade.machine.facts import environment_facts
 from saccade.policies.training import RunConfig
 from saccade.train import session
 from saccade.train.off_policy import Event, OffPolicyTraining
-from saccade.viewer.pictures import write_video
+from saccade.viewer.pictures import enlarged, write_video
 
+TRAINING_MODE = "train"
 VIDEO_FRAMES_PER_SECOND = 25.0
 
 
@@ -41,6 +42,11 @@ def run(words: list[str]) -> int:
             return watcher.finish(result)
     config, folder = parse(words)
     with _Watcher(Console(), folder) as watcher:
+        if config.env.mode != TRAINING_MODE:
+            watcher.warn(
+                f"This run is trained in {config.env.mode}, a mode that is meant for tests: what it reaches there says "
+                f"nothing of generalization. To train in {TRAINING_MODE}, leave @{config.env.mode} away."
+            )
         result = session.start(
             config, folder, environment_facts(), watcher.see, watcher.asked_to_stop, watcher.progress.preparing
         )
@@ -95,7 +101,7 @@ class _Watcher:
             name = f"{event.row['env_steps']:09d}_{event.evaluation.mode}.mp4"
             path = self.folder / "videos" / name
             path.parent.mkdir(exist_ok=True)
-            write_video(path, event.evaluation.frames, VIDEO_FRAMES_PER_SECOND)
+            write_video(path, enlarged(event.evaluation.frames), VIDEO_FRAMES_PER_SECOND)
 
     def finish(self, result: dict[str, Any] | None) -> int:
         self.progress.stop()
