@@ -29,7 +29,6 @@ from saccade.policies.device import device_of
 from saccade.policies.evaluate import evaluation_row, with_gaps
 from saccade.policies.run import (
     CONFIG,
-    RunConfig,
     check,
     compute_dtype,
     make_agent,
@@ -39,6 +38,7 @@ from saccade.policies.run import (
     with_envs,
     with_precision,
 )
+from saccade.policies.training import RunConfig
 from saccade.train import state
 from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import (
