@@ -23,7 +23,8 @@ from saliency_cases import (
 )
 from torch import Tensor, nn
 
-from saccade.saliency import METHODS, blur_perturbation
+from saccade.saliency import METHODS
+from saccade.saliency.blur_perturbation import blur_perturbation
 from saccade.types import Score, UserError
 
 GUIDED = [name for name in METHODS if name.startswith("guided")]
@@ -159,7 +160,9 @@ def test_a_method_takes_no_other_score_under_its_name(name: str) -> None:
     for other in ("q", *others):
         with pytest.raises(UserError, match=rf"defined with the score '{own}' and was given the score '{other}'"):
             METHODS[name](dataclasses.replace(distance_score(net, obs), name=other), obs)
-    with pytest.raises(UserError, match=r"a score that has no name.*saccade\.saliency\.blur_perturbation"):
+    with pytest.raises(
+        UserError, match=r"a score that has no name.*call blur_perturbation of saccade\.saliency"
+    ):
         METHODS[name](entry_score(net), obs)
     found = METHODS[name](named_for(name, distance_score(net, obs)), obs)
     torch.testing.assert_close(found, blur_perturbation(distance_score(net, obs), obs))

@@ -72,9 +72,10 @@ class Method:
         if self.score is None or score.name == self.score:
             return
         given = f"the score {score.name!r}" if score.name else "a score that has no name"
-        function = getattr(self.find, "name", None) or getattr(self.find, "__name__", "the function")
+        module = getattr(self.find, "module", None) or self.find.__module__
+        name = getattr(self.find, "name", None) or getattr(self.find, "__name__", "the function")
         raise UserError(
             f"This method ({self.summary}) is defined with the score {self.score!r} and was given {given}, whose map "
             f"would be another one under its name: make it with make_score(policy, {self.score!r}, obs), name a score "
-            f"of your own so, or call saccade.saliency.{function} with the score that you mean."
+            f"of your own so, or call {name} of {module} with the score that you mean."
         )
