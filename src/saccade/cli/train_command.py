@@ -66,13 +66,17 @@ class Resume:
     """Whether losses are compiled from now on; by default as in the run so far."""
     graphs: Literal["auto", "on", "off"] | None = None
     """Whether updates are recorded as CUDA graphs from now on; by default as in the run so far."""
+    data: str | None = None
+    """Where the benchmark's data folder lies now; by default where it lay."""
+    images: str | None = None
+    """Where the folder of pictures to blend lies now; by default where it lay."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         options = tyro.cli(Resume, prog="saccade train", args=words)
-        chosen = {"device": options.device, "compile": options.compile, "graphs": options.graphs}
+        chosen = {name: getattr(options, name) for name in ("device", "compile", "graphs", "data", "images")}
         with _Watcher(Console(), options.resume) as watcher:
             result = session.resume(
                 options.resume,
