@@ -31,15 +31,15 @@ def make(task: str, *, seed: int | None = None, **options: Any) -> gymnasium.Env
         UserError: an unknown suite, task, mode or option, with the nearest valid ones.
     """
     from dataclasses import fields
-    from difflib import get_close_matches
 
     from saccade.envs.env import EnvConfig, make_env
+    from saccade.spelling import close_names
     from saccade.types import UserError
 
     allowed = [field.name for field in fields(EnvConfig) if field.name != "task"]
     for name in options:
         if name not in allowed:
-            nearest = get_close_matches(name, allowed, n=1) or allowed
+            nearest = close_names(name, allowed, 1) or allowed
             raise UserError(f"make() has no option {name!r}; did you mean {' or '.join(nearest)}?")
     return make_env(EnvConfig.parse(task, **options), seed=seed)
 
@@ -60,4 +60,4 @@ def load(what: str | Path, **options: Any) -> Policy:
     return load_any(what, **options)
 
 
-_envs.register()
+_envs.register_with_gymnasium()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -23,7 +22,8 @@ from training_cases import newest
 
 import saccade
 from saccade.agents import METHODS
-from saccade.cli import COMMANDS, main
+from saccade.cli import main
+from saccade.cli.commands import COMMANDS
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers import WorkerError
 from saccade.train import session
@@ -102,6 +102,10 @@ def train_words(method: str = "sac", task: str = TASK, **changes: str) -> list[s
     [
         (["trian"], "train"),
         (["train", "sqgn", TASK], "sgqn"),
+        (["train", "SGQN", TASK], "sgqn"),
+        (["TRAIN", "sac", TASK], "train"),
+        (["train", "sac", "dmc/Walker_Walk"], "dmc/walker_walk"),
+        (["train", "sac", f"{TASK}@VIDEO_HARD"], "video_hard"),
         (["train", "sac", "dmc/wolker_walk"], "dmc/walker_walk"),
         (["train", "sac", "cartpole_balance"], "dmc/cartpole_balance"),
         (["train", "sac", f"{TASK}@vidoe_hard"], "video_hard"),
@@ -174,7 +178,7 @@ def test_an_unknown_flag_is_answered_with_the_nearest_one(words: list[str], caps
         ("replay-capacity", "90000000000", "lower --replay-capacity to"),
         ("device", "gpu", "--device gpu is not a device: use auto, cpu, cuda or cuda:0."),
         ("device", "cuda:99", "--device cuda:99 was asked for and PyTorch sees"),
-        ("images", "nowhere", "image folder 'nowhere' does not exist"),
+        ("images", "nowhere", "nowhere' does not exist"),
         ("data", "nowhere", "data folder 'nowhere' does not exist"),
     ],
     ids=lambda value: value.split(":")[0][:24],
@@ -235,7 +239,7 @@ def test_images_that_cannot_be_read_are_named_and_skipped(capsys: pytest.Capture
         context.__exit__(None, None, None)
     told = [line for line in capsys.readouterr().err.splitlines() if "broken.png" in line]
     assert code == 0 and len(told) == 1
-    assert told[0].startswith("saccade: warning: 1 of 5 images in images cannot be used: broken.png (")
+    assert told[0].startswith(f"saccade: warning: 1 of 5 images in {folder.absolute()} cannot be used: broken.png (")
     assert told[0].endswith("they are skipped")
 
 
@@ -250,7 +254,7 @@ def test_images_none_of_which_can_be_read(capsys: pytest.CaptureFixture[str]) ->
     folder = folder_of_images(bad=("broken.png", "worse.jpg"))
     sentence = refusal(capsys, *train_words("sgqn", images=str(folder)))
     assert "broken.png" in sentence and "worse.jpg" in sentence and "give a folder with images" in sentence
-    assert "'images/worse.jpg' is not a folder" in refusal(capsys, *train_words("sgqn", images="images/worse.jpg"))
+    assert "images/worse.jpg' is not a folder" in refusal(capsys, *train_words("sgqn", images="images/worse.jpg"))
 
 
 def data_folder(*good: str, bad: tuple[str, ...] = ()) -> Path:
@@ -380,7 +384,33 @@ def test_videos_of_evaluations(finished: Path) -> None:
     path = finished / "videos" / "000000024_train.mp4"
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(frames) == 125 and frames[0].shape == (16, 16, 3)
+    assert len(frames) == 125 and frames[0].shape == (256, 256, 3)  # of 16 x 16 pixels
+
+
+def test_several_runs_are_told_apart_with_a_mean_over_seeds(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, seed, batch in (("second", 1, 4), ("third", 0, 5)):
+        shutil.copytree(run, name)
+        values = json.loads((Path(name) / "config.json").read_text())
+        values["training"]["seed"], values["agent"]["batch_size"] = seed, batch
+        (Path(name) / "config.json").write_text(json.dumps(values))
+    words = ["--modes", "train", "--episodes", "1", "--workers", "0", "--device", "cpu"]
+    assert main(["evaluate", "run", "second", "third", *words]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["run", "method", "seed", "differs", "step", "train", "gap"] in lines
+    told = {line[0]: line[1:6] for line in lines if line[:1] in (["run"], ["second"], ["third"]) and "sac" in line}
+    assert told["run"][:4] == ["sac", "0", "batch_size", "4"] and told["second"][:4] == ["sac", "1", "batch_size", "4"]
+    assert told["third"][:4] == ["sac", "0", "batch_size", "5"]
+    # Those of the same batch size alone.
+    assert [line[:8] for line in lines if line[:1] == ["mean"] and "seeds" in line] == [
+        ["mean", "of", "2", "seeds", "sac", "batch_size", "4", "24"]
+    ]
+
+
+def test_training_in_a_test_mode_is_said_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(train_words("sac", f"{TASK}@color_hard", steps="8", random_steps="8", out="tested")) == 0
+    assert "This run is trained in color_hard, a mode that is meant for tests" in capsys.readouterr().out
+    assert main(train_words("sac", steps="8", random_steps="8", out="trained")) == 0
+    assert "meant for tests" not in capsys.readouterr().out
 
 
 def test_a_folder_without_a_name_is_named_after_the_run() -> None:
@@ -454,7 +484,7 @@ def test_list_names_every_method_task_and_mode(capsys: pytest.CaptureFixture[str
 def test_list_shows_every_setting_of_a_method(method: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--preset", method]) == 0
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line[:2] == "--"}
-    assert rows["--image-size"] == ["84", "48", "DMControl-GB"] and rows["--discount"] == ["0.99", "DMControl-GB"]
+    assert rows["--image-size"] == ["84", "40", "DMControl-GB"] and rows["--discount"] == ["0.99", "DMControl-GB"]
     assert rows["--steps"][0] == "500000" and rows["--action-repeat"][0] == "4"
     assert ("--quantile" in rows) == (METHODS[method].config.__class__.__name__ == "SGQN")
 
@@ -469,20 +499,8 @@ def test_list_shows_what_differs_between_tasks(capsys: pytest.CaptureFixture[str
 def test_the_program_says_what_it_can_do(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     out = capsys.readouterr().out
-    for name, summary in COMMANDS.items():
-        assert f"saccade {name}" in out and summary in out
-
-
-@pytest.mark.parametrize("command", [*COMMANDS, f"train sgqn {TASK}"])
-def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        main([*command.split(), "--help"])
-    out, err = capsys.readouterr()
-    assert left.value.code == 0 and err == "" and "usage" in out.lower()
-    if command.endswith(TASK):
-        # Every option with a sentence, and the method's value for the task.
-        assert "--quantile FLOAT" in out and "0.98" in out and "--shift INT" in out
-    assert importlib.import_module(f"saccade.cli.{command.split()[0]}_command").run
+    for name, command in COMMANDS.items():
+        assert f"saccade {name}" in out and command.summary in out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

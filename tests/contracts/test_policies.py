@@ -409,7 +409,7 @@ def test_pictures_that_there_are_not(models: Callable[[str], Model]) -> None:
 def test_a_missing_library_is_named(models: Callable[[str], Model], monkeypatch: pytest.MonkeyPatch) -> None:
     path = models("dqn")[1]
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
-    with pytest.raises(UserError, match=r'pip install "saccade\[sb3\]"'):
+    with pytest.raises(UserError, match=r'pip install "saccade-rl\[sb3\]"'):
         load_zip(path, device="cpu")
 
 

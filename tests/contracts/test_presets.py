@@ -12,7 +12,7 @@ import pytest
 from saccade.agents import METHODS
 from saccade.agents.presets import PUBLISHED, SIZES, SMALL_VALUES, SMG_RERUN, SMG_TABLE, Setting, preset
 from saccade.cli import list_command, main, train_command
-from saccade.cli.train_command import Environment
+from saccade.cli.train_options import Environment
 from saccade.envs.suites import TASKS
 from saccade.policies.run import Training
 from saccade.types import UserError
@@ -108,6 +108,17 @@ def test_small_is_small_for_every_method(method: str) -> None:
     config = preset(method, "dmc/walker_walk", "small").agent
     values = dict(values_of(config))
     assert values["conv_layers"] == 4 and values["batch_size"] == 32 and METHODS[method].rendered_size(config) <= 56
+
+
+@pytest.mark.parametrize("task", ["dmc/walker_walk", "manipulation/reach"])
+def test_a_small_run_is_short_and_cheap_unless_something_else_is_said(task: str) -> None:
+    config, _ = train_command.parse(["sgqn", task, "--preset", "small"])
+    assert (config.training.steps, config.env.render_quality) == (20_000, "fast")
+    assert config.training.evaluate_every == 5_000 and config.training.evaluation_episodes == 5
+    config, _ = train_command.parse(["sgqn", task, "--preset", "small", "--steps", "1e5", "--render-quality", "full"])
+    assert (config.training.steps, config.env.render_quality) == (100_000, "full")
+    paper, _ = train_command.parse(["sgqn", "dmc/walker_walk"])
+    assert (paper.training.steps, paper.env.render_quality) == (500_000, "full")
 
 
 def test_an_unknown_preset_is_refused() -> None:

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from saccade.bench.results import Result, backgrounds_of, cell, setting_of
+from saccade.bench.results import Result, backgrounds_of, cell, differences, mean_over_seeds, setting_of
 from saccade.cli.evaluate_command import show
 
 PROVENANCE = {"render_quality": "full", "image_size": 84, "action_repeat": 1}
@@ -58,3 +58,43 @@ def test_other_actions_and_rewards_are_another_setting() -> None:
     assert setting_of({**PROVENANCE, "action_space": "xy", "reach_bonus": True}) == plain
     assert setting_of({**PROVENANCE, "action_space": "xyz"}) == f"{plain}, xyz actions"
     assert setting_of({**PROVENANCE, "reach_bonus": False}) == f"{plain}, no reach bonus"
+
+
+def result(seed: int, mean: float, differs: str = "", gap: float | None = None, success: float | None = None) -> Result:
+    values = {"return_mean": mean, "return_std": 99.0, "gap": gap, "success_rate": success, "returns": [mean]}
+    rows = {mode: {**values, "mode": mode, "provenance": PROVENANCE} for mode in ("train", "test1")}
+    return Result("sac", "manipulation/reach", seed, 100, "full rendering", rows, f"runs/{seed}{differs}", differs)
+
+
+def test_the_mean_over_seeds_is_that_of_runs_alike() -> None:
+    runs = [
+        result(0, 10.0, gap=20.0, success=0.5),
+        result(1, 30.0, gap=40.0, success=1.0),
+        result(0, 1000.0, "shift 0"),
+    ]
+    (mean,) = mean_over_seeds(runs)
+    assert (mean.run, mean.seed, mean.differs) == ("mean of 2 seeds", None, "")
+    row = mean.rows["test1"]
+    # 10 and 30: 20 +- 10; the runs' own deviations over episodes play no part.
+    assert (row["return_mean"], row["return_std"], row["gap"], row["success_rate"]) == (20.0, 10.0, 30.0, 0.75)
+    assert mean_over_seeds(runs[1:]) == []
+
+
+def test_a_mean_has_the_modes_that_every_seed_has_and_no_gap_that_one_lacks() -> None:
+    first, second = result(0, 1.0, gap=5.0), result(1, 2.0)
+    del second.rows["train"]  # type: ignore[attr-defined]
+    (mean,) = mean_over_seeds([first, second])
+    assert list(mean.rows) == ["test1"] and mean.rows["test1"]["gap"] is None
+
+
+def test_runs_are_told_by_what_differs_within_their_method_and_task() -> None:
+    def config(method: str, seed: int, **agent: object) -> dict[str, object]:
+        return {
+            "method": method,
+            "env": {"task": "dmc/a"},
+            "agent": {"sac": agent},
+            "training": {"seed": seed, "steps": 5},
+        }
+
+    configs = [config("sac", 0, lr=1, size=2), config("sac", 1, lr=1, size=3), config("sgqn", 0, lr=7)]
+    assert differences(configs) == ["size 2", "size 3", ""]

@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from saccade.agents.agent import Agent
-from saccade.agents.augmentation import Augmentation
-from saccade.agents.augmented import AugmentedSAC, make_augmented_sac
-from saccade.agents.curl import CURL, make_curl
-from saccade.agents.drq import DrQ, make_drq
-from saccade.agents.madi import MaDi, make_madi
-from saccade.agents.rad import RAD, make_rad
-from saccade.agents.sac import SAC, Architecture, make_sac
-from saccade.agents.sgqn import SGQN, make_sgqn
-from saccade.agents.simgrl import SimGRL, make_simgrl
-from saccade.agents.smg import SMG, make_smg
-from saccade.agents.soda import SODA, SVEAWithSODA, make_soda, make_svea_with_soda
-from saccade.agents.svea import SVEA, make_svea
+from saccade.agents.configs import (
+    CURL,
+    RAD,
+    SAC,
+    SGQN,
+    SMG,
+    SODA,
+    SVEA,
+    Architecture,
+    Augmentation,
+    AugmentedSAC,
+    DrQ,
+    MaDi,
+    SimGRL,
+    SVEAWithSODA,
+)
+from saccade.later import Later
+
+if TYPE_CHECKING:
+    from saccade.agents.agent import Agent
 
 __all__ = ["METHODS", "Architecture", "Method"]
 
@@ -47,22 +54,22 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "SAC on plain observations",
             "Haarnoja et al., 2018",
             SAC(),
-            make_sac,
+            Later("saccade.agents.sac", "make_sac"),
             rendered_size=lambda config: config.architecture.image_size,
         ),
         "rad": Method(
             "SAC on random crops",
             "Laskin et al., 2020",
             RAD(),
-            make_rad,
+            Later("saccade.agents.rad", "make_rad"),
             rendered_size=lambda config: config.rendered_size,
         ),
-        "drq": Method("SAC on random shifts", "Yarats et al., 2021", DrQ(), make_drq),
+        "drq": Method("SAC on random shifts", "Yarats et al., 2021", DrQ(), Later("saccade.agents.drq", "make_drq")),
         "soda": Method(
             "SAC that also predicts clean latents from augmented views",
             "Hansen and Wang, 2021",
             SODA(),
-            make_soda,
+            Later("saccade.agents.soda", "make_soda"),
             overlays=lambda config: config.strong.overlays,
             rendered_size=lambda config: config.rendered_size,
         ),
@@ -70,35 +77,35 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "SAC whose critic also learns on augmented observations",
             "Hansen et al., 2021",
             SVEA(),
-            make_svea,
+            Later("saccade.agents.svea", "make_svea"),
             overlays=lambda config: config.strong.overlays,
         ),
         "sgqn": Method(
             "SAC whose critic agrees with itself on its salient pixels",
             "Bertoin et al., 2022",
             SGQN(),
-            make_sgqn,
+            Later("saccade.agents.sgqn", "make_sgqn"),
             overlays=lambda config: config.self_supervision and config.strong.overlays,
         ),
         "sac_consistency": Method(
             "SGQN without its self-supervision",
             "Bertoin et al., 2022, ablation",
             SGQN(self_supervision=False),
-            make_sgqn,
+            Later("saccade.agents.sgqn", "make_sgqn"),
             overlays=lambda config: config.self_supervision and config.strong.overlays,
         ),
         "sac_self_supervision": Method(
             "SGQN without its consistency",
             "Bertoin et al., 2022, ablation",
             SGQN(consistency_weight=0.0),
-            make_sgqn,
+            Later("saccade.agents.sgqn", "make_sgqn"),
             overlays=lambda config: config.self_supervision and config.strong.overlays,
         ),
         "svea_soda": Method(
             "SVEA with SODA's auxiliary task",
             "Bertoin et al., 2022, ablation",
             SVEAWithSODA(),
-            make_svea_with_soda,
+            Later("saccade.agents.soda", "make_svea_with_soda"),
             overlays=lambda config: config.svea.strong.overlays,
             rendered_size=lambda config: config.svea.sac.architecture.image_size,
         ),
@@ -106,35 +113,35 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "SAC whose encoder takes observations apart into foreground and background",
             "Zhang et al., 2024",
             SMG(),
-            make_smg,
+            Later("saccade.agents.smg", "make_smg"),
             overlays=lambda config: config.overlays,
         ),
         "sac_overlay": Method(
             "SAC on observations with a picture blended in",
             "baseline",
             AugmentedSAC(shift=0, strong=Augmentation("overlay"), augment_next_obs=False),
-            make_augmented_sac,
+            Later("saccade.agents.augmented", "make_augmented_sac"),
             overlays=lambda config: config.strong.overlays,
         ),
         "curl": Method(
             "RAD whose encoder recognises an observation by another crop of it",
             "Laskin, Srinivas and Abbeel, 2020",
             CURL(),
-            make_curl,
+            Later("saccade.agents.curl", "make_curl"),
             rendered_size=lambda config: config.rendered_size,
         ),
         "srm": Method(
             "DrQ on observations without some of their frequencies",
             "Huang et al., 2022",
             AugmentedSAC(),
-            make_augmented_sac,
+            Later("saccade.agents.augmented", "make_augmented_sac"),
             overlays=lambda config: config.strong.overlays,
         ),
         "madi": Method(
             "SVEA behind a small network that masks distractions",
             "Grooten et al., 2024",
             MaDi(),
-            make_madi,
+            Later("saccade.agents.madi", "make_madi"),
             overlays=lambda config: config.svea.strong.overlays,
             rendered_size=lambda config: config.svea.sac.architecture.image_size,
         ),
@@ -142,7 +149,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "SVEA that stacks features of frames and blends in moving pictures",
             "Song et al., 2024",
             SimGRL(),
-            make_simgrl,
+            Later("saccade.agents.simgrl", "make_simgrl"),
             overlays=lambda config: config.svea.strong.overlays,
             rendered_size=lambda config: config.svea.sac.architecture.image_size,
         ),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
 from saccade.agents.agent import Prepare, with_drawn
+from saccade.agents.configs import Augmentation
 from saccade.pixels.augmentations import (
     draw_convolutions,
     draw_velocities,
@@ -28,30 +27,6 @@ Every ``make_<method>`` takes such a source; those that do not overlay ignore it
 
 Augment = Callable[[Tensor, Generator], Tensor]
 """``(obs [batch, frames * 3, height, width] in 0..255, generator) -> augmented obs``; draws its own random numbers."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Which strong augmentation a method uses, and its numbers; any method may use any of them."""
-
-    augmentation: Literal["overlay", "shifted_overlay", "random_convolution", "spectrum"] = "overlay"
-    """The strong augmentation: a picture blended in, one that moves from frame to frame, a random convolution of the
-    colours, or frequencies removed."""
-    overlay_opacity: float = 0.5
-    """Share of the picture that is blended in."""
-    overlay_velocity: int = 6
-    """Of a moving picture: the fastest it goes along each axis, in pixels per frame."""
-    spectrum_probability: float = 0.5
-    """Chance that frequencies are removed, one draw for a whole batch."""
-    spectrum_frequency: float = 0.5
-    """Where the removed ring of frequencies begins at most, in cycles per pixel."""
-    spectrum_width: float = 0.05
-    """How wide the removed ring is at most, in cycles per pixel."""
-
-    @property
-    def overlays(self) -> bool:
-        """Whether it needs pictures."""
-        return self.augmentation in ("overlay", "shifted_overlay")
 
 
 def make_augment(config: Augmentation, images: Images | None) -> Augment:

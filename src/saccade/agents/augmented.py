@@ -6,29 +6,16 @@ algorithm with two augmentations. There is no clean copy of an observation, as S
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Generator
 
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Prepare, in_order
 from saccade.agents.attribution import q_maps
-from saccade.agents.augmentation import Augment, Augmentation, Images, make_augment
+from saccade.agents.augmentation import Augment, Images, make_augment
+from saccade.agents.configs import AugmentedSAC
 from saccade.agents.drq import random_shift
 from saccade.types import Batch, Spaces
-
-
-@dataclass(frozen=True)
-class AugmentedSAC:
-    """Hyper-parameters of SRM; the defaults are the authors' code."""
-
-    sac: sac.SAC = field(default_factory=sac.SAC)
-    shift: int = 4
-    """Largest random shift in pixels, before the strong augmentation; 0 switches it off."""
-    strong: Augmentation = field(default_factory=lambda: Augmentation("spectrum"))
-    augment_next_obs: bool = True
-    """Whether the next observations, which targets are computed from, are augmented too, by a draw of their own."""
 
 
 def augmented(augment: Augment, next_obs: bool) -> Prepare:

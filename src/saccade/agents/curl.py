@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -13,22 +12,9 @@ from saccade.agents import sac
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
 from saccade.agents.attribution import q_maps
 from saccade.agents.augmentation import Images
+from saccade.agents.configs import CURL
 from saccade.agents.rad import draw_crops, random_crop
 from saccade.types import Batch, Spaces
-
-
-@dataclass(frozen=True)
-class CURL:
-    """Hyper-parameters of CURL; the defaults are the benchmark's code and its published command."""
-
-    sac: sac.SAC = field(default_factory=sac.SAC)
-    rendered_size: int = 100
-    """Side of the rendered picture, of which the encoder sees a crop (the middle one when acting)."""
-    crop_positions: int = 16
-    """Rows and columns a crop may start at; the benchmark's code never uses the last of the 17 possible ones."""
-    contrast_lr: float = 1e-3
-    contrast_every: int = 1
-    """Updates between steps of the contrastive task."""
 
 
 class Similarity(nn.Module):

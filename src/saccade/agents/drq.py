@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Generator
 
@@ -11,17 +9,9 @@ from saccade.agents import sac
 from saccade.agents.agent import Agent, Prepare, in_order
 from saccade.agents.attribution import q_maps
 from saccade.agents.augmentation import Images
+from saccade.agents.configs import DrQ
 from saccade.pixels.augmentations import draw_offsets, shift_at
 from saccade.types import Batch, Spaces
-
-
-@dataclass(frozen=True)
-class DrQ:
-    """Hyper-parameters of DrQ; the defaults are the benchmark's code."""
-
-    sac: sac.SAC = field(default_factory=sac.SAC)
-    shift: int = 4
-    """Largest shift in pixels; 0 switches it off."""
 
 
 def random_shift(pad: int) -> Prepare:

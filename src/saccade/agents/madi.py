@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -16,23 +15,12 @@ from torch import Tensor, nn
 from saccade.agents import sac, svea
 from saccade.agents.agent import Agent, Phase, Seen, Shared
 from saccade.agents.attribution import q_maps
-from saccade.agents.augmentation import Augmentation, Images
+from saccade.agents.augmentation import Images
+from saccade.agents.configs import MaDi
 from saccade.nets.encoders import COLOURS
 from saccade.nets.masker import Masker
 from saccade.pixels.masks import per_channel
 from saccade.types import Batch, Spaces, UserError
-
-
-@dataclass(frozen=True)
-class MaDi:
-    """Hyper-parameters of MaDi; the defaults are the paper's run of the authors' code."""
-
-    svea: svea.SVEA = field(default_factory=lambda: svea.SVEA(strong=Augmentation("overlay")))
-    masker_filters: int = 32
-    """Channels inside the masker."""
-    masker_layers: int = 3
-    """Convolutions of the masker."""
-    masker_lr: float = 1e-3
 
 
 class MaDiNetworks(nn.Module):

@@ -9,12 +9,18 @@ from types import MappingProxyType
 from typing import Any
 
 from saccade.agents import METHODS
-from saccade.agents.sac import Architecture
+from saccade.agents.configs import Architecture
 from saccade.envs.suites import BENCHMARK_ACTION_REPEATS, modes_of
 from saccade.types import UserError
 
-SIZES = ("paper", "smg_rerun", "small")
-"""What ``--preset`` may be: the method's own paper, the baselines as the SMG paper ran them again, small networks."""
+SIZES: Mapping[str, str] = MappingProxyType(
+    {
+        "paper": "every method as its own paper ran it",
+        "smg_rerun": "the baselines as the SMG paper ran them again",
+        "small": "networks, pictures, rendering, a length and evaluations that a CPU can finish; not published",
+    }
+)
+"""What ``--preset`` may be."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +117,18 @@ SMALL_VALUES: Mapping[str, Any] = MappingProxyType(
 )
 
 
+SMALL_TRAINING: Mapping[str, Any] = MappingProxyType(
+    {"steps": 20_000, "evaluate_every": 5_000, "evaluation_episodes": 5, "checkpoint_every": 5_000}
+)
+SMALL_ENVIRONMENT: Mapping[str, Any] = MappingProxyType({"render_quality": "fast"})
+"""What the ``small`` preset says of a run beside its networks: a length, evaluations and a rendering for a CPU."""
+
+
 def preset(name: str, task: str, size: str = "paper") -> Preset:
     """What a method starts with on a task. ``size``: one of ``SIZES``. Raises UserError for another one."""
     if size not in SIZES:
-        raise UserError(f"There is no preset {size!r}: use --preset {', '.join(SIZES[:-1])} or {SIZES[-1]}.")
+        *names, last = SIZES
+        raise UserError(f"There is no preset {size!r}: use --preset {', '.join(names)} or {last}.")
     agent = METHODS[name].config
     training: dict[str, Any] = {"evaluation_modes": _evaluation_modes(task)}
     environment: dict[str, Any] = {}
@@ -131,6 +145,8 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
             sources[option] = setting.source
     if size == "small":
         agent, _ = _replaced(agent, SMALL_VALUES)
+        training |= SMALL_TRAINING
+        environment |= SMALL_ENVIRONMENT
     return Preset(agent, training, environment, sources)
 
 

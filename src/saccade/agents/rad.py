@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Generator, Tensor
 
@@ -11,19 +9,9 @@ from saccade.agents import sac
 from saccade.agents.agent import Agent, Prepare, in_order
 from saccade.agents.attribution import q_maps
 from saccade.agents.augmentation import Images
+from saccade.agents.configs import RAD
 from saccade.pixels.augmentations import crop_at, draw_offsets
 from saccade.types import Batch, Spaces
-
-
-@dataclass(frozen=True)
-class RAD:
-    """Hyper-parameters of RAD; the defaults are the benchmark's code."""
-
-    sac: sac.SAC = field(default_factory=sac.SAC)
-    rendered_size: int = 100
-    """Side of the rendered picture, of which the encoder sees a crop (the middle one when acting)."""
-    crop_positions: int = 16
-    """Rows and columns a crop may start at; the benchmark's code never uses the last of the 17 possible ones."""
 
 
 def random_crop(size: int, positions: int) -> Prepare:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch import Generator, Tensor, nn
 from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, Term, in_order, with_drawn
 from saccade.agents.attribution import q_maps
 from saccade.agents.augmentation import Images
+from saccade.agents.configs import SAC, Architecture
 from saccade.nets.encoders import Convolutions, ConvolutionStack, Projection
 from saccade.nets.heads import multilayer_perceptron
 from saccade.nets.initialization import orthogonal_and_delta
@@ -25,46 +25,6 @@ from saccade.nets.precision import MixedPrecision
 from saccade.types import Batch, Spaces, UserError
 
 LOG_PROBABILITY_EPSILON = 1e-6
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Sizes of the networks; the defaults are the benchmark's."""
-
-    image_size: int = 84
-    """Side of the square image that the encoder sees, in pixels."""
-    filters: int = 32
-    """Channels of every convolution of the shared encoder."""
-    conv_layers: int = 11
-    """Convolutions in the shared encoder; the first has stride 2."""
-    projection: int = 100
-    """Width of the embedding that heads read."""
-    hidden: int = 1024
-    """Width of the two hidden layers of each head."""
-
-
-@dataclass(frozen=True)
-class SAC:
-    """Hyper-parameters of SAC; the defaults are the benchmark's code."""
-
-    architecture: Architecture = field(default_factory=Architecture)
-    batch_size: int = 128
-    """Transitions in a minibatch."""
-    discount: float = 0.99
-    """Discount per agent step, whatever the action repeat."""
-    critic_lr: float = 1e-3
-    actor_lr: float = 1e-3
-    temperature_lr: float = 1e-4
-    temperature_beta1: float = 0.5
-    initial_temperature: float = 0.1
-    log_std_min: float = -10.0
-    log_std_max: float = 2.0
-    actor_every: int = 2
-    """Updates between steps of the actor and the temperature."""
-    target_every: int = 2
-    """Updates between moves of the target critic."""
-    q_target_rate: float = 0.01
-    encoder_target_rate: float = 0.05
 
 
 class Critic(nn.Module):

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,37 +17,12 @@ from torch import Generator, Tensor, nn
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, Term, in_order, sees_nothing, with_drawn
 from saccade.agents.attribution import attribution_of_q1, look_of_critic, q_maps
-from saccade.agents.augmentation import Augmentation, Images, draw_augmented, make_augment
+from saccade.agents.augmentation import Images, draw_augmented, make_augment
+from saccade.agents.configs import SGQN
 from saccade.agents.drq import random_shift
 from saccade.nets.decoders import ImageDecoder
 from saccade.pixels.masks import fill_outside, largest_per_frame, per_channel, quantile_mask
 from saccade.types import Batch, Spaces, UserError
-
-
-@dataclass(frozen=True)
-class SGQN:
-    """Hyper-parameters of SGQN; the defaults are what the authors ran, which their paper does not always say."""
-
-    sac: sac.SAC = field(default_factory=sac.SAC)
-    shift: int = 4
-    """Largest random shift in pixels. The paper says that none is used; the code uses 4. 0 switches it off."""
-    quantile: float = 0.95
-    """Share of the pixels that the mask hides: 0.95 on walker and finger, 0.98 on cartpole and ball_in_cup."""
-    attribution: Literal["guided_backpropagation", "gradient", "integrated_gradients"] = "guided_backpropagation"
-    """How the pixels' importance for Q1 is found, in both losses."""
-    consistency_weight: float = 0.5
-    """Weight lambda of the consistency loss, not given in the paper; 0 leaves the loss out."""
-    mask_fill: Literal["random_grey", "zero"] = "random_grey"
-    """What hidden pixels become: one random grey level per update as in the code, or black as in the paper."""
-    self_supervision: bool = True
-    """Whether the auxiliary mask prediction is trained."""
-    saliency_lr: float = 3e-4
-    saliency_every: int = 2
-    """Updates between steps of the mask prediction."""
-    decoder_filters: tuple[int, int] = (128, 64)
-    """Channels inside the mask predictor: 128 and 64 in the code, 64 and 64 in the paper."""
-    strong: Augmentation = field(default_factory=Augmentation)
-    """Of the observation that the mask is predicted from."""
 
 
 class SGQNNetworks(nn.Module):

@@ -6,29 +6,15 @@ pictures that are blended in move from frame to frame, as a background that chan
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 
 from saccade.agents import sac, svea
 from saccade.agents.agent import Agent
 from saccade.agents.attribution import q_maps
-from saccade.agents.augmentation import Augmentation, Images
+from saccade.agents.augmentation import Images
+from saccade.agents.configs import SimGRL
 from saccade.nets.encoders import Convolutions, FrameStemStack
 from saccade.types import Spaces
-
-
-@dataclass(frozen=True)
-class SimGRL:
-    """Hyper-parameters of SimGRL; the defaults are the authors' code."""
-
-    svea: svea.SVEA = field(default_factory=lambda: svea.SVEA(strong=Augmentation("shifted_overlay")))
-    frame_stem: bool = True
-    """Whether the first convolutions see one frame at a time; otherwise the encoder is the benchmark's."""
-    stem_filters: int = 16
-    """Channels of the convolutions that see one frame."""
-    stem_layers: int = 3
-    """How many of the encoder's convolutions see one frame; the first has stride 2."""
 
 
 def encoder(spaces: Spaces, config: SimGRL) -> Convolutions:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +19,8 @@ from torch import Generator, Tensor, nn
 from saccade.agents import sac, svea
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
 from saccade.agents.attribution import q_maps
-from saccade.agents.augmentation import Augment, Augmentation, Images, make_augment
+from saccade.agents.augmentation import Augment, Images, make_augment
+from saccade.agents.configs import SMG, SVEA
 from saccade.agents.drq import random_shift
 from saccade.nets.decoders import FrameDecoder
 from saccade.nets.encoders import COLOURS
@@ -30,59 +30,6 @@ from saccade.pixels.masks import per_channel
 from saccade.types import Batch, Spaces, UserError
 
 WHITE = 255.0
-
-
-@dataclass(frozen=True)
-class SMG:
-    """Hyper-parameters of SMG; the defaults are what the authors ran. A weight of 0 leaves its loss out."""
-
-    sac: sac.SAC = field(default_factory=lambda: sac.SAC(sac.Architecture(projection=256), batch_size=64))
-    shift: int = 4
-    """Largest random shift in pixels, before everything else; 0 switches it off."""
-    mask_ratio: float = 0.06
-    """Share of the pixels that masks shall cover: 0.04 on cartpole and finger, 0.12 on the robot."""
-    mask_first_update: int = 1000
-    """Index of the first update in which the mask's share counts."""
-    reconstruction_weight: float = 1.0
-    mask_ratio_weight: float = 1.0
-    background_weight: float = 2.0
-    inverse_dynamics_weight: float = 1.0
-    foreground_weight: float = 0.1
-    q_consistency_weight: float = 0.5
-    attribution_share: float = 0.25
-    """Share of the updates whose augmented observations have another background; the others' have a picture blended
-    in or whatever the strong augmentation is."""
-    separation_lr: float = 1e-3
-    separation_every: int = 2
-    """Updates between steps of the separation."""
-    max_gradient_norm: float = 100.0
-    """Length that gradients of the separation are cut down to."""
-    decoder_filters: tuple[int, int] = (128, 64)
-    """Channels inside both decoders."""
-    strong: Augmentation = field(default_factory=Augmentation)
-    """Of the observations on which values and foregrounds must stay as they are."""
-
-    @property
-    def weights(self) -> Mapping[str, float]:
-        """Weights of the separation's terms, without those that are off."""
-        names = ("reconstruction", "mask_ratio", "background", "inverse_dynamics", "foreground")
-        weights: dict[str, float] = {name: getattr(self, f"{name}_weight") for name in names}
-        return {name: weight for name, weight in weights.items() if weight}
-
-    @property
-    def augments(self) -> bool:
-        """Whether a loss reads strongly augmented observations."""
-        return bool(self.q_consistency_weight or self.foreground_weight)
-
-    @property
-    def replaces_backgrounds(self) -> bool:
-        """Whether a loss reads observations with another background."""
-        return bool(self.background_weight or (self.augments and self.attribution_share))
-
-    @property
-    def overlays(self) -> bool:
-        """Whether it needs pictures."""
-        return self.replaces_backgrounds or (self.augments and self.strong.overlays)
 
 
 class SMGNetworks(nn.Module):
@@ -245,7 +192,7 @@ def critic_phase(nets: sac.ActorCritic, config: SMG) -> Phase:
     if not config.q_consistency_weight:
         return sac.critic_phase(nets, config.sac)
     terms = {"bellman": Term(sac.bellman_error), "q_consistency": Term(q_consistency, config.q_consistency_weight)}
-    return dataclasses.replace(svea.critic_phase(nets, svea.SVEA(config.sac)), terms=terms)
+    return dataclasses.replace(svea.critic_phase(nets, SVEA(config.sac)), terms=terms)
 
 
 def replaced_background(nets: SMGNetworks, obs: Tensor, background: Tensor) -> Tensor:

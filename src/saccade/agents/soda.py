@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -13,43 +12,14 @@ from torch import Generator, Tensor, nn
 from saccade.agents import sac, svea
 from saccade.agents.agent import Agent, OwnBatch, Phase, Prepare, Shared, Term, in_order, with_drawn
 from saccade.agents.attribution import q_maps
-from saccade.agents.augmentation import Augment, Augmentation, Images, draw_augmented, make_augment
+from saccade.agents.augmentation import Augment, Images, draw_augmented, make_augment
+from saccade.agents.configs import SODA, SVEAWithSODA
 from saccade.agents.drq import random_shift
 from saccade.agents.rad import draw_crops, random_crop
 from saccade.nets.encoders import Convolutions
 from saccade.nets.heads import normalized_perceptron
 from saccade.nets.initialization import orthogonal_and_delta
 from saccade.types import Batch, Spaces
-
-
-@dataclass(frozen=True)
-class SODA:
-    """Hyper-parameters of SODA; the defaults are the benchmark's code and its published command."""
-
-    sac: sac.SAC = field(default_factory=sac.SAC)
-    rendered_size: int = 100
-    """Side of the rendered picture, of which the encoder sees a crop."""
-    crop_positions: int = 16
-    """Rows and columns a crop may start at; the benchmark's code never uses the last of the 17 possible ones."""
-    soda_batch_size: int = 256
-    """Observations in the auxiliary task's own minibatch."""
-    soda_lr: float = 3e-4
-    soda_target_rate: float = 0.005
-    soda_every: int = 2
-    """Updates between steps of the auxiliary task."""
-    strong: Augmentation = field(default_factory=Augmentation)
-    """Of the view that the clean latent is predicted from."""
-
-
-@dataclass(frozen=True)
-class SVEAWithSODA:
-    """SVEA's critic with SODA's auxiliary task: the cross in the ablation of Bertoin et al. (2022)."""
-
-    svea: svea.SVEA = field(default_factory=lambda: svea.SVEA(strong=Augmentation("overlay")))
-    soda_batch_size: int = 256
-    soda_lr: float = 3e-4
-    soda_target_rate: float = 0.005
-    soda_every: int = 2
 
 
 class LatentPredictor(nn.Module):

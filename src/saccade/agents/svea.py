@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor
 
 from saccade.agents import sac
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order
 from saccade.agents.attribution import q_maps
-from saccade.agents.augmentation import Augmentation, Images, draw_augmented, make_augment
+from saccade.agents.augmentation import Images, draw_augmented, make_augment
+from saccade.agents.configs import SVEA
 from saccade.agents.drq import random_shift
 from saccade.types import Batch, Spaces
-
-
-@dataclass(frozen=True)
-class SVEA:
-    """Hyper-parameters of SVEA; the defaults are the benchmark's code."""
-
-    sac: sac.SAC = field(default_factory=sac.SAC)
-    shift: int = 4
-    """Largest random shift in pixels, before the strong augmentation; 0 switches it off."""
-    strong: Augmentation = field(default_factory=lambda: Augmentation("random_convolution"))
-    """The published code runs the random convolution, the tables of later papers the overlay."""
-    clean_weight: float = 0.5
-    """Weight of the Bellman error on clean observations (alpha of equation 6)."""
-    augmented_weight: float = 0.5
-    """Weight of the Bellman error on augmented observations (beta of equation 6)."""
 
 
 def stabilized_bellman_error(batch: Batch, shared: Shared) -> Tensor:

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean, pstdev
 from typing import Any
 
 Row = Mapping[str, Any]
 
+NOT_TOLD = (
+    "seed", "steps", "device", "workers", "threads", "compile", "graphs", "checkpoint_every", "log_every", "video",
+    "evaluate_every", "evaluation_episodes", "evaluation_modes", "data", "images",
+)  # fmt: skip
+"""Options in which two runs may differ and still be told by the same words."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """Newest results of one run under one setting: rows by mode."""
+    """Newest results of one run under one setting: rows by mode. Or the mean of runs that differ by their seeds.
+
+    ``run`` names its folder where there are several; ``differs`` says in what it differs from others of its method.
+    The ``seed`` of a mean is None.
+    """
 
     method: str
     task: str
-    seed: int
+    seed: int | None
     env_steps: int
     setting: str
     rows: Mapping[str, Row]
+    run: str = ""
+    differs: str = ""
 
 
 def setting_of(provenance: Mapping[str, Any]) -> str:
@@ -71,6 +84,67 @@ def newest_results(rows: Iterable[Row]) -> list[Result]:
         Result(method, task, seed, next(iter(group.values()))["env_steps"], setting, group)
         for (method, task, seed, setting), group in groups.items()
     ]
+
+
+def mean_over_seeds(results: Sequence[Result]) -> list[Result]:
+    """A mean for every two or more results that differ by their seeds alone: of the modes that all of them have.
+
+    ``return_std`` of its rows is the standard deviation of the runs' mean returns (population).
+    """
+    groups: dict[tuple[Any, ...], dict[int | None, Result]] = {}
+    for result in results:
+        key = (result.method, result.task, result.setting, result.env_steps, result.differs)
+        groups.setdefault(key, {})[result.seed] = result
+    return [_mean(list(group.values())) for group in groups.values() if len(group) > 1]
+
+
+def _mean(results: Sequence[Result]) -> Result:
+    first = results[0]
+    modes = [mode for mode in first.rows if all(mode in result.rows for result in results)]
+    rows = {}
+    for mode in modes:
+        several = [result.rows[mode] for result in results]
+        means = [row["return_mean"] for row in several]
+        rows[mode] = {
+            "mode": mode,
+            "return_mean": fmean(means),
+            "return_std": pstdev(means),
+            "success_rate": _mean_of("success_rate", several),
+            "gap": _mean_of("gap", several),
+        }
+    return replace(first, seed=None, rows=rows, run=f"mean of {len(results)} seeds")
+
+
+def _mean_of(name: str, rows: Sequence[Row]) -> float | None:
+    values = [row.get(name) for row in rows]
+    return None if None in values else fmean(value for value in values if value is not None)
+
+
+def differences(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of each run's configuration (``config.json``), what is not the same in all runs of its method and task.
+
+    Such as ``batch_size 64, projection 256``; without what changes no result, and without the seed and the steps, which
+    have columns of their own.
+    """
+    flat = [dict(_settings(configuration)) for configuration in configurations]
+    told = []
+    for number, configuration in enumerate(configurations):
+        alike = [
+            settings
+            for other, settings in zip(configurations, flat, strict=True)
+            if (other["method"], other["env"]["task"]) == (configuration["method"], configuration["env"]["task"])
+        ]
+        names = [name for name, value in flat[number].items() if any(other.get(name) != value for other in alike)]
+        told.append(", ".join(f"{name} {flat[number][name]}" for name in names))
+    return told
+
+
+def _settings(configuration: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in configuration.items():
+        if isinstance(value, Mapping):
+            yield from _settings(value)
+        elif name not in NOT_TOLD:
+            yield name, value
 
 
 def modes_of(results: Sequence[Result]) -> list[str]:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 
+from saccade import __version__
+from saccade.cli.commands import COMMANDS
+from saccade.cli.help import help_of
+from saccade.cli.nearest import nearest
 from saccade.envs.worker_process import WorkerError
 from saccade.types import UserError
 
-COMMANDS = {
-    "demo": "train SAC and SGQN for some minutes, and draw what they learned",
-    "train": "train a method on a task",
-    "evaluate": "play a trained run in the benchmark's modes",
-    "explain": "show what a policy looks at, Saccade's or anybody's",
-    "score": "say whether its saliency maps are right",
-    "list": "the methods, tasks and modes there are",
-    "doctor": "what this machine has, and what is wrong with it",
-}
+HELP = ("-h", "--help")
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 
@@ -41,16 +36,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
+    if words[:1] == ["help"]:
+        words = [*words[1:], HELP[0]]
+    if not words or words[0] in HELP:
         print(_usage())
         return 0
     if words[0] == "--version":
-        from saccade import __version__
-
         print(__version__)
         return 0
     if words[0] not in COMMANDS:
         raise UserError(f"There is no command {words[0]!r}. {nearest(words[0], COMMANDS)}")
+    if any(word in HELP for word in words[1:]):
+        print(help_of(words[0], words[1:]))
+        return 0
     # Each command's module is imported when it is called, so that `list` does not wait for a simulator.
     run = importlib.import_module(f"saccade.cli.{words[0]}_command").run
     try:
@@ -63,20 +61,19 @@ def _dispatch(words: list[str]) -> int:
     return code
 
 
-def nearest(word: str, allowed: Sequence[str] | dict[str, str]) -> str:
-    """A sentence that offers what the person may have meant."""
-    close = difflib.get_close_matches(word, list(allowed), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(allowed)}."
-
-
 def _usage() -> str:
     width = max(map(len, COMMANDS))
-    lines = [f"  saccade {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    lines = [f"  saccade {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "Visual reinforcement learning that knows where to look.",
             "",
             *lines,
+            "",
+            "examples:",
+            "  saccade demo",
+            "  saccade train sgqn dmc/walker_walk --preset small --out runs/small",
+            "  saccade explain runs/small --modes train video_hard",
             "",
             "saccade COMMAND --help tells a command's options.",
         ]

@@ -6,19 +6,19 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from saccade.bench.results import newest_results
 from saccade.cli.demo_page import write_demo_page
-from saccade.cli.evaluate_command import Evaluate, play, show
+from saccade.cli.evaluate_command import play, show
+from saccade.cli.options import Demo, Evaluate
+from saccade.cli.parsing import parsed
 from saccade.envs.env import EnvConfig, make_env
 from saccade.envs.suites import modes_of
 from saccade.policies.evaluate import Act, evaluation_row, with_gaps
@@ -35,29 +35,9 @@ POLL_SECONDS = 0.5
 RANDOM_POLICY = "random"
 
 
-@dataclass(frozen=True)
-class Demo:
-    """Train SAC and SGQN (small) on a real task, compare them in every mode, and write one page to look at.
-
-    Needs no GPU and no download. The two train side by side, each on one core.
-    """
-
-    out: Path | None = None
-    """Folder for everything; by default runs/demo, or runs/demo-2 and so on where that exists."""
-    task: str = "dmc/cheetah_run"
-    steps: int = 20_000
-    """Most agent steps of each method."""
-    minutes: float = 8.5
-    """Time for everything. A method that has not made its steps by then is judged by what it learned so far: SGQN's
-    updates cost two and a half times SAC's."""
-    episodes: int = 4
-    """Episodes of each policy in each mode."""
-    seed: int = 0
-
-
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
-    options = tyro.cli(Demo, prog="saccade demo", args=words)
+    options = parsed(Demo, "saccade demo", words)
     if options.steps < 1 or options.minutes <= 0 or options.episodes < 1:
         raise UserError("--steps, --minutes and --episodes must be positive.")
     env = EnvConfig(options.task, render_quality="fast")

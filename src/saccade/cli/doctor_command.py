@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-import tyro
 from rich.console import Console
 
+from saccade.cli.options import Doctor
+from saccade.cli.parsing import parsed
 from saccade.machine.examination import examine, print_report
-
-
-@dataclass(frozen=True)
-class Doctor:
-    """Show what this machine has for Saccade, and what is wrong with it. Exit code 1 when something is."""
-
-    data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names."""
-    bench: bool = False
-    """Show instead how fast the machine is at what training does, and by which paths; takes half a minute."""
-    preset: Literal["small", "paper"] = "small"
-    """Whose networks and pictures --bench times; paper takes minutes on a CPU."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
-    options = tyro.cli(Doctor, prog="saccade doctor", args=words)
+    options = parsed(Doctor, "saccade doctor", words)
     console = Console()
     if options.bench:
         from saccade.machine.speed import measure_speeds, print_speeds

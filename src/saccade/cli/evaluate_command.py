@@ -5,58 +5,41 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from saccade.bench.results import Result, backgrounds_of, cell, modes_of, newest_results, worst_gap
+from saccade.bench.results import (
+    Result,
+    backgrounds_of,
+    cell,
+    differences,
+    mean_over_seeds,
+    modes_of,
+    newest_results,
+    worst_gap,
+)
+from saccade.cli.options import Evaluate
+from saccade.cli.parsing import parsed
 from saccade.envs import suites
 from saccade.envs.env import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
-from saccade.policies.run import load_policy, read_config
+from saccade.policies.run import load_policy, read_config, to_json
+from saccade.policies.training import RunConfig
 from saccade.train.logs import append_row
 from saccade.train.session import EVALUATIONS
 from saccade.types import UserError
-from saccade.viewer.pictures import write_video
+from saccade.viewer.pictures import enlarged, write_video
 
 VIDEO_FRAMES_PER_SECOND = 25.0
 WIDEST = 10_000  # characters: as wide as a table likes to be
 
 
-@dataclass(frozen=True)
-class Evaluate:
-    """Play trained runs with deterministic actions, and compare the benchmark's modes with the training mode.
-
-    Results are added to each run's evaluations.jsonl.
-    """
-
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
-    """Run folders, as `saccade train` writes them."""
-    modes: tuple[str, ...] = ()
-    """Modes to play in, by default all of the task; the gap is to the mode train."""
-    episodes: int = 10
-    """Episodes in each mode; published tables use 100."""
-    seed: int | None = None
-    """Of the episodes; by default the run's own."""
-    data: str | None = None
-    """The benchmark's data folder; by default the run's own, or the one that SACCADE_DATA names."""
-    clip_order: Annotated[str | None, tyro.conf.arg(metavar="{seed,sequential}")] = None
-    """Which video an episode gets; by default as in the run."""
-    device: str = "auto"
-    workers: int | None = None
-    """Processes for the environments: 0 none, by default one per core."""
-    video: bool = False
-    """Also write a video of the first episode in each mode."""
-
-
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
-    options = tyro.cli(Evaluate, prog="saccade evaluate", args=words)
+    options = parsed(Evaluate, "saccade evaluate", words)
     if not options.runs:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`.")
     if options.episodes < 1:
@@ -85,13 +68,22 @@ def run(words: list[str]) -> int:
                 if result.frames is not None:
                     (folder / "videos").mkdir(exist_ok=True)
                     path = folder / "videos" / f"evaluate_{policy.env_steps:09d}_{result.mode}.mp4"
-                    write_video(path, result.frames, VIDEO_FRAMES_PER_SECOND)
+                    write_video(path, enlarged(result.frames), VIDEO_FRAMES_PER_SECOND)
             rows = with_gaps(rows)
             for row in rows:
                 append_row(folder / EVALUATIONS, row)
-            results += newest_results(rows)
-    show(results, console)
+            results += (dataclasses.replace(result, run=str(folder)) for result in newest_results(rows))
+    show(told_apart(results, list(configs.values())), console)
     return 0
+
+
+def told_apart(results: list[Result], configs: list[RunConfig]) -> list[Result]:
+    """The results, one per run, with what tells the runs apart; and their means over seeds."""
+    if len(results) == 1:
+        return [dataclasses.replace(results[0], run="")]
+    told = differences([to_json(config) for config in configs])
+    apart = [dataclasses.replace(result, differs=text) for result, text in zip(results, told, strict=True)]
+    return [*apart, *mean_over_seeds(apart)]
 
 
 def play(
@@ -130,16 +122,24 @@ def show(results: list[Result], console: Console) -> None:
     """Print one table of results: runs down, modes across; or modes down where the terminal is too narrow for that."""
     tasks = list(dict.fromkeys(result.task for result in results))
     title = tasks[0] if len(tasks) == 1 else None
-    names = ["method"] if title else ["method", "task"]
-    head = [*names, "step", *modes_of(results), "gap"]
-    lines = [_cells(result, len(tasks) > 1, modes_of(results)) for result in results]
-    table = _table(title, head, lines, len(names))
+    runs = [result for result in results if result.seed is not None]
+    names = {
+        "run": any(result.run for result in results),
+        "method": True,
+        "task": len(tasks) > 1,
+        "seed": any(result.run for result in results),
+        "differs": any(result.differs for result in results),
+    }
+    shown = [name for name, is_shown in names.items() if is_shown]
+    head = [*shown, "step", *modes_of(results), "gap"]
+    lines = [_cells(result, shown, modes_of(results)) for result in results]
+    table = _table(title, head, lines, len(shown))
     if console.measure(table, options=console.options.update(width=WIDEST)).maximum > console.width:
         turned = [list(line) for line in zip(head, *lines, strict=True)]
         table = _table(title, turned[0], turned[1:], 1)
     console.print(table)
-    episodes = sorted({len(row["returns"]) for result in results for row in result.rows.values()})
-    rates = [row.get("success_rate") for result in results for row in result.rows.values()]
+    episodes = sorted({len(row["returns"]) for result in runs for row in result.rows.values()})
+    rates = [row.get("success_rate") for result in runs for row in result.rows.values()]
     succeeded = "" if all(rate is None for rate in rates) else "In brackets: episodes with a success. "
     settings = "; ".join(dict.fromkeys(result.setting for result in results))
     console.print(
@@ -147,14 +147,16 @@ def show(results: list[Result], console: Console) -> None:
         f"gap: what the worst mode loses of train. {succeeded}{settings}.",
         highlight=False,
     )
-    told = backgrounds_of(row for result in results for row in result.rows.values())
+    if len(runs) < len(results):
+        console.print("A mean of seeds: ± the standard deviation of the runs' means.", highlight=False)
+    told = backgrounds_of(row for result in runs for row in result.rows.values())
     if told:
         console.print("; ".join(told) + ".", highlight=False)
 
 
-def _cells(result: Result, several_tasks: bool, modes: list[str]) -> list[str]:
+def _cells(result: Result, names: list[str], modes: list[str]) -> list[str]:
     gap = worst_gap(result)
-    name = [result.method, result.task] if several_tasks else [result.method]
+    name = ["" if getattr(result, column) is None else str(getattr(result, column)) for column in names]
     cells = [cell(result.rows.get(mode)) for mode in modes]
     return [*name, str(result.env_steps), *cells, "-" if gap is None else f"{gap:.0f}"]
 

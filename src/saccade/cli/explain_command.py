@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from rich.console import Console
 
-from saccade.cli.explaining import Bars, Maps, Subject, explained, flat, say
+from saccade.cli.explaining import Bars, explained, say
+from saccade.cli.options import Explain
+from saccade.cli.parsing import parsed
 from saccade.viewer.explanation import FIGURE
-
-
-@dataclass(frozen=True)
-class Explain:
-    """Show what a policy looks at: pictures, a video, arrays, and a page to open.
-
-    WHAT is a run folder of Saccade or a zip of Stable-Baselines3; any other network comes with
-    --policy file.py:Class --checkpoint FILE.
-    """
-
-    subject: Subject = field(default_factory=Subject)
-    maps: Maps = field(default_factory=Maps)
 
 
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
-    options: Explain = flat(Explain, "saccade explain", words)
+    options = parsed(Explain, "saccade explain", words)
     console = Console()
     bars = Bars(console)
     with bars.progress:

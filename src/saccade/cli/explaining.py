@@ -5,18 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from saccade.cli.options import Maps, Subject
 from saccade.data.files import written_aside
 from saccade.explain.explanation import Explanation, Moments, explain
 from saccade.explain.folder import free_folder, refuse_foreign
-from saccade.explain.maps import ALL, MethodSettings
+from saccade.explain.maps import MethodSettings
 from saccade.explain.tasks import CLEAN, Task, find_task, task_of
 from saccade.policies.load import load_any
 from saccade.policies.policy import Policy
@@ -29,77 +28,6 @@ from saccade.viewer.report import write_report
 IN_RUN, ELSEWHERE = "explain", Path("explanations")
 VIDEO_FRAMES_PER_SECOND = 4.0
 LARGEST_RADIUS = 1000.0
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Which policy, and on which task."""
-
-    what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = None
-    """A run folder of Saccade, or a zip of Stable-Baselines3 (PPO, A2C, DQN, SAC, TD3)."""
-    task: str | None = None
-    """dmc/walker_walk, an id of Gymnasium, or file.py:function that makes an environment; by default a run's own."""
-    modes: tuple[str, ...] = ()
-    """Modes of the task, such as train video_hard; by default train."""
-    policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
-    """For any other network: its class, in a Python file of yours, which is run."""
-    checkpoint: Path | None = None
-    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it."""
-    output: tuple[str, ...] = ()
-    """What the network of --policy gives: logits, q_values, action, or logits=module:actor value=method:get_value."""
-    layout: Literal["channels_first", "channels_last"] | None = None
-    """Where the channels of observations are, if their shape does not say."""
-    colours: Literal[1, 3] | None = None
-    """Channels per frame of a stack, if the default (3 where they are a multiple of 3) is wrong."""
-    trust: bool = False
-    """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    data: str | None = None
-    """The benchmark's data folder; by default the run's own, or the one that SACCADE_DATA names."""
-    render_quality: Literal["full", "fast"] | None = None
-    """Of Saccade's tasks; by default as in the run, else full."""
-    image_size: int | None = None
-    """Of Saccade's tasks, in pixels; by default what the policy sees."""
-    frame_stack: int | None = None
-    """Of Saccade's tasks; by default what the policy sees."""
-    action_repeat: int | None = None
-    """Of Saccade's tasks; by default as in the run, else the benchmark's."""
-    out: Path | None = None
-    """Folder for everything that is written; by default RUN/explain, or explanations/NAME (NAME-2 and so on where NAME
-    holds another policy's)."""
-    replace: bool = False
-    """Whether what another policy left in --out may be deleted."""
-
-
-@dataclass(frozen=True)
-class Maps:
-    """Which maps, of which moments."""
-
-    methods: tuple[str, ...] = (ALL,)
-    """Names, or all: every method that can be right for the policy. `saccade list` names them."""
-    score: str | None = None
-    """What is explained: q, value, logit, action_mean:0, ...; by default what the policy decides by."""
-    frames: int = 16
-    """Moments of the episode to explain."""
-    every: int | None = None
-    """Agent steps between them; by default they are spread over the whole episode."""
-    seed: int = 0
-    """Of the episode, and of methods that draw noise or masks."""
-    max_steps: int = 1000
-    """Agent steps after which an endless episode is left."""
-    max_batch: int = 256
-    """Samples that go through the network at once: less needs less memory, the maps are the same."""
-    over_colours: Literal["max", "sum"] = "max"
-    """How the colours of a pixel become one number."""
-    rise_masks: int = 1000
-    """Random masks of RISE; published work uses 2000 to 6000."""
-    perturbation_stride: int = 5
-    """Pixels between the places where perturbation methods and SARFA blur."""
-    perturbation_radius: float = 5.0
-    """Standard deviation of the blurred spot in pixels; published: 5 for 80 pixels, 4 for 64."""
-    occlusion_window: int = 8
-    """Side of the occluded square in pixels."""
 
 
 BLURRING = ("perturbation_actor", "perturbation_critic", "perturbation_kl", "sarfa")
@@ -268,8 +196,3 @@ def _check_writable(folder: Path) -> None:
     trial.unlink()
     for path in made:  # innermost first: what fails later leaves no empty folder
         path.rmdir()
-
-
-def flat(options: type[Any], program: str, words: list[str]) -> Any:
-    """Parse options whose groups show no prefixes."""
-    return tyro.cli(options, prog=program, args=words, config=(tyro.conf.OmitArgPrefixes,))

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 
 from saccade.agents import METHODS
-from saccade.agents.presets import SIZES, SMG_TABLE, action_repeat_source, preset
-from saccade.cli import nearest
+from saccade.agents.presets import (
+    SIZES,
+    SMALL_ENVIRONMENT,
+    SMALL_TRAINING,
+    SMG_TABLE,
+    action_repeat_source,
+    preset,
+)
+from saccade.cli.nearest import nearest
+from saccade.cli.options import List
+from saccade.cli.parsing import parsed
+from saccade.cli.train_options import Environment
 from saccade.envs.env import EnvConfig
 from saccade.envs.suites import (
     BENCHMARK_TASKS,
@@ -22,10 +31,11 @@ from saccade.envs.suites import (
     SUITE_MODES,
     action_repeat_of,
 )
-from saccade.policies.run import Training
+from saccade.policies.training import Training
 from saccade.types import UserError
 
-BENCHMARK = "DMControl-GB"
+FIRST = next(iter(SIZES))
+BENCHMARK, OURS = "DMControl-GB", "Saccade"
 OF_AUGMENTATIONS = {
     "overlay_opacity": "SODA's code",
     "overlay_velocity": "SimGRL's code",
@@ -39,28 +49,19 @@ RERUN = "smg_rerun: as SMG's authors ran the baselines of their tables (their co
 NO_RERUN = "smg_rerun: sizes as SMG's authors ran their baselines; this method was not among them."
 
 
-@dataclass(frozen=True)
-class List:
-    """Show the methods, saliency methods, tasks and modes there are, or every setting of one method."""
-
-    preset: str | None = None
-    """A method: show every setting that it is trained with by default, of every preset, and who published it."""
-    task: str = "dmc/walker_walk"
-    """The task whose settings --preset shows, where they differ between tasks."""
-
-
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
-    options = tyro.cli(List, prog="saccade list", args=words)
+    options = parsed(List, "saccade list", words)
     console = Console()
     if options.preset is not None:
-        _show_preset(options.preset, options.task, console)
+        show = _show_size if options.preset in SIZES else _show_preset
+        show(options.preset, options.task, console)
         return 0
     table = _names("method", "what it is", "source")
     for name, method in METHODS.items():
         table.add_row(name, method.summary, method.source)
     console.print(table)
-    from saccade.policies.scores import SCORES
+    from saccade.policies.score_kinds import SCORES
     from saccade.saliency import METHODS as SALIENCY
 
     saliency = _names("saliency", "what it is", "explains", "source")
@@ -96,30 +97,63 @@ def _names(name: str, *others: str) -> Table:
 
 def _show_preset(name: str, task: str, console: Console) -> None:
     if name not in METHODS:
-        raise UserError(f"There is no method {name!r}. {nearest(name, list(METHODS))}")
+        raise UserError(f"There is no method or preset {name!r}. {nearest(name, [*METHODS, *SIZES])}")
     EnvConfig(task)  # raises for a task that does not exist
     method = METHODS[name]
     console.print(f"[bold]{name}[/]: {method.summary} ({method.source}), on {task}", highlight=False)
     table = _names("option", *SIZES, "source")
     columns = {size: _starts(name, task, size) for size in SIZES}
     shared = dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK)
+    shared |= dict.fromkeys([option for option in (*SMALL_TRAINING, *SMALL_ENVIRONMENT) if option != "steps"], OURS)
     sources = {**shared, **OF_AUGMENTATIONS, "action_repeat": action_repeat_source(task), **preset(name, task).sources}
-    for option, value in columns[SIZES[0]].items():
-        others = [columns[size][option] for size in SIZES[1:]]
+    for option, value in columns[FIRST].items():
+        others = [columns[size][option] for size in SIZES if size != FIRST]
         cells = ["" if other == value else str(other) for other in others]
-        table.add_row(f"--{option.replace('_', '-')}", str(value), *cells, sources.get(option, method.source))
+        table.add_row(_flag(option), str(value), *cells, sources.get(option, method.source))
     console.print(table)
     rerun = "" if name == "smg" else RERUN if name in SMG_TABLE else NO_RERUN
     console.print(f"{FOOTNOTE} {rerun}".strip(), highlight=False)
 
 
+def _show_size(size: str, task: str, console: Console) -> None:
+    """What a preset says of a run, whatever the method, and then of every method."""
+    EnvConfig(task)
+    console.print(f"[bold]--preset {size}[/]: {SIZES[size]}.", highlight=False)
+    starts = {name: _starts(name, task, size) for name in METHODS}
+    plain = {name: _starts(name, task, "paper") for name in METHODS}
+    general = [option for option in starts["sac"] if all(option in start for start in starts.values())]
+    table = _names("option", size, "paper")
+    for option in general:
+        told = [{name: start[option] for name, start in some.items()} for some in (starts, plain)]
+        if size == "paper" or told[0] != told[1]:
+            table.add_row(_flag(option), *map(_in_words, told))
+    console.print(table)
+    console.print(
+        f"On {task}. What else a method has of its own, and who published it: saccade list --preset METHOD.",
+        highlight=False,
+    )
+
+
+def _in_words(values: Mapping[str, Any]) -> str:
+    """The value of an option for every method: one, or the most frequent one and those that differ."""
+    told = Counter(map(str, values.values()))
+    usual, _ = told.most_common(1)[0]
+    other = [f"{name} {value}" for name, value in values.items() if str(value) != usual]
+    return f"{usual} ({', '.join(other)})" if other else usual
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
 def _starts(name: str, task: str, size: str) -> dict[str, Any]:
     """Every option that a preset may decide, and its value."""
     start = preset(name, task, size)
+    training, environment = Training(**start.training), Environment(**start.environment)
     return {
-        "steps": Training(**start.training).steps,
+        **{option: getattr(training, option) for option in SMALL_TRAINING},
         "action_repeat": action_repeat_of(task),
-        "frame_stack": start.environment.get("frame_stack", EnvConfig(task).frame_stack),
+        **{option: getattr(environment, option) for option in ("frame_stack", *SMALL_ENVIRONMENT)},
         **dict(_settings(start.agent)),
     }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from rich.console import Console
 from rich.table import Table
 
-from saccade.cli.explaining import Bars, Maps, Subject, explained, flat, say
+from saccade.cli.explaining import Bars, explained, say
+from saccade.cli.options import Score
+from saccade.cli.parsing import parsed
 from saccade.explain.rows import Row, save_rows
 from saccade.explain.scoring import ScoreSettings, check, score
 from saccade.viewer.report import write_report
@@ -34,36 +34,9 @@ WIDTH_OF_FILES = 120  # characters, where what is printed goes to no terminal
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
-@dataclass(frozen=True)
-class Checks:
-    """What is scored beside the task's masks, the hiding and showing of pixels, and the drift under distractions."""
-
-    sanity_frames: int = 4
-    """Moments whose maps are compared with those of randomised weights, layer by layer; 0: none."""
-    sanity_stages: int = 6
-    """Networks between the trained and the wholly random one."""
-    return_steps: int = 0
-    """Agent steps of episodes in which the policy sees the most salient pixels alone, in every mode; 0 plays none."""
-    return_methods: tuple[str, ...] = ()
-    """Methods whose pixels it sees there; by default all, which can take long."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """Score saliency maps: do they show the task, does the policy follow them, do they survive random weights?
-
-    Does what `saccade explain` does first. WHAT is a run folder of Saccade or a zip of Stable-Baselines3; any other
-    network comes with --policy file.py:Class --checkpoint FILE.
-    """
-
-    subject: Subject = field(default_factory=Subject)
-    maps: Maps = field(default_factory=Maps)
-    checks: Checks = field(default_factory=Checks)
-
-
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
-    options: Score = flat(Score, "saccade score", words)
+    options = parsed(Score, "saccade score", words)
     checks = options.checks
     settings = ScoreSettings(checks.sanity_frames, checks.sanity_stages, checks.return_steps, checks.return_methods)
     check(settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from saccade.envs.suites import (
     modes_of,
     suite_of,
 )
+from saccade.spelling import close_names
 from saccade.types import UserError
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ KINDS: dict[str, tuple[type, ...]] = {
 IMAGE_SIZE_STEP = 4  # decoders double their resolution twice
 MAX_IMAGE_SIZE = 1024
 MAX_FRAME_STACK = 32
-NUM_SUGGESTIONS = 3
-SIMILARITY = 0.5  # of a name to be suggested, 0..1
 
 
 @dataclass(frozen=True)
@@ -202,7 +200,7 @@ def _check_name(field: str, value: object, allowed: Iterable[str]) -> None:
     names = list(allowed)
     if value in names:
         return
-    near = difflib.get_close_matches(str(value), names, n=NUM_SUGGESTIONS, cutoff=SIMILARITY)
+    near = close_names(str(value), names)
     hint = f"the nearest: {', '.join(near)}" if near else f"the choices are {', '.join(names)}"
     raise UserError(f"there is no {field} {value!r}; {hint}")
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import mmap
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import gymnasium
+
 Config = TypeVar("Config")
 MakeEnv = Callable[[Config, int | None], "gymnasium.Env[Any, Any]"]
-EnvSpaces = tuple[gymnasium.Space[Any], gymnasium.Space[Any]]
+EnvSpaces = tuple["gymnasium.Space[Any]", "gymnasium.Space[Any]"]
 State = dict[str, Any]
 Requests = Mapping[int, tuple[Any, ...]]
 

@@ -29,7 +29,8 @@ from saccade.explain.maps import (
 from saccade.explain.pictures import find_pictures, picture_names
 from saccade.explain.tasks import CLEAN, Task, task_of
 from saccade.policies.policy import Policy
-from saccade.policies.scores import SCORES, default_score, parse_score
+from saccade.policies.score_kinds import SCORES
+from saccade.policies.scores import default_score, parse_score
 from saccade.types import UserError
 
 MAP_PREFIX, PICTURE_PREFIX = "map_", "picture_"

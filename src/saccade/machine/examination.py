@@ -165,7 +165,7 @@ def _simulator() -> Row:
 
     versions = f"dm_control {installed_version('dm-control')}, mujoco {installed_version('mujoco')}"
     if installed_version("dm-control") is None or installed_version("mujoco") is None:
-        return Row("simulator", "not installed", False, "Install it: pip install 'saccade[dmc]'")
+        return Row("simulator", "not installed", False, "Install it: pip install 'saccade-rl[dmc]'")
     try:
         check_versions()
     except UserError as error:

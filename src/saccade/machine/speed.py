@@ -174,7 +174,8 @@ def _decimals(row: Speed) -> int:
 def _chosen(device: torch.device) -> dict[str, str]:
     import torch
 
-    from saccade.policies.run import Training, compute_dtype, is_compiled
+    from saccade.policies.run import compute_dtype, is_compiled
+    from saccade.policies.training import Training
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
     return {
@@ -202,7 +203,8 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
     from saccade.agents.shortcuts import make_shortcuts
     from saccade.data.images import ImageBank
     from saccade.nets.precision import set_compute_dtype
-    from saccade.policies.run import Training, compute_dtype, is_compiled, prepare_torch
+    from saccade.policies.run import compute_dtype, is_compiled, prepare_torch
+    from saccade.policies.training import Training
     from saccade.types import Spaces
 
     prepare_torch(Training(), device)

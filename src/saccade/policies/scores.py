@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from saccade.policies.policy import Policy
+from saccade.policies.score_kinds import DEFAULTS, SCORES
 from saccade.types import Score, UserError
 
 NEAREST_TO_ONE = 1.0 - 1e-6  # a squashed action of exactly 1 has no finite pre-image
-
-Make = Callable[[Policy, Tensor, Tensor, int | None], Score]
-"""``(policy, obs, action, dimension) -> Score`` for the samples in ``obs``."""
-
-
-@dataclass(frozen=True)
-class ScoreKind:
-    """One line of ``SCORES``."""
-
-    make: Make
-    needs: tuple[frozenset[str], ...]
-    """Sets of outputs, any one of which is enough."""
-    summary: str
-    source: str = ""
 
 
 def q(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
@@ -164,38 +150,6 @@ def sarfa(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) ->
         return torch.where(drop > 0, 2 * drop * kept / (drop.clamp(min=0) + kept), 0.0)
 
     return Score(policy.network, harmonic_mean, (clean, action), distance=True)
-
-
-DISTRIBUTION = (frozenset({"logits"}), frozenset({"mean", "log_std"}))
-PREFERENCES = (frozenset({"logits"}), frozenset({"q_values"}))
-
-SCORES = {
-    "q": ScoreKind(q, (frozenset({"q_values"}), frozenset({"q"})), "value of the greedy action"),
-    "value": ScoreKind(value, (frozenset({"value"}),), "state value"),
-    "logit": ScoreKind(logit, (frozenset({"logits"}),), "logit of the greedy action"),
-    "log_probability": ScoreKind(log_probability, DISTRIBUTION, "log-probability of the greedy action"),
-    "action_mean": ScoreKind(
-        action_mean, (frozenset({"action"}),),
-        "largest dimension of each frame's action, or the named one (action_mean:2)",
-    ),
-    "confidence": ScoreKind(confidence, (frozenset({"logits"}),), "half the sum of squared probabilities", "DIGR"),
-    "kl": ScoreKind(
-        kl, (*DISTRIBUTION, frozenset({"q_values"})), "KL from the unperturbed policy", "DIGR, perturbation saliency"
-    ),
-    "action_distance": ScoreKind(
-        action_distance, (*PREFERENCES, frozenset({"action"})), "half squared change of the logits or the action",
-        "Greydanus et al., 2018, equation 2",
-    ),
-    "value_distance": ScoreKind(
-        value_distance, (frozenset({"value"}), frozenset({"q_values"}), frozenset({"q"})),
-        "half squared change of the value", "Greydanus et al., 2018, equation 3",
-    ),
-    "sarfa": ScoreKind(sarfa, PREFERENCES, "specific and relevant feature attribution", "Puri et al., 2020"),
-}  # fmt: skip
-"""Every score by name. Those below ``kl`` are distances from the unperturbed policy."""
-
-DEFAULTS = ("q", "logit", "action_mean", "value")
-"""What is explained if a person says nothing: the first that the policy has."""
 
 
 def parse_score(name: str) -> tuple[str, int | None]:

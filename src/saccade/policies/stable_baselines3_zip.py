@@ -184,7 +184,7 @@ def _library() -> Any:
         import stable_baselines3
     except ImportError as error:
         raise UserError(
-            f'Policies of Stable-Baselines3 need its package ({error}): pip install "saccade[sb3]".'
+            f'Policies of Stable-Baselines3 need its package ({error}): pip install "saccade-rl[sb3]".'
         ) from error
     return stable_baselines3
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
 
-import torch
-from torch import Tensor, nn
-
-from saccade.saliency.checks import all_finite, check_frames, check_obs
 from saccade.types import Score, UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @final
@@ -61,40 +60,8 @@ class Method:
         if unknown:
             have = ", ".join(self.hyperparameters)
             raise UserError(f"The method has no hyper-parameter {unknown[0]!r}: it has {have}.")
-        check_obs(obs, max_batch)
-        check_frames(frames, obs)
-        if not all_finite(obs):
-            raise UserError("The observations hold NaN or infinity: nothing can be explained there.")
+        from saccade.saliency.vouching import vouched_for  # loads torch, which a list of the methods needs not
+
         everywhere = {"frames": frames, "seed": seed}
         changes |= {name: value for name, value in everywhere.items() if name in self.hyperparameters}
-        values: list[Tensor] = []
-        # Whoever is in inference mode, gradients are needed here, and tensors made there cannot have them.
-        with torch.inference_mode(mode=False):
-            given = tuple(value.clone() if value.is_inference() else value for value in score.given)
-            watched = replace(score, function=_watched(score.function, values), given=given)
-            pixels = obs.clone() if obs.is_inference() else obs
-            found = self.find(watched, pixels, max_batch=max_batch, **changes)
-        _check_finite(score.network, torch.cat(values), found)
-        return found
-
-
-def _watched(function: Callable[..., Tensor], values: list[Tensor]) -> Callable[..., Tensor]:
-    """The function of a score, and a record of everything that it gives."""
-
-    def watch(network: nn.Module, obs: Tensor, *given: Tensor) -> Tensor:
-        value = function(network, obs, *given)
-        if isinstance(value, Tensor):  # whether it is what a score must give is checked by whoever asked for it
-            values.append(value.detach().flatten())
-        return value
-
-    return watch
-
-
-def _check_finite(network: nn.Module, values: Tensor, found: Tensor) -> None:
-    if all_finite(values) and all_finite(found):
-        return
-    wrong = len(values) - int(values.isfinite().sum())
-    culprit = next((name for name, weight in network.named_parameters() if not all_finite(weight)), None)
-    what = f"The score is NaN or infinite in {wrong} of {len(values)} evaluations" if wrong else "The map has NaN in it"
-    why = f"the network's weights {culprit!r} hold NaN or infinity" if culprit else "the network's outputs overflow"
-    raise UserError(f"{what}, since {why}: there is nothing to explain until that is mended.")
+        return vouched_for(self.find, score, obs, max_batch, frames, changes)

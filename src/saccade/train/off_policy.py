@@ -27,7 +27,8 @@ from saccade.data.replay import ReplayBuffer
 from saccade.envs.env import EnvConfig
 from saccade.envs.workers import EnvWorkers, Steps
 from saccade.policies.evaluate import Evaluation
-from saccade.policies.run import RunConfig, is_compiled
+from saccade.policies.run import is_compiled
+from saccade.policies.training import RunConfig
 from saccade.train.evaluating import BackgroundEvaluation
 
 WAITING_SECONDS = 0.1  # for an evaluation, between two moments to leave at

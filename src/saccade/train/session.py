@@ -29,8 +29,6 @@ from saccade.policies.device import device_of
 from saccade.policies.evaluate import evaluation_row, with_gaps
 from saccade.policies.run import (
     CONFIG,
-    RunConfig,
-    Training,
     check,
     compute_dtype,
     make_agent,
@@ -41,6 +39,7 @@ from saccade.policies.run import (
     with_precision,
     with_whole_paths,
 )
+from saccade.policies.training import RunConfig, Training
 from saccade.train import state
 from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import (

@@ -12,7 +12,8 @@ from saccade.agents import cuda_graphs
 from saccade.agents.captured import NEEDS_A_GPU
 from saccade.data.documents import BadDocument, read_document, typed
 from saccade.data.placement import Placement
-from saccade.policies.run import Training, compute_dtype, is_compiled, multiplies_tf32
+from saccade.policies.run import compute_dtype, is_compiled, multiplies_tf32
+from saccade.policies.training import Training
 from saccade.train.logs import write_aside
 from saccade.types import UserError
 

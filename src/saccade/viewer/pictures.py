@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from itertools import chain
@@ -30,6 +31,7 @@ LINE_PIXELS = 18  # from one line of a label to the next
 LABEL_MARGIN = 6
 BLOCK_GAP = 14  # more room between rows that do not belong together
 WORD = re.compile(r"[^\s_]+[\s_]*|[\s_]+")  # with what ends it
+LEAST_VIDEO_WIDTH = 256  # pixels: players show a smaller one as a stamp, or blur it
 VIDEO_CODEC = "libx264"
 VIDEO_QUALITY = "18"  # constant rate factor: 18 is hard to tell from the original
 
@@ -121,6 +123,12 @@ def centred(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
 def upscale(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """Every pixel of ``[..., height, width, 3]`` as a square of ``factor`` by ``factor``, unblurred."""
     return picture.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
+def enlarged(frames: NDArray[np.uint8]) -> Iterator[Picture]:
+    """The frames of ``[time, height, width, 3]``, each at least ``LEAST_VIDEO_WIDTH`` pixels wide and unblurred."""
+    factor = math.ceil(LEAST_VIDEO_WIDTH / frames.shape[2])
+    return (upscale(frame, factor) for frame in frames)
 
 
 def grid(

@@ -1,0 +1,112 @@
+"""The commands, as people are told of them: usage, examples, and headings for their options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from saccade.cli.options import Demo, Doctor, Evaluate, Explain, List, Score
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command. ``groups``: headings and the options below them; others stand below what their dataclass is about."""
+
+    summary: str
+    usage: tuple[str, ...]
+    examples: tuple[str, ...]
+    options: type[Any] | None = None
+    """None for ``train``, whose options depend on the method."""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+POLICY_GROUPS = {
+    "Which policy, on which task": ("what", "task", "modes", "policy", "checkpoint", "output", "trust"),
+    "What it sees, where that cannot be told from its shape": ("layout", "colours"),
+    "Saccade's own tasks": ("render_quality", "image_size", "frame_stack", "action_repeat", "data"),
+    "Which moments": ("frames", "every", "seed", "max_steps"),
+    "Which maps": ("methods", "score", "over_colours"),
+    "Numbers of single methods": (
+        "rise_masks", "perturbation_stride", "perturbation_radius", "occlusion_window",
+    ),
+    "Where it runs, and where results go": ("device", "max_batch", "out"),
+}  # fmt: skip
+TRAINING_GROUPS = {
+    "The run": (
+        "preset", "out", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
+    ),
+    "How the task is shown to the agent": (
+        "action_repeat", "frame_stack", "render_quality", "clip_order", "data", "action_space", "reach_bonus",
+    ),
+    "Evaluations on the way": ("evaluate_every", "evaluation_episodes", "evaluation_modes", "video"),
+    "Pictures to blend into observations": ("images", "image_count"),
+    "Where it runs, and how fast": (
+        "device", "envs", "overlap", "workers", "threads", "compile", "graphs", "precision", "matmul",
+    ),
+}  # fmt: skip
+
+COMMANDS: Mapping[str, Command] = {
+    "demo": Command(
+        "train SAC and SGQN for some minutes, and draw what they learned",
+        ("saccade demo [options]",),
+        ("saccade demo", "saccade demo --minutes 4 --episodes 2 --out runs/my-demo"),
+        Demo,
+    ),
+    "train": Command(
+        "train a method on a task",
+        ("saccade train METHOD TASK [--preset small] [options]", "saccade train --resume RUN [--steps N]"),
+        (
+            "saccade train sgqn dmc/walker_walk --preset small --out runs/small",
+            "saccade train --resume runs/small --steps 30_000",
+            "saccade train sgqn dmc/walker_walk --help",
+        ),
+        groups=TRAINING_GROUPS,
+    ),
+    "evaluate": Command(
+        "play a trained run in the benchmark's modes",
+        ("saccade evaluate RUN [RUN ...] [options]",),
+        (
+            "saccade evaluate runs/small",
+            "saccade evaluate runs/dmc-walker_walk/sgqn/* --modes train video_hard --episodes 100",
+        ),
+        Evaluate,
+    ),
+    "explain": Command(
+        "show what a policy looks at, Saccade's or anybody's",
+        (
+            "saccade explain RUN [options]",
+            "saccade explain ZIP --task TASK [options]",
+            "saccade explain --policy FILE.PY:CLASS --checkpoint FILE --task TASK [options]",
+        ),
+        ("saccade explain runs/small --modes train video_hard", "saccade explain ppo.zip --task dmc/cheetah_run"),
+        Explain,
+        POLICY_GROUPS,
+    ),
+    "score": Command(
+        "say whether its saliency maps are right",
+        (
+            "saccade score RUN [options]",
+            "saccade score ZIP --task TASK [options]",
+            "saccade score --policy FILE.PY:CLASS --checkpoint FILE --task TASK [options]",
+        ),
+        (
+            "saccade score runs/small --modes video_hard --methods gradient rise",
+            "saccade score ppo.zip --task ALE/Pong-v5",
+        ),
+        Score,
+        POLICY_GROUPS,
+    ),
+    "list": Command(
+        "the methods, tasks and modes there are",
+        ("saccade list [--preset METHOD] [--task TASK]",),
+        ("saccade list", "saccade list --preset sgqn --task dmc/cartpole_swingup", "saccade list --preset small"),
+        List,
+    ),
+    "doctor": Command(
+        "what this machine has, and what is wrong with it",
+        ("saccade doctor [options]",),
+        ("saccade doctor", "saccade doctor --bench"),
+        Doctor,
+    ),
+}

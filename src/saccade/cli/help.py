@@ -1,0 +1,197 @@
+"""What ``--help`` prints: usage that fits, examples, and every option with a sentence, in groups named for people.
+
+It is made from the dataclasses that the words are parsed into, and loads no torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import inspect
+import shutil
+import textwrap
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import tyro
+
+from saccade.agents import METHODS
+from saccade.cli.commands import COMMANDS
+from saccade.cli.nearest import nearest
+from saccade.cli.train_options import SIZE_HELP, Resume, chosen_preset, is_resumed, names_first, train_options
+from saccade.envs.env import EnvConfig
+from saccade.types import UserError
+
+WIDEST, NARROWEST = 100, 60  # characters of a line
+FLAGS = 28  # characters of the column of options
+KINDS: Mapping[Any, str] = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
+METAVARS = {
+    "checkpoint": "FILE", "data": "FOLDER", "device": "DEVICE", "evaluation_modes": "MODE", "images": "FOLDER",
+    "methods": "METHOD", "modes": "MODE", "out": "FOLDER", "output": "OUTPUT", "policy": "FILE.PY:CLASS",
+    "preset": "NAME", "resume": "RUN", "return_methods": "METHOD", "runs": "RUN", "score": "SCORE", "task": "TASK",
+    "what": "WHAT",
+}  # fmt: skip
+"""What stands for a value, by the name of an option; others are named by their type."""
+EXAMPLE_TASK = "dmc/walker_walk"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option as it is typed and told; ``about`` says what its dataclass is for."""
+
+    name: str
+    typed: str
+    told: str
+    about: str
+
+
+def help_of(name: str, words: list[str]) -> str:
+    """The help of a command; of ``train`` with a method's own options where the words name one. Raises UserError."""
+    width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
+    command = COMMANDS[name]
+    usage = [f"{'' if place else 'usage:':6} {line}" for place, line in enumerate(command.usage)]
+    examples = ["examples:", *(f"  {line}" for line in command.examples)]
+    parts = ["\n".join(usage), _wrapped(_about(name, words), width), "\n".join(examples)]
+    if command.options is not None:
+        parts += grouped(options_of(nothing_given(command.options)), command.groups, width)
+    elif is_resumed(words):
+        parts += grouped(options_of(nothing_given(Resume)), {}, width)
+    else:
+        parts += _of_training(words, width)
+    return "\n\n".join(parts)
+
+
+def _about(name: str, words: list[str]) -> str:
+    options = COMMANDS[name].options
+    if options is None:
+        return inspect.getdoc(Resume if is_resumed(words) else train_options) or ""
+    return inspect.getdoc(options) or ""
+
+
+def _of_training(words: list[str], width: int) -> Iterator[str]:
+    """The options of a new run, and the method's own where one is named."""
+    names, (size, _) = names_first(words), chosen_preset(words)
+    method, task = [*names, *("sac", EXAMPLE_TASK)[len(names) :]]
+    if method not in METHODS:
+        raise UserError(f"There is no method {method!r}. {nearest(method, METHODS)}")
+    task = EnvConfig.parse(task).task
+    options = options_of(nothing_given(train_options(method, task, size)))
+    if names:
+        yield _wrapped(f"The values are those of {method} on {task} with --preset {size}.", width)
+    else:
+        longest = max(map(len, METHODS))
+        rows = (f"{name:<{longest}}  {row.summary}" for name, row in METHODS.items())
+        yield "\n".join(["METHOD is one of", *(_wrapped(row, width, longest + 4) for row in rows)])
+        own = {option.name for option in options_of(METHODS[method].config)}
+        options = [option for option in options if option.name not in own]
+    yield from grouped([Option("preset", "--preset NAME", SIZE_HELP, ""), *options], COMMANDS["train"].groups, width)
+    if not names:
+        yield "saccade train METHOD --help tells the options of a method as well."
+
+
+def grouped(options: list[Option], groups: Mapping[str, tuple[str, ...]], width: int) -> list[str]:
+    """Options below the headings that they are given, the others below what their dataclass is about."""
+    headings = {name: heading for heading, names in groups.items() for name in names}
+    members: dict[str, list[Option]] = {heading: [] for heading in groups}
+    for option in options:
+        members.setdefault(headings.get(option.name, option.about), []).append(option)
+    return [
+        "\n".join([_wrapped(heading, width), *(_line(option, width) for option in some)])
+        for heading, some in members.items()
+        if some
+    ]
+
+
+def _line(option: Option, width: int) -> str:
+    lines = textwrap.wrap(option.told, width - FLAGS, break_on_hyphens=False)
+    start = f"  {option.typed}"
+    if len(start) <= FLAGS - 2:
+        start = f"{start:<{FLAGS}}{lines.pop(0)}"
+    return "\n".join([start, *(" " * FLAGS + line for line in lines)])
+
+
+def _wrapped(text: str, width: int, hanging: int = 0) -> str:
+    start = "  " if hanging else ""
+    return "\n\n".join(
+        textwrap.fill(paragraph, width, initial_indent=start, subsequent_indent=" " * hanging, break_on_hyphens=False)
+        for paragraph in _plain(text)
+    )
+
+
+def _plain(text: str) -> list[str]:
+    """Paragraphs without marks for code; line breaks within them are left to whoever prints."""
+    return text.replace("`", "").split("\n\n")
+
+
+def nothing_given(kind: type[Any]) -> Any:
+    """The options where nothing is given; None for those that must be."""
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(kind)
+    needed = [field.name for field in fields if field.default is missing and field.default_factory is missing]
+    return kind(**dict.fromkeys(needed))
+
+
+def options_of(config: Any, about: str = "options") -> list[Option]:
+    """Every option of a dataclass, and then of the dataclasses in it, with the values that it has."""
+    kind = type(config)
+    hints, sentences = get_type_hints(kind, include_extras=True), _sentences(kind)
+    own: list[Option] = []
+    inner: list[Option] = []
+    for field in dataclasses.fields(kind):
+        value, sentence = getattr(config, field.name), " ".join(sentences.get(field.name, "").split())
+        if dataclasses.is_dataclass(value):
+            heading = " ".join(f"{inspect.getdoc(type(value))} {sentence}".split())
+            inner += options_of(value, heading.removesuffix("."))
+        else:
+            typed, required = _typed(field.name, hints[field.name], value)
+            told = f"{sentence} ({_default(value)})" if _default(value) and not required else sentence
+            own.append(Option(field.name, typed, told.replace("`", ""), about))
+    return own + inner
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"default: {'on' if value else 'off'}"
+    words = " ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
+    return words and f"default: {words}"
+
+
+def _typed(name: str, hint: Any, value: Any) -> tuple[str, bool]:
+    """How an option is typed, such as ``--steps N``, and whether it must be."""
+    positional = False
+    if get_origin(hint) is Annotated:
+        hint, *marks = get_args(hint)
+        positional = any(mark is tyro.conf.Positional for mark in marks)
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = kinds
+    flag = f"--{name.replace('_', '-')}"
+    if hint is bool:
+        return (f"{flag}, --no-{flag[2:]}" if value else flag), False
+    if get_origin(hint) is Literal:
+        words = f"{{{','.join(map(str, get_args(hint)))}}}"
+    elif get_origin(hint) is tuple:
+        inner = METAVARS.get(name) or KINDS[get_args(hint)[0]]
+        several = f"{inner} [{inner} ...]" if positional else f"[{inner} ...]"
+        words = several if get_args(hint)[-1] is Ellipsis else " ".join([inner] * len(get_args(hint)))
+    else:
+        words = METAVARS.get(name) or KINDS[hint]
+    return (words, value is None) if positional else (f"{flag} {words}", value is None)
+
+
+def _sentences(kind: type[Any]) -> dict[str, str]:
+    """The docstring below each field of a dataclass, those of its bases too."""
+    told: dict[str, str] = {}
+    for one in kind.__mro__:
+        with contextlib.suppress(OSError, TypeError):  # made while the program runs, or builtin: it has no source
+            (tree,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+            assert isinstance(tree, ast.ClassDef)
+            for field, below in zip(tree.body, tree.body[1:], strict=False):
+                if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
+                    assert isinstance(field.target, ast.Name)
+                    told.setdefault(field.target.id, ast.literal_eval(below.value))
+    return told

@@ -1,0 +1,194 @@
+"""What can be typed behind each command, and what it means; importing it loads no torch.
+
+A sentence below an option is its help. ``saccade train`` has the options of ``cli/train_options.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train SAC and SGQN (small) on a real task, compare them in every mode, and write one page to look at.
+
+    Needs no GPU and no download. The two train side by side, each on one core.
+    """
+
+    out: Path | None = None
+    """Folder for everything; by default runs/demo, or runs/demo-2 and so on where that exists."""
+    task: str = "dmc/cheetah_run"
+    """What they learn; `saccade list` names the tasks."""
+    steps: int = 20_000
+    """Most agent steps of each method."""
+    minutes: float = 8.5
+    """Time for everything. A method that has not made its steps by then is judged by what it learned so far: SGQN's
+    updates cost two and a half times SAC's."""
+    episodes: int = 4
+    """Episodes of each policy in each mode."""
+    seed: int = 0
+    """Of weights, environments, exploration and episodes."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Play trained runs with deterministic actions, and compare the benchmark's modes with the training mode.
+
+    Results are added to each run's evaluations.jsonl.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
+    """Run folders, as `saccade train` writes them."""
+    modes: tuple[str, ...] = ()
+    """Modes to play in, by default all of the task; the gap is to the mode train."""
+    episodes: int = 10
+    """Episodes in each mode; published tables use 100."""
+    seed: int | None = None
+    """Of the episodes; by default the run's own."""
+    data: str | None = None
+    """The benchmark's data folder; by default the run's own, or the one that SACCADE_DATA names."""
+    clip_order: Literal["seed", "sequential"] | None = None
+    """Which video an episode gets; by default as in the run."""
+    device: str = "auto"
+    """Where the networks run: auto, cpu, cuda or cuda:1."""
+    workers: int | None = None
+    """Processes for the environments: 0 none, by default one per core."""
+    video: bool = False
+    """Also write a video of the first episode in each mode."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which policy, and on which task."""
+
+    what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = None
+    """A run folder of Saccade, or a zip of Stable-Baselines3 (PPO, A2C, DQN, SAC, TD3)."""
+    task: str | None = None
+    """dmc/walker_walk, an id of Gymnasium, or file.py:function that makes an environment; by default a run's own."""
+    modes: tuple[str, ...] = ()
+    """Modes of the task, such as train video_hard; by default train."""
+    policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
+    """For any other network: its class, in a Python file of yours, which is run."""
+    checkpoint: Path | None = None
+    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it."""
+    output: tuple[str, ...] = ()
+    """What the network of --policy gives: logits, q_values, action, or logits=module:actor value=method:get_value."""
+    layout: Literal["channels_first", "channels_last"] | None = None
+    """Where the channels of observations are, if their shape does not say."""
+    colours: Literal[1, 3] | None = None
+    """Channels per frame of a stack, if the default (3 where they are a multiple of 3) is wrong."""
+    trust: bool = False
+    """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    data: str | None = None
+    """The benchmark's data folder; by default the run's own, or the one that SACCADE_DATA names."""
+    render_quality: Literal["full", "fast"] | None = None
+    """Of Saccade's tasks; by default as in the run, else full."""
+    image_size: int | None = None
+    """Of Saccade's tasks, in pixels; by default what the policy sees."""
+    frame_stack: int | None = None
+    """Of Saccade's tasks; by default what the policy sees."""
+    action_repeat: int | None = None
+    """Of Saccade's tasks; by default as in the run, else the benchmark's."""
+    out: Path | None = None
+    """Folder for everything that is written; by default RUN/explain, or explanations/NAME (NAME-2 and so on where NAME
+    holds another policy's)."""
+    replace: bool = False
+    """Whether what another policy left in --out may be deleted."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Which maps, of which moments."""
+
+    methods: tuple[str, ...] = ("all",)
+    """Names, or all: every method that can be right for the policy. `saccade list` names them."""
+    score: str | None = None
+    """What is explained: q, value, logit, action_mean:0, ...; by default what the policy decides by."""
+    frames: int = 16
+    """Moments of the episode to explain."""
+    every: int | None = None
+    """Agent steps between them; by default they are spread over the whole episode."""
+    seed: int = 0
+    """Of the episode, and of methods that draw noise or masks."""
+    max_steps: int = 1000
+    """Agent steps after which an endless episode is left."""
+    max_batch: int = 256
+    """Samples that go through the network at once: less needs less memory, the maps are the same."""
+    over_colours: Literal["max", "sum"] = "max"
+    """How the colours of a pixel become one number."""
+    rise_masks: int = 1000
+    """Random masks of RISE; published work uses 2000 to 6000."""
+    perturbation_stride: int = 5
+    """Pixels between the places where perturbation methods and SARFA blur."""
+    perturbation_radius: float = 5.0
+    """Standard deviation of the blurred spot in pixels; published: 5 for 80 pixels, 4 for 64."""
+    occlusion_window: int = 8
+    """Side of the occluded square in pixels."""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Show what a policy looks at: pictures, a video, arrays, and a page to open.
+
+    WHAT is a run folder of Saccade or a zip of Stable-Baselines3; any other network comes with
+    --policy file.py:Class --checkpoint FILE.
+    """
+
+    subject: Subject = field(default_factory=Subject)
+    maps: Maps = field(default_factory=Maps)
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is scored beside the task's masks, the hiding and showing of pixels, and the drift under distractions."""
+
+    sanity_frames: int = 4
+    """Moments whose maps are compared with those of randomised weights, layer by layer; 0: none."""
+    sanity_stages: int = 6
+    """Networks between the trained and the wholly random one."""
+    return_steps: int = 0
+    """Agent steps of episodes in which the policy sees the most salient pixels alone, in every mode; 0 plays none."""
+    return_methods: tuple[str, ...] = ()
+    """Methods whose pixels it sees there; by default all, which can take long."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Score saliency maps: do they show the task, does the policy follow them, do they survive random weights?
+
+    Does what `saccade explain` does first. WHAT is a run folder of Saccade or a zip of Stable-Baselines3; any other
+    network comes with --policy file.py:Class --checkpoint FILE.
+    """
+
+    subject: Subject = field(default_factory=Subject)
+    maps: Maps = field(default_factory=Maps)
+    checks: Checks = field(default_factory=Checks)
+
+
+@dataclass(frozen=True)
+class List:
+    """Show the methods, saliency methods, tasks and modes there are, or every setting of a method or a preset."""
+
+    preset: str | None = None
+    """A method: show every setting that it is trained with, of every preset, and who published it. Or a preset, such as
+    small: show what it changes."""
+    task: str = "dmc/walker_walk"
+    """The task whose settings --preset shows, where they differ between tasks."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Show what this machine has for Saccade, and what is wrong with it. Exit code 1 when something is."""
+
+    data: str | None = None
+    """The benchmark's data folder; by default the one that SACCADE_DATA names."""
+    bench: bool = False
+    """Show instead how fast the machine is at what training does, and by which paths; takes half a minute."""
+    preset: Literal["small", "paper"] = "small"
+    """Whose networks and pictures --bench times; paper takes minutes on a CPU."""

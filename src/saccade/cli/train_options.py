@@ -1,0 +1,130 @@
+"""The words of ``saccade train`` as a run: a method, a task and a preset decide what its options start with."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from saccade.agents import METHODS
+from saccade.agents.presets import SIZES, preset
+from saccade.cli.nearest import nearest
+from saccade.envs.env import EnvConfig
+from saccade.policies.training import Training
+from saccade.types import UserError
+
+SIZE_HELP = (
+    "What the options start with. paper: the method's own paper; smg_rerun: as SMG's authors ran the baselines; small: "
+    "networks, pictures and a length that a CPU can finish. saccade list --preset METHOD shows all. (default: paper)"
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """How the task is shown to the agent."""
+
+    action_repeat: int | None = None
+    """Control steps per agent step; by default the benchmark's for the task (walker 4, cartpole 8, finger 2, ...)."""
+    frame_stack: int = 3
+    """Frames in an observation."""
+    render_quality: Literal["full", "fast"] = "full"
+    """fast: several times cheaper software rendering; never compare it with results of full."""
+    action_space: Literal["xy", "xyz"] = "xy"
+    """Of the robot: whether the gripper keeps its height."""
+    reach_bonus: bool = True
+    """Of the robot's reach: reward 1 for a step at the goal, as in the papers' tables."""
+    clip_order: Literal["seed", "sequential"] = "seed"
+    """Which video an episode gets in the video modes: by its seed, or one after the other as published."""
+    data: str | None = None
+    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a run goes."""
+
+    out: Path | None = None
+    """Folder of the run, which must not hold one; by default runs/TASK/METHOD/SEED."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run from its newest undamaged checkpoint, with the run's own options."""
+
+    resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]
+    """Folder of the run to continue."""
+    steps: int | None = None
+    """A new total of agent steps; by default the run's own."""
+    device: str | None = None
+    """Where to go on, as in a new run; by default where the run's own options say."""
+    compile: Literal["auto", "on", "off"] | None = None
+    """Whether losses are compiled from now on; by default as in the run so far."""
+    graphs: Literal["auto", "on", "off"] | None = None
+    """Whether updates are recorded as CUDA graphs from now on; by default as in the run so far."""
+    data: str | None = None
+    """Where the benchmark's data folder lies now; by default where it lay."""
+    images: str | None = None
+    """Where the folder of pictures to blend lies now; by default where it lay."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What stands before the options, and what ``--preset`` says; ``rest`` are the other words."""
+
+    method: str
+    env: EnvConfig
+    size: str
+    rest: tuple[str, ...]
+
+
+def is_resumed(words: list[str]) -> bool:
+    """Whether a run is to be continued: every other option is then the run's own."""
+    return any(word == "--resume" or word.startswith("--resume=") for word in words)
+
+
+def beginning(words: list[str]) -> Beginning:
+    """Method, task and preset. Raises UserError where they are missing or do not exist."""
+    names = names_first(words)
+    if len(names) < 2:
+        raise UserError("A method and a task are needed first, such as `saccade train sgqn dmc/walker_walk`.")
+    method, task = names
+    if method not in METHODS:
+        raise UserError(f"There is no method {method!r}. {nearest(method, METHODS)}")
+    size, rest = chosen_preset(words[2:])
+    return Beginning(method, EnvConfig.parse(task), size, tuple(rest))
+
+
+def names_first(words: list[str]) -> list[str]:
+    """The method and the task, as far as they stand before the first option."""
+    return list(itertools.takewhile(lambda word: not word.startswith("-"), words[:2]))
+
+
+def chosen_preset(words: list[str]) -> tuple[str, list[str]]:
+    """The value of the last ``--preset``, since it decides the defaults of other options, and the other words."""
+    size, rest, place = next(iter(SIZES)), [], 0
+    while place < len(words):
+        name, equals, value = words[place].partition("=")
+        if name == "--preset":
+            place += not equals
+            size = value if equals else "".join(words[place : place + 1])
+        else:
+            rest.append(words[place])
+        place += 1
+    return size, rest
+
+
+def train_options(method: str, task: str, size: str) -> type[Any]:
+    """Train an agent, and keep all of it in one folder. What is not said is as published for the method and the task,
+    or as the preset says.
+    """
+    start = preset(method, task, size)
+    fields = [
+        ("training", Training, dataclasses.field(default_factory=lambda: Training(**start.training))),
+        ("environment", Environment, dataclasses.field(default_factory=lambda: Environment(**start.environment))),
+        ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),
+    ]
+    return dataclasses.make_dataclass("Options", fields, bases=(Folder,), frozen=True)

@@ -1,0 +1,36 @@
+"""Functions that a table names and that are imported when they are first called.
+
+Reading such a table costs nothing: it can be listed, and its options explained, without loading torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
+
+
+@final
+@dataclass(frozen=True)
+class Later:
+    """The function ``name`` of ``module``, with some of its keywords decided; called like the function itself."""
+
+    module: str
+    name: str
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    @functools.cached_property
+    def function(self) -> Callable[..., Any]:
+        """The function, imported."""
+        found: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
+        return functools.partial(found, **self.keywords) if self.keywords else found
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.function(*arguments, **keywords)
+
+    @property
+    def __signature__(self) -> inspect.Signature:  # what inspect.signature reads
+        return inspect.signature(self.function)
