@@ -178,7 +178,7 @@ def test_an_unknown_flag_is_answered_with_the_nearest_one(words: list[str], caps
         ("replay-capacity", "90000000000", "lower --replay-capacity to"),
         ("device", "gpu", "--device gpu is not a device: use auto, cpu, cuda or cuda:0."),
         ("device", "cuda:99", "--device cuda:99 was asked for and PyTorch sees"),
-        ("images", "nowhere", "image folder 'nowhere' does not exist"),
+        ("images", "nowhere", "nowhere' does not exist"),
         ("data", "nowhere", "data folder 'nowhere' does not exist"),
     ],
     ids=lambda value: value.split(":")[0][:24],
@@ -239,7 +239,7 @@ def test_images_that_cannot_be_read_are_named_and_skipped(capsys: pytest.Capture
         context.__exit__(None, None, None)
     told = [line for line in capsys.readouterr().err.splitlines() if "broken.png" in line]
     assert code == 0 and len(told) == 1
-    assert told[0].startswith("saccade: warning: 1 of 5 images in images cannot be used: broken.png (")
+    assert told[0].startswith(f"saccade: warning: 1 of 5 images in {folder.absolute()} cannot be used: broken.png (")
     assert told[0].endswith("they are skipped")
 
 
@@ -254,7 +254,7 @@ def test_images_none_of_which_can_be_read(capsys: pytest.CaptureFixture[str]) ->
     folder = folder_of_images(bad=("broken.png", "worse.jpg"))
     sentence = refusal(capsys, *train_words("sgqn", images=str(folder)))
     assert "broken.png" in sentence and "worse.jpg" in sentence and "give a folder with images" in sentence
-    assert "'images/worse.jpg' is not a folder" in refusal(capsys, *train_words("sgqn", images="images/worse.jpg"))
+    assert "images/worse.jpg' is not a folder" in refusal(capsys, *train_words("sgqn", images="images/worse.jpg"))
 
 
 def data_folder(*good: str, bad: tuple[str, ...] = ()) -> Path:

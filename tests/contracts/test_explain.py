@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from stable_baselines3.common.logger import Image as LoggedImage
 from stable_baselines3.common.logger import KVWriter, Logger
 
 import saccade
-from saccade.cli import main
+from saccade.cli import explaining, main
 from saccade.explain import MethodSettings, Moments, ScoreSettings, explain, score
 from saccade.explain.episodes import Episode
 from saccade.explain.explanation import Explanation
@@ -593,7 +594,7 @@ def test_what_another_explanation_left_does_not_stay(run: Path, ppo_zip: Path, n
     both = read_explanation(tmp_path / "same")
     assert both.modes == ("video_hard", "train") == both.modes_with_maps
     assert {row.mode for row in both.scores} == {"video_hard"}  # the same explanation in another mode: it stays
-    assert main(["explain", str(ppo_zip), "--task", noise_task, *quick]) == 0
+    assert main(["explain", str(ppo_zip), "--task", noise_task, *quick, "--replace"]) == 0
     other = read_explanation(tmp_path / "same")
     assert other.policy["name"] == "PPO" and other.modes == ("train",) and other.scores == ()
     assert {path.name for path in (tmp_path / "same").rglob("*.*") if path.is_file()} == {
@@ -644,3 +645,58 @@ def test_an_episode_with_a_nan_weight_is_refused(run: Path) -> None:
 def test_an_episode_is_a_plain_record(explanation: Explanation) -> None:
     assert isinstance(explanation.episodes["train"], Episode)
     assert explanation.settings["environment"]["task"] == "dmc/cartpole_balance"
+
+
+# --- whose folder it is ---------------------------------------------------------------------------
+
+
+def everything(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_two_files_of_one_name_have_a_folder_each(
+    ppo_zip: Path, noise_task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As people name the best model of every run; and a file that was trained further replaces its own."""
+    monkeypatch.chdir(tmp_path)
+    for run_folder in ("run1", "run2"):
+        (tmp_path / run_folder).mkdir()
+        shutil.copy(ppo_zip, tmp_path / run_folder / "best_model.zip")
+    words = ["--task", noise_task, "--methods", "gradient", "--frames", "1", "--max-steps", "2"]
+    assert main(["explain", "run1/best_model.zip", *words]) == 0
+    first = everything(tmp_path / "explanations" / "best_model")
+    assert first
+    assert main(["explain", "run2/best_model.zip", *words]) == 0
+    assert everything(tmp_path / "explanations" / "best_model") == first
+    assert {path.name for path in (tmp_path / "explanations").iterdir()} == {"best_model", "best_model-2"}
+    assert main(["explain", "run2/best_model.zip", *words, "--seed", "3"]) == 0
+    assert main(["explain", str(tmp_path / "run1" / "best_model.zip"), *words]) == 0  # another way to the same file
+    assert {path.name for path in (tmp_path / "explanations").iterdir()} == {"best_model", "best_model-2"}
+
+
+def test_what_another_policy_left_goes_only_when_asked(
+    ppo_zip: Path, noise_task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ppo_zip, "other.zip")
+    words = ["--task", noise_task, "--methods", "gradient", "--frames", "1", "--max-steps", "2", "--out", "out"]
+    assert main(["explain", str(ppo_zip), *words]) == 0
+    before = everything(Path("out"))
+    assert main(["explain", "other.zip", *words]) == 2
+    assert "--replace" in capsys.readouterr().err and everything(Path("out")) == before
+    assert main(["explain", "other.zip", *words, "--replace"]) == 0
+    assert read_explanation("out").policy["source"] == "other.zip"
+
+
+def test_a_persons_own_videos_are_not_deleted(explanation: Explanation, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "holiday.mp4").write_bytes(b"x")
+    with pytest.raises(UserError, match="holds files of its own"):
+        explanation.save(tmp_path)
+    assert (tmp_path / "videos" / "holiday.mp4").exists()
+
+
+@pytest.mark.parametrize("name", ["..zip", "...zip", ".zip", "a.b.zip"])
+def test_a_default_folder_lies_below_explanations(name: str) -> None:
+    folder = explaining._folder(explaining.Subject(what=Path(name)))
+    assert folder.parent == Path("explanations") and folder.name not in ("", ".", "..")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from training_cases import (
     EPISODE_STEPS,
@@ -23,6 +25,7 @@ from training_cases import (
     assert_same,
     config,
     counters,
+    fail,
     final_tensors,
     ignore,
     never,
@@ -343,3 +346,34 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     with pytest.raises(UserError, match="cannot be written"):
         train(tmp_path / "file" / "run", config("sac"))
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_run_goes_on_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pictures are found from wherever it is resumed, and where they were moved, once that is said."""
+    (tmp_path / "here" / "pictures").mkdir(parents=True)
+    (tmp_path / "there").mkdir()
+    for number in range(8):
+        Image.new("RGB", (20, 20), (number, 10, 10)).save(tmp_path / "here" / "pictures" / f"{number}.png")
+    monkeypatch.chdir(tmp_path / "here")
+    watch, stop = after_steps(11, seen=[])
+    assert session.start(config("svea", steps=16, images="pictures"), Path("run"), {}, watch, stop) is None
+    assert read_config(Path("run")).training.images == str(tmp_path / "here" / "pictures")
+    monkeypatch.chdir(tmp_path / "there")
+    run = tmp_path / "here" / "run"
+    shutil.copytree(run, tmp_path / "moved")
+    assert resume(run) is not None
+    os.rename(tmp_path / "here" / "pictures", tmp_path / "there" / "moved")
+    with pytest.raises(UserError, match="say where it is with --images"):
+        resume(tmp_path / "moved")
+    assert session.resume(tmp_path / "moved", None, ignore, never, fail, ways={"images": "moved"}) is not None
+    assert read_config(tmp_path / "moved").training.images == str(tmp_path / "there" / "moved")
+    assert_same(final_tensors(tmp_path / "moved"), final_tensors(run))
+
+
+def test_a_run_whose_data_is_gone_says_so(tmp_path: Path) -> None:
+    run = config("sac", steps=16)
+    (tmp_path / "run").mkdir()
+    gone = dataclasses.replace(run, env=dataclasses.replace(run.env, data=str(tmp_path / "gone")))
+    (tmp_path / "run" / "config.json").write_text(json.dumps(to_json(gone)))
+    with pytest.raises(UserError, match=r"gone, which the run was begun with, .* with --data"):
+        resume(tmp_path / "run")

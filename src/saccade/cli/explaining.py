@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from saccade.cli.options import Maps, Subject
 from saccade.data.files import written_aside
 from saccade.explain.explanation import Explanation, Moments, explain
+from saccade.explain.folder import free_folder, refuse_foreign
 from saccade.explain.maps import MethodSettings
 from saccade.explain.tasks import CLEAN, Task, find_task, task_of
 from saccade.policies.load import load_any
@@ -81,7 +82,11 @@ def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
     for wanted in modes:
         if wanted not in task.modes:
             raise UserError(f"{task.name} has no mode {wanted!r}: it has {', '.join(task.modes)}.")
-    return policy, task, modes, options.out or _folder(options)
+    if options.out is None:
+        return policy, task, modes, free_folder(_folder(options), policy)
+    if not options.replace:
+        refuse_foreign(options.out, policy)
+    return policy, task, modes, options.out
 
 
 def _own_network(options: Subject, name: str, fields: dict[str, Any]) -> tuple[Policy, Task]:
@@ -110,7 +115,8 @@ def _folder(options: Subject) -> Path:
     if options.policy is None and options.what is not None and options.what.is_dir():
         return options.what / IN_RUN
     named = options.checkpoint or options.what or Path(str(options.policy).partition(":")[0])
-    return ELSEWHERE / named.stem
+    name = named.absolute().stem.strip(".")  # or else "..zip" would be the folder of all explanations
+    return ELSEWHERE / (name or "policy")
 
 
 Reporter = Callable[[str, int, int], None]
@@ -166,7 +172,7 @@ def explained(
     )
     for name, why in explanation.left_out.items():
         say(console, f"left out {name}: {why}", style="yellow")
-    explanation.save(folder, shlex.join(["saccade", *words]))
+    explanation.save(folder, shlex.join(["saccade", *words]), replace=options.replace)
     for index, mode in enumerate(modes):
         bars("drawing", index, len(modes))
         for remark in remarks({name: maps[:, -1] for name, maps in explanation.maps[mode].items()}):

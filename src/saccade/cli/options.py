@@ -97,7 +97,10 @@ class Subject:
     action_repeat: int | None = None
     """Of Saccade's tasks; by default as in the run, else the benchmark's."""
     out: Path | None = None
-    """Folder for everything that is written; by default RUN/explain, or explanations/NAME."""
+    """Folder for everything that is written; by default RUN/explain, or explanations/NAME (NAME-2 and so on where NAME
+    holds another policy's)."""
+    replace: bool = False
+    """Whether what another policy left in --out may be deleted."""
 
 
 @dataclass(frozen=True)

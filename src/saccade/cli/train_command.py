@@ -28,7 +28,7 @@ def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     if is_resumed(words):
         options = parsed(Resume, "saccade train", words)
-        chosen = {"device": options.device, "compile": options.compile, "graphs": options.graphs}
+        chosen = {name: getattr(options, name) for name in ("device", "compile", "graphs", "data", "images")}
         with _Watcher(Console(), options.resume) as watcher:
             result = session.resume(
                 options.resume,

@@ -65,6 +65,10 @@ class Resume:
     """Whether losses are compiled from now on; by default as in the run so far."""
     graphs: Literal["auto", "on", "off"] | None = None
     """Whether updates are recorded as CUDA graphs from now on; by default as in the run so far."""
+    data: str | None = None
+    """Where the benchmark's data folder lies now; by default where it lay."""
+    images: str | None = None
+    """Where the folder of pictures to blend lies now; by default where it lay."""
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,28 @@ KINDS = {
 }
 
 
+LONGEST_TOLD = 200  # characters of a name
+
+
 class NoFile(UserError):
     """Something that is no ordinary file, or larger than any file of its kind; the sentence says which."""
 
 
-def refuse_endless(path: Path) -> None:
-    """Raise NoFile for a pipe, device, socket or folder: reading those may never end. What is not there may pass."""
+def refuse_endless(path: Path, folder: bool = False) -> None:
+    """Raise NoFile for a pipe, device or socket: reading those may never end. What is not there may pass.
+
+    Raises it too for a folder, unless ``folder``, and for a name that no file can have or that leads nowhere.
+    """
     try:
         mode = path.stat().st_mode
-    except (OSError, ValueError):  # a name with a zero byte; whoever opens it says what is wrong
+    except (FileNotFoundError, NotADirectoryError):
         return
-    _refuse(path, mode)
+    except OSError as error:
+        raise NoFile(f"{str(path)[:LONGEST_TOLD]} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise NoFile(f"{str(path)!r} is no name of a file.") from error
+    if not (folder and stat.S_ISDIR(mode)):
+        _refuse(path, mode)
 
 
 def _refuse(path: Path, mode: int) -> None:

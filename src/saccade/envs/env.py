@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from saccade.data.folder import find_data
@@ -22,11 +23,18 @@ from saccade.spelling import close_names
 from saccade.types import UserError
 
 if TYPE_CHECKING:
-    from saccade.envs.tasks.pixel_env import PixelEnv
+    from saccade.envs.forked import ForkedEnv
+    from saccade.envs.tasks.pixel_env import PixelEnv, Simulation
 
 ACTION_SPACES = ("xy", "xyz")
 RENDER_QUALITIES = ("full", "fast")
 CLIP_ORDERS = ("seed", "sequential")
+KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("task", "mode"), (str,)),
+    **dict.fromkeys(("task_mask", "reach_bonus"), (bool,)),
+    "data": (str, Path, type(None)),
+}
+"""Of the fields that are not compared with a list or a range."""
 IMAGE_SIZE_STEP = 4  # decoders double their resolution twice
 MAX_IMAGE_SIZE = 1024
 MAX_FRAME_STACK = 32
@@ -74,6 +82,8 @@ class EnvConfig:
     @classmethod
     def parse(cls, task_id: str, **fields: Any) -> EnvConfig:
         """From ``dmc/walker_walk`` or ``dmc/walker_walk@video_hard``, and any other field by name."""
+        if not isinstance(task_id, str):
+            raise UserError(f"a task is named by a string such as 'dmc/walker_walk', not by {task_id!r}")
         task, at, mode = task_id.partition("@")
         if not at:
             return cls(task, **fields)
@@ -82,6 +92,10 @@ class EnvConfig:
         return cls(task, mode, **fields)
 
     def __post_init__(self) -> None:
+        for name, kinds in KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds):
+                raise UserError(f"{name} is {value!r}, but must be {' or '.join(kind.__name__ for kind in kinds)}")
         if "@" in self.task:
             raise UserError(f"task is {self.task!r}, which names a mode too; use EnvConfig.parse({self.task!r})")
         _check_name("task", self.task, TASKS)
@@ -132,12 +146,17 @@ def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["r
         UserError: the simulator, an OpenGL or the data cannot be used; the message says what to do.
     """
     opengl.load_simulator()
-    from saccade.envs.tasks.dmc import ControlSuite
-    from saccade.envs.tasks.manipulation import Robot
     from saccade.envs.tasks.pixel_env import PixelEnv
 
-    simulation = Robot(config) if suite_of(config.task) == "manipulation" else ControlSuite(config.task)
-    return PixelEnv(config, simulation, seed, render_mode)
+    opengl.claim_process()
+    return PixelEnv(config, _simulation(config), seed, render_mode)
+
+
+def _simulation(config: EnvConfig) -> Simulation:
+    from saccade.envs.tasks.dmc import ControlSuite
+    from saccade.envs.tasks.manipulation import Robot
+
+    return Robot(config) if suite_of(config.task) == "manipulation" else ControlSuite(config.task)
 
 
 def gymnasium_env(
@@ -154,12 +173,19 @@ def gymnasium_env(
     reach_bonus: bool = True,
     seed: int | None = None,
     render_mode: Literal["rgb_array"] | None = None,
-) -> PixelEnv:
-    """What ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` calls; the fields are ``EnvConfig``'s."""
+) -> PixelEnv | ForkedEnv:
+    """What ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` calls; the fields are ``EnvConfig``'s.
+
+    In a fork of a process that has drawn it is an environment that says so when it is reset.
+    """
     config = EnvConfig(
         task, mode, image_size, frame_stack, action_repeat, render_quality, task_mask, clip_order, data, action_space,
         reach_bonus,
     )  # fmt: skip
+    if opengl.is_fork():
+        from saccade.envs.forked import ForkedEnv
+
+        return ForkedEnv(config, _simulation(config).num_actions)
     return make_env(config, seed, render_mode)
 
 

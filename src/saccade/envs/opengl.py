@@ -47,6 +47,27 @@ FIRST_PICTURE = """
 FIRST_PICTURE_PIXELS = 84
 
 
+FORKED = (
+    "this process is a fork of one that has drawn pictures already, and OpenGL does not survive that: start "
+    'environments with context="forkserver", such as gymnasium.make_vec(ID, 2, vectorization_mode="async", '
+    'vector_kwargs={"context": "forkserver"}); for Stable-Baselines3\'s SubprocVecEnv that is start_method'
+)
+_drawing_process: list[int] = []
+
+
+def claim_process() -> None:
+    """Say that this process draws pictures from now on. Raises UserError in a fork of one that does: it would hang."""
+    if is_fork():
+        raise UserError(FORKED)
+    if not _drawing_process:
+        _drawing_process.append(os.getpid())
+
+
+def is_fork() -> bool:
+    """Whether this process is a fork of one that has drawn."""
+    return bool(_drawing_process) and _drawing_process[0] != os.getpid()
+
+
 def choose_backend() -> str:
     """Set MUJOCO_GL, unless it is set, to an OpenGL that this machine has; return its value.
 
@@ -138,6 +159,7 @@ def gl_renderer() -> str:
         UserError: as ``load_simulator``, or no picture can be drawn.
     """
     load_simulator()
+    claim_process()
     from dm_control import mujoco as dm_mujoco
     from mujoco import FatalError
     from OpenGL import GL

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict, final
+from typing import Any, final
 
 import numpy as np
 import torch
 
-from saccade.data.documents import read_document
 from saccade.data.files import written_aside
 from saccade.explain.episodes import Episode, record
+from saccade.explain.folder import EXPLANATION, MAPS, fingerprint, forget, modes_there, owner_of, refuse_foreign
 from saccade.explain.maps import (
     ALL,
     DEFAULT_SETTINGS,
@@ -33,7 +33,6 @@ from saccade.policies.score_kinds import SCORES
 from saccade.policies.scores import default_score, parse_score
 from saccade.types import UserError
 
-EXPLANATION, ROWS, MAPS = "explanation.json", "scores.jsonl", "maps"
 MAP_PREFIX, PICTURE_PREFIX = "map_", "picture_"
 
 Report = Callable[[str, int, int], None]
@@ -92,18 +91,25 @@ class Explanation:
     method_settings: MethodSettings
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def save(self, folder: str | Path, command: str = "") -> Path:
+    def save(self, folder: str | Path, command: str = "", replace: bool = False) -> Path:
         """Write ``explanation.json`` and ``maps/<mode>.npz``; a file appears whole or not at all.
 
-        Other modes of the same explanation stay in the folder. What belongs to another policy, task or setting goes:
-        its scores and pictures would stand beside maps that are not theirs.
+        Other modes of the same explanation stay in the folder. What the same policy left with another task or setting
+        goes: its scores and pictures would stand beside maps that are not theirs.
 
-        command: what repeats it, for the report.
+        Args:
+            command: what repeats it, for the report.
+            replace: whether what another policy left there may go too.
+
+        Raises:
+            UserError: the folder holds what another policy left.
         """
         folder = Path(folder)
-        modes = _modes_there(folder, self.identity)
+        modes = modes_there(folder, self.identity)
         if not modes:
-            _forget(folder)
+            if not replace:
+                refuse_foreign(folder, self.policy)
+            forget(folder)
         for mode in self.episodes:
             with written_aside(folder / MAPS / f"{mode}.npz") as path:
                 np.savez_compressed(path, **_arrays(self, mode))
@@ -116,7 +122,7 @@ class Explanation:
     def identity(self) -> str:
         """Equal for explanations that may stand on one page: all but the modes is the same."""
         policy = self.policy
-        parts = [policy.name, policy.source, policy.env_steps, _fingerprint(policy), self.task.name]
+        parts = [policy.name, policy.source, policy.env_steps, fingerprint(policy), self.task.name]
         text = json.dumps([*parts, list(self.methods), dict(self.settings)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -124,7 +130,12 @@ class Explanation:
         score = self.method_settings.score or default_score(self.policy)
         return {
             "identity": self.identity,
-            "policy": {"name": self.policy.name, "source": self.policy.source, "env_steps": self.policy.env_steps},
+            "policy": {
+                "name": self.policy.name,
+                "source": self.policy.source,
+                "env_steps": self.policy.env_steps,
+                "owner": owner_of(self.policy),
+            },
             "observations": self.policy.pixels.told(),
             "task": self.task.name,
             "modes": list(self.episodes),
@@ -218,41 +229,6 @@ def _check(task: Task, modes: Sequence[str], moments: Moments, settings: MethodS
             raise UserError(f"--{name.replace('_', '-')} {value} is too small: it must be at least 1.")
     if moments.seed < 0:
         raise UserError(f"--seed {moments.seed} is negative: it must be 0 or more.")
-
-
-def _fingerprint(policy: Policy) -> str:
-    """Of the weights: a file of the same name may hold other ones."""
-    digest = hashlib.sha256()
-    for name, value in policy.network.state_dict().items():
-        if isinstance(value, torch.Tensor):
-            digest.update(
-                name.encode() + value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes()
-            )
-    return digest.hexdigest()
-
-
-class _Written(TypedDict):
-    """What of an ``explanation.json`` decides whether another explanation may stand beside it."""
-
-    identity: str
-    modes: list[str]
-
-
-def _modes_there(folder: Path, identity: str) -> list[str]:
-    """The modes of this very explanation that a folder already holds."""
-    try:
-        there = read_document(folder / EXPLANATION, _Written)
-    except (OSError, UserError):
-        return []
-    return there["modes"] if there["identity"] == identity else []
-
-
-def _forget(folder: Path) -> None:
-    """Remove what another explanation wrote here; the file that vouches for the others goes first."""
-    files = ("report.html", "figure.png", f"{MAPS}/*.npz", "grids/*.png", "videos/*.mp4")
-    for pattern in (EXPLANATION, ROWS, *files):
-        for path in sorted(folder.glob(pattern)):
-            path.unlink()
 
 
 def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:

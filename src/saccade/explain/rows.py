@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saccade.data.documents import read_lines
 from saccade.data.files import written_aside
-from saccade.explain.explanation import ROWS
+from saccade.explain.folder import ROWS
 from saccade.metrics import METRICS, summary_of
 from saccade.types import UserError
 

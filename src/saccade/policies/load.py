@@ -73,8 +73,7 @@ def load_any(
     if what is None:
         raise UserError(f"There is no policy to load: give {ACCEPTED}.")
     path = Path(what)
-    if not path.is_dir():
-        refuse_endless(path)
+    refuse_endless(path, folder=True)
     if (path / CONFIG).is_file():
         return load_policy(path, device)
     # Stable-Baselines3 appends the ending by itself, and its users leave it out.

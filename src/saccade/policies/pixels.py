@@ -62,7 +62,7 @@ class Pixels:
         obs = np.asarray(obs)
         fits = obs.ndim - len(self.shape) in (0, 1) and obs.shape[-len(self.shape) :] == self.shape
         both_floats = obs.dtype.kind == np.dtype(self.dtype).kind == "f"
-        if not fits or not (str(obs.dtype) == self.dtype or both_floats):
+        if not fits or obs.size == 0 or not (str(obs.dtype) == self.dtype or both_floats):
             raise UserError(
                 f"The policy was given observations of shape {obs.shape} and type {obs.dtype}; "
                 f"it acts on {self.dtype} of shape {self.shape} or a batch of them."

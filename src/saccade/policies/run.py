@@ -65,6 +65,16 @@ def check_numbers(config: RunConfig) -> None:
     check_settings(config.agent)
 
 
+def with_whole_paths(config: RunConfig) -> RunConfig:
+    """The configuration with the whole paths of its folders, so that it can go on from anywhere."""
+    data, images = (
+        None if path is None else str(Path(path).expanduser().absolute())
+        for path in (config.env.data, config.training.images)
+    )
+    env, training = dataclasses.replace(config.env, data=data), dataclasses.replace(config.training, images=images)
+    return dataclasses.replace(config, env=env, training=training)
+
+
 def to_json(config: RunConfig) -> dict[str, Any]:
     """The configuration as JSON values."""
     return dataclasses.asdict(config)

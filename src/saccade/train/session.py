@@ -37,6 +37,7 @@ from saccade.policies.run import (
     to_json,
     with_envs,
     with_precision,
+    with_whole_paths,
 )
 from saccade.policies.training import RunConfig
 from saccade.train import state
@@ -92,7 +93,7 @@ def start(
     check(config)
     check_settings(config.agent)
     _refuse_used(folder)
-    config = with_envs(with_precision(config))
+    config = with_whole_paths(with_envs(with_precision(config)))
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
     with (
         gpu_failures_explained(config, folder),
@@ -115,12 +116,11 @@ def resume(
 ) -> dict[str, Any] | None:
     """Continue a run from its newest undamaged checkpoint, on a CPU exactly as if it had never stopped.
 
-    steps: a new total of agent steps. ways: other values of ``device``, ``compile`` and ``graphs`` from now on.
-    ``warn`` is told of damaged checkpoints, which are set aside, and of a run that was begun with CUDA graphs and goes
-    on without.
+    steps: a new total of agent steps. ways: other values of ``device``, ``compile`` and ``graphs`` from now on, and of
+    ``data`` and ``images``, where those folders lie now. ``warn`` is told of damaged checkpoints, which are set aside,
+    and of a run that was begun with CUDA graphs and goes on without.
     """
-    config = with_envs(read_config(folder))
-    config = dataclasses.replace(config, training=dataclasses.replace(config.training, **(ways or {})))
+    config = _changed(with_envs(read_config(folder)), ways or {})
     if steps is not None:
         if config.training.replay_capacity is None:  # keep the size that the saved replay has
             replay = dataclasses.replace(config.training, replay_capacity=config.training.steps)
@@ -150,6 +150,17 @@ def resume(
             write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
         (folder / RESULT).unlink(missing_ok=True)
         return _go_on(training, config, folder, latest, watch, stop)
+
+
+def _changed(config: RunConfig, ways: Mapping[str, Any]) -> RunConfig:
+    """A run's configuration with other ways. Raises UserError where one of its folders is no longer there."""
+    of_training = {name: value for name, value in ways.items() if name != "data"}
+    training = dataclasses.replace(config.training, **of_training)
+    env = dataclasses.replace(config.env, data=ways.get("data", config.env.data))
+    for option, path in (("--data", env.data), ("--images", training.images)):
+        if path is not None and not Path(path).expanduser().is_dir():
+            raise UserError(f"{path}, which the run was begun with, is no folder here: say where it is with {option}.")
+    return with_whole_paths(dataclasses.replace(config, env=env, training=training))
 
 
 def _restore_newest(training: OffPolicyTraining, folder: Path, warn: Callable[[str], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol, final
@@ -14,7 +15,7 @@ from gymnasium.error import ResetNeeded
 
 from saccade.data.folder import find_data
 from saccade.envs.env import EnvConfig
-from saccade.envs.opengl import VERSIONS
+from saccade.envs.opengl import VERSIONS, claim_process, is_fork
 from saccade.envs.suites import modes_of
 from saccade.envs.tasks.mask import TaskMask
 from saccade.envs.tasks.scene import BuiltinTextures, Scene
@@ -97,6 +98,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self._masks: deque[np.ndarray] = deque(maxlen=config.frame_stack)
         self._agent_steps = 0
         self._closed = False
+        self._thread = threading.get_ident()
         size, channels = config.image_size, config.frame_stack * 3
         self.observation_space = gymnasium.spaces.Box(0, 255, (channels, size, size), np.uint8)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (simulation.num_actions,), np.float32)
@@ -108,6 +110,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an episode; a ``seed`` makes all random numbers, and the order of clips, begin anew."""
+        self._check_usable()
         if seed is not None:
             self._seed(seed)
         for position, nuisance in enumerate(self._nuisances):
@@ -123,6 +126,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Play ``action`` (-1..1, clipped) for the repeated control steps, then look once."""
+        self._check_usable()
         if not self._frames or self._agent_steps >= self.config.episode_agent_steps:
             raise ResetNeeded("no episode is under way: call reset() first")
         reward = self.advance(action)
@@ -166,7 +170,8 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Free simulator and OpenGL context; calling it again does nothing."""
         if not self._closed:
             self._closed = True
-            self.scene.close()
+            if not is_fork():  # whose copy of the context is not its own
+                self.scene.close()
 
     @property
     def provenance(self) -> dict[str, object]:
@@ -192,6 +197,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         ``set_state`` of any environment with the same provenance continues bit for bit, in another process
         too.
         """
+        self._check_usable()
         if not self._frames:
             raise ResetNeeded("there is no state yet: call reset() first")
         return {
@@ -210,6 +216,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         Raises:
             UserError: it is the state of another kind of environment, or was taken without task masks.
         """
+        self._check_usable()
         ours = json.dumps(self.provenance)
         if state["provenance"] != ours:
             raise UserError(f"this is the state of another environment, {state['provenance']}; this one is {ours}")
@@ -225,9 +232,20 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.scene.upload_heights()
         self._begin_drawing()
 
+    def _check_usable(self) -> None:
+        """Raise UserError where nothing can be drawn, with what to do instead."""
+        if self._closed:
+            raise UserError("this environment is closed; make another one")
+        claim_process()
+        if threading.get_ident() != self._thread:
+            raise UserError(
+                "this environment was made in another thread, and OpenGL draws only there; make one in each thread"
+            )
+
     def _seed(self, seed: int | None) -> None:
-        if seed is not None and not 0 <= seed <= MAX_SEED:
-            raise UserError(f"seed is {seed}, but must lie in 0..{MAX_SEED}")
+        whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+        if seed is not None and not (whole and 0 <= seed <= MAX_SEED):
+            raise UserError(f"seed is {seed!r}, but must be a whole number in 0..{MAX_SEED}")
         super().reset(seed=None if seed is None else int(seed))  # the generator that distractions draw from
         self.simulation.seed(int(self.np_random.integers(MAX_SEED)) if seed is None else int(seed))
         self._choices = [NO_CHOICE] * len(self._nuisances)
@@ -239,11 +257,14 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             self.task_mask.begin_episode(self.simulation.physics.model.ptr)
 
     def _check_action(self, action: np.ndarray) -> np.ndarray:
-        wanted = np.asarray(action, dtype=np.float64)
         count = self.simulation.num_actions
-        if wanted.shape != (count,) or not np.isfinite(wanted).all():
+        try:
+            given = np.asarray(action)
+        except (TypeError, ValueError):  # lists of different lengths
+            given = np.empty(0)
+        if given.shape != (count,) or given.dtype.kind not in "fiu" or not np.isfinite(given).all():
             raise UserError(f"action is {action!r}, but must be {count} finite numbers in -1..1")
-        return wanted.clip(-1.0, 1.0)
+        return given.astype(np.float64).clip(-1.0, 1.0)
 
     def _observation(self) -> np.ndarray:
         return np.concatenate(self._frames)

@@ -1,0 +1,103 @@
+"""The folder of an explanation: whose it is, and what of it may go when another one is written there."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import count
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+import torch
+
+from saccade.data.documents import read_document
+from saccade.policies.policy import Policy
+from saccade.types import UserError
+
+EXPLANATION, ROWS, MAPS = "explanation.json", "scores.jsonl", "maps"
+WRITTEN = (EXPLANATION, ROWS, "report.html", "figure.png", f"{MAPS}/*.npz", "grids/*.png", "videos/*.mp4")
+"""What an explanation and its scores write; the file that vouches for the others goes first."""
+
+
+class _Policy(TypedDict):
+    name: str
+    source: str
+    owner: NotRequired[str]
+
+
+class _Written(TypedDict):
+    """What of an ``explanation.json`` decides whether another explanation may stand beside it, or replace it."""
+
+    identity: str
+    modes: list[str]
+    policy: _Policy
+
+
+def modes_there(folder: Path, identity: str) -> list[str]:
+    """The modes of this very explanation that a folder already holds."""
+    there = _read(folder)
+    return there["modes"] if there is not None and there["identity"] == identity else []
+
+
+def owner_of(policy: Policy) -> str:
+    """Equal for policies that may replace each other's explanations: of one run, one file, or with the same weights.
+
+    A policy that is loaded from the same file again is the same one, trained further.
+    """
+    source = policy.source.removesuffix(f" ({', '.join(policy.outputs)})")
+    for file in (source.partition("/checkpoints/")[0], source.rpartition(":")[0]):
+        if file and Path(file).exists():
+            return str(Path(file).resolve())
+    return f"{policy.name}, {source}, {fingerprint(policy)[:16]}"
+
+
+def is_foreign(folder: Path, policy: Policy) -> bool:
+    """Whether a folder holds what another policy left there, or what nobody knows whose it is."""
+    there = _read(folder)
+    if there is None:
+        return any(next(folder.glob(pattern), None) is not None for pattern in WRITTEN)
+    owner = there["policy"].get("owner")
+    if owner is None:  # written before there were owners
+        return (there["policy"]["name"], there["policy"]["source"]) != (policy.name, policy.source)
+    return owner != owner_of(policy)
+
+
+def refuse_foreign(folder: Path, policy: Policy) -> None:
+    """Raise UserError where another policy's explanation, or somebody's pictures, would have to go."""
+    if is_foreign(folder, policy):
+        there = _read(folder)
+        holds = "files of its own" if there is None else f"what was made of {there['policy']['source']}"
+        raise UserError(
+            f"{folder} holds {holds}: give another --out, or --replace (replace=True) to delete that first."
+        )
+
+
+def free_folder(wanted: Path, policy: Policy) -> Path:
+    """``wanted``, or where another policy's explanation lies there ``wanted-2`` and so on."""
+    numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in count(2))
+    return wanted if not is_foreign(wanted, policy) else next(one for one in numbered if not is_foreign(one, policy))
+
+
+def forget(folder: Path) -> None:
+    """Remove what another explanation wrote here."""
+    for pattern in WRITTEN:
+        for path in sorted(folder.glob(pattern)):
+            path.unlink()
+
+
+def fingerprint(policy: Policy) -> str:
+    """Of the weights: a file of the same name may hold other ones."""
+    digest = hashlib.sha256()
+    for name, value in policy.network.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            digest.update(
+                name.encode() + value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes()
+            )
+    return digest.hexdigest()
+
+
+def _read(folder: Path) -> _Written | None:
+    """What lies there; None where there is nothing that can be read."""
+    try:
+        return read_document(folder / EXPLANATION, _Written)
+    except (OSError, UserError):
+        return None
