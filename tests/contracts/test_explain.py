@@ -187,7 +187,9 @@ def test_the_clean_counterparts_are_the_very_same_states(explanation: Explanatio
         seen, *_, info = clean.step(action)
     distracted.close()
     clean.close()
-    assert explanation.episodes["train"].clean_obs is None
+    assert explanation.episodes["train"].clean_obs is None and explanation.episodes["train"].changed_pixels is None
+    difference = np.abs(episode.obs[:, -3:].astype(int) - episode.clean_obs[:, -3:]).max(1)
+    assert 0.2 < episode.changed_pixels == (difference >= 4).mean()
 
 
 def test_an_explanation_repeats(explanation: Explanation, run: Path) -> None:
@@ -285,6 +287,21 @@ def test_rows_answer_every_question_that_can_be_asked(rows: list[dict[str, Any]]
     methods = {row["method"] for row in rows if row["metric"] == "mass_inside"}
     assert methods == {*explanation.methods, UNIFORM, CENTRE, RANDOM}
     json.dumps(rows, allow_nan=False)
+
+
+def test_what_modes_change_is_kept_when_other_modes_are_explained(run: Path, tmp_path: Path) -> None:
+    def one(mode: str) -> Explanation:
+        return explain(saccade.load(run), modes=(mode,), methods="gradient", moments=MOMENTS, settings=QUICK)
+
+    shares = {}
+    for mode in ("video_hard", "train", "color_hard"):
+        found = one(mode)
+        shares[mode] = found.episodes[mode].changed_pixels
+        told = json.loads((found.save(tmp_path / "out") / "explanation.json").read_text())
+        assert told["changed_pixels"] == shares and told["modes"] == list(shares)
+        settings = ScoreSettings(sanity_frames=0)
+        assert {row["changed_pixels"] for row in score(found, settings)} == {shares[mode]}
+    assert shares["train"] is None and min(shares["video_hard"], shares["color_hard"]) > 0.2
 
 
 def test_rows_lie_in_their_metrics_ranges(rows: list[dict[str, Any]]) -> None:

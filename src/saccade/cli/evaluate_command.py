@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from saccade.bench.results import Result, backgrounds_of, cell, modes_of, newest_results, worst_gap
+from saccade.bench.results import Result, backgrounds_of, cell, changes_of, modes_of, newest_results, worst_gap
 from saccade.envs import suites
 from saccade.envs.env import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
@@ -147,6 +147,8 @@ def show(results: list[Result], console: Console) -> None:
         f"gap: what the worst mode loses of train. {succeeded}{settings}.",
         highlight=False,
     )
+    for sentence in changes_of(results):
+        console.print(f"{sentence}.", highlight=False, markup=False)
     told = backgrounds_of(row for result in results for row in result.rows.values())
     if told:
         console.print("; ".join(told) + ".", highlight=False)

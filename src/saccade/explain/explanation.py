@@ -99,13 +99,15 @@ class Explanation:
         command: what repeats it, for the report.
         """
         folder = Path(folder)
-        modes = _modes_there(folder, self.identity)
-        if not modes:
+        there = _there(folder, self.identity)
+        if not there:
             _forget(folder)
         for mode in self.episodes:
             with written_aside(folder / MAPS / f"{mode}.npz") as path:
                 np.savez_compressed(path, **_arrays(self, mode))
-        told = self._told() | {"modes": list(dict.fromkeys([*modes, *self.episodes])), "command": command}
+        told = self._told() | {"command": command}
+        told["modes"] = list(dict.fromkeys([*there.get("modes", []), *self.episodes]))
+        told["changed_pixels"] = {**there.get("changed_pixels", {}), **told["changed_pixels"]}
         with written_aside(folder / EXPLANATION) as path:
             path.write_text(json.dumps(told, indent=1))
         return folder
@@ -126,6 +128,7 @@ class Explanation:
             "observations": self.policy.pixels.told(),
             "task": self.task.name,
             "modes": list(self.episodes),
+            "changed_pixels": {mode: episode.changed_pixels for mode, episode in self.episodes.items()},
             "score": score,
             "score_summary": SCORES[parse_score(score)[0]].summary,
             "methods": {
@@ -229,13 +232,14 @@ def _fingerprint(policy: Policy) -> str:
     return digest.hexdigest()
 
 
-def _modes_there(folder: Path, identity: str) -> list[str]:
-    """The modes of this very explanation that a folder already holds."""
+def _there(folder: Path, identity: str) -> dict[str, Any]:
+    """What a folder already says of this very explanation, in other modes; empty where it holds another or none."""
     try:
         there = json.loads((folder / EXPLANATION).read_text())
-        return list(there["modes"]) if there["identity"] == identity else []
+        known = there["identity"] == identity and isinstance(there["modes"], list)
+        return dict(there) if known and isinstance(there.get("changed_pixels", {}), dict) else {}
     except (OSError, ValueError, KeyError, TypeError):
-        return []
+        return {}
 
 
 def _forget(folder: Path) -> None:

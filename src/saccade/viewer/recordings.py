@@ -72,6 +72,8 @@ class Explanation:
         score: name of the score that is explained; ``score_summary`` says it in words, if that was told.
         observations: how they were understood, in words.
         left_out: methods that could not be right, and why.
+        changed_pixels: by mode, the share of the pixels, 0..1, that it changes; without the modes that change nothing
+            by definition, and those of which nobody said it.
         pictures: names of what the agent itself makes of what it sees; empty for most policies.
         command: repeats it; may be empty.
     """
@@ -85,6 +87,7 @@ class Explanation:
     score_summary: str
     methods: Mapping[str, Method]
     left_out: Mapping[str, str]
+    changed_pixels: Mapping[str, float]
     pictures: tuple[str, ...]
     settings: Mapping[str, Any]
     versions: Mapping[str, Any]
@@ -171,6 +174,7 @@ def _explanation(folder: Path, record: Mapping[str, Any], scores: tuple[ScoreRow
         score_summary=_checked(record.get("score_summary", ""), str, "score_summary"),
         methods={name: _method(name, facts) for name, facts in _field(record, "methods", dict).items()},
         left_out=_checked(record.get("left_out", {}), dict, "left_out"),
+        changed_pixels=_shares(_checked(record.get("changed_pixels", {}), dict, "changed_pixels")),
         pictures=tuple(
             _checked(name, str, "a picture") for name in _checked(record.get("pictures", []), list, "pictures")
         ),
@@ -179,6 +183,11 @@ def _explanation(folder: Path, record: Mapping[str, Any], scores: tuple[ScoreRow
         command=_checked(record.get("command", ""), str, "command"),
         scores=scores,
     )
+
+
+def _shares(told: Mapping[str, Any]) -> dict[str, float]:
+    shares = {mode: _number(told, mode) for mode in told}
+    return {mode: share for mode, share in shares.items() if share is not None}
 
 
 def read_maps(explanation: Explanation, mode: str) -> Maps:
