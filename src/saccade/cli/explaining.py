@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,7 +51,10 @@ class Subject:
     layout: Literal["channels_first", "channels_last"] | None = None
     """Where the channels of observations are, if their shape does not say."""
     colours: Literal[1, 3] | None = None
-    """Channels per frame of a stack, if the default (3 where they are a multiple of 3) is wrong."""
+    """Channels per frame of a stack: 3 is --channels rgb, 1 is --channels grey."""
+    channels: str | None = None
+    """What the channels of one frame are, such as rgb,depth or grey: rgb is three, any other word one. By default the
+    episode shows it, as far as it can."""
     trust: bool = False
     """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
     device: str = "auto"
@@ -148,6 +151,8 @@ def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
         task = task_of(policy, name or None, **fields)
     else:
         policy, task = _own_network(options, name, fields)
+    if options.channels is not None:
+        policy = replace(policy, pixels=policy.pixels.with_channels(options.channels))
     for wanted in modes:
         if wanted not in task.modes:
             raise UserError(f"{task.name} has no mode {wanted!r}: it has {', '.join(task.modes)}.")
@@ -234,6 +239,9 @@ def explained(
         settings=settings,
         report=bars,
     )
+    shown = explanation.policy.pixels.told()
+    if shown != policy.pixels.told():
+        say(console, f"As the episode shows, {policy.name} sees {shown}; --channels can say what they are.", "yellow")
     for name, why in explanation.left_out.items():
         say(console, f"left out {name}: {why}", style="yellow")
     explanation.save(folder, shlex.join(["saccade", *words]))

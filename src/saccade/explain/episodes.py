@@ -10,7 +10,9 @@ import gymnasium
 import numpy as np
 
 from saccade.envs.changes import changed_share
+from saccade.explain.channels import shown_by
 from saccade.explain.tasks import CLEAN, Task, fitting
+from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.user_code import running
 from saccade.types import UserError
@@ -37,6 +39,7 @@ class Episode:
         task_mask: bool ``[moments, frames, height, width]`` of the pixels that show the task; None where nobody knows.
         length: agent steps of the episode, as far as it was played.
         total: the return so far.
+        pixels: what the observations are, as the episode shows it where nobody said it.
         provenance: what a Saccade environment says that its results must be told with; else empty.
     """
 
@@ -51,6 +54,7 @@ class Episode:
     task_mask: np.ndarray | None
     length: int
     total: float
+    pixels: Pixels
     provenance: Mapping[str, Any]
 
 
@@ -111,6 +115,7 @@ def record(
         task_mask=truth,
         length=length,
         total=float(np.sum(rewards)),
+        pixels=shown_by(policy.pixels, seen),
         provenance=provenance,
     )
 
