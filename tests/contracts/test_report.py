@@ -388,6 +388,24 @@ def test_empty_maps_and_twins_are_told_and_crossed_out(tmp_path: Path):
     assert [corner == crossed for corner in corners["occlusion"]] == [True, False, False, True, False]
 
 
+def test_what_a_mode_changes_stands_in_every_caption_and_is_marked(tmp_path: Path):
+    folder = write_folder(tmp_path, modes=("train", "video_easy", "color_hard"))
+    record = json.loads((folder / "explanation.json").read_text())
+    record["changed_pixels"] = {"train": None, "video_easy": 0.001, "color_hard": 0.62}
+    (folder / "explanation.json").write_text(json.dumps(record))
+    captions = read(write_report(folder).read_text()).text("figcaption")
+    easy, hard, train = (
+        [caption for caption in captions if f"ode {mode}" in caption] for mode in ("video_easy", "color_hard", "train")
+    )
+    told = "Mode video_easy changes 0.1% ! of the pixels in these states. That is next to nothing"
+    tables = [caption for caption in easy if "standard deviation" in caption]
+    assert len(tables) == 4 and all(told in caption for caption in tables)
+    assert any("slider" in caption and told in caption for caption in easy)
+    assert all("Mode color_hard changes 62% of the pixels" in one for one in hard if "standard deviation" in one)
+    assert not any("next to nothing" in caption for caption in hard)
+    assert not any("of the pixels in these states" in caption for caption in train)
+
+
 def test_maps_that_differ_are_not_remarked_upon(report: str):
     captions = " ".join(read(report).text("figcaption"))
     assert "zero everywhere" not in captions and "very same maps" not in captions

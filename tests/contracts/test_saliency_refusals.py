@@ -160,9 +160,7 @@ def test_a_method_takes_no_other_score_under_its_name(name: str) -> None:
     for other in ("q", *others):
         with pytest.raises(UserError, match=rf"defined with the score '{own}' and was given the score '{other}'"):
             METHODS[name](dataclasses.replace(distance_score(net, obs), name=other), obs)
-    with pytest.raises(
-        UserError, match=r"a score that has no name.*call blur_perturbation of saccade\.saliency"
-    ):
+    with pytest.raises(UserError, match=r"a score that has no name.*call blur_perturbation of saccade\.saliency"):
         METHODS[name](entry_score(net), obs)
     found = METHODS[name](named_for(name, distance_score(net, obs)), obs)
     torch.testing.assert_close(found, blur_perturbation(distance_score(net, obs), obs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,8 @@ def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
         task = task_of(policy, name or None, **fields)
     else:
         policy, task = _own_network(options, name, fields)
+    if options.channels is not None:
+        policy = replace(policy, pixels=policy.pixels.with_channels(options.channels))
     for wanted in modes:
         if wanted not in task.modes:
             raise UserError(f"{task.name} has no mode {wanted!r}: it has {', '.join(task.modes)}.")
@@ -170,6 +173,9 @@ def explained(
         settings=settings,
         report=bars,
     )
+    shown = explanation.policy.pixels.told()
+    if shown != policy.pixels.told():
+        say(console, f"As the episode shows, {policy.name} sees {shown}; --channels can say what they are.", "yellow")
     for name, why in explanation.left_out.items():
         say(console, f"left out {name}: {why}", style="yellow")
     explanation.save(folder, shlex.join(["saccade", *words]), replace=options.replace)

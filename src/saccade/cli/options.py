@@ -81,7 +81,10 @@ class Subject:
     layout: Literal["channels_first", "channels_last"] | None = None
     """Where the channels of observations are, if their shape does not say."""
     colours: Literal[1, 3] | None = None
-    """Channels per frame of a stack, if the default (3 where they are a multiple of 3) is wrong."""
+    """Channels per frame of a stack: 3 is --channels rgb, 1 is --channels grey."""
+    channels: str | None = None
+    """What the channels of one frame are, such as rgb,depth or grey: rgb is three, any other word one. By default the
+    episode shows it, as far as it can."""
     trust: bool = False
     """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
     device: str = "auto"

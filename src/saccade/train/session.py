@@ -234,7 +234,7 @@ def _go_on(
 
 def _is_written(row: dict[str, Any], folder: Path) -> bool:
     """Whether there is a row of the same evaluation, whose numbers may differ in their last bits on a GPU."""
-    measured = ("return_mean", "return_std", "returns", "success_rate", "gap")
+    measured = ("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels")
 
     def asked(row: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in row.items() if key not in measured}

@@ -24,6 +24,7 @@ from saccade.viewer.pictures import (
     frames_of,
     grid,
     overlay,
+    parts_of,
     png,
     spotlight,
     tiles,
@@ -52,10 +53,13 @@ def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDAr
         index: of the frames to draw; None for all.
     """
     chosen = np.arange(len(maps.obs)) if index is None else index
-    frames = frames_of(maps.obs[chosen], colours=maps.colours)
+    parts = parts_of(maps.obs[chosen], maps.channels)
+    frames, *_ = parts.values()
     drawn = {SEEN: frames}
+    if len(parts) > 1 or not {*parts} & {"rgb", "grey"}:  # what a part is must be said where it is no plain picture
+        drawn = {f"{SEEN}: {part}": picture for part, picture in parts.items()}
     if maps.clean_obs is not None:
-        drawn[CLEAN] = frames_of(maps.clean_obs[chosen], colours=maps.colours)
+        drawn[CLEAN] = next(iter(parts_of(maps.clean_obs[chosen], maps.channels).values()))
     if maps.task_mask is not None:
         drawn[TRUTH] = spotlight(frames, maps.task_mask[chosen])
     for method, saliency in maps.saliency.items():
@@ -161,7 +165,7 @@ def amid(total: int, most: int) -> NDArray[np.int64]:
 
 def _observation_and_pictures(maps: Maps, chosen: NDArray[np.int64]) -> dict[str, NDArray[np.uint8]]:
     """Frames of one size by name."""
-    frames = frames_of(maps.obs[chosen], colours=maps.colours)
+    frames = next(iter(parts_of(maps.obs[chosen], maps.channels).values()))
     drawn = {name: centred(frames_of(values[chosen]), *frames.shape[1:3]) for name, values in maps.pictures.items()}
     return {OBSERVATION: frames, **drawn}
 

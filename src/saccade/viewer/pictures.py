@@ -57,6 +57,22 @@ def frames_of(obs: NDArray[Any], *, colours: int = COLOR_CHANNELS) -> NDArray[np
     return np.ascontiguousarray(newest.repeat(COLOR_CHANNELS // colours, axis=-1))
 
 
+def parts_of(obs: NDArray[Any], channels: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    """The newest frame's parts as pictures ``[time, height, width, 3]``: what looks like a picture first.
+
+    Args:
+        obs: ``[time, frames * channels, height, width]`` in 0..255, oldest frame first.
+        channels: what those of a frame are: ``rgb`` is three, any other word one, which is drawn grey.
+    """
+    widths = [COLOR_CHANNELS if part == "rgb" else 1 for part in channels]
+    newest, drawn, start = obs[:, -sum(widths) :], {}, 0
+    for part, width in zip(channels, widths, strict=True):
+        drawn[part] = frames_of(newest[:, start : start + width], colours=width)
+        start += width
+    main = next((part for part in ("rgb", "grey") if part in drawn), channels[0])
+    return {main: drawn.pop(main), **drawn}
+
+
 def unit_range(saliency: NDArray[Any], limits: tuple[float, float] | None = None) -> NDArray[np.float32]:
     """A map scaled to 0..1: ``limits`` become 0 and 1, and what lies outside them is cut off.
 

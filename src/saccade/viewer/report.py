@@ -17,7 +17,7 @@ from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
 from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
 from saccade.viewer.remarks import remarks
-from saccade.viewer.scores import cost_sections, in_sentences, question_sections
+from saccade.viewer.scores import change_told, cost_sections, in_sentences, question_sections
 
 REPORT = "report.html"
 MOST_PIXELS = 12_000_000  # of all films together: about 7 MB
@@ -100,7 +100,7 @@ def _film(explanation: Explanation, mode: str, films: int) -> Film:
         tuple(told(maps, int(time)) for time in chosen),
         height,
         width,
-        _film_caption(maps, len(chosen), mode),
+        f"{_film_caption(maps, len(chosen), mode)} {change_told(explanation, mode)}".strip(),
         Scale("does not matter", "matters most", _scale_bar()),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
+from saccade.envs.changes import told_share, too_little
 from saccade.viewer.figures import curves, drift
 from saccade.viewer.page import Better, Facts, Heading, Picture, Section, Table, Text
 from saccade.viewer.questions import QUESTIONS, curve_sentence, question
@@ -58,7 +59,7 @@ def _scores_table(explanation: Explanation, mode: str, rows: Sequence[ScoreRow])
             (method, *(_cell(cells.get((method, metric)), places) for metric, places in decimals.items()))
             for method in methods
         ),
-        _caption(mode, rows, sorted(baselines)),
+        _caption(explanation, mode, rows, sorted(baselines)),
         tuple(better),
         baselines,
     )
@@ -72,11 +73,22 @@ def _scores_table(explanation: Explanation, mode: str, rows: Sequence[ScoreRow])
     return dataclasses.replace(table, caption=table.caption + told)
 
 
+def change_told(explanation: Explanation, mode: str) -> str:
+    """How much of the picture a mode changes, in a sentence; empty where that was not measured."""
+    share = explanation.changed_pixels.get(mode)
+    if share is None:
+        return ""
+    told = f"Mode {mode} changes {told_share(share)} of the pixels in these states."
+    if not too_little(share):
+        return told
+    return f"{told} That is next to nothing: what is measured in it says nothing about its distraction."
+
+
 def _better(direction: str | None) -> Better | None:
     return "higher" if direction == "higher" else "lower" if direction == "lower" else None
 
 
-def _caption(mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> str:
+def _caption(explanation: Explanation, mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> str:
     asked: dict[str, int] = {}
     for row in rows:
         if row.std is not None or row.undefined:  # else it is no mean over frames
@@ -99,7 +111,7 @@ def _caption(mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> s
             for (method, count), metrics in undefined.items()
         )
         caption += f" Undefined, and left out of the mean: {'; '.join(told)}."
-    return caption
+    return f"{caption} {change_told(explanation, mode)}".strip()
 
 
 def _cell(row: ScoreRow | None, decimals: int) -> str | None:
