@@ -1,8 +1,8 @@
 """An update of this code beside that of another version of it, in turns and in one process.
 
     git worktree add ../before COMMIT
-    python benchmarks/beside.py ../before/src [--method sgqn] [--preset small|paper] [--precision auto|float32|bfloat16]
-                                              [--threads 1] [--turns 40] [--out FILE]
+    python benchmarks/beside.py ../before/src [--method sgqn] [--task TASK] [--preset small|paper] [--threads 1]
+                                              [--precision auto|float32|bfloat16] [--turns 40] [--out FILE]
 
 Each version samples its own replay of the same random frames, prepares and steps as its training does. They take turns,
 two updates at a time, so that whatever else the machine does falls on both. Times are the processor's: with --threads 1
@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import torch
 
-TASK, FRAME_STACK, ACTION_DIM = "dmc/walker_walk", 3, 6
+FRAME_STACK, ACTION_DIM = 3, 6  # where a preset does not say; how many actions there are hardly matters
 PERIOD = 2  # updates in a turn: every phase has run once or twice by then
-FRAMES, BANK_COUNT, BANK_SIDE = 500, 256, 128
+FRAMES, BANK_COUNT = 500, 256
 WARM_TURNS = 3
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     found = {name: statistics.median(values) for name, values in turns.items()}
     found |= {f"best_{name}": min(values) for name, values in turns.items()}
     print(
-        f"{options.method}, {options.preset}, {options.precision}, {options.threads} threads: "
+        f"{options.method}, {options.task}, {options.preset}, {options.precision}, {options.threads} threads: "
         f"other {found['other']:.1f} ms, this {found['this']:.1f} ms of processor time an update; "
         f"{ratio:.2f} times as fast (best turns {found['best_other'] / found['best_this']:.2f})"
     )
@@ -60,6 +60,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("other", type=Path, help="the src folder of the other version")
     parser.add_argument("--method", default="sgqn")
+    parser.add_argument("--task", default="dmc/walker_walk", help="whose preset it is")
     parser.add_argument("--preset", default="small")
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
     parser.add_argument("--threads", type=int, default=1)
@@ -86,17 +87,20 @@ def make(options: argparse.Namespace) -> Callable[[int], Any]:
     """The update of whichever version is imported now."""
     module = importlib.import_module
     methods = module("saccade.agents").METHODS
-    config = module("saccade.agents.presets").preset(options.method, TASK, options.preset).agent
+    preset = module("saccade.agents.presets").preset(options.method, options.task, options.preset)
+    config, frames = preset.agent, preset.environment.get("frame_stack", FRAME_STACK)
     side = methods[options.method].rendered_size(config)
     device, random = torch.device("cpu"), np.random.default_rng(0)
-    bank_class = module("saccade.data.images").ImageBank
-    bank = bank_class(torch.randint(0, 256, (BANK_COUNT, 3, BANK_SIDE, BANK_SIDE), dtype=torch.uint8), "random")
+    images = module("saccade.data.images")
+    bank_side = images.bank_size(side) if hasattr(images, "bank_size") else images.BANK_SIZE  # older ones have one size
+    pictures = torch.randint(0, 256, (BANK_COUNT, 3, bank_side, bank_side), dtype=torch.uint8)
+    bank = images.ImageBank(pictures, "random")
     torch.manual_seed(0)
-    spaces = module("saccade.types").Spaces((FRAME_STACK * 3, side, side), ACTION_DIM)
+    spaces = module("saccade.types").Spaces((frames * 3, side, side), ACTION_DIM)
     agent = methods[options.method].make(config, spaces, device, bank.sample)
     dtype = module("saccade.policies.run").compute_dtype(options.precision, device)
     module("saccade.nets.precision").set_compute_dtype(agent.networks, dtype)
-    replay = module("saccade.data.replay").ReplayBuffer(FRAMES + 1, (3, side, side), ACTION_DIM)
+    replay = module("saccade.data.replay").ReplayBuffer(FRAMES + 1, (3, side, side), ACTION_DIM, frame_stack=frames)
     for step in range(FRAMES):
         frame = random.integers(0, 256, (3, side, side), dtype=np.uint8)
         if step % 100 == 0:

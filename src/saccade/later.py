@@ -32,5 +32,9 @@ class Later:
         return self.function(*arguments, **keywords)
 
     @property
+    def __name__(self) -> str:  # as a function's, for messages
+        return self.name
+
+    @property
     def __signature__(self) -> inspect.Signature:  # what inspect.signature reads
         return inspect.signature(self.function)

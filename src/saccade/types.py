@@ -62,12 +62,15 @@ class Score:
         given: tensors with a row per sample: the action that is valued, what the policy does unperturbed.
         distance: whether it measures how far the policy is from what it does at the explained observation. It is then
             zero there, and so is its gradient: only perturbations can explain it.
+        name: what ``policies.scores.SCORES`` calls it; empty for any other. A method that is defined with one score
+            takes that one alone.
     """
 
     network: nn.Module
     function: Callable[..., Tensor]
     given: tuple[Tensor, ...] = ()
     distance: bool = False
+    name: str = ""
 
     def __call__(self, obs: Tensor) -> Tensor:
         return self.function(self.network, obs, *self.given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -79,10 +80,15 @@ class Linear(nn.Module):
         return (obs * self.weight).sum((1, 2, 3))[:, None] + 2
 
 
+def named_for(name: str, score: Score) -> Score:
+    """The score under the name that the method takes."""
+    return dataclasses.replace(score, name=METHODS[name].score or "")
+
+
 def score_for(name: str, net: nn.Module, obs: Tensor) -> Score:
     if METHODS[name].score is None:
         return entry_score(net, len(obs))
-    return distance_score(net, obs)
+    return named_for(name, distance_score(net, obs))
 
 
 def explained(name: str, obs: Tensor, net: nn.Module | None = None, **options: Any) -> Tensor:

@@ -188,7 +188,9 @@ def test_the_clean_counterparts_are_the_very_same_states(explanation: Explanatio
         seen, *_, info = clean.step(action)
     distracted.close()
     clean.close()
-    assert explanation.episodes["train"].clean_obs is None
+    assert explanation.episodes["train"].clean_obs is None and explanation.episodes["train"].changed_pixels is None
+    difference = np.abs(episode.obs[:, -3:].astype(int) - episode.clean_obs[:, -3:]).max(1)
+    assert 0.2 < episode.changed_pixels == (difference >= 4).mean()
 
 
 def test_an_explanation_repeats(explanation: Explanation, run: Path) -> None:
@@ -286,6 +288,21 @@ def test_rows_answer_every_question_that_can_be_asked(rows: list[dict[str, Any]]
     methods = {row["method"] for row in rows if row["metric"] == "mass_inside"}
     assert methods == {*explanation.methods, UNIFORM, CENTRE, RANDOM}
     json.dumps(rows, allow_nan=False)
+
+
+def test_what_modes_change_is_kept_when_other_modes_are_explained(run: Path, tmp_path: Path) -> None:
+    def one(mode: str) -> Explanation:
+        return explain(saccade.load(run), modes=(mode,), methods="gradient", moments=MOMENTS, settings=QUICK)
+
+    shares = {}
+    for mode in ("video_hard", "train", "color_hard"):
+        found = one(mode)
+        shares[mode] = found.episodes[mode].changed_pixels
+        told = json.loads((found.save(tmp_path / "out") / "explanation.json").read_text())
+        assert told["changed_pixels"] == shares and told["modes"] == list(shares)
+        settings = ScoreSettings(sanity_frames=0)
+        assert {row["changed_pixels"] for row in score(found, settings)} == {shares[mode]}
+    assert shares["train"] is None and min(shares["video_hard"], shares["color_hard"]) > 0.2
 
 
 def test_rows_lie_in_their_metrics_ranges(rows: list[dict[str, Any]]) -> None:
@@ -405,7 +422,8 @@ def test_one_command_draws_a_figure_of_all_modes(run: Path, capsys: pytest.Captu
 
 
 def test_a_discrete_policy_on_an_environment_of_ones_own(ppo_zip: Path, noise_task: str, tmp_path: Path) -> None:
-    assert main(["explain", str(ppo_zip), "--task", noise_task, *QUICK_WORDS, "--out", "here"]) == 0
+    words = ["explain", str(ppo_zip), "--task", noise_task, *QUICK_WORDS, "--channels", "grey", "--out", "here"]
+    assert main(words) == 0
     assert not (tmp_path / "here" / "figure.png").exists()  # it makes no pictures of what it sees
     told = read_explanation(tmp_path / "here")
     assert set(told.methods) == set(METHODS) and told.score == "logit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -19,6 +20,9 @@ from saccade.cli.commands import COMMANDS
 from saccade.cli.help import METAVARS, WIDEST, Option, nothing_given, options_of
 from saccade.cli.parsing import whole_number
 from saccade.cli.train_options import Resume, train_options
+from saccade.later import Later
+from saccade.policies.score_kinds import SCORES
+from saccade.saliency import METHODS as SALIENCY
 
 TASK = "dmc/cartpole_balance"
 HEAVY = ("torch", "gymnasium", "matplotlib", "av", "dm_control", "mujoco")
@@ -152,6 +156,15 @@ def test_configurations_are_where_their_methods_are() -> None:
 
     assert (SAC, Architecture, SGQN) == (configs.SAC, configs.Architecture, configs.SGQN)
     assert all(type(row.config).__module__ == "saccade.agents.configs" for row in METHODS.values())
+
+
+def test_a_function_named_in_a_table_is_like_the_function() -> None:
+    later = Later("saccade.saliency.smooth_gradient", "smooth_gradient", {"guided": True})
+    assert later.__name__ == "smooth_gradient" and inspect.signature(later).parameters["guided"].default is True
+    assert Later("math", "hypot")(3, 4) == 5
+    rows = [*METHODS.values(), *SCORES.values()]
+    functions = [row.make for row in rows] + [method.find for method in SALIENCY.values()]
+    assert all(isinstance(function, Later) and callable(function.function) for function in functions)
 
 
 @pytest.mark.parametrize(

@@ -317,6 +317,48 @@ def test_checkpoints_that_are_none() -> None:
                 from_checkpoint("q.py:QNetwork", Path(file), STACK, ACTIONS, trust=trust)
 
 
+def different(what: str = "q.py:QNetwork") -> dict[str, Tensor]:
+    return randomised(trained(what), seed=1).state_dict()
+
+
+def test_which_of_several_weights_is_chosen_and_said() -> None:
+    online, target = trained("q.py:QNetwork").state_dict(), different()
+    whole = {"steps": 5, "agent": {"target": target, "online": online}, "best": [online], "actor": {"w": torch.ones(1)}}
+    for file, saved, names in (
+        ("both.pt", {"target": target, "online": online}, ("target", "online")),
+        ("turned.pt", {"online": online, "target": target}, ("online", "target")),
+        ("pair.pt", (online, target), ("0", "1")),
+        ("whole.pt", whole, ("agent.target", "agent.online", "best.0")),
+    ):
+        torch.save(saved, file)
+        asked = " or ".join(f"{file}:{name}" for name in names)
+        with pytest.raises(UserError, match=rf"Several state dicts fit QNetwork.*say which one you mean, {asked}\."):
+            from_checkpoint("q.py:QNetwork", Path(file), STACK, ACTIONS)
+        for name in names:
+            expected = target if name in ("target", "agent.target") or (file, name) == ("pair.pt", "1") else online
+            policy = load_any(
+                f"{file}:{name}", policy="q.py:QNetwork", observation_space=STACK, action_space=ACTIONS, device="cpu"
+            )
+            assert policy.source == f"{file}:{name} (q_values)"
+            for weight, value in policy.network.state_dict().items():
+                assert torch.equal(value, expected[weight]), (file, name)
+
+
+def test_the_only_weights_that_fit_are_named() -> None:
+    network = trained("q.py:QNetwork")
+    torch.save({"steps": 5, "q": network.state_dict(), "same": network.state_dict(), "w": {"x": torch.ones(1)}}, "a.pt")
+    torch.save(network.state_dict(), "alone.pt")
+    torch.save(network.state_dict(), "odd:name.pt")
+    for file, source in (("a.pt", "a.pt:q"), ("alone.pt", "alone.pt"), ("odd:name.pt", "odd:name.pt")):
+        assert from_checkpoint("q.py:QNetwork", Path(file), STACK, ACTIONS).source == f"{source} (q_values)"
+    with pytest.raises(UserError, match=r"a\.pt has no state dict 'target': it has q, same, w\."):
+        from_checkpoint("q.py:QNetwork", Path("a.pt:target"), STACK, ACTIONS)
+    with pytest.raises(UserError, match=r"has no state dict 'q': it is one itself, so give alone\.pt"):
+        from_checkpoint("q.py:QNetwork", Path("alone.pt:q"), STACK, ACTIONS)
+    with pytest.raises(UserError, match=r"a\.pt:w does not fit QNetwork: missing"):
+        from_checkpoint("q.py:QNetwork", Path("a.pt:w"), STACK, ACTIONS)
+
+
 def test_weights_with_nan() -> None:
     network = trained("q.py:QNetwork")
     network.network[3].bias.data[0] = math.nan

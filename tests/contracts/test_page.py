@@ -143,17 +143,39 @@ def test_a_title_may_break_after_underscores_and_reads_the_same():
 
 def test_the_best_numbers_of_a_column_are_marked_and_their_direction_is_told():
     columns = ("method", "auc", "drift", "note")
-    rows = (("a", "0.80 ± 0.1", 0.2, 3), ("b", 0.8, "\u22120.5", 4), ("c", None, 0.004, 5), ("prior", 0.9, -2.0, 9))
+    rows = (("a", "0.80 ± 0.1", 0.2, 3), ("b", 0.8, "\u22120.5", 4), ("c", None, 0.004, 5), ("prior", 0.7, -0.4, 9))
     better = (None, "higher", "lower", None)
     reader = Reader(pages.page("title", [pages.Table(columns, rows, "caption", better, frozenset({"prior"}))]))
-    # Equal as they are shown: both are best. A minus sign counts, and the prior does not take part.
+    # Equal as they are shown: both are best. A minus sign counts.
     assert reader.text("strong") == ["0.80 ± 0.1", "0.8", "\u22120.5"]
-    assert reader.text("td") == ["0.2", "3", "4", "–", "0.004", "5", "0.9", "-2", "9"]
+    assert reader.text("td") == ["0.2", "3", "4", "–", "0.004", "5", "0.7", "-0.4", "9"]
     assert [text for _, text in reader.texts if "is better" in text] == [", higher is better", ", lower is better"]
     first = [
         attributes.get("data-first") for tag, attributes in reader.elements if tag == "th" and "scope" in attributes
     ]
     assert first[:4] == [None, "descending", "ascending", None]
+
+
+@pytest.mark.parametrize(
+    ("better", "methods", "baselines", "best"),
+    [
+        ("higher", (0.2, 0.5), (0.4, None), ["0.5"]),
+        ("higher", (0.2, 0.5), (0.6, 0.1), []),
+        ("higher", (0.2, 0.5), (0.5, 0.1), []),  # as good is not better
+        ("higher", (0.2, 0.501), ("0.50 ± 0.9", None), ["0.501"]),
+        ("higher", (None, None), (0.1, None), []),
+        ("lower", (0.2, 0.5), (0.3, 0.9), ["0.2"]),
+        ("lower", (0.2, 0.5), (0.1, 0.9), []),
+        ("lower", ("\u22120.2", 0.5), (0.0, None), ["\u22120.2"]),
+        (None, (0.2, 0.5), (0.1, 0.9), []),
+    ],
+)
+def test_a_row_is_best_only_where_it_beats_the_baselines(better, methods, baselines, best):
+    rows = (*zip("ab", methods, strict=True), *zip(("noise", "centre"), baselines, strict=True))
+    table = pages.Table(("method", "x"), rows, "caption", (None, better), frozenset({"noise", "centre"}))
+    assert Reader(pages.page("title", [table])).text("strong") == best
+    is_lost = better is not None and not best and methods != (None, None)
+    assert table.lost() == (("x",) if is_lost else ())
 
 
 def test_a_column_without_numbers_has_no_best():

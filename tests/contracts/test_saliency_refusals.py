@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 import torch
 import torch.nn.functional as F
+from captum.attr import GuidedBackprop
 from saliency_cases import (
     FEW,
     Network,
@@ -14,6 +16,7 @@ from saliency_cases import (
     entry_score,
     every_method,
     explained,
+    named_for,
     network,
     observations,
     score_for,
@@ -21,6 +24,7 @@ from saliency_cases import (
 from torch import Tensor, nn
 
 from saccade.saliency import METHODS
+from saccade.saliency.blur_perturbation import blur_perturbation
 from saccade.types import Score, UserError
 
 GUIDED = [name for name in METHODS if name.startswith("guided")]
@@ -58,11 +62,108 @@ def test_guided_methods_refuse_what_they_cannot_see(name: str) -> None:
             explained(name, obs, Compiled())
 
 
-@pytest.mark.parametrize("name", ["guided_backpropagation", "guided_smoothgrad", "guided_vargrad"])
-def test_without_any_relu_guided_is_plain(name: str) -> None:
-    net, obs = nn.Sequential(nn.Flatten(), nn.Linear(576, 8), nn.Tanh(), nn.Linear(8, 3)), observations()
-    plain = {"guided_backpropagation": "gradient"}.get(name, name.removeprefix("guided_"))
-    torch.testing.assert_close(explained(name, obs, net), explained(plain, obs, net))
+class By(nn.Module):
+    """A function of one's own in the place of an activation."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, value: Tensor) -> Tensor:
+        return self.function(value)
+
+
+class OwnReLU(nn.ReLU):
+    def forward(self, value: Tensor) -> Tensor:
+        return value.clamp(min=0)
+
+
+AS_A_FUNCTION = "ReLU as a function, or as a clamp at 0"
+ACTIVATIONS: dict[str, tuple[nn.Module, str]] = {
+    "F.relu": (By(F.relu), AS_A_FUNCTION),
+    "clamp": (By(lambda x: x.clamp(min=0)), AS_A_FUNCTION),
+    "clamp_min": (By(lambda x: x.clamp_min(0.0)), AS_A_FUNCTION),
+    "clamp from a tensor": (By(lambda x: x.clamp(min=torch.zeros(()))), AS_A_FUNCTION),
+    "clamp 0 to 6": (By(lambda x: x.clamp(0, 6)), AS_A_FUNCTION),
+    "maximum": (By(lambda x: torch.maximum(x, torch.zeros(()))), AS_A_FUNCTION),
+    "turned maximum": (By(lambda x: torch.maximum(torch.zeros(()), x)), AS_A_FUNCTION),
+    "fmax": (By(lambda x: torch.fmax(x, torch.zeros(()))), AS_A_FUNCTION),
+    "threshold": (nn.Threshold(0, 0), AS_A_FUNCTION),
+    "a subclass": (OwnReLU(), AS_A_FUNCTION),
+    "ReLU6": (nn.ReLU6(), "calls ReLU6"),
+    "F.relu6": (By(F.relu6), "calls ReLU6"),
+    "hardtanh from 0": (nn.Hardtanh(0, 1), "calls ReLU6 or a Hardtanh from 0"),
+    "LeakyReLU": (nn.LeakyReLU(), "calls LeakyReLU"),
+    "PReLU": (nn.PReLU(), "calls PReLU"),
+    "RReLU": (nn.RReLU(), "calls (RReLU|LeakyReLU)"),
+    "ELU": (nn.ELU(), "calls ELU"),
+    "SELU": (nn.SELU(), "calls ELU or SELU"),
+    "CELU": (nn.CELU(), "calls CELU"),
+    "SiLU": (nn.SiLU(), "calls SiLU"),
+    "GELU": (nn.GELU(), "calls GELU"),
+    "Mish": (nn.Mish(), "calls Mish"),
+    "Hardswish": (nn.Hardswish(), "calls Hardswish"),
+    "Tanh": (nn.Tanh(), "through no nn.ReLU"),
+    "Sigmoid": (nn.Sigmoid(), "through no nn.ReLU"),
+    "Softplus": (nn.Softplus(), "through no nn.ReLU"),
+    "where": (By(lambda x: torch.where(x > 0, x, 0)), "through no nn.ReLU"),
+    "product": (By(lambda x: x * (x > 0)), "through no nn.ReLU"),
+    "none": (nn.Identity(), "through no nn.ReLU"),
+}
+"""What stands where a ReLU would, and how the guided methods refuse a network that has nothing else."""
+BESIDE_RELU = frozenset(name for name, (_, why) in ACTIVATIONS.items() if "no nn.ReLU" not in why)
+
+
+def activated(activation: nn.Module, head: nn.Module | None = None) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        linear = nn.Linear(6 * 25, 8)
+    return nn.Sequential(network().convolutions[0], activation, nn.Flatten(), linear, head or nn.Identity())
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", GUIDED)
+def test_where_guided_would_be_the_plain_gradient_it_is_refused(name: str, activation: str) -> None:
+    layer, why = ACTIVATIONS[activation]
+    with pytest.raises(UserError, match=why):
+        explained(name, observations(), activated(layer))
+
+
+@pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU", "ignore:Input Tensor.*did not already require")
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_beside_a_relu_only_what_could_be_one_is_refused(activation: str) -> None:
+    layer, why = ACTIVATIONS[activation]
+    obs, nets = observations(), (activated(nn.ReLU(), layer), activated(layer, nn.ReLU()))
+    for net in nets:
+        if activation in BESIDE_RELU:
+            with pytest.raises(UserError, match=why):
+                explained("guided_backpropagation", obs, net)
+        else:
+            found = explained("guided_backpropagation", obs, net)
+            expected = GuidedBackprop(net).attribute(obs, torch.arange(len(obs)) % 3)
+            torch.testing.assert_close(found, expected)
+            # Of a ReLU at the very end, whose gradient is 1, there is nothing to clip.
+            assert net is nets[1] or not torch.allclose(found, explained("gradient", obs, net))
+
+
+@pytest.mark.parametrize("function", [lambda x: x.clamp(-1, 1), lambda x: torch.minimum(x, 2 * x), F.hardtanh])
+def test_bounds_of_an_action_and_the_smaller_critic_are_no_relus(function: Callable[[Tensor], Tensor]) -> None:
+    assert explained("guided_backpropagation", observations(), activated(nn.ReLU(), By(function))).any()
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].score])
+def test_a_method_takes_no_other_score_under_its_name(name: str) -> None:
+    """With any other score the four perturbation methods would give the same map, bit for bit."""
+    net, obs = network(), observations()
+    own = METHODS[name].score
+    others = [method.score for method in METHODS.values() if method.score not in (None, own)]
+    for other in ("q", *others):
+        with pytest.raises(UserError, match=rf"defined with the score '{own}' and was given the score '{other}'"):
+            METHODS[name](dataclasses.replace(distance_score(net, obs), name=other), obs)
+    with pytest.raises(UserError, match=r"a score that has no name.*call blur_perturbation of saccade\.saliency"):
+        METHODS[name](entry_score(net), obs)
+    found = METHODS[name](named_for(name, distance_score(net, obs)), obs)
+    torch.testing.assert_close(found, blur_perturbation(distance_score(net, obs), obs))
 
 
 @pytest.mark.parametrize("name", ["grad_cam", "guided_grad_cam"])
@@ -101,7 +202,7 @@ def no_graph(net: nn.Module, obs: Tensor) -> Tensor:
 )
 def test_a_score_that_does_not_depend_on_the_observation_is_refused(name: str, function: Callable[..., Tensor]) -> None:
     with pytest.raises(UserError, match="does not depend on the observation"):
-        METHODS[name](Score(network(), function), observations(), **FEW.get(name, {}))
+        METHODS[name](named_for(name, Score(network(), function)), observations(), **FEW.get(name, {}))
 
 
 def test_perturbations_explain_scores_without_a_gradient_as_long_as_they_change() -> None:
@@ -127,12 +228,12 @@ def test_scores_must_give_one_number_per_sample(name: str) -> None:
 
     for function, given in ((wide, r"shape \[.*3\]"), (total, r"shape \[\]"), (number, "a float")):
         with pytest.raises(UserError, match=f"gave {given} for"):
-            METHODS[name](Score(network(), function), observations())
+            METHODS[name](named_for(name, Score(network(), function)), observations())
 
 
 @every_method
 def test_observations_must_be_float_pictures(name: str) -> None:
-    score, obs = entry_score(network()), observations()
+    score, obs = named_for(name, entry_score(network())), observations()
     for wrong in (obs[0], obs[:, :, 0], obs.byte(), obs[:0]):
         with pytest.raises(UserError, match="cannot be explained: give floats"):
             METHODS[name](score, wrong)

@@ -38,7 +38,7 @@ from saccade.types import Batch, UserError
 COUNTERS = {"env_steps", "updates", "seconds"}
 EVALUATION_KEYS = {
     *("env_steps", "method", "task", "seed", "episode_seed", "mode", "episodes"),
-    *("return_mean", "return_std", "returns", "success_rate", "gap", "provenance"),
+    *("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels", "provenance"),
 }
 
 
@@ -178,6 +178,8 @@ def test_rows_of_evaluations(run: Path) -> None:
     for plain, hard in zip(rows[::2], rows[1::2], strict=True):
         assert set(plain) == set(hard) == EVALUATION_KEYS
         assert plain["gap"] == 0 and hard["gap"] == plain["return_mean"] - hard["return_mean"]
+        assert plain["changed_pixels"] is None and 0.3 < hard["changed_pixels"] <= 1  # the same at every evaluation
+        assert hard["changed_pixels"] == rows[1]["changed_pixels"]
         for row in (plain, hard):
             assert (row["method"], row["task"], row["seed"]) == ("sgqn", "dmc/cartpole_balance", 0)
             assert row["episodes"] == len(row["returns"]) == 2

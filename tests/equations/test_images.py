@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data import images
-from saccade.data.images import ImageBank, _crop_sides, load_bank
+from saccade.data import images, pictures
+from saccade.data.images import ImageBank, _crop_sides, bank_size, load_bank
 from saccade.data.procedural import still_image
 from saccade.types import UserError
 
@@ -191,7 +191,7 @@ def test_files_that_cannot_be_used_are_skipped_and_named(folder: Path, monkeypat
     (folder / "deep" / "cut.png").write_bytes(content[: len(content) // 2])
     save(folder / "huge.png", (1, 1, 1), size=(300, 300))
     Image.new("RGB", (8, 8)).save(folder / "disguised.jpg", format="GIF")  # a format that is not opened
-    monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 200 * 200)
+    monkeypatch.setattr(pictures, "MAX_PICTURE_PIXELS", 200 * 200)
     with pytest.warns(UserWarning, match="cannot be used") as warned:
         bank = load_bank(folder, size=8)
     assert len(bank.images) == 1
@@ -231,4 +231,23 @@ def test_links_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) 
     (folder / "link").symlink_to(tmp_path / "outside", target_is_directory=True)
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     save(folder / "own.png", (7, 7, 7))
-    assert len(load_bank(folder, size=4).images) == 1
+    with pytest.warns(UserWarning, match=r"link is a link to a folder, which is not followed, loop is a link"):
+        assert len(load_bank(folder, size=4).images) == 1
+
+
+def test_what_was_not_looked_at_is_said(folder: Path) -> None:
+    save(folder / "a.tif", (1, 1, 1))
+    save(folder / "deep" / "b.TIF", (1, 1, 1))
+    save(folder / "deep" / "c.gif", (1, 1, 1))
+    (folder / "notes.txt").write_text("nobody takes this for a picture")
+    with pytest.raises(UserError, match=r"holds no .* files \((2 \.tif files cannot|1 \.gif file cannot) be read.*\)"):
+        load_bank(folder, size=4)
+    save(folder / "own.jfif", (7, 7, 7))
+    with pytest.warns(UserWarning, match=r"2 \.tif files cannot be read") as warned:
+        assert len(load_bank(folder, size=4).images) == 1
+    assert len(warned) == 1 and "1 .gif file cannot be read" in str(warned[0].message)
+
+
+@pytest.mark.parametrize(("crop", "side"), [(84, 128), (100, 128), (43, 128), (42, 64), (40, 64), (12, 64)])
+def test_pictures_are_as_large_as_their_crops_need(crop: int, side: int) -> None:
+    assert bank_size(crop) == side and side / crop >= 128 / 100

@@ -69,6 +69,19 @@ def test_overlay_is_grey_without_saliency_and_the_colormap_with_it():
     assert shown.tolist() == [[[82, 82, 82], [255, 255, 255]]]
 
 
+@pytest.mark.parametrize("brightness", [0, 128, 255])
+def test_a_map_that_is_zero_everywhere_is_crossed_out(brightness: int):
+    frames = np.full((3, 9, 12, 3), brightness, np.uint8)
+    maps = np.zeros((3, 9, 12))
+    maps[1, 0, 0] = 1.0
+    shown = pictures.overlay(frames, maps)
+    for empty in (shown[0], shown[2]):
+        assert {tuple(empty[place]) for place in ((0, 0), (0, -1), (-1, 0), (-1, -1))} == {(255, 255, 255)}
+        assert {0, 255} <= set(np.unique(empty[..., 0]).tolist())
+    assert not np.array_equal(shown[1], shown[0]) and (shown[1, 1:] == brightness).all()
+    np.testing.assert_array_equal(pictures.overlay(frames[0], maps[0]), shown[0])
+
+
 def test_overlay_at_half_opacity_is_half_of_each():
     frame = np.array([[[100, 100, 100], [100, 100, 100]]], dtype=np.uint8)
     shown = pictures.overlay(frame, np.array([[0.0, 1.0]]), colormap="gray", opacity=0.5)

@@ -23,7 +23,7 @@ class Square(nn.Module):
 
 
 def only_one_pixel(net: nn.Module, obs: Tensor) -> Tensor:
-    return obs[:, 0, 1, 1] ** 3
+    return net(obs)[:, 0, 1, 1] ** 3
 
 
 def naive_guided_backpropagation(net: nn.Sequential, obs: Tensor) -> Tensor:
@@ -44,7 +44,8 @@ def naive_guided_backpropagation(net: nn.Sequential, obs: Tensor) -> Tensor:
 def test_a_linear_score_gives_its_weights() -> None:
     score, expected = Score(Linear(WEIGHTS), output), WEIGHTS.expand(4, -1, -1, -1)
     torch.testing.assert_close(gradient(score, OBS), expected)
-    torch.testing.assert_close(guided_backpropagation(score, OBS), expected)
+    above = Score(nn.Sequential(Linear(WEIGHTS.abs()), nn.ReLU()), output)  # of bright pixels: its ReLU is on
+    torch.testing.assert_close(guided_backpropagation(above, OBS.abs()), expected.abs())
     torch.testing.assert_close(smooth_gradient(score, OBS), expected)
     torch.testing.assert_close(smooth_gradient(score, OBS, magnitude=True), expected.abs())
     torch.testing.assert_close(integrated_gradients(score, OBS, steps=3), OBS * WEIGHTS)
@@ -92,7 +93,7 @@ def test_a_guided_relu_that_overwrites_its_input_passes_the_same() -> None:
 def test_a_pixel_that_the_score_ignores_gets_zero() -> None:
     obs = OBS + 1
     for method in (gradient, guided_backpropagation, integrated_gradients, smooth_gradient, variance_of_gradients):
-        found = method(Score(nn.Identity(), only_one_pixel), obs)
+        found = method(Score(nn.Sequential(nn.ReLU()), only_one_pixel), obs)
         assert found[:, 0, 1, 1].abs().min() > 0
         found[:, 0, 1, 1] = 0
         assert found.abs().max() == 0

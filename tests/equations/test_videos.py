@@ -274,3 +274,86 @@ def test_a_cache_that_cannot_be_written_keeps_few_clips_in_memory(
     assert len(clips.arrays.opened) == videos.CLIPS_IN_MEMORY
     with pytest.warns(UserWarning, match="cannot be written"):
         np.testing.assert_array_equal(clips.arrays[0], frames[0])
+
+
+# How a clip is stored, by the matrix in its file: a pixel (x, y) is shown at (a x + c y, b x + d y).
+MATRICES = {
+    "as it is": ((1, 0, 0, 1), lambda seen: seen),
+    "a quarter to the right": ((0, 1, -1, 0), lambda seen: np.rot90(seen)),
+    "half": ((-1, 0, 0, -1), lambda seen: np.rot90(seen, 2)),
+    "a quarter to the left": ((0, -1, 1, 0), lambda seen: np.rot90(seen, -1)),
+    "left and right": ((-1, 0, 0, 1), lambda seen: seen[:, ::-1]),
+    "top and bottom": ((1, 0, 0, -1), lambda seen: seen[::-1]),
+    "along the diagonal": ((0, 1, 1, 0), lambda seen: seen.swapaxes(0, 1)),
+    "along the other one": ((0, -1, -1, 0), lambda seen: seen[::-1, ::-1].swapaxes(0, 1)),
+}
+
+
+def quarters() -> np.ndarray:
+    """Red and green above, blue and white below, wider than high."""
+    seen = np.zeros((32, 64, 3), np.uint8)
+    seen[:16, :32, 0] = seen[:16, 32:, 1] = seen[16:, :32, 2] = 255
+    seen[16:, 32:] = 255
+    return seen
+
+
+def write_turned(path: Path, matrix: tuple[int, int, int, int], stored: np.ndarray) -> None:
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *stored.shape[:2], "yuv420p"
+        stream.bit_rate = 2_000_000
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(stored), format="rgb24")))
+        container.mux(stream.encode(None))
+    content = bytearray(path.read_bytes())
+    at = content.find(b"tkhd") + 4 + 4 + 20 + 8 + 8  # after version, times, number, layer and volume
+    a, b, c, d = (int(one * 65536).to_bytes(4, "big", signed=True) for one in matrix)
+    none = bytes(4)
+    content[at : at + 36] = a + b + none + c + d + none + none + none + (1 << 30).to_bytes(4, "big")
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("turn", MATRICES)
+def test_a_clip_is_turned_as_the_file_says(data: Path, turn: str) -> None:
+    matrix, stored = MATRICES[turn]
+    write_turned(data / "video_easy" / "phone.mp4", matrix, stored(quarters()))
+    (clip,) = load_clips(DataFolder(data), "video_easy", SIZE).arrays
+    for place in ((4, 4), (4, 15), (15, 4), (15, 15)):
+        expected = quarters()[place[0] * 32 // SIZE, place[1] * 64 // SIZE].astype(int)
+        assert np.abs(clip[:, place[0], place[1]].astype(int) - expected).max() < 40, place
+
+
+def test_endings_in_capitals_and_other_endings_of_the_format_are_seen(data: Path) -> None:
+    names = ["GX010003.MP4", "a1.mov", "b2.M4V", "plain0.mp4"]
+    clips = load_clips(fill(data, names), "video_easy", SIZE)
+    assert clips.names == ("plain0.mp4", "a1.mov", "b2.M4V", "GX010003.MP4")
+    assert [len(array) for array in clips.arrays] == [7, 5, 6, 4]
+
+
+def test_folders_of_classes_are_looked_into(data: Path) -> None:
+    mode = data / "video_easy"
+    for number, folder in enumerate(("walking", "driving", "driving/slow")):
+        (mode / folder).mkdir()
+        write_clip(mode / folder / "clip1.mp4", num_frames=4 + number)
+    clips = load_clips(DataFolder(data), "video_easy", SIZE)
+    assert clips.names == ("driving/clip1.mp4", "driving/slow/clip1.mp4", "walking/clip1.mp4")
+    assert [len(array) for array in clips.arrays] == [5, 6, 4]  # of one name, and each its own
+
+
+def test_links_to_clips_are_followed_and_links_to_folders_are_told(data: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write_clip(elsewhere / "a.mp4")
+    mode = data / "video_easy"
+    (mode / "linked.mp4").symlink_to(elsewhere / "a.mp4")
+    (mode / "more").symlink_to(elsewhere, target_is_directory=True)
+    (mode / "loop").symlink_to(mode, target_is_directory=True)
+    (mode / "circle.mp4").symlink_to(mode / "circle.mp4")
+    (mode / "b.mkv").write_bytes(b"")
+    (mode / "c.MKV").write_bytes(b"")
+    with pytest.warns(UserWarning, match="video_easy") as warned:
+        clips = load_clips(DataFolder(data), "video_easy", SIZE)
+    assert clips.names == ("linked.mp4",)
+    message = str(warned[0].message)
+    for told in ("2 .mkv files cannot be read", "more is a link to a folder", "loop is a link to a folder"):
+        assert told in message

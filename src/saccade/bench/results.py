@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 from typing import Any
 
+from saccade.envs.changes import MARK, told_share, too_little
+
 Row = Mapping[str, Any]
 
 NOT_TOLD = (
@@ -153,11 +155,33 @@ def modes_of(results: Sequence[Result]) -> list[str]:
 
 
 def cell(row: Row | None) -> str:
-    """``mean ± standard deviation`` of a row, and where the task knows success its rate in per cent; or a dash."""
+    """``mean ± standard deviation`` of a row, and where the task knows success its rate in per cent; or a dash.
+
+    Marked where the mode changes so little of the picture that the number says nothing about it.
+    """
     if row is None:
         return "-"
     told, rate = f"{row['return_mean']:.0f} ± {row['return_std']:.0f}", row.get("success_rate")
-    return told if rate is None else f"{told} ({100 * rate:.0f}%)"
+    if rate is not None:
+        told += f" ({100 * rate:.0f}%)"
+    return f"{told} {MARK}" if too_little(row.get("changed_pixels")) else told
+
+
+def changes_of(results: Iterable[Result]) -> list[str]:
+    """How much of the picture each mode changes, by task, and what the mark means where there is one."""
+    shares: dict[str, dict[str, float]] = {}
+    for result in results:
+        for mode, row in result.rows.items():
+            if row.get("changed_pixels") is not None:
+                shares.setdefault(result.task, {})[mode] = row["changed_pixels"]
+    told = [
+        f"Pixels that look different from train in {task}: "
+        + ", ".join(f"{mode} {told_share(share)}" for mode, share in of_task.items())
+        for task, of_task in shares.items()
+    ]
+    if any(too_little(share) for of_task in shares.values() for share in of_task.values()):
+        told.append(f"{MARK}: the mode changes next to nothing there, so that its return tests no distraction")
+    return told
 
 
 def worst_gap(result: Result) -> float | None:

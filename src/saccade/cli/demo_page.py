@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from saccade.bench.results import backgrounds_of, cell, modes_of, newest_results, worst_gap
+from saccade.bench.results import backgrounds_of, cell, changes_of, modes_of, newest_results, worst_gap
 from saccade.policies.policy import Policy
 from saccade.viewer.figures import learning_curves, mode_returns, returns_by_mode, training_curve
 from saccade.viewer.page import Code, Gallery, Heading, Picture, Section, Table, Text, write_page
@@ -82,7 +82,8 @@ def _table(rows: Sequence[Row]) -> Table:
             for result in results
         ),
         f"Return of an episode, mean ± standard deviation over {len(rows[0]['returns'])} episodes, the same for all. "
-        "The largest gap is what the worst mode loses of the return under train; with a low return it is no merit.",
+        "The largest gap is what the worst mode loses of the return under train; with a low return it is no merit. "
+        + " ".join(f"{sentence}." for sentence in changes_of(results)),
     )
 
 

@@ -15,6 +15,7 @@ from saccade.bench.results import (
     Result,
     backgrounds_of,
     cell,
+    changes_of,
     differences,
     mean_over_seeds,
     modes_of,
@@ -152,6 +153,8 @@ def show(results: list[Result], console: Console) -> None:
     )
     if len(runs) < len(results):
         console.print("A mean of seeds: ± the standard deviation of the runs' means.", highlight=False)
+    for sentence in changes_of(runs):
+        console.print(f"{sentence}.", highlight=False, markup=False)
     told = backgrounds_of(row for result in runs for row in result.rows.values())
     if told:
         console.print("; ".join(told) + ".", highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from saccade.policies.scores import default_score
 from saccade.types import UserError
 from saccade.viewer.explanation import film_frames, grid_picture, write_figure
 from saccade.viewer.pictures import png, write_video
+from saccade.viewer.remarks import remarks
 from saccade.viewer.report import write_report
 
 IN_RUN, ELSEWHERE = "explain", Path("explanations")
@@ -79,6 +81,8 @@ def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
         task = task_of(policy, name or None, **fields)
     else:
         policy, task = _own_network(options, name, fields)
+    if options.channels is not None:
+        policy = replace(policy, pixels=policy.pixels.with_channels(options.channels))
     for wanted in modes:
         if wanted not in task.modes:
             raise UserError(f"{task.name} has no mode {wanted!r}: it has {', '.join(task.modes)}.")
@@ -158,8 +162,8 @@ def explained(
     score = settings.score or default_score(policy)
     say(
         console,
-        f"{policy.name} sees {policy.pixels.told()}, and gives {', '.join(policy.outputs)}. Explained is {score}, "
-        "unless a method has a score of its own.",
+        f"{policy.name}, from {policy.source}, sees {policy.pixels.told()}, and gives {', '.join(policy.outputs)}. "
+        f"Explained is {score}, unless a method has a score of its own.",
     )
     _check_writable(folder)
     moments = Moments(maps.frames, maps.every, maps.seed, maps.max_steps)
@@ -172,11 +176,16 @@ def explained(
         settings=settings,
         report=bars,
     )
+    shown = explanation.policy.pixels.told()
+    if shown != policy.pixels.told():
+        say(console, f"As the episode shows, {policy.name} sees {shown}; --channels can say what they are.", "yellow")
     for name, why in explanation.left_out.items():
         say(console, f"left out {name}: {why}", style="yellow")
     explanation.save(folder, shlex.join(["saccade", *words]), replace=options.replace)
     for index, mode in enumerate(modes):
         bars("drawing", index, len(modes))
+        for remark in remarks({name: maps[:, -1] for name, maps in explanation.maps[mode].items()}):
+            say(console, f"{mode}: {remark}", style="yellow")
         with written_aside(folder / "grids" / f"{mode}.png") as path:
             path.write_bytes(png(grid_picture(folder, mode)))
         write_video(folder / "videos" / f"{mode}.mp4", film_frames(folder, mode), VIDEO_FRAMES_PER_SECOND)

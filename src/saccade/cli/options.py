@@ -74,13 +74,17 @@ class Subject:
     policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
     """For any other network: its class, in a Python file of yours, which is run."""
     checkpoint: Path | None = None
-    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it."""
+    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it. FILE:NAME is one
+    of several in a file, such as both.pt:online."""
     output: tuple[str, ...] = ()
     """What the network of --policy gives: logits, q_values, action, or logits=module:actor value=method:get_value."""
     layout: Literal["channels_first", "channels_last"] | None = None
     """Where the channels of observations are, if their shape does not say."""
     colours: Literal[1, 3] | None = None
-    """Channels per frame of a stack, if the default (3 where they are a multiple of 3) is wrong."""
+    """Channels per frame of a stack: 3 is --channels rgb, 1 is --channels grey."""
+    channels: str | None = None
+    """What the channels of one frame are, such as rgb,depth or grey: rgb is three, any other word one. By default the
+    episode shows it, as far as it can."""
     trust: bool = False
     """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
     device: str = "auto"

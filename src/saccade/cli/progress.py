@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from saccade.cli import terminal
+from saccade.envs.changes import told_share
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.train.ways import paths_of
 
@@ -75,6 +76,8 @@ class TrainingProgress:
             result = event.evaluation
             rate = result.success_rate
             succeeded = "" if rate is None else f", {100 * rate:.0f}% of them a success"
+            if result.changed_pixels is not None:
+                succeeded += f"; the mode changes {told_share(result.changed_pixels)} of the pixels"
             self.console.print(
                 f"step {event.row['env_steps']}: {result.mode} return {result.mean:.1f} ± {result.std:.1f} "
                 f"over {len(result.returns)} episodes{succeeded}",

@@ -8,6 +8,7 @@ from saccade.cli import terminal
 from saccade.cli.explaining import Bars, explained, say
 from saccade.cli.options import Score
 from saccade.cli.parsing import parsed
+from saccade.envs.changes import told_share
 from saccade.explain.rows import Row, save_rows
 from saccade.explain.scoring import ScoreSettings, check, score
 from saccade.viewer.report import write_report
@@ -63,7 +64,9 @@ def table_of(rows: list[Row], mode: str) -> Table:
     here = [row for row in rows if row["mode"] == mode]
     metrics = [metric for metric in SHOWN if any(row["metric"] == metric for row in here)]
     directions = {row["metric"]: ARROWS[row["direction"]] for row in here}
-    table = Table(box=None, pad_edge=False, padding=(0, 1), title=mode)
+    share = here[0].get("changed_pixels") if here else None
+    title = mode if share is None else f"{mode} (changes {told_share(share)} of the pixels)"
+    table = Table(box=None, pad_edge=False, padding=(0, 1), title=title)
     table.add_column("method", no_wrap=True)
     for metric in metrics:
         table.add_column(f"{SHOWN[metric]} {directions[metric]}", justify="right", no_wrap=True)

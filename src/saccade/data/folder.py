@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from saccade.data.contents import Contents, contents_of
 from saccade.types import UserError
 
 COLOR_MODES = ("color_easy", "color_hard")
@@ -15,6 +16,10 @@ TEXTURE_MODES = ("test1", "test2", "test3", "test4", "test5")
 
 TEXTURES = "textures"  # the folder that a person makes for pictures of the robot tasks' table tops
 TEXTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+CLIP_SUFFIXES = (".mp4", ".m4v", ".mov")  # one format, whose endings differ
+OTHER_CLIP_SUFFIXES = (".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".mts", ".gif")
+"""Of clips that are not opened, which is said."""
 
 # A clone of the DMControl Generalization Benchmark keeps its data in this folder.
 BENCHMARK_CLONE_DATA = Path("src", "env", "data")
@@ -38,11 +43,19 @@ class DataFolder:
         return path if path.is_file() else None
 
     def clips(self, mode: str) -> list[Path]:
-        """The mp4 files of ``video_easy`` or ``video_hard`` by number (video2 before video10); or none."""
+        """The mp4 and mov files of ``video_easy`` or ``video_hard`` and folders in it, by number; or none.
+
+        video2 comes before video10, as in the benchmark, and what has no number after all that have one, by name.
+        """
+        contents = self.clip_contents(mode)
+        return [] if contents is None else sorted(contents.files, key=_by_number)
+
+    def clip_contents(self, mode: str) -> Contents | None:
+        """All that lies in the folder of clips of a mode; None where there is no such folder."""
         assert mode in VIDEO_MODES, mode
-        if self.root is None:
-            return []
-        return sorted((path for path in (self.root / mode).glob("*.mp4") if path.is_file()), key=_by_number)
+        if self.root is None or not (self.root / mode).is_dir():
+            return None
+        return contents_of(self.root / mode, CLIP_SUFFIXES, OTHER_CLIP_SUFFIXES)
 
     def texture(self, mode: str) -> Path | None:
         """The picture of the table top in ``test1`` to ``test5``; None where there is none.
@@ -121,4 +134,4 @@ def _is_texture(path: Path) -> bool:
 
 def _by_number(path: Path) -> tuple[float, str]:
     digits = re.search(r"(\d+)$", path.stem)
-    return (int(digits.group(1)) if digits else float("inf"), path.name)
+    return (int(digits.group(1)) if digits else float("inf"), str(path))

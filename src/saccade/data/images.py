@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
-import os
 import random
-import struct
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +17,8 @@ import torch
 from torch import Tensor
 
 from saccade.data.cache import cached_array
+from saccade.data.contents import contents_of
+from saccade.data.pictures import UnusableError, read_picture
 from saccade.data.procedural import GENERATOR_VERSION, still_image
 from saccade.types import UserError
 
@@ -31,15 +30,23 @@ FLIP_CHANCE = 0.5
 
 BANK_COUNT = 1000
 BANK_SIZE = 128  # pixels; enough for crops of 84
+SMALL_BANK_SIZE = 64  # for crops of as many times fewer pixels
 
-# Limits and formats for files of unknown origin: no others are opened.
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
-MAX_IMAGE_PIXELS = 64_000_000
-MAX_IMAGE_BYTES = 256 * 2**20
+# Formats for files of unknown origin: no others are opened.
+FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+}
+OTHER_FORMATS = (".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".exr", ".npy")
+"""Endings of pictures that are not opened, which is said."""
 DECODING_THREADS = 4
 NAMED_IN_WARNING = 5  # more skipped files than these are only counted
 
-CACHE_VERSION = 1  # raised when decoded pictures would change
+CACHE_VERSION = 2  # raised when decoded pictures would change
 SEEDS_PER_BANK = 1_000_000  # so that banks of different seeds share no generated picture
 
 Progress = Callable[[int, int], None]
@@ -76,6 +83,11 @@ class ImageBank:
         return torch.nn.functional.grid_sample(chosen, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
+def bank_size(crop_size: int) -> int:
+    """The side of a bank's pictures that is enough for crops of a size; what is read of larger ones is thrown away."""
+    return SMALL_BANK_SIZE if crop_size <= SMALL_BANK_SIZE * 84 // BANK_SIZE else BANK_SIZE
+
+
 def bank_bytes(count: int = BANK_COUNT, size: int = BANK_SIZE) -> int:
     """What a bank takes at most: 49 MB for a thousand pictures of 128x128."""
     return count * 3 * size * size
@@ -94,7 +106,8 @@ def load_bank(
 
     Which files, of more than ``count``, depends on the seed. Each is decoded once, cut to its central square
     and reduced to ``size`` pixels; the result is cached. ``progress(done, total)`` is called after each.
-    Files that cannot be used are skipped and named in a warning.
+    Files that cannot be used are skipped and named in a warning, and so is what was not looked at: pictures of other
+    kinds, links to folders, folders that are closed.
 
     Raises:
         UserError: there is no such folder, or no picture in it that can be used; or a number is too small.
@@ -112,9 +125,14 @@ def load_bank(
     if not root.is_dir():
         problem = "is not a folder" if root.exists() else "does not exist"
         raise UserError(f"image folder {str(root)!r} {problem}; give a folder of jpg, png, webp or bmp files")
-    files = _choose(_find_images(root), count, seed)
+    contents = contents_of(root, FORMATS, OTHER_FORMATS)
+    files = _choose(list(contents.files), count, seed)
+    overlooked = _listed(contents.overlooked())
     if not files:
-        raise UserError(f"image folder {str(root)!r} holds no {', '.join(FORMATS)} files; give one that does")
+        told = f" ({overlooked})" if overlooked else ""
+        raise UserError(f"image folder {str(root)!r} holds no {', '.join(FORMATS)} files{told}; give one that does")
+    if overlooked:
+        warnings.warn(f"image folder {str(root)!r}: {overlooked}; {len(contents.files)} files can be", stacklevel=2)
     images = cached_array(_cache_name(files, size), (3, size, size), partial(_decode_all, root, files, size, progress))
     return _to_bank(images, str(root), device)
 
@@ -165,20 +183,6 @@ def _generate(count: int, size: int, seed: int, progress: Progress | None) -> np
     return images
 
 
-def _find_images(root: Path) -> list[Path]:
-    """Every image file below a folder, sorted; links to folders are not followed."""
-    found: list[str] = []
-    folders = [str(root)]
-    while folders:
-        with contextlib.suppress(PermissionError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif os.path.splitext(entry.name)[1].lower() in FORMATS and entry.is_file():
-                    found.append(entry.path)
-    return [Path(path) for path in sorted(found)]
-
-
 def _choose(files: list[Path], count: int, seed: int) -> list[Path]:
     return sorted(random.Random(seed).sample(files, count)) if len(files) > count else files
 
@@ -189,6 +193,11 @@ def _cache_name(files: list[Path], size: int) -> str:
         found = path.stat()
         identity.update(f"|{path.resolve()}|{found.st_size}|{found.st_mtime_ns}".encode(errors="surrogateescape"))
     return f"images-{identity.hexdigest()[:32]}"
+
+
+def _listed(notes: list[str]) -> str:
+    more = f" and {len(notes) - NAMED_IN_WARNING} more" if len(notes) > NAMED_IN_WARNING else ""
+    return ", ".join(notes[:NAMED_IN_WARNING]) + more
 
 
 def _decode_all(root: Path, files: list[Path], size: int, progress: Progress | None) -> np.ndarray:
@@ -203,9 +212,7 @@ def _decode_all(root: Path, files: list[Path], size: int, progress: Progress | N
             if progress is not None:
                 progress(number + 1, len(files))
     if skipped:
-        more = f" and {len(skipped) - NAMED_IN_WARNING} more" if len(skipped) > NAMED_IN_WARNING else ""
-        named = ", ".join(skipped[:NAMED_IN_WARNING])
-        message = f"{len(skipped)} of {len(files)} images in {root} cannot be used: {named}{more}"
+        message = f"{len(skipped)} of {len(files)} images in {root} cannot be used: {_listed(skipped)}"
         if not images:
             raise UserError(f"{message}; give a folder with images that can be read")
         warnings.warn(f"{message}; they are skipped", stacklevel=2)
@@ -217,16 +224,8 @@ def _decode(path: Path, size: int) -> np.ndarray | str:
     from PIL import Image, ImageOps
 
     try:
-        if path.stat().st_size > MAX_IMAGE_BYTES:
-            return f"over {MAX_IMAGE_BYTES} bytes"
-        with Image.open(path, formats=sorted(set(FORMATS.values()))) as image:
-            if image.width * image.height > MAX_IMAGE_PIXELS:
-                return f"{image.width}x{image.height} pixels, over the limit of {MAX_IMAGE_PIXELS}"
-            image.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no finer than needed
-            opaque = image.convert("RGBA") if "transparency" in image.info else image
-            square = ImageOps.fit(opaque.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, SyntaxError) as error:
-        return str(error) or type(error).__name__
-    except (ValueError, TypeError, LookupError, EOFError, OverflowError, MemoryError, struct.error) as error:
-        return f"damaged: {error}"
+        picture = read_picture(path, set(FORMATS.values()), at_least=2 * size)
+    except UnusableError as error:
+        return str(error)
+    square = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))

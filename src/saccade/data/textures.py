@@ -6,7 +6,6 @@ generated one has: chipboard, black carpet, concrete, light wood and sponge.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,13 +14,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from saccade.data.pictures import UnusableError, read_picture
 from saccade.types import UserError
 
 TEXTURE_SIZE = 256  # pixels of a side
 COARSE_SIZE = 64  # where the contrast was measured: about what a picture of 84 pixels shows of the table
 
-MAX_IMAGE_PIXELS = 64_000_000
-MAX_IMAGE_BYTES = 256 * 2**20
 FORMATS = ("JPEG", "PNG")
 
 
@@ -49,17 +47,10 @@ def read_texture(path: Path) -> np.ndarray:
     from PIL import Image, ImageOps
 
     try:
-        if path.stat().st_size > MAX_IMAGE_BYTES:
-            raise ValueError(f"it has over {MAX_IMAGE_BYTES} bytes")
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > MAX_IMAGE_PIXELS:
-                raise ValueError(f"it has over {MAX_IMAGE_PIXELS} pixels")
-            size = (TEXTURE_SIZE, TEXTURE_SIZE)
-            return np.array(ImageOps.fit(image.convert("RGB"), size, Image.Resampling.BOX))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, SyntaxError, ValueError) as error:
+        size = (TEXTURE_SIZE, TEXTURE_SIZE)
+        return np.array(ImageOps.fit(read_picture(path, FORMATS), size, Image.Resampling.BOX))
+    except UnusableError as error:
         problem = str(error)
-    except (TypeError, LookupError, EOFError, OverflowError, MemoryError, struct.error) as error:
-        problem = f"it is damaged: {error}"
     raise UserError(
         f"texture {path} cannot be read ({problem}); give a png or jpg picture, or remove it to use a generated one"
     )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -31,7 +31,9 @@ MAX_CLIP_PIXELS = 4_000_000_000  # over all frames: minutes of decoding
 MIN_SHARE_OF_FRAMES = 0.9  # a file with fewer of the frames that it declares has been cut off
 CLIP_FORMAT = "mp4"  # given to FFmpeg, so that a file's content cannot choose a demuxer that opens other files
 
-CACHE_VERSION = 1  # raised when decoded frames would change
+CACHE_VERSION = 2  # raised when decoded frames would change
+AS_STORED = (1, 0, 0, 0, 1, 0, 0, 0, 1)  # the matrix of a clip that is shown as it lies in its file
+
 CLIPS_IN_MEMORY = 8  # kept where the cache folder cannot be written
 
 
@@ -89,29 +91,33 @@ def load_clips(folder: DataFolder, mode: Literal["video_easy", "video_hard"], im
     Raises:
         UserError: the mode's folder is there and has no clip that can be used.
     """
-    paths = folder.clips(mode)
-    if not paths and (folder.root is None or not (folder.root / mode).is_dir()):
+    contents = folder.clip_contents(mode)
+    if contents is None:
         if folder.root is not None:
             warnings.warn(f"{folder.root} has no folder {mode}: generated scenes are used", stacklevel=2)
         return _generated(mode, image_size)
+    assert folder.root is not None
+    paths = folder.clips(mode)
+    names = {path: str(path.relative_to(folder.root / mode)) for path in paths}
     keys = [_cache_name(path, image_size) for path in paths]
     reasons = {
-        path.name: reason
+        names[path]: reason
         for path, key in zip(paths, keys, strict=True)
         if not is_cached(key, (image_size, image_size, 3)) and (reason := why_unusable(path))
     }
-    absent = _absent(paths, mode)
-    _warn_of_skipped(mode, reasons, absent)
-    usable = [(path, key) for path, key in zip(paths, keys, strict=True) if path.name not in reasons]
+    absent = _absent(list(names.values()), mode)
+    _warn_of_skipped(mode, reasons, absent, contents.overlooked())
+    usable = [(path, key) for path, key in zip(paths, keys, strict=True) if names[path] not in reasons]
     if not usable:
         raise UserError(
             f"none of the {len(paths)} clips in {folder.root}/{mode} can be used; "
-            f"put the benchmark's mp4 files there, or remove the folder to use generated scenes"
+            f"put the benchmark's clips there, or mp4 or mov files of your own, "
+            f"or remove the folder to use generated scenes"
         )
     makers = tuple(partial(decode_clip, path, image_size) for path, _ in usable)
     return Clips(
         source="benchmark",
-        names=tuple(path.name for path, _ in usable),
+        names=tuple(names[path] for path, _ in usable),
         arrays=LazyClips(tuple(key for _, key in usable), makers, image_size),
         missing=(
             *(f"{name}: {reason}" for name, reason in reasons.items()),
@@ -123,7 +129,8 @@ def load_clips(folder: DataFolder, mode: Literal["video_easy", "video_hard"], im
 def decode_clip(path: Path, image_size: int) -> np.ndarray:
     """All frames of one mp4, as the benchmark shows them: uint8 ``[frames, image_size, image_size, 3]``, RGB.
 
-    Frames that are damaged are left out, after a warning.
+    They are turned and mirrored as the file says, which the benchmark's reader (OpenCV) does too. Frames that are
+    damaged are left out, after a warning.
 
     Raises:
         UserError: the file cannot serve as a clip (see ``why_unusable``).
@@ -140,7 +147,7 @@ def decode_clip(path: Path, image_size: int) -> np.ndarray:
     ):
         for packet in container.demux(video=0):
             try:
-                frames = [frame.to_ndarray(format="rgb24") for frame in packet.decode()]
+                frames = [upright(frame.to_ndarray(format="rgb24"), _matrix(frame)) for frame in packet.decode()]
             except av.FFmpegError:
                 num_damaged += 1
                 continue
@@ -154,6 +161,30 @@ def decode_clip(path: Path, image_size: int) -> np.ndarray:
     if num_damaged:
         warnings.warn(f"clip {path} is damaged: {num_damaged} frames are left out, {len(small)} kept", stacklevel=2)
     return np.stack(small)
+
+
+def upright(frame: np.ndarray, matrix: Sequence[int]) -> np.ndarray:
+    """A frame ``[H, W, 3]`` as a player shows it: turned by quarters, and mirrored.
+
+    Phones store a clip as the sensor lay, and write into the file how it is to be shown.
+
+    Args:
+        matrix: of the file, ``a b u c d v x y w`` (ISO/IEC 14496-12): a pixel ``(x, y)`` is shown at ``(a x + c y,
+            b x + d y)``, moved into the picture. Nothing but quarter turns fits a frame; the nearest one is taken.
+    """
+    a, b, _, c, d, *_ = matrix
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        across, down = a, d
+    else:
+        frame = frame.swapaxes(0, 1)
+        across, down = c, b
+    return frame[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
+
+
+def _matrix(frame: Any) -> Sequence[int]:
+    """How a decoded frame is to be shown, as ``upright`` takes it."""
+    said = frame.side_data.get("DISPLAYMATRIX")
+    return AS_STORED if said is None else np.frombuffer(said, np.int32).tolist()
 
 
 def resize_as_benchmark(frame: np.ndarray, image_size: int) -> np.ndarray:
@@ -240,16 +271,16 @@ def _cache_name(path: Path, image_size: int) -> str:
     return f"clip-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
 
-def _absent(paths: list[Path], mode: str) -> list[str]:
+def _absent(names: list[str], mode: str) -> list[str]:
     """The benchmark's clips that the folder lacks; none for a folder of a person's own clips."""
-    present = {path.name for path in paths}
+    present = set(names)
     if not any(re.fullmatch(r"video\d+\.mp4", name) for name in present):
         return []
     return [name for name in (f"video{number}.mp4" for number in range(NUM_CLIPS[mode])) if name not in present]
 
 
-def _warn_of_skipped(mode: str, reasons: dict[str, str], absent: list[str]) -> None:
-    notes = [f"{name} skipped: {reason}" for name, reason in reasons.items()]
+def _warn_of_skipped(mode: str, reasons: dict[str, str], absent: list[str], overlooked: list[str]) -> None:
+    notes = [*(f"{name} skipped: {reason}" for name, reason in reasons.items()), *overlooked]
     if absent:
         shown = ", ".join(absent[:4]) + (", ..." if len(absent) > 4 else "")
         notes.append(f"{len(absent)} of the benchmark's {NUM_CLIPS[mode]} clips are absent ({shown})")

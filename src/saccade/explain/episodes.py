@@ -9,7 +9,10 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
+from saccade.envs.changes import changed_share
+from saccade.explain.channels import shown_by
 from saccade.explain.tasks import CLEAN, Task, fitting
+from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.user_code import running
 from saccade.types import UserError
@@ -31,9 +34,12 @@ class Episode:
         action: what it did there, as the environment takes it.
         reward: what the action brought.
         clean_obs: the very same states in the mode without distractions; None in that mode itself.
+        changed_pixels: the share of the newest frames' pixels, 0..1, that the mode changes in these very states; None
+            in the mode without distractions.
         task_mask: bool ``[moments, frames, height, width]`` of the pixels that show the task; None where nobody knows.
         length: agent steps of the episode, as far as it was played.
         total: the return so far.
+        pixels: what the observations are, as the episode shows it where nobody said it.
         provenance: what a Saccade environment says that its results must be told with; else empty.
     """
 
@@ -44,9 +50,11 @@ class Episode:
     action: np.ndarray
     reward: np.ndarray
     clean_obs: np.ndarray | None
+    changed_pixels: float | None
     task_mask: np.ndarray | None
     length: int
     total: float
+    pixels: Pixels
     provenance: Mapping[str, Any]
 
 
@@ -91,18 +99,23 @@ def record(
                 clean_frames.append(obs)
             progress(length + index + 1, 2 * length)
         clean = np.stack(clean_frames)
+    seen_then = np.stack([seen[index] for index in chosen])
+    newest = policy.pixels.colours  # channels; a task with modes gives them first
+    changed = None if clean is None else changed_share(clean[:, -newest:], seen_then[:, -newest:])
     truth = None if masks[0] is None else np.stack([masks[index] for index in chosen])
     return Episode(
         mode=mode,
         seed=seed,
-        obs=np.stack([seen[index] for index in chosen]),
+        obs=seen_then,
         step=chosen,
         action=np.stack([actions[index] for index in chosen]),
         reward=np.array([rewards[index] for index in chosen]),
         clean_obs=clean,
+        changed_pixels=changed,
         task_mask=truth,
         length=length,
         total=float(np.sum(rewards)),
+        pixels=shown_by(policy.pixels, seen),
         provenance=provenance,
     )
 
@@ -119,7 +132,10 @@ def _play(
     act: Callable[[np.ndarray], Any],
     provenance: dict[str, Any],
 ) -> Iterator[Step]:
-    """Observation, action, reward and task mask of every step until the episode ends; fills ``provenance``."""
+    """Observation, action, reward and task mask of every step until the episode ends; fills ``provenance``.
+
+    All of them are copies, taken before the step: environment and policy may use their memory again.
+    """
     env = task.make(mode, task.knows_truth)
     provenance.update(task.provenance(env))
     try:
@@ -128,10 +144,12 @@ def _play(
             obs, info = env.reset(seed=seed)
         for _ in range(max_steps):
             given = seen_as(obs)
-            action = np.asarray(act(given))
+            action = np.array(act(given.copy()))
+            mask = info.get("task_mask")
+            truth = None if mask is None else np.array(mask, bool)
             with running(f"A step of {task.name}"):
-                after, reward, terminated, truncated, later = env.step(checked(env, action, task.name))
-            yield given.copy(), action, float(reward), info.get("task_mask")
+                after, reward, terminated, truncated, later = env.step(checked(env, action.copy(), task.name))
+            yield given, action, float(reward), truth
             obs, info = after, later
             if terminated or truncated:
                 return

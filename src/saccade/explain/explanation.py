@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -14,14 +14,16 @@ import numpy as np
 import torch
 
 from saccade.data.files import written_aside
+from saccade.explain.channels import channels_first
 from saccade.explain.episodes import Episode, record
-from saccade.explain.folder import EXPLANATION, MAPS, fingerprint, forget, modes_there, owner_of, refuse_foreign
+from saccade.explain.folder import EXPLANATION, MAPS, fingerprint, forget, owner_of, refuse_foreign, there_already
 from saccade.explain.maps import (
     ALL,
     DEFAULT_SETTINGS,
     Find,
     MethodSettings,
     find_maps,
+    finder,
     finders,
     noise_of,
     seconds_alone,
@@ -105,15 +107,17 @@ class Explanation:
             UserError: the folder holds what another policy left.
         """
         folder = Path(folder)
-        modes = modes_there(folder, self.identity)
-        if not modes:
+        there = there_already(folder, self.identity)
+        if not there:
             if not replace:
                 refuse_foreign(folder, self.policy)
             forget(folder)
         for mode in self.episodes:
             with written_aside(folder / MAPS / f"{mode}.npz") as path:
                 np.savez_compressed(path, **_arrays(self, mode))
-        told = self._told() | {"modes": list(dict.fromkeys([*modes, *self.episodes])), "command": command}
+        told = self._told() | {"command": command}
+        told["modes"] = list(dict.fromkeys([*there.get("modes", []), *self.episodes]))
+        told["changed_pixels"] = {**there.get("changed_pixels", {}), **told["changed_pixels"]}
         with written_aside(folder / EXPLANATION) as path:
             path.write_text(json.dumps(told, indent=1))
         return folder
@@ -139,6 +143,7 @@ class Explanation:
             "observations": self.policy.pixels.told(),
             "task": self.task.name,
             "modes": list(self.episodes),
+            "changed_pixels": {mode: episode.changed_pixels for mode, episode in self.episodes.items()},
             "score": score,
             "score_summary": SCORES[parse_score(score)[0]].summary,
             "methods": {
@@ -175,7 +180,8 @@ def explain(
     """Play an episode in each mode and find the maps of some of its moments, and what the agent makes of them.
 
     Args:
-        policy: of ``saccade.load``.
+        policy: of ``saccade.load``. What the channels of its observations are is read off the episode where nobody
+            said it (see ``Pixels.with_channels``); the explanation's ``policy`` knows it.
         task: ``dmc/walker_walk``, an id of Gymnasium, ``file.py:function``; None for a run's own.
         modes: of the task; environments that are not Saccade's have ``train`` alone.
         methods: names of ``saccade.saliency.METHODS`` or of the policy's own maps; ``all`` leaves out what cannot be
@@ -204,6 +210,9 @@ def explain(
             progress=partial(report, f"{mode}: playing"),
         )
         episodes[mode], maps[mode] = episode, {}
+        if episode.pixels != policy.pixels:
+            policy = replace(policy, pixels=episode.pixels)
+            found = [finder(policy, find.name, settings) for find in found]
         for find in found:
             progress = partial(report, f"{mode}: {find.name}")
             maps[mode][find.name], seconds = find_maps(policy, find, episode.obs, settings.max_batch, progress)
@@ -211,6 +220,7 @@ def explain(
                 costs[find.name] = (seconds, seconds_alone(policy, find, episode.obs))
         pictures[mode] = find_pictures(policy, episode.obs, settings.max_batch, partial(report, f"{mode}: pictures"))
     told = {**asdict(moments), **asdict(settings), "environment": asdict(where.config) if where.config else None}
+    told["channels"] = list(policy.pixels.parts)
     by_name = {find.name: find for find in found}
     return Explanation(policy, where, by_name, episodes, maps, pictures, costs, left_out, moments, settings, told)
 
@@ -242,19 +252,13 @@ def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:
         "length": np.array(episode.length),
         "total": np.array(episode.total),
         "colours": np.array(explanation.policy.pixels.colours),
+        "channels": np.array(explanation.policy.pixels.parts),
         "high": np.array(explanation.policy.pixels.high),
     }
-    if explanation.policy.pixels.layout != "channels_first":
-        arrays["obs"] = _channels_first(explanation.policy, episode.obs)
+    arrays["obs"] = channels_first(explanation.policy.pixels, episode.obs)
     if episode.clean_obs is not None:
-        arrays["clean_obs"] = _channels_first(explanation.policy, episode.clean_obs)
+        arrays["clean_obs"] = channels_first(explanation.policy.pixels, episode.clean_obs)
     if episode.task_mask is not None:
         arrays["task_mask"] = episode.task_mask
     arrays |= {MAP_PREFIX + name: values for name, values in explanation.maps[mode].items()}
     return arrays | {PICTURE_PREFIX + name: drawn for name, drawn in explanation.pictures[mode].items()}
-
-
-def _channels_first(policy: Policy, obs: np.ndarray) -> np.ndarray:
-    if policy.pixels.layout == "one_channel":
-        return obs[:, None]
-    return np.moveaxis(obs, -1, 1) if policy.pixels.layout == "channels_last" else obs

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import torch
 
@@ -30,12 +31,13 @@ class _Written(TypedDict):
     identity: str
     modes: list[str]
     policy: _Policy
+    changed_pixels: NotRequired[dict[str, float]]
 
 
-def modes_there(folder: Path, identity: str) -> list[str]:
-    """The modes of this very explanation that a folder already holds."""
+def there_already(folder: Path, identity: str) -> Mapping[str, Any]:
+    """What a folder already says of this very explanation, in other modes; empty where it holds another or none."""
     there = _read(folder)
-    return there["modes"] if there is not None and there["identity"] == identity else []
+    return there if there is not None and there["identity"] == identity else {}
 
 
 def owner_of(policy: Policy) -> str:

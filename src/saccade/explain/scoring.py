@@ -63,6 +63,8 @@ def check(settings: ScoreSettings) -> None:
 def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, report: Report = silent) -> list[Row]:
     """Rows ``{policy, env_steps, task, mode, method, metric, question, direction, mean, std, count, undefined, ...}``.
 
+    ``changed_pixels`` is the share of the picture that the row's mode changes; None without distractions.
+
     Rows of curves also have ``curve``. Baselines stand beside the methods: a uniform map, a bright centre, noise.
 
     Raises:
@@ -91,7 +93,8 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
         "env_steps": policy.env_steps,
         "task": explanation.task.name,
     }
-    return [told | row for row in rows]
+    changed = {mode: episode.changed_pixels for mode, episode in explanation.episodes.items()}
+    return [told | row | {"changed_pixels": changed[row["mode"]]} for row in rows]
 
 
 def unsigned_maps(explanation: Explanation, mode: str) -> dict[str, Tensor]:

@@ -120,9 +120,10 @@ def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:
 
 
 def fitting(space: gymnasium.Space[Any], pixels: Pixels, task: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Turns the environment's observations ``[*shape]`` into the policy's.
+    """Turns the environment's observations ``[*shape]`` into the policy's: arrays of one's own, in rows.
 
-    Their range is the policy's too, or nothing would be what it was trained on.
+    Always a copy, for an environment may write its next observation into the same memory, or give one that is turned
+    around (negative strides). Their range is the policy's too, or nothing would be what it was trained on.
 
     Stable-Baselines3 moves channels to the front by itself while it trains; nothing else is changed here.
 
@@ -138,11 +139,11 @@ def fitting(space: gymnasium.Space[Any], pixels: Pixels, task: str) -> Callable[
             f"0..{pixels.high:g}: make the environment as in training, as --task file.py:function."
         )
     if space.shape == pixels.shape:
-        return np.asarray
+        return lambda obs: np.array(obs, order="C")
     if len(space.shape) == 3 and (space.shape[2], *space.shape[:2]) == pixels.shape:
-        return lambda obs: np.ascontiguousarray(np.moveaxis(obs, -1, 0))
+        return lambda obs: np.array(np.moveaxis(np.asarray(obs), -1, 0), order="C")
     if (1, *space.shape) == pixels.shape:
-        return lambda obs: np.asarray(obs)[None]
+        return lambda obs: np.array(obs, order="C")[None]
     raise UserError(
         f"{task} gives observations of shape {space.shape} and the policy acts on {pixels.shape}: make the environment "
         "as in training, with its frame stack and size, as --task file.py:function."

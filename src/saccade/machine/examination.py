@@ -227,7 +227,7 @@ def _clips(folder: DataFolder, mode: str) -> Row:
     clips = folder.clips(mode)
     expected = BENCHMARK_CLIPS[mode]
     if not clips:
-        return Row(mode, "no clips; generated", advice=f"{mode}/ holds no mp4 files.")
+        return Row(mode, "no clips; generated", advice=f"{mode}/ holds no mp4 or mov files.")
     damaged = [clip.name for clip in clips if not _is_video(clip)]
     value = f"{len(clips) - len(damaged)} of {expected} clips"
     if damaged:

@@ -14,6 +14,10 @@ from saccade.nets.rewiring import Reach, rewired
 Module = TypeVar("Module", bound=nn.Module)
 
 
+GUIDED = "guided"
+"""In the metadata of the node that a ``GuidedReLU`` leaves in a graph: a threshold of another origin has none."""
+
+
 class _GuidedReLU(torch.autograd.Function):
     """ReLU forward; backward passes only positive gradients through positive units."""
 
@@ -44,6 +48,8 @@ class GuidedReLU(nn.ReLU):
         output = F.threshold(input, 0.0, 0.0, self.inplace)
         if output.requires_grad:
             output.register_hook(_positive)
+            node: Any = output.grad_fn
+            node.metadata[GUIDED] = True
         return output
 
 

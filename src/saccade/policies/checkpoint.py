@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +20,7 @@ from saccade.policies.pixels import Layout
 from saccade.policies.policy import Output, Policy
 from saccade.policies.spaces import ToEnv, is_discrete, within
 from saccade.policies.user_code import from_file, running
-from saccade.policies.weights import fit, mismatch, read, state_dicts
+from saccade.policies.weights import fit, mismatch, named_state_dicts, read, same_weights
 from saccade.types import UserError
 
 Space = gymnasium.Space[Any]
@@ -46,26 +46,25 @@ def from_checkpoint(
         network: ``file.py:Class``, or a function in the place of the class. It is called without arguments, with an
             environment as CleanRL's classes are (a stand-in that knows the spaces and nothing else), or with the
             observation space and the action space, as its required parameters say.
-        checkpoint: a state dict, or a tuple or dict that has some: the first that fits is taken. None for a function
-            that loads its weights itself.
+        checkpoint: a state dict, or a tuple or dict of some, of which ``FILE:NAME`` names one: ``both.pt:online``,
+            ``all.pt:agent.actor``, ``model.pt:0`` of a tuple. Without a name it is the one that fits; the policy's
+            ``source`` says which. None for a function that loads its weights itself.
         output: as on the command line, ``NAME`` or ``NAME=SOURCE`` (see ``from_module``); by default what CleanRL's
             classes give: ``actor`` or ``actor_mean`` and ``get_value`` of its PPO, ``forward`` of its DQN, and of its
             DDPG, TD3 and SAC actors.
 
     Raises:
-        UserError: nothing in the checkpoint fits the network (names listed), the checkpoint must be unpickled, the
-            class cannot be made, or its outputs have to be named.
+        UserError: nothing in the checkpoint fits the network (names listed), or several different state dicts do; the
+            checkpoint must be unpickled, the class cannot be made, or its outputs have to be named.
     """
     make = from_file(network)
     if not callable(make):
         raise UserError(f"{network} is not a class or function that makes a network.")
     if checkpoint is None and isinstance(make, type):
         raise UserError(f"{network} is a class, whose weights are random: give those of training with --checkpoint.")
-    weights = None if checkpoint is None else list(state_dicts(read(checkpoint, str(checkpoint), trust=trust)))
-    if weights == []:
-        raise UserError(f"{checkpoint} holds no state dict: save one with torch.save(network.state_dict(), FILE).")
+    weights = None if checkpoint is None else _weights_in(checkpoint, trust)
     with torch.random.fork_rng(devices=[]):
-        made = _made(make, network, observation_space, action_space, weights, str(checkpoint))
+        made, taken = _made(make, network, observation_space, action_space, weights, str(checkpoint))
     outputs, to_env = _outputs(made, action_space, output)
     return policy_from(
         made.to(device_of(device)),
@@ -76,8 +75,23 @@ def from_checkpoint(
         layout=layout,
         colours=colours,
         to_env=to_env,
-        source=f"{checkpoint or network} ({', '.join(outputs)})",
+        source=f"{taken or checkpoint or network} ({', '.join(outputs)})",
     )
+
+
+def _weights_in(checkpoint: Path, trust: bool) -> dict[str, dict[str, Tensor]]:
+    """The state dicts in a file, or the one that ``FILE:NAME`` names, by what each is called: ``FILE:NAME``."""
+    file, wanted = checkpoint, None
+    if not checkpoint.exists() and ":" in checkpoint.name:
+        before, _, wanted = str(checkpoint).rpartition(":")
+        file = Path(before)
+    found = dict(named_state_dicts(read(file, str(file), trust=trust)))
+    if not found:
+        raise UserError(f"{file} holds no state dict: save one with torch.save(network.state_dict(), FILE).")
+    if wanted is not None and wanted not in found:
+        have = f"it has {', '.join(found)}" if any(found) else f"it is one itself, so give {file}"
+        raise UserError(f"{file} has no state dict {wanted!r}: {have}.")
+    return {f"{file}:{name}" if name else str(file): found[name] for name in (found if wanted is None else [wanted])}
 
 
 def _made(
@@ -85,10 +99,10 @@ def _made(
     name: str,
     observation_space: Space,
     action_space: Space,
-    weights: list[dict[str, Tensor]] | None,
+    weights: Mapping[str, dict[str, Tensor]] | None,
     origin: str,
-) -> nn.Module:
-    """The first network that can be made and that some weights fit."""
+) -> tuple[nn.Module, str]:
+    """The first network that can be made and that some weights fit, and what these are called."""
     problems: list[UserError] = []
     for arguments in _arguments(make, name, observation_space, action_space):
         try:
@@ -100,15 +114,27 @@ def _made(
         if not isinstance(network, nn.Module):
             raise UserError(f"{name} made a {type(network).__name__}, not a torch.nn.Module.")
         if weights is None:
-            return network
+            return network, ""
         try:
             # The nearest one if none fits: its differences are what the person can do something about.
-            fit(network, min(weights, key=lambda values: len(mismatch(network, values))), origin)
+            nearest = min(weights, key=lambda one: len(mismatch(network, weights[one])))
+            fit(network, weights[nearest], origin)
         except UserError as error:
             problems.append(error)
             continue
-        return network
+        _check_only_one(nearest, weights, network)
+        return network, nearest
     raise problems[0]
+
+
+def _check_only_one(taken: str, weights: Mapping[str, dict[str, Tensor]], network: nn.Module) -> None:
+    """Raise UserError where other weights would fit as well: a target network, a second critic, an average."""
+    alike = [one for one in weights if not mismatch(network, weights[one])]
+    if any(one != taken and not same_weights(weights[taken], weights[one]) for one in alike):
+        raise UserError(
+            f"Several state dicts fit {type(network).__name__}, and their weights differ: say which one you mean, "
+            f"{' or '.join(alike)}."
+        )
 
 
 def _arguments(make: Callable[..., Any], name: str, observation_space: Space, action_space: Space) -> Iterator[Any]:

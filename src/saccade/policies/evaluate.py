@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from saccade.envs.changes import changed_share
 from saccade.envs.env import EnvConfig
 from saccade.envs.workers import EnvWorkers
 
 SIMULTANEOUS_EPISODES = 10
 """Episodes played side by side: fixed, so that results do not depend on the machine's number of cores."""
+
+CLEAN, RGB = "train", 3
+"""The mode without distractions, and the channels of a frame."""
 
 SUCCESS = "is_success"
 """What ``info`` of a step calls it, here and in other libraries."""
@@ -37,6 +41,9 @@ class Evaluation:
     """uint8 ``[time, height, width, 3]``."""
     successes: tuple[bool, ...] | None = None
     """Whether any step of an episode succeeded; None where the task does not say (``info["is_success"]``)."""
+    changed_pixels: float | None = None
+    """The share of the pixels, 0..1, in which the episodes' first frames differ from those of the mode without
+    distractions; None in that mode itself."""
 
     @property
     def success_rate(self) -> float | None:
@@ -73,6 +80,8 @@ class EvaluationEnvs:
 
     def __init__(self, workers: int | None, opengl: str = "default", most_processes: int | None = None) -> None:
         self.opengl, self.most_processes = opengl, most_processes
+        self.changed: dict[tuple[EnvConfig, tuple[int, ...]], float] = {}
+        """What a mode changes on the states that these seeds begin with, measured once."""
         self._workers = workers
         self._kept: EnvWorkers[EnvConfig] | None = None
 
@@ -143,14 +152,18 @@ def evaluation_steps(
     seeds = episode_seeds(seed, episodes)
     played: list[Played] = []
     frames: list[np.ndarray] = []
+    begun: list[np.ndarray] = []
     with envs.made(env, seeds[:together]) as group:
         for first in range(0, episodes, together):
             batch = seeds[first : first + together]
             record_here = frames if record and first == 0 else None
             # Seeding again would start a sequential environment's clips from the first one.
-            played += yield from _play(act, group, None if sequential and first else batch, len(batch), record_here)
+            seeds_here = None if sequential and first else batch
+            played += yield from _play(act, group, seeds_here, len(batch), record_here, begun)
             progress(len(played), episodes)
         provenance = dict(group.provenance[0])  # of all: they differ in their seeds alone
+    yield None
+    changed = None if env.mode == CLEAN else _changed(envs, env, seeds[:together], begun[0])
     yield Evaluation(
         env.mode,
         tuple(total for total, _ in played),
@@ -158,7 +171,18 @@ def evaluation_steps(
         seed,
         np.stack(frames) if frames else None,
         None if any(success is None for _, success in played) else tuple(bool(success) for _, success in played),
+        changed,
     )
+
+
+def _changed(envs: EvaluationEnvs, env: EnvConfig, seeds: list[int], seen: np.ndarray) -> float:
+    """The share of the pixels that a mode changes in the frames ``seen``, which these seeds begin with."""
+    key = (env, tuple(seeds))
+    if key not in envs.changed:
+        with envs.made(in_mode(env, CLEAN), seeds) as group:
+            clean = group.reset(list(range(len(seeds))), seeds)
+        envs.changed[key] = changed_share(clean[:, -RGB:], seen[:, -RGB:])
+    return envs.changed[key]
 
 
 Played = tuple[float, bool | None]
@@ -166,17 +190,26 @@ Played = tuple[float, bool | None]
 
 
 def _play(
-    act: Act, group: EnvWorkers[EnvConfig], seeds: list[int] | None, count: int, frames: list[np.ndarray] | None
+    act: Act,
+    group: EnvWorkers[EnvConfig],
+    seeds: list[int] | None,
+    count: int,
+    frames: list[np.ndarray] | None,
+    begun: list[np.ndarray],
 ) -> Generator[None, None, list[Played]]:
-    """One episode in each of the first ``count`` environments; frames of the first are appended to ``frames``."""
+    """One episode in each of the first ``count`` environments.
+
+    Frames of the first are appended to ``frames``, the observations that all begin with to ``begun``.
+    """
     indices = list(range(count))
     obs = group.reset(indices, seeds)
+    begun.append(obs)
     totals = np.zeros(count)
     successes: list[bool | None] = [None] * count
     active = np.arange(count)
     while len(active):
         if frames is not None and active[0] == 0:
-            frames.append(np.moveaxis(obs[0, -3:], 0, -1))
+            frames.append(np.moveaxis(obs[0, -RGB:], 0, -1))
         obs, reward, terminated, truncated, infos = group.step(act(obs), [int(index) for index in active])
         totals[active] += reward
         for index, info in zip(active, infos, strict=True):
@@ -203,13 +236,14 @@ def evaluation_row(evaluation: Evaluation, *, method: str, env: EnvConfig, seed:
         "returns": list(evaluation.returns),
         "success_rate": evaluation.success_rate,
         "gap": None,
+        "changed_pixels": evaluation.changed_pixels,
         "provenance": evaluation.provenance,
     }
 
 
 def with_gaps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows with ``gap``: how much of the training mode's mean return each mode loses."""
-    train = next((row["return_mean"] for row in rows if row["mode"] == "train"), None)
+    train = next((row["return_mean"] for row in rows if row["mode"] == CLEAN), None)
     return [{**row, "gap": None if train is None else train - row["return_mean"]} for row in rows]
 
 

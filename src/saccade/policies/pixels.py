@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
@@ -13,6 +15,8 @@ from saccade.types import UserError
 
 BYTE, UNIT = 255.0, 1.0
 RGB = 3
+RGB_PART, GREY = "rgb", "grey"
+PART = re.compile(r"[a-z][a-z0-9_]*")
 LARGEST_CHANNELS = 64  # more "channels" than this are rows of a picture
 
 Layout = Literal["channels_first", "channels_last", "one_channel"]
@@ -28,7 +32,9 @@ class Pixels:
         dtype: its type there, such as ``uint8``.
         high: the brightest value, 255 or 1; the darkest is 0.
         layout: where the channels are; ``one_channel`` is ``[height, width]``.
-        colours: channels per frame, 3 or 1; the channels are frames of this many, oldest first.
+        colours: channels per frame; the channels are frames of this many, oldest first.
+        channels: what those of a frame are, in order: ``rgb`` is three of them; ``grey``, ``depth``, ``alpha`` and any
+            other word is one. Empty where nobody said it, and 3 are taken for colours, 1 for grey.
     """
 
     shape: tuple[int, ...]
@@ -36,6 +42,37 @@ class Pixels:
     high: float
     layout: Layout
     colours: int
+    channels: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> bool:
+        """Whether it is known what the channels are, and not only taken for likely."""
+        return bool(self.channels)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """``channels``, or what they are taken for."""
+        return self.channels or ((RGB_PART,) if self.colours == RGB else (GREY,))
+
+    def with_channels(self, text: str) -> Pixels:
+        """The same pixels, of which a person says what the channels of a frame are: ``rgb,depth``.
+
+        Raises:
+            UserError: these are no words, one comes twice, or the channels are not frames of them.
+        """
+        parts = tuple(part.strip() for part in text.split(","))
+        if not all(PART.fullmatch(part) for part in parts) or len(set(parts)) != len(parts):
+            raise UserError(
+                f"--channels {text!r} is no list of what the channels of one frame are: give words, each once, such as "
+                "rgb,depth (rgb is three channels, any other word one); frames of a stack repeat by themselves."
+            )
+        width, count = sum(map(part_width, parts)), self.channels_first[0]
+        if count % width:
+            raise UserError(
+                f"--channels {text} names {width} channels for each frame, and the observation has {count}, which are "
+                "no such frames: name all channels of one frame (rgb is three, any other word one)."
+            )
+        return dataclasses.replace(self, colours=width, channels=parts)
 
     @property
     def channels_first(self) -> tuple[int, int, int]:
@@ -54,6 +91,8 @@ class Pixels:
     def tensor(self, obs: np.ndarray, device: torch.device) -> Tensor:
         """Observations ``[*shape]`` or ``[batch, *shape]`` as float ``[batch, channel, height, width]``, same range.
 
+        A copy: what is written into ``obs`` later does not show.
+
         Raises:
             UserError: another shape or dtype, or values outside the range.
         """
@@ -65,7 +104,7 @@ class Pixels:
                 f"The policy was given observations of shape {obs.shape} and type {obs.dtype}; "
                 f"it acts on {self.dtype} of shape {self.shape} or a batch of them."
             )
-        batch = torch.as_tensor(obs, device=device).reshape(-1, *self.shape).float()
+        batch = torch.from_numpy(np.array(obs, order="C")).to(device).reshape(-1, *self.shape).float()
         darkest, brightest = (float(value) for value in batch.aminmax())
         if not (darkest >= 0 and brightest <= self.high):  # NaN too
             raise UserError(
@@ -85,8 +124,9 @@ class Pixels:
     def told(self) -> str:
         """In words, so that a person can see what was understood."""
         _, height, width = self.channels_first
-        colours = "RGB" if self.colours == RGB else "grey"
-        frames = f"{self.frames} {colours} frame{'s' if self.frames > 1 else ''}"
+        known: dict[tuple[str, ...], str] = {(RGB_PART,): "RGB ", (GREY,): "grey "}
+        of = "" if self.parts in known else f" ({', '.join(self.parts)})"
+        frames = f"{self.frames} {known.get(self.parts, '')}frame{'s' if self.frames > 1 else ''}{of}"
         return f"{frames} of {width}x{height} pixels, 0..{self.high:g}, {self.layout.replace('_', ' ')}"
 
 
@@ -119,10 +159,16 @@ def pixels_of(
         raise UserError(f"Observations of shape {tuple(shape)} cannot be {found.replace('_', ' ')}.")
     pixels = Pixels(tuple(int(side) for side in shape), str(np.dtype(dtype)), brightest, found, 1)
     channels = pixels.channels_first[0]
+    said = {None: (), 1: (GREY,), RGB: (RGB_PART,)}.get(colours, ())
     per_frame = colours or (RGB if channels % RGB == 0 else 1)
     if per_frame not in (1, RGB) or channels % per_frame:
         raise UserError(f"{channels} channels are not frames of {per_frame} colours: --colours must be 1 or 3 and fit.")
-    return Pixels(pixels.shape, pixels.dtype, brightest, found, per_frame)
+    return Pixels(pixels.shape, pixels.dtype, brightest, found, per_frame, said)
+
+
+def part_width(part: str) -> int:
+    """How many channels a part of a frame has."""
+    return RGB if part == RGB_PART else 1
 
 
 def _layout(shape: tuple[int, ...]) -> Layout:

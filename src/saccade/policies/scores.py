@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 
@@ -187,7 +188,7 @@ def make_score(policy: Policy, name: str, obs: Tensor, action: Tensor | None = N
         have = ", ".join(other for other in SCORES if has_score(policy, other))
         raise UserError(f"{policy.name} has no score {kind!r}: its network gives {have}.")
     chosen = policy.greedy(obs) if action is None else action
-    return SCORES[kind].make(policy, obs, chosen, dimension)
+    return dataclasses.replace(SCORES[kind].make(policy, obs, chosen, dimension), name=kind)
 
 
 def _preferences(policy: Policy) -> Callable[..., Tensor]:

@@ -93,14 +93,24 @@ def _refuse_bomb(content: bytes, origin: str, most: int) -> None:
 
 def state_dicts(loaded: Any) -> Iterator[dict[str, Tensor]]:
     """The state dicts in what a file held: itself, or those in a tuple, list, dict or module, in order."""
+    return (weights for _, weights in named_state_dicts(loaded))
+
+
+def named_state_dicts(loaded: Any, name: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The same, and where in the file each lies: ``online``, ``agent.actor``, ``0`` of a tuple; empty for the whole."""
     if isinstance(loaded, nn.Module):
-        yield loaded.state_dict()
+        yield name, loaded.state_dict()
     elif isinstance(loaded, Mapping) and loaded and all(isinstance(value, Tensor) for value in loaded.values()):
         _refuse_hollow(loaded)
-        yield {_bare(str(name), loaded): value for name, value in loaded.items()}
+        yield name, {_bare(str(key), loaded): value for key, value in loaded.items()}
     elif isinstance(loaded, Mapping | list | tuple):
-        for value in loaded.values() if isinstance(loaded, Mapping) else loaded:
-            yield from state_dicts(value)
+        for key, value in loaded.items() if isinstance(loaded, Mapping) else enumerate(loaded):
+            yield from named_state_dicts(value, f"{name}.{key}" if name else str(key))
+
+
+def same_weights(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    """Whether two state dicts hold the same values under the same names."""
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def _refuse_hollow(weights: Mapping[Any, Tensor]) -> None:

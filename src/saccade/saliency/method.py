@@ -23,7 +23,8 @@ class Method:
         find: ``(score, obs, *, max_batch, ...) -> map``; ``frames`` and ``seed`` reach it where it has such keywords.
         summary: what the map shows, for tables.
         source: where it is defined.
-        score: name of the score that the method is defined with; None: whichever is to be explained.
+        score: name of the score that the method is defined with, and the only one that it takes: of another one its
+            map would be another method's, under this name. None: whichever is to be explained.
         gradient_based: whether it needs gradients, and so cannot explain a distance.
     """
 
@@ -60,8 +61,21 @@ class Method:
         if unknown:
             have = ", ".join(self.hyperparameters)
             raise UserError(f"The method has no hyper-parameter {unknown[0]!r}: it has {have}.")
+        self._check_score(score)
         from saccade.saliency.vouching import vouched_for  # loads torch, which a list of the methods needs not
 
         everywhere = {"frames": frames, "seed": seed}
         changes |= {name: value for name, value in everywhere.items() if name in self.hyperparameters}
         return vouched_for(self.find, score, obs, max_batch, frames, changes)
+
+    def _check_score(self, score: Score) -> None:
+        if self.score is None or score.name == self.score:
+            return
+        given = f"the score {score.name!r}" if score.name else "a score that has no name"
+        module = getattr(self.find, "module", None) or self.find.__module__
+        name = getattr(self.find, "name", None) or getattr(self.find, "__name__", "the function")
+        raise UserError(
+            f"This method ({self.summary}) is defined with the score {self.score!r} and was given {given}, whose map "
+            f"would be another one under its name: make it with make_score(policy, {self.score!r}, obs), name a score "
+            f"of your own so, or call {name} of {module} with the score that you mean."
+        )

@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import functools
 import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,8 @@ from saccade.agents import METHODS
 from saccade.agents.agent import Agent
 from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
-from saccade.data.images import ImageBank, bank_bytes, load_bank
+from saccade.data.images import ImageBank, bank_bytes, bank_size, load_bank
+from saccade.data.memory import refuse_beyond
 from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.opengl import is_software, why_in_software
@@ -39,7 +41,7 @@ from saccade.policies.run import (
     with_precision,
     with_whole_paths,
 )
-from saccade.policies.training import RunConfig, Training
+from saccade.policies.training import RunConfig
 from saccade.train import state
 from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import (
@@ -68,6 +70,7 @@ METRICS, EVALUATIONS, NOTES, RESULT = "metrics.jsonl", "evaluations.jsonl", "not
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
 SEED_STRIDE = 10_007  # between the environments of one run
 LARGEST_SEED = 2**32 // SEED_STRIDE - 1  # environments take seeds of 32 bits
+FLOAT_BYTES = 4
 LEAVE_AT = ("tick", "evaluating")
 """Events that nothing belongs to which would be lost: no row of a second episode, no evaluation just finished."""
 
@@ -234,7 +237,7 @@ def _go_on(
 
 def _is_written(row: dict[str, Any], folder: Path) -> bool:
     """Whether there is a row of the same evaluation, whose numbers may differ in their last bits on a GPU."""
-    measured = ("return_mean", "return_std", "returns", "success_rate", "gap")
+    measured = ("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels")
 
     def asked(row: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in row.items() if key not in measured}
@@ -266,13 +269,14 @@ def _assembled(
     why = why_without_graphs(training, device, pictures)
     if why is not None:
         without_graphs(why)
-    bank = _load_pictures(training, pictures, preparing)
+    bank = _load_pictures(config, pictures, preparing)
     seeds = [training.seed * SEED_STRIDE + index for index in range(training.num_envs)]
     workers = EnvWorkers([config.env] * training.num_envs, seeds, num_workers=training.workers)
     with workers:
         _warn_of_software(device, workers.arrangement.renderer)
         spaces = workers.spaces
         agent = make_agent(config, spaces, device, bank.sample if bank else None)
+        _refuse_large_batch(agent.batch_size, spaces, device)
         set_compute_dtype(agent.networks, compute_dtype(training.precision, device))
         if bank is not None:
             _refuse_small_bank(bank, agent)
@@ -292,14 +296,21 @@ def _place_pictures(config: RunConfig, device: torch.device) -> Placement | None
     """Where pictures for overlays are kept; None for a method that needs none."""
     if not METHODS[config.method].overlays(config.agent):
         return None
-    return place_by_what_is_free({"pictures": bank_bytes(config.training.image_count)}, device)["pictures"]
+    size = bank_bytes(config.training.image_count, bank_size(config.env.image_size))
+    placed = place_by_what_is_free({"pictures": size}, device)["pictures"]
+    count = f"--image-count {config.training.image_count}"
+    refuse_beyond(size, count, "choose a smaller --image-count", placed.device)
+    return placed
 
 
-def _load_pictures(training: Training, place: Placement | None, preparing: Preparing) -> ImageBank | None:
+def _load_pictures(config: RunConfig, place: Placement | None, preparing: Preparing) -> ImageBank | None:
     if place is None:
         return None
-    folder, count = None if training.images is None else Path(training.images), training.image_count
-    return load_bank(folder, count=count, seed=training.seed, device=place.device, progress=preparing)
+    training, size = config.training, bank_size(config.env.image_size)
+    folder = None if training.images is None else Path(training.images)
+    return load_bank(
+        folder, count=training.image_count, size=size, seed=training.seed, device=place.device, progress=preparing
+    )
 
 
 def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Placement, ReplayBuffer]:
@@ -319,6 +330,12 @@ def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Pl
         pinned=place.pinned,
     )
     return place, replay
+
+
+def _refuse_large_batch(batch: int, spaces: Spaces, device: torch.device) -> None:
+    """Raise UserError where not even a batch's observations, before and after its steps, fit into the memory."""
+    needed = 2 * FLOAT_BYTES * batch * math.prod(spaces.obs_shape)
+    refuse_beyond(needed, f"A batch of {batch}", "choose a smaller --batch-size", device)
 
 
 def _refuse_small_bank(bank: ImageBank, agent: Agent) -> None:

@@ -1,8 +1,9 @@
 """Pictures of an explanation folder: each method's map over the frame, and what the agent makes of it.
 
 All pictures show the newest frame of a stacked observation, and of a signed map the magnitude: bright is what matters,
-whether it speaks for or against. Each method has a brightness of its own, the same for all frames of a mode, so that
-frames can be compared with each other, and methods by where they are bright, not by how much.
+whether it speaks for or against. A map that is zero everywhere is crossed out, for it says nothing. Each method has a
+brightness of its own, the same for all frames of a mode, so that frames can be compared with each other, and methods by
+where they are bright, not by how much.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from saccade.viewer.pictures import (
     frames_of,
     grid,
     overlay,
+    parts_of,
     png,
     spotlight,
     tiles,
@@ -34,6 +36,7 @@ from saccade.viewer.recordings import Maps, read_explanation, read_maps
 
 BRIGHTEST = 0.99  # quantile that is drawn at full brightness: a few extreme pixels would hide the rest
 SEEN, CLEAN, TRUTH = "what the policy sees", "without distraction", "the task (simulator)"
+ZERO = "(zero everywhere)"  # behind the name of a method that found nothing in any frame
 OBSERVATION = "observation"
 FIGURE = "figure.png"
 SMALLEST_SIDE = 160  # of an enlarged frame, so that 84 pixels can be seen
@@ -50,14 +53,18 @@ def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDAr
         index: of the frames to draw; None for all.
     """
     chosen = np.arange(len(maps.obs)) if index is None else index
-    frames = frames_of(maps.obs[chosen], colours=maps.colours)
+    parts = parts_of(maps.obs[chosen], maps.channels)
+    frames, *_ = parts.values()
     drawn = {SEEN: frames}
+    if len(parts) > 1 or not {*parts} & {"rgb", "grey"}:  # what a part is must be said where it is no plain picture
+        drawn = {f"{SEEN}: {part}": picture for part, picture in parts.items()}
     if maps.clean_obs is not None:
-        drawn[CLEAN] = frames_of(maps.clean_obs[chosen], colours=maps.colours)
+        drawn[CLEAN] = next(iter(parts_of(maps.clean_obs[chosen], maps.channels).values()))
     if maps.task_mask is not None:
         drawn[TRUTH] = spotlight(frames, maps.task_mask[chosen])
     for method, saliency in maps.saliency.items():
-        drawn[method] = overlay(frames, np.abs(saliency[chosen]), limits=(0.0, brightest(saliency)))
+        label = method if saliency.any() else f"{method} {ZERO}"
+        drawn[label] = overlay(frames, np.abs(saliency[chosen]), limits=(0.0, brightest(saliency)))
     own = _observation_and_pictures(maps, chosen)
     return drawn | {agent_label(name): own[name] for name in maps.pictures}
 
@@ -158,7 +165,7 @@ def amid(total: int, most: int) -> NDArray[np.int64]:
 
 def _observation_and_pictures(maps: Maps, chosen: NDArray[np.int64]) -> dict[str, NDArray[np.uint8]]:
     """Frames of one size by name."""
-    frames = frames_of(maps.obs[chosen], colours=maps.colours)
+    frames = next(iter(parts_of(maps.obs[chosen], maps.channels).values()))
     drawn = {name: centred(frames_of(values[chosen]), *frames.shape[1:3]) for name, values in maps.pictures.items()}
     return {OBSERVATION: frames, **drawn}
 

@@ -69,14 +69,14 @@ class Table:
         caption: a plain sentence: what the table shows and how to read it.
         better: for each column whether a higher or a lower number is the better one, or None; may be empty. Such a
             column says so by an arrow, and its best cells, ties included, are marked.
-        unranked: names of rows that are never marked as best, such as baselines.
+        baselines: names of rows that are never marked as best, and that a cell has to beat to be marked.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str
     better: tuple[Better | None, ...] = ()
-    unranked: frozenset[str] = frozenset()
+    baselines: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.better and len(self.better) != len(self.columns):
@@ -84,6 +84,32 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"a row of {len(row)} cells does not fit {len(self.columns)} columns: {row}")
+
+    def best(self, column: int) -> float | None:
+        """The best number of a column as it is shown, so that what looks equal is marked alike.
+
+        None if the column has no direction or no numbers, or if a baseline is as good.
+        """
+        ranked, beaten = self._numbers(column, baselines=False), self._numbers(column, baselines=True)
+        better = self.better[column] if self.better else None
+        if better is None or not ranked:
+            return None
+        best = max(ranked) if better == "higher" else min(ranked)
+        is_best = all(best > one if better == "higher" else best < one for one in beaten)
+        return best if is_best else None
+
+    def lost(self) -> tuple[str, ...]:
+        """The columns in which no row is better than every baseline."""
+        ranked = range(len(self.columns) if self.better else 0)
+        return tuple(
+            self.columns[column]
+            for column in ranked
+            if self.better[column] and self._numbers(column, baselines=False) and self.best(column) is None
+        )
+
+    def _numbers(self, column: int, *, baselines: bool) -> list[float]:
+        shown = (_number(_shown(row[column])) for row in self.rows if (row[0] in self.baselines) == baselines)
+        return [number for number in shown if not math.isnan(number)]
 
 
 @dataclass(frozen=True)
@@ -231,8 +257,8 @@ def _strip(label: str, pictures: Sequence[str], column_labels: Sequence[str]) ->
 def _table(table: Table) -> str:
     better = table.better or (None,) * len(table.columns)
     titles = "".join(map(_title, table.columns, better))
-    best = [_best(table, column, direction) for column, direction in enumerate(better)]
-    rows = "\n".join(f"<tr>{_row(row, best, row[0] in table.unranked)}</tr>" for row in table.rows)
+    best = [table.best(column) for column in range(len(table.columns))]
+    rows = "\n".join(f"<tr>{_row(row, best, row[0] in table.baselines)}</tr>" for row in table.rows)
     wide = ' class="wide"' if len(table.columns) > MOST_COLUMNS else ""
     # What is wider than a phone scrolls in itself, also by keyboard.
     return (
@@ -252,24 +278,15 @@ def _title(column: str, better: Better | None) -> str:
     return f'<th scope="col" aria-sort="none"{first}>{button}</th>'
 
 
-def _best(table: Table, column: int, better: Better | None) -> float | None:
-    """The best number of a column as it is shown, so that what looks equal is marked alike; None if there is none."""
-    shown = [_number(_shown(row[column])) for row in table.rows if row[0] not in table.unranked]
-    numbers = [number for number in shown if not math.isnan(number)]
-    if better is None or not numbers:
-        return None
-    return max(numbers) if better == "higher" else min(numbers)
-
-
 def _number(shown: str) -> float:
     found = LEADING_NUMBER.match(shown)
     return float(found[0].replace("\u2212", "-")) if found else math.nan
 
 
-def _row(row: tuple[Cell, ...], best: Sequence[float | None], unranked: bool) -> str:
+def _row(row: tuple[Cell, ...], best: Sequence[float | None], baseline: bool) -> str:
     name, *values = row
     cells = "".join(
-        f"<td{_sort_key(value)}>{_marked(_shown(value), None if unranked else mark)}</td>"
+        f"<td{_sort_key(value)}>{_marked(_shown(value), None if baseline else mark)}</td>"
         for value, mark in zip(values, best[1:], strict=True)
     )
     return f'<th scope="row"{_sort_key(name)}>{breakable(_shown(name))}</th>{cells}'

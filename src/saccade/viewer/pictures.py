@@ -57,6 +57,22 @@ def frames_of(obs: NDArray[Any], *, colours: int = COLOR_CHANNELS) -> NDArray[np
     return np.ascontiguousarray(newest.repeat(COLOR_CHANNELS // colours, axis=-1))
 
 
+def parts_of(obs: NDArray[Any], channels: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+    """The newest frame's parts as pictures ``[time, height, width, 3]``: what looks like a picture first.
+
+    Args:
+        obs: ``[time, frames * channels, height, width]`` in 0..255, oldest frame first.
+        channels: what those of a frame are: ``rgb`` is three, any other word one, which is drawn grey.
+    """
+    widths = [COLOR_CHANNELS if part == "rgb" else 1 for part in channels]
+    newest, drawn, start = obs[:, -sum(widths) :], {}, 0
+    for part, width in zip(channels, widths, strict=True):
+        drawn[part] = frames_of(newest[:, start : start + width], colours=width)
+        start += width
+    main = next((part for part in ("rgb", "grey") if part in drawn), channels[0])
+    return {main: drawn.pop(main), **drawn}
+
+
 def unit_range(saliency: NDArray[Any], limits: tuple[float, float] | None = None) -> NDArray[np.float32]:
     """A map scaled to 0..1: ``limits`` become 0 and 1, and what lies outside them is cut off.
 
@@ -81,6 +97,8 @@ def overlay(
 ) -> Picture:
     """The frame in grey, and over it the map in colour: the more salient a pixel, the brighter.
 
+    A map that is zero everywhere is crossed out, for it says nothing: not that nothing matters.
+
     Args:
         frame: ``[..., height, width, 3]``: one picture, or as many as there are maps.
         saliency: ``[..., height, width]``, any finite numbers.
@@ -95,7 +113,10 @@ def overlay(
     grey = (frame.astype(np.float32) @ LUMINANCE)[..., None]
     color = colormaps[colormap](strength)[..., :COLOR_CHANNELS].astype(np.float32) * WHITE
     weight = opacity * strength[..., None]
-    return _rounded(grey * (1 - weight) + color * weight)
+    drawn = _rounded(grey * (1 - weight) + color * weight)
+    empty = ~saliency.any((-2, -1))
+    drawn[empty] = crossed_out(drawn[empty])
+    return drawn
 
 
 def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> Picture:
@@ -109,6 +130,19 @@ def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> 
     _check_size(frame, mask)
     light = 1 - darkness * (1 - mask.astype(np.float32).clip(0, 1))
     return _rounded(frame * light[..., None])
+
+
+def crossed_out(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pictures ``[..., height, width, 3]`` with a cross from corner to corner: there is nothing to be seen in them."""
+    height, width = frames.shape[-3:-1]
+    rows, columns = np.mgrid[:height, :width]
+    along = rows * max(width - 1, 1) - columns * max(height - 1, 1)  # 0 on the diagonal
+    across = np.minimum(np.abs(along), np.abs(rows * max(width - 1, 1) - (width - 1 - columns) * max(height - 1, 1)))
+    near = across / max(height - 1, width - 1, 1)  # in pixels
+    drawn = frames.copy()
+    drawn[..., near < 1.5, :] = 0  # white with a black edge: to be seen on any picture
+    drawn[..., near < 0.75, :] = WHITE
+    return drawn
 
 
 def centred(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -114,6 +114,7 @@ class _WrittenExplanation:
     observations: str = ""
     score_summary: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
+    changed_pixels: dict[str, float] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
@@ -130,6 +131,8 @@ class Explanation:
         score: name of the score that is explained; ``score_summary`` says it in words, if that was told.
         observations: how they were understood, in words.
         left_out: methods that could not be right, and why.
+        changed_pixels: by mode, the share of the pixels, 0..1, that it changes; without the modes that change nothing
+            by definition, and those of which nobody said it.
         pictures: names of what the agent itself makes of what it sees; empty for most policies.
         command: repeats it; may be empty.
     """
@@ -143,6 +146,7 @@ class Explanation:
     score_summary: str
     methods: Mapping[str, Method]
     left_out: Mapping[str, str]
+    changed_pixels: Mapping[str, float]
     pictures: tuple[str, ...]
     settings: Mapping[str, Any]
     versions: Mapping[str, Any]
@@ -161,6 +165,7 @@ class Maps:
 
     Attributes:
         obs: uint8 ``[time, frames * colours, height, width]``.
+        channels: what the ``colours`` channels of a frame are, such as ``rgb`` (three of them), ``grey``, ``depth``.
         saliency: by method, float32 ``[time, height, width]``; may be signed.
         pictures: what the agent makes of the newest frame, by name: uint8 ``[time, 3, h, w]``, no larger than ``obs``.
         task_mask: bool ``[time, height, width]``, the pixels that matter for the task.
@@ -170,6 +175,7 @@ class Maps:
 
     obs: NDArray[np.uint8]
     colours: int
+    channels: tuple[str, ...]
     step: NDArray[np.int64]
     action: NDArray[Any]
     reward: NDArray[np.float64]
@@ -244,7 +250,8 @@ def read_maps(explanation: Explanation, mode: str) -> Maps:
 def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
     high = float(arrays["high"]) if "high" in arrays else None
     obs, colours = _pixels(arrays["obs"], high, "obs"), int(arrays["colours"])
-    if colours not in (1, 3) or obs.shape[1] % colours:
+    channels = _channels(arrays, colours)
+    if not channels or obs.shape[1] % colours:
         raise _DamagedError(f"{obs.shape[1]} channels are not frames of {colours} colours")
     count, _, *size = obs.shape
     saliency = {}
@@ -270,6 +277,7 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
     return Maps(
         obs=obs,
         colours=colours,
+        channels=channels,
         step=step.astype(np.int64),
         action=action,
         reward=reward.astype(np.float64),
@@ -296,6 +304,15 @@ def _newest(per_frame: NDArray[Any], shape: list[int], name: str) -> NDArray[Any
     if per_frame.ndim != 4 or per_frame.shape[1] == 0 or [len(per_frame), *per_frame.shape[2:]] != shape:
         raise _DamagedError(f"{name} has shape {list(per_frame.shape)}, not {[shape[0], 'frames', *shape[1:]]}")
     return per_frame[:, -1]
+
+
+def _channels(arrays: Mapping[str, NDArray[Any]], colours: int) -> tuple[str, ...]:
+    """What the channels of a frame are; of files that do not say it, colours or grey. Empty where that cannot be."""
+    if "channels" not in arrays:
+        return {1: ("grey",), COLOURS: ("rgb",)}.get(colours, ())
+    said = tuple(str(part) for part in np.atleast_1d(arrays["channels"]).ravel())
+    distinct = len(set(said)) == len(said)
+    return said if distinct and sum(COLOURS if part == "rgb" else 1 for part in said) == colours else ()
 
 
 def _picture(drawn: NDArray[Any], seen: tuple[int, ...], name: str) -> NDArray[np.uint8]:

@@ -16,7 +16,8 @@ from saccade.viewer.page import Code, Contents, Facts, Heading, Picture, Section
 from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
 from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
-from saccade.viewer.scores import cost_sections, in_sentences, question_sections
+from saccade.viewer.remarks import remarks
+from saccade.viewer.scores import change_told, cost_sections, in_sentences, question_sections
 
 REPORT = "report.html"
 MOST_PIXELS = 12_000_000  # of all films together: about 7 MB
@@ -99,7 +100,7 @@ def _film(explanation: Explanation, mode: str, films: int) -> Film:
         tuple(told(maps, int(time)) for time in chosen),
         height,
         width,
-        _film_caption(maps, len(chosen), mode),
+        f"{_film_caption(maps, len(chosen), mode)} {change_told(explanation, mode)}".strip(),
         Scale("does not matter", "matters most", _scale_bar()),
     )
 
@@ -122,7 +123,7 @@ def _film_caption(maps: Maps, count: int, mode: str) -> str:
         sentences.append("The simulator knows what belongs to the task; in its picture everything else is dark.")
     if maps.pictures:
         sentences.append("What the agent makes of the frame stands in the pictures that end in “(agent)”.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *remarks(maps.saliency)])
 
 
 def _alt(picture: str) -> str:

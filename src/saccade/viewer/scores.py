@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
+from saccade.envs.changes import told_share, too_little
 from saccade.viewer.figures import curves, drift
 from saccade.viewer.page import Better, Facts, Heading, Picture, Section, Table, Text
 from saccade.viewer.questions import QUESTIONS, curve_sentence, question
@@ -51,23 +53,42 @@ def _scores_table(explanation: Explanation, mode: str, rows: Sequence[ScoreRow])
     decimals = {metric: _decimals(row.mean for row in rows if row.metric == metric) for metric in directions}
     baselines = frozenset(methods) - frozenset(explanation.methods)
     better: list[Better | None] = [None, *map(_better, directions.values())]
-    return Table(
+    table = Table(
         ("method", *directions),
         tuple(
             (method, *(_cell(cells.get((method, metric)), places) for metric, places in decimals.items()))
             for method in methods
         ),
-        _caption(mode, rows, sorted(baselines)),
+        _caption(explanation, mode, rows, sorted(baselines)),
         tuple(better),
         baselines,
     )
+    lost = table.lost()
+    if not lost:
+        return table
+    told = (
+        f" No method beats every row that was made without asking the network in {', '.join(lost)}: there no map is "
+        "marked, for a picture drawn blindly does as well."
+    )
+    return dataclasses.replace(table, caption=table.caption + told)
+
+
+def change_told(explanation: Explanation, mode: str) -> str:
+    """How much of the picture a mode changes, in a sentence; empty where that was not measured."""
+    share = explanation.changed_pixels.get(mode)
+    if share is None:
+        return ""
+    told = f"Mode {mode} changes {told_share(share)} of the pixels in these states."
+    if not too_little(share):
+        return told
+    return f"{told} That is next to nothing: what is measured in it says nothing about its distraction."
 
 
 def _better(direction: str | None) -> Better | None:
     return "higher" if direction == "higher" else "lower" if direction == "lower" else None
 
 
-def _caption(mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> str:
+def _caption(explanation: Explanation, mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> str:
     asked: dict[str, int] = {}
     for row in rows:
         if row.std is not None or row.undefined:  # else it is no mean over frames
@@ -76,7 +97,7 @@ def _caption(mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> s
     others = "".join(f", of {metric} over {count}" for metric, count in asked.items() if count != frames)
     caption = (
         f"Mode {mode}: mean ± standard deviation over {frames} frames{others}. An arrow says whether higher or lower "
-        "is better, a star marks the best."
+        "is better, a star marks the best of those that beat every baseline."
     )
     if baselines:
         caption += f" Rows made without asking the network are there for comparison ({', '.join(baselines)})."
@@ -90,7 +111,7 @@ def _caption(mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> s
             for (method, count), metrics in undefined.items()
         )
         caption += f" Undefined, and left out of the mean: {'; '.join(told)}."
-    return caption
+    return f"{caption} {change_told(explanation, mode)}".strip()
 
 
 def _cell(row: ScoreRow | None, decimals: int) -> str | None:

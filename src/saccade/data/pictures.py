@@ -1,0 +1,84 @@
+"""Files of pictures as people see them: turned upright, and 16 bits a channel as bright as 8."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Limits for files of unknown origin.
+MAX_PICTURE_PIXELS = 64_000_000
+MAX_PICTURE_BYTES = 256 * 2**20
+
+ORIENTATION = 0x0112  # the tag of Exif
+LEVELS_PER_LEVEL = 257  # 65535 / 255: of 16 bits, for each of 8
+
+
+class UnusableError(Exception):
+    """Why a file gives no picture; the sentence names the file later."""
+
+
+def read_picture(path: Path, formats: Collection[str], *, at_least: int | None = None) -> Image:
+    """A file's picture in RGB, as a viewer shows it.
+
+    Cameras store a picture as the sensor lay and say in Exif how to turn it; 16 bits a channel are reduced to 8.
+
+    Args:
+        formats: those of Pillow that may be opened.
+        at_least: pixels of a side that are needed; a JPEG may be decoded no finer than that.
+
+    Raises:
+        UnusableError: the file is no such picture, is damaged, or exceeds a limit.
+    """
+    from PIL import Image
+
+    try:
+        if path.stat().st_size > MAX_PICTURE_BYTES:
+            raise UnusableError(f"over {MAX_PICTURE_BYTES} bytes")
+        with Image.open(path, formats=sorted(formats)) as image:
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise UnusableError(f"{image.width}x{image.height} pixels, over the limit of {MAX_PICTURE_PIXELS}")
+            if at_least is not None:
+                image.draft("RGB", (at_least, at_least))
+            image.load()
+            return _upright(image, _rgb(image))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, SyntaxError) as error:
+        raise UnusableError(str(error) or type(error).__name__) from error
+    except (ValueError, TypeError, LookupError, EOFError, OverflowError, MemoryError, struct.error) as error:
+        raise UnusableError(f"damaged: {error}") from error
+
+
+def _rgb(image: Image) -> Image:
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow's own conversion cuts off at 255
+        levels = np.asarray(image).astype(np.int64).clip(0, 65535)
+        image = Image.fromarray((levels / LEVELS_PER_LEVEL).round().astype(np.uint8))
+    opaque = image.convert("RGBA") if "transparency" in image.info else image
+    return opaque.convert("RGB")
+
+
+def _upright(image: Image, picture: Image) -> Image:
+    from PIL import Image
+
+    turn = Image.Transpose
+    turns = {
+        2: turn.FLIP_LEFT_RIGHT,
+        3: turn.ROTATE_180,
+        4: turn.FLIP_TOP_BOTTOM,
+        5: turn.TRANSPOSE,
+        6: turn.ROTATE_270,
+        7: turn.TRANSVERSE,
+        8: turn.ROTATE_90,
+    }
+    try:
+        said = image.getexif().get(ORIENTATION)
+    except Exception:  # noqa: BLE001 -- Pillow reads damaged Exif in ways that end in any kind of error
+        return picture  # of a whole picture, whose notes alone are damaged
+    return picture.transpose(turns[said]) if said in turns else picture

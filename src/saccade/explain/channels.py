@@ -1,0 +1,47 @@
+"""What the channels of an observation are, where nobody said it: read off an episode, for a shape tells it not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from saccade.policies.pixels import GREY, RGB, RGB_PART, Pixels
+
+
+def shown_by(pixels: Pixels, seen: Sequence[np.ndarray]) -> Pixels:
+    """The same pixels, with the kind of their channels as an episode shows it; as they are where a person said it.
+
+    A stack of frames moves up by one frame in every step. Depth, alpha or planes of objects beside the colours do not,
+    and three grey frames do where three colours would not. What is no stack and has not three channels is of a kind
+    that nobody said: it stays so, and is drawn channel by channel. An episode in which nothing moves shows nothing.
+
+    Args:
+        seen: the observations of an episode, step by step, as the policy was given them.
+    """
+    count = pixels.channels_first[0]
+    if pixels.said or count == 1 or len(seen) < 2:
+        return pixels
+    frames = [channels_first(pixels, obs) for obs in seen]
+    if all(np.array_equal(before, after) for before, after in pairwise(frames)):
+        return pixels
+    period = next((size for size in range(1, count) if count % size == 0 and _is_stack(frames, size)), count)
+    if period == 1:
+        return dataclasses.replace(pixels, colours=1, channels=(GREY,))
+    if period == RGB:
+        return dataclasses.replace(pixels, colours=RGB, channels=(RGB_PART,))
+    return dataclasses.replace(pixels, colours=period, channels=tuple(f"channel {i + 1}" for i in range(period)))
+
+
+def channels_first(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
+    """Observations ``[..., *shape]`` as ``[..., channel, height, width]``."""
+    if pixels.layout == "one_channel":
+        return obs[..., None, :, :]
+    return np.moveaxis(obs, -1, -3) if pixels.layout == "channels_last" else obs
+
+
+def _is_stack(frames: Sequence[np.ndarray], size: int) -> bool:
+    """Whether in every step all but the newest ``size`` channels are what were all but the oldest the step before."""
+    return all(np.array_equal(after[:-size], before[size:]) for before, after in pairwise(frames))
