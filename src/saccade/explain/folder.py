@@ -31,7 +31,7 @@ class _Written(TypedDict):
     identity: str
     modes: list[str]
     policy: _Policy
-    changed_pixels: NotRequired[dict[str, float]]
+    changed_pixels: NotRequired[dict[str, float | None]]
 
 
 def there_already(folder: Path, identity: str) -> Mapping[str, Any]:

@@ -115,7 +115,7 @@ class _WrittenExplanation:
     observations: str = ""
     score_summary: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
-    changed_pixels: dict[str, float] = field(default_factory=dict)
+    changed_pixels: dict[str, float | None] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
@@ -218,6 +218,7 @@ def read_explanation(folder: str | Path) -> Explanation:
         if mode in ("", "..") or Path(mode).name != mode or len(mode) > LONGEST_NAME:
             raise _damaged(path, f"{mode!r:.40} is no mode")
     told = {field.name: getattr(written, field.name) for field in fields(written) if field.name != "identity"}
+    told["changed_pixels"] = {mode: share for mode, share in written.changed_pixels.items() if share is not None}
     explanation = Explanation(folder, **told, scores=_read_scores(folder / SCORES, written.identity))
     if not explanation.scores and not explanation.modes_with_maps:
         raise UserError(f"{str(folder)!r} holds neither maps nor scores; {AGAIN}.")
