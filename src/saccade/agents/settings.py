@@ -9,7 +9,8 @@ from typing import Any
 
 from saccade.types import UserError
 
-AT_LEAST_ONE, NOT_NEGATIVE, SHARE = (1.0, math.inf), (0.0, math.inf), (0.0, 1.0)
+LARGEST_COUNT = 2.0**31 - 1  # of filters, units, samples: no machine holds more
+AT_LEAST_ONE, NOT_NEGATIVE, SHARE = (1.0, LARGEST_COUNT), (0.0, math.inf), (0.0, 1.0)
 ANY = (-math.inf, math.inf)  # of a name that the table does not know: a new method's own
 SMALLEST_TEMPERATURE = 1e-9  # its logarithm is what is learned
 HIGHEST_FREQUENCY = 0.5  # of any picture, in cycles per pixel
@@ -44,5 +45,5 @@ def check_settings(config: Any) -> None:
     for name, value in numbers_of(config):
         low, high = RANGES.get(name.rpartition("_")[2], ANY)
         if not low <= value <= high:
-            allowed = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+            allowed = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:.10g}"
             raise UserError(f"--{name.replace('_', '-')} {value} is out of range: it must be {allowed}.")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from saccade import __version__
 from saccade.cli.commands import COMMANDS
 from saccade.cli.help import help_of
 from saccade.cli.nearest import nearest
+from saccade.cli.streams import prepare_streams, unwritable_output
 from saccade.envs.worker_process import WorkerError
 from saccade.types import UserError
 
@@ -22,17 +27,78 @@ BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 2 for a mistake that one printed sentence explains."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    prepare_streams()
     # Before torch is loaded: threads that wait by spinning make a busy machine ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     warnings.showwarning = _one_line_warnings()
+    with _ends_in_a_sentence():
+        code = _run(words)
+    why = unwritable_output()
+    if why:
+        print(f"saccade: the output cannot be written: {why}.", file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _run(words: list[str]) -> int:
     try:
+        for word in words:
+            _refuse_no_text(word)
         return _dispatch(words)
     except UserError as error:
         print(f"saccade: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("saccade: interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"saccade: {error.args[0] if error.args else 'interrupted'}.", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        fault = _machine_fault(error)
+        if fault is None:
+            raise
+        print(f"saccade: {fault}.", file=sys.stderr)
+        return FAILED
+
+
+def _refuse_no_text(word: str) -> None:
+    """Raise UserError for a word that could not be written into any file of a run."""
+    try:
+        word.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{word!a} is not text in UTF-8: rename the file or folder that it names.") from error
+
+
+def _machine_fault(error: Exception) -> str | None:
+    """What this machine lacks, where an error says so: memory, open files, room on a disk. None for other errors."""
+    told = (str(error).splitlines() or [""])[0].rstrip(".")
+    if isinstance(error, OSError) and error.strerror is not None:
+        what = "the output cannot be written" if error.filename is None else error.filename  # of files it is known
+        return f"{what}: {error.strerror}"
+    if isinstance(error, MemoryError) or "allocate memory" in told or type(error).__name__ == "OutOfMemoryError":
+        return f"there is not enough memory: {told or 'a smaller task, picture or batch needs less'}"
+    if isinstance(error, ImportError) and "cannot open shared object file" in told:
+        return f"a library cannot be loaded: {told}"
+    return None
+
+
+@contextmanager
+def _ends_in_a_sentence() -> Iterator[None]:
+    """What asks the program to end does so as Ctrl-C does, from its first moment on, unless it is to be ignored."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
+
+    numbers = (signal.SIGTERM, signal.SIGHUP) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+    ours = [number for number, handler in before.items() if handler == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -56,8 +122,6 @@ def _dispatch(words: list[str]) -> int:
     except (ArithmeticError, WorkerError) as error:  # a NaN or infinity; or an environment broke, whose trace it has
         print(f"saccade: {error}", file=sys.stderr)
         return FAILED
-    except BrokenPipeError:
-        return 0
     return code
 
 

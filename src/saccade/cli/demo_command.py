@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRemainingColumn
 
 from saccade.bench.results import newest_results
+from saccade.cli import terminal
 from saccade.cli.demo_page import write_demo_page
 from saccade.cli.evaluate_command import play, show
 from saccade.cli.options import Demo, Evaluate
@@ -42,7 +43,7 @@ def run(words: list[str]) -> int:
         raise UserError("--steps, --minutes and --episodes must be positive.")
     env = EnvConfig(options.task, render_quality="fast")
     folder = _new_folder(options.out)
-    console, began = Console(), time.monotonic()
+    console, began = terminal.console(), time.monotonic()
     console.print(f"Training {' and '.join(METHODS_SHOWN)} on {env.task}, each on one core, into {folder}.")
     _train(options, folder, console, began + 60 * options.minutes * (1 - EVALUATION_SHARE))
     policies = {method: load_policy(folder / method, "cpu") for method in METHODS_SHOWN}
@@ -102,17 +103,19 @@ def _wait(
     processes: dict[str, subprocess.Popen[bytes]], options: Demo, folder: Path, console: Console, deadline: float
 ) -> None:
     columns = (
-        TextColumn("{task.description:>6}"),
+        terminal.column("{task.description:>6}"),
         BarColumn(bar_width=None),
-        TextColumn("{task.completed}/{task.total}"),
+        terminal.column("{task.completed}/{task.total}"),
     )
     with Progress(
-        *columns, TextColumn("{task.fields[latest]}"), TimeElapsedColumn(), TimeRemainingColumn(), console=console
+        *columns, terminal.column("{task.fields[latest]}"), TimeElapsedColumn(), TimeRemainingColumn(), console=console
     ) as progress:
+        log = terminal.LogLines(console)
         lines = {method: progress.add_task(method, total=options.steps, latest="") for method in processes}
         for tick in count():
             for method, line in lines.items():
                 _show_training(progress, line, read_rows(folder / method / METRICS))
+            log.say(lambda: ", ".join(f"{task.description}: {task.completed:.0f} steps" for task in progress.tasks))
             if all(process.poll() is not None for process in processes.values()):
                 return
             if tick and time.monotonic() > deadline:
@@ -141,7 +144,7 @@ def _compare(policies: dict[str, Policy], options: Demo, folder: Path, console: 
     actors[RANDOM_POLICY] = (_random_act(first, options.seed), first.config.env, 0)
     asked = Evaluate(runs=(), episodes=options.episodes)
     everything: list[dict[str, Any]] = []
-    with Progress(console=console, transient=True) as progress:
+    with terminal.progress(console) as progress:
         for method, (act, env, env_steps) in actors.items():
             rows = with_gaps(
                 [

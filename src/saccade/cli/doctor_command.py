@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
+from saccade.cli import terminal
 from saccade.cli.options import Doctor
 from saccade.cli.parsing import parsed
 from saccade.machine.examination import examine, print_report
@@ -12,7 +11,7 @@ from saccade.machine.examination import examine, print_report
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     options = parsed(Doctor, "saccade doctor", words)
-    console = Console()
+    console = terminal.console()
     if options.bench:
         from saccade.machine.speed import measure_speeds, print_speeds
 

@@ -22,6 +22,7 @@ from saccade.bench.results import (
     newest_results,
     worst_gap,
 )
+from saccade.cli import terminal
 from saccade.cli.options import Evaluate
 from saccade.cli.parsing import parsed
 from saccade.envs import suites
@@ -48,9 +49,9 @@ def run(words: list[str]) -> int:
     configs = {folder: read_config(folder) for folder in options.runs}
     for config in configs.values():  # before any work
         check_data(_as_asked(config.env, options), options.modes or suites.modes_of(config.env.task))
-    console = Console()
+    console = terminal.console()
     results: list[Result] = []
-    with Progress(console=console, transient=True) as progress:
+    with terminal.progress(console) as progress:
         for folder, config in configs.items():
             policy = load_policy(folder, options.device)
             env = _as_asked(config.env, options)
@@ -91,12 +92,14 @@ def play(
     act: Act, env: EnvConfig, options: Evaluate, seed: int, progress: Progress, label: str
 ) -> Iterable[Evaluation]:
     """Evaluate in each mode with a progress bar."""
+    lines = terminal.LogLines(progress.console)
     with closing(EvaluationEnvs(options.workers)) as envs:
         for mode in options.modes or suites.modes_of(env.task):
             line = progress.add_task(f"{label} {mode}", total=options.episodes)
 
-            def advance(done: int, total: int, line: TaskID = line) -> None:
+            def advance(done: int, total: int, line: TaskID = line, mode: str = mode) -> None:
                 progress.update(line, completed=done, total=total)
+                lines.say(lambda: f"{label} {mode}: {done} of {total} episodes")
 
             yield evaluate(
                 act,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
+from saccade.cli import terminal
 from saccade.cli.explaining import Bars, explained, say
 from saccade.cli.options import Explain
 from saccade.cli.parsing import parsed
@@ -13,7 +12,7 @@ from saccade.viewer.explanation import FIGURE
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     options = parsed(Explain, "saccade explain", words)
-    console = Console()
+    console = terminal.console()
     bars = Bars(console)
     with bars.progress:
         explanation, folder, page = explained(options.subject, options.maps, console, bars, ["explain", *words])

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
+from saccade.cli import terminal
 from saccade.cli.options import Maps, Subject
 from saccade.data.files import written_aside
 from saccade.explain.explanation import Explanation, Moments, explain
@@ -130,14 +131,15 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            terminal.column("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            terminal.column("{task.completed:.0f}/{task.total:.0f}"),
             TimeElapsedColumn(),
             console=console,
             transient=True,
         )
         self._line = self.progress.add_task("starting", total=1)
+        self._lines = terminal.LogLines(console)
         self._what = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -145,6 +147,7 @@ class Bars:
             self._what = what
             self.progress.reset(self._line, description=what, total=total)
         self.progress.update(self._line, completed=done, total=total)
+        self._lines.say(lambda: f"{what}: {done} of {total}")
 
 
 def explained(

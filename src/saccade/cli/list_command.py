@@ -19,6 +19,7 @@ from saccade.agents.presets import (
     action_repeat_source,
     preset,
 )
+from saccade.cli import terminal
 from saccade.cli.nearest import nearest
 from saccade.cli.options import List
 from saccade.cli.parsing import parsed
@@ -52,7 +53,7 @@ NO_RERUN = "smg_rerun: sizes as SMG's authors ran their baselines; this method w
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     options = parsed(List, "saccade list", words)
-    console = Console()
+    console = terminal.console()
     if options.preset is not None:
         show = _show_size if options.preset in SIZES else _show_preset
         show(options.preset, options.task, console)
@@ -74,15 +75,18 @@ def run(words: list[str]) -> int:
         scores.add_row(name, kind.summary)
     console.print()
     console.print(scores)
-    console.print("\n[bold]modes[/], by suite", highlight=False)
+    console.print()
+    console.print(terminal.heading("modes", ", by suite"))
     for suite, modes in SUITE_MODES.items():
         console.print(f"  {suite}: {' '.join(modes)}", highlight=False)
-    console.print("\n[bold]tasks of the benchmark[/], with their action repeats")
+    console.print()
+    console.print(terminal.heading("tasks of the benchmark", ", with their action repeats"))
     console.print("  " + "  ".join(f"{task} ({action_repeat_of(task)})" for task in BENCHMARK_TASKS), highlight=False)
-    console.print("\n[bold]all tasks[/], as dmc/DOMAIN_TASK")
+    console.print()
+    console.print(terminal.heading("all tasks", ", as dmc/DOMAIN_TASK"))
     for domain, tasks in DMC_DOMAINS.items():
         console.print(f"  {domain}: {' '.join(tasks)}", highlight=False)
-    console.print(f"[bold]robot[/]\n  {' '.join(MANIPULATION_TASKS)}", highlight=False)
+    console.print(terminal.heading("robot", f"\n  {' '.join(MANIPULATION_TASKS)}"))
     return 0
 
 
@@ -100,7 +104,7 @@ def _show_preset(name: str, task: str, console: Console) -> None:
         raise UserError(f"There is no method or preset {name!r}. {nearest(name, [*METHODS, *SIZES])}")
     EnvConfig(task)  # raises for a task that does not exist
     method = METHODS[name]
-    console.print(f"[bold]{name}[/]: {method.summary} ({method.source}), on {task}", highlight=False)
+    console.print(terminal.heading(name, f": {method.summary} ({method.source}), on {task}"))
     table = _names("option", *SIZES, "source")
     columns = {size: _starts(name, task, size) for size in SIZES}
     shared = dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK)
@@ -118,7 +122,7 @@ def _show_preset(name: str, task: str, console: Console) -> None:
 def _show_size(size: str, task: str, console: Console) -> None:
     """What a preset says of a run, whatever the method, and then of every method."""
     EnvConfig(task)
-    console.print(f"[bold]--preset {size}[/]: {SIZES[size]}.", highlight=False)
+    console.print(terminal.heading(f"--preset {size}", f": {SIZES[size]}."))
     starts = {name: _starts(name, task, size) for name in METHODS}
     plain = {name: _starts(name, task, "paper") for name in METHODS}
     general = [option for option in starts["sac"] if all(option in start for start in starts.values())]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+from saccade.cli import terminal
 from saccade.envs.changes import told_share
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.train.ways import paths_of
@@ -18,17 +19,19 @@ class TrainingProgress:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            terminal.column("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[speed]}"),
-            TextColumn("{task.fields[latest]}"),
+            terminal.column("{task.completed:.0f}/{task.total:.0f}"),
+            terminal.column("{task.fields[speed]}"),
+            terminal.column("{task.fields[latest]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             speed_estimate_period=ESTIMATE_SECONDS,
         )
         self._line = self._bar.add_task("starting", total=1, speed="", latest="")
+
+        self._lines = terminal.LogLines(console)
 
     def start(self) -> None:
         self._bar.start()
@@ -39,6 +42,7 @@ class TrainingProgress:
     def preparing(self, done: int, total: int) -> None:
         """Bring the line up to date while pictures are made ready."""
         self._bar.update(self._line, description="preparing pictures", completed=done, total=total)
+        self._lines.say(lambda: f"preparing pictures: {done} of {total}")
 
     def show(self, event: Event, training: OffPolicyTraining) -> None:
         """Bring the line up to date with an event, and print evaluations."""
@@ -55,6 +59,7 @@ class TrainingProgress:
         if counters.seconds:
             speed = counters.updates / counters.seconds if learning else counters.env_steps / counters.seconds
             self._bar.update(self._line, speed=f"{speed:.1f} {'updates' if learning else 'steps'}/s")
+        self._lines.say(self._in_words)
         if event.kind == "begun":
             for sentence in paths_of(training):
                 self.console.print(sentence, style="dim", highlight=False)
@@ -78,3 +83,11 @@ class TrainingProgress:
                 f"over {len(result.returns)} episodes{succeeded}",
                 highlight=False,
             )
+
+    def _in_words(self) -> str:
+        """What the bar shows, as a line of a log."""
+        task = self._bar.tasks[0]
+        told = [f"{task.description}: {task.completed:.0f} of {task.total:.0f}", task.fields["speed"]]
+        left = task.time_remaining
+        told += [task.fields["latest"], "" if left is None else f"{left / 60:.0f} minutes left"]
+        return ", ".join(filter(None, told))

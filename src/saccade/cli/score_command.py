@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
+from saccade.cli import terminal
 from saccade.cli.explaining import Bars, explained, say
 from saccade.cli.options import Score
 from saccade.cli.parsing import parsed
@@ -41,14 +41,14 @@ def run(words: list[str]) -> int:
     checks = options.checks
     settings = ScoreSettings(checks.sanity_frames, checks.sanity_stages, checks.return_steps, checks.return_methods)
     check(settings)
-    console = Console()
+    console = terminal.console()
     bars = Bars(console)
     with bars.progress:
         explanation, folder, _ = explained(options.subject, options.maps, console, bars, words=["score", *words])
         rows = score(explanation, settings, bars)
         path = save_rows(folder, rows)
         page = write_report(folder)
-    wide = console if console.is_terminal else Console(width=max(console.width, WIDTH_OF_FILES))
+    wide = console if console.is_terminal else terminal.console(max(console.width, WIDTH_OF_FILES))
     for mode in explanation.episodes:
         wide.print(table_of(rows, mode))
     say(console, TOLD)

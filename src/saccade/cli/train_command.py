@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from saccade.agents import METHODS
+from saccade.cli import terminal
 from saccade.cli.parsing import parsed
 from saccade.cli.progress import TrainingProgress
 from saccade.cli.train_options import Resume, beginning, is_resumed, train_options
@@ -29,7 +30,7 @@ def run(words: list[str]) -> int:
     if is_resumed(words):
         options = parsed(Resume, "saccade train", words)
         chosen = {name: getattr(options, name) for name in ("device", "compile", "graphs", "data", "images")}
-        with _Watcher(Console(), options.resume) as watcher:
+        with _Watcher(terminal.console(), options.resume) as watcher:
             result = session.resume(
                 options.resume,
                 options.steps,
@@ -41,7 +42,7 @@ def run(words: list[str]) -> int:
             )
             return watcher.finish(result)
     config, folder = parse(words)
-    with _Watcher(Console(), folder) as watcher:
+    with _Watcher(terminal.console(), folder) as watcher:
         if config.env.mode != TRAINING_MODE:
             watcher.warn(
                 f"This run is trained in {config.env.mode}, a mode that is meant for tests: what it reaches there says "
@@ -74,7 +75,11 @@ class _Watcher:
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> _Watcher:
-        self._handlers = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._handlers = {
+            number: signal.signal(number, self._ask)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
+        }
         self.progress.start()
         return self
 
@@ -93,7 +98,7 @@ class _Watcher:
         return self._stop
 
     def warn(self, sentence: str) -> None:
-        self.console.print(f"[yellow]{sentence}", highlight=False)
+        self.console.print(sentence, style="yellow")
 
     def see(self, event: Event, training: OffPolicyTraining) -> None:
         self.progress.show(event, training)

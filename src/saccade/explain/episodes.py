@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 
 from saccade.envs.changes import changed_share
+from saccade.explain import answers
 from saccade.explain.channels import shown_by
 from saccade.explain.tasks import CLEAN, Task, fitting
 from saccade.policies.pixels import Pixels
@@ -140,21 +141,20 @@ def _play(
     provenance.update(task.provenance(env))
     try:
         seen_as = fitting(env.observation_space, policy.pixels, task.name)
-        with running(f"Resetting {task.name}"):
-            obs, info = env.reset(seed=seed)
+        obs, info = answers.reset(env, seed, task.name)
         for _ in range(max_steps):
-            given = seen_as(obs)
+            with running(f"An observation of {task.name}"):
+                given = seen_as(obs)
             action = np.array(act(given.copy()))
             mask = info.get("task_mask")
             truth = None if mask is None else np.array(mask, bool)
-            with running(f"A step of {task.name}"):
-                after, reward, terminated, truncated, later = env.step(checked(env, action.copy(), task.name))
-            yield given, action, float(reward), truth
-            obs, info = after, later
-            if terminated or truncated:
+            taken = checked(env, action.copy(), task.name)
+            obs, reward, over, info = answers.step(env, taken, task.name)
+            yield given, action, reward, truth
+            if over:
                 return
     finally:
-        env.close()
+        answers.close(env, task.name)
 
 
 def checked(env: gymnasium.Env[Any, Any], action: np.ndarray, task: str) -> Any:

@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 import torch
 
+from saccade.explain import answers
 from saccade.explain.episodes import Progress, checked
 from saccade.explain.maps import Find, groups, magnitude
 from saccade.explain.tasks import Task, fitting
@@ -69,12 +70,12 @@ def kept_returns(
             greedy = [policy.greedy(shown[some]) for some in groups(len(shown), max_batch, policy.device)]
             actions = policy.to_env(torch.cat(greedy).cpu().numpy())
             for i in np.flatnonzero(alive):
-                with running(f"A step of {task.name}"):
-                    action = checked(envs[i], np.asarray(actions[i]), task.name)
-                    after, reward, terminated, truncated, _ = envs[i].step(action)
-                obs[i] = seen_as(after)
-                totals[i] += float(reward)
-                alive[i] = not (terminated or truncated)
+                action = checked(envs[i], np.asarray(actions[i]), task.name)
+                after, reward, over, _ = answers.step(envs[i], action, task.name)
+                with running(f"An observation of {task.name}"):
+                    obs[i] = seen_as(after)
+                totals[i] += reward
+                alive[i] = not over
             progress(step + 1, steps)
             if not alive.any():
                 break

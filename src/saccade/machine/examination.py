@@ -75,20 +75,20 @@ def examine(data: str | Path | None = None) -> Report:
 
 def print_report(report: Report, console: Console) -> None:
     """The rows as a table, then their advice, problems first."""
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
     for _ in range(3):
         table.add_column(overflow="fold")
     for row in report.rows:
-        sign = "[red]wrong[/]" if not row.ok else "[yellow]note[/]" if row.advice else "[green]ok[/]"
-        table.add_row(sign, escape(row.what), escape(row.value))
+        sign = ("wrong", "red") if not row.ok else ("note", "yellow") if row.advice else ("ok", "green")
+        table.add_row(Text(*sign), Text(row.what), Text(row.value))
     console.print(table)
     for row in sorted((row for row in report.rows if row.advice), key=lambda row: row.ok):
-        console.print(f"\n[bold]{escape(row.what)}[/]: {escape(row.advice)}", highlight=False)
+        console.print(Text.assemble("\n", (row.what, "bold"), f": {row.advice}"))
     names = ", ".join(row.what for row in report.problems)
-    console.print(f"\nWrong: {escape(names)}." if names else "\nNothing is wrong.", highlight=False)
+    console.print(Text(f"\nWrong: {names}." if names else "\nNothing is wrong."))
 
 
 def renderer(question: str = GL_QUESTION, timeout_seconds: float = GL_TIMEOUT_SECONDS) -> Row:

@@ -150,20 +150,20 @@ def measure_speeds(
 
 def print_speeds(report: SpeedReport, console: Console) -> None:
     """The rows as one table, and what they come to."""
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     table.add_column("what", no_wrap=True)
     table.add_column("speed", justify="right", no_wrap=True)
     table.add_column("by which path", overflow="fold")
     for what, choice in report.chosen.items():
-        table.add_row(what, "", escape(choice))
+        table.add_row(what, "", Text(choice))
     for row in report.rows:
         speed = "not measured" if row.per_second is None else f"{row.per_second:,.{_decimals(row)}f} {row.unit}/s"
-        table.add_row(row.what, speed, escape(row.path))
+        table.add_row(row.what, speed, Text(row.path))
     console.print(table)
-    console.print(f"\n{escape(report.summary)}", highlight=False)
+    console.print(Text(f"\n{report.summary}"))
 
 
 def _decimals(row: Speed) -> int:

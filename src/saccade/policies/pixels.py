@@ -22,6 +22,10 @@ LARGEST_CHANNELS = 64  # more "channels" than this are rows of a picture
 Layout = Literal["channels_first", "channels_last", "one_channel"]
 
 
+ROUNDING = 1e-5
+"""Of a brightness, as a share of the brightest, that resizing and dividing in float32 leave outside the range."""
+
+
 @final
 @dataclass(frozen=True)
 class Pixels:
@@ -106,11 +110,14 @@ class Pixels:
             )
         batch = torch.from_numpy(np.array(obs, order="C")).to(device).reshape(-1, *self.shape).float()
         darkest, brightest = (float(value) for value in batch.aminmax())
-        if not (darkest >= 0 and brightest <= self.high):  # NaN too
+        slack = ROUNDING * self.high if both_floats else 0.0
+        if not (darkest >= -slack and brightest <= self.high + slack):  # NaN too
             raise UserError(
                 f"The policy was given an observation with values in {darkest:g}..{brightest:g}; it acts on "
                 f"0..{self.high:g}."
             )
+        if darkest < 0 or brightest > self.high:
+            batch = batch.clamp(0, self.high)
         if self.layout == "one_channel":
             return batch[:, None]
         return batch.movedim(-1, 1).contiguous() if self.layout == "channels_last" else batch

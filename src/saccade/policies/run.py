@@ -20,6 +20,7 @@ from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.data.documents import LARGEST, BadDocument, read_document, typed
 from saccade.data.folder import cache_dir
+from saccade.data.memory import allocations_bounded
 from saccade.envs.env import EnvConfig, check_data
 from saccade.envs.workers import available_cores
 from saccade.nets.precision import multiplies_bfloat16
@@ -191,7 +192,8 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None) -> Agent:
     """The method's agent with weights that depend on the seed alone; global random states stay as they are."""
-    with torch.random.fork_rng(devices=[]):
+    fewer = "choose fewer --filters or --hidden units, or a smaller --projection"
+    with torch.random.fork_rng(devices=[]), allocations_bounded(f"A network of {config.method}", fewer):
         torch.default_generator.manual_seed(config.training.seed)  # weights are made on the CPU, then moved
         return METHODS[config.method].make(config.agent, spaces, device, images)
 

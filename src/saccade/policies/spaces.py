@@ -46,7 +46,10 @@ def action_width(space: gymnasium.Space[Any]) -> int:
 
 
 def within(space: gymnasium.Space[Any]) -> ToEnv:
-    """Puts actions ``[batch, action_dim]`` into a Box's shape and bounds; whole numbers stay as they are."""
+    """Puts actions ``[batch, action_dim]`` into a Box's shape and bounds; a Discrete's count from its first."""
+    if isinstance(space, gymnasium.spaces.Discrete) and space.start != 0:  # networks number their outputs from 0
+        first = int(space.start)
+        return lambda action: action + first
     if not isinstance(space, gymnasium.spaces.Box):
         return lambda action: action
     low, high, shape = space.low, space.high, space.shape

@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import functools
 import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from saccade.agents.agent import Agent
 from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
 from saccade.data.images import ImageBank, bank_bytes, bank_size, load_bank
+from saccade.data.memory import refuse_beyond
 from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.opengl import is_software, why_in_software
@@ -68,6 +70,7 @@ METRICS, EVALUATIONS, NOTES, RESULT = "metrics.jsonl", "evaluations.jsonl", "not
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
 SEED_STRIDE = 10_007  # between the environments of one run
 LARGEST_SEED = 2**32 // SEED_STRIDE - 1  # environments take seeds of 32 bits
+FLOAT_BYTES = 4
 LEAVE_AT = ("tick", "evaluating")
 """Events that nothing belongs to which would be lost: no row of a second episode, no evaluation just finished."""
 
@@ -273,6 +276,7 @@ def _assembled(
         _warn_of_software(device, workers.arrangement.renderer)
         spaces = workers.spaces
         agent = make_agent(config, spaces, device, bank.sample if bank else None)
+        _refuse_large_batch(agent.batch_size, spaces, device)
         set_compute_dtype(agent.networks, compute_dtype(training.precision, device))
         if bank is not None:
             _refuse_small_bank(bank, agent)
@@ -293,7 +297,10 @@ def _place_pictures(config: RunConfig, device: torch.device) -> Placement | None
     if not METHODS[config.method].overlays(config.agent):
         return None
     size = bank_bytes(config.training.image_count, bank_size(config.env.image_size))
-    return place_by_what_is_free({"pictures": size}, device)["pictures"]
+    placed = place_by_what_is_free({"pictures": size}, device)["pictures"]
+    count = f"--image-count {config.training.image_count}"
+    refuse_beyond(size, count, "choose a smaller --image-count", placed.device)
+    return placed
 
 
 def _load_pictures(config: RunConfig, place: Placement | None, preparing: Preparing) -> ImageBank | None:
@@ -323,6 +330,12 @@ def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Pl
         pinned=place.pinned,
     )
     return place, replay
+
+
+def _refuse_large_batch(batch: int, spaces: Spaces, device: torch.device) -> None:
+    """Raise UserError where not even a batch's observations, before and after its steps, fit into the memory."""
+    needed = 2 * FLOAT_BYTES * batch * math.prod(spaces.obs_shape)
+    refuse_beyond(needed, f"A batch of {batch}", "choose a smaller --batch-size", device)
 
 
 def _refuse_small_bank(bank: ImageBank, agent: Agent) -> None:

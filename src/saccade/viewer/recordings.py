@@ -22,6 +22,7 @@ EXPLANATION, SCORES, MAPS = "explanation.json", "scores.jsonl", "maps"
 MAP_PREFIX, PICTURE_PREFIX = "map_", "picture_"  # of a method's maps and an agent's pictures in the file of a mode
 COLOURS = 3  # of a picture
 WHITE = 255
+ROUNDING = 1e-5  # of a float, as a share of the brightest, that arithmetic leaves outside the range
 LONGEST_NAME = 100  # of a mode, which is a part of a file's name
 AGAIN = "make it again with `saccade explain` or `saccade score`"
 
@@ -294,10 +295,15 @@ def _pixels(obs: NDArray[Any], high: float | None, name: str) -> NDArray[np.uint
     """Observations in 0..high as 0..255; where nothing is said, bytes are in 0..255 and floats in 0..1."""
     if obs.ndim != 4 or 0 in obs.shape:
         raise _DamagedError(f"{name} has shape {list(obs.shape)}, not [time, channel, height, width]")
+    if obs.dtype.kind == "b":
+        obs, high = obs.astype(np.uint8), high or 1.0
     brightest = high or (1.0 if obs.dtype.kind == "f" else WHITE)
-    if obs.dtype.kind not in "uf" or not (obs.min() >= 0 and obs.max() <= brightest):
+    slack = ROUNDING * brightest if obs.dtype.kind == "f" else 0.0
+    if obs.dtype.kind not in "uf" or not (obs.min() >= -slack and obs.max() <= brightest + slack):
         raise _DamagedError(f"{name} holds other numbers than pixels in 0..{brightest:g}")
-    return obs if obs.dtype == np.uint8 and brightest == WHITE else np.rint(obs * (WHITE / brightest)).astype(np.uint8)
+    if obs.dtype == np.uint8 and brightest == WHITE:
+        return obs
+    return np.rint(obs * (WHITE / brightest)).clip(0, WHITE).astype(np.uint8)
 
 
 def _newest(per_frame: NDArray[Any], shape: list[int], name: str) -> NDArray[Any]:

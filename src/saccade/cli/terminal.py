@@ -1,0 +1,55 @@
+"""What commands print to: a console that takes names as they are, progress bars, and lines for a log in their place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+SECONDS_BETWEEN_LINES = 60.0
+FIRST_LINE_SECONDS = 10.0
+
+
+class _Plain(Console):
+    """Leaves it to the program what a reader that has left means: rich would end it with code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def console(width: int | None = None) -> Console:
+    """Prints what it is given: brackets and colons in the name of a folder are no markup and no picture."""
+    return _Plain(width=width, markup=False, highlight=False, emoji=False)
+
+
+def column(template: str) -> TextColumn:
+    """A column of a progress bar that shows names as they are."""
+    return TextColumn(template, markup=False)
+
+
+def progress(console: Console, *columns: ProgressColumn, transient: bool = True) -> Progress:
+    """A progress bar; by default of a description, the share that is done and the time left."""
+    usual = (column("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*(columns or usual), console=console, transient=transient)
+
+
+def heading(bold: str, rest: str = "") -> Text:
+    """A line that begins in bold."""
+    return Text.assemble((bold, "bold"), rest)
+
+
+class LogLines:
+    """Now and then a line where output goes to a file, which shows no bar: soon after the start, then every minute."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._due = clock() + FIRST_LINE_SECONDS
+
+    def say(self, sentence: Callable[[], str]) -> None:
+        """Print the sentence if a line is due."""
+        if not self._console.is_terminal and self._clock() >= self._due:
+            self._due = self._clock() + SECONDS_BETWEEN_LINES
+            self._console.print(sentence(), soft_wrap=True)

@@ -1,0 +1,57 @@
+"""What somebody's environment answers when it is reset, stepped and closed: checked, or said to be its own error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from saccade.policies.user_code import FAILURES, running, told
+from saccade.types import UserError
+
+Env = gymnasium.Env[Any, Any]
+
+
+def reset(env: Env, seed: int, task: str) -> tuple[Any, Mapping[str, Any]]:
+    """Observation and info. Raises UserError for what it raises, and where it gives anything else."""
+    with running(f"Resetting {task}"):
+        answer = env.reset(seed=seed)
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise UserError(f"reset() of {task} must give an observation and a dictionary, as Gymnasium's environments do.")
+    return answer[0], answer[1] if isinstance(answer[1], Mapping) else {}
+
+
+def step(env: Env, action: Any, task: str) -> tuple[Any, float, bool, Mapping[str, Any]]:
+    """Observation, reward, whether the episode is over, and info. Raises UserError likewise."""
+    with running(f"A step of {task}"):
+        answer = env.step(action)
+    if not isinstance(answer, tuple) or len(answer) != 5:
+        raise UserError(
+            f"step() of {task} must give five things, as Gymnasium's environments do: observation, reward, terminated, "
+            "truncated and a dictionary."
+        )
+    obs, reward, terminated, truncated, info = answer
+    over = _number(terminated, f"terminated of {task}") or _number(truncated, f"truncated of {task}")
+    return obs, _number(reward, f"The reward of {task}"), bool(over), info if isinstance(info, Mapping) else {}
+
+
+def close(env: Env, task: str) -> None:
+    """Close it; what it raises then is a warning, for all that it was asked for is there."""
+    try:
+        env.close()
+    except FAILURES as error:
+        warnings.warn(f"closing {task} failed: {told(error)}", stacklevel=2)
+
+
+def _number(value: Any, what: str) -> float:
+    """A number, also in an array of one. Raises UserError for others, NaN and infinity."""
+    try:
+        number = float(np.asarray(value, dtype=np.float64).item())
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{what} is {value!r:.60}, not a number.") from error
+    if not np.isfinite(number):
+        raise UserError(f"{what} is {number}, not a finite number.")
+    return number
