@@ -67,6 +67,8 @@ class Subject:
     """Of Saccade's tasks, in pixels; by default what the policy sees."""
     frame_stack: int | None = None
     """Of Saccade's tasks; by default what the policy sees."""
+    camera: str | None = None
+    """Of Saccade's tasks: the name or number of the camera that looks; by default as in the run, else the task's."""
     action_repeat: int | None = None
     """Of Saccade's tasks; by default as in the run, else the benchmark's."""
     out: Path | None = None
@@ -134,6 +136,7 @@ def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
         "render_quality": options.render_quality,
         "image_size": options.image_size,
         "frame_stack": options.frame_stack,
+        "camera": options.camera,
         "action_repeat": options.action_repeat,
     }
     if options.policy is None:
