@@ -11,7 +11,6 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from foreign_policies import STACK, NoiseEnv
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -59,6 +58,7 @@ SIGHTS: dict[str, tuple[Any, tuple[str, ...], int]] = {
     "twelve grey frames": (lambda step: stacked(step, 1, 12), ("grey",), 12),
     "four frames in colours": (lambda step: stacked(step, 3, 4), ("rgb",), 4),
     "colours and depth": (rgbd, unknown(4), 1),
+    "noise": (lambda step: np.random.default_rng(step).integers(0, 256, (4, SIDE, SIDE), np.uint8), unknown(4), 1),
     "planes of objects": (lambda step: moving(step, 6), unknown(6), 1),
     "two frames of two planes": (lambda step: stacked(step, 2, 2), unknown(2), 2),
 }
@@ -185,9 +185,8 @@ def test_the_newest_frame_of_a_stack_is_drawn_in_its_own_colours(sight: str, tmp
 
 
 def test_what_is_no_stack_is_told() -> None:
-    env = NoiseEnv(STACK, gymnasium.spaces.Discrete(2))
-    policy, task = policy_for(env), Task("noise", lambda mode, masks: env, ("train",), knows_truth=False)
+    policy, task = subject("noise")
     found = explain(policy, task, methods="gradient", moments=Moments(frames=2, max_steps=4))
-    assert found.policy.pixels.told().startswith("1 frame (channel 1, channel 2, channel 3, channel 4) of 36x36")
+    assert found.policy.pixels.told().startswith("1 frame (channel 1, channel 2, channel 3, channel 4) of 16x16")
     assert found.settings["channels"] == list(unknown(4))
     assert policy.pixels.told().startswith("4 grey frames of")

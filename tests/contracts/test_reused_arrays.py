@@ -99,6 +99,7 @@ def test_every_moment_is_what_the_policy_saw(layout: str, dtype: Any, turned: bo
         episode = found.episodes[mode]
         assert episode.step.tolist() == list(range(STEPS))
         assert episode.task_mask is not None
+        assert episode.changed_pixels == (None if mode == "train" else 0.0)  # whatever the type and the layout
         # The clean counterparts are recorded in a second environment, by the same hands.
         for seen in (episode.obs,) if episode.clean_obs is None else (episode.obs, episode.clean_obs):
             pictures = policy.tensor(seen)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from captum.attr import GuidedBackprop
 from saliency_cases import (
     FEW,
     Network,
@@ -132,6 +131,7 @@ def test_where_guided_would_be_the_plain_gradient_it_is_refused(name: str, activ
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU", "ignore:Input Tensor.*did not already require")
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_beside_a_relu_only_what_could_be_one_is_refused(activation: str) -> None:
+    captum = pytest.importorskip("captum.attr")
     layer, why = ACTIVATIONS[activation]
     obs, nets = observations(), (activated(nn.ReLU(), layer), activated(layer, nn.ReLU()))
     for net in nets:
@@ -140,7 +140,7 @@ def test_beside_a_relu_only_what_could_be_one_is_refused(activation: str) -> Non
                 explained("guided_backpropagation", obs, net)
         else:
             found = explained("guided_backpropagation", obs, net)
-            expected = GuidedBackprop(net).attribute(obs, torch.arange(len(obs)) % 3)
+            expected = captum.GuidedBackprop(net).attribute(obs, torch.arange(len(obs)) % 3)
             torch.testing.assert_close(found, expected)
             # Of a ReLU at the very end, whose gradient is 1, there is nothing to clip.
             assert net is nets[1] or not torch.allclose(found, explained("gradient", obs, net))

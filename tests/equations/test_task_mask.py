@@ -157,6 +157,7 @@ def test_as_opengl_segments_it(task: str) -> None:
             belongs = [body != 0 or "target" in name for name, body in zip(names, bodies, strict=True)]
             here = kinds == kind
             drawn[here] = np.array(belongs)[ids[here]]
+        drawn |= kinds == mujoco.mjtObj.mjOBJ_TENDON  # the string of ball_in_cup
         mask = info["task_mask"][-1]
         assert (mask == drawn).mean() >= 0.99
         assert (mask & drawn).sum() / (mask | drawn).sum() > 0.9

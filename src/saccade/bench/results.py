@@ -50,6 +50,8 @@ def setting_of(provenance: Mapping[str, Any]) -> str:
         parts.append(f"{provenance['clip_order']} clips")
     if provenance.get("action_space", "xy") != "xy":
         parts.append(f"{provenance['action_space']} actions")
+    if provenance.get("camera", 0):
+        parts.append(f"camera {provenance['camera']}")
     if not provenance.get("reach_bonus", True):
         parts.append("no reach bonus")
     return ", ".join(parts)

@@ -64,6 +64,7 @@ def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
         "render_quality": options.render_quality,
         "image_size": options.image_size,
         "frame_stack": options.frame_stack,
+        "camera": options.camera,
         "action_repeat": options.action_repeat,
     }
     if options.policy is None:
@@ -160,9 +161,11 @@ def explained(
     settings = method_settings(maps)
     policy, task, modes, folder = subject_of(options)
     score = settings.score or default_score(policy)
+    likely = not policy.pixels.said and policy.pixels.channels_first[0] > 1
+    seen = policy.pixels.told() + " (by their shape; the episode will show it)" * likely
     say(
         console,
-        f"{policy.name}, from {policy.source}, sees {policy.pixels.told()}, and gives {', '.join(policy.outputs)}. "
+        f"{policy.name}, from {policy.source}, sees {seen}, and gives {', '.join(policy.outputs)}. "
         f"Explained is {score}, unless a method has a score of its own.",
     )
     _check_writable(folder)

@@ -97,6 +97,8 @@ class Subject:
     """Of Saccade's tasks, in pixels; by default what the policy sees."""
     frame_stack: int | None = None
     """Of Saccade's tasks; by default what the policy sees."""
+    camera: str | None = None
+    """Of Saccade's tasks: the name or number of the camera that looks; by default as in the run, else the task's."""
     action_repeat: int | None = None
     """Of Saccade's tasks; by default as in the run, else the benchmark's."""
     out: Path | None = None

@@ -33,6 +33,8 @@ class Environment:
     """Frames in an observation."""
     render_quality: Literal["full", "fast"] = "full"
     """fast: several times cheaper software rendering; never compare it with results of full."""
+    camera: str | None = None
+    """Name or number of the camera that looks; by default the task's own (side, fixed, y, ...)."""
     action_space: Literal["xy", "xyz"] = "xy"
     """Of the robot: whether the gripper keeps its height."""
     reach_bonus: bool = True

@@ -62,6 +62,8 @@ class EnvConfig:
         action_space: which ways the gripper of ``manipulation`` can be moved: ``xy`` over the table, or ``xyz``.
         reach_bonus: whether ``manipulation/reach`` gives 1 near the goal, as SGQN plays it; without, the reward as
             it was first published.
+        camera: name or number of the camera that looks, of those of the task's model; None for the one that
+            ``suites.CAMERAS`` names with its source.
 
     Raises:
         UserError: a value that is not allowed, with the allowed ones.
@@ -78,6 +80,7 @@ class EnvConfig:
     data: str | None = None
     action_space: str = "xy"
     reach_bonus: bool = True
+    camera: str | None = None
 
     @classmethod
     def parse(cls, task_id: str, **fields: Any) -> EnvConfig:
@@ -171,6 +174,7 @@ def gymnasium_env(
     data: str | None = None,
     action_space: str = "xy",
     reach_bonus: bool = True,
+    camera: str | None = None,
     seed: int | None = None,
     render_mode: Literal["rgb_array"] | None = None,
 ) -> PixelEnv | ForkedEnv:
@@ -180,7 +184,7 @@ def gymnasium_env(
     """
     config = EnvConfig(
         task, mode, image_size, frame_stack, action_repeat, render_quality, task_mask, clip_order, data, action_space,
-        reach_bonus,
+        reach_bonus, camera,
     )  # fmt: skip
     if opengl.is_fork():
         from saccade.envs.forked import ForkedEnv

@@ -11,9 +11,9 @@ import numpy as np
 
 from saccade.envs.changes import changed_share
 from saccade.explain import answers
-from saccade.explain.channels import shown_by
+from saccade.explain.channels import channels_first, shown_by
 from saccade.explain.tasks import CLEAN, Task, fitting
-from saccade.policies.pixels import Pixels
+from saccade.policies.pixels import BYTE, Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.user_code import running
 from saccade.types import UserError
@@ -101,8 +101,7 @@ def record(
             progress(length + index + 1, 2 * length)
         clean = np.stack(clean_frames)
     seen_then = np.stack([seen[index] for index in chosen])
-    newest = policy.pixels.colours  # channels; a task with modes gives them first
-    changed = None if clean is None else changed_share(clean[:, -newest:], seen_then[:, -newest:])
+    changed = None if clean is None else changed_share(*(_newest(policy.pixels, obs) for obs in (clean, seen_then)))
     truth = None if masks[0] is None else np.stack([masks[index] for index in chosen])
     return Episode(
         mode=mode,
@@ -119,6 +118,12 @@ def record(
         pixels=shown_by(policy.pixels, seen),
         provenance=provenance,
     )
+
+
+def _newest(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
+    """The newest frames of observations ``[moments, *shape]`` as bytes ``[moments, channel, height, width]``."""
+    frames = channels_first(pixels, obs)[:, -pixels.colours :]
+    return np.rint(frames * (BYTE / pixels.high)).astype(np.uint8)
 
 
 Step = tuple[np.ndarray, np.ndarray, float, np.ndarray | None]

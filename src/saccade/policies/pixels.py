@@ -169,7 +169,10 @@ def pixels_of(
     said = {None: (), 1: (GREY,), RGB: (RGB_PART,)}.get(colours, ())
     per_frame = colours or (RGB if channels % RGB == 0 else 1)
     if per_frame not in (1, RGB) or channels % per_frame:
-        raise UserError(f"{channels} channels are not frames of {per_frame} colours: --colours must be 1 or 3 and fit.")
+        raise UserError(
+            f"{channels} channels are not frames of {per_frame} colours: --colours must be 1 or 3 and fit; what other "
+            "channels are is said by --channels, such as rgb,depth."
+        )
     return Pixels(pixels.shape, pixels.dtype, brightest, found, per_frame, said)
 
 

@@ -22,6 +22,7 @@ from saccade.data.documents import LARGEST, BadDocument, read_document, typed
 from saccade.data.folder import cache_dir
 from saccade.data.memory import allocations_bounded
 from saccade.envs.env import EnvConfig, check_data
+from saccade.envs.suites import FIRST_CAMERA
 from saccade.envs.workers import available_cores
 from saccade.nets.precision import multiplies_bfloat16
 from saccade.policies.device import device_of
@@ -40,7 +41,10 @@ LEAST = {
     **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
 }
 """Smallest sensible values of the training options."""
-ADDED: dict[str, dict[str, Any]] = {"Training": {"graphs": "auto", "matmul": "float32"}}
+ADDED: dict[str, dict[str, Any]] = {
+    "Training": {"graphs": "auto", "matmul": "float32"},
+    "EnvConfig": {"camera": FIRST_CAMERA},
+}
 """Fields that a saved configuration of an earlier version lacks, by class, with the values that mean what it did."""
 MOST_ENVS = 16  # by default: the policy of an action is then 16 updates old
 

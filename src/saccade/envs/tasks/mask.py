@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from saccade.envs.tasks.scene import CAMERA
+from saccade.envs.tasks.soft_parts import SoftParts
 from saccade.envs.tasks.state import EPISODE_MODEL_FIELDS
 
 TARGET = "target"  # in the name of a geom, a site or the body that it belongs to
@@ -22,6 +23,7 @@ DEFAULT_SITE_RGBA = (
     0.5,
     1.0,
 )  # MuJoCo draws a site in its material's colour only where it has this one
+NEAREST = 1e-3  # metres before the camera, from where faces are drawn
 BOUND_MARGIN = 1.5  # pixels that a site may lie outside the outline of its bounding sphere
 
 
@@ -31,21 +33,21 @@ class TaskMask:
 
     A pixel belongs to the task if the first thing on its ray is a visible geom or site of something that moves
     (of the bodies that hang together with its own, up to the world, one has a joint or is a motion-capture
-    body) or of a target (``target`` in its name or its body's). So a robot's fixed foot belongs; floors, walls,
-    tables, terrain and the rails of cartpole do not. Tendons (the string of
-    ball_in_cup), skins (the dog's fur; its bones count) and shadows are not hit by rays and do not belong
-    either. A ray goes through the middle of a pixel, so outlines may differ from an anti-aliased picture by
-    one pixel.
+    body) or of a target (``target`` in its name or its body's). So a robot's fixed foot belongs, as do its tendons
+    (the string of ball_in_cup, the springs of lqr) and its skin (the dog's fur); floors, walls, tables, terrain and
+    the rails of cartpole do not, and no shadows. A ray goes through the middle of a pixel, and faces of a skin fill
+    every pixel that they touch, so outlines may differ from an anti-aliased picture by one pixel.
     """
 
-    def __init__(self, model: mujoco.MjModel, image_size: int) -> None:
-        self._size = image_size
+    def __init__(self, model: mujoco.MjModel, image_size: int, camera: int = CAMERA) -> None:
+        """camera: the number of the one that looks."""
+        self._size, self._camera = image_size, camera
         moving = _moving_bodies(model)
         self._geoms = _belongs(model, mujoco.mjtObj.mjOBJ_GEOM, model.geom_bodyid, moving)
         self._geoms &= model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
         sites = _belongs(model, mujoco.mjtObj.mjOBJ_SITE, model.site_bodyid, moving)
         self._sites = np.flatnonzero(sites & (model.site_group < VISIBLE_GROUPS))
-        self._rays = _camera_rays(float(model.cam_fovy[CAMERA]), image_size)
+        self._rays = _camera_rays(float(model.cam_fovy[camera]), image_size)
         self._visible_groups = (np.arange(mujoco.mjNGROUP) < VISIBLE_GROUPS).astype(np.uint8)
         self._geom_hit = np.empty(image_size**2, dtype=np.int32)
         self._distance = np.empty(image_size**2)
@@ -53,6 +55,7 @@ class TaskMask:
         # by the angles of their boxes' corners, which is too tight, and loses parts of finger and pendulum.
         self._model = copy.copy(model)
         self._model.body_bvhadr[:] = -1
+        self._soft = SoftParts(self._model, moving)
 
     def begin_episode(self, model: mujoco.MjModel) -> None:
         """Take over what a task changed in ``model`` when the episode started."""
@@ -62,9 +65,9 @@ class TaskMask:
         self._model.geom_group[:] = np.where(transparent, HIDDEN_GROUP, model.geom_group)
 
     def __call__(self, data: mujoco.MjData) -> np.ndarray:
-        """The mask of the present state: bool ``[H, W]``, as camera 0 sees it."""
-        origin = data.cam_xpos[CAMERA]
-        directions = self._rays @ data.cam_xmat[CAMERA].reshape(3, 3).T
+        """The mask of the present state: bool ``[H, W]``, as the camera sees it."""
+        origin, axes = data.cam_xpos[self._camera], data.cam_xmat[self._camera].reshape(3, 3)
+        directions = self._rays @ axes.T
         mujoco.mj_multiRay(
             self._model, data, origin, directions.ravel(), self._visible_groups, 1, -1,
             self._geom_hit, self._distance, None, len(directions), MAX_DISTANCE,
@@ -72,21 +75,53 @@ class TaskMask:
         mask = self._geoms[self._geom_hit] & (self._geom_hit >= 0)
         for site in self._sites.tolist():
             if _site_alpha(self._model, site) > 0:
-                self._add_site(mask, data, site, directions)
+                shape = data.site_xpos[site], data.site_xmat[site], self._model.site_size[site]
+                self._add_shape(mask, origin, directions, self._model.site_type[site], *shape)
+        if self._soft.any:
+            self._soft.update(data)
+            for capsule in self._soft.capsules():
+                self._add_shape(mask, origin, directions, mujoco.mjtGeom.mjGEOM_CAPSULE, *capsule)
+            self._add_triangles(mask, (self._soft.triangles() - origin) @ axes, directions)
         return mask.reshape(self._size, self._size)
 
-    def _add_site(self, mask: np.ndarray, data: mujoco.MjData, site: int, directions: np.ndarray) -> None:
-        """Add the pixels where ``site`` is in front; MuJoCo's rays over a whole model see geoms only."""
-        model, origin = self._model, data.cam_xpos[CAMERA]
-        position, frame = data.site_xpos[site], data.site_xmat[site]
-        for pixel in self._near(position - origin, float(np.linalg.norm(model.site_size[site])), directions):
-            distance = mujoco.mju_rayGeom(
-                position, frame, model.site_size[site], origin, directions[pixel], model.site_type[site], None
-            )
+    def _add_shape(
+        self,
+        mask: np.ndarray,
+        origin: np.ndarray,
+        directions: np.ndarray,
+        kind: int,
+        position: np.ndarray,
+        frame: np.ndarray,
+        size: np.ndarray,
+    ) -> None:
+        """Add the pixels where a shape is in front; MuJoCo's rays over a whole model see geoms only."""
+        for pixel in self._near(position - origin, float(np.linalg.norm(size)), directions):
+            distance = mujoco.mju_rayGeom(position, frame, size, origin, directions[pixel], kind, None)
             behind = 0 <= self._distance[pixel] < distance
             if distance >= 0 and not behind:
                 mask[pixel] = True
                 self._distance[pixel] = distance
+
+    def _add_triangles(self, mask: np.ndarray, corners: np.ndarray, directions: np.ndarray) -> None:
+        """Add the pixels of faces ``[n, 3, 3]``, in the camera's frame, whose middle nothing else hides."""
+        corners = corners[(corners[:, :, 2] < -NEAREST).all(1)]  # in front of the camera
+        if not len(corners):
+            return
+        from PIL import Image, ImageDraw
+
+        focal_length, middle = -self._rays[0, 2], self._size / 2
+        places = focal_length * corners[:, :, :2] / -corners[:, :, 2:] * (1, -1) + middle  # columns and rows
+        depth = -corners[:, :, 2].mean(1)
+        column, row = np.floor(places.mean(1)).astype(int).T
+        inside = (column >= 0) & (column < self._size) & (row >= 0) & (row < self._size)
+        pixel = np.where(inside, row * self._size + column, 0)
+        before = self._distance[pixel] * focal_length  # a ray is as long as its depth is focal lengths
+        hidden = inside & (before >= 0) & (before < depth) & ~mask[pixel]
+        picture = Image.new("1", (self._size, self._size))
+        draw = ImageDraw.Draw(picture)
+        for triangle in np.floor(places[~hidden]).astype(int).reshape(-1, 6).tolist():
+            draw.polygon(triangle, fill=1, outline=1)
+        mask |= np.asarray(picture).ravel()
 
     def _near(self, offset: np.ndarray, radius: float, directions: np.ndarray) -> np.ndarray:
         """Pixels whose ray may pass within ``radius`` of the point ``offset`` away from the camera."""

@@ -16,9 +16,9 @@ from gymnasium.error import ResetNeeded
 from saccade.data.folder import find_data
 from saccade.envs.env import EnvConfig
 from saccade.envs.opengl import VERSIONS, claim_process, is_fork
-from saccade.envs.suites import modes_of
+from saccade.envs.suites import camera_of, modes_of
 from saccade.envs.tasks.mask import TaskMask
-from saccade.envs.tasks.scene import BuiltinTextures, Scene
+from saccade.envs.tasks.scene import CAMERA, BuiltinTextures, Scene, camera_number
 from saccade.envs.tasks.state import StateValue
 from saccade.types import UserError
 
@@ -30,7 +30,7 @@ class Simulation(Protocol):
     """A task's physics and reward, and nothing of how it is looked at.
 
     Attributes:
-        physics: what is drawn; camera 0 looks at it.
+        physics: what is drawn.
         num_actions: how many numbers an action has.
         control_seconds: how long a control step lasts, in the simulator's own time.
         builtin_textures: the textures that distractions may have drawn with other colours.
@@ -91,15 +91,17 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         distractions = modes_of(config.task)[config.mode]
         self._nuisances = [each.load(folder, config.image_size, config.clip_order) for each in distractions]
         physics = simulation.physics
-        self.scene = Scene(physics, config.image_size, config.render_quality, simulation.builtin_textures)
-        self.task_mask = TaskMask(physics.model.ptr, config.image_size) if config.task_mask else None
+        size, model = config.image_size, physics.model.ptr
+        self._camera = camera_number(model, camera_of(config.task) if config.camera is None else config.camera)
+        self.scene = Scene(physics, size, config.render_quality, simulation.builtin_textures, self._camera)
+        self.task_mask = TaskMask(model, size, self._camera) if config.task_mask else None
         self._choices = [NO_CHOICE] * len(self._nuisances)
         self._frames: deque[np.ndarray] = deque(maxlen=config.frame_stack)
         self._masks: deque[np.ndarray] = deque(maxlen=config.frame_stack)
         self._agent_steps = 0
         self._closed = False
         self._thread = threading.get_ident()
-        size, channels = config.image_size, config.frame_stack * 3
+        channels = config.frame_stack * 3
         self.observation_space = gymnasium.spaces.Box(0, 255, (channels, size, size), np.uint8)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (simulation.num_actions,), np.float32)
         agent_seconds = simulation.control_seconds * config.control_steps_per_action
@@ -187,6 +189,8 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             "clip_order": config.clip_order,
             **self.simulation.settings,
         }
+        if self._camera != CAMERA:  # runs of a time without a choice say nothing of theirs, and had this one
+            told["camera"] = self._camera
         for nuisance in self._nuisances:
             told |= nuisance.provenance()
         return told | dict(VERSIONS)

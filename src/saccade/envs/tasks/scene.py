@@ -1,4 +1,4 @@
-"""What is drawn: the picture of camera 0, and the textures and materials that distractions may change."""
+"""What is drawn: the picture of a camera, and the textures and materials that distractions may change."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 from dm_control import mujoco as dm_mujoco
 
 from saccade.envs.opengl import no_opengl
+from saccade.types import UserError
 
-CAMERA = 0
+CAMERA = 0  # where nobody chooses
 
 # render_quality "fast". A small shadow map and coarse capsules: what software rendering spends its time on.
 FAST_SHADOW_SIZE = 512  # texels; the Control Suite has 2048
@@ -39,7 +40,12 @@ class Scene:
     """
 
     def __init__(
-        self, physics: dm_mujoco.Physics, image_size: int, render_quality: str, textures: BuiltinTextures
+        self,
+        physics: dm_mujoco.Physics,
+        image_size: int,
+        render_quality: str,
+        textures: BuiltinTextures,
+        camera: int = CAMERA,
     ) -> None:
         self._physics = physics
         self._textures = textures
@@ -53,7 +59,7 @@ class Scene:
             visual.quality.numstacks = FAST_STACKS
             visual.quality.offsamples = FAST_SAMPLES
         try:
-            self._camera = dm_mujoco.Camera(physics, image_size, image_size, CAMERA)
+            self._camera = dm_mujoco.Camera(physics, image_size, image_size, camera)
         except (mujoco.FatalError, ImportError, RuntimeError) as error:
             physics.free()
             raise no_opengl(os.environ.get("MUJOCO_GL", ""), error) from error
@@ -116,6 +122,17 @@ class Scene:
         contexts = self._physics.contexts
         with contexts.gl.make_current() as context:
             context.call(upload, self._physics.model.ptr, contexts.mujoco.ptr, number)
+
+
+def camera_number(model: mujoco.MjModel, wanted: str) -> int:
+    """The number of the camera with this name, or this number. Raises UserError for one that the model lacks."""
+    names = [mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_CAMERA, number) or "" for number in range(model.ncam)]
+    if wanted in names:
+        return names.index(wanted)
+    if wanted.isdecimal() and int(wanted) < model.ncam:
+        return int(wanted)
+    have = ", ".join(name or str(number) for number, name in enumerate(names))
+    raise UserError(f"there is no camera {wanted!r}; this task has {have}, or their numbers from 0")
 
 
 @cache
