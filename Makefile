@@ -17,7 +17,7 @@ demo: setup
 
 test:
 	@bash scripts/setup.sh --browser
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 	@bash scripts/test_other_torch.sh
 
 check: setup

@@ -164,7 +164,7 @@ def test_an_unknown_flag_is_answered_with_the_nearest_one(words: list[str], caps
         ("envs", "0", "--envs 0 is too small"),
         ("workers", "-1", "--workers -1 is too small"),
         ("evaluation-episodes", "0", "--evaluation-episodes 0 is too small"),
-        ("batch-size", "0", "--batch-size 0 is out of range: it must be at least 1."),
+        ("batch-size", "0", "--batch-size 0 is out of range: it must be from 1 to 2147483647."),
         ("critic-lr", "-1e-3", "--critic-lr -0.001 is out of range: it must be at least 0."),
         ("discount", "1.5", "--discount 1.5 is out of range: it must be from 0 to 1."),
         ("discount", "nan", "--discount nan is out of range"),

@@ -133,7 +133,7 @@ def test_help_has_the_methods_values_for_the_task(capsys: pytest.CaptureFixture[
     assert "--quantile X" in (out := capsys.readouterr().out) and "(default: 0.98)" in out
     assert main(["train", "sgqn", TASK, "--preset", "small", "-h"]) == 0
     assert "--preset small" in (out := " ".join(capsys.readouterr().out.split()))
-    assert "--batch-size N Transitions in a minibatch. (default: 32)" in out
+    assert "--batch-size N Transitions in a minibatch. (default: 24)" in out
 
 
 def test_help_of_what_does_not_exist_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +146,7 @@ def test_list_says_what_a_preset_changes(capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("--") and ":" not in line}
     assert rows["--steps"] == ["20000", "250000"] and rows["--render-quality"] == ["fast", "full"]
-    assert rows["--image-size"] == ["40", "84"] and rows["--batch-size"] == ["32", "128", "(smg", "64)"]
+    assert rows["--image-size"] == ["40", "84"] and rows["--batch-size"] == ["24", "128", "(smg", "64)"]
     assert "--discount" not in rows and "CPU can finish" in out
 
 

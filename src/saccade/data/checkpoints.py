@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from safetensors import SafetensorError
 
-from saccade.data.documents import BadDocument, Count, read_document, typed
+from saccade.data.documents import LARGEST, BadDocument, Count, read_document, typed
 from saccade.data.files import NoFile, refuse_endless
 from saccade.types import UserError
 
@@ -92,11 +92,11 @@ class Checkpoint:
 
         return load_file(self.folder / f"{name}.safetensors")
 
-    def document(self, name: str, kind: type[Kind]) -> Kind:
-        """A document as the type that it must have. Raises DamagedCheckpoint."""
+    def document(self, name: str, kind: type[Kind], largest: int = LARGEST) -> Kind:
+        """A document as the type that it must have, without numbers beyond ``largest``. Raises DamagedCheckpoint."""
         path = self.folder / f"{name}.json"
         try:
-            return read_document(path, kind)
+            return read_document(path, kind, largest=largest)
         except (OSError, UserError) as error:
             raise DamagedCheckpoint(f"{path} is damaged: {error}.") from error
 

@@ -24,6 +24,8 @@ MOST_LEVELS = 64
 """Of lists and objects in each other."""
 LARGEST = 2**63 - 1
 """Whole numbers beyond are nobody's counts, and no array can hold them."""
+LARGEST_OF_STATES = 2**128 - 1
+"""What the state of a random generator is made of, such as NumPy's PCG64."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
@@ -47,10 +49,10 @@ class Line:
     cut: bool = False
 
 
-def parse(text: bytes | str, kind: type[Kind]) -> Kind:
-    """The value of a JSON text. Raises BadDocument."""
+def parse(text: bytes | str, kind: type[Kind], largest: int = LARGEST) -> Kind:
+    """The value of a JSON text, without whole numbers beyond ``largest``. Raises BadDocument."""
     try:
-        return typed(msgspec.json.decode(text), kind)
+        return typed(msgspec.json.decode(text), kind, largest)
     except msgspec.ValidationError as error:  # a number that no float or 64 bits hold
         raise BadDocument(_told(error)) from error
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -59,24 +61,24 @@ def parse(text: bytes | str, kind: type[Kind]) -> Kind:
         raise BadDocument(_too_deep()) from error
 
 
-def typed(value: Any, kind: type[Kind]) -> Kind:
+def typed(value: Any, kind: type[Kind], largest: int = LARGEST) -> Kind:
     """JSON values as the type that they must have. Raises BadDocument."""
-    _refuse_extremes(value)
+    _refuse_extremes(value, largest)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise BadDocument(_told(error)) from error
 
 
-def read_document(path: Path, kind: type[Kind], most: int = MOST_BYTES) -> Kind:
-    """The value in a file of JSON.
+def read_document(path: Path, kind: type[Kind], most: int = MOST_BYTES, largest: int = LARGEST) -> Kind:
+    """The value in a file of JSON, without whole numbers beyond ``largest``.
 
     Raises:
         BadDocument: it is not JSON or not of this type.
         NoFile: a pipe, a device, or larger than ``most`` bytes.
         OSError: it is not there or cannot be read.
     """
-    return parse(read_bounded(path, most), kind)
+    return parse(read_bounded(path, most), kind, largest)
 
 
 def read_lines(path: Path, kind: Any = dict[str, Any]) -> Iterator[Line]:
@@ -99,7 +101,7 @@ def read_lines(path: Path, kind: Any = dict[str, Any]) -> Iterator[Line]:
                 yield Line(number, row, None, cut)
 
 
-def _refuse_extremes(value: Any) -> None:
+def _refuse_extremes(value: Any, largest: int) -> None:
     """Raise BadDocument for nesting and whole numbers that no file of ours has, so that nobody meets them later."""
     level = [value]
     for _ in range(MOST_LEVELS):
@@ -109,7 +111,7 @@ def _refuse_extremes(value: Any) -> None:
                 following += one.values()
             elif isinstance(one, list):
                 following += one
-            elif isinstance(one, int) and not -LARGEST <= one <= LARGEST:
+            elif isinstance(one, int) and not -largest <= one <= largest:
                 raise BadDocument(f"a number of {len(str(abs(one)))} digits is in it")
         if not following:
             return

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent
 from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint, Segment, write_checkpoint, written_segments
+from saccade.data.documents import LARGEST_OF_STATES
 from saccade.envs.workers import Steps
 from saccade.policies.run import NETWORKS, load_weights
 from saccade.train.off_policy import BegunStep, Counters, OffPolicyTraining
@@ -76,7 +77,7 @@ def restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
         _restore(training, checkpoint)
     except UserError:
         raise
-    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0].rstrip(".")
         raise DamagedCheckpoint(
             f"{checkpoint.folder} is damaged: its files are whole, and yet no run can go on from them "
@@ -100,7 +101,9 @@ def _restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
     training.obs = arrays.pop("obs").numpy()
     training.episode_return = arrays.pop("episode_return").numpy()
     training.begun = _take_begun(arrays)
-    training.workers.set_state(_join(arrays, checkpoint.document("environments", list[dict[str, Any]])))
+    training.workers.set_state(
+        _join(arrays, checkpoint.document("environments", list[dict[str, Any]], LARGEST_OF_STATES))
+    )
     training.counters = _counters(checkpoint, len(training.config.evaluation_modes))
     if training.counters.modes_left:
         training.evaluation.networks.load_state_dict(checkpoint.tensors(EVALUATED))
