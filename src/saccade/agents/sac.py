@@ -148,16 +148,18 @@ def as_pixels(convolutions: MixedPrecision) -> Prepare:
     """
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
-        dtype = convolutions.compute_dtype
-        obs, next_obs = (seen.to(dtype, memory_format=torch.channels_last) for seen in (batch.obs, batch.next_obs))
-        return batch._replace(obs=obs, next_obs=next_obs)
+        return _laid_out(batch, convolutions.compute_dtype)
 
     return prepare
 
 
 def as_float(batch: Batch, generator: Generator) -> Batch:
     """Pixels as float32, still 0..255, in the layout that convolutions are fastest in."""
-    obs, next_obs = (seen.to(torch.float32, memory_format=torch.channels_last) for seen in (batch.obs, batch.next_obs))
+    return _laid_out(batch, torch.float32)
+
+
+def _laid_out(batch: Batch, dtype: torch.dtype) -> Batch:
+    obs, next_obs = (seen.to(dtype, memory_format=torch.channels_last) for seen in (batch.obs, batch.next_obs))
     return batch._replace(obs=obs, next_obs=next_obs)
 
 
