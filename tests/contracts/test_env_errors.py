@@ -120,7 +120,7 @@ def test_choice_of_opengl(
     tmp_path: Path,
 ) -> None:
     bare_opengl.setenv("DISPLAY", display)
-    bare_opengl.setattr(opengl, "NVIDIA_DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    bare_opengl.setattr(opengl, "DEVICES", tmp_path)
     if device is not None:
         (tmp_path / device).touch()
     bare_opengl.setattr("ctypes.util.find_library", lambda name: name if name in libraries else None)
@@ -162,7 +162,7 @@ def test_a_driver_that_a_container_has_elsewhere_is_shown_to_egl(
         (tmp_path / "folder" / "10_nvidia.json").touch()
     bare_opengl.setenv("LD_LIBRARY_PATH", f"/nowhere:{tmp_path}")
     bare_opengl.setattr("ctypes.util.find_library", lambda name: None)
-    bare_opengl.setattr(opengl, "NVIDIA_DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    bare_opengl.setattr(opengl, "DEVICES", tmp_path)
     bare_opengl.setattr(opengl, "VENDOR_FOLDERS", (str(tmp_path / "folder"),))
     bare_opengl.setattr(opengl, "CONTAINER_VENDOR_FILE", str(tmp_path / "10_nvidia.json"))
     if given is not None:
@@ -188,7 +188,7 @@ def test_a_driver_that_a_container_has_elsewhere_is_shown_to_egl(
 def test_an_opengl_that_does_not_start_says_what_helps_here(
     bare_opengl: pytest.MonkeyPatch, backend: str, device: str | None, libraries: set[str], said: str, tmp_path: Path
 ) -> None:
-    bare_opengl.setattr(opengl, "NVIDIA_DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    bare_opengl.setattr(opengl, "DEVICES", tmp_path)
     if device is not None:
         (tmp_path / device).touch()
     bare_opengl.setattr("ctypes.util.find_library", lambda name: name if name in libraries else None)

@@ -11,9 +11,14 @@ from pathlib import Path
 ANSWER_SECONDS = 20.0
 
 
+def has_device_file(devices: Path = Path("/dev")) -> bool:
+    """Whether there is a device file of an NVIDIA GPU; a container may have number 3 alone."""
+    return any(devices.glob("nvidia[0-9]*"))
+
+
 def nvidia_device(devices: Path = Path("/dev"), program: str = "nvidia-smi") -> bool:
     """Whether there is an NVIDIA GPU: by its device file, or where files are named otherwise by NVIDIA's program."""
-    if any(devices.glob("nvidia[0-9]*")):
+    if has_device_file(devices):
         return True
     if shutil.which(program) is None:
         return False

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from saccade.data.nvidia import has_device_file
 from saccade.types import UserError
 
 # Newest with newest does not work, and neither do most other pairs.
 VERSIONS: Mapping[str, str] = {"dm-control": "1.0.41", "mujoco": "3.8.1"}
 
 BACKENDS = ("glfw", "egl", "osmesa")  # as MUJOCO_GL names them
-NVIDIA_DEVICES = "/dev/nvidia[0-9]*"  # a container may have number 3 alone
+DEVICES = Path("/dev")
 VENDOR_VARIABLE = "__EGL_VENDOR_LIBRARY_FILENAMES"
 VENDOR_FOLDERS = ("/usr/share/glvnd/egl_vendor.d", "/etc/glvnd/egl_vendor.d")  # where EGL looks for drivers
 CONTAINER_VENDOR_FILE = "/usr/local/nvidia/share/glvnd/egl_vendor.d/10_nvidia.json"  # where it does not
@@ -227,7 +228,7 @@ def _find_backend() -> str:
 
 
 def _has_nvidia_device() -> bool:
-    return bool(glob.glob(NVIDIA_DEVICES))
+    return has_device_file(DEVICES)
 
 
 def _show_egl_the_driver() -> None:

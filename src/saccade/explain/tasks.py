@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -16,6 +15,7 @@ from saccade.envs.suites import TASKS, modes_of
 from saccade.policies.pixels import RGB, Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.user_code import from_file, running
+from saccade.spelling import close_names
 from saccade.types import UserError
 
 CLEAN = "train"
@@ -60,7 +60,7 @@ def find_task(name: str, **fields: Any) -> Task:
     if ".py:" in name:
         return _own_task(name)
     if name not in gymnasium.registry:
-        near = difflib.get_close_matches(name, [*TASKS, *gymnasium.registry], n=3)
+        near = close_names(name, [*TASKS, *gymnasium.registry])
         hint = f"did you mean {' or '.join(near)}?" if near else "`saccade list` names Saccade's tasks."
         raise UserError(
             f"There is no task {name!r}: give one of Saccade's, an id of Gymnasium, or file.py:function; {hint}"

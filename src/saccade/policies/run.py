@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import warnings
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from saccade.policies.device import device_of
 from saccade.policies.pixels import BYTE, RGB, pixels_of
 from saccade.policies.policy import Policy
 from saccade.policies.training import RunConfig, Training
+from saccade.spelling import close_names
 from saccade.types import Spaces, UserError
 
 CONFIG = "config.json"
@@ -133,7 +133,7 @@ def read_config(run: Path) -> RunConfig:
     except OSError as error:
         if path.exists():
             raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-        near = difflib.get_close_matches(run.name, [path.parent.name for path in run.parent.glob(f"*/{CONFIG}")])
+        near = close_names(run.name, [path.parent.name for path in run.parent.glob(f"*/{CONFIG}")])
         hint = f" Did you mean {run.parent / near[0]}?" if near else ""
         raise UserError(f"{run} is not a run folder: it has no {CONFIG}.{hint}") from error
 
