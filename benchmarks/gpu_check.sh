@@ -162,12 +162,12 @@ if wants tests 60; then
     compiling=()
     for version in $([ "$COMPILE" = off ] || versions); do
         for method in $METHODS; do
-            PYTHONPATH=$version:$PYTHONPATH within 165 "$PY" benchmarks/whole_update.py "$method" --device $DEVICE \
+            PYTHONPATH=$version:$PYTHONPATH within 240 "$PY" benchmarks/whole_update.py "$method" --device $DEVICE \
                 --compile $COMPILE $SPEED --updates 2 >"$WORK/compiling_$(name_of "$version" "$method").log" 2>&1 &
             compiling+=($!)
         done
     done
-    within 165 "$PY" -m pytest tests/gpu -q -n $TEST_PROCESSES -p no:cacheprovider -p no:benchmark --durations 8 --tb short \
+    within 240 "$PY" -m pytest tests/gpu -q -n $TEST_PROCESSES -p no:cacheprovider -p no:benchmark --durations 8 --tb short \
         >"$WORK/pytest.txt" 2>&1
     say "  exit code $?: $(last "$WORK/pytest.txt")"
     grep -E "^(FAILED|ERROR)" "$WORK/pytest.txt" | cut -c1-200 | head -30 | tell

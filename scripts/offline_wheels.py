@@ -10,6 +10,7 @@ so its wheel is written anew without them. There: pip install --no-index --no-de
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -18,16 +19,11 @@ import zipfile
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+# Of what the project depends on: large packages that every image with PyTorch has, and PyAV, which only opens films.
+EXPECTED_THERE = {"torch", "numpy", "safetensors", "rich", "tensorboard", "matplotlib"}
+LEFT_OUT = {"av"}
 SIMULATOR_NEEDS = ["dm-env", "dm-tree", "labmaze", "glfw", "lxml", "pyopengl", "absl-py", "pyparsing"]
-COMMAND_LINE_NEEDS = [
-    "gymnasium",
-    "farama-notifications",
-    "cloudpickle",
-    "tyro",
-    "docstring-parser",
-    "typeguard",
-    "shtab",
-]
+COMMAND_LINE_NEEDS = ["farama-notifications", "cloudpickle", "docstring-parser", "typeguard", "shtab"]
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (39, 35, 34, 31, 28, 27, 26, 24, 17)] + ["manylinux2014_x86_64"]
 UNUSED = tuple(f"dm_control/{name}/" for name in ("locomotion", "entities", "manipulation", "viewer"))
 UNUSED += ("dm_control/suite/dog_assets/",)
@@ -41,14 +37,24 @@ def main() -> None:
     options = parser.parse_args()
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir(parents=True)
-    simulator = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]["dmc"]
-    for name in (*simulator, *SIMULATOR_NEEDS, *COMMAND_LINE_NEEDS, *options.further):
+    for name in (*required(), *SIMULATOR_NEEDS, *COMMAND_LINE_NEEDS, *options.further):
         download(name, options.out, options.python)
     for wheel in options.out.glob("dm_control-*.whl"):
         leave_out(wheel, UNUSED)
     wheels = list(options.out.iterdir())
     megabytes = sum(wheel.stat().st_size for wheel in wheels) / 1e6
     print(f"{len(wheels)} wheels, {megabytes:.1f} MB, in {options.out}")
+
+
+def required() -> list[str]:
+    """What the project's own file asks for, and is not expected on the machine."""
+    project = tomllib.loads(PROJECT.read_text())["project"]
+    skipped = EXPECTED_THERE | LEFT_OUT
+    return [
+        requirement
+        for requirement in (*project["dependencies"], *project["optional-dependencies"]["dmc"])
+        if re.split(r"[^\w.-]", requirement)[0] not in skipped
+    ]
 
 
 def download(name: str, out: Path, python: str) -> None:

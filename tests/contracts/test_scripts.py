@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -56,3 +58,13 @@ def test_a_wheel_without_some_folders_still_lists_what_it_holds(tmp_path: Path) 
         assert archive.namelist() == [names[0], names[2]]
         assert archive.read(names[2]).decode() == f"{names[0]},,\n{names[2]},,\n"
     assert list(tmp_path.iterdir()) == [wheel]
+
+
+def test_a_machine_without_a_network_is_brought_all_that_the_project_needs() -> None:
+    module = offline_wheels()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {*project["dependencies"], *project["optional-dependencies"]["dmc"]}
+    brought = set(module.required())
+    names = {re.split(r"[^\w.-]", requirement)[0] for requirement in needed - brought}
+    assert brought <= needed and names == module.EXPECTED_THERE | module.LEFT_OUT
+    assert any(requirement.startswith("msgspec") for requirement in brought)
