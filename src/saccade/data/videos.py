@@ -141,10 +141,7 @@ def decode_clip(path: Path, image_size: int) -> np.ndarray:
         raise UserError(f"clip {path} cannot be decoded: {reason}; replace or remove it")
     small: list[np.ndarray] = []
     num_damaged = num_pixels = 0
-    with (
-        av.open(str(path), format=CLIP_FORMAT, metadata_errors="ignore") as container,
-        _one_torch_thread(),
-    ):
+    with _opened(path) as container, _one_torch_thread():
         for packet in container.demux(video=0):
             try:
                 frames = [upright(frame.to_ndarray(format="rgb24"), _matrix(frame)) for frame in packet.decode()]
@@ -210,7 +207,7 @@ def why_unusable(path: Path) -> str | None:
     import av
 
     try:
-        with av.open(str(path), format=CLIP_FORMAT, metadata_errors="ignore") as container:
+        with _opened(path) as container:
             if not container.streams.video:
                 return "it has no video stream"
             stream = container.streams.video[0]
@@ -229,6 +226,15 @@ def why_unusable(path: Path) -> str | None:
             return None if next(container.decode(stream), None) is not None else "it has no frames"
     except (av.FFmpegError, OSError) as error:
         return f"it cannot be read ({error.strerror or error})"
+
+
+def _opened(path: Path) -> Any:
+    """A clip's file, whatever its title and other texts are made of."""
+    import av
+
+    # From PyAV 19 on, texts in an unknown encoding are no error, and the option is gone.
+    decoding = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+    return av.open(str(path), format=CLIP_FORMAT, **decoding)
 
 
 @contextmanager
