@@ -96,7 +96,9 @@ def make(options: argparse.Namespace) -> Callable[[int], Any]:
     pictures = torch.randint(0, 256, (BANK_COUNT, 3, bank_side, bank_side), dtype=torch.uint8)
     bank = images.ImageBank(pictures, "random")
     torch.manual_seed(0)
-    spaces = module("saccade.types").Spaces((frames * 3, side, side), ACTION_DIM)
+    types = module("saccade.types")
+    actions = types.Continuous(ACTION_DIM) if hasattr(types, "Continuous") else ACTION_DIM  # older ones have a width
+    spaces = types.Spaces((frames * 3, side, side), actions)
     agent = methods[options.method].make(config, spaces, device, bank.sample)
     dtype = module("saccade.policies.run").compute_dtype(options.precision, device)
     module("saccade.nets.precision").set_compute_dtype(agent.networks, dtype)

@@ -25,7 +25,7 @@ from saccade.agents.sgqn import SGQNNetworks
 from saccade.data.images import BANK_SIZE, ImageBank
 from saccade.nets.precision import set_compute_dtype
 from saccade.policies.run import compute_dtype
-from saccade.types import Batch, Spaces
+from saccade.types import Batch, Continuous, Spaces
 
 TASK = "dmc/walker_walk"  # whose published settings are taken
 FRAME_STACK, ACTION_DIM = 3, 6
@@ -207,7 +207,7 @@ def build(name: str, options: argparse.Namespace, bank: ImageBank) -> Contender:
     if options.batch_size is not None:
         config = scaled(config, options.batch_size / dict(batch_sizes(config))["batch_size"])
     size = METHODS[method].rendered_size(config)
-    spaces = Spaces((FRAME_STACK * 3, size, size), ACTION_DIM)
+    spaces = Spaces((FRAME_STACK * 3, size, size), Continuous(ACTION_DIM))
     before = allocated_bytes(device)
     torch.manual_seed(SEED)
     agent = METHODS[method].make(config, spaces, device, bank.sample)

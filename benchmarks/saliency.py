@@ -41,7 +41,7 @@ from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.scores import has_score, make_score
 from saccade.saliency import METHODS
-from saccade.types import Score, Spaces, UserError
+from saccade.types import Continuous, Score, Spaces, UserError
 
 SIDE = 84
 ACTIONS = 6
@@ -130,7 +130,7 @@ def nature(device: torch.device) -> Subject:
 
 
 def sgqn(device: torch.device) -> Subject:
-    networks = sac.ActorCritic(Spaces((9, SIDE, SIDE), ACTIONS), sac.SAC()).to(device)
+    networks = sac.ActorCritic(Spaces((9, SIDE, SIDE), Continuous(ACTIONS)), sac.SAC()).to(device)
     pixels = Pixels((9, SIDE, SIDE), "uint8", 255.0, "channels_first", 3)
     policy = Policy("sgqn", networks, sac.squashed_gaussian_outputs(), pixels, False, device)
     return subject(policy, "q", networks.critic.convolutions.layers[-1])

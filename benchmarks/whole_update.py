@@ -24,6 +24,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import saccade
+from saccade import types
 from saccade.agents import METHODS
 from saccade.agents.agent import make_update
 from saccade.agents.captured import WholeUpdate, make_whole_update
@@ -32,7 +33,6 @@ from saccade.data.images import BANK_SIZE, ImageBank
 from saccade.data.replay import ReplayBuffer
 from saccade.nets.precision import set_compute_dtype
 from saccade.policies.run import Training, compute_dtype, device_of, is_compiled, prepare_torch
-from saccade.types import Spaces
 
 TASK = "dmc/walker_walk"  # whose published settings are taken
 FRAME_STACK, ACTION_DIM = 3, 6
@@ -94,7 +94,8 @@ def training_update(options: argparse.Namespace, device: torch.device) -> WholeU
     shape = (PICTURES, 3, BANK_SIZE, BANK_SIZE)
     bank = ImageBank(torch.randint(0, 256, shape, dtype=torch.uint8, device=device), "random")
     torch.manual_seed(SEED)
-    spaces = Spaces((FRAME_STACK * 3, side, side), ACTION_DIM)
+    actions = types.Continuous(ACTION_DIM) if hasattr(types, "Continuous") else ACTION_DIM  # older ones have a width
+    spaces = types.Spaces((FRAME_STACK * 3, side, side), actions)
     agent = METHODS[options.method].make(config, spaces, device, bank.sample)
     set_compute_dtype(agent.networks, compute_dtype(options.precision, device))
     generators = torch.Generator(device).manual_seed(SEED), torch.Generator().manual_seed(SEED)

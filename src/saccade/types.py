@@ -39,12 +39,61 @@ class Batch(NamedTuple):
     seen: Mapping[str, Tensor] = {}
 
 
+class Decisions(NamedTuple):
+    """What an agent decided in a rollout, what came of it, and every random number that an update of them uses.
+
+    Values and log-probabilities are those of the policy that made the rollout, computed once, before its updates.
+    ``drawn`` and ``seen`` are filled as a ``Batch``'s are.
+    """
+
+    obs: Tensor  # [batch, frames * colours, height, width], 0..255
+    action: Tensor  # long [batch] if discrete, else [batch, action_dim], as the policy drew it: not clipped
+    log_probability: Tensor  # [batch]
+    value: Tensor  # [batch]
+    advantage: Tensor  # [batch]
+    target: Tensor  # [batch], what the value is fitted to
+    drawn: Mapping[str, Tensor] = {}
+    seen: Mapping[str, Tensor] = {}
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """Actions of ``dims`` numbers in -1..1."""
+
+    dims: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.dims,)
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """One of ``count`` actions, by its number."""
+
+    count: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return ()
+
+
 @dataclass(frozen=True)
 class Spaces:
     """What an agent must know of its environment."""
 
-    obs_shape: tuple[int, int, int]  # (frames * 3, height, width), as the environment gives it
-    action_dim: int
+    obs_shape: tuple[int, int, int]  # (frames * colours, height, width), as the environment gives it
+    actions: Continuous | Discrete
+    colours: int = 3  # channels of a frame
+
+    @property
+    def action_dim(self) -> int:
+        """How many numbers an action has. Raises UserError where actions are discrete."""
+        if isinstance(self.actions, Discrete):
+            raise UserError(
+                f"This method's actions are numbers in -1..1, and there are {self.actions.count} to choose from."
+            )
+        return self.actions.dims
 
 
 @final

@@ -11,7 +11,7 @@ from torch import nn
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent, Phase, look
 from saccade.agents.madi import MaDiNetworks
-from saccade.types import Batch, Spaces
+from saccade.types import Batch, Continuous, Spaces
 
 SIZE, RENDERED, ACTIONS, BATCH = 12, 16, 2, 4
 TINY = Architecture(image_size=SIZE, filters=4, conv_layers=2, projection=8, hidden=16)
@@ -49,7 +49,9 @@ def build(method: str, seed: int = 0) -> Agent:
     rendered = METHODS[method].rendered_size(config)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        agent = METHODS[method].make(config, Spaces((9, rendered, rendered), ACTIONS), torch.device("cpu"), images)
+        agent = METHODS[method].make(
+            config, Spaces((9, rendered, rendered), Continuous(ACTIONS)), torch.device("cpu"), images
+        )
         with torch.no_grad():  # away from the delta-orthogonal start, at which most gradients are exactly zero
             for name, parameter in agent.networks.named_parameters():
                 if "convolutions" in name and "target" not in name:

@@ -35,7 +35,7 @@ from saccade.metrics import METRICS
 from saccade.policies.run import Training
 from saccade.policies.scores import SCORES
 from saccade.saliency import METHODS as SALIENCY
-from saccade.types import Spaces, UserError
+from saccade.types import Continuous, Spaces, UserError
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -260,7 +260,7 @@ def test_the_guides_method_learns_and_its_test_passes(guide: ModuleType) -> None
     row = eval("{" + blocks(GUIDE, "text")[0] + "}", names)["invariance"]
     config = tiny(row.config)
     size = row.rendered_size(config)
-    agent = row.make(config, Spaces((9, size, size), ACTIONS), torch.device("cpu"), images)
+    agent = row.make(config, Spaces((9, size, size), Continuous(ACTIONS)), torch.device("cpu"), images)
     metrics = make_update(agent)(lambda count: sample("sac", 0, count), torch.Generator().manual_seed(0), 0)
     assert row.overlays(config) and metrics["critic/invariance"] > 0
     exec(compile(blocks(GUIDE, "python")[2], "test_invariance.py", "exec"), names)

@@ -33,7 +33,7 @@ from saccade.policies.run import RunConfig
 from saccade.train import off_policy, session, ways
 from saccade.train.evaluating import BackgroundEvaluation
 from saccade.train.off_policy import Event, OffPolicyTraining
-from saccade.types import Spaces, UserError
+from saccade.types import Continuous, Spaces, UserError
 
 STEPS = 24  # with as many updates: six that warm up, two that are recorded, the others replayed
 
@@ -308,7 +308,7 @@ def test_a_mistake_in_a_loss_is_not_the_compilers(tmp_path: Path, monkeypatch: p
 
 def test_evaluation_uses_the_gpu_while_nothing_is_recorded() -> None:
     """And the stand-in for graphs shows in every test here that recording holds the same lock."""
-    evaluation = BackgroundEvaluation(noise_config(), Spaces((3, 16, 16), 1), torch.device("cpu"))
+    evaluation = BackgroundEvaluation(noise_config(), Spaces((3, 16, 16), Continuous(1)), torch.device("cpu"))
     held: list[bool] = []
 
     def act(obs: torch.Tensor, noise: None) -> torch.Tensor:

@@ -18,7 +18,7 @@ if sys.platform != "linux":
     pytest.skip("looks at processes through /proc", allow_module_level=True)
 
 from saccade.envs.workers import GRACE_SECONDS, EnvWorkers, WorkerError, WorkerReplaced
-from saccade.types import Spaces, UserError
+from saccade.types import Continuous, Spaces, UserError
 
 sys.path.insert(0, str(Path(__file__).parent))  # worker processes are given the same path
 from fake_envs import FakeConfig, FakeEnv, make_fake
@@ -169,7 +169,7 @@ def test_finished_environments_wait_for_reset() -> None:
 def test_spaces_and_provenance() -> None:
     with workers(2) as envs:
         assert envs.obs_space.shape == (3, 6, 6) and envs.action_space.shape == (2,)
-        assert envs.spaces == Spaces((3, 6, 6), 2)
+        assert envs.spaces == Spaces((3, 6, 6), Continuous(2))
         provenance = envs.provenance
     assert [row["episode_steps"] for row in provenance] == [4] * len(SEEDS)
     for row in provenance:

@@ -17,7 +17,7 @@ from saccade.agents.curl import (
     instance_discrimination,
 )
 from saccade.agents.rad import random_crop
-from saccade.types import Batch, Spaces
+from saccade.types import Batch, Continuous, Spaces
 
 CPU = torch.device("cpu")
 SIZE = sac.Architecture(image_size=12, filters=4, conv_layers=2, projection=3, hidden=16)
@@ -26,7 +26,7 @@ CONFIG = CURL(sac.SAC(SIZE), rendered_size=16, crop_positions=5)
 
 def networks() -> CURLNetworks:
     torch.manual_seed(0)
-    nets = CURLNetworks(sac.make_networks(Spaces((9, 16, 16), 2), CONFIG.sac, CPU), SIZE.projection)
+    nets = CURLNetworks(sac.make_networks(Spaces((9, 16, 16), Continuous(2)), CONFIG.sac, CPU), SIZE.projection)
     with torch.no_grad():  # away from a start whose gradients are mostly zero
         for parameter in nets.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.05)

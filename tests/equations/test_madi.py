@@ -9,11 +9,11 @@ from saccade.agents import sac, svea
 from saccade.agents.agent import Phase, look, step
 from saccade.agents.madi import MaDi, MaDiNetworks, actor_phase, critic_phase, make_madi
 from saccade.nets.masker import Masker
-from saccade.types import Batch, Spaces, UserError
+from saccade.types import Batch, Continuous, Spaces, UserError
 
 CPU = torch.device("cpu")
 SIZE = sac.Architecture(image_size=12, filters=4, conv_layers=2, projection=8, hidden=16)
-SPACES = Spaces((9, 12, 12), 2)
+SPACES = Spaces((9, 12, 12), Continuous(2))
 CONFIG = MaDi(svea.SVEA(sac.SAC(SIZE)), masker_filters=4)
 
 
@@ -115,4 +115,9 @@ def test_the_masker_has_its_own_rate(rate: float, moves: bool) -> None:
 
 def test_greys_are_refused() -> None:
     with pytest.raises(UserError, match="multiple of 3"):
-        make_madi(CONFIG, Spaces((4, 12, 12), 2), CPU, lambda count, size, generator: torch.zeros(count, 3, size, size))
+        make_madi(
+            CONFIG,
+            Spaces((4, 12, 12), Continuous(2)),
+            CPU,
+            lambda count, size, generator: torch.zeros(count, 3, size, size),
+        )

@@ -11,11 +11,11 @@ from saccade.agents import sgqn, soda, svea
 from saccade.agents.augmentation import overlay
 from saccade.agents.sac import SAC, Architecture, make_networks
 from saccade.pixels.masks import fill_outside
-from saccade.types import Batch, Spaces
+from saccade.types import Batch, Continuous, Spaces
 
 CPU = torch.device("cpu")
 SIZE = Architecture(image_size=12, filters=4, conv_layers=2, projection=8, hidden=16)
-SPACES = Spaces((9, 12, 12), 2)
+SPACES = Spaces((9, 12, 12), Continuous(2))
 
 
 def batch(**drawn: torch.Tensor) -> Batch:

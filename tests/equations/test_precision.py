@@ -17,7 +17,7 @@ from saccade.nets import convolutions, decoders
 from saccade.nets.encoders import ConvolutionStack
 from saccade.nets.precision import MixedPrecision, multiplies_bfloat16, set_compute_dtype
 from saccade.policies.run import Training, compute_dtype, multiplies_tf32
-from saccade.types import Spaces
+from saccade.types import Continuous, Spaces
 
 CPU = torch.device("cpu")
 DIGITS = 2**-8  # the relative rounding error of bfloat16
@@ -54,7 +54,7 @@ def test_features_are_rounded_and_come_back_in_float32() -> None:
 def test_walking_back_a_pass_equals_a_pass_of_its_own(dtype: torch.dtype, rendered: int) -> None:
     torch.manual_seed(0)
     config = SAC(Architecture(image_size=20, filters=8, conv_layers=4, projection=16, hidden=32))
-    critic = make_networks(Spaces((9, rendered, rendered), 2), config, CPU).critic
+    critic = make_networks(Spaces((9, rendered, rendered), Continuous(2)), config, CPU).critic
     for layer in critic.convolutions.layers[::2]:  # delta-orthogonal ones reach a pixel of nine only
         torch.nn.init.normal_(layer.weight, std=0.1)
     obs, action = observations(rendered).float(), torch.rand(4, 2)

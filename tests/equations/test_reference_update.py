@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent, draws_nothing, make_update
 from saccade.agents.sgqn import SGQN, make_sgqn
-from saccade.types import Batch, Spaces
+from saccade.types import Batch, Continuous, Spaces
 
 LAYERS, LAYERS_IMAGE = 11, 48  # as many convolutions as published, on the smallest picture that leaves room for them
 TOLERANCE = 1e-4
@@ -48,7 +48,7 @@ class Pictures:
 
 def both(config: SGQN, size: int) -> tuple[Agent, Any, Pictures]:
     """Our agent, away from its start at which most gradients vanish, and the reference with its weights."""
-    pictures, spaces = Pictures(), Spaces((9, size, size), ACTIONS)
+    pictures, spaces = Pictures(), Spaces((9, size, size), Continuous(ACTIONS))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         agent = make_sgqn(config, spaces, torch.device("cpu"), pictures)

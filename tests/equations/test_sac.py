@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
 from saccade.agents import sac
-from saccade.types import Batch, Spaces, UserError
+from saccade.types import Batch, Continuous, Spaces, UserError
 
 TINY = sac.SAC(sac.Architecture(image_size=12, filters=4, conv_layers=2, projection=8, hidden=16), batch_size=2)
 CPU = torch.device("cpu")
@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 def tiny_networks() -> sac.ActorCritic:
     torch.manual_seed(0)
-    return sac.make_networks(Spaces((9, 12, 12), 2), TINY, CPU)
+    return sac.make_networks(Spaces((9, 12, 12), Continuous(2)), TINY, CPU)
 
 
 def tiny_batch() -> Batch:
@@ -109,7 +109,7 @@ def sac_step(phase: object, batch: Batch) -> None:
 
 
 def test_published_sizes() -> None:
-    nets = sac.make_networks(Spaces((9, 84, 84), 6), sac.SAC(), CPU)
+    nets = sac.make_networks(Spaces((9, 84, 84), Continuous(6)), sac.SAC(), CPU)
 
     def count(module: torch.nn.Module) -> int:
         return sum(parameter.numel() for parameter in module.parameters())
@@ -121,7 +121,7 @@ def test_published_sizes() -> None:
 
 
 def test_at_the_start_one_pixel_in_sixteen_has_a_gradient() -> None:
-    nets = sac.make_networks(Spaces((9, 84, 84), 6), sac.SAC(), CPU)
+    nets = sac.make_networks(Spaces((9, 84, 84), Continuous(6)), sac.SAC(), CPU)
     obs = torch.rand(1, 9, 84, 84).mul_(255).requires_grad_()
     (slope,) = torch.autograd.grad(nets.critic(obs, torch.zeros(1, 6))[0].sum(), obs)
     assert int((slope[0, :3].abs().amax(0) > 0).sum()) == 441  # 21 * 21 of 84 * 84
@@ -129,6 +129,8 @@ def test_at_the_start_one_pixel_in_sixteen_has_a_gradient() -> None:
 
 def test_pictures_smaller_than_the_encoder_are_refused() -> None:
     with pytest.raises(UserError, match="10x10 pixels are smaller"):
-        sac.make_networks(Spaces((9, 10, 10), 2), TINY, CPU)
+        sac.make_networks(Spaces((9, 10, 10), Continuous(2)), TINY, CPU)
     with pytest.raises(UserError, match="at most"):
-        sac.make_networks(Spaces((9, 12, 12), 2), sac.SAC(sac.Architecture(image_size=12, conv_layers=4)), CPU)
+        sac.make_networks(
+            Spaces((9, 12, 12), Continuous(2)), sac.SAC(sac.Architecture(image_size=12, conv_layers=4)), CPU
+        )

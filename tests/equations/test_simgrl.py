@@ -13,10 +13,10 @@ from saccade.agents.augmentation import Augmentation, make_augment
 from saccade.agents.simgrl import SimGRL, encoder, make_simgrl
 from saccade.nets.encoders import ConvolutionStack, FrameStemStack
 from saccade.pixels.augmentations import draw_velocities, random_overlay, shifted_overlay
-from saccade.types import Spaces, UserError
+from saccade.types import Continuous, Spaces, UserError
 
 CPU = torch.device("cpu")
-PUBLISHED = Spaces((9, 84, 84), 6)
+PUBLISHED = Spaces((9, 84, 84), Continuous(6))
 
 
 def ramp(batch: int, side: int) -> torch.Tensor:
@@ -126,4 +126,4 @@ def test_a_method_that_blends_needs_pictures() -> None:
     size = sac.Architecture(image_size=12, filters=4, conv_layers=2, projection=8, hidden=16)
     config = SimGRL(svea.SVEA(sac.SAC(size), strong=Augmentation("shifted_overlay")), stem_layers=1)
     with pytest.raises(UserError, match="bank of images"):
-        make_simgrl(config, Spaces((9, 12, 12), 2), CPU, None)
+        make_simgrl(config, Spaces((9, 12, 12), Continuous(2)), CPU, None)

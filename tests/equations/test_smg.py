@@ -14,11 +14,11 @@ from saccade.agents.agent import step
 from saccade.agents.sac import SAC, Architecture, make_networks
 from saccade.agents.settings import check_settings
 from saccade.agents.smg import SMG, SMGNetworks, make_smg
-from saccade.types import Batch, Spaces, UserError
+from saccade.types import Batch, Continuous, Spaces, UserError
 
 CPU = torch.device("cpu")
 SIZE = Architecture(image_size=12, filters=4, conv_layers=2, projection=8, hidden=16)
-SPACES = Spaces((9, 12, 12), 2)
+SPACES = Spaces((9, 12, 12), Continuous(2))
 TERMS = ("reconstruction", "mask_ratio", "background", "inverse_dynamics", "foreground")
 PAPER_PARAMETERS, PAPER_SAC_PARAMETERS = 13_163_533, 11_286_926  # counted in the authors' code, for six actions
 BEGUN, NOT_BEGUN = 1000, 998
@@ -166,7 +166,7 @@ def test_the_decoder_gives_every_frame_its_own_part_of_the_embedding() -> None:
 
 
 def test_one_frame_can_be_taken_apart() -> None:
-    nets = networks(spaces=Spaces((3, 12, 12), 2))
+    nets = networks(spaces=Spaces((3, 12, 12), Continuous(2)))
     image, mask = nets.separate(torch.rand(2, 3, 12, 12) * 255)
     assert image.shape == (2, 3, 12, 12) and mask.shape == (2, 1, 12, 12)
 
@@ -184,7 +184,7 @@ def test_the_background_branch_starts_as_a_copy_of_its_own() -> None:
 
 
 def test_published_sizes() -> None:
-    spaces = Spaces((9, 84, 84), 6)
+    spaces = Spaces((9, 84, 84), Continuous(6))
     nets = SMGNetworks(make_networks(spaces, SMG().sac, CPU), SMG(), spaces)
     counts = {name: sum(each.numel() for each in part.parameters()) for name, part in nets.named_children()}
     target = sum(each.numel() for each in nets.actor_critic.target_critic.parameters())
@@ -357,4 +357,4 @@ def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
 @pytest.mark.parametrize(("shape", "word"), [((4, 12, 12), "channels"), ((9, 16, 16), "--image-size")])
 def test_observations_that_cannot_be_taken_apart_are_refused(shape: tuple[int, int, int], word: str) -> None:
     with pytest.raises(UserError, match=word):
-        make_smg(config(), Spaces(shape, 2), CPU, images)
+        make_smg(config(), Spaces(shape, Continuous(2)), CPU, images)

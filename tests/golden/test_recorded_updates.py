@@ -22,7 +22,7 @@ from saccade.agents.attribution import attribution_of_q1, look_of_critic
 from saccade.agents.sac import SAC, Architecture
 from saccade.agents.sgqn import salient_pixels
 from saccade.agents.smg import replaced_background
-from saccade.types import Batch, Spaces
+from saccade.types import Batch, Continuous, Spaces
 
 FOLDER = Path(os.environ.get("SACCADE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))
 LOSS_TOLERANCE = 1e-4  # relative
@@ -149,7 +149,7 @@ def rebuild(path: Path) -> tuple[str, np.lib.npyio.NpzFile, agent.Agent]:
     )
     sac = SAC(architecture=architecture, batch_size=len(data["batch/obs"]))
     config = with_sac(METHODS[method].config, sac, **RECORDED_SETTINGS.get(method, {}))
-    spaces = Spaces(data["batch/obs"].shape[1:], data["batch/action"].shape[1])
+    spaces = Spaces(data["batch/obs"].shape[1:], Continuous(data["batch/action"].shape[1]))
     built = METHODS[method].make(config, spaces, torch.device("cpu"), lambda count, size, generator: None)
     state = built.networks.state_dict()
     weights = recorded_weights(data, "before", method, set(state))

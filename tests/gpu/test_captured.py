@@ -22,7 +22,7 @@ from saccade.agents.shortcuts import Shortcuts, make_shortcuts
 from saccade.data.images import ImageBank
 from saccade.data.replay import ReplayBuffer
 from saccade.nets.precision import set_compute_dtype
-from saccade.types import Batch, Spaces
+from saccade.types import Batch, Continuous, Spaces
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:Synchronization debug mode"),
@@ -65,7 +65,9 @@ def on_gpu(method: str) -> Agent:
     size = METHODS[method].rendered_size(config)
     pictures = torch.randint(0, 256, (16, 3, 24, 24), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
     bank = ImageBank(pictures.cuda(), "random")
-    agent = METHODS[method].make(config, Spaces((9, size, size), ACTIONS), torch.device("cuda"), bank.sample)
+    agent = METHODS[method].make(
+        config, Spaces((9, size, size), Continuous(ACTIONS)), torch.device("cuda"), bank.sample
+    )
     agent.networks.load_state_dict(build(method).networks.state_dict())
     return agent
 

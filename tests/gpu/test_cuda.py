@@ -22,7 +22,7 @@ from training_cases import (
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, look, step
 from saccade.train import session
-from saccade.types import Spaces
+from saccade.types import Continuous, Spaces
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:Synchronization debug mode"),
@@ -37,7 +37,7 @@ def on_gpu(method: str) -> Agent:
     host = build(method)
     spec = METHODS[method]
     shape = (9, *[spec.rendered_size(tiny(spec.config))] * 2)
-    agent = spec.make(tiny(spec.config), Spaces(shape, ACTIONS), torch.device("cuda"), images)
+    agent = spec.make(tiny(spec.config), Spaces(shape, Continuous(ACTIONS)), torch.device("cuda"), images)
     agent.networks.load_state_dict(host.networks.state_dict())
     return agent
 

@@ -28,7 +28,7 @@ from saccade.envs.worker_group import (
 )
 from saccade.envs.worker_pool import GRACE_SECONDS, PICTURE_SECONDS, Arrangement, WorkerPool, WorkerReplaced
 from saccade.envs.worker_process import DEFAULT_OPENGL, Worker, WorkerError, current_opengl, end_workers
-from saccade.types import Spaces, UserError
+from saccade.types import Continuous, Spaces, UserError
 
 __all__ = ["Arrangement", "EnvWorkers", "Steps", "WorkerError", "WorkerReplaced"]
 
@@ -134,7 +134,7 @@ class EnvWorkers(Generic[Config]):
     @property
     def spaces(self) -> Spaces:
         channel, height, width = self.obs_space.shape
-        return Spaces((channel, height, width), self.action_space.shape[0])
+        return Spaces((channel, height, width), Continuous(self.action_space.shape[0]))
 
     @property
     def process_ids(self) -> list[int]:

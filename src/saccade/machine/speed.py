@@ -12,7 +12,7 @@ from saccade.envs.env import EnvConfig
 from saccade.envs.workers import EnvWorkers, WorkerError
 from saccade.machine.examination import renderer
 from saccade.machine.facts import GIGABYTE, num_cores, processor_name
-from saccade.types import UserError
+from saccade.types import Continuous, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -210,7 +210,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
     prepare_torch(Training(), device)
     side = METHODS[method].rendered_size(config)
     pictures = torch.randint(0, 256, (PICTURES, 3, PICTURE_SIDE, PICTURE_SIDE), dtype=torch.uint8, device=device)
-    spaces = Spaces((FRAME_STACK * 3, side, side), ACTION_DIM)
+    spaces = Spaces((FRAME_STACK * 3, side, side), Continuous(ACTION_DIM))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)
         agent = METHODS[method].make(config, spaces, device, ImageBank(pictures, "random").sample)

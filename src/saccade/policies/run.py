@@ -29,7 +29,7 @@ from saccade.policies.pixels import BYTE, RGB, pixels_of
 from saccade.policies.policy import Policy
 from saccade.policies.training import RunConfig, Training
 from saccade.spelling import close_names
-from saccade.types import Spaces, UserError
+from saccade.types import Continuous, Spaces, UserError
 
 CONFIG = "config.json"
 MOST_BYTES = 2**20  # of a configuration, which has a few thousand
@@ -206,7 +206,7 @@ def spaces_of(networks: Mapping[str, Tensor], config: RunConfig) -> Spaces:
     """The spaces that saved weights were made for: the simulator need not be started to load them."""
     log_std_and_mean = next(value for name, value in networks.items() if name.endswith("actor.head.4.bias"))
     size = config.env.image_size
-    return Spaces((config.env.frame_stack * 3, size, size), len(log_std_and_mean) // 2)
+    return Spaces((config.env.frame_stack * 3, size, size), Continuous(len(log_std_and_mean) // 2))
 
 
 def load_policy(run: str | Path, device: str = "auto") -> Policy:
