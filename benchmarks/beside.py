@@ -85,13 +85,21 @@ def load(source: Path, options: argparse.Namespace) -> Callable[[int], Any]:
 
 def make(options: argparse.Namespace) -> Callable[[int], Any]:
     """The update of whichever version is imported now."""
-    module = importlib.import_module
+
+    def module(name: str, former: str | None = None) -> Any:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:  # a version from before these rooms were made
+            if former is None:
+                raise
+            return importlib.import_module(former)
+
     methods = module("saccade.agents").METHODS
     preset = module("saccade.agents.presets").preset(options.method, options.task, options.preset)
     config, frames = preset.agent, preset.environment.get("frame_stack", FRAME_STACK)
     side = methods[options.method].rendered_size(config)
     device, random = torch.device("cpu"), np.random.default_rng(0)
-    images = module("saccade.data.images")
+    images = module("saccade.data.banks.images", "saccade.data.images")
     bank_side = images.bank_size(side) if hasattr(images, "bank_size") else images.BANK_SIZE  # older ones have one size
     pictures = torch.randint(0, 256, (BANK_COUNT, 3, bank_side, bank_side), dtype=torch.uint8)
     bank = images.ImageBank(pictures, "random")
@@ -100,7 +108,7 @@ def make(options: argparse.Namespace) -> Callable[[int], Any]:
     actions = types.Continuous(ACTION_DIM) if hasattr(types, "Continuous") else ACTION_DIM  # older ones have a width
     spaces = types.Spaces((frames * 3, side, side), actions)
     agent = methods[options.method].make(config, spaces, device, bank.sample)
-    dtype = module("saccade.policies.run").compute_dtype(options.precision, device)
+    dtype = module("saccade.runs.torch_setup", "saccade.policies.run").compute_dtype(options.precision, device)
     module("saccade.nets.precision").set_compute_dtype(agent.networks, dtype)
     replay = module("saccade.data.replay").ReplayBuffer(FRAMES + 1, (3, side, side), ACTION_DIM, frame_stack=frames)
     for step in range(FRAMES):

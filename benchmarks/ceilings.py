@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from saccade.machine.facts import processor_name
-from saccade.machine.speed import Ceilings, ceilings
-from saccade.policies.device import device_of
+from saccade.doctor.facts import processor_name
+from saccade.doctor.speed import Ceilings, ceilings
+from saccade.runs.device import device_of
 
 __all__ = ["Ceilings", "ceilings", "highest", "in_words"]
 

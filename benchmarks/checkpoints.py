@@ -23,10 +23,12 @@ from rich.table import Table
 from saccade.agents import METHODS
 from saccade.agents.presets import SIZES, preset
 from saccade.data.replay import ReplayBuffer
-from saccade.envs.env import EnvConfig
-from saccade.envs.workers import EnvWorkers
-from saccade.machine.facts import environment_facts
-from saccade.policies.run import RunConfig, Training, device_of, make_agent
+from saccade.doctor.facts import environment_facts
+from saccade.envs.config import EnvConfig
+from saccade.envs.workers.env_workers import EnvWorkers
+from saccade.runs.agents import make_agent
+from saccade.runs.device import device_of
+from saccade.runs.training import RunConfig, Training
 from saccade.train import state
 from saccade.train.off_policy import OffPolicyTraining
 from saccade.train.saving import BackgroundSaving, Write

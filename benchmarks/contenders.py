@@ -18,13 +18,13 @@ from torch import Generator
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, Sample, as_one_region, make_update, phases_due, sees_nothing, step
-from saccade.agents.captured import WARM_UP, CapturedUpdate, Recorder
 from saccade.agents.cuda_graphs import CUDAGraphs
+from saccade.agents.methods.sgqn import SGQNNetworks
 from saccade.agents.presets import preset
-from saccade.agents.sgqn import SGQNNetworks
-from saccade.data.images import BANK_SIZE, ImageBank
+from saccade.agents.recorded_updates import WARM_UP, CapturedUpdate, Recorder
+from saccade.data.banks.images import BANK_SIZE, ImageBank
 from saccade.nets.precision import set_compute_dtype
-from saccade.policies.run import compute_dtype
+from saccade.runs.torch_setup import compute_dtype
 from saccade.types import Batch, Continuous, Spaces
 
 TASK = "dmc/walker_walk"  # whose published settings are taken

@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import Tensor
 
 from saccade.nets.decoders import DoublingConvolution
-from saccade.policies.device import device_of
+from saccade.runs.device import device_of
 
 SHAPES = {"128 to 64 channels, 21 pixels": (128, 64, 21), "64 to 4 channels, 42 pixels": (64, 4, 42)}
 EVEN, ODD = (3, 1), (2, 0)  # rows of the 4x4 kernel that even and odd rows of the result need

@@ -57,8 +57,9 @@ def play(steps: int) -> None:
     """What one process does; its speed as a line of JSON."""
     import numpy as np
 
-    from saccade.envs import opengl
-    from saccade.envs.env import EnvConfig, make_env
+    from saccade.envs.config import EnvConfig
+    from saccade.envs.make import make_env
+    from saccade.envs.mujoco import opengl
 
     env = make_env(EnvConfig(TASK), 0)
     env.reset()

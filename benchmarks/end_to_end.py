@@ -43,16 +43,18 @@ from rich.table import Table
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, make_update
+from saccade.agents.methods.sgqn import SGQNNetworks
 from saccade.agents.presets import SIZES, preset
-from saccade.agents.sgqn import SGQNNetworks
-from saccade.data.images import load_bank
+from saccade.data.banks.images import load_bank
 from saccade.data.replay import ReplayBuffer
-from saccade.envs.env import EnvConfig
-from saccade.envs.workers import EnvWorkers
-from saccade.machine.facts import environment_facts
-from saccade.policies.device import device_of
+from saccade.doctor.facts import environment_facts
+from saccade.envs.config import EnvConfig
+from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.policies.evaluate import in_mode
-from saccade.policies.run import RunConfig, Training, check, make_agent
+from saccade.runs.agents import make_agent
+from saccade.runs.config import check
+from saccade.runs.device import device_of
+from saccade.runs.training import RunConfig, Training
 from saccade.train import session
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.types import Batch, UserError

@@ -25,10 +25,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from saccade.envs.env import EnvConfig, make_env
-from saccade.envs.opengl import gl_renderer
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
+from saccade.envs.mujoco.opengl import gl_renderer
 from saccade.envs.suites import TASKS, modes_of
-from saccade.envs.workers import EnvWorkers
+from saccade.envs.workers.env_workers import EnvWorkers
 
 PARTS = ("physics", "rendering", "keying", "task mask")
 WARM_UP_STEPS = 3

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from saccade.policies.run import device_of
+from saccade.runs.device import device_of
 
 TIMES = 5  # of which the median counts
 WARM_UP = 3

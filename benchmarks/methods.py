@@ -26,7 +26,7 @@ from rich.console import Console
 
 from saccade.agents import METHODS
 from saccade.agents.presets import SIZES
-from saccade.policies.device import device_of
+from saccade.runs.device import device_of
 
 PUBLISHED = {
     "sac": 1.0, "rad": 1.0, "drq": 1.0, "srm": 1.0, "simgrl": 1.45, "svea": 1.49, "soda": 1.64, "curl": 1.64,

@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from saccade.agents.sac import Architecture
-from saccade.agents.sgqn import SGQN, SGQNNetworks
+from saccade.agents.methods.sac import Architecture
+from saccade.agents.methods.sgqn import SGQN, SGQNNetworks
 from saccade.pixels.augmentations import draw_offsets
 from saccade.types import Batch, Spaces
 

@@ -21,7 +21,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
 from saccade.envs.suites import MANIPULATION_MODES, MANIPULATION_TASKS
 
 GAIN = 10.0  # action per metre that is left

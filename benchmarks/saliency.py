@@ -33,13 +33,13 @@ from rich.table import Table
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from saccade.agents import sac
-from saccade.machine.facts import processor_name
-from saccade.nets.views import layers_of
-from saccade.policies.device import device_of
+from saccade.agents.methods import sac
+from saccade.doctor.facts import processor_name
+from saccade.nets.views.views import layers_of
 from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.scores import has_score, make_score
+from saccade.runs.device import device_of
 from saccade.saliency import METHODS
 from saccade.types import Continuous, Score, Spaces, UserError
 

@@ -53,9 +53,10 @@ from rich.table import Table
 
 from saccade.agents import METHODS
 from saccade.agents.presets import SIZES
-from saccade.machine.facts import processor_name
-from saccade.policies.device import device_of
-from saccade.policies.run import Training, compute_dtype, prepare_torch
+from saccade.doctor.facts import processor_name
+from saccade.runs.device import device_of
+from saccade.runs.torch_setup import compute_dtype, prepare_torch
+from saccade.runs.training import Training
 from saccade.types import UserError
 
 

@@ -27,12 +27,26 @@ import saccade
 from saccade import types
 from saccade.agents import METHODS
 from saccade.agents.agent import make_update
-from saccade.agents.captured import WholeUpdate, make_whole_update
 from saccade.agents.presets import SIZES, preset
-from saccade.data.images import BANK_SIZE, ImageBank
 from saccade.data.replay import ReplayBuffer
 from saccade.nets.precision import set_compute_dtype
-from saccade.policies.run import Training, compute_dtype, device_of, is_compiled, prepare_torch
+
+try:
+    from saccade.agents.recorded_updates import WholeUpdate, make_whole_update
+    from saccade.data.banks.images import BANK_SIZE, ImageBank
+    from saccade.runs.device import device_of
+    from saccade.runs.torch_setup import compute_dtype, is_compiled, prepare_torch
+    from saccade.runs.training import Training
+except ModuleNotFoundError:  # a version from before these rooms were made
+    from saccade.agents.captured import WholeUpdate, make_whole_update  # type: ignore[no-redef]
+    from saccade.data.images import BANK_SIZE, ImageBank  # type: ignore[no-redef]
+    from saccade.policies.device import device_of  # type: ignore[no-redef]
+    from saccade.policies.run import (  # type: ignore[no-redef]
+        Training,
+        compute_dtype,
+        is_compiled,
+        prepare_torch,
+    )
 
 TASK = "dmc/walker_walk"  # whose published settings are taken
 FRAME_STACK, ACTION_DIM = 3, 6

@@ -25,14 +25,15 @@ def make(task: str, *, seed: int | None = None, **options: Any) -> gymnasium.Env
 
     Args:
         seed: what the first reset uses if it is given none; None for a different one each time.
-        options: any other field of ``saccade.envs.env.EnvConfig``, such as ``image_size=100``.
+        options: any other field of ``saccade.envs.config.EnvConfig``, such as ``image_size=100``.
 
     Raises:
         UserError: an unknown suite, task, mode or option, with the nearest valid ones.
     """
     from dataclasses import fields
 
-    from saccade.envs.env import EnvConfig, make_env
+    from saccade.envs.config import EnvConfig
+    from saccade.envs.make import make_env
     from saccade.spelling import close_names
     from saccade.types import UserError
 

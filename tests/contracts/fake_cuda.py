@@ -17,7 +17,7 @@ from recorded_operations import CPURecorder, Recording
 from torch import Generator, Tensor
 
 from saccade.agents import agent, cuda_graphs
-from saccade.policies.run import Training
+from saccade.runs.training import Training
 from saccade.train import off_policy, ways
 
 OPERATIONS_BEFORE_THE_MIDDLE = 40

@@ -10,7 +10,7 @@ from torch import nn
 
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent, Phase, look
-from saccade.agents.madi import MaDiNetworks
+from saccade.agents.methods.madi import MaDiNetworks
 from saccade.types import Batch, Continuous, Spaces
 
 SIZE, RENDERED, ACTIONS, BATCH = 12, 16, 2, 4

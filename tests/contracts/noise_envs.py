@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fake_envs import FakeConfig, FakeEnv
 
 if TYPE_CHECKING:
-    from saccade.envs.env import EnvConfig
+    from saccade.envs.config import EnvConfig
 
 EPISODE_STEPS = 5
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
 from saccade.envs.suites import CAMERAS, DMC_DOMAINS, DMC_TASKS, FIRST_CAMERA, MANIPULATION_TASKS, camera_of
-from saccade.policies.run import from_json, to_json
+from saccade.runs.config import from_json, to_json
 from saccade.types import UserError
 
 SIDE = 84
@@ -20,7 +21,7 @@ ELSEWHERE = {"quadruped": 2, "lqr": 1}  # by domain, else camera 0 of the model
 
 @pytest.fixture(scope="module", autouse=True)
 def _simulator() -> None:
-    from saccade.envs.opengl import load_simulator
+    from saccade.envs.mujoco.opengl import load_simulator
 
     load_simulator()
 
@@ -37,7 +38,7 @@ def simulation(task: str) -> Any:
 
 @pytest.fixture(params=[*DMC_TASKS, *MANIPULATION_TASKS])
 def seen(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any, int]]:
-    from saccade.envs.tasks.scene import camera_number
+    from saccade.envs.mujoco.scene import camera_number
 
     made = simulation(request.param)
     yield request.param, made, camera_number(made.physics.model.ptr, camera_of(request.param))
@@ -46,7 +47,7 @@ def seen(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any, int]]:
 
 def test_the_mask_of_every_task_is_plausible(seen: tuple[str, Any, int]) -> None:
     """Neither next to nothing nor most of the picture; and what an actuated body does is in view."""
-    from saccade.envs.tasks.mask import TaskMask
+    from saccade.envs.mujoco.mask import TaskMask
 
     task, made, camera = seen
     model, data = made.physics.model.ptr, made.physics.data.ptr

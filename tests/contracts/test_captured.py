@@ -14,7 +14,7 @@ from test_losses import HostReads
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, Term, make_update
-from saccade.agents.captured import (
+from saccade.agents.recorded_updates import (
     CapturedUpdate,
     EagerUpdate,
     Metrics,
@@ -23,7 +23,7 @@ from saccade.agents.captured import (
     kind_of,
     make_whole_update,
 )
-from saccade.data.images import ImageBank
+from saccade.data.banks.images import ImageBank
 from saccade.data.replay import ReplayBuffer, Transitions
 from saccade.types import Batch
 

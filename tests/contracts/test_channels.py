@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from saccade.explain import Moments, explain
 from saccade.explain.channels import shown_by
 from saccade.explain.tasks import Task
-from saccade.policies.module import from_module
 from saccade.policies.pixels import Pixels, pixels_of
 from saccade.policies.policy import Policy
+from saccade.policies.sources.module import from_module
 from saccade.types import UserError
 from saccade.viewer.explanation import panels
 from saccade.viewer.recordings import read_explanation, read_maps

@@ -25,7 +25,7 @@ from saccade.agents import METHODS
 from saccade.cli import main
 from saccade.cli.commands import COMMANDS
 from saccade.envs.tasks.pixel_env import PixelEnv
-from saccade.envs.workers import WorkerError
+from saccade.envs.workers.env_workers import WorkerError
 from saccade.train import session
 from saccade.train.logs import read_rows
 from saccade.viewer.pictures import write_video

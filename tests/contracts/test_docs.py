@@ -21,19 +21,19 @@ from method_cases import ACTIONS, build, images, sample, tiny
 
 from saccade.agents import METHODS, configs
 from saccade.agents.agent import make_update
-from saccade.agents.augmentation import Augmentation
+from saccade.agents.parts.augmentation import Augmentation
 from saccade.agents.presets import preset
 from saccade.cli import HELP, explaining, main, train_command, train_options
 from saccade.cli.commands import COMMANDS
 from saccade.cli.options import Checks, Maps, Subject
 from saccade.cli.parsing import parsed
-from saccade.data.colors import load_colors
-from saccade.envs import opengl
+from saccade.data.banks.colors import load_colors
+from saccade.envs.mujoco import opengl
 from saccade.envs.suites import ALL_MODES
 from saccade.later import Later
 from saccade.metrics import METRICS
-from saccade.policies.run import Training
 from saccade.policies.scores import SCORES
+from saccade.runs.training import Training
 from saccade.saliency import METHODS as SALIENCY
 from saccade.types import Continuous, Spaces, UserError
 

@@ -13,8 +13,10 @@ from typing import Any
 import gymnasium
 import pytest
 
-from saccade.envs import opengl, register
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs import register
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
+from saccade.envs.mujoco import opengl
 from saccade.envs.suites import DMC_TASKS, TASKS
 from saccade.types import UserError
 
@@ -217,7 +219,8 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("backend", ["off", "nonsense"])
 def test_an_opengl_that_does_not_start(backend: str) -> None:
     program = """
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
 from saccade.types import UserError
 try:
     make_env(EnvConfig("dmc/walker_walk"))
@@ -237,7 +240,7 @@ import saccade.envs
 saccade.envs.register()
 saccade.envs.register()
 import gymnasium
-from saccade.envs.env import EnvConfig
+from saccade.envs.config import EnvConfig
 EnvConfig("dmc/walker_walk", mode="video_hard")
 EnvConfig("manipulation/reach", mode="test1")
 heavy = {"torch", "mujoco", "dm_control", "av", "matplotlib", "OpenGL", "PIL"} & set(sys.modules)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saccade.envs.env import EnvConfig, make_env
-from saccade.envs.opengl import load_simulator
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
+from saccade.envs.mujoco.opengl import load_simulator
 from saccade.types import UserError
 
 SIZE = 32
@@ -98,7 +99,8 @@ def test_a_fresh_process_continues_without_a_reset(tmp_path: Path) -> None:
 import pickle
 from pathlib import Path
 import numpy as np
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
 config = EnvConfig.parse(
     {task_id!r}, image_size={SIZE}, render_quality="fast", action_repeat=2,
     task_mask=True, clip_order="sequential",
@@ -150,7 +152,7 @@ def test_tasks_change_no_other_part_of_the_model() -> None:
     load_simulator()
     from dm_control import suite
 
-    from saccade.envs.tasks.state import EPISODE_MODEL_FIELDS
+    from saccade.envs.mujoco.state import EPISODE_MODEL_FIELDS
 
     changed = set()
     for domain, task in suite.ALL_TASKS:

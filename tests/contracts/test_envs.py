@@ -16,7 +16,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 from saccade.envs import register
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
 from saccade.envs.suites import BENCHMARK_TASKS, MANIPULATION_MODES, MANIPULATION_TASKS, MODES
 from saccade.types import UserError
 
@@ -169,8 +170,8 @@ def test_an_episode_is_truncated_and_never_terminates() -> None:
 
 def test_video_frames_follow_the_agent_steps() -> None:
     env = make_env(small("dmc/walker_walk@video_hard", clip_order="sequential"), seed=0)
+    from saccade.data.banks.clips import load_clips
     from saccade.data.folder import DataFolder
-    from saccade.data.videos import load_clips
 
     clips = load_clips(DataFolder(), "video_hard", SIZE).arrays
     for clip in (clips[1], clips[2]):  # the published order: the second clip first

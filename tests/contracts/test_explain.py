@@ -26,9 +26,9 @@ from saccade.explain import MethodSettings, Moments, ScoreSettings, explain, sco
 from saccade.explain.episodes import Episode
 from saccade.explain.explanation import Explanation
 from saccade.explain.maps import finder
+from saccade.explain.measuring import CENTRE, RANDOM, UNIFORM, blurred
 from saccade.explain.randomisation import used_layers
 from saccade.explain.returns import kept_returns
-from saccade.explain.scoring import CENTRE, RANDOM, UNIFORM, blurred
 from saccade.explain.tasks import find_task, task_of
 from saccade.integrations.stable_baselines3 import ExplainCallback
 from saccade.metrics import METRICS
@@ -452,7 +452,7 @@ def _spaces(task: str) -> dict[str, Any]:
 def _checkpoint(folder: Path) -> Path:
     from types import SimpleNamespace
 
-    from saccade.policies.user_code import from_file
+    from saccade.policies.sources.user_code import from_file
 
     case = CASES["ppo_discrete"]
     envs = SimpleNamespace(single_observation_space=case.observations, single_action_space=case.actions)

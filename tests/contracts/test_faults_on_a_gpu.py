@@ -29,7 +29,7 @@ from training_cases import (
 from saccade.agents.cuda_graphs import GPU_LOCK
 from saccade.agents.shortcuts import COMPILING, RECORDING, cause_of, is_out_of_memory
 from saccade.cli import main, train_command
-from saccade.policies.run import RunConfig
+from saccade.runs.training import RunConfig
 from saccade.train import off_policy, session, ways
 from saccade.train.evaluating import BackgroundEvaluation
 from saccade.train.off_policy import Event, OffPolicyTraining

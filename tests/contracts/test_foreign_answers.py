@@ -12,8 +12,8 @@ import torch
 
 from saccade.explain import answers
 from saccade.policies.pixels import pixels_of
+from saccade.policies.sources.user_code import from_file, running
 from saccade.policies.spaces import within
-from saccade.policies.user_code import from_file, running
 from saccade.types import UserError
 
 

@@ -151,8 +151,8 @@ def test_list_says_what_a_preset_changes(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_configurations_are_where_their_methods_are() -> None:
-    from saccade.agents.sac import SAC, Architecture
-    from saccade.agents.sgqn import SGQN
+    from saccade.agents.methods.sac import SAC, Architecture
+    from saccade.agents.methods.sgqn import SGQN
 
     assert (SAC, Architecture, SGQN) == (configs.SAC, configs.Architecture, configs.SGQN)
     assert all(type(row.config).__module__ == "saccade.agents.configs" for row in METHODS.values())

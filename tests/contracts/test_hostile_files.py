@@ -24,9 +24,9 @@ from saccade.data.checkpoints import newest_checkpoint
 from saccade.data.documents import BadDocument, parse, read_document, read_lines
 from saccade.data.files import NoFile, read_bounded, refuse_endless
 from saccade.policies.load import load_any
-from saccade.policies.run import read_config
-from saccade.policies.stable_baselines3_zip import read_zip
-from saccade.policies.weights import read, state_dicts
+from saccade.policies.sources.stable_baselines3_zip import read_zip
+from saccade.policies.sources.weights import read, state_dicts
+from saccade.runs.config import read_config
 from saccade.train import session
 from saccade.train.logs import EvaluationRow, read_rows
 from saccade.train.ways import had_graphs
@@ -282,7 +282,7 @@ def test_no_more_is_read_than_a_file_of_its_kind_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize("member", ["data", "policy.pth"])
 def test_a_bomb_is_not_unpacked(member: str, zipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "MOST_BYTES", 2**20)
-    monkeypatch.setattr("saccade.policies.weights.MOST_BYTES", 2**20)
+    monkeypatch.setattr("saccade.policies.sources.weights.MOST_BYTES", 2**20)
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(zipped) as good, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("data", "policy.pth"):
@@ -292,7 +292,7 @@ def test_a_bomb_is_not_unpacked(member: str, zipped: Path, tmp_path: Path, monke
 
 
 def test_a_bomb_of_weights_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saccade.policies.weights.MOST_BYTES", 2**20)
+    monkeypatch.setattr("saccade.policies.sources.weights.MOST_BYTES", 2**20)
     path = tmp_path / "bomb.pt"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data/0", bytes(2**22))

@@ -19,10 +19,10 @@ import saccade
 from saccade import machine
 from saccade.cli import doctor_command
 from saccade.data import nvidia
-from saccade.machine import examination, speed
-from saccade.machine.facts import git_facts
-from saccade.machine.gpu import compiler, gpu_rows
-from saccade.policies.device import GPUFacts, device_of, gpu_facts
+from saccade.doctor import examination, speed
+from saccade.doctor.facts import git_facts
+from saccade.doctor.gpu import compiler, gpu_rows
+from saccade.runs.device import GPUFacts, device_of, gpu_facts
 from saccade.types import UserError
 from saccade.viewer.pictures import write_video
 
@@ -182,7 +182,7 @@ def test_doctor_does_without_the_video_library(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_another_pair_of_simulator_versions_is_a_problem(monkeypatch: pytest.MonkeyPatch):
-    from saccade.envs import opengl
+    from saccade.envs.mujoco import opengl
 
     def refuse() -> None:
         raise UserError("install the tested pair")

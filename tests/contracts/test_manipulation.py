@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.textures import generate_texture
+from saccade.data.banks.textures import generate_texture
+from saccade.envs.config import EnvConfig
 from saccade.envs.distractions.surroundings import TINTS
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.make import make_env
 from saccade.envs.suites import MANIPULATION_MODES, MANIPULATION_TASKS
-from saccade.envs.workers import EnvWorkers
+from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.types import UserError
 
 REFERENCES = Path(__file__).parent / "references"

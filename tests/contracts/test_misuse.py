@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 import saccade
-from saccade.envs import opengl
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
+from saccade.envs.mujoco import opengl
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.types import UserError
 

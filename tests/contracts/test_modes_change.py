@@ -9,7 +9,7 @@ import pytest
 
 from saccade.bench.results import cell, changes_of, newest_results
 from saccade.envs.changes import LEAST_SHARE, changed_share, told_share, too_little
-from saccade.envs.env import EnvConfig
+from saccade.envs.config import EnvConfig
 from saccade.policies.evaluate import EvaluationEnvs, evaluate, evaluation_row
 
 SMALL = {"image_size": 36, "frame_stack": 2, "render_quality": "fast", "action_repeat": 500}

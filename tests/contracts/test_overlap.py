@@ -42,10 +42,11 @@ from training_cases import (
 )
 
 from saccade.data.checkpoints import read_checkpoint
-from saccade.envs.workers import Arrangement, EnvWorkers, WorkerError, WorkerReplaced
+from saccade.envs.workers.env_workers import Arrangement, EnvWorkers, WorkerError, WorkerReplaced
 from saccade.policies import evaluate as policies_evaluate
 from saccade.policies.evaluate import Evaluation, EvaluationEnvs, evaluate, evaluation_steps, in_mode
-from saccade.policies.run import RunConfig, policy_of
+from saccade.policies.sources.run import policy_of
+from saccade.runs.training import RunConfig
 from saccade.train import evaluating, session
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.types import UserError

@@ -14,11 +14,11 @@ from foreign_policies import ACTIONS, BOX, RGB, STACK, pictures, randomised, wri
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from saccade.policies.checkpoint import from_checkpoint
 from saccade.policies.load import load_any
-from saccade.policies.module import from_module
 from saccade.policies.policy import Policy
-from saccade.policies.user_code import from_file
+from saccade.policies.sources.checkpoint import from_checkpoint
+from saccade.policies.sources.module import from_module
+from saccade.policies.sources.user_code import from_file
 from saccade.types import UserError
 
 RGB_FIRST = gymnasium.spaces.Box(0, 255, (3, 36, 36), np.uint8)

@@ -23,13 +23,13 @@ from stable_baselines3 import PPO, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
-from saccade.nets.guided import guided_view
-from saccade.nets.views import randomised
+from saccade.nets.views.guided import guided_view
+from saccade.nets.views.views import randomised
 from saccade.policies.load import load_any
 from saccade.policies.pixels import pixels_of
 from saccade.policies.policy import Policy
 from saccade.policies.scores import SCORES, default_score, has_score, make_score
-from saccade.policies.stable_baselines3 import from_model, load_zip
+from saccade.policies.sources.stable_baselines3 import from_model, load_zip
 from saccade.types import UserError
 
 Model = tuple[BaseAlgorithm, Path]

@@ -14,7 +14,7 @@ from saccade.agents.presets import PUBLISHED, SIZES, SMALL_VALUES, SMG_RERUN, SM
 from saccade.cli import list_command, main, train_command
 from saccade.cli.train_options import Environment
 from saccade.envs.suites import TASKS
-from saccade.policies.run import Training
+from saccade.runs.training import Training
 from saccade.types import UserError
 
 

@@ -39,7 +39,8 @@ from saccade.agents import METHODS
 from saccade.data import checkpoints
 from saccade.data.checkpoints import Segment, newest_checkpoint, write_checkpoint
 from saccade.data.replay import ReplayBuffer
-from saccade.policies.run import RunConfig, read_config, to_json
+from saccade.runs.config import read_config, to_json
+from saccade.runs.training import RunConfig
 from saccade.train import session
 from saccade.types import UserError
 
@@ -48,7 +49,7 @@ THOROUGH = ("sgqn", "soda")
 KILLED_RUN = """
 import json, sys
 from pathlib import Path
-from saccade.policies.run import from_json
+from saccade.runs.config import from_json
 from saccade.train import session
 config = from_json(json.loads(sys.argv[1]))
 session.start(config, Path(sys.argv[2]), {}, lambda event, training: None, lambda: False)

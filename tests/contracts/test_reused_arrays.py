@@ -16,8 +16,8 @@ from saccade.explain import MethodSettings, Moments, explain
 from saccade.explain.maps import finder
 from saccade.explain.returns import kept_returns
 from saccade.explain.tasks import Task
-from saccade.policies.module import from_module
 from saccade.policies.policy import Policy
+from saccade.policies.sources.module import from_module
 
 SIDE, STEPS = 16, 6
 SHAPES = {"channels first": (3, SIDE, SIDE), "channels last": (SIDE, SIDE, 3), "one channel": (SIDE, SIDE)}

@@ -25,7 +25,7 @@ from saliency_cases import (
 )
 from torch import Tensor, nn
 
-from saccade.agents.attribution import attribution_of_q1
+from saccade.agents.parts.attribution import attribution_of_q1
 from saccade.saliency import METHODS
 from saccade.types import Score
 

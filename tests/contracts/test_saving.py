@@ -25,7 +25,7 @@ from training_cases import (
 )
 
 from saccade.data.checkpoints import checkpoints, read_checkpoint, write_checkpoint
-from saccade.policies.run import RunConfig
+from saccade.runs.training import RunConfig
 from saccade.train import session, state
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.train.saving import BackgroundSaving

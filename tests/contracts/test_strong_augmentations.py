@@ -11,7 +11,7 @@ from method_cases import ACTIONS, images, sample, tiny
 
 from saccade.agents import METHODS
 from saccade.agents.agent import make_update
-from saccade.agents.augmentation import Augmentation, make_augment
+from saccade.agents.parts.augmentation import Augmentation, make_augment
 from saccade.types import Continuous, Spaces, UserError
 
 NAMES = get_args(get_type_hints(Augmentation)["augmentation"])

@@ -24,12 +24,12 @@ from saccade.agents import METHODS
 from saccade.agents.agent import Agent, Term
 from saccade.agents.settings import check_settings, numbers_of
 from saccade.data.replay import ReplayBuffer
-from saccade.envs.env import EnvConfig
+from saccade.envs.config import EnvConfig
 from saccade.envs.tasks.manipulation import Robot
 from saccade.envs.tasks.pixel_env import PixelEnv
-from saccade.envs.workers import EnvWorkers
-from saccade.policies import run as run_module
+from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.policies.evaluate import EvaluationEnvs, episode_seeds, evaluate, evaluation_steps, in_mode
+from saccade.runs import run as run_module
 from saccade.train import session
 from saccade.train.logs import append_row, read_rows
 from saccade.train.off_policy import Event, NonFiniteLoss, NonFiniteReward, OffPolicyTraining

@@ -18,9 +18,9 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("locks and stops processes as Linux does", allow_module_level=True)
 
-from saccade.envs.env import EnvConfig
-from saccade.envs.worker_journal import MAX_STEPS
-from saccade.envs.workers import Arrangement, EnvWorkers, WorkerError, WorkerReplaced
+from saccade.envs.config import EnvConfig
+from saccade.envs.workers.env_workers import Arrangement, EnvWorkers, WorkerError, WorkerReplaced
+from saccade.envs.workers.journal import MAX_STEPS
 
 sys.path.insert(0, str(Path(__file__).parent))  # worker processes are given the same path
 from stuck_envs import StuckConfig, StuckRenderer, make_stuck

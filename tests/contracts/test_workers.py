@@ -17,7 +17,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("looks at processes through /proc", allow_module_level=True)
 
-from saccade.envs.workers import GRACE_SECONDS, EnvWorkers, WorkerError, WorkerReplaced
+from saccade.envs.workers.env_workers import GRACE_SECONDS, EnvWorkers, WorkerError, WorkerReplaced
 from saccade.types import Continuous, Spaces, UserError
 
 sys.path.insert(0, str(Path(__file__).parent))  # worker processes are given the same path
@@ -284,7 +284,7 @@ PARENT = """
 import os, signal, sys, threading, time
 sys.path[:0] = {path!r}
 from fake_envs import FakeConfig, make_fake
-from saccade.envs.workers import EnvWorkers
+from saccade.envs.workers.env_workers import EnvWorkers
 
 def start():
     global envs

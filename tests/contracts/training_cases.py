@@ -19,10 +19,11 @@ from safetensors.torch import load_file
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent
 from saccade.data.replay import ReplayBuffer
-from saccade.envs.env import EnvConfig
-from saccade.envs.workers import EnvWorkers
+from saccade.envs.config import EnvConfig
+from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.policies import evaluate
-from saccade.policies.run import RunConfig, Training, make_agent
+from saccade.runs.agents import make_agent
+from saccade.runs.training import RunConfig, Training
 from saccade.train import session
 from saccade.train.off_policy import Event, OffPolicyTraining
 

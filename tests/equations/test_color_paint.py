@@ -10,12 +10,13 @@ import mujoco
 import numpy as np
 import pytest
 
-from saccade.data.colors import ColorSetting
+from saccade.data.banks.clips import Clips
+from saccade.data.banks.colors import ColorSetting
 from saccade.data.folder import DataFolder
-from saccade.data.videos import Clips
+from saccade.envs.config import EnvConfig
 from saccade.envs.distractions.color import Color, ColorPalette
 from saccade.envs.distractions.video import VideoBackground
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.make import make_env
 from saccade.envs.suites import MODES
 
 SIZE = 64

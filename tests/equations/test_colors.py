@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from saccade.data.colors import MAX_FILE_BYTES, ColorSetting, generate_colors, load_colors
+from saccade.data.banks.colors import MAX_FILE_BYTES, ColorSetting, generate_colors, load_colors
 from saccade.types import UserError
 
 # Measured over the 100 settings of each file of the DMControl Generalization Benchmark: mean and standard

@@ -6,9 +6,9 @@ import math
 
 import torch
 
-from saccade.agents import sac
 from saccade.agents.agent import step
-from saccade.agents.curl import (
+from saccade.agents.methods import sac
+from saccade.agents.methods.curl import (
     CURL,
     CURLNetworks,
     Similarity,
@@ -16,7 +16,7 @@ from saccade.agents.curl import (
     draw_other_crop,
     instance_discrimination,
 )
-from saccade.agents.rad import random_crop
+from saccade.agents.methods.rad import random_crop
 from saccade.types import Batch, Continuous, Spaces
 
 CPU = torch.device("cpu")

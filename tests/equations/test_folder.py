@@ -176,9 +176,10 @@ def test_processes_that_race_all_get_the_array(tmp_path: Path) -> None:
 def test_what_environment_workers_read_does_not_load_torch() -> None:
     program = (
         "import sys\n"
-        "import saccade.data.folder, saccade.data.colors, saccade.data.procedural, saccade.data.videos\n"
+        "import saccade.data.folder, saccade.data.banks.colors\n"
+        "import saccade.data.banks.procedural, saccade.data.banks.clips\n"
         "from saccade.data.folder import DataFolder\n"
-        "clips = saccade.data.videos.load_clips(DataFolder(), 'video_hard', 16)\n"
+        "clips = saccade.data.banks.clips.load_clips(DataFolder(), 'video_hard', 16)\n"
         "assert clips.arrays[0].shape == (500, 16, 16, 3)\n"
         "assert not {'torch', 'av', 'PIL'} & set(sys.modules)\n"
     )

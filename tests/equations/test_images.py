@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from saccade.data import images, pictures
-from saccade.data.images import ImageBank, _crop_sides, bank_size, load_bank
-from saccade.data.procedural import still_image
+from saccade.data import pictures
+from saccade.data.banks import images
+from saccade.data.banks.images import ImageBank, _crop_sides, bank_size, load_bank
+from saccade.data.banks.procedural import still_image
 from saccade.types import UserError
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from saccade.agents import sac, svea
 from saccade.agents.agent import Phase, look, step
-from saccade.agents.madi import MaDi, MaDiNetworks, actor_phase, critic_phase, make_madi
+from saccade.agents.methods import sac, svea
+from saccade.agents.methods.madi import MaDi, MaDiNetworks, actor_phase, critic_phase, make_madi
 from saccade.nets.masker import Masker
 from saccade.types import Batch, Continuous, Spaces, UserError
 

@@ -7,9 +7,9 @@ import math
 import torch
 import torch.nn.functional as F
 
-from saccade.agents import sgqn, soda, svea
-from saccade.agents.augmentation import overlay
-from saccade.agents.sac import SAC, Architecture, make_networks
+from saccade.agents.methods import sgqn, soda, svea
+from saccade.agents.methods.sac import SAC, Architecture, make_networks
+from saccade.agents.parts.augmentation import overlay
 from saccade.pixels.masks import fill_outside
 from saccade.types import Batch, Continuous, Spaces
 

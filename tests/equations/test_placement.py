@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from saccade.data import placement
-from saccade.data.images import ImageBank, bank_bytes
+from saccade.data.banks.images import ImageBank, bank_bytes
 from saccade.data.placement import TRAINING_RESERVE, place, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
 

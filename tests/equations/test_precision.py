@@ -11,12 +11,13 @@ from method_cases import build, prepared, sample
 from torch import Tensor
 
 from saccade.agents.agent import make_update
-from saccade.agents.attribution import attribution_of_q1, look_of_critic
-from saccade.agents.sac import SAC, Architecture, make_networks
+from saccade.agents.methods.sac import SAC, Architecture, make_networks
+from saccade.agents.parts.attribution import attribution_of_q1, look_of_critic
 from saccade.nets import convolutions, decoders
 from saccade.nets.encoders import ConvolutionStack
 from saccade.nets.precision import MixedPrecision, multiplies_bfloat16, set_compute_dtype
-from saccade.policies.run import Training, compute_dtype, multiplies_tf32
+from saccade.runs.torch_setup import compute_dtype, multiplies_tf32
+from saccade.runs.training import Training
 from saccade.types import Continuous, Spaces
 
 CPU = torch.device("cpu")

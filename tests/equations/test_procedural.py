@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saccade.data.leaves import Leaves, paint_leaves, palette, pink_field
-from saccade.data.procedural import (
+from saccade.data.banks.painted_shapes import Leaves, paint_leaves, palette, pink_field
+from saccade.data.banks.procedural import (
     CONTRAST_RANGE,
     MEAN_RANGE,
     STILLS,
@@ -179,7 +179,7 @@ def test_near_things_move_more_than_far_ones(monkeypatch: pytest.MonkeyPatch) ->
         places.append((layer.shape[-1], across))
         return _look(layer, view, down, across, size)
 
-    monkeypatch.setattr("saccade.data.procedural._look", record)
+    monkeypatch.setattr("saccade.data.banks.procedural._look", record)
     moving_scene(0, 24, 40, "hard")
     channels, across = zip(*places, strict=True)
     assert channels[:3] == (3, 4, 4)

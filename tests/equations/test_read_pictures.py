@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saccade.data.images import FORMATS, load_bank
+from saccade.data.banks.images import FORMATS, load_bank
+from saccade.data.banks.textures import read_texture
 from saccade.data.pictures import ORIENTATION, UnusableError, read_picture
-from saccade.data.textures import read_texture
 
 ALL = set(FORMATS.values())
 

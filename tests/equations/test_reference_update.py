@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent, draws_nothing, make_update
-from saccade.agents.sgqn import SGQN, make_sgqn
+from saccade.agents.methods.sgqn import SGQN, make_sgqn
 from saccade.types import Batch, Continuous, Spaces
 
 LAYERS, LAYERS_IMAGE = 11, 48  # as many convolutions as published, on the smallest picture that leaves room for them

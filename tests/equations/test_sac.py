@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
-from saccade.agents import sac
+from saccade.agents.methods import sac
 from saccade.types import Batch, Continuous, Spaces, UserError
 
 TINY = sac.SAC(sac.Architecture(image_size=12, filters=4, conv_layers=2, projection=8, hidden=16), batch_size=2)

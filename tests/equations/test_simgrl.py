@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from saccade.agents import sac, svea
-from saccade.agents.augmentation import Augmentation, make_augment
-from saccade.agents.simgrl import SimGRL, encoder, make_simgrl
+from saccade.agents.methods import sac, svea
+from saccade.agents.methods.simgrl import SimGRL, encoder, make_simgrl
+from saccade.agents.parts.augmentation import Augmentation, make_augment
 from saccade.nets.encoders import ConvolutionStack, FrameStemStack
 from saccade.pixels.augmentations import draw_velocities, random_overlay, shifted_overlay
 from saccade.types import Continuous, Spaces, UserError

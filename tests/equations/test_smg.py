@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from saccade.agents import smg
 from saccade.agents.agent import step
-from saccade.agents.sac import SAC, Architecture, make_networks
+from saccade.agents.methods import smg
+from saccade.agents.methods.sac import SAC, Architecture, make_networks
+from saccade.agents.methods.smg import SMG, SMGNetworks, make_smg
 from saccade.agents.settings import check_settings
-from saccade.agents.smg import SMG, SMGNetworks, make_smg
 from saccade.types import Batch, Continuous, Spaces, UserError
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from saccade.agents import METHODS
-from saccade.agents.augmentation import Augmentation, make_augment, spectrum
-from saccade.agents.augmented import augmented
+from saccade.agents.methods.srm import augmented
+from saccade.agents.parts.augmentation import Augmentation, make_augment, spectrum
 from saccade.pixels.frequency import draw_ring, mask_spectrum
 from saccade.types import Batch
 

@@ -9,7 +9,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
 from saccade.envs.suites import BENCHMARK_TASKS, MANIPULATION_TASKS
 
 HEIGHT = 10.0  # of the camera, which looks straight down with an angle of 90 degrees
@@ -28,10 +29,10 @@ SCENE = """
 
 @pytest.fixture(scope="module")
 def cast() -> Callable[..., np.ndarray]:
-    from saccade.envs.opengl import load_simulator
+    from saccade.envs.mujoco.opengl import load_simulator
 
     load_simulator()
-    from saccade.envs.tasks.mask import TaskMask
+    from saccade.envs.mujoco.mask import TaskMask
 
     def cast(things: str, **changes: float) -> np.ndarray:
         model = mujoco.MjModel.from_xml_string(SCENE.format(things=things))

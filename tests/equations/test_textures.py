@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from saccade.data.banks.textures import MATERIALS, TEXTURE_SIZE, generate_texture, read_texture
 from saccade.data.folder import DataFolder, find_data
-from saccade.data.textures import MATERIALS, TEXTURE_SIZE, generate_texture, read_texture
 from saccade.types import UserError
 
 # Of the published pictures, averaged down to 64x64: mean and deviation of red, green, blue. One of them, concrete,

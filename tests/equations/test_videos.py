@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from saccade.data import videos
+from saccade.data.banks import clips as videos
+from saccade.data.banks.clips import decode_clip, load_clips, resize_as_benchmark, why_unusable
 from saccade.data.folder import DataFolder, cache_dir
-from saccade.data.videos import decode_clip, load_clips, resize_as_benchmark, why_unusable
 from saccade.types import UserError
 
 SIZE = 20

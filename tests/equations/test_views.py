@@ -11,8 +11,8 @@ import torch
 from saliency_cases import network, observations
 from torch import Tensor, nn
 
-from saccade.nets.guided import GuidedReLU, guided_view
-from saccade.nets.views import layers_of, randomised, replaced, tapped
+from saccade.nets.views.guided import GuidedReLU, guided_view
+from saccade.nets.views.views import layers_of, randomised, replaced, tapped
 from saccade.types import UserError
 
 

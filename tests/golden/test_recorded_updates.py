@@ -18,10 +18,10 @@ import pytest
 import torch
 
 from saccade.agents import METHODS, agent
-from saccade.agents.attribution import attribution_of_q1, look_of_critic
-from saccade.agents.sac import SAC, Architecture
-from saccade.agents.sgqn import salient_pixels
-from saccade.agents.smg import replaced_background
+from saccade.agents.methods.sac import SAC, Architecture
+from saccade.agents.methods.sgqn import salient_pixels
+from saccade.agents.methods.smg import replaced_background
+from saccade.agents.parts.attribution import attribution_of_q1, look_of_critic
 from saccade.types import Batch, Continuous, Spaces
 
 FOLDER = Path(os.environ.get("SACCADE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))

@@ -16,10 +16,10 @@ from method_cases import ACTIONS, BATCH, build, tiny
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, make_update
-from saccade.agents.captured import CapturedUpdate, Metrics, kind_of, make_whole_update
 from saccade.agents.cuda_graphs import GPU_LOCK
+from saccade.agents.recorded_updates import CapturedUpdate, Metrics, kind_of, make_whole_update
 from saccade.agents.shortcuts import Shortcuts, make_shortcuts
-from saccade.data.images import ImageBank
+from saccade.data.banks.images import ImageBank
 from saccade.data.replay import ReplayBuffer
 from saccade.nets.precision import set_compute_dtype
 from saccade.types import Batch, Continuous, Spaces

@@ -10,7 +10,7 @@ from training_cases import ignore, never, noise_config, rows, without_simulator
 
 from saccade.data.checkpoints import read_checkpoint
 from saccade.policies.evaluate import evaluate, in_mode
-from saccade.policies.run import policy_of
+from saccade.policies.sources.run import policy_of
 from saccade.train import session
 
 pytestmark = [

@@ -6,7 +6,7 @@ import pytest
 import torch
 from saliency_cases import FEW, every_method, network, observations, score_for
 
-from saccade.nets.views import randomised
+from saccade.nets.views.views import randomised
 from saccade.saliency import METHODS
 
 pytestmark = [

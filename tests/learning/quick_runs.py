@@ -11,10 +11,11 @@ import torch
 from method_cases import images
 
 from saccade.data.replay import ReplayBuffer
-from saccade.envs.env import EnvConfig
-from saccade.envs.workers import EnvWorkers
+from saccade.envs.config import EnvConfig
+from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.nets.precision import set_compute_dtype
-from saccade.policies.run import RunConfig, Training, make_agent
+from saccade.runs.agents import make_agent
+from saccade.runs.training import RunConfig, Training
 from saccade.train.off_policy import OffPolicyTraining
 
 QUICK: dict[str, Any] = {

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from saccade.explain.randomisation import used_layers
 from saccade.metrics import METRICS
 from saccade.metrics.sanity import centre_prior, randomisation_curve
-from saccade.nets.views import randomised
-from saccade.policies.module import from_module
+from saccade.nets.views.views import randomised
 from saccade.policies.policy import Policy
 from saccade.policies.scores import default_score, make_score
+from saccade.policies.sources.module import from_module
 from saccade.saliency import METHODS
 
 SIZE, SQUARE, MARGIN = 24, 4, 2

@@ -17,7 +17,7 @@ from saccade.cli.commands import COMMANDS
 from saccade.cli.help import help_of
 from saccade.cli.nearest import nearest
 from saccade.cli.streams import prepare_streams, unwritable_output
-from saccade.envs.worker_process import WorkerError
+from saccade.envs.workers.process import WorkerError
 from saccade.types import UserError
 
 HELP = ("-h", "--help")

@@ -20,11 +20,12 @@ from saccade.cli.demo_page import write_demo_page
 from saccade.cli.evaluate_command import play, show
 from saccade.cli.options import Demo, Evaluate
 from saccade.cli.parsing import parsed
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
 from saccade.envs.suites import modes_of
 from saccade.policies.evaluate import Act, evaluation_row, with_gaps
 from saccade.policies.policy import Policy
-from saccade.policies.run import load_policy
+from saccade.policies.sources.run import load_policy
 from saccade.train.logs import append_row, read_rows
 from saccade.train.session import EVALUATIONS, METRICS
 from saccade.types import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from saccade.cli import terminal
 from saccade.cli.options import Doctor
 from saccade.cli.parsing import parsed
-from saccade.machine.examination import examine, print_report
+from saccade.doctor.examination import examine, print_report
 
 
 def run(words: list[str]) -> int:
@@ -13,7 +13,7 @@ def run(words: list[str]) -> int:
     options = parsed(Doctor, "saccade doctor", words)
     console = terminal.console()
     if options.bench:
-        from saccade.machine.speed import measure_speeds, print_speeds
+        from saccade.doctor.speed import measure_speeds, print_speeds
 
         with console.status("Measuring"):
             report = measure_speeds(options.preset)

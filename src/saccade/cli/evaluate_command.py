@@ -26,10 +26,11 @@ from saccade.cli import terminal
 from saccade.cli.options import Evaluate
 from saccade.cli.parsing import parsed
 from saccade.envs import suites
-from saccade.envs.env import EnvConfig, check_data
+from saccade.envs.config import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
-from saccade.policies.run import load_policy, read_config, to_json
-from saccade.policies.training import RunConfig
+from saccade.policies.sources.run import load_policy
+from saccade.runs.config import read_config, to_json
+from saccade.runs.training import RunConfig
 from saccade.train.logs import append_row
 from saccade.train.session import EVALUATIONS
 from saccade.types import UserError

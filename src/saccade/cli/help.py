@@ -23,7 +23,7 @@ from saccade.agents import METHODS
 from saccade.cli.commands import COMMANDS
 from saccade.cli.nearest import nearest
 from saccade.cli.train_options import SIZE_HELP, Resume, chosen_preset, is_resumed, names_first, train_options
-from saccade.envs.env import EnvConfig
+from saccade.envs.config import EnvConfig
 from saccade.types import UserError
 
 WIDEST, NARROWEST = 100, 60  # characters of a line

@@ -24,7 +24,7 @@ from saccade.cli.nearest import nearest
 from saccade.cli.options import List
 from saccade.cli.parsing import parsed
 from saccade.cli.train_options import Environment
-from saccade.envs.env import EnvConfig
+from saccade.envs.config import EnvConfig
 from saccade.envs.suites import (
     BENCHMARK_TASKS,
     DMC_DOMAINS,
@@ -32,7 +32,7 @@ from saccade.envs.suites import (
     SUITE_MODES,
     action_repeat_of,
 )
-from saccade.policies.training import Training
+from saccade.runs.training import Training
 from saccade.types import UserError
 
 FIRST = next(iter(SIZES))

@@ -9,8 +9,8 @@ from saccade.cli.explaining import Bars, explained, say
 from saccade.cli.options import Score
 from saccade.cli.parsing import parsed
 from saccade.envs.changes import told_share
+from saccade.explain.measuring import ScoreSettings, check, score
 from saccade.explain.rows import Row, save_rows
-from saccade.explain.scoring import ScoreSettings, check, score
 from saccade.viewer.report import write_report
 
 SHOWN = {

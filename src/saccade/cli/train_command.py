@@ -15,8 +15,8 @@ from saccade.cli import terminal
 from saccade.cli.parsing import parsed
 from saccade.cli.progress import TrainingProgress
 from saccade.cli.train_options import Resume, beginning, is_resumed, train_options
-from saccade.machine.facts import environment_facts
-from saccade.policies.training import RunConfig
+from saccade.doctor.facts import environment_facts
+from saccade.runs.training import RunConfig
 from saccade.train import session
 from saccade.train.off_policy import Event, OffPolicyTraining
 from saccade.viewer.pictures import enlarged, write_video

@@ -13,8 +13,8 @@ import tyro
 from saccade.agents import METHODS
 from saccade.agents.presets import SIZES, preset
 from saccade.cli.nearest import nearest
-from saccade.envs.env import EnvConfig
-from saccade.policies.training import Training
+from saccade.envs.config import EnvConfig
+from saccade.runs.training import Training
 from saccade.types import UserError
 
 SIZE_HELP = (

@@ -17,14 +17,14 @@ GYMNASIUM = "gymnasium"
 def register() -> None:
     """Make every task known to Gymnasium: ``gymnasium.make("dmc/walker_walk", mode="video_hard")``.
 
-    Keyword arguments are those of ``saccade.envs.env.gymnasium_env``. Imports no simulator; calling it again
+    Keyword arguments are those of ``saccade.envs.make.gymnasium_env``. Imports no simulator; calling it again
     changes nothing.
     """
     import gymnasium
 
     for task in TASKS:
         if task not in gymnasium.registry:
-            gymnasium.register(id=task, entry_point="saccade.envs.env:gymnasium_env", kwargs={"task": task})
+            gymnasium.register(id=task, entry_point="saccade.envs.make:gymnasium_env", kwargs={"task": task})
 
 
 def register_with_gymnasium() -> None:

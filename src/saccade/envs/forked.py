@@ -7,8 +7,8 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
-from saccade.envs.env import EnvConfig
-from saccade.envs.opengl import FORKED
+from saccade.envs.config import EnvConfig
+from saccade.envs.mujoco.opengl import FORKED
 from saccade.types import UserError
 
 

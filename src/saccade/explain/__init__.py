@@ -5,7 +5,7 @@
 
 from saccade.explain.explanation import Explanation, Moments, explain
 from saccade.explain.maps import MethodSettings
+from saccade.explain.measuring import ScoreSettings, score
 from saccade.explain.rows import save_rows
-from saccade.explain.scoring import ScoreSettings, score
 
 __all__ = ["Explanation", "MethodSettings", "Moments", "ScoreSettings", "explain", "save_rows", "score"]

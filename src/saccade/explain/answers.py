@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from saccade.policies.user_code import FAILURES, running, told
+from saccade.policies.sources.user_code import FAILURES, running, told
 from saccade.types import UserError
 
 Env = gymnasium.Env[Any, Any]

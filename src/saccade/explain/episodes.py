@@ -15,7 +15,7 @@ from saccade.explain.channels import channels_first, shown_by
 from saccade.explain.tasks import CLEAN, Task, fitting
 from saccade.policies.pixels import BYTE, Pixels
 from saccade.policies.policy import Policy
-from saccade.policies.user_code import running
+from saccade.policies.sources.user_code import running
 from saccade.types import UserError
 
 ROUNDING = 1e-4  # by which an action may lie outside its bounds

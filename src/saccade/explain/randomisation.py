@@ -16,7 +16,7 @@ from saccade.explain.explanation import Explanation, Report
 from saccade.explain.maps import groups
 from saccade.explain.rows import Row, means_of, row_of
 from saccade.metrics.sanity import randomisation_curve
-from saccade.nets.views import layers_of, randomised, tapped
+from saccade.nets.views.views import layers_of, randomised, tapped
 from saccade.policies.policy import Policy
 from saccade.policies.scores import make_score
 

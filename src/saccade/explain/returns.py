@@ -16,7 +16,7 @@ from saccade.explain.maps import Find, groups, magnitude
 from saccade.explain.tasks import Task, fitting
 from saccade.metrics.faithfulness import kept_pixels
 from saccade.policies.policy import Policy
-from saccade.policies.user_code import running
+from saccade.policies.sources.user_code import running
 
 
 @final

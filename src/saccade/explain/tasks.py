@@ -10,11 +10,12 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
-from saccade.envs.env import EnvConfig, make_env
+from saccade.envs.config import EnvConfig
+from saccade.envs.make import make_env
 from saccade.envs.suites import TASKS, modes_of
 from saccade.policies.pixels import RGB, Pixels
 from saccade.policies.policy import Policy
-from saccade.policies.user_code import from_file, running
+from saccade.policies.sources.user_code import from_file, running
 from saccade.spelling import close_names
 from saccade.types import UserError
 

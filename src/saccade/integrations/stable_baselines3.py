@@ -11,7 +11,7 @@ from stable_baselines3.common.logger import Image
 
 from saccade.explain.maps import DEFAULT_SETTINGS, Find, MethodSettings, find_maps, finders, magnitude, noise_of
 from saccade.policies.policy import Policy
-from saccade.policies.stable_baselines3 import from_model
+from saccade.policies.sources.stable_baselines3 import from_model
 from saccade.types import UserError
 from saccade.viewer.explanation import brightest
 from saccade.viewer.pictures import frames_of, grid, overlay, upscale

@@ -55,7 +55,7 @@ def randomisation_curve(
         find: ``(network, obs) -> map [batch, height, width]`` or ``[batch, frame, height, width]``: the map of the
             policy with this network in its place. It makes a score that is a distance anew for each network,
             because what one does unperturbed is not what another does.
-        views: a name and a network each, such as ``saccade.nets.views.randomised`` gives.
+        views: a name and a network each, such as ``saccade.nets.views.views.randomised`` gives.
     """
     original = find(network, obs)
     return [(name, likeness(original, find(view, obs))) for name, view in views]

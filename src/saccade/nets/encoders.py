@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from saccade.nets.convolutions import PixelConvolution
-from saccade.nets.guided import recorded_pass, walk_back_guided
 from saccade.nets.precision import MixedPrecision
+from saccade.nets.views.guided import recorded_pass, walk_back_guided
 from saccade.pixels.augmentations import center_crop
 from saccade.types import UserError
 

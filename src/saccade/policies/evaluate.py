@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from saccade.envs.changes import changed_share
-from saccade.envs.env import EnvConfig
-from saccade.envs.workers import EnvWorkers
+from saccade.envs.config import EnvConfig
+from saccade.envs.workers.env_workers import EnvWorkers
 
 SIMULTANEOUS_EPISODES = 10
 """Episodes played side by side: fixed, so that results do not depend on the machine's number of cores."""

@@ -12,7 +12,8 @@ import gymnasium
 from saccade.data.files import refuse_endless
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Policy
-from saccade.policies.run import CONFIG, load_policy, read_config
+from saccade.policies.sources.run import load_policy
+from saccade.runs.config import CONFIG, read_config
 from saccade.types import UserError
 
 ACCEPTED = (
@@ -54,7 +55,7 @@ def load_any(
             raise UserError(f"Give --policy {policy} one file of weights, not both {what} and {checkpoint}.")
         if observation_space is None or action_space is None:
             raise UserError(f"--policy {policy} needs the spaces of its environment: say which with --task.")
-        from saccade.policies.checkpoint import from_checkpoint
+        from saccade.policies.sources.checkpoint import from_checkpoint
 
         weights = what if checkpoint is None else checkpoint
         return from_checkpoint(
@@ -85,6 +86,6 @@ def load_any(
             raise UserError(f"{error} A policy is {ACCEPTED}.") from error
     if zipped.suffix != ".zip" and not is_zipfile(zipped):
         raise UserError(f"{path} is not a policy: a policy is {ACCEPTED}.")
-    from saccade.policies.stable_baselines3 import load_zip
+    from saccade.policies.sources.stable_baselines3 import load_zip
 
     return load_zip(zipped, layout=layout, colours=colours, device=device, trust=trust)

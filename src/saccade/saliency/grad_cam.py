@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saccade.nets.rewiring import Reach
-from saccade.nets.views import Call, tap
+from saccade.nets.views.graph import Reach
+from saccade.nets.views.views import Call, tap
 from saccade.saliency.batches import batch_size, in_fast_layout, rows_of, slices
 from saccade.saliency.checks import IGNORED, check_gradient_explains, check_obs, check_value
 from saccade.saliency.guided_backpropagation import guided_backpropagation

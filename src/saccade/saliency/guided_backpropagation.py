@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from saccade.nets.guided import GUIDED, guided_view
+from saccade.nets.views.guided import GUIDED, guided_view
 from saccade.saliency.batches import Run
 from saccade.saliency.gradient import by_samples, derivative
 from saccade.types import Score, UserError

@@ -16,11 +16,11 @@ from torch import nn
 
 from saccade.agents.agent import Agent
 from saccade.agents.cuda_graphs import GPU_LOCK
-from saccade.envs.worker_process import DEFAULT_OPENGL
-from saccade.envs.workers import Arrangement
+from saccade.envs.workers.env_workers import Arrangement
+from saccade.envs.workers.process import DEFAULT_OPENGL
 from saccade.policies.evaluate import Evaluation, EvaluationEnvs, evaluation_steps, in_mode
-from saccade.policies.run import make_agent
-from saccade.policies.training import RunConfig
+from saccade.runs.agents import make_agent
+from saccade.runs.training import RunConfig
 from saccade.types import Spaces
 
 LEAVING_SECONDS = 10.0  # for environments to close; a thread that takes longer is left to end with the process

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from saccade.agents.shortcuts import cause_of, is_out_of_memory
-from saccade.policies.training import RunConfig
+from saccade.runs.training import RunConfig
 from saccade.types import UserError
 
 GIGABYTE = 1e9

@@ -21,14 +21,14 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent, make_update
-from saccade.agents.captured import make_whole_update
+from saccade.agents.recorded_updates import make_whole_update
 from saccade.agents.shortcuts import make_shortcuts
 from saccade.data.replay import ReplayBuffer
-from saccade.envs.env import EnvConfig
-from saccade.envs.workers import EnvWorkers, Steps
+from saccade.envs.config import EnvConfig
+from saccade.envs.workers.env_workers import EnvWorkers, Steps
 from saccade.policies.evaluate import Evaluation
-from saccade.policies.run import is_compiled
-from saccade.policies.training import RunConfig
+from saccade.runs.torch_setup import is_compiled
+from saccade.runs.training import RunConfig
 from saccade.train.evaluating import BackgroundEvaluation
 
 WAITING_SECONDS = 0.1  # for an evaluation, between two moments to leave at

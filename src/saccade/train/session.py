@@ -19,29 +19,20 @@ import torch
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent
 from saccade.agents.settings import check_settings
+from saccade.data.banks.images import ImageBank, bank_bytes, bank_size, load_bank
 from saccade.data.checkpoints import newest_checkpoint, set_aside
-from saccade.data.images import ImageBank, bank_bytes, bank_size, load_bank
 from saccade.data.memory import refuse_beyond
 from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
-from saccade.envs.opengl import is_software, why_in_software
-from saccade.envs.workers import EnvWorkers
+from saccade.envs.mujoco.opengl import is_software, why_in_software
+from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.nets.precision import set_compute_dtype
-from saccade.policies.device import device_of
 from saccade.policies.evaluate import evaluation_row, with_gaps
-from saccade.policies.run import (
-    CONFIG,
-    check,
-    compute_dtype,
-    make_agent,
-    prepare_torch,
-    read_config,
-    to_json,
-    with_envs,
-    with_precision,
-    with_whole_paths,
-)
-from saccade.policies.training import RunConfig
+from saccade.runs.agents import make_agent
+from saccade.runs.config import CONFIG, check, read_config, to_json, with_envs, with_precision, with_whole_paths
+from saccade.runs.device import device_of
+from saccade.runs.torch_setup import compute_dtype, prepare_torch
+from saccade.runs.training import RunConfig
 from saccade.train import state
 from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import (

@@ -16,8 +16,8 @@ from torch import Tensor
 from saccade.agents.agent import Agent
 from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint, Segment, write_checkpoint, written_segments
 from saccade.data.documents import LARGEST_OF_STATES
-from saccade.envs.workers import Steps
-from saccade.policies.run import NETWORKS, load_weights
+from saccade.envs.workers.env_workers import Steps
+from saccade.runs.agents import NETWORKS, load_weights
 from saccade.train.off_policy import BegunStep, Counters, OffPolicyTraining
 from saccade.train.saving import Write
 from saccade.types import UserError

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from saccade.agents import cuda_graphs
-from saccade.agents.captured import NEEDS_A_GPU
+from saccade.agents.recorded_updates import NEEDS_A_GPU
 from saccade.data.documents import BadDocument, read_document, typed
 from saccade.data.placement import Placement
-from saccade.policies.run import compute_dtype, is_compiled, multiplies_tf32
-from saccade.policies.training import Training
+from saccade.runs.torch_setup import compute_dtype, is_compiled, multiplies_tf32
+from saccade.runs.training import Training
 from saccade.train.logs import write_aside
 from saccade.types import UserError
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from saccade.viewer.explanation import CLEAN, SEEN, TRUTH, agent_label, figure_picture, panels, spread, told
 from saccade.viewer.film import Film, Scale, panel
+from saccade.viewer.measurements import change_told, cost_sections, in_sentences, question_sections
 from saccade.viewer.page import Code, Contents, Facts, Heading, Picture, Section, Text, write_page
 from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
 from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
 from saccade.viewer.remarks import remarks
-from saccade.viewer.scores import change_told, cost_sections, in_sentences, question_sections
 
 REPORT = "report.html"
 MOST_PIXELS = 12_000_000  # of all films together: about 7 MB

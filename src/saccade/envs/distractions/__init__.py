@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from saccade.data.folder import DataFolder
-    from saccade.envs.tasks.scene import Scene
+    from saccade.envs.mujoco.scene import Scene
 
 
 class Distraction(Protocol):

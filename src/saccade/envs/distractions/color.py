@@ -6,13 +6,13 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from saccade.data.colors import ColorSetting, generate_colors, load_colors
+from saccade.data.banks.colors import ColorSetting, generate_colors, load_colors
 
 if TYPE_CHECKING:
     import numpy as np
 
     from saccade.data.folder import DataFolder
-    from saccade.envs.tasks.scene import Scene
+    from saccade.envs.mujoco.scene import Scene
 
 
 @dataclass(frozen=True)

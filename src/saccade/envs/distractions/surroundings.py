@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from saccade.data.textures import generate_texture, read_texture
+from saccade.data.banks.textures import generate_texture, read_texture
 
 if TYPE_CHECKING:
     import numpy as np
 
     from saccade.data.folder import DataFolder
-    from saccade.envs.tasks.scene import Rgb, Scene
+    from saccade.envs.mujoco.scene import Rgb, Scene
 
 TINTS: Mapping[str, Rgb] = MappingProxyType(
     {

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from saccade.data.videos import Clips, load_clips
+from saccade.data.banks.clips import Clips, load_clips
 
 if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
-    from saccade.envs.tasks.scene import Scene
+    from saccade.envs.mujoco.scene import Scene
 
 GREEN = (0.2, 0.8, 0.2)  # of every painted texture; light, shadow and reflection still change it
 

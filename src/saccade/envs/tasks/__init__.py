@@ -1,1 +1,1 @@
-"""One simulator a file. Importing one loads the simulator; ``saccade.envs.env`` does it when asked."""
+"""One simulator a file. Importing one loads the simulator; ``saccade.envs.make`` does it when asked."""

@@ -10,9 +10,9 @@ import numpy as np
 from dm_control import suite
 from dm_control.suite import common
 
+from saccade.envs.mujoco.scene import builtin_textures
+from saccade.envs.mujoco.state import StateValue, restore_task, save_task
 from saccade.envs.suites import DMC_TASKS
-from saccade.envs.tasks.scene import builtin_textures
-from saccade.envs.tasks.state import StateValue, restore_task, save_task
 
 # Deviation: dm_control draws the springs of lqr at random when the task is made. Here they are those of this
 # seed, so that a task id is one problem whatever the environment's seed.

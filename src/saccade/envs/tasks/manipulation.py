@@ -11,10 +11,10 @@ import mujoco
 import numpy as np
 from dm_control import mujoco as dm_mujoco
 
-from saccade.envs.env import EnvConfig
+from saccade.envs.config import EnvConfig
+from saccade.envs.mujoco.scene import builtin_textures
+from saccade.envs.mujoco.state import SIGNATURE, StateValue
 from saccade.envs.tasks.manipulation_rewards import PEG_RADIUS, REACH_RADIUS, distance, peg_reward, reach_reward
-from saccade.envs.tasks.scene import builtin_textures
-from saccade.envs.tasks.state import SIGNATURE, StateValue
 
 MODELS = Path(__file__).parent / "models"
 

@@ -14,12 +14,12 @@ from dm_control import mujoco as dm_mujoco
 from gymnasium.error import ResetNeeded
 
 from saccade.data.folder import find_data
-from saccade.envs.env import EnvConfig
-from saccade.envs.opengl import VERSIONS, claim_process, is_fork
+from saccade.envs.config import EnvConfig
+from saccade.envs.mujoco.mask import TaskMask
+from saccade.envs.mujoco.opengl import VERSIONS, claim_process, is_fork
+from saccade.envs.mujoco.scene import CAMERA, BuiltinTextures, Scene, camera_number
+from saccade.envs.mujoco.state import StateValue
 from saccade.envs.suites import camera_of, modes_of
-from saccade.envs.tasks.mask import TaskMask
-from saccade.envs.tasks.scene import CAMERA, BuiltinTextures, Scene, camera_number
-from saccade.envs.tasks.state import StateValue
 from saccade.types import UserError
 
 MAX_SEED = 2**32 - 1

@@ -1,0 +1,45 @@
+"""RAD (Laskin et al., 2020): SAC on random crops of larger pictures."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from saccade.agents.agent import Agent, Prepare, in_order
+from saccade.agents.configs import RAD
+from saccade.agents.methods import sac
+from saccade.agents.parts.attribution import q_maps
+from saccade.agents.parts.augmentation import Images
+from saccade.pixels.augmentations import crop_at, draw_offsets
+from saccade.types import Batch, Spaces
+
+
+def random_crop(size: int, positions: int) -> Prepare:
+    """Independent random crops of obs and next_obs."""
+
+    def prepare(batch: Batch, generator: Generator) -> Batch:
+        obs, next_obs = (draw_crops(pixels, size, positions, generator) for pixels in (batch.obs, batch.next_obs))
+        return batch._replace(obs=obs, next_obs=next_obs)
+
+    return prepare
+
+
+def draw_crops(obs: Tensor, size: int, positions: int, generator: Generator) -> Tensor:
+    """A random crop of each sample; every position 0 where the picture is already that small."""
+    count = min(positions, obs.shape[-1] - size + 1)
+    return crop_at(obs, draw_offsets(len(obs), count, generator), size)
+
+
+def make_rad(config: RAD, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+    """SAC whose minibatches are randomly cropped."""
+    nets = sac.make_networks(spaces, config.sac, device)
+    crop = random_crop(config.sac.architecture.image_size, config.crop_positions)
+    return Agent(
+        networks=nets,
+        act=sac.squashed_gaussian_policy(nets),
+        prepare=in_order(crop, sac.as_pixels(nets.critic.convolutions), sac.draw_action_noise(spaces.action_dim)),
+        phases=(sac.critic_phase(nets, config.sac), sac.actor_phase(nets, config.sac)),
+        batch_size=config.sac.batch_size,
+        maps=q_maps(nets.critic),
+        outputs=sac.squashed_gaussian_outputs(),
+    )

@@ -1,0 +1,80 @@
+"""What a critic's value depends on, pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saccade.nets.encoders import ConvolutionStack
+from saccade.nets.views.guided import guided_view
+from saccade.pixels.masks import largest_per_frame
+from saccade.saliency.gradient import derivative
+from saccade.saliency.integrated_gradients import integrated_derivative
+
+Attribution = Callable[[Tensor, Tensor], Tensor]
+
+Look = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+STEPS_IN_LOSS = 16
+"""Steps of integrated gradients inside a loss: a third of what explaining takes, since every update pays for them."""
+
+
+def attribution_of_q1(critic: nn.Module, method: str) -> Attribution:
+    """``(obs, action) -> [batch, frames * 3, height, width]``: importance of every pixel for Q1, signed.
+
+    Inside losses: compiles, and never waits for the device. A ``Score`` would not: PyTorch 2.11 cannot make one while
+    it compiles, hence plain functions.
+    """
+    seen = guided_view(critic) if method == "guided_backpropagation" else critic
+
+    def attribute(obs: Tensor, action: Tensor) -> Tensor:
+        def q1(pixels: Tensor) -> Tensor:
+            value: Tensor = seen(pixels, action)[0]
+            return value
+
+        if method == "integrated_gradients":
+            return integrated_derivative(q1, obs, steps=STEPS_IN_LOSS)
+        return derivative(q1, obs)
+
+    return attribute
+
+
+def look_of_critic(critic: Any, method: str) -> Look:
+    """``(obs, action) -> (features, attribution)``: the convolutions' output and the importance of every pixel for Q1.
+
+    The features are differentiable, the attribution is not. Guided backpropagation through the benchmark's stack walks
+    back the pass that gives the features; everything else makes passes of its own.
+    """
+    stack, attribute = critic.convolutions, attribution_of_q1(critic, method)
+    if method != "guided_backpropagation" or not isinstance(stack, ConvolutionStack):
+        return lambda obs, action: (stack(obs), attribute(obs, action))
+    heads = guided_view(critic)
+
+    def look(obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        features, entered = stack.recorded(obs)
+        gradient = derivative(lambda values: heads.value(values, action), features.detach())
+        return features, uncropped(stack.guided_gradient(entered, gradient), obs)
+
+    return look
+
+
+def uncropped(cropped: Tensor, obs: Tensor) -> Tensor:
+    """A map of an observation's middle in the observation's size, zero around it."""
+    (height, width), size = obs.shape[-2:], cropped.shape[-1]
+    top, left = (height - size) // 2, (width - size) // 2
+    return (
+        F.pad(cropped, (left, width - size - left, top, height - size - top)) if height + width > 2 * size else cropped
+    )
+
+
+def q_maps(critic: nn.Module) -> Mapping[str, Attribution]:
+    """The map that every agent with a critic has: guided backpropagation of Q1, its largest value over the colours."""
+    attribute = attribution_of_q1(critic, "guided_backpropagation")
+
+    def q_attribution(obs: Tensor, action: Tensor) -> Tensor:
+        return largest_per_frame(attribute(obs.float(), action))
+
+    return {"q_attribution": q_attribution}

@@ -1,0 +1,1 @@
+"""Pictures, clips, textures and colours to distract with: people's own, or made here."""

@@ -1,0 +1,69 @@
+"""How an environment is made of its description."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from saccade.envs.mujoco import opengl
+from saccade.envs.suites import (
+    suite_of,
+)
+
+if TYPE_CHECKING:
+    from saccade.envs.forked import ForkedEnv
+    from saccade.envs.tasks.pixel_env import PixelEnv, Simulation
+from saccade.envs.config import EnvConfig
+
+
+def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["rgb_array"] | None = None) -> PixelEnv:
+    """The environment that ``config`` describes, its random numbers seeded.
+
+    Observations are uint8 ``[frame_stack * 3, image_size, image_size]``, RGB, oldest frame first; actions
+    float32 in -1..1; the reward of a step is the plain sum over its control steps. Close it when done.
+
+    Raises:
+        UserError: the simulator, an OpenGL or the data cannot be used; the message says what to do.
+    """
+    opengl.load_simulator()
+    from saccade.envs.tasks.pixel_env import PixelEnv
+
+    opengl.claim_process()
+    return PixelEnv(config, _simulation(config), seed, render_mode)
+
+
+def _simulation(config: EnvConfig) -> Simulation:
+    from saccade.envs.tasks.dmc import ControlSuite
+    from saccade.envs.tasks.manipulation import Robot
+
+    return Robot(config) if suite_of(config.task) == "manipulation" else ControlSuite(config.task)
+
+
+def gymnasium_env(
+    task: str,
+    mode: str = "train",
+    image_size: int = 84,
+    frame_stack: int = 3,
+    action_repeat: int | None = None,
+    render_quality: str = "full",
+    task_mask: bool = False,
+    clip_order: str = "seed",
+    data: str | None = None,
+    action_space: str = "xy",
+    reach_bonus: bool = True,
+    camera: str | None = None,
+    seed: int | None = None,
+    render_mode: Literal["rgb_array"] | None = None,
+) -> PixelEnv | ForkedEnv:
+    """What ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` calls; the fields are ``EnvConfig``'s.
+
+    In a fork of a process that has drawn it is an environment that says so when it is reset.
+    """
+    config = EnvConfig(
+        task, mode, image_size, frame_stack, action_repeat, render_quality, task_mask, clip_order, data, action_space,
+        reach_bonus, camera,
+    )  # fmt: skip
+    if opengl.is_fork():
+        from saccade.envs.forked import ForkedEnv
+
+        return ForkedEnv(config, _simulation(config).num_actions)
+    return make_env(config, seed, render_mode)

@@ -1,0 +1,1 @@
+"""What the simulators that draw with MuJoCo share."""

@@ -1,0 +1,160 @@
+"""`EnvGroup`: the environments of one process and the commands that they answer."""
+
+from __future__ import annotations
+
+import mmap
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import gymnasium
+
+Config = TypeVar("Config")
+MakeEnv = Callable[[Config, int | None], "gymnasium.Env[Any, Any]"]
+EnvSpaces = tuple["gymnasium.Space[Any]", "gymnasium.Space[Any]"]
+State = dict[str, Any]
+Requests = Mapping[int, tuple[Any, ...]]
+
+
+class Described(Protocol):
+    """An unwrapped environment that says where its pixels come from."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """An unwrapped environment that can be saved, and continued elsewhere."""
+
+    def get_state(self) -> State: ...
+
+    def set_state(self, state: State) -> None: ...
+
+
+class Renderer(Protocol):
+    """What draws in a process; tried there before environments are made, since drivers may hang in a first picture."""
+
+    def load(self) -> bool:
+        """Import what draws; whether that is a GPU, whose first picture comes at once or never."""
+        ...
+
+    def draw(self) -> str:
+        """Draw a picture of no account; what drew it, in OpenGL's words (GL_RENDERER)."""
+        ...
+
+
+class EnvGroup:
+    """Environments that live in this process, each with its own row of one observation block.
+
+    A command takes ``{environment: arguments}`` and returns ``{environment: result}``. Observations do
+    not travel with the results: they are written to ``block[environment]``.
+
+    Args:
+        make: ``(config, seed) -> environment``; ``saccade.envs.make.make_env`` when None.
+        assignments: ``{environment: (config, seed)}``.
+    """
+
+    def __init__(self, make: MakeEnv[Any] | None, assignments: Mapping[int, tuple[Any, int]]) -> None:
+        chosen_make = make or default_make()
+        self._envs: dict[int, gymnasium.Env[Any, Any]] = {}
+        self._block: NDArray[np.uint8] | None = None
+        self._commands: dict[str, Callable[..., Any]] = {
+            "reset": self._reset,
+            "step": self._step,
+            "get_state": lambda index: self._restorable(index).get_state(),
+            "set_state": lambda index, state: self._restorable(index).set_state(state),
+            "provenance": lambda index: dict(cast(Described, self._envs[index].unwrapped).provenance),
+            "repeat": self._repeat,
+            "remake": self._remake,
+        }
+        self._make = chosen_make
+        for index, (config, seed) in assignments.items():
+            self._envs[index] = chosen_make(config, seed)
+
+    def spaces(self) -> dict[int, EnvSpaces]:
+        return {index: (env.observation_space, env.action_space) for index, env in self._envs.items()}
+
+    def attach(self, block: NDArray[np.uint8]) -> None:
+        """Take ``block`` [num_envs, channel, height, width] as the place for observations."""
+        self._block = block
+
+    def run(self, command: str, requests: Requests) -> dict[int, Any]:
+        return {index: self._commands[command](index, *request) for index, request in requests.items()}
+
+    def states(self, indices: Sequence[int]) -> dict[int, bytes | None]:
+        """Per environment everything that continuing bit for bit needs, pickled; None where it cannot tell."""
+        return {index: self._state(index) for index in indices}
+
+    def close(self) -> None:
+        for env in self._envs.values():
+            env.close()
+
+    def _remake(self, index: int, config: Any, seed: int) -> EnvSpaces:
+        """Another environment in the place of one, as new."""
+        self._envs.pop(index).close()
+        env = self._envs[index] = self._make(config, seed)
+        return env.observation_space, env.action_space
+
+    def _reset(self, index: int, seed: int | None) -> dict[str, Any]:
+        obs, info = self._envs[index].reset(seed=seed)
+        self._show(index, obs)
+        return info
+
+    def _step(self, index: int, action: NDArray[np.float32]) -> tuple[float, bool, bool, dict[str, Any]]:
+        obs, reward, terminated, truncated, info = self._envs[index].step(action)
+        self._show(index, obs)
+        return float(reward), bool(terminated), bool(truncated), info
+
+    def _repeat(
+        self, index: int, state: bytes | None, actions: Sequence[NDArray[np.float32]], rewards: Sequence[float]
+    ) -> bool:
+        """Bring an environment just made to where another process had it; whether the rewards are the same again.
+
+        Its observations are not shown: the block may hold those of a command that was answered since.
+        """
+        if state is not None:
+            self._restorable(index).set_state(pickle.loads(state))
+        again = [float(self._envs[index].step(action)[1]) for action in actions]
+        return np.array_equal(again, rewards, equal_nan=True)
+
+    def _state(self, index: int) -> bytes | None:
+        env = self._envs[index]
+        if env is not env.unwrapped or not isinstance(env, Restorable):  # a wrapper has a state of its own
+            return None
+        try:
+            return pickle.dumps(env.get_state())
+        except NotImplementedError:
+            return None
+
+    def _show(self, index: int, obs: NDArray[np.uint8]) -> None:
+        assert self._block is not None, "attach comes before reset and step"
+        assert obs.shape == self._block.shape[1:] and obs.dtype == np.uint8, (obs.shape, obs.dtype)
+        self._block[index] = obs
+
+    def _restorable(self, index: int) -> Restorable:
+        return cast(Restorable, self._envs[index].unwrapped)
+
+
+def map_block(descriptor: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The observation block behind an open file, shared by every process that maps it."""
+    memory = mmap.mmap(descriptor, int(np.prod(shape)))
+    return np.frombuffer(memory, dtype=np.uint8).reshape(shape)
+
+
+def default_renderer() -> Renderer:
+    """The simulator's own, imported late as ``default_make``."""
+    from saccade.envs.mujoco.opengl import SimulatorRenderer
+
+    return SimulatorRenderer()
+
+
+def default_make() -> MakeEnv[Any]:
+    """``saccade.envs.make.make_env``, imported late: a simulator comes only where environments live."""
+    from saccade.envs.make import make_env
+
+    return make_env

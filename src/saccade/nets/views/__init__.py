@@ -1,0 +1,1 @@
+"""Networks seen otherwise: tapped, guided, rewired, with the same parameters."""

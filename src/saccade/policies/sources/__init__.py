@@ -1,0 +1,1 @@
+"""Policies of every origin, one file each."""

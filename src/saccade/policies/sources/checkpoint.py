@@ -1,0 +1,220 @@
+"""Networks in a person's own file with weights from another: CleanRL's scripts, and what looks like them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector.utils import batch_space
+from torch import Tensor, nn
+
+from saccade.policies.pixels import Layout
+from saccade.policies.policy import Output, Policy
+from saccade.policies.sources.module import captured, forward, output_of, parameter, parse_outputs, policy_from, result
+from saccade.policies.sources.user_code import from_file, running
+from saccade.policies.sources.weights import fit, mismatch, named_state_dicts, read, same_weights
+from saccade.policies.spaces import ToEnv, is_discrete, within
+from saccade.runs.device import device_of
+from saccade.types import UserError
+
+Space = gymnasium.Space[Any]
+
+
+def from_checkpoint(
+    network: str,
+    checkpoint: Path | None,
+    observation_space: Space,
+    action_space: Space,
+    *,
+    output: Sequence[str] = (),
+    layout: Layout | None = None,
+    colours: int | None = None,
+    device: str = "auto",
+    trust: bool = False,
+) -> Policy:
+    """The policy of a network class in a Python file, with the weights of a checkpoint.
+
+    The file is run, as the person who named it asks for; the checkpoint is not, unless ``trust`` is given.
+
+    Args:
+        network: ``file.py:Class``, or a function in the place of the class. It is called without arguments, with an
+            environment as CleanRL's classes are (a stand-in that knows the spaces and nothing else), or with the
+            observation space and the action space, as its required parameters say.
+        checkpoint: a state dict, or a tuple or dict of some, of which ``FILE:NAME`` names one: ``both.pt:online``,
+            ``all.pt:agent.actor``, ``model.pt:0`` of a tuple. Without a name it is the one that fits; the policy's
+            ``source`` says which. None for a function that loads its weights itself.
+        output: as on the command line, ``NAME`` or ``NAME=SOURCE`` (see ``from_module``); by default what CleanRL's
+            classes give: ``actor`` or ``actor_mean`` and ``get_value`` of its PPO, ``forward`` of its DQN, and of its
+            DDPG, TD3 and SAC actors.
+
+    Raises:
+        UserError: nothing in the checkpoint fits the network (names listed), or several different state dicts do; the
+            checkpoint must be unpickled, the class cannot be made, or its outputs have to be named.
+    """
+    make = from_file(network)
+    if not callable(make):
+        raise UserError(f"{network} is not a class or function that makes a network.")
+    if checkpoint is None and isinstance(make, type):
+        raise UserError(f"{network} is a class, whose weights are random: give those of training with --checkpoint.")
+    weights = None if checkpoint is None else _weights_in(checkpoint, trust)
+    with torch.random.fork_rng(devices=[]):
+        made, taken = _made(make, network, observation_space, action_space, weights, str(checkpoint))
+    outputs, to_env = _outputs(made, action_space, output)
+    return policy_from(
+        made.to(device_of(device)),
+        outputs,
+        observation_space,
+        action_space,
+        name=type(made).__name__,
+        layout=layout,
+        colours=colours,
+        to_env=to_env,
+        source=f"{taken or checkpoint or network} ({', '.join(outputs)})",
+    )
+
+
+def _weights_in(checkpoint: Path, trust: bool) -> dict[str, dict[str, Tensor]]:
+    """The state dicts in a file, or the one that ``FILE:NAME`` names, by what each is called: ``FILE:NAME``."""
+    file, wanted = checkpoint, None
+    if not checkpoint.exists() and ":" in checkpoint.name:
+        before, _, wanted = str(checkpoint).rpartition(":")
+        file = Path(before)
+    found = dict(named_state_dicts(read(file, str(file), trust=trust)))
+    if not found:
+        raise UserError(f"{file} holds no state dict: save one with torch.save(network.state_dict(), FILE).")
+    if wanted is not None and wanted not in found:
+        have = f"it has {', '.join(found)}" if any(found) else f"it is one itself, so give {file}"
+        raise UserError(f"{file} has no state dict {wanted!r}: {have}.")
+    return {f"{file}:{name}" if name else str(file): found[name] for name in (found if wanted is None else [wanted])}
+
+
+def _made(
+    make: Callable[..., Any],
+    name: str,
+    observation_space: Space,
+    action_space: Space,
+    weights: Mapping[str, dict[str, Tensor]] | None,
+    origin: str,
+) -> tuple[nn.Module, str]:
+    """The first network that can be made and that some weights fit, and what these are called."""
+    problems: list[UserError] = []
+    for arguments in _arguments(make, name, observation_space, action_space):
+        try:
+            with running(f"Making {name}"):
+                network = make(*arguments)
+        except UserError as error:
+            problems.append(error)
+            continue
+        if not isinstance(network, nn.Module):
+            raise UserError(f"{name} made a {type(network).__name__}, not a torch.nn.Module.")
+        if weights is None:
+            return network, ""
+        try:
+            # The nearest one if none fits: its differences are what the person can do something about.
+            nearest = min(weights, key=lambda one: len(mismatch(network, weights[one])))
+            fit(network, weights[nearest], origin)
+        except UserError as error:
+            problems.append(error)
+            continue
+        _check_only_one(nearest, weights, network)
+        return network, nearest
+    raise problems[0]
+
+
+def _check_only_one(taken: str, weights: Mapping[str, dict[str, Tensor]], network: nn.Module) -> None:
+    """Raise UserError where other weights would fit as well: a target network, a second critic, an average."""
+    alike = [one for one in weights if not mismatch(network, weights[one])]
+    if any(one != taken and not same_weights(weights[taken], weights[one]) for one in alike):
+        raise UserError(
+            f"Several state dicts fit {type(network).__name__}, and their weights differ: say which one you mean, "
+            f"{' or '.join(alike)}."
+        )
+
+
+def _arguments(make: Callable[..., Any], name: str, observation_space: Space, action_space: Space) -> Iterator[Any]:
+    """What the class may want to be made with."""
+    parameters = inspect.signature(make).parameters.values()
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    required = [one.name for one in parameters if one.default is one.empty and one.kind not in variable]
+    if len(required) > 2:
+        raise UserError(
+            f"{name} must be given {', '.join(required)}, which nobody knows here: name a function that makes it."
+        )
+    if len(required) == 2:
+        yield observation_space, action_space
+    if len(required) == 1:
+        single = {"single_observation_space": observation_space, "single_action_space": action_space, "num_envs": 1}
+        yield (SimpleNamespace(observation_space=observation_space, action_space=action_space, **single),)
+        # Of vectorised environments, as CleanRL's are, the plain names mean a batch of observations and actions.
+        batched = batch_space(observation_space, 1), batch_space(action_space, 1)
+        yield (SimpleNamespace(observation_space=batched[0], action_space=batched[1], **single),)
+    if not required:
+        yield ()
+
+
+def _outputs(network: nn.Module, action_space: Space, words: Sequence[str]) -> tuple[dict[str, Output], ToEnv | None]:
+    """Outputs by name, and what makes actions the environment's where it is not clipping."""
+    if words:
+        named = parse_outputs(words)
+        return {name: output_of(name, text, network, action_space) for name, text in named.items()}, None
+    parts = {name for name, _ in network.named_children()} | {name for name, _ in network.named_parameters()}
+    run, discrete = forward(action_space), is_discrete(action_space)
+    actor, first = ("actor", "logits") if discrete else ("actor_mean", "mean")
+    if "get_action_and_value" in dir(network) and actor in parts:  # PPO, PPG
+        outputs = {first: result(captured(actor, run), first)}
+        if "actor_logstd" in parts and not discrete:
+            alone = "actor_logstd" in dict(network.named_parameters())
+            outputs["log_std"] = (
+                parameter("actor_logstd") if alone else result(captured("actor_logstd", run), "log_std")
+            )
+        if "get_value" in dir(network):
+            outputs["value"] = output_of("value", "method:get_value", network, action_space)
+        return outputs, None
+    if type(network).forward is not nn.Module.forward:
+        if "get_action" in dir(network):  # SAC, whose get_action and not forward divides by 255
+            run = captured("", _get_action)
+        if discrete:  # SAC for discrete actions has logits; the other networks value the actions
+            first = "logits" if "fc_logits" in parts else "q_values"
+            return {first: result(run, first)}, None
+        if "fc_mu" in parts:  # DDPG, TD3
+            return {"action": result(run, "action")}, None
+        if {"fc_mean", "fc_logstd"} <= parts:  # SAC
+            return _squashed(run), _rescaled(network, action_space)
+    raise UserError(
+        f"It is not plain which part of {type(network).__name__} is the policy: say so with --output, such as "
+        f"--output {'logits' if discrete else 'action'}=module:NAME; it has {', '.join(sorted(parts)[:12])}."
+    )
+
+
+def _get_action(network: Any, obs: Tensor) -> Any:
+    """Runs ``get_action``, which draws an action besides: with random numbers of its own."""
+    with torch.random.fork_rng(devices=[obs.device] if obs.is_cuda else []):
+        return network.get_action(obs)
+
+
+def _squashed(run: Callable[..., Any]) -> dict[str, Output]:
+    """CleanRL's SAC actor: ``forward`` gives mean and log standard deviation before the tanh."""
+    mean = result(run, "mean", "0")
+    return {
+        "mean": mean,
+        "log_std": result(run, "log_std", "1"),
+        "action": lambda network, obs: mean(network, obs).tanh(),
+    }
+
+
+def _rescaled(network: nn.Module, action_space: Space) -> ToEnv:
+    """From -1..1 to the actions that the network was trained to take."""
+    buffers = dict(network.named_buffers())
+    scale, bias = (buffers[name].cpu().numpy().reshape(-1) for name in ("action_scale", "action_bias"))
+    inside = within(action_space)
+
+    def to_env(action: np.ndarray) -> np.ndarray:
+        return inside(action * scale + bias)
+
+    return to_env

@@ -1,0 +1,44 @@
+"""The policy of a Saccade run: what its newest checkpoint holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from saccade.data.checkpoints import Checkpoint, newest_checkpoint
+from saccade.policies.pixels import BYTE, RGB, pixels_of
+from saccade.policies.policy import Policy
+from saccade.runs.agents import NETWORKS, load_weights, make_agent, spaces_of
+from saccade.runs.config import read_config
+from saccade.runs.device import device_of
+from saccade.runs.training import RunConfig
+
+
+def load_policy(run: str | Path, device: str = "auto") -> Policy:
+    """The policy of a run's newest undamaged checkpoint, in a few lines: ``saccade.load(run).act(obs)``."""
+    run = Path(run)
+    config = read_config(run)
+    checkpoint, _ = newest_checkpoint(run / "checkpoints")
+    return policy_of(checkpoint, config, device_of(device))
+
+
+def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -> Policy:
+    """The policy of one checkpoint. Raises UserError when its weights are of another method or size."""
+    weights = checkpoint.tensors(NETWORKS)
+    # Acting never overlays anything, so a bank of pictures is not needed.
+    agent = make_agent(config, spaces_of(weights, config), device, lambda count, size, generator: torch.empty(0))
+    load_weights(agent, weights, checkpoint.folder)
+    return Policy(
+        name=config.method,
+        network=agent.networks,
+        outputs=agent.outputs,
+        pixels=pixels_of(spaces_of(weights, config).obs_shape, "uint8", 0, BYTE, layout="channels_first", colours=RGB),
+        discrete=False,
+        device=device,
+        maps=agent.maps,
+        pictures=agent.pictures,
+        env_steps=checkpoint.env_steps,
+        source=str(checkpoint.folder),
+        config=config,
+    )

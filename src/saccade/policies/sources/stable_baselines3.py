@@ -1,0 +1,195 @@
+"""Policies of Stable-Baselines3: PPO, A2C, DQN, SAC and TD3, from a model in memory or from the zip it saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.policies.pixels import Layout, Pixels
+from saccade.policies.policy import Output, Policy
+from saccade.policies.sources.stable_baselines3_zip import ALGORITHMS, read_zip, rebuild, trusted_model
+from saccade.policies.spaces import action_width, is_discrete, pixels_of_space, within
+from saccade.policies.trial import tried
+from saccade.runs.device import device_of
+from saccade.types import UserError
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+AsGiven = Callable[[Tensor], Tensor]
+"""``[batch, channel, height, width]`` in the layout of the model's observation space."""
+
+
+def load_zip(
+    path: Path,
+    *,
+    layout: Layout | None = None,
+    colours: int | None = None,
+    device: str = "auto",
+    trust: bool = False,
+) -> Policy:
+    """The policy of a zip that ``model.save`` wrote. Nothing in it is unpickled, unless ``trust`` is given.
+
+    The networks are rebuilt from the readable part of the zip and the shapes of its weights. With ``trust``
+    Stable-Baselines3 itself loads it, which runs what the zip's author put there: needed for features extractors and
+    policy classes of one's own. Observations are as the model took them: Stable-Baselines3 moves the channels of
+    pictures to the front before it trains.
+
+    Args:
+        layout, colours: as for ``pixels_of``.
+
+    Raises:
+        UserError: the file is no such zip or is damaged; the policy is of a kind that cannot be rebuilt or explained;
+            Stable-Baselines3 is not installed.
+    """
+    saved = read_zip(path)
+    if trust:
+        model = trusted_model(saved, path)
+        network, space, action_space = model.policy, model.observation_space, model.action_space
+    else:
+        network, space, action_space = rebuild(saved)
+    network.set_training_mode(False)
+    network.to(device_of(device))
+    pixels = pixels_of_space(space, layout=layout, colours=colours)
+    policy = _policy(network, action_space, pixels, saved.algorithm, saved.env_steps, str(path))
+    return tried(policy, action_width(action_space))
+
+
+def from_model(model: BaseAlgorithm, *, layout: Layout | None = None, colours: int | None = None) -> Policy:
+    """The policy of a model in memory, as it is at each moment: weights are shared, nothing is copied or switched.
+
+    Raises:
+        UserError: it is none of PPO, A2C, DQN, SAC and TD3, or its observations are not pictures.
+    """
+    pixels = pixels_of_space(model.observation_space, layout=layout, colours=colours)
+    name = type(model).__name__
+    return _policy(model.policy, model.action_space, pixels, name, model.num_timesteps, f"a {name} in memory")
+
+
+def _policy(
+    network: Any,
+    action_space: gymnasium.Space[Any],
+    pixels: Pixels,
+    name: str,
+    env_steps: int,
+    source: str,
+) -> Policy:
+    discrete = is_discrete(action_space)
+    to_env = within(action_space)
+    if not discrete and network.squash_output:
+        to_env = _unscaled(network)
+    return Policy(
+        name=name,
+        network=network,
+        outputs=_outputs(network, pixels.as_given, discrete),
+        pixels=pixels,
+        discrete=discrete,
+        device=network.device,
+        to_env=to_env,
+        env_steps=env_steps,
+        source=source,
+    )
+
+
+def _unscaled(network: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Squashed actions in -1..1 as the environment takes them."""
+    shape = network.action_space.shape
+    return lambda action: network.unscale_action(action.reshape(-1, *shape))
+
+
+def _outputs(network: Any, given: AsGiven, discrete: bool) -> dict[str, Output]:
+    from stable_baselines3.common.policies import ActorCriticPolicy
+    from stable_baselines3.dqn.policies import DQNPolicy
+    from stable_baselines3.sac.policies import SACPolicy
+    from stable_baselines3.td3.policies import TD3Policy
+
+    # sb3_contrib's recurrent policy calls itself an ActorCriticPolicy, and needs a memory that a picture does not give.
+    foreign = any(parent.__module__.startswith("sb3_contrib") for parent in type(network).__mro__)
+    if isinstance(network, ActorCriticPolicy) and not foreign:
+        return _actor_critic(given, discrete)
+    if isinstance(network, DQNPolicy):
+        return {"q_values": lambda network, obs: network.q_net(given(obs))}
+    if isinstance(network, SACPolicy):
+        return _sac(given)
+    if isinstance(network, TD3Policy):
+        return {"action": lambda network, obs: network.actor(given(obs)), "q": _first_critic(given)}
+    raise UserError(
+        f"A {type(network).__name__} of {type(network).__module__} cannot be explained: "
+        f"it is not a policy of {', '.join(ALGORITHMS)}."
+    )
+
+
+def _actor_critic(given: AsGiven, discrete: bool) -> dict[str, Output]:
+    """PPO and A2C. Layers are called one by one: the distribution objects that the policy builds are not needed."""
+    from stable_baselines3.common.policies import BaseModel
+
+    def latent(network: Any, obs: Tensor) -> Tensor:
+        # The policy's own extract_features runs both extractors where actor and critic do not share one.
+        features = BaseModel.extract_features(network, given(obs), network.pi_features_extractor)
+        return network.mlp_extractor.forward_actor(features)
+
+    def preference(network: Any, obs: Tensor) -> Tensor:
+        return network.action_net(latent(network, obs))
+
+    def log_std(network: Any, obs: Tensor) -> Tensor:
+        if network.use_sde:
+            return _state_dependent_log_std(network, latent(network, obs))
+        return network.log_std.expand(len(obs), -1)
+
+    def action(network: Any, obs: Tensor) -> Tensor:
+        mean = preference(network, obs)
+        return mean.tanh() if network.squash_output else mean
+
+    def value(network: Any, obs: Tensor) -> Tensor:
+        features = BaseModel.extract_features(network, given(obs), network.vf_features_extractor)
+        return network.value_net(network.mlp_extractor.forward_critic(features))[:, 0]
+
+    if discrete:
+        return {"logits": preference, "value": value}
+    return {"mean": preference, "log_std": log_std, "action": action, "value": value}
+
+
+def _sac(given: AsGiven) -> dict[str, Output]:
+    def gaussian(network: Any, obs: Tensor) -> Tensor:
+        mean, log_std, latent = network.actor.get_action_dist_params(given(obs))
+        if network.actor.use_sde:
+            log_std = _state_dependent_log_std(network.actor, latent["latent_sde"])
+        return torch.stack([mean, log_std], dim=1)
+
+    def mean(network: Any, obs: Tensor) -> Tensor:
+        return gaussian(network, obs)[:, 0]
+
+    def log_std(network: Any, obs: Tensor) -> Tensor:
+        return gaussian(network, obs)[:, 1]
+
+    def action(network: Any, obs: Tensor) -> Tensor:
+        return mean(network, obs).tanh()
+
+    return {"mean": mean, "log_std": log_std, "gaussian": gaussian, "action": action, "q": _first_critic(given)}
+
+
+def _first_critic(given: AsGiven) -> Output:
+    """Q of SAC and TD3: that of the first critic. The smaller of two would change its network from picture to picture.
+
+    The critic's own forward pass keeps gradients from the observation where actor and critic share their features.
+    """
+
+    def q(network: Any, obs: Tensor, action: Tensor) -> Tensor:
+        critic = network.critic
+        features = critic.extract_features(given(obs), critic.features_extractor)
+        return critic.qf0(torch.cat([features, action], dim=-1))[:, 0]
+
+    return q
+
+
+def _state_dependent_log_std(actor: Any, latent: Tensor) -> Tensor:
+    """Of generalised state-dependent exploration (Raffin et al., 2021): the noise is linear in the last layer."""
+    distribution = actor.action_dist
+    variance = latent.square() @ distribution.get_std(actor.log_std).square()
+    return 0.5 * (variance + distribution.epsilon).log()

@@ -1,0 +1,147 @@
+"""The configuration of a run: checked, completed, and read from its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from saccade.agents import METHODS
+from saccade.agents.settings import check_settings
+from saccade.data.documents import LARGEST, BadDocument, read_document, typed
+from saccade.envs.config import EnvConfig, check_data
+from saccade.envs.suites import FIRST_CAMERA
+from saccade.envs.workers.env_workers import available_cores
+from saccade.runs.device import device_of
+from saccade.runs.torch_setup import compute_dtype
+from saccade.runs.training import RunConfig
+from saccade.spelling import close_names
+from saccade.types import UserError
+
+CONFIG = "config.json"
+MOST_BYTES = 2**20  # of a configuration, which has a few thousand
+LEAST = {
+    **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
+    **dict.fromkeys(("checkpoint_every", "log_every"), 1),
+    **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
+}
+"""Smallest sensible values of the training options."""
+ADDED: dict[str, dict[str, Any]] = {
+    "Training": {"graphs": "auto", "matmul": "float32"},
+    "EnvConfig": {"camera": FIRST_CAMERA},
+}
+"""Fields that a saved configuration of an earlier version lacks, by class, with the values that mean what it did."""
+MOST_ENVS = 16  # by default: the policy of an action is then 16 updates old
+
+
+def check(config: RunConfig) -> None:
+    """Raise UserError for numbers that no run can have, and for modes that it cannot be evaluated in."""
+    check_numbers(config)
+    check_data(config.env, config.training.evaluation_modes)
+
+
+def check_numbers(config: RunConfig) -> None:
+    """Raise UserError for numbers that no run can have."""
+    training = config.training
+    for name, least in LEAST.items():
+        value = getattr(training, name)
+        if value is not None and not least <= value <= LARGEST:
+            wrong = f"small: it must be at least {least}" if value < least else f"large: it must be at most {LARGEST}"
+            raise UserError(f"--{name.replace('_', '-')} {value} is too {wrong}.")
+    if training.envs is not None and training.steps % training.envs:
+        raise UserError(
+            f"--steps {training.steps} is not a multiple of --envs {training.envs}: choose numbers that divide."
+        )
+    check_settings(config.agent)
+
+
+def with_whole_paths(config: RunConfig) -> RunConfig:
+    """The configuration with the whole paths of its folders, so that it can go on from anywhere."""
+    data, images = (
+        None if path is None else str(Path(path).expanduser().absolute())
+        for path in (config.env.data, config.training.images)
+    )
+    env, training = dataclasses.replace(config.env, data=data), dataclasses.replace(config.training, images=images)
+    return dataclasses.replace(config, env=env, training=training)
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """The configuration as JSON values."""
+    return dataclasses.asdict(config)
+
+
+def from_json(values: Mapping[str, Any]) -> RunConfig:
+    """The configuration that ``to_json`` gave.
+
+    Raises UserError for a method or fields that do not exist here, and for values that no run can have.
+    """
+    method = values.get("method")
+    if not isinstance(method, str) or method not in METHODS:
+        raise UserError(f"The run's method {method!r} is not known here; known are {', '.join(METHODS)}.")
+    template = RunConfig(method, EnvConfig("dmc/walker_walk"), METHODS[method].config)
+    complete = _completed(template, values)
+    config = typed(complete, RunConfig)
+    config = dataclasses.replace(config, agent=typed(complete["agent"], type(template.agent)))
+    check_numbers(config)
+    size = METHODS[method].rendered_size(config.agent)
+    if size != config.env.image_size:
+        raise UserError(f"The run's pictures have {config.env.image_size} pixels, and its networks take {size}.")
+    return config
+
+
+def _completed(template: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a JSON object with those that an earlier version did not write, for a dataclass like ``template``.
+
+    Raises UserError where its fields are others.
+    """
+    values = {**ADDED.get(type(template).__name__, {}), **values}
+    known = {field.name for field in dataclasses.fields(template)}
+    if set(values) != known:
+        other = ", ".join(sorted(set(values) ^ known))
+        raise UserError(
+            f"The run's configuration and this version of Saccade differ in {other}: use the version in env.json."
+        )
+    nested = {name: getattr(template, name) for name in known if dataclasses.is_dataclass(getattr(template, name))}
+    return {
+        name: _completed(nested[name], value) if name in nested and isinstance(value, Mapping) else value
+        for name, value in values.items()
+    }
+
+
+def read_config(run: Path) -> RunConfig:
+    """The configuration of a run folder. Raises UserError when it is not one."""
+    path = run / CONFIG
+    try:
+        return from_json(read_document(path, dict[str, Any], MOST_BYTES))
+    except BadDocument as error:
+        raise UserError(f"{path} is damaged: {error}.") from error
+    except OSError as error:
+        if path.exists():
+            raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+        near = close_names(run.name, [path.parent.name for path in run.parent.glob(f"*/{CONFIG}")])
+        hint = f" Did you mean {run.parent / near[0]}?" if near else ""
+        raise UserError(f"{run} is not a run folder: it has no {CONFIG}.{hint}") from error
+
+
+def with_precision(config: RunConfig) -> RunConfig:
+    """The configuration with the precision that ``auto`` means here, which a run keeps wherever it is resumed."""
+    dtype = compute_dtype(config.training.precision, device_of(config.training.device, training=True))
+    precision: Literal["float32", "bfloat16"] = "float32" if dtype == torch.float32 else "bfloat16"
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, precision=precision))
+
+
+def with_envs(config: RunConfig) -> RunConfig:
+    """The configuration with as many environments as this machine can feed, which a run keeps wherever it is resumed.
+
+    A choice stays. On a CPU the networks are what takes the time; on a GPU they are not, whatever renders.
+    """
+    training = config.training
+    if training.envs is not None:
+        return config
+    feeds_gpu = device_of(training.device).type == "cuda" and training.workers != 0
+    most = min(MOST_ENVS, available_cores()) if feeds_gpu else 1
+    envs = next(number for number in range(most, 0, -1) if training.steps % number == 0)
+    return dataclasses.replace(config, training=dataclasses.replace(training, envs=envs))

@@ -1,0 +1,78 @@
+"""What a training run is told: how long, where and with what; importing it loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from saccade.envs.config import EnvConfig
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long, where and with what a run trains, whatever its method."""
+
+    seed: int = 0
+    """Of weights, environments, exploration and sampling."""
+    steps: int = 500_000
+    """Agent steps, over all environments; an agent step is ``action_repeat`` steps of the simulator's control."""
+    random_steps: int = 1000
+    """Agent steps with uniform random actions before learning begins."""
+    envs: int | None = None
+    """Environments that are stepped together. There is one update per agent step whatever their number. By default one
+    on a CPU; on a GPU, which would wait for it, one per core up to 16 that --steps can be divided by."""
+    overlap: bool = True
+    """Whether several environments make their next step while the networks learn from the last one: faster, with
+    actions of a policy that is one step of them all older. A single environment never does."""
+    workers: int | None = None
+    """Processes for the environments: 0 none, by default one per environment and at most one per core."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:1``: where networks live and learn."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether losses are compiled. ``auto``: on a GPU, as long as it works; on a CPU the compilation costs minutes."""
+    graphs: Literal["auto", "on", "off"] = "auto"
+    """Whether whole updates are recorded as CUDA graphs. ``auto``: on a GPU, where it can be done and works."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What convolutions compute in while training; everything else is float32. ``auto``: bfloat16 where the device has
+    units for its matrices, which GPUs have since Ampere and some CPUs (AMX), else float32."""
+    matmul: Literal["auto", "float32", "tf32"] = "auto"
+    """What the matrices of projections and heads are multiplied in on a GPU: ``tf32`` has float32's range, 10 bits of
+    its mantissa, and is faster. ``auto``: tf32 beside convolutions in bfloat16, else float32."""
+    threads: int | None = None
+    """Threads that PyTorch computes with on a CPU; by default its own choice."""
+    replay_capacity: int | None = None
+    """Transitions that are remembered; by default all of them."""
+    images: str | None = None
+    """Folder of pictures to blend into observations, such as Places365; by default generated ones."""
+    image_count: int = 1000
+    """Pictures in the bank that overlays are drawn from."""
+    evaluate_every: int = 10_000
+    """Agent steps between evaluations; 0 evaluates only at the end. Training goes on beside them, unless --workers is 0
+    or the one before is not over."""
+    evaluation_episodes: int = 10
+    """Episodes of an evaluation in each mode."""
+    evaluation_modes: tuple[str, ...] = ("train", "video_hard")
+    """Modes to evaluate in; none, if nothing stands after it."""
+    checkpoint_every: int = 10_000
+    """Agent steps between checkpoints."""
+    log_every: int = 500
+    """Updates between rows of losses."""
+    video: bool = False
+    """Whether evaluations also write a video of their first episode in each mode."""
+
+    @property
+    def num_envs(self) -> int:
+        """``envs``, once ``with_envs`` has decided."""
+        assert self.envs is not None, "with_envs comes first"
+        return self.envs
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a training run does; saved as ``config.json``."""
+
+    method: str
+    env: EnvConfig
+    agent: Any
+    """The method's own hyper-parameters."""
+    training: Training = field(default_factory=Training)
