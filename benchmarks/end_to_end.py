@@ -246,7 +246,7 @@ class PublishedLoop:
         if random:
             action = (torch.rand(shape, generator=self.host) * 2 - 1).numpy()
         else:
-            action = self._act(self.obs, torch.randn(shape, generator=self.generator, device=self.device))
+            action = self._act(self.obs, self.generator)
         step = self.env.step(action)
         self.replay.add(0, action[0], step.reward[0], float(not step.terminated[0]), step.obs[0, -COLOURS:])
         self.obs = self._begin_episode() if step.terminated[0] or step.truncated[0] else step.obs
@@ -259,8 +259,8 @@ class PublishedLoop:
                 step = env.step(self._act(obs, None))
                 obs, ended = step.obs, bool(step.terminated[0] or step.truncated[0])
 
-    def _act(self, obs: np.ndarray, noise: torch.Tensor | None) -> np.ndarray:
-        return self.agent.act(torch.as_tensor(obs, device=self.device), noise).cpu().numpy()
+    def _act(self, obs: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
+        return self.agent.act(torch.as_tensor(obs, device=self.device), generator).cpu().numpy()
 
     def _begin_episode(self) -> np.ndarray:
         obs = self.env.reset()

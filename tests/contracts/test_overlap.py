@@ -122,7 +122,7 @@ def test_actions_are_one_tick_old_and_no_older(overlap: bool, staleness: int) ->
     """The policy's actions tell how many updates it had made."""
     with loop(envs=4, overlap=overlap, steps=40) as training:
 
-        def telling(obs: Tensor, noise: Tensor | None) -> Tensor:
+        def telling(obs: Tensor, generator: torch.Generator | None) -> Tensor:
             return torch.full((len(obs), 1), training.counters.updates / 1000)
 
         training.agent = dataclasses.replace(training.agent, act=telling)

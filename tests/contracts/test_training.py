@@ -110,8 +110,8 @@ def test_the_first_steps_are_random_and_without_updates() -> None:
     acted: list[Tensor] = []
 
     def counting(agent: Agent) -> Agent:
-        def act(obs: Tensor, noise: Tensor | None) -> Tensor:
-            acted.append(agent.act(obs, noise))
+        def act(obs: Tensor, generator: torch.Generator | None) -> Tensor:
+            acted.append(agent.act(obs, generator))
             return acted[-1]
 
         return dataclasses.replace(agent, act=act)

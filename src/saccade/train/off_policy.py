@@ -290,8 +290,7 @@ class OffPolicyTraining:
         shape = (self.config.num_envs, self.workers.spaces.action_dim)
         if self.counters.env_steps < self.config.random_steps:
             return (torch.rand(shape, generator=self.host_generator) * 2 - 1).numpy()
-        noise = torch.randn(shape, generator=self.generator, device=self.device)
-        action = self.agent.act(torch.as_tensor(self.obs, device=self.device), noise).cpu().numpy()
+        action = self.agent.act(torch.as_tensor(self.obs, device=self.device), self.generator).cpu().numpy()
         if not np.isfinite(action).all():
             self.require_finite()
         return action
