@@ -14,7 +14,7 @@ from saccade.agents import METHODS
 from saccade.agents.presets import SIZES, preset
 from saccade.cli.nearest import nearest
 from saccade.envs.config import EnvConfig
-from saccade.runs.training import Training
+from saccade.runs.training import OffPolicy, Training
 from saccade.types import UserError
 
 SIZE_HELP = (
@@ -126,6 +126,7 @@ def train_options(method: str, task: str, size: str) -> type[Any]:
     start = preset(method, task, size)
     fields = [
         ("training", Training, dataclasses.field(default_factory=lambda: Training(**start.training))),
+        ("loop", OffPolicy, dataclasses.field(default_factory=OffPolicy)),
         ("environment", Environment, dataclasses.field(default_factory=lambda: Environment(**start.environment))),
         ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),
     ]

@@ -17,7 +17,7 @@ from saccade.envs.suites import FIRST_CAMERA
 from saccade.envs.workers.env_workers import available_cores
 from saccade.runs.device import device_of
 from saccade.runs.torch_setup import compute_dtype
-from saccade.runs.training import RunConfig
+from saccade.runs.training import OffPolicy, RunConfig
 from saccade.spelling import close_names
 from saccade.types import UserError
 
@@ -46,8 +46,9 @@ def check(config: RunConfig) -> None:
 def check_numbers(config: RunConfig) -> None:
     """Raise UserError for numbers that no run can have."""
     training = config.training
+    numbers = {**vars(training), **({} if config.loop is None else vars(config.loop))}
     for name, least in LEAST.items():
-        value = getattr(training, name)
+        value = numbers.get(name)
         if value is not None and not least <= value <= LARGEST:
             wrong = f"small: it must be at least {least}" if value < least else f"large: it must be at most {LARGEST}"
             raise UserError(f"--{name.replace('_', '-')} {value} is too {wrong}.")
@@ -81,8 +82,9 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
     method = values.get("method")
     if not isinstance(method, str) or method not in METHODS:
         raise UserError(f"The run's method {method!r} is not known here; known are {', '.join(METHODS)}.")
-    template = RunConfig(method, EnvConfig("dmc/walker_walk"), METHODS[method].config)
-    complete = _completed(template, values)
+    loop = OffPolicy() if METHODS[method].loop == "off_policy" else None
+    template = RunConfig(method, EnvConfig("dmc/walker_walk"), METHODS[method].config, loop=loop)
+    complete = _completed(template, _with_loop(values))
     config = typed(complete, RunConfig)
     config = dataclasses.replace(config, agent=typed(complete["agent"], type(template.agent)))
     check_numbers(config)
@@ -90,6 +92,19 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
     if size != config.env.image_size:
         raise UserError(f"The run's pictures have {config.env.image_size} pixels, and its networks take {size}.")
     return config
+
+
+def _with_loop(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration of a time when the options of the replay stood among those of training, as of now."""
+    training = values.get("training")
+    if "loop" in values or not isinstance(training, Mapping):
+        return values
+    names = {field.name for field in dataclasses.fields(OffPolicy)}
+    return {
+        **values,
+        "training": {name: value for name, value in training.items() if name not in names},
+        "loop": {name: value for name, value in training.items() if name in names},
+    }
 
 
 def _completed(template: Any, values: Mapping[str, Any]) -> dict[str, Any]:
