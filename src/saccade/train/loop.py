@@ -19,6 +19,7 @@ from saccade.runs.training import Training
 from saccade.train.evaluations import Evaluations
 from saccade.train.events import Counters, Event, Progress
 from saccade.train.health import Health
+from saccade.types import Spaces
 
 
 class Snapshot(NamedTuple):
@@ -45,6 +46,7 @@ class Loop(Protocol):
 
     config: Training
     agent: Agent
+    spaces: Spaces
     device: torch.device
     generator: torch.Generator
     host_generator: torch.Generator

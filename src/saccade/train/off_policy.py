@@ -69,6 +69,7 @@ class OffPolicyTraining:
         self.agent, self.workers, self.replay, self.device = agent, workers, replay, device
         assert config.loop is not None, "a method that learns from a replay says how"
         self.env, self.config, self.options = config.env, config.training, config.loop
+        self.spaces = workers.spaces
         self.counters = Counters()
         self.host_generator = torch.Generator().manual_seed(self.config.seed)
         self.generator = self.host_generator

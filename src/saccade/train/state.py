@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent
 from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint, write_checkpoint
-from saccade.runs.agents import NETWORKS, load_weights
+from saccade.runs.agents import NETWORKS, SPACES, load_weights, saved_spaces
 from saccade.train.events import Counters
 from saccade.train.loop import Loop
 from saccade.train.saving import Write
@@ -43,7 +43,7 @@ def take(loop: Loop, root: Path) -> Write:
         **own.changing,
         **({EVALUATED: loop.evaluations.background.networks.state_dict()} if loop.counters.modes_left else {}),
     }
-    documents = {"counters": dataclasses.asdict(loop.counters), **own.documents}
+    documents = {"counters": dataclasses.asdict(loop.counters), SPACES: saved_spaces(loop.spaces), **own.documents}
     return functools.partial(
         write_checkpoint,
         root,
