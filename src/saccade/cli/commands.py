@@ -39,7 +39,9 @@ TRAINING_GROUPS = {
     "How the task is shown to the agent": (
         "action_repeat", "frame_stack", "render_quality", "clip_order", "data", "action_space", "reach_bonus",
     ),
-    "Evaluations on the way": ("evaluate_every", "evaluation_episodes", "evaluation_modes", "video"),
+    "Evaluations on the way": (
+        "evaluate_every", "evaluation_episodes", "evaluation_modes", "evaluation_sampled", "video",
+    ),
     "Pictures to blend into observations": ("images", "image_count"),
     "Where it runs, and how fast": (
         "device", "envs", "overlap", "workers", "threads", "compile", "graphs", "precision", "matmul",

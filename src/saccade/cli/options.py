@@ -36,7 +36,7 @@ class Demo:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play trained runs with deterministic actions, and compare the benchmark's modes with the training mode.
+    """Play trained runs, by default with their most likely actions, and compare the modes with the training mode.
 
     Results are added to each run's evaluations.jsonl.
     """
@@ -47,6 +47,8 @@ class Evaluate:
     """Modes to play in, by default all of the task; the gap is to the mode train."""
     episodes: int = 10
     """Episodes in each mode; published tables use 100."""
+    sampled: bool = False
+    """Draw actions from the policy, as training does."""
     seed: int | None = None
     """Of the episodes; by default the run's own."""
     data: str | None = None

@@ -30,7 +30,7 @@ LEAST = {
 }
 """Smallest sensible values of the training options."""
 ADDED: dict[str, dict[str, Any]] = {
-    "Training": {"graphs": "auto", "matmul": "float32"},
+    "Training": {"graphs": "auto", "matmul": "float32", "evaluation_sampled": False},
     "EnvConfig": {"camera": FIRST_CAMERA},
 }
 """Fields that a saved configuration of an earlier version lacks, by class, with the values that mean what it did."""

@@ -44,6 +44,8 @@ class Training:
     or the one before is not over."""
     evaluation_episodes: int = 10
     """Episodes of an evaluation in each mode."""
+    evaluation_sampled: bool = False
+    """Whether actions of evaluations are drawn from the policy; otherwise they are its most likely ones."""
     evaluation_modes: tuple[str, ...] = ("train", "video_hard")
     """Modes to evaluate in; none, if nothing stands after it."""
     checkpoint_every: int = 10_000

@@ -183,6 +183,7 @@ def _go_on(
                     env=config.env,
                     seed=config.training.seed,
                     env_steps=event.row["env_steps"],
+                    sampled=config.training.evaluation_sampled,
                 )
                 evaluations = [old for old in evaluations if old["env_steps"] == row["env_steps"]] + [row]
                 row = with_gaps(evaluations)[-1]
@@ -212,7 +213,7 @@ def _is_written(row: dict[str, Any], folder: Path) -> bool:
     measured = ("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels")
 
     def asked(row: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in row.items() if key not in measured}
+        return {"sampled": False} | {key: value for key, value in row.items() if key not in measured}
 
     return any(asked(old) == asked(row) for old in read_rows(folder / EVALUATIONS, EvaluationRow))
 
