@@ -21,14 +21,14 @@ class Demo:
 
     out: Path | None = None
     """Folder for everything; by default runs/demo, or runs/demo-2 and so on where that exists."""
-    task: str = "dmc/cheetah_run"
+    task: str = "manipulation/reach"
     """What they learn; `saccade list` names the tasks."""
-    steps: int = 20_000
+    steps: int = 30_000
     """Most agent steps of each method."""
     minutes: float = 8.5
     """Time for everything. A method that has not made its steps by then is judged by what it learned so far: SGQN's
     updates cost two and a half times SAC's."""
-    episodes: int = 4
+    episodes: int = 20
     """Episodes of each policy in each mode."""
     seed: int = 0
     """Of weights, environments, exploration and episodes."""
