@@ -23,7 +23,7 @@ from rich.table import Table
 
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import MANIPULATION_MODES, MANIPULATION_TASKS
+from saccade.envs.tasks.manipulation_suite import MANIPULATION_MODES, MANIPULATION_TASKS
 
 GAIN = 10.0  # action per metre that is left
 CLEARANCE = 0.16  # metres of the peg's middle over the bottom of the box, until it is above the goal

@@ -17,7 +17,8 @@ from saccade.envs import register
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
 from saccade.envs.mujoco import opengl
-from saccade.envs.suites import DMC_TASKS, TASKS
+from saccade.envs.suites import TASKS
+from saccade.envs.tasks.dmc_suite import DMC_TASKS
 from saccade.types import UserError
 
 

@@ -18,7 +18,8 @@ from gymnasium.utils.env_checker import check_env
 from saccade.envs import register
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import BENCHMARK_TASKS, MANIPULATION_MODES, MANIPULATION_TASKS, MODES
+from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, MODES
+from saccade.envs.tasks.manipulation_suite import MANIPULATION_MODES, MANIPULATION_TASKS
 from saccade.types import UserError
 
 SIZE = 48

@@ -16,7 +16,7 @@ from saccade.data.banks.textures import generate_texture
 from saccade.envs.config import EnvConfig
 from saccade.envs.distractions.surroundings import TINTS
 from saccade.envs.make import make_env
-from saccade.envs.suites import MANIPULATION_MODES, MANIPULATION_TASKS
+from saccade.envs.tasks.manipulation_suite import MANIPULATION_MODES, MANIPULATION_TASKS
 from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.types import UserError
 

@@ -17,7 +17,7 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.distractions.color import Color, ColorPalette
 from saccade.envs.distractions.video import VideoBackground
 from saccade.envs.make import make_env
-from saccade.envs.suites import MODES
+from saccade.envs.tasks.dmc_suite import MODES
 
 SIZE = 64
 SIGNATURE = int(mujoco.mjtState.mjSTATE_INTEGRATION)

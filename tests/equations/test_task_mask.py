@@ -11,7 +11,8 @@ import pytest
 
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import BENCHMARK_TASKS, MANIPULATION_TASKS
+from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS
+from saccade.envs.tasks.manipulation_suite import MANIPULATION_TASKS
 
 HEIGHT = 10.0  # of the camera, which looks straight down with an angle of 90 degrees
 SIZE = 100  # pixels, so that at ground level a pixel is 20 / 100 = 0.2 wide

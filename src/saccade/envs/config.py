@@ -6,22 +6,13 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from saccade.data.folder import find_data
-from saccade.envs.suites import (
-    ALL_MODES,
-    MANIPULATION_TASKS,
-    TASKS,
-    action_repeat_of,
-    episode_control_steps,
-    modes_of,
-)
+from saccade.envs.suites import ALL_MODES, TASKS, modes_of, suite_of
+from saccade.envs.tasks.manipulation_suite import MANIPULATION_TASKS
 from saccade.spelling import close_names
 from saccade.types import UserError
-
-if TYPE_CHECKING:
-    pass
 
 ACTION_SPACES = ("xy", "xyz")
 RENDER_QUALITIES = ("full", "fast")
@@ -60,7 +51,7 @@ class EnvConfig:
         reach_bonus: whether ``manipulation/reach`` gives 1 near the goal, as SGQN plays it; without, the reward as
             it was first published.
         camera: name or number of the camera that looks, of those of the task's model; None for the one that
-            ``suites.CAMERAS`` names with its source.
+            ``tasks.dmc_suite.CAMERAS`` names with its source.
 
     Raises:
         UserError: a value that is not allowed, with the allowed ones.
@@ -105,7 +96,7 @@ class EnvConfig:
         _check_image_size(self.image_size)
         _check_count("frame_stack", self.frame_stack, MAX_FRAME_STACK)
         if self.action_repeat is not None:
-            _check_count("action_repeat", self.action_repeat, episode_control_steps(self.task))
+            _check_count("action_repeat", self.action_repeat, suite_of(self.task).episode_control_steps(self.task))
         _check_name("action_space", self.action_space, ACTION_SPACES)
         if self.action_space != ACTION_SPACES[0] and self.task not in MANIPULATION_TASKS:
             raise UserError(
@@ -117,12 +108,12 @@ class EnvConfig:
     @property
     def control_steps_per_action(self) -> int:
         """``action_repeat``, or the published one where that is None."""
-        return self.action_repeat if self.action_repeat is not None else action_repeat_of(self.task)
+        return self.action_repeat if self.action_repeat is not None else suite_of(self.task).action_repeat(self.task)
 
     @property
     def episode_agent_steps(self) -> int:
         """Agent steps until an episode is truncated: as many as its control steps need."""
-        return -(-episode_control_steps(self.task) // self.control_steps_per_action)
+        return -(-suite_of(self.task).episode_control_steps(self.task) // self.control_steps_per_action)
 
 
 def check_data(config: EnvConfig, modes: Iterable[str]) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco import opengl
-from saccade.envs.suites import (
-    suite_of,
-)
 
 if TYPE_CHECKING:
     from saccade.envs.forked import ForkedEnv
     from saccade.envs.tasks.pixel_env import PixelEnv, Simulation
-from saccade.envs.config import EnvConfig
 
 
 def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["rgb_array"] | None = None) -> PixelEnv:
@@ -35,7 +32,7 @@ def _simulation(config: EnvConfig) -> Simulation:
     from saccade.envs.tasks.dmc import ControlSuite
     from saccade.envs.tasks.manipulation import Robot
 
-    return Robot(config) if suite_of(config.task) == "manipulation" else ControlSuite(config.task)
+    return Robot(config) if config.task.startswith("manipulation/") else ControlSuite(config.task)
 
 
 def gymnasium_env(

@@ -13,7 +13,7 @@ from saccade.agents import METHODS
 from saccade.agents.settings import check_settings
 from saccade.data.documents import LARGEST, BadDocument, read_document, typed
 from saccade.envs.config import EnvConfig, check_data
-from saccade.envs.suites import FIRST_CAMERA
+from saccade.envs.mujoco.looks import FIRST_CAMERA
 from saccade.envs.workers.env_workers import available_cores
 from saccade.runs.device import device_of
 from saccade.runs.torch_setup import compute_dtype

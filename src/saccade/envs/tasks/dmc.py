@@ -12,7 +12,7 @@ from dm_control.suite import common
 
 from saccade.envs.mujoco.scene import builtin_textures
 from saccade.envs.mujoco.state import StateValue, restore_task, save_task
-from saccade.envs.suites import DMC_TASKS
+from saccade.envs.tasks.dmc_suite import DMC_TASKS, camera_of
 
 # Deviation: dm_control draws the springs of lqr at random when the task is made. Here they are those of this
 # seed, so that a task id is one problem whatever the environment's seed.
@@ -30,6 +30,7 @@ class ControlSuite:
         domain, task = DMC_TASKS[task_id]
         self.environment = suite.load(domain, task, task_kwargs={"random": MODEL_SEED, "time_limit": math.inf})
         self.physics = self.environment.physics
+        self.camera = camera_of(task_id)
         self.control_seconds = float(self.environment.control_timestep())
         self._physics_steps = round(self.control_seconds / self.physics.timestep())
         self._low, self._high = _control_limits(self.environment.action_spec())

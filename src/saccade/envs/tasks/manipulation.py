@@ -12,6 +12,7 @@ import numpy as np
 from dm_control import mujoco as dm_mujoco
 
 from saccade.envs.config import EnvConfig
+from saccade.envs.mujoco.looks import FIRST_CAMERA
 from saccade.envs.mujoco.scene import builtin_textures
 from saccade.envs.mujoco.state import SIGNATURE, StateValue
 from saccade.envs.tasks.manipulation_rewards import PEG_RADIUS, REACH_RADIUS, distance, peg_reward, reach_reward
@@ -77,6 +78,7 @@ class Robot:
         name = config.task.partition("/")[2]
         self.physics = dm_mujoco.Physics.from_xml_path(str(MODELS / f"{name}.xml"))
         self._model, self._data = self.physics.model.ptr, self.physics.data.ptr
+        self.camera = FIRST_CAMERA
         self.num_actions = len(config.action_space)
         self.control_seconds = PHYSICS_STEPS * self._model.opt.timestep
         self.builtin_textures = builtin_textures((MODELS / "surroundings.xml").read_text())

@@ -19,7 +19,7 @@ from saccade.envs.mujoco.mask import TaskMask
 from saccade.envs.mujoco.opengl import VERSIONS, claim_process, is_fork
 from saccade.envs.mujoco.scene import CAMERA, BuiltinTextures, Scene, camera_number
 from saccade.envs.mujoco.state import StateValue
-from saccade.envs.suites import camera_of, modes_of
+from saccade.envs.suites import modes_of
 from saccade.types import UserError
 
 MAX_SEED = 2**32 - 1
@@ -31,6 +31,7 @@ class Simulation(Protocol):
 
     Attributes:
         physics: what is drawn.
+        camera: the name or number of the one that looks where nobody chooses.
         num_actions: how many numbers an action has.
         control_seconds: how long a control step lasts, in the simulator's own time.
         builtin_textures: the textures that distractions may have drawn with other colours.
@@ -38,6 +39,7 @@ class Simulation(Protocol):
     """
 
     physics: dm_mujoco.Physics
+    camera: str
     num_actions: int
     control_seconds: float
     builtin_textures: BuiltinTextures
@@ -92,7 +94,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self._nuisances = [each.load(folder, config.image_size, config.clip_order) for each in distractions]
         physics = simulation.physics
         size, model = config.image_size, physics.model.ptr
-        self._camera = camera_number(model, camera_of(config.task) if config.camera is None else config.camera)
+        self._camera = camera_number(model, simulation.camera if config.camera is None else config.camera)
         self.scene = Scene(physics, size, config.render_quality, simulation.builtin_textures, self._camera)
         self.task_mask = TaskMask(model, size, self._camera) if config.task_mask else None
         self._choices = [NO_CHOICE] * len(self._nuisances)
