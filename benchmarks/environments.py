@@ -129,13 +129,13 @@ def time_step(env: Any, action: np.ndarray, parts: dict[str, float]) -> None:
         env.advance(action)
     parts["physics"] += seconds()
     with timed() as seconds:
-        pixels = env.scene.render()
+        pixels = env.simulation.scene.render()
     parts["rendering"] += seconds()
     with timed() as seconds:
         env.distract(pixels).transpose(2, 0, 1).copy()
     parts["keying"] += seconds()
     with timed() as seconds:
-        env.task_mask(env.simulation.physics.data.ptr)
+        env.simulation.task_mask(env.simulation.task.physics.data.ptr)
     parts["task mask"] += seconds()
 
 

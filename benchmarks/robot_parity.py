@@ -80,15 +80,15 @@ def main() -> None:
 
 
 def scripted(env: Any) -> np.ndarray:
-    way = env.simulation.to_goal()
+    way = env.simulation.task.to_goal()
     if env.config.task == "manipulation/peg_in_box" and np.linalg.norm(way[:2]) > ABOVE:
         way[2] = max(way[2] + CLEARANCE, 0.0)
-    return GAIN * way[: env.simulation.num_actions]
+    return GAIN * way[: env.simulation.task.num_actions]
 
 
 def randomly() -> Callable[[Any], np.ndarray]:
     random = np.random.default_rng(SEED + 1)
-    return lambda env: random.uniform(-1, 1, env.simulation.num_actions)
+    return lambda env: random.uniform(-1, 1, env.simulation.task.num_actions)
 
 
 def play(config: EnvConfig, controller: str, act: Callable[[Any], np.ndarray], episodes: int) -> Row:
@@ -97,12 +97,12 @@ def play(config: EnvConfig, controller: str, act: Callable[[Any], np.ndarray], e
     seconds = 0.0
     for _ in range(episodes):
         env.reset()
-        reachable.append(env.simulation.problem.goal()[1] <= BEYOND_REACH)
+        reachable.append(env.simulation.task.problem.goal()[1] <= BEYOND_REACH)
         total, success = 0.0, False
         start = time.process_time()
         for _ in range(config.episode_agent_steps):
             total += env.advance(act(env))
-            success |= env.simulation.outcome()["is_success"]
+            success |= env.simulation.task.outcome()["is_success"]
         seconds += time.process_time() - start
         returns.append(total)
         successes.append(success)

@@ -32,7 +32,7 @@ def simulation(task: str) -> Any:
     from saccade.envs.tasks.dmc import ControlSuite
     from saccade.envs.tasks.manipulation import Robot
 
-    made = ControlSuite(task) if task in DMC_TASKS else Robot(EnvConfig(task))
+    made = (ControlSuite if task in DMC_TASKS else Robot)(EnvConfig(task))
     made.seed(3)
     made.reset()
     return made
@@ -80,7 +80,7 @@ def test_skins_and_tendons_are_where_opengl_draws_them(task: str, kind: str, lea
     size = 160
     env = make_env(EnvConfig(task, image_size=size, render_quality="fast", task_mask=True), seed=1)
     _, info = env.reset()
-    camera = dm_mujoco.Camera(env.simulation.physics, size, size, 0)
+    camera = dm_mujoco.Camera(env.simulation.task.physics, size, size, 0)
     _, kinds = camera.render(segmentation=True).transpose(2, 0, 1)
     drawn = kinds == getattr(mujoco.mjtObj, f"mjOBJ_{kind}")
     mask = info["task_mask"][-1]

@@ -37,12 +37,12 @@ def generated_data() -> Iterator[None]:
 
 def scripted(env: Any) -> np.ndarray:
     """Straight to the goal."""
-    return GAIN * env.simulation.to_goal()[: env.simulation.num_actions]
+    return GAIN * env.simulation.task.to_goal()[: env.simulation.task.num_actions]
 
 
 def over_the_edge(env: Any) -> np.ndarray:
     """To above the box first, then down."""
-    way = env.simulation.to_goal()
+    way = env.simulation.task.to_goal()
     if np.linalg.norm(way[:2]) > 0.03:
         way[2] = max(way[2] + 0.16, 0)  # the peg's middle 16 cm over the bottom
     return GAIN * way
@@ -54,13 +54,13 @@ def returns(config: EnvConfig, play: Play, episodes: int, reachable: float = np.
     scores, successes = [], []
     while len(scores) < episodes:
         env.reset()
-        goal = env.simulation.to_goal() + env.simulation.problem.thing()
+        goal = env.simulation.task.to_goal() + env.simulation.task.problem.thing()
         if goal[1] > reachable:
             continue
         rewards = []
         for _ in range(config.episode_agent_steps):
             rewards.append(env.advance(play(env)))
-            successes.append(env.simulation.outcome()["is_success"])
+            successes.append(env.simulation.task.outcome()["is_success"])
         scores.append(sum(rewards))
     env.close()
     return np.array(scores), np.array(successes).reshape(episodes, -1).any(axis=1)
@@ -105,7 +105,7 @@ def test_random_actions_get_what_they_get_in_the_published_tasks(task: str, publ
 
 def test_goals_beyond_the_workspace_stay_out_of_reach() -> None:
     env = make_env(EnvConfig("manipulation/reach", action_space="xyz", **BLIND), seed=0)
-    grasp = env.simulation.physics.named.data.site_xpos
+    grasp = env.simulation.task.physics.named.data.site_xpos
     for action, axis, limit in [((1, 0, 0), 0, 1.7), ((0, 1, 0), 1, 0.45), ((0, -1, 0), 1, 0.15), ((0, 0, 1), 2, 1.0)]:
         env.reset()
         for _ in range(50):
@@ -117,12 +117,12 @@ def test_goals_beyond_the_workspace_stay_out_of_reach() -> None:
 def test_places_follow_their_published_ranges() -> None:
     for task, start_height, goal_height in (("reach", 0.636, 0.58), ("peg_in_box", 0.806, 0.585)):
         env = make_env(EnvConfig(f"manipulation/{task}", **BLIND), seed=1)
-        data = env.simulation.physics.named.data
+        data = env.simulation.task.physics.named.data
         grasps, goals = [], []
         for _ in range(60):
-            env.simulation.reset()
+            env.simulation.task.reset()
             grasps.append(data.site_xpos["grasp"].copy())
-            goals.append(env.simulation.problem.goal().copy())
+            goals.append(env.simulation.task.problem.goal().copy())
         env.close()
         starts, ends = np.array(grasps), np.array(goals)
         middle = 0.3 if task == "reach" else 0.375
@@ -153,7 +153,7 @@ def test_an_episode_is_truncated_after_50_steps_and_tells_success(task: str) -> 
 def test_episodes_change_no_other_part_of_the_model(task: str) -> None:
     """What a state keeps of the model, where the target is, is all that an episode changes in it."""
     env = make_env(EnvConfig(task, **BLIND), seed=2)
-    model = env.simulation.physics.model.ptr
+    model = env.simulation.task.physics.model.ptr
     names = [name for name in dir(model) if isinstance(getattr(model, name), np.ndarray)]
     before = {name: getattr(model, name).copy() for name in names}
     for _ in range(2):
@@ -221,14 +221,14 @@ def test_same_pixels_as_a_model_compiled_with_these_surroundings(task: str, vari
 
     env = make_env(EnvConfig(f"manipulation/{task}", variant, **SMALL), seed=3)
     env.reset()
-    painted = env.scene.render().copy()
+    painted = env.simulation.scene.render().copy()
     assets = {path.name: path.read_bytes() for path in MODELS.glob("*.xml")}
     with BytesIO() as file:
         Image.fromarray(generate_texture(variant)).save(file, format="PNG")
         assets["table.png"] = file.getvalue()
     assets["surroundings.xml"] = edited(assets["surroundings.xml"], TINTS[variant])
     physics = dm_mujoco.Physics.from_xml_string(assets[f"{task}.xml"].decode(), assets=assets)
-    ours = env.simulation.physics
+    ours = env.simulation.task.physics
     physics.model.site_pos[:] = ours.model.site_pos
     for quality in ("numslices", "numstacks", "offsamples"):
         setattr(physics.model.vis.quality, quality, getattr(ours.model.vis.quality, quality))

@@ -144,7 +144,7 @@ def test_as_opengl_segments_it(task: str) -> None:
 
     size = 84
     env = make_env(EnvConfig(task, image_size=size, render_quality="fast", task_mask=True), seed=4)
-    physics = env.simulation.physics
+    physics = env.simulation.task.physics
     camera = dm_mujoco.Camera(physics, size, size, 0)
     for _ in range(2):
         env.reset()

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from saccade.envs.distractions import Modes
 from saccade.envs.tasks import dmc_suite, manipulation_suite
+from saccade.later import Later
+from saccade.types import Spaces
+
+if TYPE_CHECKING:
+    from saccade.envs.config import EnvConfig
+    from saccade.envs.simulation import Simulation
+    from saccade.envs.workers.group import Renderer
 
 
 @final
@@ -28,6 +36,10 @@ class Suite:
         episode_control_steps: ``task id -> control steps`` until an episode is truncated.
         action_repeat: ``task id -> control steps`` of an action, as published.
         action_repeat_source: ``task id -> who published it``; None where nobody did.
+        spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
+        simulation: ``configuration -> Simulation``, for ``PixelEnv``.
+        renderer: ``() -> Renderer``: what ``EnvWorkers`` tries with a picture in each process before environments are
+            made there, since drivers may hang in a first picture; None for a simulator that cannot.
     """
 
     title: str
@@ -38,7 +50,13 @@ class Suite:
     episode_control_steps: Callable[[str], int]
     action_repeat: Callable[[str], int]
     action_repeat_source: Callable[[str], str | None]
+    spaces: Callable[[EnvConfig], Spaces]
+    simulation: Callable[[EnvConfig], Simulation]
+    renderer: Callable[[], Renderer] | None = None
 
+
+MAKE_SIMULATION = partial(Later, "saccade.envs.mujoco.making", "make_simulation")
+RENDERER = Later("saccade.envs.mujoco.opengl", "SimulatorRenderer")
 
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
@@ -51,6 +69,9 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             episode_control_steps=lambda task: dmc_suite.EPISODE_CONTROL_STEPS,
             action_repeat=dmc_suite.action_repeat_of,
             action_repeat_source=dmc_suite.action_repeat_source,
+            spaces=dmc_suite.spaces_of,
+            simulation=MAKE_SIMULATION({"task": Later("saccade.envs.tasks.dmc", "ControlSuite")}),
+            renderer=RENDERER,
         ),
         "manipulation": Suite(
             title="robot, as manipulation/TASK",
@@ -61,6 +82,9 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             episode_control_steps=lambda task: manipulation_suite.EPISODE_CONTROL_STEPS,
             action_repeat=lambda task: 1,
             action_repeat_source=lambda task: "SMG paper, table 5",
+            spaces=manipulation_suite.spaces_of,
+            simulation=MAKE_SIMULATION({"task": Later("saccade.envs.tasks.manipulation", "Robot")}),
+            renderer=RENDERER,
         ),
     }
 )

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from saccade.envs.distractions import Modes
 from saccade.envs.distractions.color import Color
 from saccade.envs.distractions.video import Video
+from saccade.envs.mujoco.looks import rgb_spaces
+from saccade.types import Continuous, Spaces
+
+if TYPE_CHECKING:
+    from saccade.envs.config import EnvConfig
 
 MODES: Modes = MappingProxyType(
     {
@@ -87,6 +93,16 @@ TD-MPC; *dog_fetch*, whose camera 0 looks at the ball, for the camera that the o
 first; and *lqr*, whose camera 0 does not see the balls where episodes begin, for camera 1.
 """
 
+ACTION_DIMS: Mapping[str, int] = MappingProxyType(
+    {
+        "acrobot": 1, "ball_in_cup": 2, "cartpole": 1, "cheetah": 6, "dog": 38, "finger": 2, "fish": 5, "hopper": 4,
+        "humanoid": 21, "humanoid_CMU": 56, "lqr": 2, "manipulator": 5, "pendulum": 1, "point_mass": 2,
+        "quadruped": 12, "reacher": 2, "stacker": 5, "swimmer": 5, "walker": 6,
+    }
+)  # fmt: skip
+"""Numbers of an action of the tasks of a domain, as its model has motors; two tasks have models of their own."""
+OWN_ACTION_DIMS: Mapping[str, int] = MappingProxyType({"dmc/lqr_lqr_2_1": 1, "dmc/swimmer_swimmer15": 14})
+
 EPISODE_CONTROL_STEPS = 1000  # a return lies in 0..1000 for it
 
 
@@ -106,3 +122,9 @@ def action_repeat_source(task: str) -> str | None:
     if domain == "cheetah":
         return "SMG paper, table 5"
     return "SODA and SVEA papers" if domain in BENCHMARK_ACTION_REPEATS else None
+
+
+def spaces_of(config: EnvConfig) -> Spaces:
+    """What its environments show and take."""
+    dims = OWN_ACTION_DIMS.get(config.task) or ACTION_DIMS[DMC_TASKS[config.task][0]]
+    return rgb_spaces(config, Continuous(dims))

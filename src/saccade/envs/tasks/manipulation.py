@@ -14,7 +14,8 @@ from dm_control import mujoco as dm_mujoco
 from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco.looks import FIRST_CAMERA
 from saccade.envs.mujoco.scene import builtin_textures
-from saccade.envs.mujoco.state import SIGNATURE, StateValue
+from saccade.envs.mujoco.state import SIGNATURE
+from saccade.envs.simulation import StateValue
 from saccade.envs.tasks.manipulation_rewards import PEG_RADIUS, REACH_RADIUS, distance, peg_reward, reach_reward
 
 MODELS = Path(__file__).parent / "models"
@@ -68,7 +69,7 @@ class Problem(Protocol):
 
 @final
 class Robot:
-    """A robot task; a ``Simulation``.
+    """A robot task; a ``MujocoTask``.
 
     An action moves a guide by up to 5 cm along each axis from where the wrist is, and a soft weld pulls the wrist
     after it for 20 physics steps. The gripper stays closed.

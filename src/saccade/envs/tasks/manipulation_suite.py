@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from saccade.envs.distractions import Modes
 from saccade.envs.distractions.surroundings import Surroundings
+from saccade.envs.mujoco.looks import rgb_spaces
+from saccade.types import Continuous, Spaces
+
+if TYPE_CHECKING:
+    from saccade.envs.config import EnvConfig
 
 MANIPULATION_MODES: Modes = MappingProxyType(
     {
@@ -24,3 +30,8 @@ MANIPULATION_TASKS = tuple(f"manipulation/{name}" for name in NAMES)
 """The robot tasks (Jangir et al., 2022), as SGQN (Bertoin et al., 2022) plays them."""
 
 EPISODE_CONTROL_STEPS = 50
+
+
+def spaces_of(config: EnvConfig) -> Spaces:
+    """What its environments show and take."""
+    return rgb_spaces(config, Continuous(len(config.action_space)))
