@@ -178,7 +178,7 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     )
     side = METHODS[options.method].rendered_size(start.agent)
     return RunConfig(
-        options.method, EnvConfig(options.task, image_size=side, **start.environment), start.agent, training
+        options.method, EnvConfig.parse(options.task, image_size=side, **start.environment), start.agent, training
     )
 
 

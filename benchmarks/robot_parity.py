@@ -66,7 +66,9 @@ def main() -> None:
     for task in MANIPULATION_TASKS:
         for controller, act in (("scripted", scripted), ("random", randomly())):
             for mode in arguments.modes if controller == "scripted" else arguments.modes[:1]:
-                config = EnvConfig(task, mode, image_size=4, render_quality="fast", action_space=arguments.action_space)
+                config = EnvConfig.parse(
+                    task, mode=mode, image_size=4, render_quality="fast", action_space=arguments.action_space
+                )
                 rows.append(play(config, controller, act, arguments.episodes))
                 print(".", end="", flush=True)
     print()

@@ -78,7 +78,7 @@ def test_skins_and_tendons_are_where_opengl_draws_them(task: str, kind: str, lea
     from dm_control import mujoco as dm_mujoco
 
     size = 160
-    env = make_env(EnvConfig(task, image_size=size, render_quality="fast", task_mask=True), seed=1)
+    env = make_env(EnvConfig.parse(task, image_size=size, render_quality="fast", task_mask=True), seed=1)
     _, info = env.reset()
     camera = dm_mujoco.Camera(env.simulation.task.physics, size, size, 0)
     _, kinds = camera.render(segmentation=True).transpose(2, 0, 1)
@@ -94,7 +94,7 @@ def test_skins_and_tendons_are_where_opengl_draws_them(task: str, kind: str, lea
 def test_a_camera_is_chosen_by_name_or_number() -> None:
     pictures = {}
     for camera in (None, "side", "0", "back", "1"):
-        env = make_env(EnvConfig("dmc/walker_walk", image_size=36, render_quality="fast", camera=camera), seed=1)
+        env = make_env(EnvConfig.parse("dmc/walker_walk", image_size=36, render_quality="fast", camera=camera), seed=1)
         pictures[camera] = env.reset(seed=1)[0]
         assert env.provenance.get("camera") == (1 if camera in ("back", "1") else None)
         env.close()
@@ -103,13 +103,14 @@ def test_a_camera_is_chosen_by_name_or_number() -> None:
     assert (pictures["back"] != pictures[None]).any()
     for wrong in ("top", "2", "-1", ""):
         with pytest.raises(UserError, match=r"there is no camera .* this task has side, back, or their numbers"):
-            make_env(EnvConfig("dmc/walker_walk", image_size=36, camera=wrong))
+            make_env(EnvConfig.parse("dmc/walker_walk", image_size=36, camera=wrong))
 
 
 def test_a_run_from_before_keeps_the_camera_that_it_had() -> None:
     from training_cases import config
 
     told = to_json(config("sac"))
-    assert told["env"]["camera"] is None
-    del told["env"]["camera"]
-    assert from_json(told).env.camera == FIRST_CAMERA
+    options = told["env"].pop("options")
+    assert options.pop("camera") is None
+    told["env"] |= options
+    assert from_json(told).env.options.camera == FIRST_CAMERA

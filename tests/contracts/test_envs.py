@@ -220,7 +220,7 @@ def test_gymnasium_finds_nothing_to_complain_about(task: str, mode: str) -> None
 def test_render_quality(task: str) -> None:
     frames = {}
     for quality in ("full", "fast"):
-        env = make_env(EnvConfig(task, image_size=SIZE, render_quality=quality), seed=1)
+        env = make_env(EnvConfig.parse(task, image_size=SIZE, render_quality=quality), seed=1)
         frames[quality] = env.reset()[0][:3].astype(float)
         assert env.provenance["render_quality"] == quality
         env.close()
@@ -249,7 +249,9 @@ def test_provenance_is_json_and_tells_sources() -> None:
 )
 def test_a_config_survives_json(task_id: str, fields: dict[str, Any]) -> None:
     config = small(task_id, **fields)
-    assert EnvConfig(**json.loads(json.dumps(asdict(config)))) == config
+    told = json.loads(json.dumps(asdict(config)))
+    options = told.pop("options")
+    assert EnvConfig.parse(told.pop("task"), **told, **options) == config
     register()
     env = gymnasium.make(config.task, mode=config.mode, **(SMALL | fields))
     assert env.unwrapped.config == config

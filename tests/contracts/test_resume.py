@@ -374,7 +374,7 @@ def test_a_run_goes_on_from_another_folder(tmp_path: Path, monkeypatch: pytest.M
 def test_a_run_whose_data_is_gone_says_so(tmp_path: Path) -> None:
     run = config("sac", steps=16)
     (tmp_path / "run").mkdir()
-    gone = dataclasses.replace(run, env=dataclasses.replace(run.env, data=str(tmp_path / "gone")))
+    gone = dataclasses.replace(run, env=run.env.changed(data=str(tmp_path / "gone")))
     (tmp_path / "run" / "config.json").write_text(json.dumps(to_json(gone)))
     with pytest.raises(UserError, match=r"gone, which the run was begun with, .* with --data"):
         resume(tmp_path / "run")

@@ -93,7 +93,7 @@ def compiled_again(env: Any, domain: str, edits: Edits) -> np.ndarray:
     ],
 )
 def test_same_pixels_as_a_model_compiled_with_these_colours(domain: str, task: str, mode: str) -> None:
-    env = make_env(EnvConfig(f"dmc/{domain}_{task}", image_size=SIZE, render_quality="fast"), seed=2)
+    env = make_env(EnvConfig.parse(f"dmc/{domain}_{task}", image_size=SIZE, render_quality="fast"), seed=2)
     env.reset()
     env.step(np.ones(env.action_space.shape))
     before = env.simulation.scene.render().copy()
@@ -119,7 +119,7 @@ def test_modes_are_the_published_ones() -> None:
 
 
 def test_what_a_model_does_not_have_is_left_alone() -> None:
-    env = make_env(EnvConfig("dmc/cartpole_swingup", image_size=SIZE, render_quality="fast"), seed=2)
+    env = make_env(EnvConfig.parse("dmc/cartpole_swingup", image_size=SIZE, render_quality="fast"), seed=2)
     env.reset()
     before = env.simulation.scene.render().copy()
     env.simulation.scene.paint_texture("background", rgb1=GREEN)

@@ -120,8 +120,8 @@ SMALL_VALUES: Mapping[str, Any] = MappingProxyType(
 SMALL_TRAINING: Mapping[str, Any] = MappingProxyType(
     {"steps": 20_000, "evaluate_every": 5_000, "evaluation_episodes": 5, "checkpoint_every": 5_000}
 )
-SMALL_ENVIRONMENT: Mapping[str, Any] = MappingProxyType({"render_quality": "fast"})
-"""What the ``small`` preset says of a run beside its networks: a length, evaluations and a rendering for a CPU."""
+"""What the ``small`` preset says of a run beside its networks: a length and evaluations for a CPU. How a task is shown
+then is the suite's to say (``fast``)."""
 
 
 def preset(name: str, task: str, size: str = "paper") -> Preset:
@@ -146,7 +146,7 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
     if size == "small":
         agent, _ = _replaced(agent, SMALL_VALUES)
         training |= SMALL_TRAINING
-        environment |= SMALL_ENVIRONMENT
+        environment |= suite_of(task).fast
     return Preset(agent, training, environment, sources)
 
 

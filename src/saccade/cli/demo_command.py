@@ -22,7 +22,7 @@ from saccade.cli.options import Demo, Evaluate
 from saccade.cli.parsing import parsed
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import modes_of
+from saccade.envs.suites import modes_of, suite_of
 from saccade.policies.evaluate import Act, evaluation_row, with_gaps
 from saccade.policies.policy import Policy
 from saccade.policies.sources.run import load_policy
@@ -42,7 +42,7 @@ def run(words: list[str]) -> int:
     options = parsed(Demo, "saccade demo", words)
     if options.steps < 1 or options.minutes <= 0 or options.episodes < 1:
         raise UserError("--steps, --minutes and --episodes must be positive.")
-    env = EnvConfig(options.task, render_quality="fast")
+    env = EnvConfig.parse(options.task)
     folder = _new_folder(options.out)
     console, began = terminal.console(), time.monotonic()
     console.print(f"Training {' and '.join(METHODS_SHOWN)} on {env.task}, each on one core, into {folder}.")
@@ -92,7 +92,7 @@ def _train(options: Demo, folder: Path, console: Console, deadline: float) -> No
 
 def _train_words(method: str, options: Demo, folder: Path) -> list[str]:
     settings = {
-        "preset": "small", "render-quality": "fast", "steps": options.steps, "seed": options.seed, "device": "cpu",
+        "preset": "small", "steps": options.steps, "seed": options.seed, "device": "cpu",
         "threads": 1, "workers": 0, "random-steps": min(500, options.steps // 4), "log-every": STEPS_BETWEEN_ROWS,
         "evaluate-every": 0, "checkpoint-every": max(options.steps // 4, 1), "out": folder / method,
     }  # fmt: skip
@@ -174,9 +174,8 @@ def _blank(policy: Policy) -> np.ndarray:
 def _states(policies: dict[str, Policy], options: Demo) -> np.ndarray:
     """Observations ``[number, channel, height, width]``, evenly spaced in SGQN's episode in the last mode."""
     policy = policies["sgqn"]
-    config = EnvConfig(
-        policy.config.env.task, _hardest(options.task), image_size=policy.config.env.image_size, render_quality="fast"
-    )
+    own: EnvConfig = policy.config.env
+    config = EnvConfig.parse(own.task, mode=_hardest(own.task), image_size=own.image_size, **suite_of(own.task).fast)
     env = make_env(config, options.seed)
     seen = [env.reset(seed=options.seed)[0]]
     ended = False

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from saccade.bench.results import backgrounds_of, cell, changes_of, modes_of, newest_results, worst_gap
+from saccade.bench.results import backgrounds_of, cell, changes_of, modes_of, newest_results, setting_of, worst_gap
 from saccade.policies.policy import Policy
 from saccade.viewer.figures import learning_curves, mode_returns, returns_by_mode, training_curve
 from saccade.viewer.page import Code, Gallery, Heading, Picture, Section, Table, Text, write_page
@@ -119,7 +119,6 @@ def _provenance(rows: Sequence[Row]) -> str:
     versions = ", ".join(f"{name} {provenance[name]}" for name in ("dm_control", "mujoco") if name in provenance)
     backgrounds = "; ".join(backgrounds_of(rows))
     return (
-        f"One seed, {provenance['render_quality']} rendering at {provenance['image_size']} pixels, action repeat "
-        f"{provenance['action_repeat']}, {versions}. Backgrounds: {backgrounds}. Such short runs of small networks "
-        "do not compare with published results; the commands below make ones that do."
+        f"One seed, {setting_of(provenance)}, {versions}. Backgrounds: {backgrounds}. Such short runs of small "
+        "networks do not compare with published results; the commands below make ones that do."
     )

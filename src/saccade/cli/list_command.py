@@ -14,7 +14,6 @@ from saccade.agents import METHODS
 from saccade.agents.presets import (
     NOT_PUBLISHED,
     SIZES,
-    SMALL_ENVIRONMENT,
     SMALL_TRAINING,
     SMG_TABLE,
     preset,
@@ -23,7 +22,6 @@ from saccade.cli import terminal
 from saccade.cli.nearest import nearest
 from saccade.cli.options import List
 from saccade.cli.parsing import parsed
-from saccade.cli.train_options import Environment
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import SUITES, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
@@ -104,7 +102,7 @@ def _show_preset(name: str, task: str, console: Console) -> None:
     table = _names("option", *SIZES, "source")
     columns = {size: _starts(name, task, size) for size in SIZES}
     shared = dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK)
-    shared |= dict.fromkeys([option for option in (*SMALL_TRAINING, *SMALL_ENVIRONMENT) if option != "steps"], OURS)
+    shared |= dict.fromkeys([option for option in (*SMALL_TRAINING, *suite_of(task).fast) if option != "steps"], OURS)
     sources = {**shared, **OF_AUGMENTATIONS, "action_repeat": _action_repeat_source(task), **preset(name, task).sources}
     for option, value in columns[FIRST].items():
         others = [columns[size][option] for size in SIZES if size != FIRST]
@@ -152,12 +150,14 @@ def _flag(option: str) -> str:
 
 def _starts(name: str, task: str, size: str) -> dict[str, Any]:
     """Every option that a preset may decide, and its value."""
-    start = preset(name, task, size)
-    training, environment = Training(**start.training), Environment(**start.environment)
+    start, suite = preset(name, task, size), suite_of(task)
+    training = Training(**start.training)
+    shown = EnvConfig.parse(task, **start.environment)
     return {
         **{option: getattr(training, option) for option in SMALL_TRAINING},
-        "action_repeat": suite_of(task).action_repeat(task),
-        **{option: getattr(environment, option) for option in ("frame_stack", *SMALL_ENVIRONMENT)},
+        "action_repeat": suite.action_repeat(task),
+        "frame_stack": shown.frame_stack,
+        **{option: shown.option(option) for option in suite.fast},
         **dict(_settings(start.agent)),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco.opengl import ForkedError
@@ -34,29 +34,13 @@ def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["r
 
 
 def gymnasium_env(
-    task: str,
-    mode: str = "train",
-    image_size: int = 84,
-    frame_stack: int = 3,
-    action_repeat: int | None = None,
-    render_quality: str = "full",
-    task_mask: bool = False,
-    clip_order: str = "seed",
-    data: str | None = None,
-    action_space: str = "xy",
-    reach_bonus: bool = True,
-    camera: str | None = None,
-    seed: int | None = None,
-    render_mode: Literal["rgb_array"] | None = None,
+    task: str, seed: int | None = None, render_mode: Literal["rgb_array"] | None = None, **fields: Any
 ) -> PixelEnv | ForkedEnv:
-    """What ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` calls; the fields are ``EnvConfig``'s.
+    """What ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` calls; ``fields`` are ``EnvConfig.parse``'s.
 
     In a fork of a process that has drawn it is an environment that says so when it is reset.
     """
-    config = EnvConfig(
-        task, mode, image_size, frame_stack, action_repeat, render_quality, task_mask, clip_order, data, action_space,
-        reach_bonus, camera,
-    )  # fmt: skip
+    config = EnvConfig.parse(task, **fields)
     try:
         return make_env(config, seed, render_mode)
     except ForkedError as refusal:

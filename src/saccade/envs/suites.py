@@ -6,12 +6,13 @@ Nothing here loads a simulator, so that listing and checking names costs nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from saccade.envs.distractions import Modes
+from saccade.envs.mujoco import looks
 from saccade.envs.tasks import dmc_suite, manipulation_suite
 from saccade.later import Later
 from saccade.types import Spaces
@@ -36,6 +37,10 @@ class Suite:
         episode_control_steps: ``task id -> control steps`` until an episode is truncated.
         action_repeat: ``task id -> control steps`` of an action, as published.
         action_repeat_source: ``task id -> who published it``; None where nobody did.
+        options: the frozen dataclass of what else one may choose, all with defaults. Its fields are flags of the
+            command line, the docstrings below them their help. A name that other suites have too means the same there.
+        fast: values of options that machines without a GPU can afford.
+        check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
         renderer: ``() -> Renderer``: what ``EnvWorkers`` tries with a picture in each process before environments are
@@ -50,9 +55,12 @@ class Suite:
     episode_control_steps: Callable[[str], int]
     action_repeat: Callable[[str], int]
     action_repeat_source: Callable[[str], str | None]
+    options: type[Any]
     spaces: Callable[[EnvConfig], Spaces]
     simulation: Callable[[EnvConfig], Simulation]
     renderer: Callable[[], Renderer] | None = None
+    fast: Mapping[str, Any] = field(default_factory=dict)
+    check: Callable[[EnvConfig], None] = lambda config: None
 
 
 MAKE_SIMULATION = partial(Later, "saccade.envs.mujoco.making", "make_simulation")
@@ -69,6 +77,8 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             episode_control_steps=lambda task: dmc_suite.EPISODE_CONTROL_STEPS,
             action_repeat=dmc_suite.action_repeat_of,
             action_repeat_source=dmc_suite.action_repeat_source,
+            options=dmc_suite.ControlOptions,
+            fast=looks.FAST,
             spaces=dmc_suite.spaces_of,
             simulation=MAKE_SIMULATION({"task": Later("saccade.envs.tasks.dmc", "ControlSuite")}),
             renderer=RENDERER,
@@ -82,6 +92,9 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             episode_control_steps=lambda task: manipulation_suite.EPISODE_CONTROL_STEPS,
             action_repeat=lambda task: 1,
             action_repeat_source=lambda task: "SMG paper, table 5",
+            options=manipulation_suite.RobotOptions,
+            check=manipulation_suite.check_bonus,
+            fast=looks.FAST,
             spaces=manipulation_suite.spaces_of,
             simulation=MAKE_SIMULATION({"task": Later("saccade.envs.tasks.manipulation", "Robot")}),
             renderer=RENDERER,
@@ -97,11 +110,21 @@ ALL_MODES: tuple[str, ...] = tuple(dict.fromkeys(mode for suite in SUITES.values
 """The name of every mode of any suite, once."""
 
 
+def name_of_suite(task: str) -> str:
+    """The part of a task id before its slash."""
+    return task.partition("/")[0]
+
+
 def suite_of(task: str) -> Suite:
     """The row of a task id of ``TASKS``."""
-    return SUITES[task.partition("/")[0]]
+    return SUITES[name_of_suite(task)]
 
 
 def modes_of(task: str) -> Modes:
     """The modes that a task id can be played in, ``train`` first."""
     return suite_of(task).modes
+
+
+def option_names(suite: Suite) -> tuple[str, ...]:
+    """The names of its options."""
+    return tuple(option.name for option in fields(suite.options))

@@ -78,13 +78,13 @@ class MujocoSimulation:
         self.size = (config.image_size, config.image_size)
         self.actions = Continuous(task.num_actions)
         self.control_seconds = task.control_seconds
-        model = task.physics.model.ptr
-        camera = camera_number(model, task.camera if config.camera is None else config.camera)
-        self.scene = Scene(task.physics, config.image_size, config.render_quality, task.builtin_textures, camera)
+        model, options = task.physics.model.ptr, config.options
+        camera = camera_number(model, task.camera if options.camera is None else options.camera)
+        self.scene = Scene(task.physics, config.image_size, options.render_quality, task.builtin_textures, camera)
         self.task_mask = TaskMask(model, config.image_size, camera) if config.task_mask else None
         self.settings: dict[str, object] = {
-            "render_quality": config.render_quality,
-            "clip_order": config.clip_order,
+            "render_quality": options.render_quality,
+            "clip_order": options.clip_order,
             **task.settings,
         }
         if camera != CAMERA:  # runs of a time without a choice say nothing of theirs, and had this one

@@ -76,18 +76,18 @@ class Robot:
     """
 
     def __init__(self, config: EnvConfig) -> None:
-        name = config.task.partition("/")[2]
+        name, options = config.task.partition("/")[2], config.options
         self.physics = dm_mujoco.Physics.from_xml_path(str(MODELS / f"{name}.xml"))
         self._model, self._data = self.physics.model.ptr, self.physics.data.ptr
         self.camera = FIRST_CAMERA
-        self.num_actions = len(config.action_space)
+        self.num_actions = len(options.action_space)
         self.control_seconds = PHYSICS_STEPS * self._model.opt.timestep
         self.builtin_textures = builtin_textures((MODELS / "surroundings.xml").read_text())
-        self.settings: Mapping[str, object] = {"action_space": config.action_space}
+        self.settings: Mapping[str, object] = {"action_space": options.action_space}
         self.problem: Problem
         if name == "reach":
-            self.settings = {**self.settings, "reach_bonus": config.reach_bonus}
-            self.problem = Reach(self._model, self._data, self.num_actions, config.reach_bonus)
+            self.settings = {**self.settings, "reach_bonus": options.reach_bonus}
+            self.problem = Reach(self._model, self._data, self.num_actions, options.reach_bonus)
         else:
             self.problem = PegInBox(self._model, self._data, self.num_actions)
         self._wrist = self._data.body("link7")

@@ -42,9 +42,9 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         self.config = config
         self.simulation = simulation
         self.render_mode = render_mode
-        folder = find_data(config.data)
+        folder, order = find_data(config.option("data")), config.option("clip_order", "seed")
         distractions = modes_of(config.task)[config.mode]
-        self._nuisances = [each.load(folder, config.image_size, config.clip_order) for each in distractions]
+        self._nuisances = [each.load(folder, config.image_size, order) for each in distractions]
         self._choices = [NO_CHOICE] * len(self._nuisances)
         self._frames: deque[np.ndarray] = deque(maxlen=config.frame_stack)
         self._masks: deque[np.ndarray] = deque(maxlen=config.frame_stack)  # stays empty where none are known
