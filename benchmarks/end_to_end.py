@@ -176,7 +176,7 @@ def run_config(options: argparse.Namespace) -> RunConfig:
         checkpoint_every=options.steps,
     )
     side = METHODS[options.method].rendered_size(start.agent)
-    env = EnvConfig(options.task, image_size=side, **start.environment)
+    env = EnvConfig.parse(options.task, image_size=side, **start.environment)
     loop = OffPolicy(random_steps=options.random_steps, overlap=options.overlap)
     return RunConfig(options.method, env, start.agent, training, loop)
 

@@ -29,7 +29,7 @@ from saccade.cli.options import Checks, Maps, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
-from saccade.envs.suites import ALL_MODES
+from saccade.envs.suites import ALL_MODES, SUITES
 from saccade.later import Later
 from saccade.metrics import METRICS
 from saccade.policies.scores import SCORES
@@ -188,6 +188,7 @@ def test_augmentations_their_defaults_and_who_uses_them_are_the_codes() -> None:
 
 def test_defaults_of_training_are_the_codes() -> None:
     ours = dict(settings(Training())) | dict(settings(OffPolicy())) | dict(settings(train_options.Environment()))
+    ours |= {name: value for suite in SUITES.values() for name, value in settings(suite.options())}
     section = (DOCS / "reference" / "command-line.md").read_text().split("## train")[1].split("## evaluate")[0]
     told = dict(DEFAULT.findall(section))
     assert (told.pop("preset"), told.pop("out")) == ("paper", "runs/TASK/METHOD/SEED")

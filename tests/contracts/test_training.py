@@ -196,7 +196,7 @@ def test_rows_of_evaluations(run: Path) -> None:
 def test_a_success_in_any_step_is_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = iter(range(1000))
     monkeypatch.setattr(Robot, "outcome", lambda robot: {"is_success": next(steps) == 60})
-    env = EnvConfig("manipulation/reach", image_size=8, render_quality="fast", clip_order="sequential")
+    env = EnvConfig.parse("manipulation/reach", image_size=8, render_quality="fast", clip_order="sequential")
     result = evaluate(lambda obs: np.zeros((len(obs), 2)), env, episodes=3, seed=0, workers=0)
     # One environment, three episodes of a reset and 50 steps: number 60 is in the second.
     assert result.successes == (False, True, False) and result.success_rate == pytest.approx(1 / 3)

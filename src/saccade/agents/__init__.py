@@ -48,6 +48,8 @@ class Method:
     """Whether a configuration blends pictures into observations, and so needs a bank of them."""
     rendered_size: Callable[[Any], int] = lambda config: config.sac.architecture.image_size
     """Side in pixels of the observations that a configuration wants."""
+    decodes: Callable[[Any], bool] = lambda config: False
+    """Whether a configuration decodes pictures of that side, which must then be a multiple of what decoders double."""
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -90,6 +92,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             SGQN(),
             Later("saccade.agents.methods.sgqn", "make_sgqn"),
             overlays=lambda config: config.self_supervision and config.strong.overlays,
+            decodes=lambda config: config.self_supervision,
         ),
         "sac_consistency": Method(
             "SGQN without its self-supervision",
@@ -97,6 +100,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             SGQN(self_supervision=False),
             Later("saccade.agents.methods.sgqn", "make_sgqn"),
             overlays=lambda config: config.self_supervision and config.strong.overlays,
+            decodes=lambda config: config.self_supervision,
         ),
         "sac_self_supervision": Method(
             "SGQN without its consistency",
@@ -104,6 +108,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             SGQN(consistency_weight=0.0),
             Later("saccade.agents.methods.sgqn", "make_sgqn"),
             overlays=lambda config: config.self_supervision and config.strong.overlays,
+            decodes=lambda config: config.self_supervision,
         ),
         "svea_soda": Method(
             "SVEA with SODA's auxiliary task",
@@ -119,6 +124,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             SMG(),
             Later("saccade.agents.methods.smg", "make_smg"),
             overlays=lambda config: config.overlays,
+            decodes=lambda config: True,
         ),
         "sac_overlay": Method(
             "SAC on observations with a picture blended in",

@@ -10,7 +10,7 @@ from typing import Any
 
 from saccade.agents import METHODS
 from saccade.agents.configs import Architecture
-from saccade.envs.suites import BENCHMARK_ACTION_REPEATS, modes_of
+from saccade.envs.suites import suite_of
 from saccade.types import UserError
 
 SIZES: Mapping[str, str] = MappingProxyType(
@@ -120,8 +120,8 @@ SMALL_VALUES: Mapping[str, Any] = MappingProxyType(
 SMALL_TRAINING: Mapping[str, Any] = MappingProxyType(
     {"steps": 20_000, "evaluate_every": 5_000, "evaluation_episodes": 5, "checkpoint_every": 5_000}
 )
-SMALL_ENVIRONMENT: Mapping[str, Any] = MappingProxyType({"render_quality": "fast"})
-"""What the ``small`` preset says of a run beside its networks: a length, evaluations and a rendering for a CPU."""
+"""What the ``small`` preset says of a run beside its networks: a length and evaluations for a CPU. How a task is shown
+then is the suite's to say (``fast``)."""
 
 
 def preset(name: str, task: str, size: str = "paper") -> Preset:
@@ -130,7 +130,7 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
         *names, last = SIZES
         raise UserError(f"There is no preset {size!r}: use --preset {', '.join(names)} or {last}.")
     agent = METHODS[name].config
-    training: dict[str, Any] = {"evaluation_modes": _evaluation_modes(task)}
+    training: dict[str, Any] = {"evaluation_modes": suite_of(task).evaluated_in}
     environment: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for setting in _settings(name, task, size):
@@ -146,7 +146,7 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
     if size == "small":
         agent, _ = _replaced(agent, SMALL_VALUES)
         training |= SMALL_TRAINING
-        environment |= SMALL_ENVIRONMENT
+        environment |= suite_of(task).fast
     return Preset(agent, training, environment, sources)
 
 
@@ -164,12 +164,6 @@ def _settings(name: str, task: str, size: str) -> Iterator[Setting]:
     return (setting for setting in own if task.startswith(setting.tasks))
 
 
-def _evaluation_modes(task: str) -> tuple[str, ...]:
-    """Where training evaluates: on the Control Suite the modes that papers draw curves of, on the robot all."""
-    modes = tuple(modes_of(task))
-    return modes if task.startswith(ROBOT) else ("train", "video_hard")
-
-
 def _replaced(config: Any, values: Mapping[str, Any]) -> tuple[Any, set[str]]:
     """The configuration with every field of these names replaced, nested ones too, and the names that it has."""
     changes: dict[str, Any] = {}
@@ -183,12 +177,3 @@ def _replaced(config: Any, values: Mapping[str, Any]) -> tuple[Any, set[str]]:
             changes[entry.name], within = _replaced(value, values)
             found |= within
     return dataclasses.replace(config, **changes), found
-
-
-def action_repeat_source(task: str) -> str:
-    """Who published the action repeat of a task."""
-    domain = task.rpartition("/")[2]
-    if task.startswith(ROBOT) or domain.startswith("cheetah"):
-        return SMG_PAPER
-    known = any(domain.startswith(name) for name in BENCHMARK_ACTION_REPEATS)
-    return "SODA and SVEA papers" if known else NOT_PUBLISHED

@@ -42,7 +42,7 @@ def setting_of(provenance: Mapping[str, Any]) -> str:
     Where a mode's colours or videos came from is told beside the table, by ``backgrounds_of``.
     """
     parts = [
-        f"{provenance['render_quality']} rendering",
+        *([f"{provenance['render_quality']} rendering"] if "render_quality" in provenance else []),
         f"{provenance['image_size']} px",
         f"action repeat {provenance['action_repeat']}",
     ]

@@ -47,7 +47,7 @@ def run(words: list[str]) -> int:
     options = parsed(Demo, "saccade demo", words)
     if options.steps < 1 or options.minutes <= 0 or options.episodes < 1:
         raise UserError("--steps, --minutes and --episodes must be positive.")
-    env = EnvConfig.parse(options.task, render_quality="fast")
+    env = EnvConfig.parse(options.task)
     folder = _new_folder(options.out)
     console, began = terminal.console(), time.monotonic()
     console.print(f"Training {' and '.join(METHODS_SHOWN)} on {env.task}, each on one core, into {folder}.")
@@ -113,7 +113,7 @@ def _train(options: Demo, folder: Path, console: Console, deadline: float) -> No
 
 def _train_words(method: str, options: Demo, folder: Path) -> list[str]:
     settings = {
-        "preset": "small", "render-quality": "fast", "steps": options.steps, "seed": options.seed, "device": "cpu",
+        "preset": "small", "steps": options.steps, "seed": options.seed, "device": "cpu",
         "threads": 1, "workers": 0, "random-steps": min(500, options.steps // 4), "log-every": STEPS_BETWEEN_ROWS,
         "evaluate-every": 0, "checkpoint-every": max(options.steps // 4, 1), "out": folder / method,
         "frame-stack": preset("sgqn", options.task, "small").environment.get("frame_stack", FRAME_STACK),

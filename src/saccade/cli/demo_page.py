@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from saccade.bench.results import backgrounds_of, changes_of, modes_of, newest_results
+from saccade.bench.results import backgrounds_of, changes_of, modes_of, newest_results, setting_of
 from saccade.policies.policy import Policy
 from saccade.viewer import figures
 from saccade.viewer.explanation import brightest
@@ -249,7 +249,6 @@ def _provenance(rows: Sequence[Row]) -> str:
     versions = ", ".join(f"{name} {provenance[name]}" for name in ("dm_control", "mujoco") if name in provenance)
     backgrounds = "; ".join(backgrounds_of(rows))
     return (
-        f"One seed, {provenance['render_quality']} rendering at {provenance['image_size']} pixels, action repeat "
-        f"{provenance['action_repeat']}, {versions}. Surroundings: {backgrounds}. Such short runs of small networks "
-        "do not compare with published results; `saccade train` without --preset makes ones that do."
+        f"One seed, {setting_of(provenance)}, {versions}. Surroundings: {backgrounds}. Such short runs of small "
+        "networks do not compare with published results; `saccade train` without --preset makes ones that do."
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -25,6 +24,7 @@ from saccade.bench.results import (
 from saccade.cli import terminal
 from saccade.cli.options import Evaluate
 from saccade.cli.parsing import parsed
+from saccade.cli.suite_options import given
 from saccade.envs import suites
 from saccade.envs.config import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
@@ -122,12 +122,7 @@ def play(
 
 
 def _as_asked(env: EnvConfig, options: Evaluate) -> EnvConfig:
-    changes: dict[str, Any] = {}
-    if options.data is not None:
-        changes["data"] = options.data
-    if options.clip_order is not None:
-        changes["clip_order"] = options.clip_order
-    return dataclasses.replace(env, **changes)
+    return env.changed(**given(options.options, env.task))
 
 
 def show(results: list[Result], console: Console) -> None:

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
 from saccade.cli import terminal
 from saccade.cli.options import Maps, Subject
+from saccade.cli.suite_options import given
+from saccade.cli.suite_options import refuse_foreign as refuse_foreign_options
 from saccade.data.files import written_aside
 from saccade.explain.explanation import Explanation, Moments, explain
 from saccade.explain.folder import free_folder, refuse_foreign
@@ -60,11 +62,9 @@ def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
         raise UserError(f"--task {options.task} names a mode, and so does --modes: give one of them.")
     modes = (mode,) if at else (options.modes or (CLEAN,))
     fields = {
-        "data": options.data,
-        "render_quality": options.render_quality,
+        **given(options.options, name),
         "image_size": options.image_size,
         "frame_stack": options.frame_stack,
-        "camera": options.camera,
         "action_repeat": options.action_repeat,
     }
     if options.policy is None:
@@ -79,6 +79,8 @@ def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
             device=options.device,
             trust=options.trust,
         )
+        if policy.config is not None and not name:
+            refuse_foreign_options(given(options.options), policy.config.env.task)
         task = task_of(policy, name or None, **fields)
     else:
         policy, task = _own_network(options, name, fields)

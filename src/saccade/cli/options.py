@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+from saccade.cli.suite_options import options_of_all_suites
+
+if TYPE_CHECKING:
+    SuiteOptions = Any
+else:
+    SuiteOptions = options_of_all_suites()
 
 
 @dataclass(frozen=True)
@@ -51,16 +58,13 @@ class Evaluate:
     """Draw actions from the policy, as training does."""
     seed: int | None = None
     """Of the episodes; by default the run's own."""
-    data: str | None = None
-    """The benchmark's data folder; by default the run's own, or the one that SACCADE_DATA names."""
-    clip_order: Literal["seed", "sequential"] | None = None
-    """Which video an episode gets; by default as in the run."""
     device: str = "auto"
     """Where the networks run: auto, cpu, cuda or cuda:1."""
     workers: int | None = None
     """Processes for the environments: 0 none, by default one per core."""
     video: bool = False
     """Also write a video of the first episode in each mode."""
+    options: SuiteOptions = field(default_factory=SuiteOptions)
 
 
 @dataclass(frozen=True)
@@ -91,16 +95,10 @@ class Subject:
     """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    data: str | None = None
-    """The benchmark's data folder; by default the run's own, or the one that SACCADE_DATA names."""
-    render_quality: Literal["full", "fast"] | None = None
-    """Of Saccade's tasks; by default as in the run, else full."""
     image_size: int | None = None
     """Of Saccade's tasks, in pixels; by default what the policy sees."""
     frame_stack: int | None = None
     """Of Saccade's tasks; by default what the policy sees."""
-    camera: str | None = None
-    """Of Saccade's tasks: the name or number of the camera that looks; by default as in the run, else the task's."""
     action_repeat: int | None = None
     """Of Saccade's tasks; by default as in the run, else the benchmark's."""
     out: Path | None = None
@@ -108,6 +106,7 @@ class Subject:
     holds another policy's)."""
     replace: bool = False
     """Whether what another policy left in --out may be deleted."""
+    options: SuiteOptions = field(default_factory=SuiteOptions)
 
 
 @dataclass(frozen=True)

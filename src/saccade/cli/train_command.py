@@ -14,7 +14,8 @@ from saccade.agents import METHODS
 from saccade.cli import terminal
 from saccade.cli.parsing import parsed
 from saccade.cli.progress import TrainingProgress
-from saccade.cli.train_options import Resume, beginning, is_resumed, train_options
+from saccade.cli.suite_options import names_in, refuse_foreign
+from saccade.cli.train_options import Resume, beginning, is_resumed, option_names_of, train_options
 from saccade.doctor.facts import environment_facts
 from saccade.runs.training import RunConfig
 from saccade.train import session
@@ -60,9 +61,12 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     begun = beginning(words)
     method, env = begun.method, begun.env
     program = f"saccade train {method} {env.task}"
-    options = parsed(train_options(method, env.task, begun.size), program, begun.rest)
+    kind = train_options(method, env.task, begun.size)
+    known = set(option_names_of(kind()))
+    refuse_foreign((name for name in names_in(begun.rest) if name not in known), env.task)
+    options = parsed(kind, program, begun.rest)
     rendered = METHODS[method].rendered_size(options.agent)
-    env = dataclasses.replace(env, image_size=rendered, **dataclasses.asdict(options.environment))
+    env = env.changed(image_size=rendered, options=options.options, **dataclasses.asdict(options.environment))
     config = RunConfig(method, env, options.agent, options.training, options.loop)
     return config, options.out or session.run_folder(config)
 

@@ -145,7 +145,7 @@ def evaluation_steps(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Generator[Evaluation | None, None, None]:
     """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
-    sequential = env.clip_order == "sequential"
+    sequential = env.option("clip_order") == "sequential"
     together = 1 if sequential else min(episodes, SIMULTANEOUS_EPISODES)
     seeds = episode_seeds(seed, episodes)
     played: list[Played] = []

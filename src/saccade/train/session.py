@@ -131,8 +131,8 @@ def _changed(config: RunConfig, ways: Mapping[str, Any]) -> RunConfig:
     """A run's configuration with other ways. Raises UserError where one of its folders is no longer there."""
     of_training = {name: value for name, value in ways.items() if name != "data"}
     training = dataclasses.replace(config.training, **of_training)
-    env = dataclasses.replace(config.env, data=ways.get("data", config.env.data))
-    for option, path in (("--data", env.data), ("--images", training.images)):
+    env = config.env.changed(data=ways["data"]) if "data" in ways else config.env
+    for option, path in (("--data", env.option("data")), ("--images", training.images)):
         if path is not None and not Path(path).expanduser().is_dir():
             raise UserError(f"{path}, which the run was begun with, is no folder here: say where it is with {option}.")
     return with_whole_paths(dataclasses.replace(config, env=env, training=training))

@@ -8,6 +8,7 @@ state.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ class Distraction(Protocol):
             UserError: the folder's files cannot be used.
         """
         ...
+
+
+Modes = Mapping[str, tuple[Distraction, ...]]
+"""A mode's name -> what it changes."""
 
 
 class Nuisance(Protocol):
