@@ -26,7 +26,7 @@ from saccade.cli import main
 from saccade.cli.commands import COMMANDS
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers.env_workers import WorkerError
-from saccade.train import session
+from saccade.train import assembling
 from saccade.train.logs import read_rows
 from saccade.viewer.pictures import write_video
 
@@ -440,7 +440,7 @@ def test_a_broken_environment_is_reported_with_its_own_trace_alone(
     def break_down(*arguments: Any, **options: Any) -> None:
         raise WorkerError("environment worker 0 raised an exception:\n\nZeroDivisionError: the pole fell off\n")
 
-    monkeypatch.setattr(session, "EnvWorkers", break_down)
+    monkeypatch.setattr(assembling, "EnvWorkers", break_down)
     assert main(train_words(out="run")) == 1
     assert capsys.readouterr().err == (
         "saccade: environment worker 0 raised an exception:\n\nZeroDivisionError: the pole fell off\n\n"

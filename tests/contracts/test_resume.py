@@ -41,7 +41,7 @@ from saccade.data.checkpoints import Segment, newest_checkpoint, write_checkpoin
 from saccade.data.replay import ReplayBuffer
 from saccade.runs.config import read_config, to_json
 from saccade.runs.training import RunConfig
-from saccade.train import session
+from saccade.train import assembling, session
 from saccade.types import UserError
 
 THOROUGH = ("sgqn", "soda")
@@ -91,7 +91,7 @@ class ShortSegments(ReplayBuffer):
 def test_stopped_and_resumed_equals_never_stopped(
     method: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "ReplayBuffer", ShortSegments)
+    monkeypatch.setattr(assembling, "ReplayBuffer", ShortSegments)
     # A replay that forgets.
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run = config(method, replay_capacity=20, precision=precision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from saccade.agents.configs import (
     CURL,
@@ -42,6 +42,8 @@ class Method:
     source: str
     config: Any
     make: Callable[..., Agent]
+    loop: Literal["off_policy", "on_policy"] = "off_policy"
+    """Whether it learns from transitions that it remembers, or from rollouts of its present policy."""
     overlays: Callable[[Any], bool] = lambda config: False
     """Whether a configuration blends pictures into observations, and so needs a bank of them."""
     rendered_size: Callable[[Any], int] = lambda config: config.sac.architecture.image_size

@@ -19,6 +19,7 @@ Seen = Mapping[str, Tensor]
 Look = Callable[[Batch], Seen]
 Shared = Mapping[str, Tensor]
 Prepare = Callable[[Batch, Generator], Batch]
+Act = Callable[[Tensor, Generator | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,9 @@ class Agent:
     """A learner. Methods are functions that return one; nobody inherits from it.
 
     networks: everything with weights, saved whole.
-    act: ``(obs [batch, channel, height, width], noise [batch, action_dim] or None) -> action`` in -1..1; without
-    noise the deterministic action.
+    act: ``(obs [batch, channel, height, width], generator or None) -> action``: drawn from the policy by the generator,
+    which is of the networks' device, or without one the deterministic action. Float ``[batch, action_dim]`` in -1..1,
+    or long ``[batch]`` where actions are discrete.
     prepare: augments a sampled batch and draws every random number its losses use, but for those of ``Phase.draw``.
     phases: run in order, once an update each (see Phase.every).
     maps: saliency that comes with the agent, by name: ``(obs, action) -> [batch, frames, height, width]``; one whose
@@ -124,7 +126,7 @@ class Agent:
     """
 
     networks: nn.Module
-    act: Callable[[Tensor, Tensor | None], Tensor]
+    act: Act
     prepare: Prepare
     phases: tuple[Phase, ...]
     batch_size: int

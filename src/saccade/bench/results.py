@@ -78,7 +78,8 @@ def newest_results(rows: Iterable[Row]) -> list[Result]:
     """Of each run and setting the rows of its latest step, in the order in which they first appear."""
     groups: dict[tuple[str, str, int, str], dict[str, Row]] = {}
     for row in rows:
-        key = (row["method"], row["task"], row["seed"], setting_of(row["provenance"]))
+        drawn = ", actions drawn from the policy" if row.get("sampled") else ""
+        key = (row["method"], row["task"], row["seed"], setting_of(row["provenance"]) + drawn)
         group = groups.setdefault(key, {})
         if group and next(iter(group.values()))["env_steps"] < row["env_steps"]:
             group.clear()

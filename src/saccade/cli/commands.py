@@ -41,7 +41,9 @@ TRAINING_GROUPS = {
         "preset", "out", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
     ),
     SHOWN: ("action_repeat", "frame_stack"),
-    "Evaluations on the way": ("evaluate_every", "evaluation_episodes", "evaluation_modes", "video"),
+    "Evaluations on the way": (
+        "evaluate_every", "evaluation_episodes", "evaluation_modes", "evaluation_sampled", "video",
+    ),
     "Pictures to blend into observations": ("images", "image_count"),
     "Where it runs, and how fast": (
         "device", "envs", "overlap", "workers", "threads", "compile", "graphs", "precision", "matmul",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
 from rich.console import Console
@@ -28,6 +28,7 @@ from saccade.cli.suite_options import given
 from saccade.envs import suites
 from saccade.envs.config import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
+from saccade.policies.policy import Policy
 from saccade.policies.sources.run import load_policy
 from saccade.runs.config import read_config, to_json
 from saccade.runs.training import RunConfig
@@ -57,8 +58,8 @@ def run(words: list[str]) -> int:
             policy = load_policy(folder, options.device)
             env = _as_asked(config.env, options)
             seed = config.training.seed if options.seed is None else options.seed
-            rows = []
-            for result in play(policy.act, env, options, seed, progress, str(folder)):
+            rows, policy_of_mode = [], acting(policy, seed, options.sampled)
+            for result in play(policy_of_mode, env, options, seed, progress, str(folder)):
                 rows.append(
                     evaluation_row(
                         result,
@@ -66,6 +67,7 @@ def run(words: list[str]) -> int:
                         env=env,
                         seed=config.training.seed,
                         env_steps=policy.env_steps,
+                        sampled=options.sampled,
                     )
                 )
                 if result.frames is not None:
@@ -89,10 +91,15 @@ def told_apart(results: list[Result], configs: list[RunConfig]) -> list[Result]:
     return [*apart, *mean_over_seeds(apart)]
 
 
+def acting(policy: Policy, seed: int, sampled: bool) -> Callable[[], Act]:
+    """What acts in a mode: where it draws, with the same random numbers in each."""
+    return (lambda: policy.sampler(seed)) if sampled else (lambda: policy.act)
+
+
 def play(
-    act: Act, env: EnvConfig, options: Evaluate, seed: int, progress: Progress, label: str
+    begin: Callable[[], Act], env: EnvConfig, options: Evaluate, seed: int, progress: Progress, label: str
 ) -> Iterable[Evaluation]:
-    """Evaluate in each mode with a progress bar."""
+    """Evaluate in each mode with a progress bar; ``begin`` gives what acts in it."""
     lines = terminal.LogLines(progress.console)
     with closing(EvaluationEnvs(options.workers)) as envs:
         for mode in options.modes or suites.modes_of(env.task):
@@ -103,7 +110,7 @@ def play(
                 lines.say(lambda: f"{label} {mode}: {done} of {total} episodes")
 
             yield evaluate(
-                act,
+                begin(),
                 in_mode(env, mode),
                 episodes=options.episodes,
                 seed=seed,

@@ -28,14 +28,14 @@ class Demo:
 
     out: Path | None = None
     """Folder for everything; by default runs/demo, or runs/demo-2 and so on where that exists."""
-    task: str = "dmc/cheetah_run"
+    task: str = "manipulation/reach"
     """What they learn; `saccade list` names the tasks."""
-    steps: int = 20_000
+    steps: int = 30_000
     """Most agent steps of each method."""
     minutes: float = 8.5
     """Time for everything. A method that has not made its steps by then is judged by what it learned so far: SGQN's
     updates cost two and a half times SAC's."""
-    episodes: int = 4
+    episodes: int = 20
     """Episodes of each policy in each mode."""
     seed: int = 0
     """Of weights, environments, exploration and episodes."""
@@ -43,7 +43,7 @@ class Demo:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play trained runs with deterministic actions, and compare the benchmark's modes with the training mode.
+    """Play trained runs, by default with their most likely actions, and compare the modes with the training mode.
 
     Results are added to each run's evaluations.jsonl.
     """
@@ -54,6 +54,8 @@ class Evaluate:
     """Modes to play in, by default all of the task; the gap is to the mode train."""
     episodes: int = 10
     """Episodes in each mode; published tables use 100."""
+    sampled: bool = False
+    """Draw actions from the policy, as training does."""
     seed: int | None = None
     """Of the episodes; by default the run's own."""
     device: str = "auto"

@@ -19,7 +19,8 @@ from saccade.cli.train_options import Resume, beginning, is_resumed, option_name
 from saccade.doctor.facts import environment_facts
 from saccade.runs.training import RunConfig
 from saccade.train import session
-from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.events import Event
+from saccade.train.loop import Loop
 from saccade.viewer.pictures import enlarged, write_video
 
 TRAINING_MODE = "train"
@@ -66,7 +67,7 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     options = parsed(kind, program, begun.rest)
     rendered = METHODS[method].rendered_size(options.agent)
     env = env.changed(image_size=rendered, options=options.options, **dataclasses.asdict(options.environment))
-    config = RunConfig(method, env, options.agent, options.training)
+    config = RunConfig(method, env, options.agent, options.training, options.loop)
     return config, options.out or session.run_folder(config)
 
 
@@ -104,7 +105,7 @@ class _Watcher:
     def warn(self, sentence: str) -> None:
         self.console.print(sentence, style="yellow")
 
-    def see(self, event: Event, training: OffPolicyTraining) -> None:
+    def see(self, event: Event, training: Loop) -> None:
         self.progress.show(event, training)
         if event.evaluation is not None and event.evaluation.frames is not None:
             name = f"{event.row['env_steps']:09d}_{event.evaluation.mode}.mp4"

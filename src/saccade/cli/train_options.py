@@ -16,7 +16,7 @@ from saccade.agents.presets import SIZES, preset
 from saccade.cli.nearest import nearest
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import option_names, suite_of
-from saccade.runs.training import Training
+from saccade.runs.training import OffPolicy, Training
 from saccade.types import UserError
 
 SIZE_HELP = (
@@ -128,6 +128,7 @@ def train_options(method: str, task: str, size: str) -> type[Any]:
     own = {name: value for name, value in start.environment.items() if name in option_names(suite)}
     fields = [
         ("training", Training, dataclasses.field(default_factory=lambda: Training(**start.training))),
+        ("loop", OffPolicy, dataclasses.field(default_factory=OffPolicy)),
         ("environment", Environment, dataclasses.field(default_factory=lambda: Environment(**shown))),
         ("options", suite.options, dataclasses.field(default_factory=lambda: suite.options(**own))),
         ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),

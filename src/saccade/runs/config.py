@@ -20,7 +20,7 @@ from saccade.nets.decoders import SIDE_STEP, nearest_side
 from saccade.runs.device import device_of
 from saccade.runs.migrations import migrated
 from saccade.runs.torch_setup import compute_dtype
-from saccade.runs.training import RunConfig
+from saccade.runs.training import OffPolicy, RunConfig
 from saccade.spelling import close_names
 from saccade.types import UserError
 
@@ -45,8 +45,9 @@ def check(config: RunConfig) -> None:
 def check_numbers(config: RunConfig) -> None:
     """Raise UserError for numbers that no run can have."""
     training = config.training
+    numbers = {**vars(training), **({} if config.loop is None else vars(config.loop))}
     for name, least in LEAST.items():
-        value = getattr(training, name)
+        value = numbers.get(name)
         if value is not None and not least <= value <= LARGEST:
             wrong = f"small: it must be at least {least}" if value < least else f"large: it must be at most {LARGEST}"
             raise UserError(f"--{name.replace('_', '-')} {value} is too {wrong}.")
@@ -93,7 +94,8 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
     if not isinstance(method, str) or method not in METHODS:
         raise UserError(f"The run's method {method!r} is not known here; known are {', '.join(METHODS)}.")
     values = migrated(values)
-    template = RunConfig(method, EnvConfig(_task_of(values)), METHODS[method].config)
+    loop = OffPolicy() if METHODS[method].loop == "off_policy" else None
+    template = RunConfig(method, EnvConfig(_task_of(values)), METHODS[method].config, loop=loop)
     _check_fields(template, values)
     env = values["env"]
     config = typed({**values, "env": {**env, "options": None} if isinstance(env, Mapping) else env}, RunConfig)

@@ -10,6 +10,8 @@ from saccade.envs.suites import TASKS, option_names, suite_of
 
 Values = Mapping[str, Any]
 
+OF_THE_REPLAY = ("random_steps", "overlap", "replay_capacity")
+
 FLAT_OPTIONS = ("render_quality", "clip_order", "data", "action_space", "reach_bonus", "camera")
 FLAT_DEFAULTS: Values = {"action_space": "xy", "reach_bonus": True}
 """What these said of tasks that they were not for."""
@@ -46,11 +48,34 @@ def _with_options(env: Values) -> Values:
     return {**kept, "options": options}
 
 
+def _sampling(values: Values) -> Values:
+    """Before evaluations could draw their actions, they did not."""
+    return _within(values, "training", lambda training: {"evaluation_sampled": False, **training})
+
+
+def _loop(values: Values) -> Values:
+    """Before a run had a loop of its own, the options of the replay stood among those of training."""
+    training = values.get("training")
+    if "loop" in values or not isinstance(training, Mapping):
+        return values
+    return {
+        **values,
+        "training": {name: value for name, value in training.items() if name not in OF_THE_REPLAY},
+        "loop": {name: value for name, value in training.items() if name in OF_THE_REPLAY},
+    }
+
+
 def _within(values: Values, name: str, change: Callable[[Values], Values]) -> Values:
     """The values with a change to one of the objects in them; as they are where there is none."""
     inner = values.get(name)
     return {**values, name: change(inner)} if isinstance(inner, Mapping) else values
 
 
-MIGRATIONS: tuple[Callable[[Values], Values], ...] = (_ways_of_training, _camera, _options_of_the_suite)
+MIGRATIONS: tuple[Callable[[Values], Values], ...] = (
+    _ways_of_training,
+    _camera,
+    _sampling,
+    _loop,
+    _options_of_the_suite,
+)
 """Every change of what a configuration holds, the oldest first; one that has been made already changes nothing."""
