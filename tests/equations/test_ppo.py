@@ -9,7 +9,7 @@ import pytest
 import torch
 from host_reads import HostReads
 from recorded_operations import CPURecorder
-from saccade.policies.training import Training
+from saccade.runs.training import Training
 from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, anneal, make_update

@@ -25,7 +25,8 @@ class EnvConfig:
         task: a task id, ``dmc/walker_walk`` or ``manipulation/reach``.
         mode: a mode of the task: ``train color_easy color_hard video_easy video_hard`` of ``dmc``, ``train test1
             test2 test3 test4 test5`` of ``manipulation``.
-        image_size: height and width of the picture in pixels, unless the suite has its own.
+        image_size: height and width of the picture in pixels, or its longer side; 0 for the suite's usual one, which is
+            84, and on ``minigrid`` 8 a cell.
         frame_stack: how many of the newest frames an observation holds.
         action_repeat: control steps per agent step; None for the published one (walker, cheetah, ball_in_cup 4,
             cartpole 8, finger 2, others of ``dmc`` 4; ``manipulation`` 1).
@@ -39,7 +40,7 @@ class EnvConfig:
 
     task: str
     mode: str = "train"
-    image_size: int = 84
+    image_size: int = 0
     frame_stack: int = 3
     action_repeat: int | None = None
     task_mask: bool = False
@@ -84,6 +85,8 @@ class EnvConfig:
             object.__setattr__(self, "options", suite.options())
         check_kind("options", self.options, suite.options)
         _check_mode(self.mode, self.task)
+        if self.image_size == 0 and not isinstance(self.image_size, bool):
+            object.__setattr__(self, "image_size", suite.image_size(self.task))
         check_count("image_size", self.image_size, MAX_IMAGE_SIZE)
         check_count("frame_stack", self.frame_stack, MAX_FRAME_STACK)
         if self.action_repeat is not None:

@@ -5,7 +5,7 @@ Nothing here loads a simulator, so that listing and checking names costs nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from types import MappingProxyType
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, final
 
 from saccade.envs.distractions import Modes
 from saccade.envs.mujoco import looks
-from saccade.envs.tasks import dmc_suite, manipulation_suite
+from saccade.envs.tasks import dmc_suite, manipulation_suite, minigrid_suite
 from saccade.later import Later
 from saccade.types import Spaces
 
 if TYPE_CHECKING:
     from saccade.envs.config import EnvConfig
     from saccade.envs.simulation import Simulation
+    from saccade.envs.streams import Streams
     from saccade.envs.workers.group import Renderer
 
 
@@ -39,6 +40,9 @@ class Suite:
         action_repeat_source: ``task id -> who published it``; None where nobody did.
         options: the frozen dataclass of what else one may choose, all with defaults. Its fields are flags of the
             command line, the docstrings below them their help. A name that other suites have too means the same there.
+        image_size: ``task id -> pixels`` of a picture's longer side where nobody says otherwise.
+        streams: ``(configuration, seeds) -> Streams``, for a simulator that steps a whole batch at once; None for one
+            whose environments are spread over processes.
         fast: values of options that machines without a GPU can afford.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
@@ -59,6 +63,8 @@ class Suite:
     spaces: Callable[[EnvConfig], Spaces]
     simulation: Callable[[EnvConfig], Simulation]
     renderer: Callable[[], Renderer] | None = None
+    image_size: Callable[[str], int] = lambda task: 84
+    streams: Callable[[EnvConfig, Sequence[int]], Streams] | None = None
     fast: Mapping[str, Any] = field(default_factory=dict)
     check: Callable[[EnvConfig], None] = lambda config: None
 
@@ -98,6 +104,22 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             spaces=manipulation_suite.spaces_of,
             simulation=MAKE_SIMULATION({"task": Later("saccade.envs.tasks.manipulation", "Robot")}),
             renderer=RENDERER,
+        ),
+        "minigrid": Suite(
+            title="MiniGrid, as minigrid/TASK",
+            listed=minigrid_suite.families(),
+            tasks=minigrid_suite.GRID_TASKS,
+            modes=minigrid_suite.MODES,
+            evaluated_in=minigrid_suite.EVALUATED_IN,
+            episode_control_steps=lambda task: minigrid_suite.grid_task(task).max_steps,
+            action_repeat=lambda task: 1,
+            action_repeat_source=lambda task: None,
+            options=minigrid_suite.GridOptions,
+            check=minigrid_suite.check,
+            spaces=minigrid_suite.spaces_of,
+            simulation=Later("saccade.envs.tasks.minigrid.simulation", "GridSimulation"),
+            streams=Later("saccade.envs.tasks.minigrid.simulation", "GridStreams"),
+            image_size=minigrid_suite.usual_image_size,
         ),
     }
 )

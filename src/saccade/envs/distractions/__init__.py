@@ -9,13 +9,12 @@ state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
 
     from saccade.data.folder import DataFolder
-    from saccade.envs.mujoco.scene import Scene
 
 
 class Distraction(Protocol):
@@ -45,8 +44,11 @@ class Nuisance(Protocol):
         """The choice for a new episode; ``previous`` is the last one's, 0 before the first."""
         ...
 
-    def paint(self, scene: Scene, choice: int) -> None:
-        """Change the scene before the episode's first frame is rendered; the same choice, the same scene."""
+    def paint(self, scene: Any, choice: int) -> None:
+        """Change the scene before the episode's first frame is rendered; the same choice, the same scene.
+
+        scene: the simulation's (``Simulation.scene``).
+        """
         ...
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:

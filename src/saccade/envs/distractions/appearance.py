@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -34,8 +34,7 @@ class Appearance:
 class AppearanceBank:
     """The looks that episodes of a mode have; an episode's choice is an index into them.
 
-    The worlds draw with it themselves (``GridWorlds(..., appearances=bank.appearances)``, then
-    ``state.appearance``), so there is nothing to paint.
+    The worlds draw with it themselves (``GridWorlds(..., appearances=bank.appearances)``): to paint is to say which.
     """
 
     appearances: tuple[Appearance, ...]
@@ -45,8 +44,9 @@ class AppearanceBank:
         """Any look, whatever came before."""
         return int(random.integers(len(self.appearances)))
 
-    def paint(self, scene: object, choice: int) -> None:
-        """Nothing."""
+    def paint(self, scene: Any, choice: int) -> None:
+        """Have a single world look so; ``scene`` is its ``GridWorlds``."""
+        scene.state.appearance[:] = choice
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
         """The frame as it was drawn."""
