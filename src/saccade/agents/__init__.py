@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from saccade.agents.configs import (
     CURL,
+    PPO,
     RAD,
     SAC,
     SGQN,
@@ -24,6 +25,7 @@ from saccade.agents.configs import (
     SVEAWithSODA,
 )
 from saccade.later import Later
+from saccade.types import Continuous, Discrete
 
 if TYPE_CHECKING:
     from saccade.agents.agent import Agent
@@ -44,6 +46,8 @@ class Method:
     make: Callable[..., Agent]
     loop: Literal["off_policy", "on_policy"] = "off_policy"
     """Whether it learns from transitions that it remembers, or from rollouts of its present policy."""
+    actions: tuple[type[Continuous] | type[Discrete], ...] = (Continuous,)
+    """The kinds of action that it can learn."""
     overlays: Callable[[Any], bool] = lambda config: False
     """Whether a configuration blends pictures into observations, and so needs a bank of them."""
     rendered_size: Callable[[Any], int] = lambda config: config.sac.architecture.image_size
@@ -154,6 +158,15 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             Later("saccade.agents.methods.madi", "make_madi"),
             overlays=lambda config: config.svea.strong.overlays,
             rendered_size=lambda config: config.svea.sac.architecture.image_size,
+        ),
+        "ppo": Method(
+            "clipped steps on rollouts of the present policy, for numbers and for choices",
+            "Schulman et al., 2017",
+            PPO(),
+            Later("saccade.agents.methods.ppo", "make_ppo"),
+            loop="on_policy",
+            actions=(Continuous, Discrete),
+            rendered_size=lambda config: config.trunk.image_size,
         ),
         "simgrl": Method(
             "SVEA that stacks features of frames and blends in moving pictures",

@@ -55,6 +55,7 @@ class Preset:
 
 
 ROBOT = "manipulation/"
+USUAL_SIDE = 84  # pixels, of the papers' pictures
 SMG_PAPER, SGQN_PAPER, SGQN_ROBOT = "SMG paper, table 5", "SGQN paper, table 3", "SGQN's code for the robot"
 NOT_PUBLISHED = "not published"
 
@@ -88,6 +89,7 @@ PUBLISHED: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
 )
 """Settings of a method's own paper, by method; the others run with their defaults, on the robot as long as SMG's."""
 
+RED_FETCH_GREEN = "minigrid/red_fetch_green"
 FLS_CODE, DIGR_PAPER = "FLS's code", "DIGR paper"
 DIGR_AUTHOR = f"the code of DIGR's first author; {NOT_PUBLISHED} in the paper"
 BASELINES_FOR_STATES = "OpenAI's Baselines for MuJoCo, where observations are states"
@@ -110,7 +112,7 @@ DIGR_TEACHERS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
     {
         task: (*_PPO_OF_DIGR, Setting(DIGR_PAPER, dict(zip(_BY_TASK, values, strict=True))))
         for task, values in {
-            "minigrid/red_fetch_green": (128, 8, 1e-3, 0.99, 16, 10_000_000, 1, 64),
+            RED_FETCH_GREEN: (128, 8, 1e-3, 0.99, 16, 10_000_000, 1, 64),
             "atari/Breakout": (128, 4, 2e-4, 0.99, 8, 20_000_000, 2, 84),
             "carla/highway": (1000, 4, 2e-4, 0.999, 1, 1_000_000, 1, 128),
         }.items()
@@ -122,17 +124,23 @@ Of the pictures' sizes the paper gives the last; 64 follows from its sums over s
 """
 
 
+def _values(settings: tuple[Setting, ...]) -> Mapping[str, Any]:
+    return {name: value for setting in settings for name, value in setting.values.items()}
+
+
 def _on(task: str, settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
     return tuple(dataclasses.replace(setting, tasks=(task,)) for setting in settings)
 
 
 PPO_PUBLISHED: tuple[Setting, ...] = (
+    Setting(f"{NOT_PUBLISHED}; red_fetch_green's", _values(DIGR_TEACHERS[RED_FETCH_GREEN]), ("minigrid/",)),
+    Setting(f"{NOT_PUBLISHED}: greedy play gets stuck", {"evaluation_sampled": True}, ("minigrid/",)),
     Setting(
         FLS_CODE,
         {"adam": "tensorflow", "truncation": "end", "envs": 8, "steps": 50_000_000, "frame_stack": 4},
         ("atari/",),
     ),
-    *(row for task in ("minigrid/red_fetch_green", "carla/highway") for row in _on(task, DIGR_TEACHERS[task])),
+    *(row for task in (RED_FETCH_GREEN, "carla/highway") for row in _on(task, DIGR_TEACHERS[task])),
     Setting(
         BASELINES_FOR_STATES,
         {
@@ -146,7 +154,7 @@ PPO_PUBLISHED: tuple[Setting, ...] = (
             "shared_trunk": False,
             "envs": 1,
         },
-        ("dmc/",),
+        ("dmc/", ROBOT),
     ),
 )
 """PPO's settings, as ``PUBLISHED`` has those of other methods; some tasks are still to come."""
@@ -154,8 +162,23 @@ PPO_PUBLISHED: tuple[Setting, ...] = (
 PPO_SMALL: tuple[Setting, ...] = (
     Setting(
         NOT_PUBLISHED,  # 97 % of the objects fetched are green after 457,000 steps, where a wrong one costs nothing
-        {"filters": (16, 32, 32), "hidden": 128, "envs": 16, "rollout_steps": 128, "minibatches": 8, "steps": 460_800},
+        {
+            "filters": (16, 32, 32),
+            "hidden": 128,
+            "envs": 16,
+            "rollout_steps": 128,
+            "minibatches": 8,
+            "steps": 512_000,
+            "evaluate_every": 128_000,
+            "evaluation_episodes": 50,
+            "checkpoint_every": 128_000,
+        },
         ("minigrid/",),
+    ),
+    Setting(
+        f"{NOT_PUBLISHED}: with seven actions and a wrong object at -1 it learns for long not to pick anything up",
+        {"num_actions": 4, "wrong_pick": 0.0},
+        (RED_FETCH_GREEN,),
     ),
     Setting(
         NOT_PUBLISHED,
@@ -170,11 +193,16 @@ PPO_SMALL: tuple[Setting, ...] = (
             "minibatches": 4,
             "shared_trunk": True,
             "steps": 204_800,
+            "evaluate_every": 51_200,
+            "checkpoint_every": 51_200,
         },
-        ("dmc/",),
+        ("dmc/", ROBOT),
     ),
 )
 """What ``small`` says of PPO, on top of what is published for a task."""
+
+SMALL_SETTINGS: Mapping[str, tuple[Setting, ...]] = MappingProxyType({"ppo": PPO_SMALL})
+"""What ``small`` says of single methods, on top of ``SMALL_VALUES``."""
 
 SMG_RERUN: Mapping[tuple[str, ...], Mapping[str, Any]] = MappingProxyType(
     {
@@ -235,15 +263,24 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
         agent, _ = _replaced(agent, SMALL_VALUES)
         training |= SMALL_TRAINING
         environment |= suite_of(task).fast
+        for setting in SMALL_SETTINGS.get(name, ()):
+            if task.startswith(setting.tasks):
+                agent, _ = _replaced(agent, setting.values)
+                training |= {option: value for option, value in setting.values.items() if option in OF_TRAINING}
+                environment |= {option: value for option, value in setting.values.items() if option in OF_ENVIRONMENT}
+    usual = suite_of(task).image_size(task)
+    if usual != USUAL_SIDE:  # a suite whose pictures come in sizes of its own
+        agent, _ = _replaced(agent, {"image_size": usual})
     return Preset(agent, training, environment, sources)
 
 
-OF_TRAINING, OF_ENVIRONMENT = ("steps",), ("frame_stack",)
+OF_TRAINING = ("steps", "envs", "evaluate_every", "evaluation_episodes", "evaluation_sampled", "checkpoint_every")
+OF_ENVIRONMENT = ("frame_stack", "num_actions", "wrong_pick")
 """Names of values that are not the method's: options of training and of the environment."""
 
 
 def _settings(name: str, task: str, size: str) -> Iterator[Setting]:
-    own = PUBLISHED.get(name, (_LIKE_SMG_ON_ROBOT,))
+    own = PPO_PUBLISHED if name == "ppo" else PUBLISHED.get(name, (_LIKE_SMG_ON_ROBOT,))
     if size == "smg_rerun" and name != "smg":
         # What SGQN's authors ran on their robot is not what SMG's authors ran there.
         own = tuple(setting for setting in own if setting.source != SGQN_ROBOT)

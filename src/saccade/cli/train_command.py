@@ -67,7 +67,8 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     options = parsed(kind, program, begun.rest)
     rendered = METHODS[method].rendered_size(options.agent)
     env = env.changed(image_size=rendered, options=options.options, **dataclasses.asdict(options.environment))
-    config = RunConfig(method, env, options.agent, options.training, options.loop)
+    loop = options.loop if METHODS[method].loop == "off_policy" else None
+    config = RunConfig(method, env, options.agent, options.training, loop)
     return config, options.out or session.run_folder(config)
 
 

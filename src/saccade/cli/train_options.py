@@ -16,7 +16,7 @@ from saccade.agents.presets import SIZES, preset
 from saccade.cli.nearest import nearest
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import option_names, suite_of
-from saccade.runs.training import OffPolicy, Training
+from saccade.runs.training import OffPolicy, Training, check_actions
 from saccade.types import UserError
 
 SIZE_HELP = (
@@ -87,7 +87,9 @@ def beginning(words: list[str]) -> Beginning:
     if method not in METHODS:
         raise UserError(f"There is no method {method!r}. {nearest(method, METHODS)}")
     size, rest = chosen_preset(words[2:])
-    return Beginning(method, EnvConfig.parse(task), size, tuple(rest))
+    env = EnvConfig.parse(task)
+    check_actions(method, env)
+    return Beginning(method, env, size, tuple(rest))
 
 
 def names_first(words: list[str]) -> list[str]:
@@ -128,9 +130,10 @@ def train_options(method: str, task: str, size: str) -> type[Any]:
     own = {name: value for name, value in start.environment.items() if name in option_names(suite)}
     fields = [
         ("training", Training, dataclasses.field(default_factory=lambda: Training(**start.training))),
-        ("loop", OffPolicy, dataclasses.field(default_factory=OffPolicy)),
         ("environment", Environment, dataclasses.field(default_factory=lambda: Environment(**shown))),
         ("options", suite.options, dataclasses.field(default_factory=lambda: suite.options(**own))),
         ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),
     ]
+    if METHODS[method].loop == "off_policy":
+        fields.insert(1, ("loop", OffPolicy, dataclasses.field(default_factory=OffPolicy)))
     return dataclasses.make_dataclass("Options", fields, bases=(Folder,), frozen=True)

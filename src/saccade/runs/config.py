@@ -20,7 +20,7 @@ from saccade.nets.decoders import SIDE_STEP, nearest_side
 from saccade.runs.device import device_of
 from saccade.runs.migrations import migrated
 from saccade.runs.torch_setup import compute_dtype
-from saccade.runs.training import OffPolicy, RunConfig
+from saccade.runs.training import OffPolicy, RunConfig, check_actions
 from saccade.spelling import close_names
 from saccade.types import UserError
 
@@ -39,6 +39,7 @@ MOST_ENVS = 16  # by default: the policy of an action is then 16 updates old
 def check(config: RunConfig) -> None:
     """Raise UserError for numbers that no run can have, and for modes that it cannot be evaluated in."""
     check_numbers(config)
+    check_actions(config.method, config.env)
     check_data(config.env, config.training.evaluation_modes)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from saccade.agents import METHODS
 from saccade.envs.config import EnvConfig
+from saccade.envs.suites import suite_of
+from saccade.types import Continuous, Discrete, UserError
 
 
 @dataclass(frozen=True)
@@ -86,3 +89,13 @@ class RunConfig:
     training: Training = field(default_factory=Training)
     loop: OffPolicy | None = field(default_factory=OffPolicy)
     """How it learns from a replay; None for a method that learns from rollouts, whose numbers are all its own."""
+
+
+def check_actions(name: str, env: EnvConfig) -> None:
+    """Raise UserError for a method whose kinds of action are not the task's, with those that can."""
+    wanted = type(suite_of(env.task).spaces(env).actions)
+    if wanted in METHODS[name].actions:
+        return
+    able = ", ".join(other for other, row in METHODS.items() if wanted in row.actions)
+    kinds = {Continuous: "actions of numbers", Discrete: "actions to choose from"}
+    raise UserError(f"{env.task} has {kinds[wanted]}, which {name} cannot learn: use {able}.")

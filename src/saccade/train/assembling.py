@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import torch
 
 from saccade.agents import METHODS
-from saccade.agents.agent import Agent
+from saccade.agents.agent import Agent, Rollouts
 from saccade.data.banks.images import ImageBank, bank_bytes, bank_size, load_bank
 from saccade.data.memory import refuse_beyond
 from saccade.data.placement import Placement, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
+from saccade.data.rollout import Rollout
+from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco.opengl import is_software, why_in_software
+from saccade.envs.streams import Streams, WorkerStreams
+from saccade.envs.suites import suite_of
 from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.nets.precision import set_compute_dtype
 from saccade.runs.agents import make_agent
@@ -25,6 +29,7 @@ from saccade.runs.torch_setup import compute_dtype, prepare_torch
 from saccade.runs.training import RunConfig
 from saccade.train.loop import Loop
 from saccade.train.off_policy import OffPolicyTraining
+from saccade.train.on_policy import OnPolicyTraining
 from saccade.train.ways import why_without_graphs
 from saccade.types import Spaces, UserError
 
@@ -52,20 +57,74 @@ def assembled(config: RunConfig, preparing: Preparing, without_graphs: Callable[
     if why is not None:
         without_graphs(why)
     bank = _load_pictures(config, pictures, preparing)
-    seeds = [training.seed * SEED_STRIDE + index for index in range(training.num_envs)]
-    workers = EnvWorkers([config.env] * training.num_envs, seeds, num_workers=training.workers)
-    with workers:
-        _warn_of_software(device, workers.arrangement.renderer)
-        spaces = workers.spaces
-        agent = make_agent(config, spaces, device, bank.sample if bank else None)
-        _refuse_large_batch(agent.batch_size, spaces, device)
-        set_compute_dtype(agent.networks, compute_dtype(training.precision, device))
-        if bank is not None:
-            _refuse_small_bank(bank, agent)
-        place, replay = _replay(config, spaces, device)
-        loop = OffPolicyTraining(config, agent, workers, replay, device, eager_because=why)
+    make = _off_policy if METHODS[config.method].loop == "off_policy" else _on_policy
+    with make(config, device, bank, why) as (loop, place):
         loop.paths = tuple(kept.sentence for kept in (pictures, place) if kept is not None)
         yield loop
+
+
+@contextmanager
+def _off_policy(
+    config: RunConfig, device: torch.device, bank: ImageBank | None, why: str | None
+) -> Iterator[tuple[Loop, Placement]]:
+    """A loop on a replay, and where that is kept. why: there shall be no CUDA graphs."""
+    with _workers(config, device) as workers:
+        agent = _agent(config, workers.spaces, device, bank)
+        place, replay = _replay(config, workers.spaces, device)
+        yield OffPolicyTraining(config, agent, workers, replay, device, eager_because=why), place
+
+
+@contextmanager
+def _on_policy(
+    config: RunConfig, device: torch.device, bank: ImageBank | None, why: str | None
+) -> Iterator[tuple[Loop, Placement | None]]:
+    """A loop on rollouts, which are kept where they are learned from. why: there shall be no CUDA graphs."""
+    with closing(_streams(config, device)) as streams:
+        agent = _agent(config, streams.spaces, device, bank)
+        assert agent.rollouts is not None, "an agent that learns from rollouts says how"
+        minibatch = _minibatch(agent.rollouts, streams.num_envs)
+        needed = Rollout.bytes_needed(agent.rollouts.steps, streams.num_envs, streams.spaces)
+        refuse_beyond(needed, f"A rollout of {agent.rollouts.steps} steps", "choose fewer --rollout-steps", device)
+        rollout = Rollout(agent.rollouts.steps, streams.num_envs, streams.spaces, device, minibatch)
+        yield OnPolicyTraining(config, agent, streams, rollout, device, eager_because=why), None
+
+
+def _streams(config: RunConfig, device: torch.device) -> Streams:
+    """Environments that restart themselves: the suite's own, or any in processes."""
+    made = suite_of(config.env.task).streams
+    return WorkerStreams(_workers(config, device)) if made is None else made(config.env, _seeds(config))
+
+
+def _workers(config: RunConfig, device: torch.device) -> EnvWorkers[EnvConfig]:
+    envs = config.training.num_envs
+    workers = EnvWorkers([config.env] * envs, _seeds(config), num_workers=config.training.workers)
+    _warn_of_software(device, workers.arrangement.renderer)
+    return workers
+
+
+def _seeds(config: RunConfig) -> list[int]:
+    training = config.training
+    return [training.seed * SEED_STRIDE + index for index in range(training.num_envs)]
+
+
+def _agent(config: RunConfig, spaces: Spaces, device: torch.device, bank: ImageBank | None) -> Agent:
+    agent = make_agent(config, spaces, device, bank.sample if bank else None)
+    _refuse_large_batch(agent.batch_size, spaces, device)
+    set_compute_dtype(agent.networks, compute_dtype(config.training.precision, device))
+    if bank is not None:
+        _refuse_small_bank(bank, agent)
+    return agent
+
+
+def _minibatch(rollouts: Rollouts, num_envs: int) -> int:
+    """Decisions in a minibatch. Raises UserError where a rollout cannot be cut into as many."""
+    decisions = rollouts.steps * num_envs
+    if decisions < rollouts.minibatches:
+        raise UserError(
+            f"A rollout of {rollouts.steps} steps of {num_envs} environments has {decisions} decisions, and cannot be "
+            f"cut into --minibatches {rollouts.minibatches}: choose fewer, or more --rollout-steps or --envs."
+        )
+    return decisions // rollouts.minibatches
 
 
 def _warn_of_software(device: torch.device, renderer: str) -> None:

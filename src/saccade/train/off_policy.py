@@ -133,6 +133,8 @@ class OffPolicyTraining:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Put back what ``snapshot`` gave."""
+        if self.counters.updates > self.counters.env_steps:
+            raise ValueError(f"{self.counters.updates} updates in {self.counters.env_steps} steps")
         self.replay.load(checkpoint.tensors("replay"), checkpoint.frames())
         arrays = checkpoint.tensors("environments")
         self.obs = arrays.pop("obs").numpy()

@@ -97,7 +97,7 @@ def _counters(checkpoint: Checkpoint, modes: int) -> Counters:
     counters = checkpoint.document("counters", Counters)
     possible = (
         counters.env_steps == checkpoint.env_steps
-        and 0 <= counters.updates <= counters.env_steps
+        and counters.updates >= 0
         and counters.seconds >= 0
         and -1 <= counters.evaluated_at <= counters.env_steps
         and 0 <= counters.modes_left <= modes
