@@ -18,7 +18,7 @@ def split_states(states: list[dict[str, Any]]) -> tuple[dict[str, Tensor], list[
         plain: dict[str, Any] = {}
         for name, value in state.items():
             if isinstance(value, np.ndarray):
-                arrays[f"{index}/{name}"] = torch.from_numpy(np.ascontiguousarray(value))
+                arrays[f"{index}/{name}"] = torch.from_numpy(value.copy(order="C"))
             else:
                 plain[name] = value
         scalars.append(plain)
