@@ -9,7 +9,6 @@ import pytest
 import torch
 from host_reads import HostReads
 from recorded_operations import CPURecorder
-from saccade.runs.training import Training
 from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, anneal, make_update
@@ -20,6 +19,7 @@ from saccade.agents.parts.tensorflow_adam import TensorFlowAdam
 from saccade.agents.presets import DIGR_TEACHERS, PPO_PUBLISHED, PPO_SMALL, Setting
 from saccade.agents.settings import ANY, check_settings, ranged_numbers_of
 from saccade.data.rollout import Outcome
+from saccade.runs.training import Training
 from saccade.types import Continuous, Decisions, Discrete, Spaces, UserError
 
 CPU = torch.device("cpu")
