@@ -64,7 +64,10 @@ class Rollout:
         self.steps, self.num_envs, self.device, self.minibatch = steps, num_envs, device, minibatch
         self.filled = 0
         action = torch.int64 if isinstance(spaces.actions, Discrete) else torch.float32
-        self._obs = self._zeros(*spaces.obs_shape, dtype=torch.uint8)
+        channels, height, width = spaces.obs_shape
+        # Pixel after pixel, as convolutions want them in most precisions: put into that order once, and not in every
+        # epoch.
+        self._obs = self._zeros(height, width, channels, dtype=torch.uint8)
         self._action = self._zeros(*spaces.actions.shape, dtype=action)
         self._reward, self._value, self._log_probability, self._advantage, self._target = (
             self._zeros() for _ in range(5)
@@ -103,7 +106,7 @@ class Rollout:
             last_obs: of the episodes that have ended, in order.
         """
         step = self.filled
-        self._obs[step].copy_(obs)
+        self._obs[step].copy_(obs.permute(0, 2, 3, 1))
         self._action[step].copy_(action)
         self._reward[step].copy_(torch.from_numpy(reward.astype(np.float32)))
         self._terminated[step].copy_(torch.from_numpy(terminated))
@@ -121,7 +124,7 @@ class Rollout:
         """
         assert self.is_full, "a rollout is judged when it is full"
         log_probability, value = self._log_probability.flatten(), self._value.flatten()
-        obs, action = self._obs.flatten(0, 1), self._action.flatten(0, 1)
+        obs, action = self._obs.flatten(0, 1).permute(0, 3, 1, 2), self._action.flatten(0, 1)
         for first in range(0, len(obs), JUDGED_AT_ONCE):
             part = slice(first, first + JUDGED_AT_ONCE)
             log_probability[part], value[part] = judge(obs[part], action[part])
@@ -154,7 +157,7 @@ class Rollout:
 
         return Minibatch(
             Decisions(
-                obs=chosen(self._obs),
+                obs=chosen(self._obs).permute(0, 3, 1, 2),
                 action=chosen(self._action),
                 log_probability=chosen(self._log_probability),
                 value=chosen(self._value),

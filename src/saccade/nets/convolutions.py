@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 WHITE = 255.0
+WORD_BYTES = 8
 CHANNELS_OF_UNITS = 8
 """Units for products of bfloat16 matrices work on channels in multiples of this; others take a slower way."""
 
@@ -44,11 +45,41 @@ class FilledConvolution(nn.Conv2d):
 class PixelConvolution(FilledConvolution):
     """A convolution of pixels in 0..255, which it sees as 0..1: its kernels are divided instead of the many pixels.
 
-    In bfloat16 the pixels are exact so.
+    In bfloat16 the pixels are exact so. Where its stride divides its kernel, it then sees patches on a CPU: what a stride
+    passes over lies in the channels, and units for matrices get more than three of them at a time.
     """
 
     def kernels(self) -> Tensor:
         return self.weight / WHITE
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self._sees_patches(input):
+            return super().forward(input)
+        side = self.stride[0]
+        kernels = self.kernels().unflatten(3, (-1, side)).unflatten(2, (-1, side))  # [out, in, m, side, m, side]
+        kernels = kernels.permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
+        return F.conv2d(patches(input, side), kernels, self.bias)
+
+    def _sees_patches(self, input: Tensor) -> bool:
+        side, kernel = self.stride[0], self.kernel_size[0]
+        whole = kernel % side == 0 and input.shape[2] % side == 0 == input.shape[3] % side
+        square = self.stride[1] == side > 1 and self.kernel_size[1] == kernel and self.padding == (0, 0)
+        return whole and square and not input.is_cuda and input.dtype == torch.bfloat16
+
+
+def patches(maps: Tensor, side: int) -> Tensor:
+    """Maps ``[batch, channel, height, width]`` as ``[batch, side * side * channel, height / side, width / side]``.
+
+    A patch's channels are its pixels row by row, and those of a pixel side by side.
+    """
+    batch, channel, height, width = maps.shape
+    rows = maps.permute(0, 2, 3, 1).contiguous().view(batch, height // side, side, width // side, side * channel)
+    words = rows.shape[-1] * rows.element_size() // WORD_BYTES
+    if not rows.requires_grad and words * WORD_BYTES == rows.shape[-1] * rows.element_size():
+        moved = rows.view(torch.int64).permute(0, 1, 3, 2, 4).contiguous().view(rows.dtype)  # fewer, wider copies
+    else:
+        moved = rows.permute(0, 1, 3, 2, 4).contiguous()
+    return moved.view(batch, height // side, width // side, side * side * channel).permute(0, 3, 1, 2)
 
 
 def input_gradient(layer: nn.Conv2d, gradient: Tensor, entered: Tensor) -> Tensor:

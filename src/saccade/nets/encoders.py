@@ -113,9 +113,9 @@ class FrameStemStack(Convolutions):
         return self.layers(channels_last(seen.flatten(1, 2)))
 
 
-def in_floats(obs: Tensor) -> Tensor:
-    """Pixels as numbers that can be multiplied, still 0..255."""
-    return obs if obs.is_floating_point() else obs.float()
+def in_floats(obs: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Pixels as numbers that can be multiplied, still 0..255, which are exact in bfloat16 too."""
+    return obs if obs.is_floating_point() else obs.to(dtype)
 
 
 def channels_last(maps: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class ThreeConvolutions(Convolutions):
         self.out_features = convolution_of(blocks[-1]).out_channels * self.map_size[0] * self.map_size[1]
 
     def forward(self, obs: Tensor) -> Tensor:
-        return self.computed(self.layers, channels_last(in_floats(obs)))
+        return self.computed(self.layers, channels_last(in_floats(obs, self.compute_dtype)))
 
 
 def nature_convolutions(channels: int, picture_size: tuple[int, int], filters: Filters) -> ThreeConvolutions:

@@ -93,6 +93,7 @@ class OnPolicyTraining:
         """Environments, and the rollout as far as it is."""
         arrays, scalars = split_states(self.streams.get_state())
         arrays |= {name: torch.from_numpy(value) for name, value in self._episodes().items()}
+        arrays["obs"] = torch.from_numpy(self.obs).contiguous()
         return Snapshot(
             changing={"environments": arrays, "rollout": self.rollout.state_tensors()},
             documents={"environments": scalars},
@@ -102,15 +103,15 @@ class OnPolicyTraining:
         """Put back what ``snapshot`` gave."""
         self.rollout.load(checkpoint.tensors("rollout"))
         arrays = checkpoint.tensors("environments")
+        self.obs = arrays.pop("obs").numpy()
         for name, value in self._episodes().items():
             value[...] = arrays.pop(name).numpy()
         states = checkpoint.document("environments", list[dict[str, Any]], LARGEST_OF_STATES)
         self.streams.set_state(join_states(arrays, states))
 
     def _episodes(self) -> dict[str, np.ndarray]:
-        """What is kept of the episodes under way, each ``[envs, ...]``."""
+        """What is counted of the episodes under way, each ``[envs]``."""
         return {
-            "obs": self.obs,
             "episode_return": self.episode_return,
             "episode_length": self.episode_length,
             "succeeded": self.succeeded,
@@ -119,7 +120,7 @@ class OnPolicyTraining:
     def _train(self) -> Generator[Event, None, None]:
         config, counters = self.config, self.counters
         if not self.started:
-            self.obs[...] = self.streams.start()
+            self.obs = self.streams.start()
             self.started = True
         yield from self.evaluations.go_on()
         while True:
@@ -156,7 +157,7 @@ class OnPolicyTraining:
         self.health.require_finite_rewards(step.reward)
         counters.env_steps += self.streams.num_envs
         self.rollout.add(obs, action, step.reward, step.terminated, step.truncated, step.last_obs)
-        self.obs[...] = step.obs
+        self.obs = step.obs
         rows = self._ended(step)
         counters.seconds += time.monotonic() - began
         return iter(rows)

@@ -213,7 +213,9 @@ class GridStreams:
         return frames
 
     def _observations(self, indices: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.uint8]:
-        """``[n, frames * colours, height, width]``, a copy."""
-        frames = self._frames[indices]
+        """``[n, frames * colours, height, width]``, a copy; of single frames in the order that they are drawn in."""
+        frames = self._frames[indices].copy() if isinstance(indices, slice) else self._frames[indices]
+        if frames.shape[1] == 1:
+            return frames[:, 0].transpose(0, 3, 1, 2)
         stacked = np.ascontiguousarray(frames.transpose(0, 1, 4, 2, 3))
         return stacked.reshape(len(frames), *self._spaces.obs_shape)

@@ -1,0 +1,310 @@
+"""Agent steps per processor second of a whole PPO loop: ours, Stable-Baselines3's, and one written as CleanRL writes it.
+
+    python benchmarks/on_policy.py [--task minigrid/red_fetch_green] [--preset small|paper] [--rounds 3] [--threads 1]
+                                   [--precision auto|float32|bfloat16] [--out FILE]
+
+The same network, settings and environments in one process: a batch of grid worlds, which Stable-Baselines3 and the plain
+loop get through an adapter. A round is one rollout and its updates; contenders take turns, and their fastest round
+counts. "stock" is Stable-Baselines3 on MiniGrid's own environments, as its users have it. Shares are of our loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from stable_baselines3 import PPO as StableBaselinesPPO
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from torch import nn
+
+from saccade.agents.methods import ppo
+from saccade.agents.presets import preset
+from saccade.data.rollout import Rollout
+from saccade.envs.config import EnvConfig
+from saccade.envs.streams import Streams
+from saccade.envs.suites import suite_of
+from saccade.nets.nature import nature_convolutions
+from saccade.nets.precision import set_compute_dtype
+from saccade.runs.agents import make_agent
+from saccade.runs.torch_setup import compute_dtype
+from saccade.runs.training import RunConfig, Training
+from saccade.train.on_policy import OnPolicyTraining
+
+CPU = torch.device("cpu")
+Round = Callable[[], None]
+
+
+def main() -> None:
+    options = parse_arguments()
+    torch.set_num_threads(options.threads)
+    warnings.filterwarnings("ignore")
+    config = run_config(options)
+    steps = config.agent.rollout_steps * config.training.num_envs
+    dtype = compute_dtype(options.precision, CPU)
+    ours = our_loop(config, dtype)
+    rounds: dict[str, Round] = {
+        "saccade": lambda: next(ours.rounds),
+        "saccade, float32": (lambda loop: lambda: next(loop.rounds))(our_loop(config, torch.float32)),
+        "stable-baselines3": stable_baselines(config, AsVecEnv(streams_of(config))),
+        "plain": plain_loop(config, streams_of(config)),
+    }
+    if options.stock:
+        rounds["stable-baselines3, stock"] = stable_baselines(config, stock(config))
+    times: dict[str, list[float]] = {name: [] for name in rounds}
+    for name in rounds:
+        rounds[name]()  # warms up
+    ours.parts.clear()
+    for _ in range(options.rounds):
+        for name, perform in rounds.items():
+            began = time.process_time()
+            perform()
+            times[name].append(time.process_time() - began)
+    rates = {name: steps / min(spent) for name, spent in times.items()}
+    print(f"{options.task}, preset {options.preset}, {options.threads} threads: agent steps per processor second, and ours against it")
+    for name, rate in rates.items():
+        print(f"{name:26} {rate:8.0f}   {rates['saccade'] / rate:5.2f}")
+    whole = sum(ours.parts.values())
+    shares = {name: spent / whole for name, spent in ours.parts.items()}
+    print("shares of ours: " + ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items()))
+    if options.out:
+        row = {"task": options.task, "preset": options.preset, "threads": options.threads, "torch": torch.__version__}
+        row |= {"dtype": str(dtype), "steps_per_second": rates, "shares": shares}
+        options.out.write_text(json.dumps(row, indent=1) + "\n")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", default="minigrid/red_fetch_green")
+    parser.add_argument("--preset", default="small", choices=("small", "paper"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
+    parser.add_argument("--no-stock", dest="stock", action="store_false", help="without MiniGrid's own environments")
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+def run_config(options: argparse.Namespace) -> RunConfig:
+    start = preset("ppo", options.task, options.preset)
+    side = start.agent.trunk.image_size
+    env = EnvConfig.parse(options.task, image_size=side, **start.environment)
+    training = Training(steps=10**9, envs=start.training["envs"], evaluate_every=0, evaluation_modes=())
+    return RunConfig("ppo", env, start.agent, training, None)
+
+
+def streams_of(config: RunConfig) -> Streams:
+    made = suite_of(config.env.task).streams
+    assert made is not None, "a suite that steps a batch at once is needed"
+    return made(config.env, list(range(config.training.num_envs)))
+
+
+# --- ours --------------------------------------------------------------------------------------------
+
+
+class Ours:
+    """Our loop, a round at a time, and the seconds that its parts took."""
+
+    def __init__(self, loop: OnPolicyTraining) -> None:
+        self.loop = loop
+        self.parts: dict[str, float] = {}
+        for name, owner, method in (
+            ("acting", loop, "agent"),
+            ("environments", loop.streams, "step"),
+            ("judging", loop.rollout, "judged"),
+            ("updates", loop, "update"),
+        ):
+            if method == "agent":
+                continue
+            setattr(owner, method, self._timed(name, getattr(owner, method)))
+        self.rounds = self._rounds()
+
+    def _timed(self, name: str, function: Callable[..., Any]) -> Any:
+        def timed(*arguments: Any) -> Any:
+            began = time.process_time()
+            result = function(*arguments)
+            self.parts[name] = self.parts.get(name, 0.0) + time.process_time() - began
+            return result
+
+        if name == "updates":
+            timed.ahead = function.ahead  # type: ignore[attr-defined]
+        return timed
+
+    def _rounds(self) -> Iterator[None]:
+        updates, began, spent = 0, time.process_time(), 0.0
+        for _ in self.loop.events():
+            if self.loop.counters.updates > updates:
+                updates = self.loop.counters.updates
+                spent = time.process_time() - began
+                known = sum(value for name, value in self.parts.items() if name != "acting, remembering")
+                self.parts["acting, remembering"] = max(spent - known, 0.0)
+                yield
+                began, self.parts = time.process_time(), {}
+
+
+def our_loop(config: RunConfig, dtype: torch.dtype) -> Ours:
+    streams = streams_of(config)
+    agent = make_agent(config, streams.spaces, CPU, None)
+    set_compute_dtype(agent.networks, dtype)
+    steps, envs = config.agent.rollout_steps, streams.num_envs
+    rollout = Rollout(steps, envs, streams.spaces, CPU, steps * envs // config.agent.minibatches)
+    return Ours(OnPolicyTraining(config, agent, streams, rollout, CPU))
+
+
+# --- Stable-Baselines3 --------------------------------------------------------------------------------
+
+
+class AsVecEnv(VecEnv):  # type: ignore[misc]
+    """Streams as Stable-Baselines3 takes environments."""
+
+    def __init__(self, streams: Streams) -> None:
+        self.streams = streams
+        space = gymnasium.spaces.Box(0, 255, streams.spaces.obs_shape, np.uint8)
+        count = streams.spaces.actions.count  # type: ignore[union-attr]
+        super().__init__(streams.num_envs, space, gymnasium.spaces.Discrete(count))
+
+    def reset(self) -> np.ndarray:
+        return self.streams.start()
+
+    def step_async(self, actions: np.ndarray) -> None:
+        self._actions = actions
+
+    def step_wait(self) -> Any:
+        step = self.streams.step(self._actions)
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for place, index in enumerate(np.flatnonzero(step.ended)):
+            infos[index] = {"terminal_observation": step.last_obs[place], "TimeLimit.truncated": bool(step.truncated[index])}
+        return step.obs, step.reward.astype(np.float32), step.ended, infos
+
+    def close(self) -> None:
+        self.streams.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        return [None] * self.num_envs
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None: ...
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        return [None] * self.num_envs
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        return [False] * self.num_envs
+
+
+class Trunk(BaseFeaturesExtractor):  # type: ignore[misc]
+    """The same convolutions and layer as ours."""
+
+    def __init__(self, space: gymnasium.spaces.Box, filters: tuple[int, int, int], hidden: int) -> None:
+        super().__init__(space, hidden)
+        layers, channels = [], space.shape[0]
+        for width, (kernel, stride) in zip(filters, ((8, 4), (4, 2), (3, 1)), strict=True):
+            layers += [nn.Conv2d(channels, width, kernel, stride), nn.ReLU()]
+            channels = width
+        with torch.no_grad():
+            flat = nn.Sequential(*layers)(torch.zeros(1, *space.shape)).numel()
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU())
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        return self.layers(obs)
+
+
+def stable_baselines(config: RunConfig, env: VecEnv) -> Round:
+    agent, steps = config.agent, config.agent.rollout_steps
+    model = StableBaselinesPPO(
+        "CnnPolicy", env, learning_rate=agent.learning_rate, n_steps=steps,
+        batch_size=steps * env.num_envs // agent.minibatches, n_epochs=agent.epochs, gamma=agent.discount,
+        gae_lambda=agent.gae_lambda, clip_range=agent.clip_range, ent_coef=agent.entropy_weight,
+        vf_coef=agent.value_weight, max_grad_norm=agent.max_gradient_norm, device="cpu", verbose=0,
+        policy_kwargs={
+            "features_extractor_class": Trunk, "net_arch": [],
+            "features_extractor_kwargs": {"filters": agent.trunk.filters, "hidden": agent.trunk.hidden},
+        },
+    )  # fmt: skip
+    return lambda: model.learn(steps * env.num_envs, reset_num_timesteps=False) and None
+
+
+def stock(config: RunConfig) -> VecEnv:
+    """MiniGrid's Fetch with its own pictures, whole, as channels first."""
+    from minigrid.wrappers import ImgObsWrapper, RGBImgObsWrapper
+
+    def make() -> gymnasium.Env[Any, Any]:
+        env = gymnasium.make("MiniGrid-Fetch-8x8-N3-v0", highlight=False)
+        return gymnasium.wrappers.TransformObservation(
+            ImgObsWrapper(RGBImgObsWrapper(env)),
+            lambda obs: np.ascontiguousarray(obs.transpose(2, 0, 1)),
+            gymnasium.spaces.Box(0, 255, (3, 64, 64), np.uint8),
+        )
+
+    return DummyVecEnv([make for _ in range(config.training.num_envs)])
+
+
+# --- a plain loop, one operation after the other -------------------------------------------------------
+
+
+def plain_loop(config: RunConfig, streams: Streams) -> Round:
+    """PPO in one function, float32, each step kept as it comes, as single-file implementations have it."""
+    agent, envs = config.agent, streams.num_envs
+    torch.manual_seed(0)
+    channels, height, width = streams.spaces.obs_shape
+    convolutions = nature_convolutions(channels, (height, width), agent.trunk.filters)
+    nets = ppo.PolicyAndValue(streams.spaces, agent, lambda: convolutions)
+    optimizer = torch.optim.Adam(nets.parameters(), lr=agent.learning_rate, eps=agent.adam_epsilon)
+    shape = (agent.rollout_steps, envs)
+    obs = torch.zeros((*shape, channels, height, width))
+    actions, logs, rewards, ends, values = (torch.zeros(shape) for _ in range(5))
+    latest = {"obs": torch.tensor(streams.start(), dtype=torch.float32), "end": torch.zeros(envs)}
+
+    def perform() -> None:
+        for step in range(agent.rollout_steps):
+            obs[step], ends[step] = latest["obs"], latest["end"]
+            with torch.no_grad():
+                distribution, value = nets(latest["obs"])
+                chosen = torch.distributions.Categorical(logits=distribution.logits)
+                action = chosen.sample()
+                actions[step], logs[step], values[step] = action, chosen.log_prob(action), value
+            made = streams.step(action.numpy())
+            rewards[step] = torch.tensor(made.reward)
+            latest["obs"] = torch.tensor(made.obs, dtype=torch.float32)
+            latest["end"] = torch.tensor(made.ended, dtype=torch.float32)
+        with torch.no_grad():
+            following = nets.values(latest["obs"])
+            advantages, carried = torch.zeros(shape), torch.zeros(envs)
+            for step in reversed(range(agent.rollout_steps)):
+                last = step == agent.rollout_steps - 1
+                alive = 1.0 - (latest["end"] if last else ends[step + 1])
+                after = following if last else values[step + 1]
+                error = rewards[step] + agent.discount * after * alive - values[step]
+                carried = error + agent.discount * agent.gae_lambda * alive * carried
+                advantages[step] = carried
+        targets = (advantages + values).flatten()
+        flat = (obs.flatten(0, 1), actions.flatten().long(), logs.flatten(), advantages.flatten(), targets)
+        count = len(targets)
+        for _ in range(agent.epochs):
+            for rows in torch.randperm(count).split(count // agent.minibatches):
+                pixels, action, old, advantage, target = (value[rows] for value in flat)
+                distribution, value = nets(pixels)
+                chosen = torch.distributions.Categorical(logits=distribution.logits)
+                ratio = (chosen.log_prob(action) - old).exp()
+                advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+                low, high = 1 - agent.clip_range, 1 + agent.clip_range
+                policy = -torch.minimum(ratio * advantage, ratio.clamp(low, high) * advantage).mean()
+                loss = policy + agent.value_weight * 0.5 * (value - target).square().mean()
+                loss = loss - agent.entropy_weight * chosen.entropy().mean()
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(nets.parameters(), agent.max_gradient_norm)
+                optimizer.step()
+
+    return perform
+
+
+if __name__ == "__main__":
+    main()
