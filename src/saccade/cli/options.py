@@ -66,7 +66,7 @@ class Subject:
     """Which policy, and on which task."""
 
     what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = None
-    """A run folder of Saccade, or a zip of Stable-Baselines3 (PPO, A2C, DQN, SAC, TD3)."""
+    """A run folder of Saccade, or a zip of Stable-Baselines3 or sb3-contrib."""
     task: str | None = None
     """dmc/walker_walk, an id of Gymnasium, or file.py:function that makes an environment; by default a run's own."""
     modes: tuple[str, ...] = ()

@@ -38,6 +38,21 @@ def step(env: Env, action: Any, task: str) -> tuple[Any, float, bool, Mapping[st
     return obs, _number(reward, f"The reward of {task}"), bool(over), info if isinstance(info, Mapping) else {}
 
 
+def allowed(env: Env, actions: int, task: str) -> np.ndarray:
+    """Which actions it allows now, bool ``[actions]``, as sb3-contrib's ``ActionMasker`` and its kind tell.
+
+    Raises:
+        UserError: it does not tell, or none is allowed.
+    """
+    with running(f"action_masks() of {task}"):
+        if not env.has_wrapper_attr("action_masks"):
+            raise UserError(f"The policy was trained with action masks, and {task} has no action_masks(): wrap it.")
+        told = np.asarray(env.get_wrapper_attr("action_masks")(), bool)
+    if told.shape != (actions,) or not told.any():
+        raise UserError(f"action_masks() of {task} must allow some of {actions} actions; it gave {told!r:.80}.")
+    return told
+
+
 def close(env: Env, task: str) -> None:
     """Close it; what it raises then is a warning, for all that it was asked for is there."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -92,7 +93,7 @@ def record(
     clean = None
     if pictures == 2:
         replay = iter(actions)
-        states = _play(policy, task, CLEAN, seed, length, lambda obs: next(replay), {})
+        states = _play(policy, task, CLEAN, seed, length, lambda obs, allowed: next(replay), {})
         kept = set(chosen.tolist())
         clean_frames = []
         for index, (obs, *_) in enumerate(states):
@@ -103,6 +104,8 @@ def record(
     seen_then = np.stack([seen[index] for index in chosen])
     changed = None if clean is None else changed_share(*(_newest(policy.pixels, obs) for obs in (clean, seen_then)))
     truth = None if masks[0] is None else np.stack([masks[index] for index in chosen])
+    if policy.masked:
+        _tell_of_masked(policy, task, seen_then, [actions[index] for index in chosen])
     return Episode(
         mode=mode,
         seed=seed,
@@ -120,6 +123,17 @@ def record(
     )
 
 
+def _tell_of_masked(policy: Policy, task: Task, seen: np.ndarray, did: list[np.ndarray]) -> None:
+    """Warn where a policy prefers what its environment does not allow: that preference is what maps explain."""
+    others = int((policy.act(seen) != np.stack(did)).sum())
+    if others:
+        warnings.warn(
+            f"in {others} of {len(did)} moments {policy.name} prefers an action that {task.name} does not allow there, "
+            "and does another: the maps explain the one that it prefers",
+            stacklevel=2,
+        )
+
+
 def _newest(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
     """The newest frames of observations ``[moments, *shape]`` as bytes ``[moments, channel, height, width]``."""
     frames = channels_first(pixels, obs)[:, -pixels.colours :]
@@ -135,7 +149,7 @@ def _play(
     mode: str,
     seed: int,
     max_steps: int,
-    act: Callable[[np.ndarray], Any],
+    act: Callable[[np.ndarray, np.ndarray | None], Any],
     provenance: dict[str, Any],
 ) -> Iterator[Step]:
     """Observation, action, reward and task mask of every step until the episode ends; fills ``provenance``.
@@ -150,7 +164,7 @@ def _play(
         for _ in range(max_steps):
             with running(f"An observation of {task.name}"):
                 given = seen_as(obs)
-            action = np.array(act(given.copy()))
+            action = np.array(act(given.copy(), _allowed(policy, env, task.name)))
             mask = info.get("task_mask")
             truth = None if mask is None else np.array(mask, bool)
             taken = checked(env, action.copy(), task.name)
@@ -160,6 +174,12 @@ def _play(
                 return
     finally:
         answers.close(env, task.name)
+
+
+def _allowed(policy: Policy, env: gymnasium.Env[Any, Any], task: str) -> np.ndarray | None:
+    if not policy.masked or not isinstance(env.action_space, gymnasium.spaces.Discrete):
+        return None
+    return answers.allowed(env, int(env.action_space.n), task)
 
 
 def checked(env: gymnasium.Env[Any, Any], action: np.ndarray, task: str) -> Any:

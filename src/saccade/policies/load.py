@@ -17,7 +17,7 @@ from saccade.runs.config import CONFIG, read_config
 from saccade.types import UserError
 
 ACCEPTED = (
-    "a run folder of Saccade, a zip that Stable-Baselines3 saved (PPO, A2C, DQN, SAC or TD3), "
+    "a run folder of Saccade, a zip that Stable-Baselines3 or sb3-contrib saved, "
     "or --policy file.py:Class with --checkpoint FILE"
 )
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Output, Policy
 from saccade.policies.sources.module import captured, forward, output_of, parameter, parse_outputs, policy_from, result
-from saccade.policies.sources.user_code import from_file, running
+from saccade.policies.sources.pickles import Trust
+from saccade.policies.sources.user_code import from_file, module_of, running
 from saccade.policies.sources.weights import fit, mismatch, named_state_dicts, read, same_weights
 from saccade.policies.spaces import ToEnv, is_discrete, within
 from saccade.runs.device import device_of
@@ -62,7 +63,11 @@ def from_checkpoint(
         raise UserError(f"{network} is not a class or function that makes a network.")
     if checkpoint is None and isinstance(make, type):
         raise UserError(f"{network} is a class, whose weights are random: give those of training with --checkpoint.")
-    weights = None if checkpoint is None else _weights_in(checkpoint, trust)
+    allowed = None
+    if trust and checkpoint is not None:
+        folders = Path(network.rpartition(":")[0]).parent, checkpoint.parent, Path()
+        allowed = Trust(folders, module_of(network))
+    weights = None if checkpoint is None else _weights_in(checkpoint, allowed)
     with torch.random.fork_rng(devices=[]):
         made, taken = _made(make, network, observation_space, action_space, weights, str(checkpoint))
     outputs, to_env = _outputs(made, action_space, output)
@@ -79,7 +84,7 @@ def from_checkpoint(
     )
 
 
-def _weights_in(checkpoint: Path, trust: bool) -> dict[str, dict[str, Tensor]]:
+def _weights_in(checkpoint: Path, trust: Trust | None) -> dict[str, dict[str, Tensor]]:
     """The state dicts in a file, or the one that ``FILE:NAME`` names, by what each is called: ``FILE:NAME``."""
     file, wanted = checkpoint, None
     if not checkpoint.exists() and ":" in checkpoint.name:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from saccade.data.files import refuse_endless
@@ -51,6 +52,27 @@ def _place(error: BaseException) -> str | None:
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
 
 
+@contextmanager
+def importable(*folders: Path) -> Iterator[None]:
+    """Modules that lie in these folders can be imported meanwhile, the first folder's first, as by a script there.
+
+    Afterwards they still can, after all others: code of a person's own imports some only when it is called.
+    """
+    paths = [str(folder.resolve()) for folder in folders]
+    sys.path[:0] = paths
+    try:
+        yield
+    finally:
+        for path in paths:
+            sys.path.remove(path)
+        sys.path += [path for path in dict.fromkeys(paths) if path not in sys.path]
+
+
+def module_of(name: str) -> ModuleType | None:
+    """The module that ``from_file`` made of ``file.py:Name``; None before."""
+    return sys.modules.get(f"{MODULE_PREFIX}{Path(name.rpartition(':')[0]).stem}")
+
+
 def from_file(name: str) -> Any:
     """What ``file.py:Name`` names. The file is run, as the person who named it asks for.
 
@@ -69,12 +91,8 @@ def from_file(name: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their own module up
     # As when Python runs a script: what lies beside the file can be imported by it.
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        with running(f"Running {path}"):
-            spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
+    with importable(path.parent), running(f"Running {path}"):
+        spec.loader.exec_module(module)
     if attribute not in vars(module):
         public = ", ".join(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
         raise UserError(f"{path} has no {attribute!r}; it has {public or 'nothing that can be called'}.")
