@@ -164,7 +164,7 @@ def _play(
         for _ in range(max_steps):
             with running(f"An observation of {task.name}"):
                 given = seen_as(obs)
-            action = np.array(act(given.copy(), _allowed(policy, env, task.name)))
+            action = np.array(act(given.copy(), answers.allowed(policy, env, task.name)))
             mask = info.get("task_mask")
             truth = None if mask is None else np.array(mask, bool)
             taken = checked(env, action.copy(), task.name)
@@ -174,12 +174,6 @@ def _play(
                 return
     finally:
         answers.close(env, task.name)
-
-
-def _allowed(policy: Policy, env: gymnasium.Env[Any, Any], task: str) -> np.ndarray | None:
-    if not policy.masked or not isinstance(env.action_space, gymnasium.spaces.Discrete):
-        return None
-    return answers.allowed(env, int(env.action_space.n), task)
 
 
 def checked(env: gymnasium.Env[Any, Any], action: np.ndarray, task: str) -> Any:
