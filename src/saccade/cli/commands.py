@@ -22,8 +22,8 @@ class Command:
 
 
 POLICY_GROUPS = {
-    "Which policy, on which task": ("what", "task", "modes", "policy", "checkpoint", "output", "trust"),
-    "What it sees, where that cannot be told from its shape": ("layout", "colours"),
+    "Which policy, on which task": ("what", "task", "modes", "obs", "policy", "checkpoint", "output", "trust"),
+    "What it sees, where that cannot be told from its shape": ("layout", "colours", "channels", "mean", "std"),
     "Saccade's own tasks": ("render_quality", "image_size", "frame_stack", "action_repeat", "data"),
     "Which moments": ("frames", "every", "seed", "max_steps"),
     "Which maps": ("methods", "score", "over_colours"),

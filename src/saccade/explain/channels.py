@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import GREY, RGB, RGB_PART, Pixels
 
 
@@ -40,6 +41,32 @@ def channels_first(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
     if pixels.layout == "one_channel":
         return obs[..., None, :, :]
     return np.moveaxis(obs, -1, -3) if pixels.layout == "channels_last" else obs
+
+
+def pictures_of(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
+    """Observations ``[..., *shape]`` as pictures ``[..., channel, height, width]`` in 0..high: not normalised."""
+    first = channels_first(pixels, obs)
+    if pixels.normalised is None:
+        return first
+    if first.dtype.kind != "f":
+        return (first * (pixels.high / BYTE)).astype(np.float32)
+    mean, std = (one[:, None, None] for one in pixels.normalised.per_channel(first.shape[-3]))
+    return (first * std + mean).clip(0, pixels.high)
+
+
+def as_observations(pixels: Pixels, pictures: np.ndarray) -> np.ndarray:
+    """Floats ``[..., channel, height, width]`` in 0..1 as the environment would give them: ``[..., *shape]``."""
+    if np.dtype(pixels.dtype).kind != "f":
+        given = np.rint(pictures * BYTE)
+    elif pixels.normalised is None:
+        given = pictures * pixels.high
+    else:
+        mean, std = (one[:, None, None] for one in pixels.normalised.per_channel(pictures.shape[-3]))
+        given = (pictures * pixels.high - mean) / std
+    given = given.astype(pixels.dtype)
+    if pixels.layout == "one_channel":
+        return given[..., 0, :, :]
+    return np.moveaxis(given, -3, -1) if pixels.layout == "channels_last" else given
 
 
 def _is_stack(frames: Sequence[np.ndarray], size: int) -> bool:

@@ -12,9 +12,10 @@ import numpy as np
 
 from saccade.envs.changes import changed_share
 from saccade.explain import answers
-from saccade.explain.channels import channels_first, shown_by
+from saccade.explain.channels import pictures_of, shown_by
 from saccade.explain.tasks import CLEAN, Task, fitting
-from saccade.policies.pixels import BYTE, Pixels
+from saccade.policies.normalisation import BYTE
+from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.sources.user_code import running
 from saccade.types import UserError
@@ -136,7 +137,7 @@ def _tell_of_masked(policy: Policy, task: Task, seen: np.ndarray, did: list[np.n
 
 def _newest(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
     """The newest frames of observations ``[moments, *shape]`` as bytes ``[moments, channel, height, width]``."""
-    frames = channels_first(pixels, obs)[:, -pixels.colours :]
+    frames = pictures_of(pixels, obs)[:, -pixels.colours :]
     return np.rint(frames * (BYTE / pixels.high)).astype(np.uint8)
 
 

@@ -134,7 +134,8 @@ def fitting(space: gymnasium.Space[Any], pixels: Pixels, task: str) -> Callable[
     if not isinstance(space, gymnasium.spaces.Box):
         raise UserError(f"{task} gives observations of kind {type(space).__name__}; pictures (Box) can be explained.")
     floats = space.dtype.kind == np.dtype(pixels.dtype).kind == "f"
-    if float(np.max(space.high)) != pixels.high or not (floats or str(space.dtype) == pixels.dtype):
+    other_range = pixels.normalised is None and float(np.max(space.high)) != pixels.high
+    if other_range or not (floats or str(space.dtype) == pixels.dtype):
         raise UserError(
             f"{task} gives {space.dtype} in 0..{float(np.max(space.high)):g} and the policy acts on {pixels.dtype} in "
             f"0..{pixels.high:g}: make the environment as in training, as --task file.py:function."

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from saccade.policies.pixels import BYTE, Pixels
+from saccade.policies.normalisation import BYTE
+from saccade.policies.pixels import Pixels
 from saccade.types import UserError
 
 Output = Callable[..., Tensor]

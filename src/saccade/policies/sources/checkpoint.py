@@ -14,6 +14,7 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor, nn
 
+from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Output, Policy
 from saccade.policies.sources.module import captured, forward, output_of, parameter, parse_outputs, policy_from, result
@@ -36,6 +37,7 @@ def from_checkpoint(
     output: Sequence[str] = (),
     layout: Layout | None = None,
     colours: int | None = None,
+    normalised: Normalisation | None = None,
     device: str = "auto",
     trust: bool = False,
 ) -> Policy:
@@ -79,6 +81,7 @@ def from_checkpoint(
         name=type(made).__name__,
         layout=layout,
         colours=colours,
+        normalised=normalised,
         to_env=to_env,
         source=f"{taken or checkpoint or network} ({', '.join(outputs)})",
     )

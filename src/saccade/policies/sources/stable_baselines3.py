@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout, Pixels
 from saccade.policies.policy import Output, Policy
 from saccade.policies.sources.stable_baselines3_algorithms import NEEDS_A_MEMORY, is_masked, kind_of
@@ -33,6 +34,7 @@ def load_zip(
     *,
     layout: Layout | None = None,
     colours: int | None = None,
+    normalised: Normalisation | None = None,
     device: str = "auto",
     trust: bool = False,
 ) -> Policy:
@@ -44,7 +46,7 @@ def load_zip(
     channels of pictures to the front before it trains.
 
     Args:
-        layout, colours: as for ``pixels_of``.
+        layout, colours, normalised: as for ``pixels_of``.
 
     Raises:
         UserError: the file is no such zip or is damaged; the policy is of a kind that cannot be rebuilt or explained;
@@ -56,18 +58,24 @@ def load_zip(
     network, space, action_space = trusted(saved, path) if trust else rebuild(saved)
     network.set_training_mode(False)
     network.to(device_of(device))
-    pixels = pixels_of_space(space, layout=layout, colours=colours)
+    pixels = pixels_of_space(space, layout=layout, colours=colours, normalised=normalised)
     policy = _policy(network, action_space, pixels, saved.algorithm.name, saved.env_steps, str(path))
     return tried(policy, action_width(action_space))
 
 
-def from_model(model: BaseAlgorithm, *, layout: Layout | None = None, colours: int | None = None) -> Policy:
+def from_model(
+    model: BaseAlgorithm,
+    *,
+    layout: Layout | None = None,
+    colours: int | None = None,
+    normalised: Normalisation | None = None,
+) -> Policy:
     """The policy of a model in memory, as it is at each moment: weights are shared, nothing is copied or switched.
 
     Raises:
         UserError: its policy is none that can be explained, or its observations are not pictures.
     """
-    pixels = pixels_of_space(model.observation_space, layout=layout, colours=colours)
+    pixels = pixels_of_space(model.observation_space, layout=layout, colours=colours, normalised=normalised)
     name = type(model).__name__
     return _policy(model.policy, model.action_space, pixels, name, model.num_timesteps, f"a {name} in memory")
 
