@@ -464,7 +464,7 @@ def test_vectors_are_not_pictures(tmp_path: Path) -> None:
     model = trained(Case(PPO, vectors, ACTIONS, kind="MlpPolicy"))
     model.save(tmp_path / "vectors.zip")
     for load in (lambda: load_zip(tmp_path / "vectors.zip", device="cpu"), lambda: from_model(model)):
-        with pytest.raises(UserError, match=r"Observations in -1\.\.1 are not pictures"):
+        with pytest.raises(UserError, match=r"Observations of shape \(4,\) are not pictures"):
             load()
 
 

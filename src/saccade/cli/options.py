@@ -68,7 +68,8 @@ class Subject:
     what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = None
     """A run folder of Saccade, or a zip of Stable-Baselines3 or sb3-contrib."""
     task: str | None = None
-    """dmc/walker_walk, an id of Gymnasium, or file.py:function that makes an environment; by default a run's own."""
+    """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
+    or a vector of some; by default a run's own."""
     obs: Annotated[Path | None, tyro.conf.arg(metavar="FRAMES")] = None
     """Explain recorded observations instead of an episode: an .npz (FILE:NAME is one array of several), an .npy or a
     folder of pictures. Single frames are stacked as the policy sees them, other sizes resized."""

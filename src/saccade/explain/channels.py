@@ -38,9 +38,10 @@ def shown_by(pixels: Pixels, seen: Sequence[np.ndarray]) -> Pixels:
 
 def channels_first(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
     """Observations ``[..., *shape]`` as ``[..., channel, height, width]``."""
-    if pixels.layout == "one_channel":
-        return obs[..., None, :, :]
-    return np.moveaxis(obs, -1, -3) if pixels.layout == "channels_last" else obs
+    before = obs.shape[: obs.ndim - len(pixels.shape)]
+    if pixels.layout in ("channels_last", "stacked_channels_last"):
+        obs = np.moveaxis(obs, -1, -3)
+    return obs.reshape(*before, *pixels.channels_first)
 
 
 def pictures_of(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
@@ -64,9 +65,11 @@ def as_observations(pixels: Pixels, pictures: np.ndarray) -> np.ndarray:
         mean, std = (one[:, None, None] for one in pixels.normalised.per_channel(pictures.shape[-3]))
         given = (pictures * pixels.high - mean) / std
     given = given.astype(pixels.dtype)
-    if pixels.layout == "one_channel":
-        return given[..., 0, :, :]
-    return np.moveaxis(given, -3, -1) if pixels.layout == "channels_last" else given
+    if pixels.layout in ("channels_last", "stacked_channels_last"):
+        height, width = pixels.channels_first[1:]
+        frames = pixels.shape[:-3]  # of a stack
+        given = np.moveaxis(given.reshape(*given.shape[:-3], *frames, -1, height, width), -3, -1)
+    return given.reshape(*pictures.shape[:-3], *pixels.shape)
 
 
 def _is_stack(frames: Sequence[np.ndarray], size: int) -> bool:

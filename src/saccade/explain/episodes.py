@@ -13,7 +13,8 @@ import numpy as np
 from saccade.envs.changes import changed_share
 from saccade.explain import answers
 from saccade.explain.channels import pictures_of, shown_by
-from saccade.explain.tasks import CLEAN, Task, fitting
+from saccade.explain.fitting import fitting
+from saccade.explain.tasks import CLEAN, Task
 from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy

@@ -12,8 +12,9 @@ import torch
 
 from saccade.explain import answers
 from saccade.explain.episodes import Progress, checked
+from saccade.explain.fitting import fitting
 from saccade.explain.maps import Find, groups, magnitude
-from saccade.explain.tasks import Task, fitting
+from saccade.explain.tasks import Task
 from saccade.metrics.faithfulness import kept_pixels
 from saccade.policies.policy import Policy
 from saccade.policies.sources.user_code import running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from saccade.explain.channels import as_observations
+from saccade.explain.channels import as_observations, channels_first
 from saccade.policies.normalisation import BYTE, UNIT
 from saccade.policies.pixels import GREY, RGB, RGB_PART, Pixels
 from saccade.types import UserError
@@ -30,8 +30,7 @@ def seen_as(recorded: np.ndarray, pixels: Pixels, source: str) -> tuple[np.ndarr
         return own.astype(pixels.dtype, copy=False), ()
     notes: list[str] = []
     if own is not None:
-        shares = _shares(np.moveaxis(own, -1, -3) if pixels.layout == "channels_last" else own, source)
-        shares = shares[:, None] if pixels.layout == "one_channel" else shares
+        shares = _shares(channels_first(pixels, own), source)
         notes.append(f"brightnesses in {recorded.dtype} were read as {pixels.dtype}")
         return as_observations(pixels, shares), tuple(notes)
     frames = _coloured(_shares(_frames(recorded, pixels, source), source), pixels, source, notes)

@@ -19,8 +19,14 @@ RGB_PART, GREY = "rgb", "grey"
 PART = re.compile(r"[a-z][a-z0-9_]*")
 LARGEST_CHANNELS = 64  # more "channels" than this are rows of a picture
 
-Layout = Literal["channels_first", "channels_last", "one_channel"]
+Layout = Literal["channels_first", "channels_last", "one_channel", "stacked_channels_first", "stacked_channels_last"]
+STACKED = ("stacked_channels_first", "stacked_channels_last")
 
+
+PICTURES_NEEDED = (
+    "[channel, height, width], [height, width, channel] or [height, width] is needed, or a stack of such frames; "
+    "gymnasium.wrappers.AddRenderObservation makes pictures of an environment that gives numbers."
+)
 
 ROUNDING = 1e-5
 """Of a brightness, as a share of the brightest, that resizing and dividing in float32 leave outside the range."""
@@ -37,7 +43,8 @@ class Pixels:
         shape: of one observation, as the environment gives it.
         dtype: its type there, such as ``uint8``.
         high: the brightest value, 255 or 1; the darkest is 0.
-        layout: where the channels are; ``one_channel`` is ``[height, width]``.
+        layout: where the channels are; ``one_channel`` is ``[height, width]``, and the stacked ones are frames
+            ``[frame, channel, height, width]`` or ``[frame, height, width, channel]``, as Gymnasium stacks them.
         colours: channels per frame; the channels are frames of this many, oldest first.
         channels: what those of a frame are, in order: ``rgb`` is three of them; ``grey``, ``depth``, ``alpha`` and any
             other word is one. Empty where nobody said it, and 3 are taken for colours, 1 for grey.
@@ -90,6 +97,10 @@ class Pixels:
             return (1, self.shape[0], self.shape[1])
         if self.layout == "channels_last":
             return (self.shape[2], self.shape[0], self.shape[1])
+        if self.layout == "stacked_channels_first":
+            return (self.shape[0] * self.shape[1], self.shape[2], self.shape[3])
+        if self.layout == "stacked_channels_last":
+            return (self.shape[0] * self.shape[3], self.shape[1], self.shape[2])
         return (self.shape[0], self.shape[1], self.shape[2])
 
     @property
@@ -114,10 +125,9 @@ class Pixels:
                 f"it acts on {self.dtype} of shape {self.shape} or a batch of them."
             )
         batch = torch.from_numpy(np.array(obs, order="C")).to(device).reshape(-1, *self.shape).float()
-        if self.layout == "one_channel":
-            batch = batch[:, None]
-        elif self.layout == "channels_last":
-            batch = batch.movedim(-1, 1).contiguous()
+        if self.layout in ("channels_last", "stacked_channels_last"):
+            batch = batch.movedim(-1, -3).contiguous()
+        batch = batch.reshape(-1, *self.channels_first)
         if self.normalised is not None:
             if both_floats:
                 mean, std = self._normal(batch)
@@ -141,7 +151,9 @@ class Pixels:
             obs = (obs - mean) / std
         if self.layout == "one_channel":
             return obs[:, 0]
-        return obs.movedim(1, -1) if self.layout == "channels_last" else obs
+        if self.layout in STACKED:
+            obs = obs.unflatten(1, (self.shape[0], -1))
+        return obs.movedim(-3, -1) if self.layout in ("channels_last", "stacked_channels_last") else obs
 
     def _normal(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the channels, ``[channel, 1, 1]`` each."""
@@ -179,6 +191,8 @@ def pixels_of(
     Raises:
         UserError: the space is not one of pictures in 0..255 or 0..1, or could mean two things.
     """
+    if len(shape) not in (2, 3, 4):
+        raise UserError(f"Observations of shape {tuple(shape)} are not pictures. {PICTURES_NEEDED}")
     darkest, brightest = float(np.min(low)), float(np.max(high))
     if normalised is not None:
         brightest = normalised.high
@@ -188,10 +202,14 @@ def pixels_of(
             "0..255 or in 0..1, as the observation space declares them, or their --mean and --std must be named."
         )
     found = layout or _layout(tuple(shape))
-    if (found == "one_channel") != (len(shape) == 2):
+    if len(shape) == 4 and found in ("channels_first", "channels_last"):
+        found = "stacked_channels_first" if found == "channels_first" else "stacked_channels_last"
+    if (found == "one_channel") != (len(shape) == 2) or (found in STACKED) != (len(shape) == 4):
         raise UserError(f"Observations of shape {tuple(shape)} cannot be {found.replace('_', ' ')}.")
     pixels = Pixels(tuple(int(side) for side in shape), str(np.dtype(dtype)), brightest, found, 1)
     channels = pixels.channels_first[0]
+    if found in STACKED and colours is None:
+        return _stacked(pixels, normalised)
     said = {None: (), 1: (GREY,), RGB: (RGB_PART,)}.get(colours, ())
     per_frame = colours or (RGB if channels % RGB == 0 else 1)
     if per_frame not in (1, RGB) or channels % per_frame:
@@ -204,6 +222,15 @@ def pixels_of(
     return Pixels(pixels.shape, pixels.dtype, brightest, found, per_frame, said, normalised)
 
 
+def _stacked(pixels: Pixels, normalised: Normalisation | None) -> Pixels:
+    """The same pixels, whose frames the shape tells."""
+    colours = pixels.channels_first[0] // pixels.shape[0]
+    parts = {1: (GREY,), RGB: (RGB_PART,)}.get(colours, tuple(f"channel {i + 1}" for i in range(colours)))
+    if normalised is not None:
+        normalised.per_channel(pixels.channels_first[0])
+    return dataclasses.replace(pixels, colours=colours, channels=parts, normalised=normalised)
+
+
 def part_width(part: str) -> int:
     """How many channels a part of a frame has."""
     return RGB if part == RGB_PART else 1
@@ -212,11 +239,11 @@ def part_width(part: str) -> int:
 def _layout(shape: tuple[int, ...]) -> Layout:
     if len(shape) == 2:
         return "one_channel"
+    if len(shape) == 4:
+        one = _layout(shape[1:])  # of a frame
+        return "stacked_channels_first" if one == "channels_first" else "stacked_channels_last"
     if len(shape) != 3:
-        raise UserError(
-            f"Observations of shape {shape} are not pictures: [channel, height, width], [height, width, channel] or "
-            "[height, width] is needed."
-        )
+        raise UserError(f"Observations of shape {shape} are not pictures. {PICTURES_NEEDED}")
     first, last = (shape[0] < min(shape[1:]), shape[2] < min(shape[:2]))
     if first == last or min(shape) > LARGEST_CHANNELS:
         raise UserError(

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector.utils import batch_space
 from torch import Tensor, nn
 
 from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Output, Policy
+from saccade.policies.sources.arguments import arguments_for
 from saccade.policies.sources.module import captured, forward, output_of, parameter, parse_outputs, policy_from, result
 from saccade.policies.sources.pickles import Trust
 from saccade.policies.sources.user_code import from_file, module_of, running
@@ -47,8 +45,9 @@ def from_checkpoint(
 
     Args:
         network: ``file.py:Class``, or a function in the place of the class. It is called without arguments, with an
-            environment as CleanRL's classes are (a stand-in that knows the spaces and nothing else), or with the
-            observation space and the action space, as its required parameters say.
+            environment as CleanRL's classes are (a stand-in that knows the spaces and nothing else), with the
+            observation space and the action space, or with numbers of actions and channels or a shape, as its
+            parameters say by their names or as its weights fit.
         checkpoint: a state dict, or a tuple or dict of some, of which ``FILE:NAME`` names one: ``both.pt:online``,
             ``all.pt:agent.actor``, ``model.pt:0`` of a tuple. Without a name it is the one that fits; the policy's
             ``source`` says which. None for a function that loads its weights itself.
@@ -112,10 +111,10 @@ def _made(
 ) -> tuple[nn.Module, str]:
     """The first network that can be made and that some weights fit, and what these are called."""
     problems: list[UserError] = []
-    for arguments in _arguments(make, name, observation_space, action_space):
+    for arguments, named in arguments_for(make, name, observation_space, action_space):
         try:
             with running(f"Making {name}"):
-                network = make(*arguments)
+                network = make(*arguments, **named)
         except UserError as error:
             problems.append(error)
             continue
@@ -143,27 +142,6 @@ def _check_only_one(taken: str, weights: Mapping[str, dict[str, Tensor]], networ
             f"Several state dicts fit {type(network).__name__}, and their weights differ: say which one you mean, "
             f"{' or '.join(alike)}."
         )
-
-
-def _arguments(make: Callable[..., Any], name: str, observation_space: Space, action_space: Space) -> Iterator[Any]:
-    """What the class may want to be made with."""
-    parameters = inspect.signature(make).parameters.values()
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    required = [one.name for one in parameters if one.default is one.empty and one.kind not in variable]
-    if len(required) > 2:
-        raise UserError(
-            f"{name} must be given {', '.join(required)}, which nobody knows here: name a function that makes it."
-        )
-    if len(required) == 2:
-        yield observation_space, action_space
-    if len(required) == 1:
-        single = {"single_observation_space": observation_space, "single_action_space": action_space, "num_envs": 1}
-        yield (SimpleNamespace(observation_space=observation_space, action_space=action_space, **single),)
-        # Of vectorised environments, as CleanRL's are, the plain names mean a batch of observations and actions.
-        batched = batch_space(observation_space, 1), batch_space(action_space, 1)
-        yield (SimpleNamespace(observation_space=batched[0], action_space=batched[1], **single),)
-    if not required:
-        yield ()
 
 
 def _outputs(network: nn.Module, action_space: Space, words: Sequence[str]) -> tuple[dict[str, Output], ToEnv | None]:
