@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from saccade.data.memory import each_allocation_bounded
 from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Output, Policy
@@ -113,7 +114,7 @@ def _made(
     problems: list[UserError] = []
     for arguments, named in arguments_for(make, name, observation_space, action_space):
         try:
-            with running(f"Making {name}"):
+            with running(f"Making {name}"), each_allocation_bounded(f"Making {name}", "give a smaller network"):
                 network = make(*arguments, **named)
         except UserError as error:
             problems.append(error)
