@@ -16,7 +16,7 @@ def run(words: list[str]) -> int:
     options = parsed(Explain, "saccade explain", words)
     console = terminal.console()
     bars = Bars(console)
-    with bars.progress:
+    with bars.shown():
         explanation, folder, page = explained(options.subject, options.maps, console, bars, ["explain", *words])
     for mode, episode in explanation.episodes.items():
         if math.isnan(episode.total):

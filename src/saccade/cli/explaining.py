@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from saccade.policies.load import load_any
 from saccade.policies.normalisation import Normalisation, normalisation
 from saccade.policies.policy import Policy
 from saccade.policies.scores import default_score
+from saccade.policies.sources.user_code import at_work
 from saccade.types import UserError
 from saccade.viewer.explanation import film_frames, grid_picture, write_figure
 from saccade.viewer.pictures import png, write_video
@@ -171,12 +173,26 @@ class Bars:
         self._lines = terminal.LogLines(console)
         self._what = ""
 
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show them, and tell a log of somebody's code that takes long: it may never end."""
+        with self.progress, self._lines.waiting(_taken_long):
+            yield
+
     def __call__(self, what: str, done: int, total: int) -> None:
         if what != self._what:
             self._what = what
             self.progress.reset(self._line, description=what, total=total)
         self.progress.update(self._line, completed=done, total=total)
         self._lines.say(lambda: f"{what}: {done} of {total}")
+
+
+def _taken_long() -> str | None:
+    begun = at_work()
+    seconds = 0.0 if begun is None else time.monotonic() - begun.since
+    if begun is None or seconds < terminal.FIRST_LINE_SECONDS:
+        return None
+    return f"{begun.what} has taken {seconds:.0f} seconds so far"
 
 
 def explained(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import sys
 import sysconfig
+import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,15 +26,38 @@ LIBRARIES = (str(Path(__file__).parents[1]), *{sysconfig.get_path(name) for name
 MODULE_PREFIX = "saccade_user_code_"  # a person's random.py must not stand in for Python's
 
 
+@dataclass(frozen=True, eq=False)
+class AtWork:
+    """A piece of somebody's code that has not ended: what it does, and when it began (``time.monotonic()``)."""
+
+    what: str
+    since: float
+
+
+_AT_WORK: list[AtWork] = []
+
+
+def at_work() -> AtWork | None:
+    """What of somebody's code runs at this moment, for those who wait for it; the outermost of several."""
+    return next(iter(tuple(_AT_WORK)), None)
+
+
 @contextmanager
 def running(what: str) -> Iterator[None]:
-    """Turns the failure of somebody's code into a sentence, with the code's own words and its trace as the cause."""
+    """Turns the failure of somebody's code into a sentence, with the code's own words and its trace as the cause.
+
+    Meanwhile ``at_work`` tells of it: it may never end.
+    """
+    begun = AtWork(what, time.monotonic())
+    _AT_WORK.append(begun)
     try:
         yield
     except UserError:
         raise
     except FAILURES as error:
         raise UserError(f"{what} failed: {told(error)}.") from error
+    finally:
+        _AT_WORK.remove(begun)
 
 
 def told(error: BaseException) -> str:
@@ -64,7 +89,8 @@ def importable(*folders: Path) -> Iterator[None]:
         yield
     finally:
         for path in paths:
-            sys.path.remove(path)
+            with suppress(ValueError):  # that code took it away itself
+                sys.path.remove(path)
         sys.path += [path for path in dict.fromkeys(paths) if path not in sys.path]
 
 
