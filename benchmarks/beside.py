@@ -99,7 +99,7 @@ def make(options: argparse.Namespace) -> Callable[[int], Any]:
     config, frames = preset.agent, preset.environment.get("frame_stack", FRAME_STACK)
     side = methods[options.method].rendered_size(config)
     device, random = torch.device("cpu"), np.random.default_rng(0)
-    images = module("saccade.data.banks.images", "saccade.data.images")
+    images = module("saccade.data.banks.images", "saccade.data.banks.images")
     bank_side = images.bank_size(side) if hasattr(images, "bank_size") else images.BANK_SIZE  # older ones have one size
     pictures = torch.randint(0, 256, (BANK_COUNT, 3, bank_side, bank_side), dtype=torch.uint8)
     bank = images.ImageBank(pictures, "random")

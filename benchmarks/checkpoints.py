@@ -88,7 +88,7 @@ def parse_arguments() -> argparse.Namespace:
 def run_config(options: argparse.Namespace) -> RunConfig:
     start = preset(options.method, options.task, options.preset)
     side = METHODS[options.method].rendered_size(start.agent)
-    env = EnvConfig(options.task, image_size=side, **start.environment)
+    env = EnvConfig.parse(options.task, image_size=side, **start.environment)
     return RunConfig(options.method, env, start.agent, Training(envs=1, compile="off"))
 
 

@@ -54,9 +54,10 @@ from saccade.policies.evaluate import in_mode
 from saccade.runs.agents import make_agent
 from saccade.runs.config import check
 from saccade.runs.device import device_of
-from saccade.runs.training import RunConfig, Training
+from saccade.runs.training import OffPolicy, RunConfig, Training
 from saccade.train import session
-from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.events import Event
+from saccade.train.loop import Loop
 from saccade.types import Batch, UserError
 
 OURS, PUBLISHED = "saccade", "as published"
@@ -163,10 +164,8 @@ def run_config(options: argparse.Namespace) -> RunConfig:
     training = dataclasses.replace(
         training,
         steps=options.steps,
-        random_steps=options.random_steps,
         envs=options.envs,
         workers=options.workers,
-        overlap=options.overlap,
         compile=options.compile,
         precision=options.precision,
         device=options.device,
@@ -177,16 +176,17 @@ def run_config(options: argparse.Namespace) -> RunConfig:
         checkpoint_every=options.steps,
     )
     side = METHODS[options.method].rendered_size(start.agent)
-    return RunConfig(
-        options.method, EnvConfig(options.task, image_size=side, **start.environment), start.agent, training
-    )
+    env = EnvConfig.parse(options.task, image_size=side, **start.environment)
+    loop = OffPolicy(random_steps=options.random_steps, overlap=options.overlap)
+    return RunConfig(options.method, env, start.agent, training, loop)
 
 
 def train_ours(config: RunConfig, device: torch.device) -> Clock:
     """A run of ``saccade train`` in a folder that vanishes."""
-    clock = Clock(config.training.random_steps)
+    assert config.loop is not None
+    clock = Clock(config.loop.random_steps)
 
-    def watch(event: Event, training: OffPolicyTraining) -> None:
+    def watch(event: Event, training: Loop) -> None:
         counters = training.counters
         part = PART_OF_EVENT.get(event.kind, SAVING)
         if event.kind == "tick":
@@ -201,7 +201,9 @@ def train_ours(config: RunConfig, device: torch.device) -> Clock:
 
 def train_as_published(config: RunConfig, device: torch.device) -> Clock:
     """One environment in this process: act, step, update, and wait for every evaluation."""
-    training, clock = config.training, Clock(config.training.random_steps)
+    assert config.loop is not None
+    training, loop_options = config.training, config.loop
+    clock = Clock(loop_options.random_steps)
     with ExitStack() as stack:
         env, *evaluated = [
             stack.enter_context(EnvWorkers([in_mode(config.env, mode)], [training.seed], num_workers=0))
@@ -209,7 +211,7 @@ def train_as_published(config: RunConfig, device: torch.device) -> Clock:
         ]
         loop = PublishedLoop(config, env, device)
         while True:
-            while clock.updates < clock.steps and clock.steps >= training.random_steps:
+            while clock.updates < clock.steps and clock.steps >= loop_options.random_steps:
                 loop.update(clock.updates)
                 clock.updates += 1
             wait_for(device)
@@ -221,7 +223,7 @@ def train_as_published(config: RunConfig, device: torch.device) -> Clock:
                 clock.spent_on(EVALUATION)
             if finished:
                 return clock
-            loop.step(random=clock.steps < training.random_steps)
+            loop.step(random=clock.steps < loop_options.random_steps)
             clock.steps += 1
             clock.spent_on(ENVIRONMENTS)
 
@@ -246,7 +248,7 @@ class PublishedLoop:
         if random:
             action = (torch.rand(shape, generator=self.host) * 2 - 1).numpy()
         else:
-            action = self._act(self.obs, torch.randn(shape, generator=self.generator, device=self.device))
+            action = self._act(self.obs, self.generator)
         step = self.env.step(action)
         self.replay.add(0, action[0], step.reward[0], float(not step.terminated[0]), step.obs[0, -COLOURS:])
         self.obs = self._begin_episode() if step.terminated[0] or step.truncated[0] else step.obs
@@ -259,8 +261,8 @@ class PublishedLoop:
                 step = env.step(self._act(obs, None))
                 obs, ended = step.obs, bool(step.terminated[0] or step.truncated[0])
 
-    def _act(self, obs: np.ndarray, noise: torch.Tensor | None) -> np.ndarray:
-        return self.agent.act(torch.as_tensor(obs, device=self.device), noise).cpu().numpy()
+    def _act(self, obs: np.ndarray, generator: torch.Generator | None) -> np.ndarray:
+        return self.agent.act(torch.as_tensor(obs, device=self.device), generator).cpu().numpy()
 
     def _begin_episode(self) -> np.ndarray:
         obs = self.env.reset()

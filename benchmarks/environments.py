@@ -65,7 +65,7 @@ class WorkerTimes:
 
 def main() -> None:
     arguments = parse_arguments()
-    config = EnvConfig(
+    config = EnvConfig.parse(
         arguments.task, image_size=arguments.image_size, render_quality=arguments.quality, task_mask=True
     )
     modes = time_modes(config, arguments.steps)
@@ -102,7 +102,7 @@ def parse_arguments() -> argparse.Namespace:
 def time_modes(config: EnvConfig, steps: int) -> list[ModeTimes]:
     environments, results = [], []
     for mode in modes_of(config.task):
-        env = make_env(EnvConfig(**(asdict(config) | {"mode": mode})), SEED)
+        env = make_env(config.changed(mode=mode), SEED)
         env.reset(seed=SEED)
         for _ in range(WARM_UP_STEPS):
             env.step(np.zeros(env.action_space.sample().shape, np.float32))
@@ -129,18 +129,18 @@ def time_step(env: Any, action: np.ndarray, parts: dict[str, float]) -> None:
         env.advance(action)
     parts["physics"] += seconds()
     with timed() as seconds:
-        pixels = env.scene.render()
+        pixels = env.simulation.scene.render()
     parts["rendering"] += seconds()
     with timed() as seconds:
         env.distract(pixels).transpose(2, 0, 1).copy()
     parts["keying"] += seconds()
     with timed() as seconds:
-        env.task_mask(env.simulation.physics.data.ptr)
+        env.simulation.task_mask(env.simulation.task.physics.data.ptr)
     parts["task mask"] += seconds()
 
 
 def time_workers(config: EnvConfig, number: int, steps: int) -> WorkerTimes:
-    plain = EnvConfig(**(asdict(config) | {"task_mask": False}))
+    plain = config.changed(task_mask=False)
     random = np.random.default_rng(SEED)
     with EnvWorkers([plain] * number, list(range(number)), num_workers=number) as workers:
         workers.reset()
@@ -166,7 +166,7 @@ def print_tables(
     config: EnvConfig, machine: dict[str, Any], modes: list[ModeTimes], workers: list[WorkerTimes]
 ) -> None:
     console = Console()
-    title = f"{config.task}, {config.image_size} pixels, {config.render_quality}, {machine['gl_renderer']}"
+    title = f"{config.task}, {config.image_size} pixels, {config.options.render_quality}, {machine['gl_renderer']}"
     table = Table(title=title, caption="milliseconds of processor time; a step is without the task mask")
     for heading in ("mode", "steps/s", "step", "physics", "rendering", "keying", "mask", "reset"):
         table.add_column(heading, justify="left" if heading == "mode" else "right", no_wrap=True)

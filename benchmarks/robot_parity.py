@@ -23,7 +23,7 @@ from rich.table import Table
 
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import MANIPULATION_MODES, MANIPULATION_TASKS
+from saccade.envs.tasks.manipulation_suite import MANIPULATION_MODES, MANIPULATION_TASKS
 
 GAIN = 10.0  # action per metre that is left
 CLEARANCE = 0.16  # metres of the peg's middle over the bottom of the box, until it is above the goal
@@ -66,7 +66,9 @@ def main() -> None:
     for task in MANIPULATION_TASKS:
         for controller, act in (("scripted", scripted), ("random", randomly())):
             for mode in arguments.modes if controller == "scripted" else arguments.modes[:1]:
-                config = EnvConfig(task, mode, image_size=4, render_quality="fast", action_space=arguments.action_space)
+                config = EnvConfig.parse(
+                    task, mode=mode, image_size=4, render_quality="fast", action_space=arguments.action_space
+                )
                 rows.append(play(config, controller, act, arguments.episodes))
                 print(".", end="", flush=True)
     print()
@@ -80,15 +82,15 @@ def main() -> None:
 
 
 def scripted(env: Any) -> np.ndarray:
-    way = env.simulation.to_goal()
+    way = env.simulation.task.to_goal()
     if env.config.task == "manipulation/peg_in_box" and np.linalg.norm(way[:2]) > ABOVE:
         way[2] = max(way[2] + CLEARANCE, 0.0)
-    return GAIN * way[: env.simulation.num_actions]
+    return GAIN * way[: env.simulation.task.num_actions]
 
 
 def randomly() -> Callable[[Any], np.ndarray]:
     random = np.random.default_rng(SEED + 1)
-    return lambda env: random.uniform(-1, 1, env.simulation.num_actions)
+    return lambda env: random.uniform(-1, 1, env.simulation.task.num_actions)
 
 
 def play(config: EnvConfig, controller: str, act: Callable[[Any], np.ndarray], episodes: int) -> Row:
@@ -97,12 +99,12 @@ def play(config: EnvConfig, controller: str, act: Callable[[Any], np.ndarray], e
     seconds = 0.0
     for _ in range(episodes):
         env.reset()
-        reachable.append(env.simulation.problem.goal()[1] <= BEYOND_REACH)
+        reachable.append(env.simulation.task.problem.goal()[1] <= BEYOND_REACH)
         total, success = 0.0, False
         start = time.process_time()
         for _ in range(config.episode_agent_steps):
             total += env.advance(act(env))
-            success |= env.simulation.outcome()["is_success"]
+            success |= env.simulation.task.outcome()["is_success"]
         seconds += time.process_time() - start
         returns.append(total)
         successes.append(success)

@@ -38,8 +38,8 @@ try:
     from saccade.runs.torch_setup import compute_dtype, is_compiled, prepare_torch
     from saccade.runs.training import Training
 except ModuleNotFoundError:  # a version from before these rooms were made
-    from saccade.agents.captured import WholeUpdate, make_whole_update  # type: ignore[no-redef]
-    from saccade.data.images import BANK_SIZE, ImageBank  # type: ignore[no-redef]
+    from saccade.agents.recorded_updates import WholeUpdate, make_whole_update  # type: ignore[no-redef]
+    from saccade.data.banks.images import BANK_SIZE, ImageBank  # type: ignore[no-redef]
     from saccade.policies.device import device_of  # type: ignore[no-redef]
     from saccade.policies.run import (  # type: ignore[no-redef]
         Training,

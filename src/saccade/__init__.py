@@ -28,23 +28,15 @@ def make(task: str, *, seed: int | None = None, **options: Any) -> gymnasium.Env
 
     Args:
         seed: what the first reset uses if it is given none; None for a different one each time.
-        options: any other field of ``saccade.envs.config.EnvConfig``, such as ``image_size=100``.
+        options: any other field of ``saccade.envs.config.EnvConfig``, such as ``image_size=100``, or of its suite's
+            options, such as ``camera="back"``.
 
     Raises:
         UserError: an unknown suite, task, mode or option, with the nearest valid ones.
     """
-    from dataclasses import fields
-
     from saccade.envs.config import EnvConfig
     from saccade.envs.make import make_env
-    from saccade.spelling import close_names
-    from saccade.types import UserError
 
-    allowed = [field.name for field in fields(EnvConfig) if field.name != "task"]
-    for name in options:
-        if name not in allowed:
-            nearest = close_names(name, allowed, 1) or allowed
-            raise UserError(f"make() has no option {name!r}; did you mean {' or '.join(nearest)}?")
     return make_env(EnvConfig.parse(task, **options), seed=seed)
 
 

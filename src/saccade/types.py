@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, Protocol, final
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from torch import Tensor, nn
 
 
@@ -19,6 +21,18 @@ class UserError(ValueError):
 
     The command line prints the sentence alone and exits with code 2.
     """
+
+
+class Learnable(Protocol):
+    """What a phase can learn from: a ``Batch``, ``Decisions``, or any other named tuple with these two fields."""
+
+    @property
+    def drawn(self) -> Mapping[str, Tensor]: ...
+
+    @property
+    def seen(self) -> Mapping[str, Tensor]: ...
+
+    def _replace(self, *, drawn: Mapping[str, Tensor] = ..., seen: Mapping[str, Tensor] = ...) -> Self: ...
 
 
 class Batch(NamedTuple):

@@ -21,9 +21,11 @@ class FakeConfig:
     episode_steps: int = 4
     size: int = 6  # pixels
     trouble: str | None = None  # what goes wrong, at the second step (or already in make_fake)
+    choices: int = 0  # of a discrete action; 0: actions are two numbers
+    first_choice: int = 0
 
 
-class FakeEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.float32]]):
+class FakeEnv(gymnasium.Env[NDArray[np.uint8], Any]):
     """Noise whose brightness follows the actions, so that every pixel depends on seed and history.
 
     It writes every observation to one buffer of its own, as a careless environment would.
@@ -32,7 +34,9 @@ class FakeEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.float32]]):
     def __init__(self, config: FakeConfig, seed: int | None) -> None:
         self.config = config
         self.observation_space = gymnasium.spaces.Box(0, 255, (3, config.size, config.size), np.uint8)
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+        self.action_space: gymnasium.Space[Any] = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+        if config.choices:
+            self.action_space = gymnasium.spaces.Discrete(config.choices, start=config.first_choice)
         self.random = np.random.default_rng(seed)
         self.position, self.steps = 0.0, 0
         self.pixels = np.zeros(self.observation_space.shape, np.uint8)

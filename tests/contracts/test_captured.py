@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from host_reads import HostReads
 from method_cases import ACTIONS, build, tiny
 from recorded_operations import CPURecorder, Recording
-from test_losses import HostReads
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, Term, make_update

@@ -26,7 +26,7 @@ from saccade.cli import main
 from saccade.cli.commands import COMMANDS
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers.env_workers import WorkerError
-from saccade.train import session
+from saccade.train import assembling
 from saccade.train.logs import read_rows
 from saccade.viewer.pictures import write_video
 
@@ -170,7 +170,10 @@ def test_an_unknown_flag_is_answered_with_the_nearest_one(words: list[str], caps
         ("discount", "nan", "--discount nan is out of range"),
         ("quantile", "1.5", "--quantile 1.5 is out of range: it must be from 0 to 1."),
         ("quantile", "1", "--quantile 1.0 hides all or nothing"),
-        ("image-size", "18", "image_size is 18, but must be a multiple of 4 up to 1024; use 16"),
+        ("image-size", "18", "sgqn decodes pictures, so --image-size must be a multiple of 4, and 18 is not: use 16"),
+        ("image-size", "2000", "image_size is 2000, but must be a whole number from 1 to 1024"),
+        ("action-space", "xyz", "--action-space is an option of manipulation, and"),
+        ("reach_bonus", "x", "--reach-bonus is an option of manipulation, and"),
         ("image-size", "-4", "image_size is -4"),
         ("conv-layers", "9", "9 convolutions leave nothing of a 16-pixel image: use at most 4 layers"),
         ("frame-stack", "0", "frame_stack is 0"),
@@ -437,7 +440,7 @@ def test_a_broken_environment_is_reported_with_its_own_trace_alone(
     def break_down(*arguments: Any, **options: Any) -> None:
         raise WorkerError("environment worker 0 raised an exception:\n\nZeroDivisionError: the pole fell off\n")
 
-    monkeypatch.setattr(session, "EnvWorkers", break_down)
+    monkeypatch.setattr(assembling, "EnvWorkers", break_down)
     assert main(train_words(out="run")) == 1
     assert capsys.readouterr().err == (
         "saccade: environment worker 0 raised an exception:\n\nZeroDivisionError: the pole fell off\n\n"

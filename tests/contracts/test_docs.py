@@ -29,11 +29,11 @@ from saccade.cli.options import Checks, Maps, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
-from saccade.envs.suites import ALL_MODES
+from saccade.envs.suites import ALL_MODES, SUITES
 from saccade.later import Later
 from saccade.metrics import METRICS
 from saccade.policies.scores import SCORES
-from saccade.runs.training import Training
+from saccade.runs.training import OffPolicy, Training
 from saccade.saliency import METHODS as SALIENCY
 from saccade.types import Continuous, Spaces, UserError
 
@@ -187,7 +187,8 @@ def test_augmentations_their_defaults_and_who_uses_them_are_the_codes() -> None:
 
 
 def test_defaults_of_training_are_the_codes() -> None:
-    ours = dict(settings(Training())) | dict(settings(train_options.Environment()))
+    ours = dict(settings(Training())) | dict(settings(OffPolicy())) | dict(settings(train_options.Environment()))
+    ours |= {name: value for suite in SUITES.values() for name, value in settings(suite.options())}
     section = (DOCS / "reference" / "command-line.md").read_text().split("## train")[1].split("## evaluate")[0]
     told = dict(DEFAULT.findall(section))
     assert (told.pop("preset"), told.pop("out")) == ("paper", "runs/TASK/METHOD/SEED")
@@ -247,7 +248,7 @@ def guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     exec(compile(configuration, "configs.py", "exec"), vars(configs))
     path = tmp_path / "invariance.py"
     path.write_text(method)
-    spec = importlib.util.spec_from_file_location("saccade.agents.invariance", path)
+    spec = importlib.util.spec_from_file_location("saccade.agents.methods.invariance", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, module)

@@ -17,7 +17,9 @@ from saccade.envs import register
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
 from saccade.envs.mujoco import opengl
-from saccade.envs.suites import DMC_TASKS, TASKS
+from saccade.envs.suites import TASKS
+from saccade.envs.tasks.dmc_suite import DMC_TASKS
+from saccade.envs.tasks.manipulation_suite import RobotOptions
 from saccade.types import UserError
 
 
@@ -32,26 +34,23 @@ from saccade.types import UserError
         ({"mode": "video_hrad"}, "video_hard"),
         ({"mode": "colour_easy"}, "color_easy"),
         ({"mode": "zzz"}, "train, color_easy, color_hard, video_easy, video_hard"),
-        ({"image_size": 0}, "use 4"),
-        ({"image_size": -84}, "use 4"),
-        ({"image_size": 85}, "use 84"),
-        ({"image_size": 84.0}, "multiple of 4"),
-        ({"image_size": True}, "multiple of 4"),
-        ({"image_size": 10**6}, "use 1024"),
+        ({"image_size": 0}, "whole number from 1 to 1024"),
+        ({"image_size": -84}, "whole number from 1 to 1024"),
+        ({"image_size": 84.0}, "whole number from 1 to 1024"),
+        ({"image_size": True}, "whole number from 1 to 1024"),
+        ({"image_size": 10**6}, "whole number from 1 to 1024"),
         ({"frame_stack": 0}, "whole number from 1"),
         ({"frame_stack": "3"}, "whole number from 1"),
         ({"action_repeat": 0}, "whole number from 1"),
         ({"action_repeat": 2.5}, "whole number from 1"),
-        ({"render_quality": "fasst"}, "fast"),
-        ({"clip_order": "sequence"}, "sequential"),
         ({"mode": "test1"}, "dmc/walker_walk has no mode 'test1'; the choices are train, color_easy, color_hard"),
         ({"mode": "video_hard", "task": "manipulation/reach"}, "the choices are train, test1, test2, test3, test4"),
         ({"mode": "test6", "task": "manipulation/reach"}, "test5"),
         ({"mode": "tset1", "task": "manipulation/peg_in_box"}, "test1"),
         ({"task": "manipulation/reech"}, "manipulation/reach"),
         ({"task": "manipulation/push"}, "manipulation/reach"),
-        ({"action_space": "xyzw", "task": "manipulation/reach"}, "xyz"),
-        ({"action_space": "xyz"}, "manipulation alone"),
+        ({"options": {"render_quality": "fast"}}, "must be ControlOptions"),
+        ({"options": RobotOptions()}, "must be ControlOptions"),
         ({"action_repeat": 51, "task": "manipulation/reach"}, "from 1 to 50"),
     ],
 )
@@ -64,10 +63,41 @@ def test_a_wrong_field(fields: dict[str, Any], told: str) -> None:
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("task", ["dmc/walker_walk", "manipulation/peg_in_box"])
-def test_a_bonus_that_the_task_does_not_have(task: str) -> None:
-    with pytest.raises(UserError, match=f"manipulation/reach alone; leave it out for {task}"):
-        EnvConfig(task, reach_bonus=False)
+@pytest.mark.parametrize(
+    ("task", "name", "value", "told"),
+    [
+        ("dmc/walker_walk", "render_quality", "fasst", "the nearest: fast"),
+        ("dmc/walker_walk", "clip_order", "sequence", "the nearest: sequential"),
+        ("dmc/walker_walk", "camera", 0, "camera is 0, but must be str or NoneType"),
+        ("manipulation/reach", "action_space", "xyzw", "xyz"),
+        ("manipulation/reach", "reach_bonus", 1, "reach_bonus is 1, but must be bool"),
+        (
+            "dmc/walker_walk",
+            "action_space",
+            "xyz",
+            "of manipulation, and dmc/walker_walk is of dmc, which has",
+        ),
+        ("dmc/walker_walk", "reach_bonus", False, "which has render_quality, camera, clip_order, data"),
+        (
+            "manipulation/peg_in_box",
+            "reach_bonus",
+            False,
+            "reach alone; leave it out for manipulation/peg",
+        ),
+        ("dmc/walker_walk", "cammera", "1", "there is no option 'cammera' of dmc/walker_walk; did you mean camera?"),
+    ],
+)
+def test_a_wrong_option(task: str, name: str, value: Any, told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        EnvConfig.parse(task, **{name: value})
+    assert told in str(caught.value) and name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_another_task_keeps_the_options_that_it_has() -> None:
+    own = EnvConfig.parse("manipulation/reach", render_quality="fast", action_space="xyz", frame_stack=2)
+    other = own.changed(task="dmc/walker_walk", camera="back")
+    assert other == EnvConfig.parse("dmc/walker_walk", render_quality="fast", camera="back", frame_stack=2)
+    assert own.option("action_space") == "xyz" and other.option("action_space", "none") == "none"
 
 
 def test_a_task_id_with_two_modes() -> None:
@@ -79,12 +109,12 @@ def test_a_task_id_with_two_modes() -> None:
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_seed_out_of_range(seed: int) -> None:
     with pytest.raises(UserError, match=f"seed is {seed}"):
-        make_env(EnvConfig("dmc/walker_walk", image_size=32, render_quality="fast"), seed)
+        make_env(EnvConfig.parse("dmc/walker_walk", image_size=32, render_quality="fast"), seed)
 
 
 def test_a_data_folder_that_is_not_there() -> None:
     with pytest.raises(UserError, match="/nowhere"):
-        make_env(EnvConfig("dmc/walker_walk", mode="color_easy", image_size=32, data="/nowhere"))
+        make_env(EnvConfig.parse("dmc/walker_walk", mode="color_easy", image_size=32, data="/nowhere"))
 
 
 def test_another_pair_of_versions(monkeypatch: pytest.MonkeyPatch) -> None:

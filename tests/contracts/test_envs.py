@@ -18,7 +18,8 @@ from gymnasium.utils.env_checker import check_env
 from saccade.envs import register
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import BENCHMARK_TASKS, MANIPULATION_MODES, MANIPULATION_TASKS, MODES
+from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, MODES
+from saccade.envs.tasks.manipulation_suite import MANIPULATION_MODES, MANIPULATION_TASKS
 from saccade.types import UserError
 
 SIZE = 48
@@ -55,12 +56,12 @@ def play(config: EnvConfig, seed: int | None = 1, steps: int = 4) -> tuple[np.nd
     """Observations, rewards and physics states of a few steps."""
     env = make_env(config, seed)
     observations, rewards = [env.reset()[0]], []
-    states = [env.simulation.physics.get_state()]
+    states = [env.simulation.task.physics.get_state()]
     for action in actions(env, steps):
         observation, reward, *_ = env.step(action)
         observations.append(observation)
         rewards.append(reward)
-        states.append(env.simulation.physics.get_state())
+        states.append(env.simulation.task.physics.get_state())
     env.close()
     return np.stack(observations), rewards, np.stack(states)
 
@@ -121,17 +122,18 @@ def test_physics_and_rewards_are_dm_controls_own() -> None:
         for action in actions(env, 3):
             expected = sum(theirs.step(action).reward for _ in range(3))
             assert env.step(action)[1] == expected
-            assert np.array_equal(env.simulation.physics.get_state(), theirs.physics.get_state())
+            assert np.array_equal(env.simulation.task.physics.get_state(), theirs.physics.get_state())
     env.close()
 
 
 def test_actions_cover_the_controls_and_are_clipped() -> None:
     env = make_env(small("dmc/quadruped_walk"), seed=0)
     env.reset()
-    low, high = env.simulation.environment.action_spec().minimum, env.simulation.environment.action_spec().maximum
+    motors = env.simulation.task.environment.action_spec()
+    low, high = motors.minimum, motors.maximum
     for action, control in [(-1, low), (1, high), (0, (low + high) / 2), (7, high)]:
         env.step(np.full(12, action, np.float32))
-        np.testing.assert_allclose(env.simulation.physics.control(), control, atol=1e-15)
+        np.testing.assert_allclose(env.simulation.task.physics.control(), control, atol=1e-15)
     for wrong in (np.zeros(11), np.full(12, np.nan)):
         with pytest.raises(UserError, match="12 finite numbers"):
             env.step(wrong)
@@ -162,7 +164,7 @@ def test_an_episode_is_truncated_and_never_terminates() -> None:
         env.reset()
         ends = [env.step(np.zeros(1))[2:4] for _ in range(4)]
         assert ends == [(False, False)] * 3 + [(False, True)]
-        assert env.simulation.physics.time() == pytest.approx(1200 * 0.03)
+        assert env.simulation.task.physics.time() == pytest.approx(1200 * 0.03)
         with pytest.raises(ResetNeeded):
             env.step(np.zeros(1))
     env.close()
@@ -218,7 +220,7 @@ def test_gymnasium_finds_nothing_to_complain_about(task: str, mode: str) -> None
 def test_render_quality(task: str) -> None:
     frames = {}
     for quality in ("full", "fast"):
-        env = make_env(EnvConfig(task, image_size=SIZE, render_quality=quality), seed=1)
+        env = make_env(EnvConfig.parse(task, image_size=SIZE, render_quality=quality), seed=1)
         frames[quality] = env.reset()[0][:3].astype(float)
         assert env.provenance["render_quality"] == quality
         env.close()
@@ -247,7 +249,9 @@ def test_provenance_is_json_and_tells_sources() -> None:
 )
 def test_a_config_survives_json(task_id: str, fields: dict[str, Any]) -> None:
     config = small(task_id, **fields)
-    assert EnvConfig(**json.loads(json.dumps(asdict(config)))) == config
+    told = json.loads(json.dumps(asdict(config)))
+    options = told.pop("options")
+    assert EnvConfig.parse(told.pop("task"), **told, **options) == config
     register()
     env = gymnasium.make(config.task, mode=config.mode, **(SMALL | fields))
     assert env.unwrapped.config == config

@@ -30,9 +30,10 @@ from saccade.agents.cuda_graphs import GPU_LOCK
 from saccade.agents.shortcuts import COMPILING, RECORDING, cause_of, is_out_of_memory
 from saccade.cli import main, train_command
 from saccade.runs.training import RunConfig
-from saccade.train import off_policy, session, ways
+from saccade.train import assembling, off_policy, session, ways
 from saccade.train.evaluating import BackgroundEvaluation
-from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.events import Event
+from saccade.train.off_policy import OffPolicyTraining
 from saccade.types import Continuous, Spaces, UserError
 
 STEPS = 24  # with as many updates: six that warm up, two that are recorded, the others replayed
@@ -240,7 +241,7 @@ def test_graphs_where_nothing_can_be_recorded_are_refused_before_anything_is_wri
         train(tmp_path / "run", run)
     fake_cuda(monkeypatch, Faults())
     pinned = SimpleNamespace(device=torch.device("cpu"), pinned=True, sentence="pictures: in host memory")
-    monkeypatch.setattr(session, "_place_pictures", lambda config, device: pinned)
+    monkeypatch.setattr(assembling, "_place_pictures", lambda config, device: pinned)
     with pytest.raises(UserError, match="because the pictures are in host memory"):
         train(tmp_path / "run", run)
     assert not (tmp_path / "run").exists()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from host_reads import HostReads
 from method_cases import PHASES, build, prepared
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from saccade.agents.agent import Agent, Phase, look
 
@@ -20,23 +19,6 @@ every_phase = pytest.mark.parametrize(("method", "name"), PHASES, ids=lambda val
 
 def phase_of(agent: Agent, name: str) -> Phase:
     return next(phase for phase in agent.phases if phase.name == name)
-
-
-class HostReads(TorchDispatchMode):
-    """Counts the operations that would make a GPU wait: reading a number, or a shape that depends on values."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = str(function)
-        boolean_index = "index.Tensor" in name and any(
-            isinstance(index, torch.Tensor) and index.dtype == torch.bool for index in args[1]
-        )
-        if "_local_scalar_dense" in name or "nonzero" in name or boolean_index:
-            self.found.append(name)
-        return function(*args, **(kwargs or {}))
 
 
 @every_phase

@@ -16,7 +16,7 @@ from saccade.data.banks.textures import generate_texture
 from saccade.envs.config import EnvConfig
 from saccade.envs.distractions.surroundings import TINTS
 from saccade.envs.make import make_env
-from saccade.envs.suites import MANIPULATION_MODES, MANIPULATION_TASKS
+from saccade.envs.tasks.manipulation_suite import MANIPULATION_MODES, MANIPULATION_TASKS
 from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.types import UserError
 
@@ -37,12 +37,12 @@ def generated_data() -> Iterator[None]:
 
 def scripted(env: Any) -> np.ndarray:
     """Straight to the goal."""
-    return GAIN * env.simulation.to_goal()[: env.simulation.num_actions]
+    return GAIN * env.simulation.task.to_goal()[: env.simulation.task.num_actions]
 
 
 def over_the_edge(env: Any) -> np.ndarray:
     """To above the box first, then down."""
-    way = env.simulation.to_goal()
+    way = env.simulation.task.to_goal()
     if np.linalg.norm(way[:2]) > 0.03:
         way[2] = max(way[2] + 0.16, 0)  # the peg's middle 16 cm over the bottom
     return GAIN * way
@@ -54,27 +54,27 @@ def returns(config: EnvConfig, play: Play, episodes: int, reachable: float = np.
     scores, successes = [], []
     while len(scores) < episodes:
         env.reset()
-        goal = env.simulation.to_goal() + env.simulation.problem.thing()
+        goal = env.simulation.task.to_goal() + env.simulation.task.problem.thing()
         if goal[1] > reachable:
             continue
         rewards = []
         for _ in range(config.episode_agent_steps):
             rewards.append(env.advance(play(env)))
-            successes.append(env.simulation.outcome()["is_success"])
+            successes.append(env.simulation.task.outcome()["is_success"])
         scores.append(sum(rewards))
     env.close()
     return np.array(scores), np.array(successes).reshape(episodes, -1).any(axis=1)
 
 
 def test_a_scripted_controller_gets_what_it_gets_in_the_published_reach() -> None:
-    scores, successes = returns(EnvConfig("manipulation/reach", **BLIND), scripted, 80)
+    scores, successes = returns(EnvConfig.parse("manipulation/reach", **BLIND), scripted, 80)
     # Published: 31.7, over 300 episodes. The standard error of 80 is 0.6.
     assert scores.mean() == pytest.approx(31.7, abs=1 + 2 * 0.6)
     assert successes.all()
 
 
 def test_without_the_bonus_reach_costs_all_the_way() -> None:
-    config = EnvConfig("manipulation/reach", reach_bonus=False, **BLIND)
+    config = EnvConfig.parse("manipulation/reach", reach_bonus=False, **BLIND)
     scores, _ = returns(config, scripted, 20)
     assert scores.max() < 0
     assert scores.mean() == pytest.approx(-10.3, abs=2.5)
@@ -82,13 +82,13 @@ def test_without_the_bonus_reach_costs_all_the_way() -> None:
 
 def test_a_scripted_controller_gets_what_it_gets_in_the_published_peg_in_box() -> None:
     # Published: 227 over the goals that can be reached. The standard error of 40 episodes is 6.
-    scores, successes = returns(EnvConfig("manipulation/peg_in_box", **BLIND), scripted, 40, reachable=0.5)
+    scores, successes = returns(EnvConfig.parse("manipulation/peg_in_box", **BLIND), scripted, 40, reachable=0.5)
     assert scores.mean() == pytest.approx(227, abs=2 * 6)
     assert successes.mean() > 0.95
 
 
 def test_the_peg_can_be_lowered() -> None:
-    config = EnvConfig("manipulation/peg_in_box", action_space="xyz", **BLIND)
+    config = EnvConfig.parse("manipulation/peg_in_box", action_space="xyz", **BLIND)
     scores, successes = returns(config, over_the_edge, 12, reachable=0.5)
     assert scores.mean() > 232  # what the published methods get
     assert successes.mean() > 0.9
@@ -97,15 +97,15 @@ def test_the_peg_can_be_lowered() -> None:
 @pytest.mark.parametrize(("task", "published", "error"), [("reach", -53, 1.9), ("peg_in_box", -85, 2.6)])
 def test_random_actions_get_what_they_get_in_the_published_tasks(task: str, published: float, error: float) -> None:
     random = np.random.default_rng(3)
-    config = EnvConfig(f"manipulation/{task}", **BLIND)
+    config = EnvConfig.parse(f"manipulation/{task}", **BLIND)
     scores, successes = returns(config, lambda env: random.uniform(-1, 1, 2), 40)
     assert scores.mean() == pytest.approx(published, abs=3 * error)
     assert successes.mean() < 0.4
 
 
 def test_goals_beyond_the_workspace_stay_out_of_reach() -> None:
-    env = make_env(EnvConfig("manipulation/reach", action_space="xyz", **BLIND), seed=0)
-    grasp = env.simulation.physics.named.data.site_xpos
+    env = make_env(EnvConfig.parse("manipulation/reach", action_space="xyz", **BLIND), seed=0)
+    grasp = env.simulation.task.physics.named.data.site_xpos
     for action, axis, limit in [((1, 0, 0), 0, 1.7), ((0, 1, 0), 1, 0.45), ((0, -1, 0), 1, 0.15), ((0, 0, 1), 2, 1.0)]:
         env.reset()
         for _ in range(50):
@@ -116,13 +116,13 @@ def test_goals_beyond_the_workspace_stay_out_of_reach() -> None:
 
 def test_places_follow_their_published_ranges() -> None:
     for task, start_height, goal_height in (("reach", 0.636, 0.58), ("peg_in_box", 0.806, 0.585)):
-        env = make_env(EnvConfig(f"manipulation/{task}", **BLIND), seed=1)
-        data = env.simulation.physics.named.data
+        env = make_env(EnvConfig.parse(f"manipulation/{task}", **BLIND), seed=1)
+        data = env.simulation.task.physics.named.data
         grasps, goals = [], []
         for _ in range(60):
-            env.simulation.reset()
+            env.simulation.task.reset()
             grasps.append(data.site_xpos["grasp"].copy())
-            goals.append(env.simulation.problem.goal().copy())
+            goals.append(env.simulation.task.problem.goal().copy())
         env.close()
         starts, ends = np.array(grasps), np.array(goals)
         middle = 0.3 if task == "reach" else 0.375
@@ -137,7 +137,7 @@ def test_places_follow_their_published_ranges() -> None:
 
 @pytest.mark.parametrize("task", MANIPULATION_TASKS)
 def test_an_episode_is_truncated_after_50_steps_and_tells_success(task: str) -> None:
-    env = make_env(EnvConfig(task, **BLIND), seed=2)
+    env = make_env(EnvConfig.parse(task, **BLIND), seed=2)
     env.reset()
     told = []
     for step in range(50):
@@ -152,8 +152,8 @@ def test_an_episode_is_truncated_after_50_steps_and_tells_success(task: str) -> 
 @pytest.mark.parametrize("task", MANIPULATION_TASKS)
 def test_episodes_change_no_other_part_of_the_model(task: str) -> None:
     """What a state keeps of the model, where the target is, is all that an episode changes in it."""
-    env = make_env(EnvConfig(task, **BLIND), seed=2)
-    model = env.simulation.physics.model.ptr
+    env = make_env(EnvConfig.parse(task, **BLIND), seed=2)
+    model = env.simulation.task.physics.model.ptr
     names = [name for name in dir(model) if isinstance(getattr(model, name), np.ndarray)]
     before = {name: getattr(model, name).copy() for name in names}
     for _ in range(2):
@@ -165,8 +165,8 @@ def test_episodes_change_no_other_part_of_the_model(task: str) -> None:
 
 
 def test_repeated_actions_add_up() -> None:
-    once = make_env(EnvConfig("manipulation/peg_in_box", **BLIND), seed=3)
-    twice = make_env(EnvConfig("manipulation/peg_in_box", action_repeat=2, **BLIND), seed=3)
+    once = make_env(EnvConfig.parse("manipulation/peg_in_box", **BLIND), seed=3)
+    twice = make_env(EnvConfig.parse("manipulation/peg_in_box", action_repeat=2, **BLIND), seed=3)
     for env in (once, twice):
         env.reset()
     for action in np.random.default_rng(0).uniform(-1, 1, (3, 2)):
@@ -176,7 +176,7 @@ def test_repeated_actions_add_up() -> None:
 
 
 def test_workers_play_the_same() -> None:
-    configs = [EnvConfig("manipulation/reach", mode, **SMALL) for mode in ("train", "test1")]
+    configs = [EnvConfig.parse("manipulation/reach", mode=mode, **SMALL) for mode in ("train", "test1")]
     seen = []
     for num_workers in (0, 1):
         with EnvWorkers(configs, [4, 4], num_workers) as envs:
@@ -219,16 +219,16 @@ def test_same_pixels_as_a_model_compiled_with_these_surroundings(task: str, vari
 
     from saccade.envs.tasks.manipulation import MODELS
 
-    env = make_env(EnvConfig(f"manipulation/{task}", variant, **SMALL), seed=3)
+    env = make_env(EnvConfig.parse(f"manipulation/{task}", mode=variant, **SMALL), seed=3)
     env.reset()
-    painted = env.scene.render().copy()
+    painted = env.simulation.scene.render().copy()
     assets = {path.name: path.read_bytes() for path in MODELS.glob("*.xml")}
     with BytesIO() as file:
         Image.fromarray(generate_texture(variant)).save(file, format="PNG")
         assets["table.png"] = file.getvalue()
     assets["surroundings.xml"] = edited(assets["surroundings.xml"], TINTS[variant])
     physics = dm_mujoco.Physics.from_xml_string(assets[f"{task}.xml"].decode(), assets=assets)
-    ours = env.simulation.physics
+    ours = env.simulation.task.physics
     physics.model.site_pos[:] = ours.model.site_pos
     for quality in ("numslices", "numstacks", "offsamples"):
         setattr(physics.model.vis.quality, quality, getattr(ours.model.vis.quality, quality))
@@ -281,7 +281,7 @@ def write_texture(root: Path, variant: str, color: tuple[int, int, int]) -> None
 
 def test_own_textures_replace_the_generated_ones(tmp_path: Path) -> None:
     write_texture(tmp_path, "test1", (0, 0, 255))
-    env = make_env(EnvConfig("manipulation/reach", "test1", data=str(tmp_path), **SMALL), seed=3)
+    env = make_env(EnvConfig.parse("manipulation/reach", mode="test1", data=str(tmp_path), **SMALL), seed=3)
     observation, _ = env.reset()
     assert env.provenance["table_top"] == "benchmark"
     env.close()
@@ -292,7 +292,7 @@ def test_own_textures_replace_the_generated_ones(tmp_path: Path) -> None:
 def test_a_texture_that_is_missing_is_generated_with_a_warning(tmp_path: Path) -> None:
     write_texture(tmp_path, "test1", (0, 0, 255))
     with pytest.warns(UserWarning, match=r"has no picture textures/test2: a generated table top is used"):
-        env = make_env(EnvConfig("manipulation/reach", "test2", data=str(tmp_path), **SMALL), seed=3)
+        env = make_env(EnvConfig.parse("manipulation/reach", mode="test2", data=str(tmp_path), **SMALL), seed=3)
     assert env.provenance["table_top"] == "generated"
     env.close()
 
@@ -300,7 +300,7 @@ def test_a_texture_that_is_missing_is_generated_with_a_warning(tmp_path: Path) -
 def test_a_texture_folder_with_nothing_usable_is_refused(tmp_path: Path) -> None:
     (tmp_path / "textures").mkdir()
     with pytest.raises(UserError, match="holds no picture named test1"):
-        make_env(EnvConfig("manipulation/reach", "test2", data=str(tmp_path), **SMALL))
+        make_env(EnvConfig.parse("manipulation/reach", mode="test2", data=str(tmp_path), **SMALL))
     (tmp_path / "textures" / "test2.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"test2\.png cannot be read"):
-        make_env(EnvConfig("manipulation/reach", "test2", data=str(tmp_path), **SMALL))
+        make_env(EnvConfig.parse("manipulation/reach", mode="test2", data=str(tmp_path), **SMALL))

@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {"image_size": 16, "frame_stack": 1, "render_quality": "
 
 @pytest.fixture
 def env() -> Any:
-    made = make_env(EnvConfig(TASK, **SMALL), seed=0)
+    made = make_env(EnvConfig.parse(TASK, **SMALL), seed=0)
     yield made
     made.close()
 

@@ -33,7 +33,7 @@ def test_what_is_too_little_is_marked() -> None:
 
 
 def evaluated(task: str, mode: str, **options: object) -> dict[str, object]:
-    env = EnvConfig(task, mode, **SMALL, **options)
+    env = EnvConfig.parse(task, mode=mode, **SMALL, **options)
     result = evaluate(lambda obs: np.zeros((len(obs), actions(task))), env, episodes=2, seed=0, workers=0)
     return evaluation_row(result, method="sac", env=env, seed=0, env_steps=7)
 
@@ -86,7 +86,7 @@ def test_it_is_measured_once_for_each_mode(monkeypatch: pytest.MonkeyPatch) -> N
     with closing(EvaluationEnvs(0)) as envs:
         for _ in range(2):
             for mode in ("train", "color_easy"):
-                env = EnvConfig("dmc/cartpole_balance", mode, **SMALL)
+                env = EnvConfig.parse("dmc/cartpole_balance", mode=mode, **SMALL)
                 evaluate(lambda obs: np.zeros((len(obs), 1)), env, episodes=1, seed=0, envs=envs)
     assert made == ["train", "color_easy", "train", "train", "color_easy"]
 

@@ -47,8 +47,9 @@ from saccade.policies import evaluate as policies_evaluate
 from saccade.policies.evaluate import Evaluation, EvaluationEnvs, evaluate, evaluation_steps, in_mode
 from saccade.policies.sources.run import policy_of
 from saccade.runs.training import RunConfig
-from saccade.train import evaluating, session
-from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train import assembling, evaluating, session
+from saccade.train.events import Event
+from saccade.train.off_policy import OffPolicyTraining
 from saccade.types import UserError
 
 MODES = ("train", "video_hard")
@@ -122,7 +123,7 @@ def test_actions_are_one_tick_old_and_no_older(overlap: bool, staleness: int) ->
     """The policy's actions tell how many updates it had made."""
     with loop(envs=4, overlap=overlap, steps=40) as training:
 
-        def telling(obs: Tensor, noise: Tensor | None) -> Tensor:
+        def telling(obs: Tensor, generator: torch.Generator | None) -> Tensor:
             return torch.full((len(obs), 1), training.counters.updates / 1000)
 
         training.agent = dataclasses.replace(training.agent, act=telling)
@@ -277,7 +278,7 @@ def test_renderers_that_hang_together_end_in_a_run_that_says_so(
         options: dict[str, Any] = {"renderer": renderer, "picture_seconds": 1.0, "opengl": opengl}
         return EnvWorkers(*arguments, num_workers=num_workers, make=make_noise, **options)
 
-    for module in (session, policies_evaluate):
+    for module in (assembling, policies_evaluate):
         monkeypatch.setattr(module, "EnvWorkers", make)
     with pytest.warns(WorkerReplaced, match="in one process from now on") as told:
         train(tmp_path / "run", run)

@@ -113,12 +113,12 @@ def test_small_is_small_for_every_method(method: str) -> None:
 @pytest.mark.parametrize("task", ["dmc/walker_walk", "manipulation/reach"])
 def test_a_small_run_is_short_and_cheap_unless_something_else_is_said(task: str) -> None:
     config, _ = train_command.parse(["sgqn", task, "--preset", "small"])
-    assert (config.training.steps, config.env.render_quality) == (20_000, "fast")
+    assert (config.training.steps, config.env.options.render_quality) == (20_000, "fast")
     assert config.training.evaluate_every == 5_000 and config.training.evaluation_episodes == 5
     config, _ = train_command.parse(["sgqn", task, "--preset", "small", "--steps", "1e5", "--render-quality", "full"])
-    assert (config.training.steps, config.env.render_quality) == (100_000, "full")
+    assert (config.training.steps, config.env.options.render_quality) == (100_000, "full")
     paper, _ = train_command.parse(["sgqn", "dmc/walker_walk"])
-    assert (paper.training.steps, paper.env.render_quality) == (500_000, "full")
+    assert (paper.training.steps, paper.env.options.render_quality) == (500_000, "full")
 
 
 def test_an_unknown_preset_is_refused() -> None:

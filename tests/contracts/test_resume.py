@@ -41,7 +41,7 @@ from saccade.data.checkpoints import Segment, newest_checkpoint, write_checkpoin
 from saccade.data.replay import ReplayBuffer
 from saccade.runs.config import read_config, to_json
 from saccade.runs.training import RunConfig
-from saccade.train import session
+from saccade.train import assembling, session
 from saccade.types import UserError
 
 THOROUGH = ("sgqn", "soda")
@@ -91,7 +91,7 @@ class ShortSegments(ReplayBuffer):
 def test_stopped_and_resumed_equals_never_stopped(
     method: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "ReplayBuffer", ShortSegments)
+    monkeypatch.setattr(assembling, "ReplayBuffer", ShortSegments)
     # A replay that forgets.
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run = config(method, replay_capacity=20, precision=precision)
@@ -266,7 +266,7 @@ def test_any_damaged_file_is_named_and_the_previous_checkpoint_used(
 ) -> None:
     last = newest(finished)
     files = [path for path in last.parent.rglob("*") if path.is_file() and last.name.removeprefix("step_") in str(path)]
-    assert len(files) == 9  # 5 of tensors, 2 documents, the manifest, and the replay's last segment
+    assert len(files) == 10  # 5 of tensors, 3 documents, the manifest, and the replay's last segment
     for path in files:
         if path.name == "manifest.json" and damage == "missing":
             continue  # then it is no checkpoint at all: the rename that publishes one comes after the manifest
@@ -374,7 +374,7 @@ def test_a_run_goes_on_from_another_folder(tmp_path: Path, monkeypatch: pytest.M
 def test_a_run_whose_data_is_gone_says_so(tmp_path: Path) -> None:
     run = config("sac", steps=16)
     (tmp_path / "run").mkdir()
-    gone = dataclasses.replace(run, env=dataclasses.replace(run.env, data=str(tmp_path / "gone")))
+    gone = dataclasses.replace(run, env=run.env.changed(data=str(tmp_path / "gone")))
     (tmp_path / "run" / "config.json").write_text(json.dumps(to_json(gone)))
     with pytest.raises(UserError, match=r"gone, which the run was begun with, .* with --data"):
         resume(tmp_path / "run")

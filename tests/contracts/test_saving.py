@@ -26,8 +26,9 @@ from training_cases import (
 
 from saccade.data.checkpoints import checkpoints, read_checkpoint, write_checkpoint
 from saccade.runs.training import RunConfig
-from saccade.train import session, state
-from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train import assembling, session, state
+from saccade.train.events import Event
+from saccade.train.off_policy import OffPolicyTraining
 from saccade.train.saving import BackgroundSaving
 from saccade.types import UserError
 
@@ -38,7 +39,7 @@ FULL = "The checkpoint could not be written: free some space"
 @pytest.fixture(autouse=True)
 def _noise(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     without_simulator(monkeypatch)
-    monkeypatch.setattr(session, "ReplayBuffer", ShortSegments)
+    monkeypatch.setattr(assembling, "ReplayBuffer", ShortSegments)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -14,7 +14,7 @@ from training_cases import ignore, never, noise_config, without_simulator
 from saccade.data import memory
 from saccade.data.memory import allocations_bounded, each_allocation_bounded, refuse_beyond
 from saccade.policies.sources.checkpoint import from_checkpoint
-from saccade.train import session
+from saccade.train import assembling, session
 from saccade.types import UserError
 
 FREE = 200_000_000
@@ -103,7 +103,7 @@ def test_a_size_that_no_machine_holds(
     name: str, value: int, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_simulator(monkeypatch)
-    monkeypatch.setattr(session, "_refuse_small_bank", lambda bank, agent: None)
+    monkeypatch.setattr(assembling, "_refuse_small_bank", lambda bank, agent: None)
     config = noise_config("svea")
     sac = config.agent.sac
     if name == "batch_size":

@@ -29,15 +29,17 @@ from saccade.envs.tasks.manipulation import Robot
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.policies.evaluate import EvaluationEnvs, episode_seeds, evaluate, evaluation_steps, in_mode
-from saccade.runs import run as run_module
-from saccade.train import session
+from saccade.runs import config as run_config_module
+from saccade.train import assembling, session
+from saccade.train.events import Event
+from saccade.train.health import NonFiniteLoss, NonFiniteReward
 from saccade.train.logs import append_row, read_rows
-from saccade.train.off_policy import Event, NonFiniteLoss, NonFiniteReward, OffPolicyTraining
+from saccade.train.off_policy import OffPolicyTraining
 from saccade.types import Batch, UserError
 
 COUNTERS = {"env_steps", "updates", "seconds"}
 EVALUATION_KEYS = {
-    *("env_steps", "method", "task", "seed", "episode_seed", "mode", "episodes"),
+    *("env_steps", "method", "task", "seed", "episode_seed", "mode", "episodes", "sampled"),
     *("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels", "provenance"),
 }
 
@@ -78,12 +80,12 @@ def test_one_update_per_agent_step_whatever_the_environments(envs: int) -> None:
 def test_as_many_environments_as_the_machine_can_feed(
     device: str, cores: int, options: dict[str, int], envs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "device_of", lambda name: torch.device(device))
-    monkeypatch.setattr(run_module, "available_cores", lambda: cores)
-    chosen = run_module.with_envs(config("sac", **({"workers": None} | options)))
+    monkeypatch.setattr(run_config_module, "device_of", lambda name: torch.device(device))
+    monkeypatch.setattr(run_config_module, "available_cores", lambda: cores)
+    chosen = run_config_module.with_envs(config("sac", **({"workers": None} | options)))
     assert chosen.training.num_envs == envs
-    assert run_module.with_envs(chosen) == chosen  # and where it is resumed, on whatever machine
-    run_module.check(chosen)
+    assert run_config_module.with_envs(chosen) == chosen  # and where it is resumed, on whatever machine
+    run_config_module.check(chosen)
 
 
 def test_the_number_of_environments_is_the_runs_own(run: Path) -> None:
@@ -102,7 +104,7 @@ def test_a_gpu_that_learns_from_pictures_drawn_in_software_is_one_warning(
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        session._warn_of_software(torch.device(device), renderer)
+        assembling._warn_of_software(torch.device(device), renderer)
     assert [renderer in str(each.message) and "libegl1" in str(each.message) for each in told] == [True] * warned
 
 
@@ -110,8 +112,8 @@ def test_the_first_steps_are_random_and_without_updates() -> None:
     acted: list[Tensor] = []
 
     def counting(agent: Agent) -> Agent:
-        def act(obs: Tensor, noise: Tensor | None) -> Tensor:
-            acted.append(agent.act(obs, noise))
+        def act(obs: Tensor, generator: torch.Generator | None) -> Tensor:
+            acted.append(agent.act(obs, generator))
             return acted[-1]
 
         return dataclasses.replace(agent, act=act)
@@ -194,7 +196,7 @@ def test_rows_of_evaluations(run: Path) -> None:
 def test_a_success_in_any_step_is_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = iter(range(1000))
     monkeypatch.setattr(Robot, "outcome", lambda robot: {"is_success": next(steps) == 60})
-    env = EnvConfig("manipulation/reach", image_size=8, render_quality="fast", clip_order="sequential")
+    env = EnvConfig.parse("manipulation/reach", image_size=8, render_quality="fast", clip_order="sequential")
     result = evaluate(lambda obs: np.zeros((len(obs), 2)), env, episodes=3, seed=0, workers=0)
     # One environment, three episodes of a reset and 50 steps: number 60 is in the second.
     assert result.successes == (False, True, False) and result.success_rate == pytest.approx(1 / 3)
@@ -296,7 +298,7 @@ def test_of_two_runs_that_begin_together_one_is_refused(tmp_path: Path, monkeypa
         train(folder, inner)
         return EnvWorkers(*arguments, **options)
 
-    monkeypatch.setattr(session, "EnvWorkers", slow_start)
+    monkeypatch.setattr(assembling, "EnvWorkers", slow_start)
     with pytest.raises(UserError, match="exists already"):
         train(folder, config("sac", steps=16, seed=1))
     assert json.loads((folder / "config.json").read_text())["training"]["seed"] == 0

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ if sys.platform != "linux":
     pytest.skip("looks at processes through /proc", allow_module_level=True)
 
 from saccade.envs.workers.env_workers import GRACE_SECONDS, EnvWorkers, WorkerError, WorkerReplaced
-from saccade.types import Continuous, Spaces, UserError
+from saccade.types import Continuous, Discrete, Spaces, UserError
 
 sys.path.insert(0, str(Path(__file__).parent))  # worker processes are given the same path
 from fake_envs import FakeConfig, FakeEnv, make_fake
@@ -175,6 +176,28 @@ def test_spaces_and_provenance() -> None:
     for row in provenance:
         assert row["threads"] == "1" and row["interrupt_ignored"]
         assert "torch" not in row["modules"] and "pytest" not in row["modules"]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_discrete_actions_are_whole_numbers(num_workers: int) -> None:
+    """They are summed up to the reward, from what each environment's seed drew."""
+    configs = [FakeConfig(choices=4)] * 3
+    with EnvWorkers(configs, [1, 2, 3], num_workers=num_workers, make=make_fake, colours=1) as envs:
+        assert envs.spaces == Spaces((3, 6, 6), Discrete(4), colours=1)
+        assert envs.action_space == gymnasium.spaces.Discrete(4)
+        envs.reset()
+        first = envs.step([0, 0, 0]).reward
+        np.testing.assert_allclose(envs.step(np.array([3, 0, 1])).reward - first, [3, 0, 1])
+        np.testing.assert_allclose(envs.step(np.array([2], np.uint8), [1]).reward - first[1], [2])
+        for wrong, told in (([0.0, 1.0, 2.0], "float64"), ([[0], [1], [2]], r"need \(3,\)"), ([0, 1], r"need \(3,\)")):
+            with pytest.raises(ValueError, match=told):
+                envs.step(wrong)
+
+
+@pytest.mark.parametrize("others", [FakeConfig(choices=3), FakeConfig(), FakeConfig(choices=4, first_choice=1)])
+def test_environments_whose_actions_differ_do_not_fit_together(others: FakeConfig) -> None:
+    with pytest.raises(UserError, match="environment 1 has observations"):
+        EnvWorkers([FakeConfig(choices=4), others], [1, 2], num_workers=0, make=make_fake)
 
 
 def test_environments_spread_over_processes_and_no_more_than_needed() -> None:

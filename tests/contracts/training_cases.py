@@ -23,9 +23,11 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.policies import evaluate
 from saccade.runs.agents import make_agent
-from saccade.runs.training import RunConfig, Training
-from saccade.train import session
-from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.runs.training import OffPolicy, RunConfig, Training
+from saccade.train import assembling, session
+from saccade.train.events import Event
+from saccade.train.loop import Loop
+from saccade.train.off_policy import OffPolicyTraining
 
 ARCHITECTURE = Architecture(image_size=16, filters=4, conv_layers=2, projection=8, hidden=16)
 TASK = "dmc/cartpole_balance@video_hard"  # with clips, whose position must be saved
@@ -68,10 +70,17 @@ def config(method: str = "sgqn", **training: Any) -> RunConfig:
     agent = shrink(agent)
     size = METHODS[method].rendered_size(agent)
     env = EnvConfig.parse(TASK, image_size=size, render_quality="fast", action_repeat=ACTION_REPEAT)
-    return RunConfig(method, env, agent, Training(**(options | training)))
+    return run_config(method, env, agent, options | training)
 
 
-def ignore(event: Event, training: OffPolicyTraining) -> None:
+def run_config(method: str, env: EnvConfig, agent: Any, options: dict[str, Any]) -> RunConfig:
+    """A run with these options, of training and of its loop."""
+    of_loop = {field.name for field in dataclasses.fields(OffPolicy)} & set(options)
+    training = Training(**{name: value for name, value in options.items() if name not in of_loop})
+    return RunConfig(method, env, agent, training, OffPolicy(**{name: options[name] for name in of_loop}))
+
+
+def ignore(event: Event, training: Loop) -> None:
     pass
 
 
@@ -86,7 +95,7 @@ def fail(sentence: str) -> None:
 def after_steps(env_steps: int, seen: list[int]) -> tuple[Any, Any]:
     """A watch and a stop that end a run once it has made so many agent steps."""
 
-    def watch(event: Event, training: OffPolicyTraining) -> None:
+    def watch(event: Event, training: Loop) -> None:
         seen.append(training.counters.env_steps)
 
     return watch, lambda: bool(seen) and seen[-1] >= env_steps
@@ -144,7 +153,7 @@ def without_simulator(monkeypatch: pytest.MonkeyPatch, processes: bool = False) 
     def make(*arguments: Any, num_workers: int | None, opengl: str = "default") -> EnvWorkers[EnvConfig]:
         return EnvWorkers(*arguments, num_workers=num_workers if processes else 0, make=make_noise)
 
-    for module in (session, evaluate):
+    for module in (assembling, evaluate):
         monkeypatch.setattr(module, "EnvWorkers", make)
 
 
@@ -171,7 +180,7 @@ def loop(
         "evaluation_modes": (),
         "log_every": 100,
     }
-    run = RunConfig(method, EnvConfig("dmc/cartpole_balance"), agent_config, Training(**(training | options)))
+    run = run_config(method, EnvConfig("dmc/cartpole_balance"), agent_config, training | options)
     envs = run.training.num_envs
     with EnvWorkers([probe] * envs, list(range(envs)), num_workers=0, make=make_probe) as workers:
         agent = change(make_agent(run, workers.spaces, CPU, images))

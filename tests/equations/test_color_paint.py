@@ -17,7 +17,7 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.distractions.color import Color, ColorPalette
 from saccade.envs.distractions.video import VideoBackground
 from saccade.envs.make import make_env
-from saccade.envs.suites import MODES
+from saccade.envs.tasks.dmc_suite import MODES
 
 SIZE = 64
 SIGNATURE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
@@ -69,7 +69,7 @@ def compiled_again(env: Any, domain: str, edits: Edits) -> np.ndarray:
     assets = {file: edited(content, edits) for file, content in common.ASSETS.items()}
     xml = edited(common.read_model(f"{domain}.xml"), edits)
     physics = dm_mujoco.Physics.from_xml_string(xml.decode(), assets=assets)
-    ours = env.simulation.physics
+    ours = env.simulation.task.physics
     for quality in ("shadowsize", "numslices", "numstacks", "offsamples"):
         setattr(physics.model.vis.quality, quality, getattr(ours.model.vis.quality, quality))
     for field in ("site_rgba", "site_pos", "geom_pos", "geom_rgba"):
@@ -93,15 +93,15 @@ def compiled_again(env: Any, domain: str, edits: Edits) -> np.ndarray:
     ],
 )
 def test_same_pixels_as_a_model_compiled_with_these_colours(domain: str, task: str, mode: str) -> None:
-    env = make_env(EnvConfig(f"dmc/{domain}_{task}", image_size=SIZE, render_quality="fast"), seed=2)
+    env = make_env(EnvConfig.parse(f"dmc/{domain}_{task}", image_size=SIZE, render_quality="fast"), seed=2)
     env.reset()
     env.step(np.ones(env.action_space.shape))
-    before = env.scene.render().copy()
+    before = env.simulation.scene.render().copy()
     (first, first_choice), (last, last_choice), edits = CASES[mode]
-    first.paint(env.scene, first_choice)
-    env.scene.render()
-    last.paint(env.scene, last_choice)
-    painted = env.scene.render().copy()
+    first.paint(env.simulation.scene, first_choice)
+    env.simulation.scene.render()
+    last.paint(env.simulation.scene, last_choice)
+    painted = env.simulation.scene.render().copy()
     expected = compiled_again(env, domain, edits)
     env.close()
     assert np.array_equal(painted, expected)
@@ -119,12 +119,12 @@ def test_modes_are_the_published_ones() -> None:
 
 
 def test_what_a_model_does_not_have_is_left_alone() -> None:
-    env = make_env(EnvConfig("dmc/cartpole_swingup", image_size=SIZE, render_quality="fast"), seed=2)
+    env = make_env(EnvConfig.parse("dmc/cartpole_swingup", image_size=SIZE, render_quality="fast"), seed=2)
     env.reset()
-    before = env.scene.render().copy()
-    env.scene.paint_texture("background", rgb1=GREEN)
-    env.scene.paint_material("fur", GREEN)
-    assert np.array_equal(env.scene.render(), before)
+    before = env.simulation.scene.render().copy()
+    env.simulation.scene.paint_texture("background", rgb1=GREEN)
+    env.simulation.scene.paint_material("fur", GREEN)
+    assert np.array_equal(env.simulation.scene.render(), before)
     env.close()
 
 

@@ -65,8 +65,22 @@ def test_unit_range_refuses_what_is_not_finite():
 def test_overlay_is_grey_without_saliency_and_the_colormap_with_it():
     frame = np.array([[[100, 50, 200], [100, 50, 200]]], dtype=np.uint8)
     shown = pictures.overlay(frame, np.array([[0.0, 5.0]]), colormap="gray", opacity=1.0)
-    # 0.299 * 100 + 0.587 * 50 + 0.114 * 200 = 29.9 + 29.35 + 22.8 = 82.05; the top of "gray" is white.
-    assert shown.tolist() == [[[82, 82, 82], [255, 255, 255]]]
+    # 0.299 * 100 + 0.587 * 50 + 0.114 * 200 = 29.9 + 29.35 + 22.8 = 82.05, half of which is 41.0; the top of "gray" is
+    # white.
+    assert shown.tolist() == [[[41, 41, 41], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize("brightness", [0, 128, 255])
+def test_what_is_salient_stands_out_on_any_frame(brightness: int):
+    """By WCAG's measure of contrast, which asks for 3 of what is more than text."""
+
+    def luminance(colour: np.ndarray) -> float:
+        linear = np.where(colour <= 0.03928, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    shown = pictures.overlay(np.full((1, 2, 3), brightness, np.uint8), np.array([[0.0, 1.0]])) / 255
+    dim, bright = (luminance(pixel) + 0.05 for pixel in shown[0])
+    assert bright / dim > 3
 
 
 @pytest.mark.parametrize("brightness", [0, 128, 255])
@@ -78,14 +92,14 @@ def test_a_map_that_is_zero_everywhere_is_crossed_out(brightness: int):
     for empty in (shown[0], shown[2]):
         assert {tuple(empty[place]) for place in ((0, 0), (0, -1), (-1, 0), (-1, -1))} == {(255, 255, 255)}
         assert {0, 255} <= set(np.unique(empty[..., 0]).tolist())
-    assert not np.array_equal(shown[1], shown[0]) and (shown[1, 1:] == brightness).all()
+    assert not np.array_equal(shown[1], shown[0]) and (shown[1, 1:] == round(0.5 * brightness)).all()
     np.testing.assert_array_equal(pictures.overlay(frames[0], maps[0]), shown[0])
 
 
 def test_overlay_at_half_opacity_is_half_of_each():
     frame = np.array([[[100, 100, 100], [100, 100, 100]]], dtype=np.uint8)
     shown = pictures.overlay(frame, np.array([[0.0, 1.0]]), colormap="gray", opacity=0.5)
-    assert shown[0, 1].tolist() == [178, 178, 178]  # (100 + 255) / 2 = 177.5, to the even neighbour
+    assert shown[0, 1].tolist() == [152, 152, 152]  # (50 + 255) / 2 = 152.5, to the even neighbour
 
 
 @pytest.mark.parametrize("draw", [pictures.overlay, pictures.spotlight])

@@ -11,7 +11,8 @@ import pytest
 
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import BENCHMARK_TASKS, MANIPULATION_TASKS
+from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS
+from saccade.envs.tasks.manipulation_suite import MANIPULATION_TASKS
 
 HEIGHT = 10.0  # of the camera, which looks straight down with an angle of 90 degrees
 SIZE = 100  # pixels, so that at ground level a pixel is 20 / 100 = 0.2 wide
@@ -142,8 +143,8 @@ def test_as_opengl_segments_it(task: str) -> None:
     from dm_control import mujoco as dm_mujoco
 
     size = 84
-    env = make_env(EnvConfig(task, image_size=size, render_quality="fast", task_mask=True), seed=4)
-    physics = env.simulation.physics
+    env = make_env(EnvConfig.parse(task, image_size=size, render_quality="fast", task_mask=True), seed=4)
+    physics = env.simulation.task.physics
     camera = dm_mujoco.Camera(physics, size, size, 0)
     for _ in range(2):
         env.reset()
@@ -166,7 +167,7 @@ def test_as_opengl_segments_it(task: str) -> None:
 
 
 def test_masks_are_stacked_with_their_frames() -> None:
-    env = make_env(EnvConfig("dmc/walker_walk", image_size=48, render_quality="fast", task_mask=True), seed=4)
+    env = make_env(EnvConfig.parse("dmc/walker_walk", image_size=48, render_quality="fast", task_mask=True), seed=4)
     _, info = env.reset()
     masks = [info["task_mask"]]
     assert masks[0].shape == (3, 48, 48)

@@ -18,6 +18,10 @@ TARGETS = {BRIGHT: 0.5, DARK: -0.5}
 """The best action, where actions matter."""
 
 
+CHOICES = {BRIGHT: 1, DARK: 0}
+"""The action that pays, where there are two to choose from."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """What pays off. ``constant`` is paid at every step, everything else at the episode's last one."""
@@ -29,13 +33,16 @@ class Probe:
     terminates: bool = True  # or else runs out of time
     distractor: bool = False  # whether the left half of every frame is noise that means nothing
     size: int = 8  # pixels
+    choices: bool = False  # whether there are two actions to choose from, of which the picture's own pays 1 at the end
 
 
-class ProbeEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.float32]]):
+class ProbeEnv(gymnasium.Env[NDArray[np.uint8], Any]):
     def __init__(self, probe: Probe, seed: int | None) -> None:
         self.probe = probe
         self.observation_space = gymnasium.spaces.Box(0, 255, (FRAMES * 3, probe.size, probe.size), np.uint8)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+        if probe.choices:
+            self.action_space = gymnasium.spaces.Discrete(len(CHOICES))
         self.random = np.random.default_rng(seed)
         self.level, self.steps = DARK, 0
         self.obs = np.zeros(self.observation_space.shape, np.uint8)
@@ -50,14 +57,17 @@ class ProbeEnv(gymnasium.Env[NDArray[np.uint8], NDArray[np.float32]]):
         self.obs = np.tile(frame(self.level, self.probe, self.random), (FRAMES, 1, 1))
         return self.obs, {}
 
-    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         self.steps += 1
         self.obs = np.concatenate([self.obs[3:], frame(NEUTRAL, self.probe, self.random)])
         over = self.steps == self.probe.episode_steps
         reward = self.probe.constant
         if over:
             reward += self.probe.bright * (self.level == BRIGHT)
-            reward -= self.probe.action_matters * float(action[0] - TARGETS[self.level]) ** 2
+            if self.probe.choices:
+                reward += float(action == CHOICES[self.level])
+            elif self.probe.action_matters:
+                reward -= float(action[0] - TARGETS[self.level]) ** 2
         return self.obs, reward, over and self.probe.terminates, over and not self.probe.terminates, {}
 
 

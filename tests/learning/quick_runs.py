@@ -15,7 +15,7 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.nets.precision import set_compute_dtype
 from saccade.runs.agents import make_agent
-from saccade.runs.training import RunConfig, Training
+from saccade.runs.training import OffPolicy, RunConfig, Training
 from saccade.train.off_policy import OffPolicyTraining
 
 QUICK: dict[str, Any] = {
@@ -62,13 +62,16 @@ def trained(
         stages: what ``make`` makes an environment of, one each.
         draw_images: for overlays.
         dtype: of the convolutions.
-        options: of ``Training``.
+        options: of ``Training`` and ``OffPolicy``.
     """
+    of_loop = {name: options.pop(name) for name in ("random_steps", "overlap", "replay_capacity") if name in options}
     training = Training(evaluate_every=0, evaluation_modes=(), device="cpu", envs=len(stages), **options)
     with EnvWorkers(list(stages), list(env_seeds or [training.seed]), num_workers=0, make=make) as workers:
         channels, *sides = workers.spaces.obs_shape
         stack = channels // 3
-        run = RunConfig(method, EnvConfig("dmc/cartpole_balance", frame_stack=stack), config, training)
+        run = RunConfig(
+            method, EnvConfig("dmc/cartpole_balance", frame_stack=stack), config, training, OffPolicy(**of_loop)
+        )
         agent = make_agent(run, workers.spaces, CPU, draw_images)
         set_compute_dtype(agent.networks, dtype)
         layout = {"frame_stack": stack, "num_envs": len(stages), "segment_frames": 64}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from saccade.agents.configs import (
     CURL,
+    PPO,
     RAD,
     SAC,
     SGQN,
@@ -24,6 +25,7 @@ from saccade.agents.configs import (
     SVEAWithSODA,
 )
 from saccade.later import Later
+from saccade.types import Continuous, Discrete
 
 if TYPE_CHECKING:
     from saccade.agents.agent import Agent
@@ -42,10 +44,16 @@ class Method:
     source: str
     config: Any
     make: Callable[..., Agent]
+    loop: Literal["off_policy", "on_policy"] = "off_policy"
+    """Whether it learns from transitions that it remembers, or from rollouts of its present policy."""
+    actions: tuple[type[Continuous] | type[Discrete], ...] = (Continuous,)
+    """The kinds of action that it can learn."""
     overlays: Callable[[Any], bool] = lambda config: False
     """Whether a configuration blends pictures into observations, and so needs a bank of them."""
     rendered_size: Callable[[Any], int] = lambda config: config.sac.architecture.image_size
     """Side in pixels of the observations that a configuration wants."""
+    decodes: Callable[[Any], bool] = lambda config: False
+    """Whether a configuration decodes pictures of that side, which must then be a multiple of what decoders double."""
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -88,6 +96,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             SGQN(),
             Later("saccade.agents.methods.sgqn", "make_sgqn"),
             overlays=lambda config: config.self_supervision and config.strong.overlays,
+            decodes=lambda config: config.self_supervision,
         ),
         "sac_consistency": Method(
             "SGQN without its self-supervision",
@@ -95,6 +104,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             SGQN(self_supervision=False),
             Later("saccade.agents.methods.sgqn", "make_sgqn"),
             overlays=lambda config: config.self_supervision and config.strong.overlays,
+            decodes=lambda config: config.self_supervision,
         ),
         "sac_self_supervision": Method(
             "SGQN without its consistency",
@@ -102,6 +112,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             SGQN(consistency_weight=0.0),
             Later("saccade.agents.methods.sgqn", "make_sgqn"),
             overlays=lambda config: config.self_supervision and config.strong.overlays,
+            decodes=lambda config: config.self_supervision,
         ),
         "svea_soda": Method(
             "SVEA with SODA's auxiliary task",
@@ -117,6 +128,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             SMG(),
             Later("saccade.agents.methods.smg", "make_smg"),
             overlays=lambda config: config.overlays,
+            decodes=lambda config: True,
         ),
         "sac_overlay": Method(
             "SAC on observations with a picture blended in",
@@ -146,6 +158,15 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             Later("saccade.agents.methods.madi", "make_madi"),
             overlays=lambda config: config.svea.strong.overlays,
             rendered_size=lambda config: config.svea.sac.architecture.image_size,
+        ),
+        "ppo": Method(
+            "clipped steps on rollouts of the present policy, for numbers and for choices",
+            "Schulman et al., 2017",
+            PPO(),
+            Later("saccade.agents.methods.ppo", "make_ppo"),
+            loop="on_policy",
+            actions=(Continuous, Discrete),
+            rendered_size=lambda config: config.trunk.image_size,
         ),
         "simgrl": Method(
             "SVEA that stacks features of frames and blends in moving pictures",

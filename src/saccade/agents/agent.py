@@ -5,48 +5,55 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import Generator, Tensor, nn
+from typing_extensions import TypeVar
 
 from saccade.agents.shortcuts import Shortcut, is_out_of_memory
-from saccade.types import Batch, UserError
+from saccade.data.rollout import Appraise, Judge
+from saccade.types import Learnable, UserError
 
 COMPILED_VARIANTS = 256
 
+Data = TypeVar("Data", bound=Learnable, default=Any)
+"""What is learned from: a ``Batch`` of transitions, ``Decisions`` of a rollout. Who does not say takes either."""
+
 Seen = Mapping[str, Tensor]
-Look = Callable[[Batch], Seen]
+Look = Callable[[Data], Seen]
 Shared = Mapping[str, Tensor]
-Prepare = Callable[[Batch, Generator], Batch]
+Prepare = Callable[[Data, Generator], Data]
+Act = Callable[[Tensor, Generator | None], Tensor]
+Combine = Callable[[Tensor, list[Tensor]], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
-class Term:
+class Term(Generic[Data]):
     """One named equation of a paper and its weight. ``loss(batch, shared) -> scalar``, pure.
 
     ``first_update``: index of the first update in which it counts; before that its weight is 0.
     """
 
-    loss: Callable[[Batch, Shared], Tensor]
+    loss: Callable[[Data, Shared], Tensor]
     weight: float = 1.0
     first_update: int = 0
 
 
 @dataclass(frozen=True)
-class OwnBatch:
+class OwnBatch(Generic[Data]):
     """A phase that does not learn from the update's minibatch but from a fresh one."""
 
     size: int
-    prepare: Prepare
+    prepare: Prepare[Data]
 
 
-def draws_nothing(batch: Batch, generator: Generator) -> Batch:
+def draws_nothing(batch: Data, generator: Generator) -> Data:
     """A ``prepare`` that leaves the batch as it is."""
     return batch
 
 
-def _nothing_shared(batch: Batch) -> Shared:
+def _nothing_shared(batch: Learnable) -> Shared:
     return {}
 
 
@@ -54,13 +61,17 @@ def _nothing() -> None:
     pass
 
 
-def sees_nothing(batch: Batch) -> Seen:
+def sees_nothing(batch: Learnable) -> Seen:
     """A look that computes nothing."""
     return {}
 
 
+def _nothing_annealed(share: float) -> None:
+    pass
+
+
 @dataclass(frozen=True)
-class Phase:
+class Phase(Generic[Data]):
     """One optimizer step: weighted losses, the optimizer whose parameters they may change, a period.
 
     ``draw`` draws what this phase alone uses of random numbers, on top of ``Agent.prepare``, and only in updates in
@@ -70,32 +81,47 @@ class Phase:
     ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs behind the
     optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
+    ``combine``: ``(weighted terms [terms], owned parameters) -> their gradients``, where that is not the sum's.
     ``max_gradient_norm``: longer gradients, of all owned parameters together, are scaled down to this length.
+    ``anneal`` is told which share of training is done, 0..1, before updates and never inside a recorded one: it changes
+    the learning rate, and numbers that losses read, where they lie (see ``anneal`` and ``set_learning_rate``).
     """
 
     name: str
-    terms: Mapping[str, Term]
+    terms: Mapping[str, Term[Data]]
     optimizer: torch.optim.Optimizer
-    draw: Prepare = draws_nothing
-    look: Look = sees_nothing
-    share: Callable[[Batch], Shared] = _nothing_shared
+    draw: Prepare[Data] = draws_nothing
+    look: Look[Data] = sees_nothing
+    share: Callable[[Data], Shared] = _nothing_shared
     every: int = 1
     after: Callable[[], None] = _nothing
     after_every: int = 1
-    own_batch: OwnBatch | None = None
+    own_batch: OwnBatch[Data] | None = None
+    combine: Combine | None = None
     max_gradient_norm: float | None = None
+    anneal: Callable[[float], None] = _nothing_annealed
 
-    def total(self, batch: Batch, begun: frozenset[str] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum of the terms, and each unweighted term by its log key ``phase/term``.
+    def total(self, batch: Data, begun: frozenset[str] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum of the weighted terms, and each unweighted term by its log key ``phase/term``.
 
         begun: names of the terms that count, by default all. The others are computed and weigh nothing, so that what a
         phase differentiates does not depend on the update.
         """
+        weighted, metrics = self.weighted(batch, begun)
+        return weighted.sum(), metrics
+
+    def weighted(self, batch: Data, begun: frozenset[str] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted terms ``[terms]`` instead of their sum; all else as ``total``."""
         shared = self.share(batch)
         values = {name: term.loss(batch, shared) for name, term in self.terms.items()}
         weights = {name: term.weight if begun is None or name in begun else 0.0 for name, term in self.terms.items()}
-        total = torch.stack([values[name] * weight for name, weight in weights.items()]).sum()
-        return total, {f"{self.name}/{name}": value.detach() for name, value in values.items()}
+        weighted = torch.stack([values[name] * weight for name, weight in weights.items()])
+        return weighted, {f"{self.name}/{name}": value.detach() for name, value in values.items()}
+
+    @property
+    def differentiated(self) -> Total[Data]:
+        """What is differentiated: ``total``, or ``weighted`` where the phase combines its terms in a way of its own."""
+        return self.total if self.combine is None else self.weighted
 
     def begun(self, index: int) -> frozenset[str]:
         """Names of the terms that count in an update."""
@@ -107,42 +133,66 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Agent:
+class Rollouts:
+    """How an agent learns from what its present policy does.
+
+    Attributes:
+        steps: of every environment between two rounds of updates.
+        epochs: how often the updates of a round go through the rollout.
+        minibatches: that it is cut into, anew in every epoch; each is one update.
+        appraise: advantages and targets of a rollout that was judged.
+    """
+
+    steps: int
+    epochs: int
+    minibatches: int
+    appraise: Appraise
+
+
+@dataclass(frozen=True)
+class Agent(Generic[Data]):
     """A learner. Methods are functions that return one; nobody inherits from it.
 
     networks: everything with weights, saved whole.
-    act: ``(obs [batch, channel, height, width], noise [batch, action_dim] or None) -> action`` in -1..1; without
-    noise the deterministic action.
+    act: ``(obs [batch, channel, height, width], generator or None) -> action``: drawn from the policy by the generator,
+    which is of the networks' device, or without one the deterministic action. Float ``[batch, action_dim]`` in -1..1,
+    or long ``[batch]`` where actions are discrete.
     prepare: augments a sampled batch and draws every random number its losses use, but for those of ``Phase.draw``.
     phases: run in order, once an update each (see Phase.every).
+    batch_size: what an update samples; 0 where the loop cuts minibatches of its own from a rollout.
     maps: saliency that comes with the agent, by name: ``(obs, action) -> [batch, frames, height, width]``; one whose
     name ends in ``mask`` lies in 0..1.
     pictures: what the agent makes of observations, by name: ``obs -> [batch, frames * 3, height, width]`` in 0..255, as
     large as the observation or smaller.
     outputs: what the networks compute of observations, for scores that explain them: ``(networks, obs, ...)``, which
     reach weights through that argument alone; names and shapes as in ``saccade.policies.policy.OUTPUTS``.
+    judge: ``(obs, action) -> (log_probability [batch], value [batch])`` of the policy as it is, without a gradient:
+    asked once for a whole rollout, before its updates. None where an agent learns from transitions.
+    rollouts: what it learns from, where that are rollouts.
     """
 
     networks: nn.Module
-    act: Callable[[Tensor, Tensor | None], Tensor]
-    prepare: Prepare
-    phases: tuple[Phase, ...]
+    act: Act
+    prepare: Prepare[Data]
+    phases: tuple[Phase[Data], ...]
     batch_size: int
     maps: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
     outputs: Mapping[str, Callable[..., Tensor]] = field(default_factory=dict)
     pictures: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    judge: Judge | None = None
+    rollouts: Rollouts | None = None
 
 
-Total = Callable[[Batch, frozenset[str]], tuple[Tensor, dict[str, Tensor]]]
+Total = Callable[[Data, frozenset[str]], tuple[Tensor, dict[str, Tensor]]]
 Gradients = tuple[tuple[Tensor, ...], dict[str, Tensor]]
-Differentiate = Callable[[Batch, frozenset[str]], Gradients]
-Sample = Callable[[int], Batch]
-Update = Callable[[Sample, Generator, int], dict[str, Tensor]]
+Differentiate = Callable[[Data, frozenset[str]], Gradients]
+Sample = Callable[[int], Data]
+Update = Callable[[Sample[Data], Generator, int], dict[str, Tensor]]
 
 
 def make_update(
-    agent: Agent, *, compile_losses: bool = False, backend: str = "inductor", shortcut: Shortcut | None = None
-) -> Update:
+    agent: Agent[Data], *, compile_losses: bool = False, backend: str = "inductor", shortcut: Shortcut | None = None
+) -> Update[Data]:
     """The function ``(sample, generator, update_index) -> metrics`` that performs one whole update.
 
     ``sample(size)`` returns an unprepared batch. Metrics are detached scalars by log key, still on the device.
@@ -152,19 +202,19 @@ def make_update(
         shortcut: hears of a compilation that failed, after which everything is computed as it would have been without,
             beginning with the very look or loss that failed. None raises what the compiler raises.
     """
-    looks: dict[str, Look] = {phase.name: phase.look for phase in agent.phases}
-    gradients: dict[str, Differentiate] = {
-        phase.name: functools.partial(gradients_of, phase, phase.total) for phase in agent.phases
+    looks: dict[str, Look[Data]] = {phase.name: phase.look for phase in agent.phases}
+    gradients: dict[str, Differentiate[Data]] = {
+        phase.name: functools.partial(gradients_of, phase, phase.differentiated) for phase in agent.phases
     }
     if compile_losses:
         for phase in agent.phases:
             look, differentiate = looks[phase.name], gradients[phase.name]
             if look is not sees_nothing:
                 looks[phase.name] = falling_back(as_one_region(look, backend), look, agent.networks, shortcut)
-            compiled = functools.partial(gradients_of, phase, as_one_region(phase.total, backend))
+            compiled = functools.partial(gradients_of, phase, as_one_region(phase.differentiated, backend))
             gradients[phase.name] = falling_back(compiled, differentiate, agent.networks, shortcut)
 
-    def update(sample: Sample, generator: Generator, index: int) -> dict[str, Tensor]:
+    def update(sample: Sample[Data], generator: Generator, index: int) -> dict[str, Tensor]:
         batch = agent.prepare(sample(agent.batch_size), generator)
         metrics: dict[str, Tensor] = {}
         for phase, data in phases_due(agent, batch, sample, generator, index, looks):
@@ -188,7 +238,7 @@ def falling_back(
         return compiled
     worked: set[tuple[frozenset[str], ...]] = set()
 
-    def call(batch: Batch, *begun: frozenset[str]) -> Any:
+    def call(batch: Learnable, *begun: frozenset[str]) -> Any:
         if shortcut.failure is not None:
             return plain(batch, *begun)
         if begun in worked:
@@ -219,13 +269,13 @@ def as_one_region(function: Callable[..., Any], backend: str = "inductor") -> Ca
 
 
 def phases_due(
-    agent: Agent,
-    batch: Batch,
-    sample: Sample,
+    agent: Agent[Data],
+    batch: Data,
+    sample: Sample[Data],
     generator: Generator,
     index: int,
-    looks: Mapping[str, Look] | None = None,
-) -> Iterator[tuple[Phase, Batch]]:
+    looks: Mapping[str, Look[Data]] | None = None,
+) -> Iterator[tuple[Phase[Data], Data]]:
     """The phases of one update with the batches that they learn from; each looks when the ones before it are done.
 
     batch: the prepared minibatch. looks: stand-ins for ``Phase.look``, by phase.
@@ -242,28 +292,33 @@ def phases_due(
 
 
 @torch.no_grad()
-def look(phase: Phase, batch: Batch, look_of: Look | None = None) -> Batch:
+def look(phase: Phase[Data], batch: Data, look_of: Look[Data] | None = None) -> Data:
     """The batch with what a phase reads of the networks as they are now. Every phase looks before it is stepped."""
     seen = (look_of or phase.look)(batch)
     return batch._replace(seen={**batch.seen, **seen})
 
 
-def step(phase: Phase, batch: Batch, index: int, total_of: Total | None = None) -> dict[str, Tensor]:
+def step(phase: Phase[Data], batch: Data, index: int, total_of: Total[Data] | None = None) -> dict[str, Tensor]:
     """One optimizer step of one phase on a batch that it has looked at; its unweighted terms by log key."""
-    gradients, metrics = gradients_of(phase, total_of or phase.total, batch, phase.begun(index))
+    gradients, metrics = gradients_of(phase, total_of or phase.differentiated, batch, phase.begun(index))
     take_step(phase, gradients, index)
     return metrics
 
 
-def gradients_of(phase: Phase, total_of: Total, batch: Batch, begun: frozenset[str]) -> Gradients:
-    """The gradient of a phase's loss for each parameter that it owns, and its unweighted terms; changes nothing."""
+def gradients_of(phase: Phase[Data], total_of: Total[Data], batch: Data, begun: frozenset[str]) -> Gradients:
+    """The gradient of a phase's loss for each parameter that it owns, and its unweighted terms; changes nothing.
+
+    total_of: ``phase.differentiated``, or the same compiled.
+    """
     total, metrics = total_of(batch, begun)
+    if phase.combine is not None:
+        return phase.combine(total, phase.owned()), metrics
     # Differentiating only what the phase owns keeps, say, the actor's loss out of the critic, and is an error
     # where a loss never reaches a parameter that its optimizer owns.
     return torch.autograd.grad(total, phase.owned()), metrics
 
 
-def take_step(phase: Phase, gradients: tuple[Tensor, ...], index: int) -> None:
+def take_step(phase: Phase[Any], gradients: tuple[Tensor, ...], index: int) -> None:
     """The optimizer step of one phase with these gradients, and what follows on it in this update."""
     owned = phase.owned()
     for parameter, gradient in zip(owned, gradients, strict=True):
@@ -276,6 +331,23 @@ def take_step(phase: Phase, gradients: tuple[Tensor, ...], index: int) -> None:
         phase.after()
 
 
+def anneal(agent: Agent[Any], share: float) -> None:
+    """Tell every phase which share of training is done, 0..1. Between updates, and never inside a recorded one."""
+    for phase in agent.phases:
+        phase.anneal(share)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give all parameters of an optimizer another learning rate; on a GPU in a tensor, which recorded updates read."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        elif group["params"][0].is_cuda:
+            group["lr"] = torch.tensor(rate, device=group["params"][0].device)
+        else:
+            group["lr"] = rate
+
+
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
     """A gradient with its numbers where the parameter has its own: convolutions give it another order of memory.
 
@@ -284,15 +356,15 @@ def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
     return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
-def in_order(*steps: Prepare) -> Prepare:
+def in_order(*steps: Prepare[Data]) -> Prepare[Data]:
     """One ``prepare`` that runs several, left to right."""
 
-    def prepare(batch: Batch, generator: Generator) -> Batch:
+    def prepare(batch: Data, generator: Generator) -> Data:
         return functools.reduce(lambda data, step_: step_(data, generator), steps, batch)
 
     return prepare
 
 
-def with_drawn(batch: Batch, **drawn: Tensor) -> Batch:
+def with_drawn(batch: Data, **drawn: Tensor) -> Data:
     """The batch with further drawn tensors."""
     return batch._replace(drawn={**batch.drawn, **drawn})

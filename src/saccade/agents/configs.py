@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from saccade.agents.settings import AT_LEAST_ONE, LOG_STD, NOT_NEGATIVE, POSITIVE, SHARE
 
 
 @dataclass(frozen=True)
@@ -292,3 +294,65 @@ class SimGRL:
     """Channels of the convolutions that see one frame."""
     stem_layers: int = 3
     """How many of the encoder's convolutions see one frame; the first has stride 2."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """Sizes of PPO's networks; the defaults are those of Mnih et al. (2015)."""
+
+    network: Literal["nature", "small"] = "nature"
+    """nature: convolutions of 8, 4 and 3 pixels; small: three of 3 pixels that halve the picture, whatever its size."""
+    image_size: Annotated[int, AT_LEAST_ONE] = 84
+    """Side of the square image that the convolutions see, in pixels."""
+    filters: Annotated[tuple[int, int, int], AT_LEAST_ONE] = (32, 64, 64)
+    """Channels of the three convolutions."""
+    hidden: Annotated[int, AT_LEAST_ONE] = 512
+    """Width of the layer that heads read."""
+    shared_trunk: bool = True
+    """Whether policy and value read the same convolutions and layer; otherwise each has its own."""
+
+
+@dataclass(frozen=True)
+class PPO:
+    """Hyper-parameters of PPO; the defaults are those of OpenAI's Baselines for Atari."""
+
+    trunk: Trunk = field(default_factory=Trunk)
+    rollout_steps: Annotated[int, AT_LEAST_ONE] = 128
+    """Agent steps of every environment between two rounds of updates."""
+    epochs: Annotated[int, AT_LEAST_ONE] = 4
+    """How often the updates of a round go through the rollout."""
+    minibatches: Annotated[int, AT_LEAST_ONE] = 4
+    """Parts that a rollout is cut into, anew in every epoch; each is one update."""
+    discount: Annotated[float, SHARE] = 0.99
+    """Discount per agent step, whatever the action repeat."""
+    gae_lambda: Annotated[float, SHARE] = 0.95
+    """How slowly advantages forget: 0 looks one step ahead, 1 as far as the episode goes."""
+    truncation: Literal["bootstrap", "end"] = "bootstrap"
+    """An episode that ran out of time is worth what its last observation is (bootstrap), or nothing, as if it had
+    ended (end)."""
+    advantage_normalization: Literal["minibatch", "rollout", "none"] = "minibatch"
+    """What advantages get the mean 0 and the standard deviation 1 over."""
+    advantage_epsilon: Annotated[float, NOT_NEGATIVE] = 1e-8
+    """What is added to the standard deviation that advantages are divided by."""
+    clip_range: Annotated[float, SHARE] = 0.1
+    """How far from 1 the ratio of new to old probability may pay off."""
+    clip_schedule: Literal["constant", "linear"] = "constant"
+    """Whether the clip ranges, the value's too, stay or fall to 0 as training goes on."""
+    value_clip: Annotated[float | None, NOT_NEGATIVE] = 0.1
+    """How far from its old value a value may move and pay off; None lets it move freely."""
+    value_weight: Annotated[float, NOT_NEGATIVE] = 0.5
+    """Weight of the value's error."""
+    entropy_weight: Annotated[float, NOT_NEGATIVE] = 0.01
+    """Weight of the policy's entropy, which is encouraged."""
+    learning_rate: Annotated[float, NOT_NEGATIVE] = 2.5e-4
+    """Learning rate at the start."""
+    learning_rate_schedule: Literal["constant", "linear"] = "linear"
+    """Whether the learning rate stays or falls to 0 as training goes on."""
+    adam: Literal["pytorch", "tensorflow"] = "pytorch"
+    """tensorflow: does not correct epsilon for the moments' bias, as TensorFlow 1 did not."""
+    adam_epsilon: Annotated[float, POSITIVE] = 1e-5
+    """Adam's epsilon."""
+    max_gradient_norm: Annotated[float, POSITIVE] = 0.5
+    """Length that longer gradients, of all parameters together, are scaled down to."""
+    initial_log_std: Annotated[float, LOG_STD] = 0.0
+    """Of continuous actions: logarithm of their standard deviation at the start; it does not depend on what is seen."""

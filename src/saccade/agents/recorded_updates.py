@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 import torch
 from torch import Generator, Tensor
@@ -18,14 +18,36 @@ from torch import Generator, Tensor
 from saccade.agents import cuda_graphs
 from saccade.agents.agent import Agent, Sample, Update
 from saccade.agents.shortcuts import Shortcuts
-from saccade.data.replay import ReplayBuffer, Transitions
+from saccade.data.replay import Transitions
 from saccade.types import Batch
 
 WARM_UP = 3  # updates of a kind before it is recorded: they compile, choose algorithms and make the optimizers' state
 
 NEEDS_A_GPU = "CUDA graphs need a GPU"
 
-Draw = Callable[[int], Transitions]
+
+class Drawn(Protocol):
+    """A minibatch on its way from where it is remembered to where it is learned from."""
+
+    def batch(self) -> Any:
+        """As an update takes it."""
+        ...
+
+    def to(self, device: torch.device) -> Drawn:
+        """On another device, or itself where it is there already."""
+        ...
+
+
+class Source(Protocol):
+    """What minibatches are drawn from: a replay, a rollout."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def draw(self, size: int, generator: Generator) -> Drawn: ...
+
+
+Draw = Callable[[int], Drawn]
 Kind = tuple[tuple[str, frozenset[str], bool], ...]
 Metrics = dict[str, Tensor]
 
@@ -83,7 +105,7 @@ def batch_sizes(agent: Agent, index: int) -> tuple[int, ...]:
 def make_whole_update(
     agent: Agent,
     update: Update,
-    replay: ReplayBuffer,
+    replay: Source,
     generator: Generator,
     host_generator: Generator,
     *,
@@ -94,8 +116,8 @@ def make_whole_update(
 
     Args:
         update: what ``make_update`` made of the agent; on a GPU its optimizers must be ``capturable``.
-        replay: on the agent's device it is sampled with ``generator``, as a part of the graph. In host memory it is
-            sampled with ``host_generator`` before the graph, which begins with a copy; make such a buffer ``pinned``.
+        replay: on the agent's device it is sampled with ``generator``, as a part of the graph. A replay in host memory
+            is sampled with ``host_generator`` before the graph, which begins with a copy; make it ``pinned``.
         generator: of the agent's device, for whatever ``Agent.prepare`` draws.
         eager_because: why there shall be no graphs, such as pictures in host memory; None if they are wanted.
         shortcuts: hear of a recording that failed, after which updates are performed one operation after the other,
@@ -104,7 +126,7 @@ def make_whole_update(
     device = generator.device
     resident = replay.device.type == device.type
 
-    def draw(size: int) -> Transitions:
+    def draw(size: int) -> Drawn:
         return replay.draw(size, generator if resident else host_generator)
 
     if not cuda_graphs.can_record(device) and eager_because is None:
@@ -144,9 +166,11 @@ class StaticInputs:
         self._device = device
         self._places: dict[tuple[int, int], Transitions] = {}
 
-    def fill(self, drawn: list[Transitions]) -> list[Transitions]:
-        """Copy the batches of one update to their places, which they are given at their first time."""
-        return [self._put((order, len(batch.reward)), batch) for order, batch in enumerate(drawn)]
+    def fill(self, drawn: list[Drawn]) -> list[Transitions]:
+        """Copy the transitions of one update to their places, which they are given at their first time."""
+        batches = [batch for batch in drawn if isinstance(batch, Transitions)]
+        assert len(batches) == len(drawn), "rollouts lie where they are learned from"
+        return [self._put((order, len(batch.reward)), batch) for order, batch in enumerate(batches)]
 
     def _put(self, name: tuple[int, int], batch: Transitions) -> Transitions:
         if name not in self._places:

@@ -42,7 +42,7 @@ def setting_of(provenance: Mapping[str, Any]) -> str:
     Where a mode's colours or videos came from is told beside the table, by ``backgrounds_of``.
     """
     parts = [
-        f"{provenance['render_quality']} rendering",
+        *([f"{provenance['render_quality']} rendering"] if "render_quality" in provenance else []),
         f"{provenance['image_size']} px",
         f"action repeat {provenance['action_repeat']}",
     ]
@@ -78,7 +78,8 @@ def newest_results(rows: Iterable[Row]) -> list[Result]:
     """Of each run and setting the rows of its latest step, in the order in which they first appear."""
     groups: dict[tuple[str, str, int, str], dict[str, Row]] = {}
     for row in rows:
-        key = (row["method"], row["task"], row["seed"], setting_of(row["provenance"]))
+        drawn = ", actions drawn from the policy" if row.get("sampled") else ""
+        key = (row["method"], row["task"], row["seed"], setting_of(row["provenance"]) + drawn)
         group = groups.setdefault(key, {})
         if group and next(iter(group.values()))["env_steps"] < row["env_steps"]:
             group.clear()

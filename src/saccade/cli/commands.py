@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from saccade.cli.options import Demo, Doctor, Evaluate, Explain, List, Score
+from saccade.cli.options import Demo, Doctor, Evaluate, Explain, List, Score, SuiteOptions
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,14 @@ class Command:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+SHOWN = "How the task is shown to the agent"
+"""The heading of the options that an environment has, and of those of its suite."""
 POLICY_GROUPS = {
     "Which policy, on which task": ("what", "task", "modes", "obs", "policy", "checkpoint", "output", "trust"),
     "What it sees, where that cannot be told from its shape": ("layout", "colours", "channels", "mean", "std"),
-    "Saccade's own tasks": ("render_quality", "image_size", "frame_stack", "action_repeat", "data"),
+    "Saccade's own tasks": (
+        "image_size", "frame_stack", "action_repeat", *(field.name for field in fields(SuiteOptions)),
+    ),
     "Which moments": ("frames", "every", "seed", "max_steps"),
     "Which maps": ("methods", "score", "over_colours"),
     "Numbers of single methods": (
@@ -36,10 +40,10 @@ TRAINING_GROUPS = {
     "The run": (
         "preset", "out", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
     ),
-    "How the task is shown to the agent": (
-        "action_repeat", "frame_stack", "render_quality", "clip_order", "data", "action_space", "reach_bonus",
+    SHOWN: ("action_repeat", "frame_stack"),
+    "Evaluations on the way": (
+        "evaluate_every", "evaluation_episodes", "evaluation_modes", "evaluation_sampled", "video",
     ),
-    "Evaluations on the way": ("evaluate_every", "evaluation_episodes", "evaluation_modes", "video"),
     "Pictures to blend into observations": ("images", "image_count"),
     "Where it runs, and how fast": (
         "device", "envs", "overlap", "workers", "threads", "compile", "graphs", "precision", "matmul",

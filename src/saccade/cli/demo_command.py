@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import sys
@@ -14,16 +15,17 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRemainingColumn
 
+from saccade.agents.presets import preset
 from saccade.bench.results import newest_results
 from saccade.cli import terminal
-from saccade.cli.demo_page import write_demo_page
+from saccade.cli.demo_page import Told, sentences, write_demo_page
 from saccade.cli.evaluate_command import play, show
 from saccade.cli.options import Demo, Evaluate
 from saccade.cli.parsing import parsed
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
 from saccade.envs.suites import modes_of
-from saccade.policies.evaluate import Act, evaluation_row, with_gaps
+from saccade.policies.evaluate import Act, evaluation_row, in_mode, with_gaps
 from saccade.policies.policy import Policy
 from saccade.policies.sources.run import load_policy
 from saccade.train.logs import append_row, read_rows
@@ -32,9 +34,12 @@ from saccade.types import UserError
 
 METHODS_SHOWN = ("sac", "sgqn")
 STEPS_BETWEEN_ROWS = 50
-EVALUATION_SHARE = 0.2  # of the time, kept for the evaluations behind the training
+EVALUATION_SHARE = 0.2  # of the time, kept for the evaluations after the training
 POLL_SECONDS = 0.5
+ENDED_WELL = (0, 130)  # exit codes of a run that is done, and of one that saved and left
+PROGRAM = [sys.executable, "-m", "saccade.cli"]
 RANDOM_POLICY = "random"
+FRAME_STACK = 3  # of both methods, where SGQN's authors took no other
 
 
 def run(words: list[str]) -> int:
@@ -42,21 +47,35 @@ def run(words: list[str]) -> int:
     options = parsed(Demo, "saccade demo", words)
     if options.steps < 1 or options.minutes <= 0 or options.episodes < 1:
         raise UserError("--steps, --minutes and --episodes must be positive.")
-    env = EnvConfig(options.task, render_quality="fast")
+    env = EnvConfig.parse(options.task)
     folder = _new_folder(options.out)
     console, began = terminal.console(), time.monotonic()
     console.print(f"Training {' and '.join(METHODS_SHOWN)} on {env.task}, each on one core, into {folder}.")
     _train(options, folder, console, began + 60 * options.minutes * (1 - EVALUATION_SHARE))
+    trained = (time.monotonic() - began) / 60
     policies = {method: load_policy(folder / method, "cpu") for method in METHODS_SHOWN}
+    _refuse_too_short(policies, options, folder)
     rows = _compare(policies, options, folder, console)
     console.print()
     show(newest_results(rows), console)
     page = folder / "index.html"
     metrics = {method: read_rows(folder / method / METRICS) for method in METHODS_SHOWN}
-    write_demo_page(page, env.task, policies, rows, metrics, _hardest(env.task), _states(policies, options))
-    verdict(rows, console)
+    told = Told(env.task, options.steps, trained, " ".join(["saccade demo", *words]), folder / "sgqn")
+    write_demo_page(page, told, policies, rows, metrics, _episodes(policies, options.seed))
+    for sentence in sentences(rows):
+        console.print(sentence, highlight=False)
     console.print(f"\n{(time.monotonic() - began) / 60:.1f} minutes. Open {page} in a browser.", highlight=False)
     return 0
+
+
+def _refuse_too_short(policies: dict[str, Policy], options: Demo, folder: Path) -> None:
+    """Raise UserError where a method has not begun to learn: its numbers would say nothing."""
+    for method, policy in policies.items():
+        if policy.env_steps <= policy.config.loop.random_steps:
+            raise UserError(
+                f"{options.minutes:g} minutes were too short: {method} made {policy.env_steps} steps and learned "
+                f"nothing yet. Give more --minutes, or go on with `saccade train --resume {folder / method}`."
+            )
 
 
 def _new_folder(wanted: Path | None) -> Path:
@@ -74,27 +93,30 @@ def _new_folder(wanted: Path | None) -> Path:
 def _train(options: Demo, folder: Path, console: Console, deadline: float) -> None:
     """Train the methods in processes of their own; ask them to save and leave at the deadline."""
     processes: dict[str, subprocess.Popen[bytes]] = {}
+    failed: list[str] = []
     try:
         for method in METHODS_SHOWN:
-            log = (folder / f"{method}.log").open("wb")
-            command = [sys.executable, "-m", "saccade.cli", *_train_words(method, options, folder)]
-            processes[method] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            command = [*PROGRAM, *_train_words(method, options, folder)]
+            with (folder / f"{method}.log").open("wb") as log:
+                processes[method] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         _wait(processes, options, folder, console, deadline)
+        failed = [method for method, process in processes.items() if process.poll() not in (None, *ENDED_WELL)]
     finally:
         for process in processes.values():
-            if process.poll() is None:
-                process.terminate()
-    for method, process in processes.items():
-        if process.wait() not in (0, 130):
-            tail = (folder / f"{method}.log").read_text(errors="replace").strip().splitlines()[-1:]
-            raise UserError(f"Training {method} failed: {' '.join(tail)} The whole output is in {folder / method}.log.")
+            process.terminate()  # does nothing to one that has ended
+        for process in processes.values():
+            process.wait()
+    for method in failed:
+        tail = (folder / f"{method}.log").read_text(errors="replace").strip().splitlines()[-1:]
+        raise UserError(f"Training {method} failed: {' '.join(tail)} The whole output is in {folder / method}.log.")
 
 
 def _train_words(method: str, options: Demo, folder: Path) -> list[str]:
     settings = {
-        "preset": "small", "render-quality": "fast", "steps": options.steps, "seed": options.seed, "device": "cpu",
+        "preset": "small", "steps": options.steps, "seed": options.seed, "device": "cpu",
         "threads": 1, "workers": 0, "random-steps": min(500, options.steps // 4), "log-every": STEPS_BETWEEN_ROWS,
         "evaluate-every": 0, "checkpoint-every": max(options.steps // 4, 1), "out": folder / method,
+        "frame-stack": preset("sgqn", options.task, "small").environment.get("frame_stack", FRAME_STACK),
     }  # fmt: skip
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     return ["train", method, options.task, *flags, "--evaluation-modes"]
@@ -117,7 +139,8 @@ def _wait(
             for method, line in lines.items():
                 _show_training(progress, line, read_rows(folder / method / METRICS))
             log.say(lambda: ", ".join(f"{task.description}: {task.completed:.0f} steps" for task in progress.tasks))
-            if all(process.poll() is not None for process in processes.values()):
+            codes = [process.poll() for process in processes.values()]
+            if None not in codes or any(code not in (None, *ENDED_WELL) for code in codes):
                 return
             if tick and time.monotonic() > deadline:
                 console.print("Time to evaluate: saving what was learned so far.")
@@ -147,10 +170,11 @@ def _compare(policies: dict[str, Policy], options: Demo, folder: Path, console: 
     everything: list[dict[str, Any]] = []
     with terminal.progress(console) as progress:
         for method, (act, env, env_steps) in actors.items():
+            played = play(functools.partial(_given, act), env, asked, options.seed, progress, method)
             rows = with_gaps(
                 [
                     evaluation_row(result, method=method, env=env, seed=options.seed, env_steps=env_steps)
-                    for result in play(act, env, asked, options.seed, progress, method)
+                    for result in played
                 ]
             )
             place = folder / method if method in policies else folder
@@ -171,32 +195,26 @@ def _blank(policy: Policy) -> np.ndarray:
     return np.zeros((env.frame_stack * 3, env.image_size, env.image_size), np.uint8)
 
 
-def _states(policies: dict[str, Policy], options: Demo) -> np.ndarray:
-    """Observations ``[number, channel, height, width]``, evenly spaced in SGQN's episode in the last mode."""
-    policy = policies["sgqn"]
-    config = EnvConfig(
-        policy.config.env.task, _hardest(options.task), image_size=policy.config.env.image_size, render_quality="fast"
-    )
-    env = make_env(config, options.seed)
-    seen = [env.reset(seed=options.seed)[0]]
-    ended = False
+def _episodes(policies: dict[str, Policy], seed: int) -> dict[str, dict[str, np.ndarray]]:
+    """By method and mode: the observations of an episode that begins alike for all."""
+    return {
+        method: {
+            mode: _played(policy, in_mode(policy.config.env, mode), seed) for mode in modes_of(policy.config.env.task)
+        }
+        for method, policy in policies.items()
+    }
+
+
+def _played(policy: Policy, config: EnvConfig, seed: int) -> np.ndarray:
+    env = make_env(config, seed)
+    seen, ended = [env.reset(seed=seed)[0]], False
     while not ended:
         obs, _, terminated, truncated, _ = env.step(policy.act(seen[-1]))
         seen.append(obs)
         ended = terminated or truncated
     env.close()
-    return np.stack([seen[int(place)] for place in np.linspace(0.1, 0.9, 6) * (len(seen) - 1)])
+    return np.stack(seen)
 
 
-def _hardest(task: str) -> str:
-    """The mode that is listed last."""
-    return list(modes_of(task))[-1]
-
-
-def verdict(rows: list[dict[str, Any]], console: Console) -> None:
-    """Say how the training returns compare with the random policy's."""
-    returns = {row["method"]: row["return_mean"] for row in rows if row["mode"] == "train"}
-    chance = returns.pop(RANDOM_POLICY)
-    for method, value in returns.items():
-        times = f", {value / chance:.1f} times the random policy's {chance:.0f}" if chance > 0 else ""
-        console.print(f"{method}: training return {value:.0f}{times}.", highlight=False)
+def _given(act: Act) -> Act:
+    return act

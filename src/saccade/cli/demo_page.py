@@ -3,115 +3,245 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from saccade.bench.results import backgrounds_of, cell, changes_of, modes_of, newest_results, worst_gap
+from saccade.bench.results import backgrounds_of, changes_of, modes_of, newest_results, setting_of
 from saccade.policies.policy import Policy
-from saccade.viewer.figures import learning_curves, mode_returns, returns_by_mode, training_curve
+from saccade.viewer import figures
+from saccade.viewer.explanation import brightest
+from saccade.viewer.film import Film, panel
 from saccade.viewer.page import Code, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri, frame_of, overlay, png
 
 Row = Mapping[str, Any]
+Episodes = Mapping[str, Mapping[str, np.ndarray]]
+"""By method and mode: the observations ``[time, channel, height, width]`` of an episode that the method played."""
 
-BRIGHTEST = 0.99  # quantile of a map that is drawn at full brightness: a few extreme pixels would hide the rest
+CLEAN, RANDOM = "train", "random"
+MOMENT = 0.3  # of an episode: when the modes are shown side by side
+FILM_FRAMES = 60  # at most
+NAMES = {"sac": "SAC", "sgqn": "SGQN", RANDOM: "acting at random"}
+COLUMNS = {**NAMES, RANDOM: "random"}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a demo did, beside its rows.
+
+    Attributes:
+        wanted_steps: agent steps that each method had been given.
+        minutes: how long the methods trained, side by side.
+        command: what makes this page again.
+        run: folder of SGQN's run, for the commands to go on with.
+    """
+
+    task: str
+    wanted_steps: int
+    minutes: float
+    command: str
+    run: Path
 
 
 def write_demo_page(
     path: Path,
-    task: str,
+    told: Told,
     policies: Mapping[str, Policy],
     rows: Sequence[Row],
     metrics: Mapping[str, Sequence[Row]],
-    hardest: str,
-    states: np.ndarray,
+    episodes: Episodes,
 ) -> None:
-    """Write table, curves and pictures as one self-contained file.
+    """Write table, bars, curves, pictures and films as one self-contained file.
 
-    rows: of evaluations.jsonl, for every policy and mode; metrics: of metrics.jsonl, by method; states: observations
-    ``[number, channel, height, width]`` of the mode ``hardest`` to draw what each policy looks at.
+    rows: of evaluations.jsonl, for every policy and mode; metrics: of metrics.jsonl, by method.
     """
-    chance = next(row["return_mean"] for row in rows if row["method"] == "random" and row["mode"] == "train")
-    steps = " and ".join(f"{policy.env_steps} agent steps of {method.upper()}" for method, policy in policies.items())
+    modes = list(next(iter(episodes.values())))
     sections: list[Section] = [
-        Text(
-            f"SAC and SGQN (small networks) learned {task} from pixels, side by side on one core each: {steps}, whose "
-            "updates cost two and a half times as much. Both then played the benchmark's "
-            "modes, in which colours or the video behind the robot were never seen in training."
-        ),
-        Heading("What each method returns in each mode"),
-        _table(rows),
-        Picture(
-            returns_by_mode(mode_returns(rows)),
-            "Mean return and standard deviation of each policy in each mode",
-            "Large marks are means over episodes, lines their standard deviations, small marks the episodes. A method "
-            "that generalizes keeps its marks at the height they have under train.",
-        ),
+        Text(" ".join(sentences(rows))),
+        _bars(rows),
+        *_tables(rows),
+        Heading("What they look at"),
+        _moments(policies, episodes),
+        *_films(policies, episodes, modes[-1]),
         Heading("How they learned"),
-        Picture(
-            learning_curves(
-                [training_curve(method, values) for method, values in metrics.items()],
-                levels={"random policy": chance},
-            ),
-            "Training return over agent steps of both methods",
-            "Return of each training episode against agent steps, smoothed over five episodes. The dashed line is a "
-            "policy that acts at random.",
+        Text(_equal_time(told, policies)),
+        *_curves(rows, metrics),
+        Heading("Three things to try next"),
+        Code(
+            f"saccade explain {told.run} --modes {CLEAN} {modes[-1]}\n"
+            f"saccade evaluate {told.run} --episodes 50 --video\n"
+            f"saccade train sgqn dmc/walker_walk   # the paper's setting, for a GPU"
         ),
-        Heading(f"What they look at under {hardest}"),
-        _looks(policies, states),
         Heading("Where these numbers come from"),
         Text(_provenance(rows)),
-        Code("saccade demo\nsaccade train sgqn dmc/walker_walk   # the paper's setting, for a GPU"),
+        Code(told.command),
     ]
-    write_page(path, f"Saccade demo: {task}", sections)
+    write_page(path, f"Saccade demo: {told.task}", sections)
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def sentences(rows: Sequence[Row]) -> list[str]:
+    """What came out, for people: where each method was trained, and where its surroundings are others."""
+    told = []
+    for method, by_mode in _by_method(rows).items():
+        clean, others = by_mode[CLEAN], [value for mode, value in by_mode.items() if mode != CLEAN]
+        told.append(
+            f"{NAMES.get(method, method)}: {_amount(clean, rows)} where it was trained"
+            f" and {_amount(fmean(others), rows)} on average where the surroundings are others."
+            if method != RANDOM
+            else f"Acting at random: {_amount(clean, rows)}."
+        )
+    return told
+
+
+def _amount(value: float, rows: Sequence[Row]) -> str:
+    return f"{100 * value:.0f} % of the episodes succeed" if _knows_success(rows) else f"a return of {value:.0f}"
+
+
+def _knows_success(rows: Sequence[Row]) -> bool:
+    return all(row.get("success_rate") is not None for row in rows)
+
+
+def _by_method(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """By method and mode the headline: the success rate where the task knows success, else the mean return."""
+    key = "success_rate" if _knows_success(rows) else "return_mean"
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        found.setdefault(row["method"], {})[row["mode"]] = float(row[key])
+    return found
+
+
+def _tables(rows: Sequence[Row]) -> list[Table]:
+    """Modes down and methods across, so that they fit on a phone: successes where the task knows them, and returns."""
     results = newest_results(rows)
-    modes = modes_of(results)
-    return Table(
-        ("method", *modes, "largest gap"),
-        tuple(
-            (
-                result.method,
-                *(cell(result.rows.get(mode)) for mode in modes),
-                None if worst_gap(result) is None else round(worst_gap(result) or 0.0),
-            )
-            for result in results
-        ),
-        f"Return of an episode, mean ± standard deviation over {len(rows[0]['returns'])} episodes, the same for all. "
-        "The largest gap is what the worst mode loses of the return under train; with a low return it is no merit. "
-        + " ".join(f"{sentence}." for sentence in changes_of(results)),
+    columns = ("mode", *(COLUMNS.get(result.method, result.method) for result in results))
+    episodes = f"{len(rows[0]['returns'])} episodes a cell, the same for all; {CLEAN} is where they learned."
+    tables = []
+    if _knows_success(rows):
+        shares = tuple(
+            (mode, *(f"{100 * result.rows[mode]['success_rate']:.0f} %" for result in results))
+            for mode in modes_of(results)
+        )
+        tables.append(Table(columns, shares, f"Episodes that succeed: {episodes}"))
+    returns = tuple((mode, *(_return(result.rows[mode]) for result in results)) for mode in modes_of(results))
+    changes = " ".join(f"{sentence}." for sentence in changes_of(results))
+    tables.append(Table(columns, returns, f"Return, mean ± standard deviation: {episodes} {changes}".strip()))
+    return tables
+
+
+def _share(row: Row) -> str:
+    return f"{100 * row['success_rate']:.0f} %"
+
+
+def _return(row: Row) -> str:
+    return f"{row['return_mean']:.0f} ± {row['return_std']:.0f}"
+
+
+def _bars(rows: Sequence[Row]) -> Picture:
+    named = {NAMES.get(method, method): by_mode for method, by_mode in _by_method(rows).items()}
+    if _knows_success(rows):
+        chart = figures.shares_by_mode(named, y_label="episodes that succeed, %")
+        return Picture(
+            chart,
+            "Share of the episodes that succeed, of each policy in each mode",
+            "A policy that generalizes keeps its bars as high as they are under train.",
+        )
+    return Picture(
+        figures.returns_by_mode(figures.mode_returns(rows)),
+        "Mean return and standard deviation of each policy in each mode",
+        "Large marks are means over episodes, lines their standard deviations, small marks the episodes. A policy that "
+        "generalizes keeps its marks at the height they have under train.",
     )
 
 
-def _looks(policies: Mapping[str, Policy], states: np.ndarray) -> Gallery:
-    rows = [("what the agent sees", tuple(_uri(frame_of(obs)) for obs in states))]
-    for method, policy in policies.items():
-        rows.append((f"{method}: what its Q depends on", _overlays(states, policy.map("q_attribution", states))))
-        if "predicted_mask" in policy.maps:
-            mask = policy.map("predicted_mask", states)
-            rows.append((f"{method}: the mask it predicts", _overlays(states, mask, limits=(0.0, 1.0))))
+def _curves(rows: Sequence[Row], metrics: Mapping[str, Sequence[Row]]) -> list[Picture]:
+    """The same returns over minutes, which were equal for both, and over agent steps."""
+    chance = next(row["return_mean"] for row in rows if row["method"] == RANDOM and row["mode"] == CLEAN)
+    pictures = []
+    for minutes, x_label in ((True, "minutes"), (False, "agent steps")):
+        curves = [
+            figures.training_curve(NAMES.get(method, method), values, minutes=minutes)
+            for method, values in metrics.items()
+        ]
+        pictures.append(
+            Picture(
+                figures.learning_curves(curves, levels={"acting at random": chance}, x_label=x_label),
+                f"Training return over {x_label}",
+                f"Return of each training episode over {x_label}, smoothed over five episodes.",
+            )
+        )
+    return pictures
+
+
+def _equal_time(told: Told, policies: Mapping[str, Policy]) -> str:
+    steps = " and ".join(f"{policy.env_steps:,} of {NAMES[method]}" for method, policy in policies.items())
+    cut = [NAMES[method] for method, policy in policies.items() if policy.env_steps < told.wanted_steps]
+    ended = f" Time was up before {' and '.join(cut)} had made all {told.wanted_steps:,}." if cut else ""
+    return (
+        f"The two had the same time, {told.minutes:.1f} minutes side by side on one core each, and not the same steps: "
+        f"{steps}, since an update of SGQN costs more.{ended} The first chart compares them at equal time, the "
+        "second at equal steps."
+    )
+
+
+def _moments(policies: Mapping[str, Policy], episodes: Episodes) -> Gallery:
+    """One column a mode, at the same step of episodes that begin alike."""
+    rows = []
+    for method, by_mode in episodes.items():
+        obs = np.stack([played[int(MOMENT * (len(played) - 1))] for played in by_mode.values()])
+        rows.append((f"what {NAMES[method]} sees", tuple(data_uri(png(frame_of(one))) for one in obs)))
+        for label, drawn in _looks(policies[method], obs).items():
+            rows.append((f"{NAMES[method]}: {label}", tuple(data_uri(png(picture)) for picture in drawn)))
     return Gallery(
         tuple(rows),
-        (),
-        "Six moments of one episode that SGQN plays. Bright pixels matter: to Q1 of the greedy action by guided "
-        "backpropagation (white: the strongest hundredth of each picture), and in SGQN's own predicted mask "
-        "(probability 0 to 1). A policy that knows where to look is bright on the robot and dark on the video.",
+        tuple(next(iter(episodes.values()))),
+        "One column a mode: the same step of episodes that begin alike. Bright pixels matter: to Q1 of the action that "
+        "is taken, by guided backpropagation, and in SGQN's own predicted mask. A policy that knows where to look is "
+        "bright on what it acts with and on, and dark elsewhere, in every mode.",
     )
 
 
-def _overlays(states: np.ndarray, maps: np.ndarray, limits: tuple[float, float] | None = None) -> tuple[str, ...]:
-    return tuple(
-        _uri(overlay(frame_of(obs), newest, limits=limits or (0.0, float(np.quantile(newest, BRIGHTEST)))))
-        for obs, newest in zip(states, maps[:, -1], strict=True)
-    )
+def _films(policies: Mapping[str, Policy], episodes: Episodes, hardest: str) -> list[Film]:
+    films = []
+    for mode in (CLEAN, hardest):
+        length = min(len(by_mode[mode]) for by_mode in episodes.values())
+        chosen = np.unique(np.linspace(0, length - 1, FILM_FRAMES).astype(int))
+        panels = []
+        for method, by_mode in episodes.items():
+            obs = by_mode[mode][chosen]
+            frames = np.stack([frame_of(one) for one in obs])
+            panels.append(panel(f"{NAMES[method]} sees", f"What {NAMES[method]} sees in {mode}", frames))
+            for label, drawn in _looks(policies[method], obs).items():
+                panels.append(panel(label, f"{NAMES[method]} in {mode}: {label}", drawn))
+        films.append(
+            Film(
+                tuple(panels),
+                tuple(f"{mode}, step {step}" for step in chosen),
+                *panels_size(episodes),
+                f"An episode of each method in {mode}: what it sees, and what its action depends on.",
+            )
+        )
+    return films
 
 
-def _uri(picture: np.ndarray) -> str:
-    return data_uri(png(picture))
+def panels_size(episodes: Episodes) -> tuple[int, int]:
+    """Height and width of a frame."""
+    first = next(iter(next(iter(episodes.values())).values()))
+    return first.shape[-2], first.shape[-1]
+
+
+def _looks(policy: Policy, obs: np.ndarray) -> dict[str, np.ndarray]:
+    """By what is shown: uint8 ``[moments, height, width, 3]``, the newest frame under a map."""
+    frames = np.stack([frame_of(one) for one in obs])
+    attribution = policy.map("q_attribution", obs)[:, -1]
+    drawn = {"what its Q depends on": overlay(frames, attribution, limits=(0.0, brightest(attribution)))}
+    if "predicted_mask" in policy.maps:
+        mask = policy.map("predicted_mask", obs)[:, -1]
+        drawn["the mask it predicts"] = overlay(frames, mask, limits=(0.0, 1.0))
+    return drawn
 
 
 def _provenance(rows: Sequence[Row]) -> str:
@@ -119,7 +249,6 @@ def _provenance(rows: Sequence[Row]) -> str:
     versions = ", ".join(f"{name} {provenance[name]}" for name in ("dm_control", "mujoco") if name in provenance)
     backgrounds = "; ".join(backgrounds_of(rows))
     return (
-        f"One seed, {provenance['render_quality']} rendering at {provenance['image_size']} pixels, action repeat "
-        f"{provenance['action_repeat']}, {versions}. Backgrounds: {backgrounds}. Such short runs of small networks "
-        "do not compare with published results; the commands below make ones that do."
+        f"One seed, {setting_of(provenance)}, {versions}. Surroundings: {backgrounds}. Such short runs of small "
+        "networks do not compare with published results; `saccade train` without --preset makes ones that do."
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -25,9 +24,11 @@ from saccade.bench.results import (
 from saccade.cli import terminal
 from saccade.cli.options import Evaluate
 from saccade.cli.parsing import parsed
+from saccade.cli.suite_options import given
 from saccade.envs import suites
 from saccade.envs.config import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
+from saccade.policies.policy import Policy
 from saccade.policies.sources.run import load_policy
 from saccade.runs.config import read_config, to_json
 from saccade.runs.training import RunConfig
@@ -57,8 +58,8 @@ def run(words: list[str]) -> int:
             policy = load_policy(folder, options.device)
             env = _as_asked(config.env, options)
             seed = config.training.seed if options.seed is None else options.seed
-            rows = []
-            for result in play(policy.act, env, options, seed, progress, str(folder)):
+            rows, policy_of_mode = [], acting(policy, seed, options.sampled)
+            for result in play(policy_of_mode, env, options, seed, progress, str(folder)):
                 rows.append(
                     evaluation_row(
                         result,
@@ -66,6 +67,7 @@ def run(words: list[str]) -> int:
                         env=env,
                         seed=config.training.seed,
                         env_steps=policy.env_steps,
+                        sampled=options.sampled,
                     )
                 )
                 if result.frames is not None:
@@ -89,10 +91,15 @@ def told_apart(results: list[Result], configs: list[RunConfig]) -> list[Result]:
     return [*apart, *mean_over_seeds(apart)]
 
 
+def acting(policy: Policy, seed: int, sampled: bool) -> Callable[[], Act]:
+    """What acts in a mode: where it draws, with the same random numbers in each."""
+    return (lambda: policy.sampler(seed)) if sampled else (lambda: policy.act)
+
+
 def play(
-    act: Act, env: EnvConfig, options: Evaluate, seed: int, progress: Progress, label: str
+    begin: Callable[[], Act], env: EnvConfig, options: Evaluate, seed: int, progress: Progress, label: str
 ) -> Iterable[Evaluation]:
-    """Evaluate in each mode with a progress bar."""
+    """Evaluate in each mode with a progress bar; ``begin`` gives what acts in it."""
     lines = terminal.LogLines(progress.console)
     with closing(EvaluationEnvs(options.workers)) as envs:
         for mode in options.modes or suites.modes_of(env.task):
@@ -103,7 +110,7 @@ def play(
                 lines.say(lambda: f"{label} {mode}: {done} of {total} episodes")
 
             yield evaluate(
-                act,
+                begin(),
                 in_mode(env, mode),
                 episodes=options.episodes,
                 seed=seed,
@@ -115,12 +122,7 @@ def play(
 
 
 def _as_asked(env: EnvConfig, options: Evaluate) -> EnvConfig:
-    changes: dict[str, Any] = {}
-    if options.data is not None:
-        changes["data"] = options.data
-    if options.clip_order is not None:
-        changes["clip_order"] = options.clip_order
-    return dataclasses.replace(env, **changes)
+    return env.changed(**given(options.options, env.task))
 
 
 def show(results: list[Result], console: Console) -> None:

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
 from saccade.cli import terminal
 from saccade.cli.options import Maps, Subject
+from saccade.cli.suite_options import given
+from saccade.cli.suite_options import refuse_foreign as refuse_foreign_options
 from saccade.data.files import written_aside
 from saccade.explain.explanation import Explanation, Moments, explain, explain_recorded
 from saccade.explain.folder import free_folder, refuse_foreign
@@ -65,11 +67,9 @@ def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ..
         raise UserError(f"--task {options.task} names a mode, and so does --modes: give one of them.")
     modes = (mode,) if at else (options.modes or (CLEAN,))
     fields = {
-        "data": options.data,
-        "render_quality": options.render_quality,
+        **given(options.options, name),
         "image_size": options.image_size,
         "frame_stack": options.frame_stack,
-        "camera": options.camera,
         "action_repeat": options.action_repeat,
     }
     if options.policy is None:
@@ -85,6 +85,8 @@ def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ..
             device=options.device,
             trust=options.trust,
         )
+        if policy.config is not None and not name:
+            refuse_foreign_options(given(options.options), policy.config.env.task)
         task = None if options.obs is not None else task_of(policy, name or None, **fields)
     else:
         policy, task = _own_network(options, name, fields, normalised)
@@ -102,8 +104,10 @@ def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ..
 
 def _recorded(options: Subject, policy: Policy, fields: dict[str, Any]) -> Recorded:
     """What --obs names. Raises UserError for options that belong to an environment, which there is none of."""
-    given = {"task": None if options.policy is not None else options.task, "modes": options.modes or None, **fields}
-    for name, value in given.items():
+    of_environments: dict[str, Any] = {"modes": options.modes or None}
+    if options.policy is None:  # a network of one's own is built for the spaces of its task
+        of_environments |= {"task": options.task, **fields}
+    for name, value in of_environments.items():
         if value is not None:
             raise UserError(
                 f"--obs {options.obs} is explained as it was recorded: leave --{name.replace('_', '-')} out."

@@ -12,7 +12,7 @@ import inspect
 import shutil
 import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -20,10 +20,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import tyro
 
 from saccade.agents import METHODS
-from saccade.cli.commands import COMMANDS
+from saccade.cli.commands import COMMANDS, SHOWN
 from saccade.cli.nearest import nearest
+from saccade.cli.suite_options import SUITES_OF_OPTION
 from saccade.cli.train_options import SIZE_HELP, Resume, chosen_preset, is_resumed, names_first, train_options
 from saccade.envs.config import EnvConfig
+from saccade.envs.suites import SUITES, option_names, suite_of
 from saccade.types import UserError
 
 WIDEST, NARROWEST = 100, 60  # characters of a line
@@ -80,6 +82,8 @@ def _of_training(words: list[str], width: int) -> Iterator[str]:
         raise UserError(f"There is no method {method!r}. {nearest(method, METHODS)}")
     task = EnvConfig.parse(task).task
     options = options_of(nothing_given(train_options(method, task, size)))
+    groups = COMMANDS["train"].groups
+    groups = {**groups, SHOWN: (*groups[SHOWN], *option_names(suite_of(task)))}
     if names:
         yield _wrapped(f"The values are those of {method} on {task} with --preset {size}.", width)
     else:
@@ -88,9 +92,9 @@ def _of_training(words: list[str], width: int) -> Iterator[str]:
         yield "\n".join(["METHOD is one of", *(_wrapped(row, width, longest + 4) for row in rows)])
         own = {option.name for option in options_of(METHODS[method].config)}
         options = [option for option in options if option.name not in own]
-    yield from grouped([Option("preset", "--preset NAME", SIZE_HELP, ""), *options], COMMANDS["train"].groups, width)
+    yield from grouped([Option("preset", "--preset NAME", SIZE_HELP, ""), *options], groups, width)
     if not names:
-        yield "saccade train METHOD --help tells the options of a method as well."
+        yield "saccade train METHOD TASK --help tells the options of both as well."
 
 
 def grouped(options: list[Option], groups: Mapping[str, tuple[str, ...]], width: int) -> list[str]:
@@ -143,6 +147,8 @@ def options_of(config: Any, about: str = "options") -> list[Option]:
     inner: list[Option] = []
     for field in dataclasses.fields(kind):
         value, sentence = getattr(config, field.name), " ".join(sentences.get(field.name, "").split())
+        if SUITES_OF_OPTION in field.metadata:
+            sentence = _of_suites(field.name, field.metadata[SUITES_OF_OPTION])
         if dataclasses.is_dataclass(value):
             heading = " ".join(f"{inspect.getdoc(type(value))} {sentence}".split())
             inner += options_of(value, heading.removesuffix("."))
@@ -151,6 +157,12 @@ def options_of(config: Any, about: str = "options") -> list[Option]:
             told = f"{sentence} ({_default(value)})" if _default(value) and not required else sentence
             own.append(Option(field.name, typed, told.replace("`", ""), about))
     return own + inner
+
+
+def _of_suites(name: str, suites: Sequence[str]) -> str:
+    """What the first of some suites says of its option, for a command that leaves it as it was."""
+    sentence = " ".join(_sentences(SUITES[suites[0]].options)[name].split())
+    return f"{sentence} Of {' and '.join(suites)}; not given, it is as in the run."
 
 
 def _default(value: Any) -> str:

@@ -12,26 +12,19 @@ from rich.table import Table
 
 from saccade.agents import METHODS
 from saccade.agents.presets import (
+    NOT_PUBLISHED,
     SIZES,
-    SMALL_ENVIRONMENT,
     SMALL_TRAINING,
     SMG_TABLE,
-    action_repeat_source,
     preset,
 )
 from saccade.cli import terminal
 from saccade.cli.nearest import nearest
 from saccade.cli.options import List
 from saccade.cli.parsing import parsed
-from saccade.cli.train_options import Environment
 from saccade.envs.config import EnvConfig
-from saccade.envs.suites import (
-    BENCHMARK_TASKS,
-    DMC_DOMAINS,
-    MANIPULATION_TASKS,
-    SUITE_MODES,
-    action_repeat_of,
-)
+from saccade.envs.suites import SUITES, suite_of
+from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
 from saccade.runs.training import Training
 from saccade.types import UserError
 
@@ -77,16 +70,17 @@ def run(words: list[str]) -> int:
     console.print(scores)
     console.print()
     console.print(terminal.heading("modes", ", by suite"))
-    for suite, modes in SUITE_MODES.items():
-        console.print(f"  {suite}: {' '.join(modes)}", highlight=False)
+    for name, suite in SUITES.items():
+        console.print(f"  {name}: {' '.join(suite.modes)}", highlight=False)
     console.print()
     console.print(terminal.heading("tasks of the benchmark", ", with their action repeats"))
     console.print("  " + "  ".join(f"{task} ({action_repeat_of(task)})" for task in BENCHMARK_TASKS), highlight=False)
     console.print()
-    console.print(terminal.heading("all tasks", ", as dmc/DOMAIN_TASK"))
-    for domain, tasks in DMC_DOMAINS.items():
-        console.print(f"  {domain}: {' '.join(tasks)}", highlight=False)
-    console.print(terminal.heading("robot", f"\n  {' '.join(MANIPULATION_TASKS)}"))
+    console.print(terminal.heading("all tasks", ", by suite"))
+    for name, suite in SUITES.items():
+        console.print(f"{name}: {suite.title}", highlight=False)
+        for word, tasks in suite.listed.items():
+            console.print(f"  {word}: {' '.join(tasks)}", highlight=False)
     return 0
 
 
@@ -108,8 +102,8 @@ def _show_preset(name: str, task: str, console: Console) -> None:
     table = _names("option", *SIZES, "source")
     columns = {size: _starts(name, task, size) for size in SIZES}
     shared = dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK)
-    shared |= dict.fromkeys([option for option in (*SMALL_TRAINING, *SMALL_ENVIRONMENT) if option != "steps"], OURS)
-    sources = {**shared, **OF_AUGMENTATIONS, "action_repeat": action_repeat_source(task), **preset(name, task).sources}
+    shared |= dict.fromkeys([option for option in (*SMALL_TRAINING, *suite_of(task).fast) if option != "steps"], OURS)
+    sources = {**shared, **OF_AUGMENTATIONS, "action_repeat": _action_repeat_source(task), **preset(name, task).sources}
     for option, value in columns[FIRST].items():
         others = [columns[size][option] for size in SIZES if size != FIRST]
         cells = ["" if other == value else str(other) for other in others]
@@ -117,6 +111,10 @@ def _show_preset(name: str, task: str, console: Console) -> None:
     console.print(table)
     rerun = "" if name == "smg" else RERUN if name in SMG_TABLE else NO_RERUN
     console.print(f"{FOOTNOTE} {rerun}".strip(), highlight=False)
+
+
+def _action_repeat_source(task: str) -> str:
+    return suite_of(task).action_repeat_source(task) or NOT_PUBLISHED
 
 
 def _show_size(size: str, task: str, console: Console) -> None:
@@ -152,12 +150,14 @@ def _flag(option: str) -> str:
 
 def _starts(name: str, task: str, size: str) -> dict[str, Any]:
     """Every option that a preset may decide, and its value."""
-    start = preset(name, task, size)
-    training, environment = Training(**start.training), Environment(**start.environment)
+    start, suite = preset(name, task, size), suite_of(task)
+    training = Training(**start.training)
+    shown = EnvConfig.parse(task, **start.environment)
     return {
         **{option: getattr(training, option) for option in SMALL_TRAINING},
-        "action_repeat": action_repeat_of(task),
-        **{option: getattr(environment, option) for option in ("frame_stack", *SMALL_ENVIRONMENT)},
+        "action_repeat": suite.action_repeat(task),
+        "frame_stack": shown.frame_stack,
+        **{option: shown.option(option) for option in suite.fast},
         **dict(_settings(start.agent)),
     }
 

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+from saccade.cli.suite_options import options_of_all_suites
+
+if TYPE_CHECKING:
+    SuiteOptions = Any
+else:
+    SuiteOptions = options_of_all_suites()
 
 
 @dataclass(frozen=True)
@@ -21,14 +28,14 @@ class Demo:
 
     out: Path | None = None
     """Folder for everything; by default runs/demo, or runs/demo-2 and so on where that exists."""
-    task: str = "dmc/cheetah_run"
+    task: str = "manipulation/reach"
     """What they learn; `saccade list` names the tasks."""
-    steps: int = 20_000
+    steps: int = 30_000
     """Most agent steps of each method."""
     minutes: float = 8.5
     """Time for everything. A method that has not made its steps by then is judged by what it learned so far: SGQN's
     updates cost two and a half times SAC's."""
-    episodes: int = 4
+    episodes: int = 20
     """Episodes of each policy in each mode."""
     seed: int = 0
     """Of weights, environments, exploration and episodes."""
@@ -36,7 +43,7 @@ class Demo:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play trained runs with deterministic actions, and compare the benchmark's modes with the training mode.
+    """Play trained runs, by default with their most likely actions, and compare the modes with the training mode.
 
     Results are added to each run's evaluations.jsonl.
     """
@@ -47,18 +54,17 @@ class Evaluate:
     """Modes to play in, by default all of the task; the gap is to the mode train."""
     episodes: int = 10
     """Episodes in each mode; published tables use 100."""
+    sampled: bool = False
+    """Draw actions from the policy, as training does."""
     seed: int | None = None
     """Of the episodes; by default the run's own."""
-    data: str | None = None
-    """The benchmark's data folder; by default the run's own, or the one that SACCADE_DATA names."""
-    clip_order: Literal["seed", "sequential"] | None = None
-    """Which video an episode gets; by default as in the run."""
     device: str = "auto"
     """Where the networks run: auto, cpu, cuda or cuda:1."""
     workers: int | None = None
     """Processes for the environments: 0 none, by default one per core."""
     video: bool = False
     """Also write a video of the first episode in each mode."""
+    options: SuiteOptions = field(default_factory=SuiteOptions)
 
 
 @dataclass(frozen=True)
@@ -98,16 +104,10 @@ class Subject:
     """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    data: str | None = None
-    """The benchmark's data folder; by default the run's own, or the one that SACCADE_DATA names."""
-    render_quality: Literal["full", "fast"] | None = None
-    """Of Saccade's tasks; by default as in the run, else full."""
     image_size: int | None = None
     """Of Saccade's tasks, in pixels; by default what the policy sees."""
     frame_stack: int | None = None
     """Of Saccade's tasks; by default what the policy sees."""
-    camera: str | None = None
-    """Of Saccade's tasks: the name or number of the camera that looks; by default as in the run, else the task's."""
     action_repeat: int | None = None
     """Of Saccade's tasks; by default as in the run, else the benchmark's."""
     out: Path | None = None
@@ -115,6 +115,7 @@ class Subject:
     holds another policy's)."""
     replace: bool = False
     """Whether what another policy left in --out may be deleted."""
+    options: SuiteOptions = field(default_factory=SuiteOptions)
 
 
 @dataclass(frozen=True)

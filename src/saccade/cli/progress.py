@@ -7,7 +7,8 @@ from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingC
 
 from saccade.cli import terminal
 from saccade.envs.changes import told_share
-from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.events import Event
+from saccade.train.loop import Loop
 from saccade.train.ways import paths_of
 
 ESTIMATE_SECONDS = 300.0
@@ -44,21 +45,17 @@ class TrainingProgress:
         self._bar.update(self._line, description="preparing pictures", completed=done, total=total)
         self._lines.say(lambda: f"preparing pictures: {done} of {total}")
 
-    def show(self, event: Event, training: OffPolicyTraining) -> None:
+    def show(self, event: Event, training: Loop) -> None:
         """Bring the line up to date with an event, and print evaluations."""
-        counters = training.counters
-        learning = counters.env_steps >= training.config.random_steps
+        progress = training.progress()
         self._bar.update(
             self._line,
-            # A step is done when its update is: the first learning step brings a thousand of them.
-            completed=counters.updates if learning else min(counters.env_steps, training.config.random_steps - 1),
+            completed=progress.done,
             total=training.config.steps,
-            description=("training" if learning else "acting at random")
-            + (", evaluating" if counters.modes_left else ""),
+            description=progress.doing + (", evaluating" if training.counters.modes_left else ""),
         )
-        if counters.seconds:
-            speed = counters.updates / counters.seconds if learning else counters.env_steps / counters.seconds
-            self._bar.update(self._line, speed=f"{speed:.1f} {'updates' if learning else 'steps'}/s")
+        if progress.speed:
+            self._bar.update(self._line, speed=progress.speed)
         self._lines.say(self._in_words)
         if event.kind == "begun":
             for sentence in paths_of(training):

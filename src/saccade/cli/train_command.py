@@ -14,11 +14,13 @@ from saccade.agents import METHODS
 from saccade.cli import terminal
 from saccade.cli.parsing import parsed
 from saccade.cli.progress import TrainingProgress
-from saccade.cli.train_options import Resume, beginning, is_resumed, train_options
+from saccade.cli.suite_options import names_in, refuse_foreign
+from saccade.cli.train_options import Resume, beginning, is_resumed, option_names_of, train_options
 from saccade.doctor.facts import environment_facts
 from saccade.runs.training import RunConfig
 from saccade.train import session
-from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.events import Event
+from saccade.train.loop import Loop
 from saccade.viewer.pictures import enlarged, write_video
 
 TRAINING_MODE = "train"
@@ -59,10 +61,14 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     begun = beginning(words)
     method, env = begun.method, begun.env
     program = f"saccade train {method} {env.task}"
-    options = parsed(train_options(method, env.task, begun.size), program, begun.rest)
+    kind = train_options(method, env.task, begun.size)
+    known = set(option_names_of(kind()))
+    refuse_foreign((name for name in names_in(begun.rest) if name not in known), env.task)
+    options = parsed(kind, program, begun.rest)
     rendered = METHODS[method].rendered_size(options.agent)
-    env = dataclasses.replace(env, image_size=rendered, **dataclasses.asdict(options.environment))
-    config = RunConfig(method, env, options.agent, options.training)
+    env = env.changed(image_size=rendered, options=options.options, **dataclasses.asdict(options.environment))
+    loop = options.loop if METHODS[method].loop == "off_policy" else None
+    config = RunConfig(method, env, options.agent, options.training, loop)
     return config, options.out or session.run_folder(config)
 
 
@@ -100,7 +106,7 @@ class _Watcher:
     def warn(self, sentence: str) -> None:
         self.console.print(sentence, style="yellow")
 
-    def see(self, event: Event, training: OffPolicyTraining) -> None:
+    def see(self, event: Event, training: Loop) -> None:
         self.progress.show(event, training)
         if event.evaluation is not None and event.evaluation.frames is not None:
             name = f"{event.row['env_steps']:09d}_{event.evaluation.mode}.mp4"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +15,8 @@ from saccade.agents import METHODS
 from saccade.agents.presets import SIZES, preset
 from saccade.cli.nearest import nearest
 from saccade.envs.config import EnvConfig
-from saccade.runs.training import Training
+from saccade.envs.suites import option_names, suite_of
+from saccade.runs.training import OffPolicy, Training, check_actions
 from saccade.types import UserError
 
 SIZE_HELP = (
@@ -31,18 +33,6 @@ class Environment:
     """Control steps per agent step; by default the benchmark's for the task (walker 4, cartpole 8, finger 2, ...)."""
     frame_stack: int = 3
     """Frames in an observation."""
-    render_quality: Literal["full", "fast"] = "full"
-    """fast: several times cheaper software rendering; never compare it with results of full."""
-    camera: str | None = None
-    """Name or number of the camera that looks; by default the task's own (side, fixed, y, ...)."""
-    action_space: Literal["xy", "xyz"] = "xy"
-    """Of the robot: whether the gripper keeps its height."""
-    reach_bonus: bool = True
-    """Of the robot's reach: reward 1 for a step at the goal, as in the papers' tables."""
-    clip_order: Literal["seed", "sequential"] = "seed"
-    """Which video an episode gets in the video modes: by its seed, or one after the other as published."""
-    data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,9 @@ def beginning(words: list[str]) -> Beginning:
     if method not in METHODS:
         raise UserError(f"There is no method {method!r}. {nearest(method, METHODS)}")
     size, rest = chosen_preset(words[2:])
-    return Beginning(method, EnvConfig.parse(task), size, tuple(rest))
+    env = EnvConfig.parse(task)
+    check_actions(method, env)
+    return Beginning(method, env, size, tuple(rest))
 
 
 def names_first(words: list[str]) -> list[str]:
@@ -119,14 +111,29 @@ def chosen_preset(words: list[str]) -> tuple[str, list[str]]:
     return size, rest
 
 
+def option_names_of(options: Any) -> Iterator[str]:
+    """The names of all options of a dataclass and of those in it."""
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from option_names_of(value)
+        else:
+            yield field.name
+
+
 def train_options(method: str, task: str, size: str) -> type[Any]:
     """Train an agent, and keep all of it in one folder. What is not said is as published for the method and the task,
     or as the preset says.
     """
-    start = preset(method, task, size)
+    start, suite = preset(method, task, size), suite_of(task)
+    shown = {name: value for name, value in start.environment.items() if name not in option_names(suite)}
+    own = {name: value for name, value in start.environment.items() if name in option_names(suite)}
     fields = [
         ("training", Training, dataclasses.field(default_factory=lambda: Training(**start.training))),
-        ("environment", Environment, dataclasses.field(default_factory=lambda: Environment(**start.environment))),
+        ("environment", Environment, dataclasses.field(default_factory=lambda: Environment(**shown))),
+        ("options", suite.options, dataclasses.field(default_factory=lambda: suite.options(**own))),
         ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),
     ]
+    if METHODS[method].loop == "off_policy":
+        fields.insert(1, ("loop", OffPolicy, dataclasses.field(default_factory=OffPolicy)))
     return dataclasses.make_dataclass("Options", fields, bases=(Folder,), frozen=True)

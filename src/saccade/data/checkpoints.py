@@ -100,6 +100,10 @@ class Checkpoint:
         except (OSError, UserError) as error:
             raise DamagedCheckpoint(f"{path} is damaged: {error}.") from error
 
+    def has_document(self, name: str) -> bool:
+        """Whether there is a document of this name; earlier versions did not write all."""
+        return (self.folder / f"{name}.json").exists()
+
     def frames(self) -> Iterator[tuple[int, Tensor]]:
         """First serial number and frames ``[count, ...]`` of each replay segment."""
         from safetensors.torch import load_file

@@ -283,7 +283,7 @@ def _steps_per_second(env: EnvConfig, processes: int, seconds: float) -> float:
         workers.reset()
 
         def step() -> None:
-            action = random.uniform(-1, 1, (processes, *workers.action_space.shape)).astype(np.float32)
+            action = random.uniform(-1, 1, (processes, *workers.spaces.actions.shape)).astype(np.float32)
             if workers.step(action).truncated.any():
                 workers.reset()  # all end together
 

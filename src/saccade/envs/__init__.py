@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -18,12 +19,13 @@ def register() -> None:
     """Make every task known to Gymnasium: ``gymnasium.make("dmc/walker_walk", mode="video_hard")``.
 
     Keyword arguments are those of ``saccade.envs.make.gymnasium_env``. Imports no simulator; calling it again
-    changes nothing.
+    changes nothing. A task whose name is another's with a version at its end (``minigrid/MultiRoom-N4-S5-v1``) is left
+    out, since Gymnasium takes one of them alone: ``saccade.make`` makes it.
     """
     import gymnasium
 
     for task in TASKS:
-        if task not in gymnasium.registry:
+        if task not in gymnasium.registry and re.sub(r"-v\d+$", "", task) not in set(TASKS) - {task}:
             gymnasium.register(id=task, entry_point="saccade.envs.make:gymnasium_env", kwargs={"task": task})
 
 

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from saccade.data.folder import find_data
-from saccade.envs.suites import (
-    ALL_MODES,
-    MANIPULATION_TASKS,
-    TASKS,
-    action_repeat_of,
-    episode_control_steps,
-    modes_of,
-)
+from saccade.envs.checks import check_count, check_kind, check_name
+from saccade.envs.suites import ALL_MODES, SUITES, TASKS, modes_of, name_of_suite, option_names, suite_of
 from saccade.spelling import close_names
 from saccade.types import UserError
 
-if TYPE_CHECKING:
-    pass
-
-ACTION_SPACES = ("xy", "xyz")
-RENDER_QUALITIES = ("full", "fast")
-CLIP_ORDERS = ("seed", "sequential")
-KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("task", "mode"), (str,)),
-    **dict.fromkeys(("task_mask", "reach_bonus"), (bool,)),
-    "data": (str, Path, type(None)),
-}
-"""Of the fields that are not compared with a list or a range."""
-IMAGE_SIZE_STEP = 4  # decoders double their resolution twice
 MAX_IMAGE_SIZE = 1024
 MAX_FRAME_STACK = 32
 
@@ -45,22 +25,14 @@ class EnvConfig:
         task: a task id, ``dmc/walker_walk`` or ``manipulation/reach``.
         mode: a mode of the task: ``train color_easy color_hard video_easy video_hard`` of ``dmc``, ``train test1
             test2 test3 test4 test5`` of ``manipulation``.
-        image_size: height and width of the picture in pixels; a multiple of 4.
+        image_size: height and width of the picture in pixels, or its longer side; 0 for the suite's usual one, which is
+            84, and on ``minigrid`` 8 a cell.
         frame_stack: how many of the newest frames an observation holds.
         action_repeat: control steps per agent step; None for the published one (walker, cheetah, ball_in_cup 4,
             cartpole 8, finger 2, others of ``dmc`` 4; ``manipulation`` 1).
-        render_quality: ``full`` as the benchmark renders, or ``fast``: software rendering takes a fifth of
-            the time and pictures are 38 to 51 dB (PSNR) from full; for machines without a GPU, and not to be
-            compared with full.
         task_mask: whether ``info["task_mask"]`` comes with every observation.
-        clip_order: which clip an episode shows: drawn by ``seed``, or ``sequential`` as in the published
-            code.
-        data: the benchmark's data folder; None for the one that SACCADE_DATA names, if any.
-        action_space: which ways the gripper of ``manipulation`` can be moved: ``xy`` over the table, or ``xyz``.
-        reach_bonus: whether ``manipulation/reach`` gives 1 near the goal, as SGQN plays it; without, the reward as
-            it was first published.
-        camera: name or number of the camera that looks, of those of the task's model; None for the one that
-            ``suites.CAMERAS`` names with its source.
+        options: what else the task's suite lets one choose, in its own dataclass (``suites.SUITES``); its defaults
+            where it is None.
 
     Raises:
         UserError: a value that is not allowed, with the allowed ones.
@@ -68,61 +40,72 @@ class EnvConfig:
 
     task: str
     mode: str = "train"
-    image_size: int = 84
+    image_size: int = 0
     frame_stack: int = 3
     action_repeat: int | None = None
-    render_quality: str = "full"
     task_mask: bool = False
-    clip_order: str = "seed"
-    data: str | None = None
-    action_space: str = "xy"
-    reach_bonus: bool = True
-    camera: str | None = None
+    options: Any = None
 
     @classmethod
     def parse(cls, task_id: str, **fields: Any) -> EnvConfig:
-        """From ``dmc/walker_walk`` or ``dmc/walker_walk@video_hard``, and any other field by name."""
+        """From ``dmc/walker_walk`` or ``dmc/walker_walk@video_hard``, and any other field or option by its name.
+
+        Raises UserError for a name that the task's suite does not have, with the nearest that it has.
+        """
         if not isinstance(task_id, str):
             raise UserError(f"a task is named by a string such as 'dmc/walker_walk', not by {task_id!r}")
         task, at, mode = task_id.partition("@")
-        if not at:
-            return cls(task, **fields)
-        if "mode" in fields:
+        if at and "mode" in fields:
             raise UserError(f"{task_id!r} names a mode, and so does mode={fields['mode']!r}; give one of them")
-        return cls(task, mode, **fields)
+        check_name("task", task, TASKS)
+        return cls(task, mode if at else "train").changed(**fields)
+
+    def changed(self, **fields: Any) -> EnvConfig:
+        """The same with other values of fields or of the suite's options, by their names.
+
+        With a task of another suite, options that it does not have are left out.
+        """
+        task = fields.get("task", self.task)
+        check_name("task", task, TASKS)
+        suite = suite_of(task)
+        own = fields.pop("options", None) or _options_for(suite.options, self.options)
+        options = {name: fields.pop(name) for name in option_names(suite) if name in fields}
+        for name in fields:
+            _check_known(name, task)
+        return dataclasses.replace(self, **fields, options=dataclasses.replace(own, **options))
 
     def __post_init__(self) -> None:
-        for name, kinds in KINDS.items():
-            value = getattr(self, name)
-            if not isinstance(value, kinds):
-                raise UserError(f"{name} is {value!r}, but must be {' or '.join(kind.__name__ for kind in kinds)}")
+        for name, kind in (("task", str), ("mode", str), ("task_mask", bool)):
+            check_kind(name, getattr(self, name), kind)
         if "@" in self.task:
             raise UserError(f"task is {self.task!r}, which names a mode too; use EnvConfig.parse({self.task!r})")
-        _check_name("task", self.task, TASKS)
+        check_name("task", self.task, TASKS)
+        suite = suite_of(self.task)
+        if self.options is None:
+            object.__setattr__(self, "options", suite.options())
+        check_kind("options", self.options, suite.options)
         _check_mode(self.mode, self.task)
-        _check_name("render_quality", self.render_quality, RENDER_QUALITIES)
-        _check_name("clip_order", self.clip_order, CLIP_ORDERS)
-        _check_image_size(self.image_size)
-        _check_count("frame_stack", self.frame_stack, MAX_FRAME_STACK)
+        if self.image_size == 0 and not isinstance(self.image_size, bool):
+            object.__setattr__(self, "image_size", suite.image_size(self.task))
+        check_count("image_size", self.image_size, MAX_IMAGE_SIZE)
+        check_count("frame_stack", self.frame_stack, MAX_FRAME_STACK)
         if self.action_repeat is not None:
-            _check_count("action_repeat", self.action_repeat, episode_control_steps(self.task))
-        _check_name("action_space", self.action_space, ACTION_SPACES)
-        if self.action_space != ACTION_SPACES[0] and self.task not in MANIPULATION_TASKS:
-            raise UserError(
-                f"action_space={self.action_space!r} is for manipulation alone; leave it out for {self.task}"
-            )
-        if not self.reach_bonus and self.task != "manipulation/reach":
-            raise UserError(f"reach_bonus=False is for manipulation/reach alone; leave it out for {self.task}")
+            check_count("action_repeat", self.action_repeat, suite.episode_control_steps(self.task))
+        suite.check(self)
 
     @property
     def control_steps_per_action(self) -> int:
         """``action_repeat``, or the published one where that is None."""
-        return self.action_repeat if self.action_repeat is not None else action_repeat_of(self.task)
+        return self.action_repeat if self.action_repeat is not None else suite_of(self.task).action_repeat(self.task)
 
     @property
     def episode_agent_steps(self) -> int:
         """Agent steps until an episode is truncated: as many as its control steps need."""
-        return -(-episode_control_steps(self.task) // self.control_steps_per_action)
+        return -(-suite_of(self.task).episode_control_steps(self.task) // self.control_steps_per_action)
+
+    def option(self, name: str, otherwise: Any = None) -> Any:
+        """An option by its name, or ``otherwise`` where the suite has none of that name."""
+        return getattr(self.options, name) if name in option_names(suite_of(self.task)) else otherwise
 
 
 def check_data(config: EnvConfig, modes: Iterable[str]) -> None:
@@ -130,43 +113,49 @@ def check_data(config: EnvConfig, modes: Iterable[str]) -> None:
 
     Clips are not looked at: that would decode them.
     """
-    folder = find_data(config.data)
+    folder = find_data(config.option("data"))
     for mode in modes:
         for distraction in modes_of(config.task)[dataclasses.replace(config, mode=mode).mode]:
             distraction.check(folder)
 
 
-def _check_mode(mode: object, task: str) -> None:
+def _options_for(kind: type[Any], options: Any) -> Any:
+    """A suite's options, with the values that these of maybe another suite have."""
+    if isinstance(options, kind):
+        return options
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    return kind(**{field.name: given[field.name] for field in dataclasses.fields(kind) if field.name in given})
+
+
+def _check_known(name: str, task: str) -> None:
+    """Raise UserError for what is neither a field nor an option of the task's suite."""
+    fields = [field.name for field in dataclasses.fields(EnvConfig) if field.name != "options"]
+    if name in fields:
+        return
+    own = option_names(suite_of(task))
+    foreign = foreign_option(name, task)
+    if foreign is not None:
+        raise UserError(foreign)
+    near = close_names(name, [*fields, *own], 1) or [*fields, *own]
+    raise UserError(f"there is no option {name!r} of {task}; did you mean {' or '.join(near)}?")
+
+
+def foreign_option(name: str, task: str, spelled: Callable[[str], str] = str) -> str | None:
+    """What to say of an option that the task's suite lacks and others have; None for any other name.
+
+    spelled: how options are written where they are given, such as with dashes.
+    """
+    others = [suite for suite, row in SUITES.items() if name in option_names(row)]
+    own = option_names(suite_of(task))
+    if not others or name in own:
+        return None
+    has = ", ".join(map(spelled, close_names(name, own, 1) or own)) or "no options of its own"
+    suite = name_of_suite(task)
+    return f"{spelled(name)} is an option of {' and '.join(others)}, and {task} is of {suite}, which has {has}"
+
+
+def _check_mode(mode: str, task: str) -> None:
     allowed = modes_of(task)
     if mode in ALL_MODES and mode not in allowed:
         raise UserError(f"{task} has no mode {mode!r}; the choices are {', '.join(allowed)}")
-    _check_name("mode", mode, allowed)
-
-
-def _check_name(field: str, value: object, allowed: Iterable[str]) -> None:
-    names = list(allowed)
-    if value in names:
-        return
-    near = close_names(str(value), names)
-    hint = f"the nearest: {', '.join(near)}" if near else f"the choices are {', '.join(names)}"
-    raise UserError(f"there is no {field} {value!r}; {hint}")
-
-
-def _check_image_size(value: int) -> None:
-    if _is_whole(value) and 0 < value <= MAX_IMAGE_SIZE and value % IMAGE_SIZE_STEP == 0:
-        return
-    near = 84
-    if _is_whole(value):
-        near = min(max(round(value / IMAGE_SIZE_STEP), 1) * IMAGE_SIZE_STEP, MAX_IMAGE_SIZE)
-    raise UserError(
-        f"image_size is {value!r}, but must be a multiple of {IMAGE_SIZE_STEP} up to {MAX_IMAGE_SIZE}; use {near}"
-    )
-
-
-def _check_count(field: str, value: int, largest: int) -> None:
-    if not (_is_whole(value) and 1 <= value <= largest):
-        raise UserError(f"{field} is {value!r}, but must be a whole number from 1 to {largest}")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    check_name("mode", mode, allowed)

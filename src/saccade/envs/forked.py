@@ -7,13 +7,12 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
-from saccade.envs.config import EnvConfig
-from saccade.envs.mujoco.opengl import FORKED
-from saccade.types import UserError
+from saccade.envs.spaces import gymnasium_spaces
+from saccade.types import Spaces, UserError
 
 
 @final
-class ForkedEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+class ForkedEnv(gymnasium.Env[np.ndarray, Any]):
     """Has the spaces of ``PixelEnv``; every use raises UserError with what to do instead.
 
     Making it must not fail: ``gymnasium.vector.AsyncVectorEnv`` hands on what its processes raise when environments are
@@ -22,17 +21,17 @@ class ForkedEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as Gymnasium declares it
 
-    def __init__(self, config: EnvConfig, num_actions: int) -> None:
-        channels, size = config.frame_stack * 3, config.image_size
-        self.observation_space = gymnasium.spaces.Box(0, 255, (channels, size, size), np.uint8)
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (num_actions,), np.float32)
+    def __init__(self, spaces: Spaces, told: str) -> None:
+        """told: what it says instead of doing anything."""
+        self.observation_space, self.action_space = gymnasium_spaces(spaces)
+        self._told = told
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Raises UserError."""
-        raise UserError(FORKED)
+        raise UserError(self._told)
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Raises UserError."""
-        raise UserError(FORKED)
+        raise UserError(self._told)

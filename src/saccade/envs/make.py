@@ -2,68 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from saccade.envs.mujoco import opengl
-from saccade.envs.suites import (
-    suite_of,
-)
+from saccade.envs.config import EnvConfig
+from saccade.envs.mujoco.opengl import ForkedError
+from saccade.envs.suites import suite_of
 
 if TYPE_CHECKING:
     from saccade.envs.forked import ForkedEnv
-    from saccade.envs.tasks.pixel_env import PixelEnv, Simulation
-from saccade.envs.config import EnvConfig
+    from saccade.envs.tasks.pixel_env import PixelEnv
 
 
 def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["rgb_array"] | None = None) -> PixelEnv:
     """The environment that ``config`` describes, its random numbers seeded.
 
-    Observations are uint8 ``[frame_stack * 3, image_size, image_size]``, RGB, oldest frame first; actions
-    float32 in -1..1; the reward of a step is the plain sum over its control steps. Close it when done.
+    Observations are uint8 ``[frame_stack * colours, height, width]``, oldest frame first (RGB and square, unless the
+    suite says otherwise); actions float32 in -1..1, or a number from 0; the reward of a step is the plain sum over its
+    control steps. Close it when done.
 
     Raises:
-        UserError: the simulator, an OpenGL or the data cannot be used; the message says what to do.
+        UserError: the simulator, what it draws with or the data cannot be used; the message says what to do.
     """
-    opengl.load_simulator()
+    simulation = suite_of(config.task).simulation(config)
     from saccade.envs.tasks.pixel_env import PixelEnv
 
-    opengl.claim_process()
-    return PixelEnv(config, _simulation(config), seed, render_mode)
-
-
-def _simulation(config: EnvConfig) -> Simulation:
-    from saccade.envs.tasks.dmc import ControlSuite
-    from saccade.envs.tasks.manipulation import Robot
-
-    return Robot(config) if suite_of(config.task) == "manipulation" else ControlSuite(config.task)
+    try:
+        return PixelEnv(config, simulation, seed, render_mode)
+    except BaseException:
+        simulation.close()
+        raise
 
 
 def gymnasium_env(
-    task: str,
-    mode: str = "train",
-    image_size: int = 84,
-    frame_stack: int = 3,
-    action_repeat: int | None = None,
-    render_quality: str = "full",
-    task_mask: bool = False,
-    clip_order: str = "seed",
-    data: str | None = None,
-    action_space: str = "xy",
-    reach_bonus: bool = True,
-    camera: str | None = None,
-    seed: int | None = None,
-    render_mode: Literal["rgb_array"] | None = None,
+    task: str, seed: int | None = None, render_mode: Literal["rgb_array"] | None = None, **fields: Any
 ) -> PixelEnv | ForkedEnv:
-    """What ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` calls; the fields are ``EnvConfig``'s.
+    """What ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` calls; ``fields`` are ``EnvConfig.parse``'s.
 
     In a fork of a process that has drawn it is an environment that says so when it is reset.
     """
-    config = EnvConfig(
-        task, mode, image_size, frame_stack, action_repeat, render_quality, task_mask, clip_order, data, action_space,
-        reach_bonus, camera,
-    )  # fmt: skip
-    if opengl.is_fork():
+    config = EnvConfig.parse(task, **fields)
+    try:
+        return make_env(config, seed, render_mode)
+    except ForkedError as refusal:
         from saccade.envs.forked import ForkedEnv
 
-        return ForkedEnv(config, _simulation(config).num_actions)
-    return make_env(config, seed, render_mode)
+        return ForkedEnv(suite_of(task).spaces(config), str(refusal))

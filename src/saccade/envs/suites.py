@@ -1,147 +1,152 @@
-"""What there is, as data only: the tasks, the modes they are published with, their action repeats.
+"""The suites there are, as one table: a row says what its tasks are, how they are shown and how they are evaluated.
 
 Nothing here loads a simulator, so that listing and checking names costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, final
 
-from saccade.envs.distractions import Distraction
-from saccade.envs.distractions.color import Color
-from saccade.envs.distractions.surroundings import Surroundings
-from saccade.envs.distractions.video import Video
+from saccade.envs.distractions import Modes
+from saccade.envs.mujoco import looks
+from saccade.envs.tasks import dmc_suite, manipulation_suite, minigrid_suite
+from saccade.later import Later
+from saccade.types import Spaces
 
-Modes = Mapping[str, tuple[Distraction, ...]]  # a mode's name -> what it changes
+if TYPE_CHECKING:
+    from saccade.envs.config import EnvConfig
+    from saccade.envs.simulation import Simulation
+    from saccade.envs.streams import Streams
+    from saccade.envs.workers.group import Renderer
 
-MODES: Modes = MappingProxyType(
+
+@final
+@dataclass(frozen=True)
+class Suite:
+    """A family of tasks, whose ids begin with its name and a slash.
+
+    Attributes:
+        title: what it is called in a list of what there is.
+        listed: its tasks as such a list shows them, by the word that stands before them.
+        tasks: their ids.
+        modes: what each of its tasks can be played in, ``train`` first.
+        evaluated_in: the modes that training evaluates in, unless a person says otherwise.
+        episode_control_steps: ``task id -> control steps`` until an episode is truncated.
+        action_repeat: ``task id -> control steps`` of an action, as published.
+        action_repeat_source: ``task id -> who published it``; None where nobody did.
+        options: the frozen dataclass of what else one may choose, all with defaults. Its fields are flags of the
+            command line, the docstrings below them their help. A name that other suites have too means the same there.
+        image_size: ``task id -> pixels`` of a picture's longer side where nobody says otherwise.
+        streams: ``(configuration, seeds) -> Streams``, for a simulator that steps a whole batch at once; None for one
+            whose environments are spread over processes.
+        fast: values of options that machines without a GPU can afford.
+        check: raises UserError for a configuration whose task cannot have these options.
+        spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
+        simulation: ``configuration -> Simulation``, for ``PixelEnv``.
+        renderer: ``() -> Renderer``: what ``EnvWorkers`` tries with a picture in each process before environments are
+            made there, since drivers may hang in a first picture; None for a simulator that cannot.
+    """
+
+    title: str
+    listed: Mapping[str, tuple[str, ...]]
+    tasks: tuple[str, ...]
+    modes: Modes
+    evaluated_in: tuple[str, ...]
+    episode_control_steps: Callable[[str], int]
+    action_repeat: Callable[[str], int]
+    action_repeat_source: Callable[[str], str | None]
+    options: type[Any]
+    spaces: Callable[[EnvConfig], Spaces]
+    simulation: Callable[[EnvConfig], Simulation]
+    renderer: Callable[[], Renderer] | None = None
+    image_size: Callable[[str], int] = lambda task: 84
+    streams: Callable[[EnvConfig, Sequence[int]], Streams] | None = None
+    fast: Mapping[str, Any] = field(default_factory=dict)
+    check: Callable[[EnvConfig], None] = lambda config: None
+
+
+MAKE_SIMULATION = partial(Later, "saccade.envs.mujoco.making", "make_simulation")
+RENDERER = Later("saccade.envs.mujoco.opengl", "SimulatorRenderer")
+
+SUITES: Mapping[str, Suite] = MappingProxyType(
     {
-        "train": (),
-        "color_easy": (Color("easy"),),
-        "color_hard": (Color("hard"),),
-        "video_easy": (Video("video_easy", floor=False),),
-        "video_hard": (Video("video_hard", floor=True),),
+        "dmc": Suite(
+            title="DeepMind Control Suite, as dmc/DOMAIN_TASK",
+            listed=dmc_suite.DMC_DOMAINS,
+            tasks=tuple(dmc_suite.DMC_TASKS),
+            modes=dmc_suite.MODES,
+            evaluated_in=dmc_suite.EVALUATED_IN,
+            episode_control_steps=lambda task: dmc_suite.EPISODE_CONTROL_STEPS,
+            action_repeat=dmc_suite.action_repeat_of,
+            action_repeat_source=dmc_suite.action_repeat_source,
+            options=dmc_suite.ControlOptions,
+            fast=looks.FAST,
+            spaces=dmc_suite.spaces_of,
+            simulation=MAKE_SIMULATION({"task": Later("saccade.envs.tasks.dmc", "ControlSuite")}),
+            renderer=RENDERER,
+        ),
+        "manipulation": Suite(
+            title="robot, as manipulation/TASK",
+            listed=MappingProxyType({"xArm7": manipulation_suite.NAMES}),
+            tasks=manipulation_suite.MANIPULATION_TASKS,
+            modes=manipulation_suite.MANIPULATION_MODES,
+            evaluated_in=tuple(manipulation_suite.MANIPULATION_MODES),
+            episode_control_steps=lambda task: manipulation_suite.EPISODE_CONTROL_STEPS,
+            action_repeat=lambda task: 1,
+            action_repeat_source=lambda task: "SMG paper, table 5",
+            options=manipulation_suite.RobotOptions,
+            check=manipulation_suite.check_bonus,
+            fast=looks.FAST,
+            spaces=manipulation_suite.spaces_of,
+            simulation=MAKE_SIMULATION({"task": Later("saccade.envs.tasks.manipulation", "Robot")}),
+            renderer=RENDERER,
+        ),
+        "minigrid": Suite(
+            title="MiniGrid, as minigrid/TASK",
+            listed=minigrid_suite.families(),
+            tasks=minigrid_suite.GRID_TASKS,
+            modes=minigrid_suite.MODES,
+            evaluated_in=minigrid_suite.EVALUATED_IN,
+            episode_control_steps=lambda task: minigrid_suite.grid_task(task).max_steps,
+            action_repeat=lambda task: 1,
+            action_repeat_source=lambda task: None,
+            options=minigrid_suite.GridOptions,
+            check=minigrid_suite.check,
+            spaces=minigrid_suite.spaces_of,
+            simulation=Later("saccade.envs.tasks.minigrid.simulation", "GridSimulation"),
+            streams=Later("saccade.envs.tasks.minigrid.simulation", "GridStreams"),
+            image_size=minigrid_suite.usual_image_size,
+        ),
     }
 )
-"""The modes of the DMControl Generalization Benchmark (Hansen & Wang, 2021), by the literature's names."""
+"""Suite, the part of a task id before its slash -> what there is to know of it."""
 
-MANIPULATION_MODES: Modes = MappingProxyType(
-    {
-        "train": (),
-        "test1": (Surroundings("test1"),),
-        "test2": (Surroundings("test2"),),
-        "test3": (Surroundings("test3"),),
-        "test4": (Surroundings("test4"),),
-        "test5": (Surroundings("test5"),),
-    }
-)
-"""The modes of the robot tasks: the scene as in training, and its five variants (Bertoin et al., 2022)."""
+TASKS: tuple[str, ...] = tuple(task for suite in SUITES.values() for task in suite.tasks)
+"""Every task id."""
 
-SUITE_MODES: Mapping[str, Modes] = MappingProxyType({"dmc": MODES, "manipulation": MANIPULATION_MODES})
-"""Suite, the part of a task id before its slash -> the modes of its tasks."""
-
-ALL_MODES: tuple[str, ...] = tuple(dict.fromkeys(mode for modes in SUITE_MODES.values() for mode in modes))
+ALL_MODES: tuple[str, ...] = tuple(dict.fromkeys(mode for suite in SUITES.values() for mode in suite.modes))
 """The name of every mode of any suite, once."""
 
-DMC_DOMAINS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "acrobot": ("swingup", "swingup_sparse"),
-        "ball_in_cup": ("catch",),
-        "cartpole": (
-            "balance", "balance_sparse", "swingup", "swingup_sparse", "two_poles", "three_poles",
-        ),
-        "cheetah": ("run",),
-        "dog": ("stand", "walk", "trot", "run", "fetch"),
-        "finger": ("spin", "turn_easy", "turn_hard"),
-        "fish": ("upright", "swim"),
-        "hopper": ("stand", "hop"),
-        "humanoid": ("stand", "walk", "run", "run_pure_state"),
-        "humanoid_CMU": ("stand", "walk", "run"),
-        "lqr": ("lqr_2_1", "lqr_6_2"),
-        "manipulator": ("bring_ball", "bring_peg", "insert_ball", "insert_peg"),
-        "pendulum": ("swingup",),
-        "point_mass": ("easy", "hard"),
-        "quadruped": ("walk", "run", "escape", "fetch"),
-        "reacher": ("easy", "hard"),
-        "stacker": ("stack_2", "stack_4"),
-        "swimmer": ("swimmer6", "swimmer15"),
-        "walker": ("stand", "walk", "run"),
-    }
-)  # fmt: skip
-"""The DeepMind Control Suite (Tassa et al., 2018), as dm_control names it: domain -> its tasks."""
 
-DMC_TASKS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
-    {f"dmc/{domain}_{task}": (domain, task) for domain, tasks in DMC_DOMAINS.items() for task in tasks}
-)
-"""Task id -> (domain, task)."""
-
-MANIPULATION_TASKS = ("manipulation/reach", "manipulation/peg_in_box")
-"""The robot tasks (Jangir et al., 2022), as SGQN (Bertoin et al., 2022) plays them."""
-
-TASKS: tuple[str, ...] = (*DMC_TASKS, *MANIPULATION_TASKS)
-
-BENCHMARK_TASKS = (
-    "dmc/walker_walk",
-    "dmc/walker_stand",
-    "dmc/cartpole_swingup",
-    "dmc/ball_in_cup_catch",
-    "dmc/finger_spin",
-    "dmc/cheetah_run",
-)
-"""The tasks that papers on the benchmark report."""
-
-# How many control steps an action lasts. Source: the hyper-parameter tables of SODA (Hansen & Wang, 2021) and
-# SVEA (Hansen et al., 2021). SGQN's first table (Bertoin et al., 2022) has 4 for every domain:
-# action_repeat=4.
-BENCHMARK_ACTION_REPEATS = MappingProxyType({"walker": 4, "cheetah": 4, "ball_in_cup": 4, "cartpole": 8, "finger": 2})
-DEFAULT_ACTION_REPEAT = 4  # for domains that the benchmark leaves out
-MANIPULATION_ACTION_REPEAT = 1
-
-CAMERAS: Mapping[str, str] = MappingProxyType(
-    {
-        "acrobot": "fixed", "ball_in_cup": "cam0", "cartpole": "fixed", "cheetah": "side", "dog": "y-axis",
-        "finger": "cam0", "fish": "tracking_top", "hopper": "cam0", "humanoid": "back", "humanoid_CMU": "back",
-        "lqr": "cam1", "manipulator": "fixed", "pendulum": "fixed", "point_mass": "fixed", "quadruped": "y",
-        "reacher": "fixed", "stacker": "fixed", "swimmer": "tracking1", "walker": "side",
-    }
-)  # fmt: skip
-"""The camera that looks at the tasks of a domain.
-
-Source: camera 0 of the domain's model, which dm_control's pixel wrapper, dmc2gym and with them the benchmark take.
-Three depart from it: *quadruped*, whose camera 0 is far away, for camera 2, as in the wrappers of DrQ-v2, Dreamer and
-TD-MPC; *dog_fetch*, whose camera 0 looks at the ball, for the camera that the other tasks of the dog have as their
-first; and *lqr*, whose camera 0 does not see the balls where episodes begin, for camera 1.
-"""
-FIRST_CAMERA = "0"  # of a robot task, which has no other, and of runs before there was a choice
-
-# Control steps of an episode. A return of the Control Suite lies in 0..1000 for it.
-EPISODE_CONTROL_STEPS: Mapping[str, int] = MappingProxyType({"dmc": 1000, "manipulation": 50})
-
-
-def suite_of(task: str) -> str:
-    """``dmc`` or ``manipulation``: the part of a task id before its slash."""
+def name_of_suite(task: str) -> str:
+    """The part of a task id before its slash."""
     return task.partition("/")[0]
+
+
+def suite_of(task: str) -> Suite:
+    """The row of a task id of ``TASKS``."""
+    return SUITES[name_of_suite(task)]
 
 
 def modes_of(task: str) -> Modes:
     """The modes that a task id can be played in, ``train`` first."""
-    return SUITE_MODES[suite_of(task)]
+    return suite_of(task).modes
 
 
-def camera_of(task: str) -> str:
-    """The camera that looks at a task id where nobody chooses one: its name in the model, or its number."""
-    return CAMERAS[DMC_TASKS[task][0]] if task in DMC_TASKS else FIRST_CAMERA
-
-
-def episode_control_steps(task: str) -> int:
-    """How many control steps an episode of a task id has."""
-    return EPISODE_CONTROL_STEPS[suite_of(task)]
-
-
-def action_repeat_of(task: str) -> int:
-    """The published action repeat for a task id."""
-    if task in MANIPULATION_TASKS:
-        return MANIPULATION_ACTION_REPEAT
-    domain, _ = DMC_TASKS[task]
-    return BENCHMARK_ACTION_REPEATS.get(domain, DEFAULT_ACTION_REPEAT)
+def option_names(suite: Suite) -> tuple[str, ...]:
+    """The names of its options."""
+    return tuple(option.name for option in fields(suite.options))

@@ -52,13 +52,13 @@ def find_task(name: str, **fields: Any) -> Task:
     An id may name the module that registers it, ``ale_py:ALE/Breakout-v5``; installed packages are found by themselves.
 
     Args:
-        fields: other fields of ``EnvConfig``, for Saccade's own tasks.
+        fields: other fields or options of ``EnvConfig``, for Saccade's own tasks.
 
     Raises:
         UserError: there is no such task, or the function does not make an environment.
     """
     if name in TASKS:
-        return saccade_task(EnvConfig(name, **fields))
+        return saccade_task(EnvConfig.parse(name, **fields))
     if fields:
         options = ", ".join(f"--{field.replace('_', '-')}" for field in fields)
         raise UserError(f"{options} belong to Saccade's own tasks: {name} is made as it is, so leave them out.")
@@ -103,7 +103,7 @@ def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:
     """The task to explain a policy on; a run's own where none is named, with the settings it was trained with.
 
     Args:
-        fields: fields of ``EnvConfig`` that differ from the run's; None where they do not.
+        fields: fields or options of ``EnvConfig`` that differ from the run's; None where they do not.
     """
     given = {field: value for field, value in fields.items() if value is not None}
     if name is not None and "@" in name and ".py:" not in name:
@@ -112,7 +112,7 @@ def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:
     if policy.config is not None:
         own: EnvConfig = policy.config.env
         if name is None or name in TASKS:
-            return saccade_task(dataclasses.replace(own, task=name or own.task, **given))
+            return saccade_task(own.changed(task=name or own.task, **given))
     if name is None:
         raise UserError(f"{policy.source} does not say what it was trained on: name the task with --task.")
     if name in TASKS:

@@ -12,6 +12,13 @@ from saccade.types import UserError
 
 BASE_CHANNELS = 32
 """Channels of the first, smallest map of a decoder in the published code."""
+SIDE_STEP = 4
+"""What the side of a decoded picture is a multiple of: a decoder doubles its resolution twice."""
+
+
+def nearest_side(size: int) -> int:
+    """The side nearest to ``size`` that can be decoded."""
+    return max(round(size / SIDE_STEP), 1) * SIDE_STEP
 
 
 class DoublingConvolution(nn.Conv2d):
@@ -60,9 +67,12 @@ class ImageDecoder(MixedPrecision):
 
     def __init__(self, in_features: int, image_size: int, out_channels: int, filters: tuple[int, int]) -> None:
         super().__init__()
-        if image_size % 4:
-            raise UserError(f"An image of {image_size} pixels cannot be decoded: use a multiple of 4, such as 84.")
-        side = image_size // 4
+        if image_size % SIDE_STEP:
+            raise UserError(
+                f"An image of {image_size} pixels cannot be decoded: use a multiple of {SIDE_STEP}, such as "
+                f"{nearest_side(image_size)}."
+            )
+        side = image_size // SIDE_STEP
         self.layers = nn.Sequential(
             nn.Linear(in_features, BASE_CHANNELS * side * side),
             nn.Sequential(nn.Unflatten(1, (BASE_CHANNELS, side, side)), ChannelsLast()),

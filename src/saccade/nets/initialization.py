@@ -1,6 +1,8 @@
-"""Weight initialisation of the benchmark's reinforcement-learning networks."""
+"""Weight initialisation of reinforcement-learning networks: the benchmark's, and PPO's."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import nn
@@ -23,3 +25,15 @@ def orthogonal_and_delta(module: nn.Module) -> None:
         nn.init.orthogonal_(module.weight[:, :, middle, middle], nn.init.calculate_gain("relu"))
         if module.bias is not None:
             module.bias.zero_()
+
+
+@torch.no_grad()
+def orthogonal(module: nn.Module, gain: float = math.sqrt(2)) -> None:
+    """Orthogonal linear layers and convolutions of a gain, with zero bias, as in OpenAI's and most other PPOs.
+
+    The gain of the square root of 2 is for layers before a ReLU. Use with ``module.apply``.
+    """
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        nn.init.orthogonal_(module.weight, gain)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

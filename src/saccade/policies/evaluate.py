@@ -13,6 +13,7 @@ import numpy as np
 
 from saccade.envs.changes import changed_share
 from saccade.envs.config import EnvConfig
+from saccade.envs.streams import SUCCESS
 from saccade.envs.workers.env_workers import EnvWorkers
 
 SIMULTANEOUS_EPISODES = 10
@@ -20,9 +21,6 @@ SIMULTANEOUS_EPISODES = 10
 
 CLEAN, RGB = "train", 3
 """The mode without distractions, and the channels of a frame."""
-
-SUCCESS = "is_success"
-"""What ``info`` of a step calls it, here and in other libraries."""
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Observations uint8 ``[batch, channel, height, width]`` -> actions ``[batch, action_dim]``."""
@@ -147,7 +145,7 @@ def evaluation_steps(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Generator[Evaluation | None, None, None]:
     """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
-    sequential = env.clip_order == "sequential"
+    sequential = env.option("clip_order") == "sequential"
     together = 1 if sequential else min(episodes, SIMULTANEOUS_EPISODES)
     seeds = episode_seeds(seed, episodes)
     played: list[Played] = []
@@ -221,14 +219,20 @@ def _play(
     return [(float(total), success) for total, success in zip(totals, successes, strict=True)]
 
 
-def evaluation_row(evaluation: Evaluation, *, method: str, env: EnvConfig, seed: int, env_steps: int) -> dict[str, Any]:
-    """The row of ``evaluations.jsonl``; the gap to the training mode is filled in by ``with_gaps``."""
+def evaluation_row(
+    evaluation: Evaluation, *, method: str, env: EnvConfig, seed: int, env_steps: int, sampled: bool = False
+) -> dict[str, Any]:
+    """The row of ``evaluations.jsonl``; the gap to the training mode is filled in by ``with_gaps``.
+
+    sampled: whether actions were drawn from the policy.
+    """
     return {
         "env_steps": env_steps,
         "method": method,
         "task": env.task,
         "seed": seed,
         "mode": evaluation.mode,
+        "sampled": sampled,
         "episodes": len(evaluation.returns),
         "episode_seed": evaluation.seed,
         "return_mean": evaluation.mean,

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import Pixels
@@ -43,6 +43,8 @@ class Policy:
             one whose name ends in ``mask`` lies in 0..1.
         pictures: what the agent makes of observations, by name: ``obs -> [batch, frames * 3, h, w]`` in 0..255, as
             large as the observation, or smaller where the agent crops it.
+        draw: ``(obs, generator) -> action`` as ``greedy`` gives it, drawn from the policy; None where nobody knows
+            how.
         env_steps: agent steps that the weights were trained for; 0 where nobody knows.
         source: where it came from, for reports.
         config: a Saccade run's ``RunConfig``; None for everybody else's.
@@ -58,6 +60,7 @@ class Policy:
     to_env: Callable[[np.ndarray], np.ndarray] = lambda action: action
     maps: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
     pictures: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    draw: Callable[[Tensor, Generator], Tensor] | None = None
     env_steps: int = 0
     source: str = ""
     config: Any = None
@@ -79,6 +82,28 @@ class Policy:
         single = obs.ndim == len(self.pixels.shape)
         action = self.to_env(self.greedy(self.tensor(obs), allowed).cpu().numpy())
         return action[0] if single else action
+
+    def sampler(self, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+        """As ``act``, with actions that are drawn from the policy, by random numbers of their own.
+
+        Raises UserError where it has no probabilities to draw by.
+        """
+        generator = torch.Generator(self.device).manual_seed(seed)
+        draw = self.draw
+        if draw is None:
+            if "logits" not in self.outputs:
+                raise UserError(f"{self.name} gives no probabilities to draw actions by: leave --sampled away.")
+            logits = self.outputs["logits"]
+
+            def draw(obs: Tensor, generator: Generator) -> Tensor:
+                with torch.no_grad():
+                    chances = logits(self.network, obs).softmax(-1)
+                return torch.multinomial(chances, 1, generator=generator)[:, 0]
+
+        def act(obs: np.ndarray) -> np.ndarray:
+            return self.to_env(draw(self.tensor(obs), generator).cpu().numpy())
+
+        return act
 
     def tensor(self, obs: np.ndarray) -> Tensor:
         """Observations as the scores take them: float ``[batch, channel, height, width]`` on the policy's device."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -11,12 +12,14 @@ from torch import Tensor
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent
 from saccade.agents.parts.augmentation import Images
+from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint
+from saccade.data.documents import Count
 from saccade.data.memory import allocations_bounded
 from saccade.runs.config import CONFIG
 from saccade.runs.training import RunConfig
-from saccade.types import Continuous, Spaces, UserError
+from saccade.types import Continuous, Discrete, Spaces, UserError
 
-NETWORKS = "networks"
+NETWORKS, SPACES = "networks", "spaces"
 
 
 def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None) -> Agent:
@@ -27,8 +30,44 @@ def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: 
         return METHODS[config.method].make(config.agent, spaces, device, images)
 
 
-def spaces_of(networks: Mapping[str, Tensor], config: RunConfig) -> Spaces:
-    """The spaces that saved weights were made for: the simulator need not be started to load them."""
+class SavedSpaces(TypedDict):
+    """A run's spaces as its checkpoints hold them."""
+
+    obs_shape: tuple[Count, Count, Count]
+    colours: Count
+    continuous: Count | None
+    """Numbers in an action, where actions are continuous."""
+    discrete: Count | None
+    """Actions to choose from, where they are discrete."""
+
+
+def saved_spaces(spaces: Spaces) -> SavedSpaces:
+    """The spaces as a document of a checkpoint."""
+    actions = spaces.actions
+    return {
+        "obs_shape": spaces.obs_shape,
+        "colours": spaces.colours,
+        "continuous": actions.dims if isinstance(actions, Continuous) else None,
+        "discrete": actions.count if isinstance(actions, Discrete) else None,
+    }
+
+
+def spaces_of(checkpoint: Checkpoint, config: RunConfig) -> Spaces:
+    """The spaces that saved weights were made for: the simulator need not be started to load them.
+
+    Raises DamagedCheckpoint where they name no kind of action, or two.
+    """
+    if not checkpoint.has_document(SPACES):  # of a version that had continuous actions alone
+        return _spaces_of_weights(checkpoint.tensors(NETWORKS), config)
+    saved = checkpoint.document(SPACES, SavedSpaces)
+    continuous, discrete = saved["continuous"], saved["discrete"]
+    if (continuous is None) == (discrete is None):
+        raise DamagedCheckpoint(f"{checkpoint.folder / SPACES}.json is damaged: it must name one kind of action.")
+    actions = Continuous(continuous) if continuous is not None else Discrete(discrete or 0)
+    return Spaces(saved["obs_shape"], actions, saved["colours"])
+
+
+def _spaces_of_weights(networks: Mapping[str, Tensor], config: RunConfig) -> Spaces:
     log_std_and_mean = next(value for name, value in networks.items() if name.endswith("actor.head.4.bias"))
     size = config.env.image_size
     return Spaces((config.env.frame_stack * 3, size, size), Continuous(len(log_std_and_mean) // 2))

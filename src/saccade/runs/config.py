@@ -12,12 +12,15 @@ import torch
 from saccade.agents import METHODS
 from saccade.agents.settings import check_settings
 from saccade.data.documents import LARGEST, BadDocument, read_document, typed
+from saccade.envs.checks import check_name
 from saccade.envs.config import EnvConfig, check_data
-from saccade.envs.suites import FIRST_CAMERA
+from saccade.envs.suites import TASKS
 from saccade.envs.workers.env_workers import available_cores
+from saccade.nets.decoders import SIDE_STEP, nearest_side
 from saccade.runs.device import device_of
+from saccade.runs.migrations import migrated
 from saccade.runs.torch_setup import compute_dtype
-from saccade.runs.training import RunConfig
+from saccade.runs.training import OffPolicy, RunConfig, check_actions
 from saccade.spelling import close_names
 from saccade.types import UserError
 
@@ -29,25 +32,23 @@ LEAST = {
     **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
 }
 """Smallest sensible values of the training options."""
-ADDED: dict[str, dict[str, Any]] = {
-    "Training": {"graphs": "auto", "matmul": "float32"},
-    "EnvConfig": {"camera": FIRST_CAMERA},
-}
-"""Fields that a saved configuration of an earlier version lacks, by class, with the values that mean what it did."""
+ANY_TASK = "dmc/walker_walk"
 MOST_ENVS = 16  # by default: the policy of an action is then 16 updates old
 
 
 def check(config: RunConfig) -> None:
     """Raise UserError for numbers that no run can have, and for modes that it cannot be evaluated in."""
     check_numbers(config)
+    check_actions(config.method, config.env)
     check_data(config.env, config.training.evaluation_modes)
 
 
 def check_numbers(config: RunConfig) -> None:
     """Raise UserError for numbers that no run can have."""
     training = config.training
+    numbers = {**vars(training), **({} if config.loop is None else vars(config.loop))}
     for name, least in LEAST.items():
-        value = getattr(training, name)
+        value = numbers.get(name)
         if value is not None and not least <= value <= LARGEST:
             wrong = f"small: it must be at least {least}" if value < least else f"large: it must be at most {LARGEST}"
             raise UserError(f"--{name.replace('_', '-')} {value} is too {wrong}.")
@@ -56,16 +57,28 @@ def check_numbers(config: RunConfig) -> None:
             f"--steps {training.steps} is not a multiple of --envs {training.envs}: choose numbers that divide."
         )
     check_settings(config.agent)
+    method = METHODS[config.method]
+    size = method.rendered_size(config.agent)
+    if method.decodes(config.agent) and size % SIDE_STEP:
+        raise UserError(
+            f"{config.method} decodes pictures, so --image-size must be a multiple of {SIDE_STEP}, and {size} is not: "
+            f"use {nearest_side(size)}."
+        )
 
 
 def with_whole_paths(config: RunConfig) -> RunConfig:
     """The configuration with the whole paths of its folders, so that it can go on from anywhere."""
-    data, images = (
-        None if path is None else str(Path(path).expanduser().absolute())
-        for path in (config.env.data, config.training.images)
-    )
-    env, training = dataclasses.replace(config.env, data=data), dataclasses.replace(config.training, images=images)
+    env, data, images = config.env, config.env.option("data"), config.training.images
+    if data is not None:
+        env = env.changed(data=_whole_path(data))
+    if images is None:
+        return dataclasses.replace(config, env=env)
+    training = dataclasses.replace(config.training, images=_whole_path(images))
     return dataclasses.replace(config, env=env, training=training)
+
+
+def _whole_path(path: str | Path) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:
@@ -81,10 +94,15 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
     method = values.get("method")
     if not isinstance(method, str) or method not in METHODS:
         raise UserError(f"The run's method {method!r} is not known here; known are {', '.join(METHODS)}.")
-    template = RunConfig(method, EnvConfig("dmc/walker_walk"), METHODS[method].config)
-    complete = _completed(template, values)
-    config = typed(complete, RunConfig)
-    config = dataclasses.replace(config, agent=typed(complete["agent"], type(template.agent)))
+    values = migrated(values)
+    loop = OffPolicy() if METHODS[method].loop == "off_policy" else None
+    template = RunConfig(method, EnvConfig(_task_of(values)), METHODS[method].config, loop=loop)
+    _check_fields(template, values)
+    env = values["env"]
+    config = typed({**values, "env": {**env, "options": None} if isinstance(env, Mapping) else env}, RunConfig)
+    options = typed(env["options"], type(template.env.options))
+    agent = typed(values["agent"], type(template.agent))
+    config = dataclasses.replace(config, env=dataclasses.replace(config.env, options=options), agent=agent)
     check_numbers(config)
     size = METHODS[method].rendered_size(config.agent)
     if size != config.env.image_size:
@@ -92,23 +110,26 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
     return config
 
 
-def _completed(template: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a JSON object with those that an earlier version did not write, for a dataclass like ``template``.
+def _task_of(values: Mapping[str, Any]) -> str:
+    """The task of a configuration, or any where it has no place for one. Raises UserError for one that is not known."""
+    env = values.get("env")
+    task = env.get("task", ANY_TASK) if isinstance(env, Mapping) else ANY_TASK
+    check_name("task", task, TASKS)
+    return str(task)
 
-    Raises UserError where its fields are others.
-    """
-    values = {**ADDED.get(type(template).__name__, {}), **values}
+
+def _check_fields(template: Any, values: Mapping[str, Any]) -> None:
+    """Raise UserError where a JSON object has other fields than a dataclass like ``template``."""
     known = {field.name for field in dataclasses.fields(template)}
     if set(values) != known:
         other = ", ".join(sorted(set(values) ^ known))
         raise UserError(
             f"The run's configuration and this version of Saccade differ in {other}: use the version in env.json."
         )
-    nested = {name: getattr(template, name) for name in known if dataclasses.is_dataclass(getattr(template, name))}
-    return {
-        name: _completed(nested[name], value) if name in nested and isinstance(value, Mapping) else value
-        for name, value in values.items()
-    }
+    for name in known:
+        inner = getattr(template, name)
+        if dataclasses.is_dataclass(inner) and isinstance(values[name], Mapping):
+            _check_fields(inner, values[name])
 
 
 def read_config(run: Path) -> RunConfig:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from saccade.agents import METHODS
 from saccade.envs.config import EnvConfig
+from saccade.envs.suites import suite_of
+from saccade.types import Continuous, Discrete, UserError
 
 
 @dataclass(frozen=True)
@@ -16,14 +19,9 @@ class Training:
     """Of weights, environments, exploration and sampling."""
     steps: int = 500_000
     """Agent steps, over all environments; an agent step is ``action_repeat`` steps of the simulator's control."""
-    random_steps: int = 1000
-    """Agent steps with uniform random actions before learning begins."""
     envs: int | None = None
     """Environments that are stepped together. There is one update per agent step whatever their number. By default one
     on a CPU; on a GPU, which would wait for it, one per core up to 16 that --steps can be divided by."""
-    overlap: bool = True
-    """Whether several environments make their next step while the networks learn from the last one: faster, with
-    actions of a policy that is one step of them all older. A single environment never does."""
     workers: int | None = None
     """Processes for the environments: 0 none, by default one per environment and at most one per core."""
     device: str = "auto"
@@ -40,8 +38,6 @@ class Training:
     its mantissa, and is faster. ``auto``: tf32 beside convolutions in bfloat16, else float32."""
     threads: int | None = None
     """Threads that PyTorch computes with on a CPU; by default its own choice."""
-    replay_capacity: int | None = None
-    """Transitions that are remembered; by default all of them."""
     images: str | None = None
     """Folder of pictures to blend into observations, such as Places365; by default generated ones."""
     image_count: int = 1000
@@ -51,6 +47,8 @@ class Training:
     or the one before is not over."""
     evaluation_episodes: int = 10
     """Episodes of an evaluation in each mode."""
+    evaluation_sampled: bool = False
+    """Whether actions of evaluations are drawn from the policy; otherwise they are its most likely ones."""
     evaluation_modes: tuple[str, ...] = ("train", "video_hard")
     """Modes to evaluate in; none, if nothing stands after it."""
     checkpoint_every: int = 10_000
@@ -68,6 +66,19 @@ class Training:
 
 
 @dataclass(frozen=True)
+class OffPolicy:
+    """How a method learns that remembers transitions and samples them again and again."""
+
+    random_steps: int = 1000
+    """Agent steps with uniform random actions before learning begins."""
+    overlap: bool = True
+    """Whether several environments make their next step while the networks learn from the last one: faster, with
+    actions of a policy that is one step of them all older. A single environment never does."""
+    replay_capacity: int | None = None
+    """Transitions that are remembered; by default all of them."""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that decides what a training run does; saved as ``config.json``."""
 
@@ -76,3 +87,15 @@ class RunConfig:
     agent: Any
     """The method's own hyper-parameters."""
     training: Training = field(default_factory=Training)
+    loop: OffPolicy | None = field(default_factory=OffPolicy)
+    """How it learns from a replay; None for a method that learns from rollouts, whose numbers are all its own."""
+
+
+def check_actions(name: str, env: EnvConfig) -> None:
+    """Raise UserError for a method whose kinds of action are not the task's, with those that can."""
+    wanted = type(suite_of(env.task).spaces(env).actions)
+    if wanted in METHODS[name].actions:
+        return
+    able = ", ".join(other for other, row in METHODS.items() if wanted in row.actions)
+    kinds = {Continuous: "actions of numbers", Discrete: "actions to choose from"}
+    raise UserError(f"{env.task} has {kinds[wanted]}, which {name} cannot learn: use {able}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import threading
 from collections.abc import Iterator
@@ -134,8 +135,11 @@ class BackgroundEvaluation:
 
     def _play_mode(self, playing: _Playing, mode: str, envs: EvaluationEnvs) -> None:
         training = self._config.training
+        generator = None
+        if training.evaluation_sampled:  # the same for every mode, so that they are compared on the same draws
+            generator = torch.Generator(self._device).manual_seed(training.seed)
         steps = evaluation_steps(
-            self._act,
+            functools.partial(self._act, generator),
             in_mode(self._config.env, mode),
             envs=envs,
             episodes=training.evaluation_episodes,
@@ -149,9 +153,9 @@ class BackgroundEvaluation:
                 if result is not None:
                     playing.results.put(result)
 
-    def _act(self, obs: np.ndarray) -> np.ndarray:
+    def _act(self, generator: torch.Generator | None, obs: np.ndarray) -> np.ndarray:
         with GPU_LOCK:  # for the training may be recording updates
-            return self._agent.act(torch.as_tensor(obs, device=self._device), None).cpu().numpy()
+            return self._agent.act(torch.as_tensor(obs, device=self._device), generator).cpu().numpy()
 
     def _on_stream(self) -> AbstractContextManager[object]:
         return contextlib.nullcontext() if self._stream is None else torch.cuda.stream(self._stream)

@@ -6,34 +6,20 @@ import dataclasses
 import fcntl
 import functools
 import json
-import math
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from saccade.agents import METHODS
-from saccade.agents.agent import Agent
 from saccade.agents.settings import check_settings
-from saccade.data.banks.images import ImageBank, bank_bytes, bank_size, load_bank
 from saccade.data.checkpoints import newest_checkpoint, set_aside
-from saccade.data.memory import refuse_beyond
-from saccade.data.placement import Placement, place_by_what_is_free
-from saccade.data.replay import ReplayBuffer
-from saccade.envs.mujoco.opengl import is_software, why_in_software
-from saccade.envs.workers.env_workers import EnvWorkers
-from saccade.nets.precision import set_compute_dtype
 from saccade.policies.evaluate import evaluation_row, with_gaps
-from saccade.runs.agents import make_agent
 from saccade.runs.config import CONFIG, check, read_config, to_json, with_envs, with_precision, with_whole_paths
-from saccade.runs.device import device_of
-from saccade.runs.torch_setup import compute_dtype, prepare_torch
 from saccade.runs.training import RunConfig
 from saccade.train import state
+from saccade.train.assembling import Preparing, assembled
+from saccade.train.events import Event, position
 from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import (
     EvaluationRow,
@@ -44,30 +30,25 @@ from saccade.train.logs import (
     read_rows,
     write_aside,
 )
-from saccade.train.off_policy import Event, OffPolicyTraining
+from saccade.train.loop import Loop
 from saccade.train.saving import BackgroundSaving
 from saccade.train.ways import (
     PATHS,
     had_graphs,
     paths_of,
     refuse_without_graphs,
-    why_without_graphs,
     write_facts,
     write_paths,
 )
-from saccade.types import Spaces, UserError
+from saccade.types import UserError
 
 METRICS, EVALUATIONS, NOTES, RESULT = "metrics.jsonl", "evaluations.jsonl", "notes.jsonl", "result.json"
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
-SEED_STRIDE = 10_007  # between the environments of one run
-LARGEST_SEED = 2**32 // SEED_STRIDE - 1  # environments take seeds of 32 bits
-FLOAT_BYTES = 4
 LEAVE_AT = ("tick", "evaluating")
 """Events that nothing belongs to which would be lost: no row of a second episode, no evaluation just finished."""
 
-Watch = Callable[[Event, OffPolicyTraining], None]
+Watch = Callable[[Event, Loop], None]
 Stop = Callable[[], bool]
-Preparing = Callable[[int, int], None] | None
 
 
 def run_folder(config: RunConfig) -> Path:
@@ -91,7 +72,7 @@ def start(
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
     with (
         gpu_failures_explained(config, folder),
-        _assembled(config, preparing, functools.partial(refuse_without_graphs, config.training)) as training,
+        assembled(config, preparing, functools.partial(refuse_without_graphs, config.training)) as training,
         _made(folder),
     ):
         write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
@@ -116,9 +97,9 @@ def resume(
     """
     config = _changed(with_envs(read_config(folder)), ways or {})
     if steps is not None:
-        if config.training.replay_capacity is None:  # keep the size that the saved replay has
-            replay = dataclasses.replace(config.training, replay_capacity=config.training.steps)
-            config = dataclasses.replace(config, training=replay)
+        if config.loop is not None and config.loop.replay_capacity is None:  # keep the size that the saved replay has
+            loop = dataclasses.replace(config.loop, replay_capacity=config.training.steps)
+            config = dataclasses.replace(config, loop=loop)
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
     check(config)
     check_settings(config.agent)
@@ -130,7 +111,7 @@ def resume(
     with (
         gpu_failures_explained(config, folder),
         _locked(folder),
-        _assembled(config, preparing, without_graphs) as training,
+        assembled(config, preparing, without_graphs) as training,
     ):
         if any((folder / CHECKPOINTS).glob("step_*")):  # or else it was stopped before its first one: begin again
             _restore_newest(training, folder, warn)
@@ -150,14 +131,14 @@ def _changed(config: RunConfig, ways: Mapping[str, Any]) -> RunConfig:
     """A run's configuration with other ways. Raises UserError where one of its folders is no longer there."""
     of_training = {name: value for name, value in ways.items() if name != "data"}
     training = dataclasses.replace(config.training, **of_training)
-    env = dataclasses.replace(config.env, data=ways.get("data", config.env.data))
-    for option, path in (("--data", env.data), ("--images", training.images)):
+    env = config.env.changed(data=ways["data"]) if "data" in ways else config.env
+    for option, path in (("--data", env.option("data")), ("--images", training.images)):
         if path is not None and not Path(path).expanduser().is_dir():
             raise UserError(f"{path}, which the run was begun with, is no folder here: say where it is with {option}.")
     return with_whole_paths(dataclasses.replace(config, env=env, training=training))
 
 
-def _restore_newest(training: OffPolicyTraining, folder: Path, warn: Callable[[str], None]) -> None:
+def _restore_newest(training: Loop, folder: Path, warn: Callable[[str], None]) -> None:
     checkpoint, problems = newest_checkpoint(folder / CHECKPOINTS)
     for damaged, problem in problems.items():
         aside = set_aside(damaged).name
@@ -165,7 +146,7 @@ def _restore_newest(training: OffPolicyTraining, folder: Path, warn: Callable[[s
     state.restore(training, checkpoint)
 
 
-def _latest_evaluation(training: OffPolicyTraining, folder: Path) -> list[dict[str, Any]]:
+def _latest_evaluation(training: Loop, folder: Path) -> list[dict[str, Any]]:
     """Rows of the modes that the latest evaluation has results in, as the checkpoint counts them."""
     counters, options = training.counters, training.config
     modes = options.evaluation_modes[: len(options.evaluation_modes) - counters.modes_left]
@@ -179,7 +160,7 @@ def _latest_evaluation(training: OffPolicyTraining, folder: Path) -> list[dict[s
 
 
 def _go_on(
-    training: OffPolicyTraining,
+    training: Loop,
     config: RunConfig,
     folder: Path,
     evaluations: list[dict[str, Any]],
@@ -202,6 +183,7 @@ def _go_on(
                     env=config.env,
                     seed=config.training.seed,
                     env_steps=event.row["env_steps"],
+                    sampled=config.training.evaluation_sampled,
                 )
                 evaluations = [old for old in evaluations if old["env_steps"] == row["env_steps"]] + [row]
                 row = with_gaps(evaluations)[-1]
@@ -221,7 +203,7 @@ def _go_on(
                 _save_and_leave(training, folder)
                 return None
         saving.finish()
-        result = {**training.position(), "evaluations": with_gaps(evaluations), PATHS: paths_of(training)}
+        result = {**position(training.counters), "evaluations": with_gaps(evaluations), PATHS: paths_of(training)}
         write_aside(folder / RESULT, json.dumps(result, indent=1))
         return result
 
@@ -231,114 +213,16 @@ def _is_written(row: dict[str, Any], folder: Path) -> bool:
     measured = ("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels")
 
     def asked(row: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in row.items() if key not in measured}
+        return {"sampled": False} | {key: value for key, value in row.items() if key not in measured}
 
     return any(asked(old) == asked(row) for old in read_rows(folder / EVALUATIONS, EvaluationRow))
 
 
-def _save_and_leave(training: OffPolicyTraining, folder: Path) -> None:
-    if training.has_unread_losses():
-        append_row(folder / METRICS, training.read_losses())
-    training.require_finite()
+def _save_and_leave(training: Loop, folder: Path) -> None:
+    if len(training.health):
+        append_row(folder / METRICS, {**position(training.counters), **training.health.read()})
+    training.health.require_finite()
     state.save(training, folder / CHECKPOINTS)
-
-
-@contextmanager
-def _assembled(
-    config: RunConfig, preparing: Preparing, without_graphs: Callable[[str], None]
-) -> Iterator[OffPolicyTraining]:
-    """Everything that a run is made of; the environments end with the block.
-
-    without_graphs: hears why updates cannot be recorded as CUDA graphs, where they cannot, before anything takes long.
-    """
-    training = config.training
-    if training.seed > LARGEST_SEED:
-        raise UserError(f"--seed {training.seed} is too large: it must be at most {LARGEST_SEED}.")
-    device = device_of(training.device, training=True)
-    prepare_torch(training, device)
-    pictures = _place_pictures(config, device)
-    why = why_without_graphs(training, device, pictures)
-    if why is not None:
-        without_graphs(why)
-    bank = _load_pictures(config, pictures, preparing)
-    seeds = [training.seed * SEED_STRIDE + index for index in range(training.num_envs)]
-    workers = EnvWorkers([config.env] * training.num_envs, seeds, num_workers=training.workers)
-    with workers:
-        _warn_of_software(device, workers.arrangement.renderer)
-        spaces = workers.spaces
-        agent = make_agent(config, spaces, device, bank.sample if bank else None)
-        _refuse_large_batch(agent.batch_size, spaces, device)
-        set_compute_dtype(agent.networks, compute_dtype(training.precision, device))
-        if bank is not None:
-            _refuse_small_bank(bank, agent)
-        place, replay = _replay(config, spaces, device)
-        loop = OffPolicyTraining(config, agent, workers, replay, device, eager_because=why)
-        loop.paths = tuple(kept.sentence for kept in (pictures, place) if kept is not None)
-        yield loop
-
-
-def _warn_of_software(device: torch.device, renderer: str) -> None:
-    """Say it where a GPU learns while a processor draws: it takes most of such a run's time."""
-    if device.type == "cuda" and is_software(renderer):
-        warnings.warn(why_in_software(renderer), stacklevel=2)
-
-
-def _place_pictures(config: RunConfig, device: torch.device) -> Placement | None:
-    """Where pictures for overlays are kept; None for a method that needs none."""
-    if not METHODS[config.method].overlays(config.agent):
-        return None
-    size = bank_bytes(config.training.image_count, bank_size(config.env.image_size))
-    placed = place_by_what_is_free({"pictures": size}, device)["pictures"]
-    count = f"--image-count {config.training.image_count}"
-    refuse_beyond(size, count, "choose a smaller --image-count", placed.device)
-    return placed
-
-
-def _load_pictures(config: RunConfig, place: Placement | None, preparing: Preparing) -> ImageBank | None:
-    if place is None:
-        return None
-    training, size = config.training, bank_size(config.env.image_size)
-    folder = None if training.images is None else Path(training.images)
-    return load_bank(
-        folder, count=training.image_count, size=size, seed=training.seed, device=place.device, progress=preparing
-    )
-
-
-def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Placement, ReplayBuffer]:
-    """An empty replay for a run's environments, and where it is."""
-    training, stack = config.training, config.env.frame_stack
-    capacity = training.replay_capacity or training.steps
-    frame = (spaces.obs_shape[0] // stack, *spaces.obs_shape[1:])
-    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.action_dim, frame_stack=stack, num_envs=training.num_envs)
-    place = place_by_what_is_free({"replay": size}, device)["replay"]
-    replay = ReplayBuffer(
-        capacity,
-        frame,
-        spaces.action_dim,
-        frame_stack=stack,
-        num_envs=training.num_envs,
-        device=place.device,
-        pinned=place.pinned,
-    )
-    return place, replay
-
-
-def _refuse_large_batch(batch: int, spaces: Spaces, device: torch.device) -> None:
-    """Raise UserError where not even a batch's observations, before and after its steps, fit into the memory."""
-    needed = 2 * FLOAT_BYTES * batch * math.prod(spaces.obs_shape)
-    refuse_beyond(needed, f"A batch of {batch}", "choose a smaller --batch-size", device)
-
-
-def _refuse_small_bank(bank: ImageBank, agent: Agent) -> None:
-    """Raise UserError where a batch would show the same picture twice for want of others."""
-    own = max((phase.own_batch.size for phase in agent.phases if phase.own_batch is not None), default=0)
-    batch, pictures = max(agent.batch_size, own), len(bank.images)
-    if pictures < batch:
-        smaller = "--soda-batch-size" if own > agent.batch_size else "--batch-size"
-        raise UserError(
-            f"{pictures} pictures are too few to overlay a batch of {batch}: give a folder of {batch} or more with "
-            f"--images and at least --image-count {batch}, or a smaller {smaller}."
-        )
 
 
 def _refuse_used(folder: Path) -> None:

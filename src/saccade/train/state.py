@@ -7,74 +7,61 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent
-from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint, Segment, write_checkpoint, written_segments
-from saccade.data.documents import LARGEST_OF_STATES
-from saccade.envs.workers.env_workers import Steps
-from saccade.runs.agents import NETWORKS, load_weights
-from saccade.train.off_policy import BegunStep, Counters, OffPolicyTraining
+from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint, write_checkpoint
+from saccade.runs.agents import NETWORKS, SPACES, load_weights, saved_spaces
+from saccade.train.events import Counters
+from saccade.train.loop import Loop
 from saccade.train.saving import Write
 from saccade.types import UserError
 
 KEEP_CHECKPOINTS = 2
 EVALUATED = "evaluated_networks"
 """Weights of an evaluation that is under way: training has gone on from them."""
-BEGUN = ("action", "obs", "reward", "terminated", "truncated")
-"""What is saved of a step that was made while updates were still due, as ``begun/action`` and so on."""
 
 
-def save(training: OffPolicyTraining, root: Path) -> Path:
+def save(loop: Loop, root: Path) -> Path:
     """Write a checkpoint of a run below ``root``; replay frames that lie there already are not written again."""
-    return take(training, root)()
+    return take(loop, root)()
 
 
-def take(training: OffPolicyTraining, root: Path) -> Write:
+def take(loop: Loop, root: Path) -> Write:
     """Copy a run as it is now; what is returned writes the copy below ``root``, also while training goes on.
 
     No other checkpoint may be being written. The copy lasts until it is written: the networks, optimizers and
     environments, 56 bytes of each transition, and the replay's frames since the checkpoint before.
     """
-    training.counters.checkpointed_at = training.counters.env_steps
-    training.settle()
-    arrays, scalars = _split(training.workers.get_state())
-    arrays |= {
-        "obs": torch.from_numpy(training.obs),
-        "episode_return": torch.from_numpy(training.episode_return),
-        **_begun_tensors(training.begun),
-    }
-    generators = {"device": training.generator.get_state(), "host": training.host_generator.get_state()}
+    loop.counters.checkpointed_at = loop.counters.env_steps
+    own = loop.snapshot(root)
     changing = {
-        NETWORKS: training.agent.networks.state_dict(),
-        "optimizers": optimizer_tensors(training.agent),
-        "generators": generators,
-        "environments": arrays,
-        **({EVALUATED: training.evaluation.networks.state_dict()} if training.counters.modes_left else {}),
+        NETWORKS: loop.agent.networks.state_dict(),
+        "optimizers": optimizer_tensors(loop.agent),
+        "generators": {"device": loop.generator.get_state(), "host": loop.host_generator.get_state()},
+        **own.changing,
+        **({EVALUATED: loop.evaluations.background.networks.state_dict()} if loop.counters.modes_left else {}),
     }
-    documents = {"counters": dataclasses.asdict(training.counters), "environments": scalars}
+    documents = {"counters": dataclasses.asdict(loop.counters), SPACES: saved_spaces(loop.spaces), **own.documents}
     return functools.partial(
         write_checkpoint,
         root,
-        training.counters.env_steps,
-        tensors={**_copied(changing), "replay": training.replay.state_tensors()},
+        loop.counters.env_steps,
+        tensors={**_copied(changing), **own.lasting},
         documents=copy.deepcopy(documents),
-        segments=_replay_segments(training, root),
+        segments=own.segments,
         keep=KEEP_CHECKPOINTS,
     )
 
 
-def restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
+def restore(loop: Loop, checkpoint: Checkpoint) -> None:
     """Put a freshly built run where a checkpoint left it.
 
     Raises UserError when it is of another configuration, and DamagedCheckpoint when no run can have written it.
     """
     try:
-        _restore(training, checkpoint)
+        _restore(loop, checkpoint)
     except UserError:
         raise
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -85,29 +72,24 @@ def restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
         ) from error
 
 
-def _restore(training: OffPolicyTraining, checkpoint: Checkpoint) -> None:
-    load_weights(training.agent, checkpoint.tensors(NETWORKS), checkpoint.folder)
-    load_optimizers(training.agent, checkpoint.tensors("optimizers"), checkpoint.folder)
-    training.replay.load(checkpoint.tensors("replay"), checkpoint.frames())
+def _restore(loop: Loop, checkpoint: Checkpoint) -> None:
+    load_weights(loop.agent, checkpoint.tensors(NETWORKS), checkpoint.folder)
+    load_optimizers(loop.agent, checkpoint.tensors("optimizers"), checkpoint.folder)
     generators = checkpoint.tensors("generators")
-    training.host_generator.set_state(generators["host"])
-    if training.generator is not training.host_generator:
-        if generators["device"].shape != training.generator.get_state().shape:
+    loop.host_generator.set_state(generators["host"])
+    if loop.generator is not loop.host_generator:
+        if generators["device"].shape != loop.generator.get_state().shape:
             raise UserError(
                 f"{checkpoint.folder} was written on another kind of device: resume on the one it was trained on."
             )
-        training.generator.set_state(generators["device"])
-    arrays = checkpoint.tensors("environments")
-    training.obs = arrays.pop("obs").numpy()
-    training.episode_return = arrays.pop("episode_return").numpy()
-    training.begun = _take_begun(arrays)
-    training.workers.set_state(
-        _join(arrays, checkpoint.document("environments", list[dict[str, Any]], LARGEST_OF_STATES))
-    )
-    training.counters = _counters(checkpoint, len(training.config.evaluation_modes))
-    if training.counters.modes_left:
-        training.evaluation.networks.load_state_dict(checkpoint.tensors(EVALUATED))
-    training.started = True
+        loop.generator.set_state(generators["device"])
+    counters = _counters(checkpoint, len(loop.config.evaluation_modes))
+    for name, value in dataclasses.asdict(counters).items():
+        setattr(loop.counters, name, value)
+    loop.restore(checkpoint)
+    if loop.counters.modes_left:
+        loop.evaluations.background.networks.load_state_dict(checkpoint.tensors(EVALUATED))
+    loop.started = True
 
 
 def _counters(checkpoint: Checkpoint, modes: int) -> Counters:
@@ -115,7 +97,7 @@ def _counters(checkpoint: Checkpoint, modes: int) -> Counters:
     counters = checkpoint.document("counters", Counters)
     possible = (
         counters.env_steps == checkpoint.env_steps
-        and 0 <= counters.updates <= counters.env_steps
+        and counters.updates >= 0
         and counters.seconds >= 0
         and -1 <= counters.evaluated_at <= counters.env_steps
         and 0 <= counters.modes_left <= modes
@@ -154,53 +136,3 @@ def _copied(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, Te
         file: {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
         for file, tensors in files.items()
     }
-
-
-def _replay_segments(training: OffPolicyTraining, root: Path) -> list[Segment]:
-    written = written_segments(root)
-    segments = []
-    for segment in training.replay.frame_segments():
-        name = f"frames-{segment.start_serial:09d}"
-        there = segment.complete and name in written
-        frames = None if there else training.replay.read_segment(segment)
-        segments.append(Segment(name, segment.start_serial, frames, segment.complete))
-    return segments
-
-
-def _begun_tensors(begun: BegunStep | None) -> dict[str, Tensor]:
-    if begun is None:
-        return {}
-    assert begun.outcome is not None, "settle comes before save"
-    values = (begun.action, *begun.outcome[:4])
-    return {f"begun/{name}": torch.from_numpy(value) for name, value in zip(BEGUN, values, strict=True)}
-
-
-def _take_begun(arrays: dict[str, Tensor]) -> BegunStep | None:
-    """Remove the step that was begun from ``arrays``; None where there was none."""
-    if f"begun/{BEGUN[0]}" not in arrays:
-        return None
-    action, obs, reward, terminated, truncated = (arrays.pop(f"begun/{name}").numpy() for name in BEGUN)
-    return BegunStep(action, Steps(obs, reward, terminated, truncated, infos=[]))
-
-
-def _split(states: list[dict[str, Any]]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """Environment states as tensors for safetensors and the rest for JSON."""
-    arrays: dict[str, Tensor] = {}
-    scalars: list[dict[str, Any]] = []
-    for index, state in enumerate(states):
-        plain: dict[str, Any] = {}
-        for name, value in state.items():
-            if isinstance(value, np.ndarray):
-                arrays[f"{index}/{name}"] = torch.from_numpy(np.ascontiguousarray(value))
-            else:
-                plain[name] = value
-        scalars.append(plain)
-    return arrays, scalars
-
-
-def _join(arrays: Mapping[str, Tensor], scalars: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    states: list[dict[str, Any]] = [dict(plain) for plain in scalars]
-    for key, value in arrays.items():
-        index, _, name = key.partition("/")
-        states[int(index)][name] = value.numpy()
-    return states

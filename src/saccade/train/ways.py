@@ -18,18 +18,15 @@ from saccade.train.logs import write_aside
 from saccade.types import UserError
 
 if TYPE_CHECKING:
-    from saccade.train.off_policy import OffPolicyTraining
+    from saccade.train.loop import Loop
 
 ENVIRONMENT, PATHS = "env.json", "paths"
 RECORDED = "CUDA graph for each kind"  # what a path says where updates are recorded, and nowhere else
 
 
-def paths_of(training: OffPolicyTraining) -> list[str]:
-    """For people: which ways a run takes by now, and how its environments are spread."""
-    spread, config = f"environments: {training.workers.arrangement}", training.config
-    if config.overlap and config.num_envs > 1:
-        spread += f"; they step while the networks learn, by the policy of {config.num_envs} agent steps before"
-    return [_arithmetic(training), f"updates: {training.update.path}", *training.paths, spread]
+def paths_of(loop: Loop) -> list[str]:
+    """For people: which ways a run takes by now."""
+    return [_arithmetic(loop), *loop.ways()]
 
 
 def why_without_graphs(training: Training, device: torch.device, pictures: Placement | None) -> str | None:
@@ -64,14 +61,14 @@ def had_graphs(folder: Path) -> bool:
     return any(RECORDED in path for path in paths)
 
 
-def write_facts(folder: Path, facts: dict[str, Any], training: OffPolicyTraining) -> None:
+def write_facts(folder: Path, facts: dict[str, Any], loop: Loop) -> None:
     """Write ``env.json`` of a run that begins."""
-    write_aside(folder / ENVIRONMENT, json.dumps({**facts, PATHS: paths_of(training)}, indent=1))
+    write_aside(folder / ENVIRONMENT, json.dumps({**facts, PATHS: paths_of(loop)}, indent=1))
 
 
-def write_paths(folder: Path, training: OffPolicyTraining) -> None:
+def write_paths(folder: Path, loop: Loop) -> None:
     """Have ``env.json`` say which ways the run takes by now, since one has failed."""
-    write_facts(folder, _facts(folder), training)
+    write_facts(folder, _facts(folder), loop)
 
 
 def _facts(folder: Path) -> dict[str, Any]:
@@ -82,9 +79,9 @@ def _facts(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _arithmetic(training: OffPolicyTraining) -> str:
+def _arithmetic(loop: Loop) -> str:
     """What computes, and how precisely, for people."""
-    config, device, failure = training.config, training.device, training.shortcuts.compilation.failure
+    config, device, failure = loop.config, loop.device, loop.shortcuts.compilation.failure
     dtype, threads = compute_dtype(config.precision, device), torch.get_num_threads()
     name = f"{device}, {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else str(device)
     losses = "compiled" if is_compiled(config, device) and failure is None else "not compiled"

@@ -37,15 +37,16 @@ LEGEND_LINE_INCHES = 0.24
 LONG_LABEL = 17  # letters; with a longer one only two columns of a legend fit
 X_LETTERS, Y_LETTERS = 44, 26  # of a line along an axis
 ROW_INCHES = 0.27  # height of a name on an axis
+BARS_WIDTH = 0.8  # of the distance between two modes, which all bars of one share
 MODE_WIDTH = 0.66  # of the distance between two modes, how much their methods share
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One run's returns while it trained: equally long sequences, in the order of ``env_steps``."""
+    """One run's returns while it trained: equally long sequences, in the order of ``places``."""
 
     label: str
-    env_steps: Sequence[float]
+    places: Sequence[float]  # agent steps, or minutes
     returns: Sequence[float]
 
 
@@ -80,10 +81,12 @@ def mode_returns(rows: Iterable[Mapping[str, Any]]) -> list[ModeReturn]:
     ]
 
 
-def training_curve(label: str, rows: Iterable[Mapping[str, Any]], key: str = "episode/return") -> Curve:
-    """Rows of metrics.jsonl as a curve: those that hold ``key``, in their order."""
-    points = [(float(row["env_steps"]), float(row[key])) for row in rows if key in row]
-    return Curve(label, [env_steps for env_steps, _ in points], [value for _, value in points])
+def training_curve(
+    label: str, rows: Iterable[Mapping[str, Any]], key: str = "episode/return", *, minutes: bool = False
+) -> Curve:
+    """Rows of metrics.jsonl as a curve over agent steps or minutes: those that hold ``key``, in their order."""
+    points = [(row["seconds"] / 60 if minutes else row["env_steps"], row[key]) for row in rows if key in row]
+    return Curve(label, [float(place) for place, _ in points], [float(value) for _, value in points])
 
 
 def smoothed(values: Sequence[float], window: int) -> list[float]:
@@ -99,19 +102,20 @@ def learning_curves(
     *,
     window: int = 5,
     levels: Mapping[str, float] | None = None,
+    x_label: str = "agent steps",
     y_label: str = "training return",
 ) -> str:
-    """Each run's return over environment steps, smoothed, with the raw numbers faint behind; an SVG data URI.
+    """Each run's return over agent steps or time, smoothed, with the raw numbers faint beneath; an SVG data URI.
 
     Args:
         window: how many neighbouring values the smooth line averages; 1 draws the raw numbers alone.
         levels: returns to compare with, as dashed lines with their names: ``{"random policy": 30.2}``.
     """
-    figure, axes = _chart(x_label="environment steps", y_label=y_label)
+    figure, axes = _chart(x_label=x_label, y_label=y_label)
     for curve, color in zip(curves, _cycled(PALETTE, len(curves)), strict=True):
-        axes.plot(curve.env_steps, curve.returns, color=color, alpha=RAW_OPACITY, linewidth=1)
+        axes.plot(curve.places, curve.returns, color=color, alpha=RAW_OPACITY, linewidth=1)
         smooth = smoothed(curve.returns, window)
-        axes.plot(curve.env_steps, smooth, color=color, linewidth=2.2, label=_plain(curve.label))
+        axes.plot(curve.places, smooth, color=color, linewidth=2.2, label=_plain(curve.label))
     for name, level in (levels or {}).items():
         axes.axhline(level, color=INK, linewidth=1.2, linestyle="--")
         where = axes.get_yaxis_transform()
@@ -150,6 +154,20 @@ def returns_by_mode(marks: Sequence[ModeReturn], *, y_label: str = "return of an
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     for boundary in range(1, len(modes)):
         axes.axvline(boundary - 0.5, color=FAINT, linewidth=0.8)
+    return _finished(figure, axes)
+
+
+def shares_by_mode(shares: Mapping[str, Mapping[str, float]], *, y_label: str) -> str:
+    """Bars from 0 to 100 %: a share for each method (outer names) in each mode (inner names); an SVG data URI."""
+    methods, modes = list(shares), list(dict.fromkeys(mode for by_mode in shares.values() for mode in by_mode))
+    figure, axes = _chart(x_label="", y_label=y_label)
+    width = BARS_WIDTH / max(len(methods), 1)
+    for i, (method, color) in enumerate(zip(methods, _cycled(PALETTE, len(methods)), strict=True)):
+        own = {modes.index(mode): 100 * share for mode, share in shares[method].items()}
+        places = [place + (i - (len(methods) - 1) / 2) * width for place in own]
+        axes.bar(places, list(own.values()), 0.9 * width, color=color, label=_plain(method))
+    axes.set_xticks(range(len(modes)), [_plain(mode.replace("_", "\n")) for mode in modes])
+    axes.set_ylim(0, 100)
     return _finished(figure, axes)
 
 

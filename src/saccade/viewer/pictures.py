@@ -24,6 +24,7 @@ Places = list[tuple[slice, slice]]  # rows and columns of a larger picture
 COLOR_CHANNELS = 3
 # How much each colour adds to how bright a pixel looks (ITU-R BT.601).
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+FRAME_LIGHT = 0.5  # of a frame under a map
 WHITE = 255
 INK = (24, 24, 27)  # labels: nearly black
 LABEL_PIXELS = 15  # height of the letters of a label
@@ -95,7 +96,9 @@ def overlay(
     opacity: float = 0.85,
     limits: tuple[float, float] | None = None,
 ) -> Picture:
-    """The frame in grey, and over it the map in colour: the more salient a pixel, the brighter.
+    """The frame in dim grey, and over it the map in colour: the more salient a pixel, the brighter.
+
+    The frame is dim so that what is salient can be told from a white table, and stands out on it.
 
     A map that is zero everywhere is crossed out, for it says nothing: not that nothing matters.
 
@@ -110,7 +113,7 @@ def overlay(
 
     _check_size(frame, saliency)
     strength = unit_range(saliency, limits)
-    grey = (frame.astype(np.float32) @ LUMINANCE)[..., None]
+    grey = FRAME_LIGHT * (frame.astype(np.float32) @ LUMINANCE)[..., None]
     color = colormaps[colormap](strength)[..., :COLOR_CHANNELS].astype(np.float32) * WHITE
     weight = opacity * strength[..., None]
     drawn = _rounded(grey * (1 - weight) + color * weight)

@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from saccade.agents.agent import Agent, Phase, Seen, Shared
+from saccade.agents.agent import Act, Agent, Phase, Seen, Shared
 from saccade.agents.configs import MaDi
 from saccade.agents.methods import sac, svea
 from saccade.agents.parts.attribution import q_maps
@@ -69,13 +69,13 @@ def actor_phase(nets: MaDiNetworks, config: MaDi) -> Phase:
     return dataclasses.replace(plain, look=look)
 
 
-def masked_policy(nets: MaDiNetworks) -> Callable[[Tensor, Tensor | None], Tensor]:
+def masked_policy(nets: MaDiNetworks) -> Act:
     """SAC's policy on masked observations."""
     policy = sac.squashed_gaussian_policy(nets.actor_critic)
 
     @torch.no_grad()
-    def act(obs: Tensor, noise: Tensor | None) -> Tensor:
-        return policy(nets.masked(obs), noise)
+    def act(obs: Tensor, generator: Generator | None) -> Tensor:
+        return policy(nets.masked(obs), generator)
 
     return act
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, Term, in_order, with_drawn
+from saccade.agents.agent import Act, Agent, Phase, Prepare, Seen, Shared, Term, in_order, with_drawn
 from saccade.agents.configs import SAC, Architecture
 from saccade.agents.parts.attribution import q_maps
 from saccade.agents.parts.augmentation import Images
@@ -231,13 +231,16 @@ def adam(*modules: nn.Module, lr: float) -> torch.optim.Adam:
     return torch.optim.Adam(parameters, lr=lr, fused=True, capturable=parameters[0].is_cuda)
 
 
-def squashed_gaussian_policy(nets: ActorCritic) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Acts: tanh of the mean without noise, of a Gaussian sample with it."""
+def squashed_gaussian_policy(nets: ActorCritic) -> Act:
+    """Acts: tanh of the mean, or of a Gaussian sample that a generator draws."""
 
     @torch.no_grad()
-    def act(obs: Tensor, noise: Tensor | None) -> Tensor:
+    def act(obs: Tensor, generator: Generator | None) -> Tensor:
         mean, log_std = nets.actor(nets.critic.convolutions(obs))
-        return torch.tanh(mean) if noise is None else sample_action(mean, log_std, noise)[0]
+        if generator is None:
+            return torch.tanh(mean)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        return sample_action(mean, log_std, noise)[0]
 
     return act
 

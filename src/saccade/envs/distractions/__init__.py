@@ -8,13 +8,13 @@ state.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
 
     from saccade.data.folder import DataFolder
-    from saccade.envs.mujoco.scene import Scene
 
 
 class Distraction(Protocol):
@@ -33,6 +33,10 @@ class Distraction(Protocol):
         ...
 
 
+Modes = Mapping[str, tuple[Distraction, ...]]
+"""A mode's name -> what it changes."""
+
+
 class Nuisance(Protocol):
     """A distraction with its data: what an environment applies in every episode."""
 
@@ -40,8 +44,11 @@ class Nuisance(Protocol):
         """The choice for a new episode; ``previous`` is the last one's, 0 before the first."""
         ...
 
-    def paint(self, scene: Scene, choice: int) -> None:
-        """Change the scene before the episode's first frame is rendered; the same choice, the same scene."""
+    def paint(self, scene: Any, choice: int) -> None:
+        """Change the scene before the episode's first frame is rendered; the same choice, the same scene.
+
+        scene: the simulation's (``Simulation.scene``).
+        """
         ...
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:

@@ -56,10 +56,14 @@ FORKED = (
 _drawing_process: list[int] = []
 
 
+class ForkedError(UserError):
+    """This process is a fork of one that draws, and cannot."""
+
+
 def claim_process() -> None:
-    """Say that this process draws pictures from now on. Raises UserError in a fork of one that does: it would hang."""
+    """Say that this process draws pictures from now on. Raises ForkedError in a fork of one that does: it hangs."""
     if is_fork():
-        raise UserError(FORKED)
+        raise ForkedError(FORKED)
     if not _drawing_process:
         _drawing_process.append(os.getpid())
 

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from dm_control.rl import control
 
-StateValue = np.ndarray | int | float | str | bool
+from saccade.envs.simulation import StateValue
 
 # The parts of a model that tasks of the Control Suite change when an episode starts: target positions and
 # sizes, what is visible, damping, the gains of point_mass_hard, the terrain of quadruped_escape.

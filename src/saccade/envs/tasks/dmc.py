@@ -10,9 +10,11 @@ import numpy as np
 from dm_control import suite
 from dm_control.suite import common
 
+from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco.scene import builtin_textures
-from saccade.envs.mujoco.state import StateValue, restore_task, save_task
-from saccade.envs.suites import DMC_TASKS
+from saccade.envs.mujoco.state import restore_task, save_task
+from saccade.envs.simulation import StateValue
+from saccade.envs.tasks.dmc_suite import DMC_TASKS, camera_of
 
 # Deviation: dm_control draws the springs of lqr at random when the task is made. Here they are those of this
 # seed, so that a task id is one problem whatever the environment's seed.
@@ -24,12 +26,13 @@ TEXTURE_FILES = ("./common/materials.xml", "./common/skybox.xml")  # that the su
 
 @final
 class ControlSuite:
-    """One task of the Control Suite; a ``Simulation``."""
+    """One task of the Control Suite; a ``MujocoTask``."""
 
-    def __init__(self, task_id: str) -> None:
-        domain, task = DMC_TASKS[task_id]
+    def __init__(self, config: EnvConfig) -> None:
+        domain, task = DMC_TASKS[config.task]
         self.environment = suite.load(domain, task, task_kwargs={"random": MODEL_SEED, "time_limit": math.inf})
         self.physics = self.environment.physics
+        self.camera = camera_of(config.task)
         self.control_seconds = float(self.environment.control_timestep())
         self._physics_steps = round(self.control_seconds / self.physics.timestep())
         self._low, self._high = _control_limits(self.environment.action_spec())

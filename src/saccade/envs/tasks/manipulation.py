@@ -12,8 +12,10 @@ import numpy as np
 from dm_control import mujoco as dm_mujoco
 
 from saccade.envs.config import EnvConfig
+from saccade.envs.mujoco.looks import FIRST_CAMERA
 from saccade.envs.mujoco.scene import builtin_textures
-from saccade.envs.mujoco.state import SIGNATURE, StateValue
+from saccade.envs.mujoco.state import SIGNATURE
+from saccade.envs.simulation import StateValue
 from saccade.envs.tasks.manipulation_rewards import PEG_RADIUS, REACH_RADIUS, distance, peg_reward, reach_reward
 
 MODELS = Path(__file__).parent / "models"
@@ -67,24 +69,25 @@ class Problem(Protocol):
 
 @final
 class Robot:
-    """A robot task; a ``Simulation``.
+    """A robot task; a ``MujocoTask``.
 
     An action moves a guide by up to 5 cm along each axis from where the wrist is, and a soft weld pulls the wrist
     after it for 20 physics steps. The gripper stays closed.
     """
 
     def __init__(self, config: EnvConfig) -> None:
-        name = config.task.partition("/")[2]
+        name, options = config.task.partition("/")[2], config.options
         self.physics = dm_mujoco.Physics.from_xml_path(str(MODELS / f"{name}.xml"))
         self._model, self._data = self.physics.model.ptr, self.physics.data.ptr
-        self.num_actions = len(config.action_space)
+        self.camera = FIRST_CAMERA
+        self.num_actions = len(options.action_space)
         self.control_seconds = PHYSICS_STEPS * self._model.opt.timestep
         self.builtin_textures = builtin_textures((MODELS / "surroundings.xml").read_text())
-        self.settings: Mapping[str, object] = {"action_space": config.action_space}
+        self.settings: Mapping[str, object] = {"action_space": options.action_space}
         self.problem: Problem
         if name == "reach":
-            self.settings = {**self.settings, "reach_bonus": config.reach_bonus}
-            self.problem = Reach(self._model, self._data, self.num_actions, config.reach_bonus)
+            self.settings = {**self.settings, "reach_bonus": options.reach_bonus}
+            self.problem = Reach(self._model, self._data, self.num_actions, options.reach_bonus)
         else:
             self.problem = PegInBox(self._model, self._data, self.num_actions)
         self._wrist = self._data.body("link7")

@@ -12,9 +12,11 @@ from types import TracebackType
 from typing import Any, Generic, NamedTuple, cast
 
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
+from gymnasium.spaces import Discrete as DiscreteSpace
 from numpy.typing import ArrayLike, NDArray
 
+from saccade.envs.suites import suite_of
 from saccade.envs.workers.group import (
     Config,
     EnvGroup,
@@ -23,17 +25,17 @@ from saccade.envs.workers.group import (
     Renderer,
     Requests,
     State,
-    default_renderer,
     map_block,
 )
 from saccade.envs.workers.pool import GRACE_SECONDS, PICTURE_SECONDS, Arrangement, WorkerPool, WorkerReplaced
 from saccade.envs.workers.process import DEFAULT_OPENGL, Worker, WorkerError, current_opengl, end_workers
-from saccade.types import Continuous, Spaces, UserError
+from saccade.types import Continuous, Discrete, Spaces, UserError
 
 __all__ = ["Arrangement", "EnvWorkers", "Steps", "WorkerError", "WorkerReplaced"]
 
 TIMEOUT_SECONDS = 300.0  # to make environments, whose simulator may come over a slow network
 STEP_SECONDS = 60.0  # the step behind set_state may decode a clip on a busy machine
+RGB = 3  # channels of a frame
 NO_BLOCK = np.empty((0, 0, 0, 0), dtype=np.uint8)
 
 
@@ -65,7 +67,8 @@ class EnvWorkers(Generic[Config]):
         timeout_seconds: after which a process that makes environments, or takes or gives their states, counts as
             frozen; proportionally more for one with more than 8 of them.
         make: a function ``(config, seed) -> environment`` of an importable module;
-            ``saccade.envs.make.make_env`` when None. Observations are uint8 [channel, height, width].
+            ``saccade.envs.make.make_env`` when None. Observations are uint8 [channel, height, width], actions
+            float32 [action_dim] or one of Gymnasium's Discrete, which starts at 0.
         step_seconds: the same for a step; a reset may take twice as long.
         renderer: what is tried with a picture in each process before environments are made, of an importable module;
             what ``make_env`` draws with when both are None.
@@ -73,6 +76,8 @@ class EnvWorkers(Generic[Config]):
             are then tried. One that draws in software has as long as a reset.
         opengl: what the processes draw with, as MUJOCO_GL names it; ``default`` for what that says, or else the
             best that there is. Without processes it is the caller's own.
+        colours: channels of a frame; what the suite of the first configuration says when both this and ``make`` are
+            None, else 3.
 
     Raises:
         UserError: as raised by ``make``, or for environments that do not fit together.
@@ -80,7 +85,7 @@ class EnvWorkers(Generic[Config]):
     """
 
     obs_space: Box
-    action_space: Box
+    action_space: Box | DiscreteSpace
     reset_infos: list[dict[str, Any]]
     """What each environment's latest reset said."""
 
@@ -95,6 +100,7 @@ class EnvWorkers(Generic[Config]):
         opengl: str = DEFAULT_OPENGL,
         renderer: Renderer | None = None,
         picture_seconds: float = PICTURE_SECONDS,
+        colours: int | None = None,
     ) -> None:
         if not configs or len(configs) != len(seeds):
             raise ValueError(f"{len(configs)} configs and {len(seeds)} seeds: give one of each per environment")
@@ -103,13 +109,14 @@ class EnvWorkers(Generic[Config]):
         self.num_envs = len(configs)
         self.num_workers = min(available_cores() if num_workers is None else num_workers, self.num_envs)
         self.reset_infos = [{} for _ in configs]
+        self._colours = colours or (RGB if make is not None else suite_spaces(configs[0]).colours)
         self._posted: tuple[str, Requests] | None = None
         self._local: EnvGroup | None = None
         self._block = NO_BLOCK
         self._descriptor = anonymous_file()
         assignments = dict(enumerate(zip(configs, seeds, strict=True)))
         if make is None and renderer is None and self.num_workers > 0:
-            renderer = default_renderer()
+            renderer = default_renderer(configs)
         self._pool = WorkerPool(
             make,
             renderer,
@@ -134,7 +141,7 @@ class EnvWorkers(Generic[Config]):
     @property
     def spaces(self) -> Spaces:
         channel, height, width = self.obs_space.shape
-        return Spaces((channel, height, width), Continuous(self.action_space.shape[0]))
+        return Spaces((channel, height, width), self._actions, self._colours)
 
     @property
     def process_ids(self) -> list[int]:
@@ -165,8 +172,9 @@ class EnvWorkers(Generic[Config]):
         return self._block[chosen]
 
     def step(self, actions: ArrayLike, indices: Sequence[int] | None = None) -> Steps:
-        """One step of all environments or those of ``indices``, with ``actions`` float32 [n, action_dim].
+        """One step of all environments or those of ``indices``.
 
+        actions: float32 ``[n, action_dim]``, or whole numbers ``[n]`` where they are discrete.
         A finished environment waits for ``reset``.
         """
         self.begin_step(actions, indices)
@@ -175,10 +183,15 @@ class EnvWorkers(Generic[Config]):
     def begin_step(self, actions: ArrayLike, indices: Sequence[int] | None = None) -> None:
         """Begin a step that ``finish_step`` returns; the caller may compute in between."""
         chosen = self._choose(indices)
-        rows = np.array(actions, dtype=np.float32)
-        needed = (len(chosen), *self.action_space.shape)
+        discrete = isinstance(self._actions, Discrete)
+        rows = np.array(actions) if discrete else np.array(actions, dtype=np.float32)
+        needed = (len(chosen), *self._actions.shape)
         if rows.shape != needed:
             raise ValueError(f"actions have shape {rows.shape}, but {len(chosen)} environments need {needed}")
+        if discrete:
+            if rows.dtype.kind not in "iu":
+                raise ValueError(f"actions are {rows.dtype}, but {self._actions} needs whole numbers")
+            rows = rows.astype(np.int64)
         self._post("step", one_each(chosen, rows, "actions"))
 
     def finish_step(self) -> Steps:
@@ -237,18 +250,21 @@ class EnvWorkers(Generic[Config]):
         for index in range(self.num_envs):
             obs_space, action_space = spaces[index]
             pixels = isinstance(obs_space, Box) and obs_space.dtype == np.uint8
-            if not pixels or len(obs_space.shape or ()) != 3 or len(action_space.shape or ()) != 1:
+            actions = actions_of(action_space)
+            if not pixels or len(obs_space.shape or ()) != 3 or actions is None:
                 raise UserError(
                     f"environment {index} has observations {obs_space} and actions {action_space}:"
-                    " uint8 observations [channel, height, width] and actions [action_dim] are needed"
+                    " uint8 observations [channel, height, width] and actions [action_dim] or Discrete, which starts at"
+                    " 0, are needed"
                 )
-            shapes, needed = (obs_space.shape, action_space.shape), (first[0].shape, first[1].shape)
-            if shapes != needed:
+            if index == 0:
+                self._actions = actions
+            if (obs_space.shape, actions) != (first[0].shape, self._actions):
                 raise UserError(
-                    f"environment {index} has observations and actions of shapes {shapes}, but environment 0"
-                    f" {needed}: one shape for all is needed"
+                    f"environment {index} has observations of shape {obs_space.shape} and {actions}, but environment 0"
+                    f" {first[0].shape} and {self._actions}: one shape for all is needed"
                 )
-        self.obs_space, self.action_space = cast(tuple[Box, Box], first)
+        self.obs_space, self.action_space = cast(tuple[Box, Box | DiscreteSpace], first)
 
     def _share_block(self) -> None:
         shape = (self.num_envs, *self.obs_space.shape)
@@ -296,6 +312,25 @@ class EnvWorkers(Generic[Config]):
             if not succeeded:
                 end_workers(self._pool.workers, grace_seconds=0.0)
                 self.close()
+
+
+def actions_of(space: Space[Any]) -> Continuous | Discrete | None:
+    """What Gymnasium's space of actions is here; None for one that is not supported."""
+    if isinstance(space, DiscreteSpace):
+        return Discrete(int(space.n)) if space.start == 0 else None
+    shape = space.shape or ()
+    return Continuous(shape[0]) if isinstance(space, Box) and len(shape) == 1 else None
+
+
+def suite_spaces(config: Any) -> Spaces:
+    """What the suite of an ``EnvConfig`` says that its environments show and take."""
+    return suite_of(config.task).spaces(config)
+
+
+def default_renderer(configs: Sequence[Any]) -> Renderer | None:
+    """What the suites of these environments draw with; None where none of them needs a trial."""
+    made = (suite_of(config.task).renderer for config in configs)
+    return next((make() for make in made if make is not None), None)
 
 
 def one_each(indices: Sequence[int], values: Sequence[Any] | NDArray[Any], name: str) -> Requests:

@@ -105,13 +105,13 @@ class EnvGroup:
         self._show(index, obs)
         return info
 
-    def _step(self, index: int, action: NDArray[np.float32]) -> tuple[float, bool, bool, dict[str, Any]]:
+    def _step(self, index: int, action: NDArray[Any]) -> tuple[float, bool, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = self._envs[index].step(action)
         self._show(index, obs)
         return float(reward), bool(terminated), bool(truncated), info
 
     def _repeat(
-        self, index: int, state: bytes | None, actions: Sequence[NDArray[np.float32]], rewards: Sequence[float]
+        self, index: int, state: bytes | None, actions: Sequence[NDArray[Any]], rewards: Sequence[float]
     ) -> bool:
         """Bring an environment just made to where another process had it; whether the rewards are the same again.
 
@@ -144,13 +144,6 @@ def map_block(descriptor: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """The observation block behind an open file, shared by every process that maps it."""
     memory = mmap.mmap(descriptor, int(np.prod(shape)))
     return np.frombuffer(memory, dtype=np.uint8).reshape(shape)
-
-
-def default_renderer() -> Renderer:
-    """The simulator's own, imported late as ``default_make``."""
-    from saccade.envs.mujoco.opengl import SimulatorRenderer
-
-    return SimulatorRenderer()
 
 
 def default_make() -> MakeEnv[Any]:

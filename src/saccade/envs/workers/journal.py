@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 MAX_STEPS = 100  # to repeat, pictures included; then the state is taken anew
@@ -18,13 +17,13 @@ class Journal:
 
     Attributes:
         state: what its ``get_state`` gave, pickled; None for an environment as it is made.
-        actions: float32 ``[action_dim]`` each, since ``state``.
+        actions: float32 ``[action_dim]`` or int64 ``[]`` each, since ``state``.
         rewards: what they brought, which tells whether a repetition is one.
         complete: whether this is all; not for an environment that cannot give its state.
     """
 
     state: bytes | None = None
-    actions: list[NDArray[np.float32]] = field(default_factory=list)
+    actions: list[NDArray[Any]] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     complete: bool = True
 
@@ -38,7 +37,7 @@ class Journal:
         self.actions.clear()
         self.rewards.clear()
 
-    def add(self, action: NDArray[np.float32], reward: float) -> None:
+    def add(self, action: NDArray[Any], reward: float) -> None:
         """One more step."""
         if self.complete:
             self.actions.append(action)

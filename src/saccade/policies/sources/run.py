@@ -8,12 +8,13 @@ import torch
 
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.policies.normalisation import BYTE
-from saccade.policies.pixels import RGB, pixels_of
+from saccade.policies.pixels import pixels_of
 from saccade.policies.policy import Policy
 from saccade.runs.agents import NETWORKS, load_weights, make_agent, spaces_of
 from saccade.runs.config import read_config
 from saccade.runs.device import device_of
 from saccade.runs.training import RunConfig
+from saccade.types import Discrete
 
 
 def load_policy(run: str | Path, device: str = "auto") -> Policy:
@@ -26,19 +27,20 @@ def load_policy(run: str | Path, device: str = "auto") -> Policy:
 
 def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -> Policy:
     """The policy of one checkpoint. Raises UserError when its weights are of another method or size."""
-    weights = checkpoint.tensors(NETWORKS)
+    weights, spaces = checkpoint.tensors(NETWORKS), spaces_of(checkpoint, config)
     # Acting never overlays anything, so a bank of pictures is not needed.
-    agent = make_agent(config, spaces_of(weights, config), device, lambda count, size, generator: torch.empty(0))
+    agent = make_agent(config, spaces, device, lambda count, size, generator: torch.empty(0))
     load_weights(agent, weights, checkpoint.folder)
     return Policy(
         name=config.method,
         network=agent.networks,
         outputs=agent.outputs,
-        pixels=pixels_of(spaces_of(weights, config).obs_shape, "uint8", 0, BYTE, layout="channels_first", colours=RGB),
-        discrete=False,
+        pixels=pixels_of(spaces.obs_shape, "uint8", 0, BYTE, layout="channels_first", colours=spaces.colours),
+        discrete=isinstance(spaces.actions, Discrete),
         device=device,
         maps=agent.maps,
         pictures=agent.pictures,
+        draw=agent.act,
         env_steps=checkpoint.env_steps,
         source=str(checkpoint.folder),
         config=config,

@@ -1,0 +1,195 @@
+"""`Rollout`: the steps that one policy made in every environment, and what it is judged by, until it has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from saccade.types import Decisions, Discrete, Spaces
+
+JUDGED_AT_ONCE = 512  # observations in a pass, so that a long rollout does not take the memory of all its features
+
+Judge = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""``(obs, action) -> (log_probability [batch], value [batch])``."""
+
+
+class Outcome(NamedTuple):
+    """What came of a rollout, as advantages are computed of it: each ``[steps, envs]`` but for ``last_value``."""
+
+    reward: Tensor
+    terminated: Tensor  # bool
+    truncated: Tensor  # bool
+    value: Tensor  # of the observations that were acted on
+    truncated_value: Tensor  # of the last observation of an episode that was truncated; 0 elsewhere
+    last_value: Tensor  # [envs], of the observations after the last step
+
+
+Appraise = Callable[[Outcome], tuple[Tensor, Tensor]]
+"""``outcome -> (advantage, target)``, each ``[steps, envs]``."""
+
+
+class Minibatch(NamedTuple):
+    """Decisions where they will be learned from."""
+
+    decisions: Decisions
+
+    def batch(self) -> Decisions:
+        return self.decisions
+
+    def to(self, device: torch.device) -> Minibatch:
+        """Itself: a rollout lies where it is learned from."""
+        return self
+
+
+@final
+class Rollout:
+    """As many steps of every environment as a policy is updated with; filled, judged, sampled and emptied again.
+
+    Everything stays where it is in memory, so that updates which read it can be recorded as CUDA graphs.
+
+    Args:
+        steps: of each environment.
+        num_envs: environments, which are stepped together.
+        spaces: theirs.
+        device: where it is kept and learned from.
+        minibatch: decisions in a minibatch.
+    """
+
+    def __init__(self, steps: int, num_envs: int, spaces: Spaces, device: torch.device, minibatch: int) -> None:
+        self.steps, self.num_envs, self.device, self.minibatch = steps, num_envs, device, minibatch
+        self.filled = 0
+        action = torch.int64 if isinstance(spaces.actions, Discrete) else torch.float32
+        self._obs = self._zeros(*spaces.obs_shape, dtype=torch.uint8)
+        self._action = self._zeros(*spaces.actions.shape, dtype=action)
+        self._reward, self._value, self._log_probability, self._advantage, self._target = (
+            self._zeros() for _ in range(5)
+        )
+        self._terminated, self._truncated = (self._zeros(dtype=torch.bool) for _ in range(2))
+        self._cut: dict[
+            tuple[int, int], Tensor
+        ] = {}  # last observations of truncated episodes, by step and environment
+        self._chosen = torch.zeros(minibatch, dtype=torch.int64, device=device)
+
+    def _zeros(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.zeros(self.steps, self.num_envs, *shape, dtype=dtype, device=self.device)
+
+    @staticmethod
+    def bytes_needed(steps: int, num_envs: int, spaces: Spaces) -> int:
+        """Of its observations, which all else is small beside."""
+        return steps * num_envs * int(np.prod(spaces.obs_shape))
+
+    @property
+    def is_full(self) -> bool:
+        return self.filled == self.steps
+
+    def add(
+        self,
+        obs: Tensor,
+        action: Tensor,
+        reward: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        last_obs: NDArray[np.uint8],
+    ) -> None:
+        """Remember a step of every environment.
+
+        Args:
+            obs: uint8 ``[envs, ...]``, what was acted on.
+            last_obs: of the episodes that have ended, in order.
+        """
+        step = self.filled
+        self._obs[step].copy_(obs)
+        self._action[step].copy_(action)
+        self._reward[step].copy_(torch.from_numpy(reward.astype(np.float32)))
+        self._terminated[step].copy_(torch.from_numpy(terminated))
+        self._truncated[step].copy_(torch.from_numpy(truncated & ~terminated))
+        for place, index in enumerate(np.flatnonzero(terminated | truncated)):
+            if truncated[index] and not terminated[index]:
+                self._cut[step, int(index)] = torch.from_numpy(last_obs[place].copy())
+        self.filled += 1
+
+    @torch.no_grad()
+    def judged(self, judge: Judge, appraise: Appraise, next_obs: Tensor) -> None:
+        """Have the policy that made it value a full rollout, once, before it learns.
+
+        next_obs: uint8 ``[envs, ...]``, the observations after the last step.
+        """
+        assert self.is_full, "a rollout is judged when it is full"
+        log_probability, value = self._log_probability.flatten(), self._value.flatten()
+        obs, action = self._obs.flatten(0, 1), self._action.flatten(0, 1)
+        for first in range(0, len(obs), JUDGED_AT_ONCE):
+            part = slice(first, first + JUDGED_AT_ONCE)
+            log_probability[part], value[part] = judge(obs[part], action[part])
+        truncated_value = torch.zeros_like(self._value)
+        if self._cut:
+            rows, columns = zip(*self._cut, strict=True)
+            last = torch.stack(list(self._cut.values())).to(self.device)
+            truncated_value[list(rows), list(columns)] = judge(last, action[: len(last)])[1]
+        _, last_value = judge(next_obs, action[: self.num_envs])
+        outcome = Outcome(self._reward, self._terminated, self._truncated, self._value, truncated_value, last_value)
+        advantage, target = appraise(outcome)
+        self._advantage.copy_(advantage)
+        self._target.copy_(target)
+
+    def minibatches(self, generator: Generator) -> Iterator[None]:
+        """Put every decision into one minibatch, at random; each is what ``draw`` gives until the next.
+
+        What does not fill a minibatch is left out.
+        """
+        order = torch.randperm(self.steps * self.num_envs, generator=generator, device=self.device)
+        for first in range(0, len(order) - self.minibatch + 1, self.minibatch):
+            self._chosen.copy_(order[first : first + self.minibatch])
+            yield
+
+    def draw(self, size: int, generator: Generator) -> Minibatch:
+        """The decisions of the present minibatch, whatever the size: a copy."""
+
+        def chosen(value: Tensor) -> Tensor:
+            return value.flatten(0, 1).index_select(0, self._chosen)
+
+        return Minibatch(
+            Decisions(
+                obs=chosen(self._obs),
+                action=chosen(self._action),
+                log_probability=chosen(self._log_probability),
+                value=chosen(self._value),
+                advantage=chosen(self._advantage),
+                target=chosen(self._target),
+            )
+        )
+
+    def empty(self) -> None:
+        """Begin anew."""
+        self.filled = 0
+        self._cut.clear()
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """What was filled so far, for a checkpoint."""
+        cut = {f"cut/{step}/{env}": obs for (step, env), obs in self._cut.items()}
+        return {name: value[: self.filled] for name, value in self._steps().items()} | cut
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what ``state_tensors`` gave. Raises ValueError where it does not fit."""
+        self.empty()
+        steps = self._steps()
+        self.filled = len(tensors["reward"])
+        for name, value in tensors.items():
+            if name in steps:
+                steps[name][: self.filled].copy_(value)
+            else:
+                _, step, env = name.split("/")
+                self._cut[int(step), int(env)] = value
+
+    def _steps(self) -> dict[str, Tensor]:
+        return {
+            "obs": self._obs,
+            "action": self._action,
+            "reward": self._reward,
+            "terminated": self._terminated,
+            "truncated": self._truncated,
+        }

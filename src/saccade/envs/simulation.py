@@ -1,0 +1,80 @@
+"""What ``PixelEnv`` asks of a simulator; each has a file that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from saccade.types import Continuous, Discrete
+
+StateValue = np.ndarray | int | float | str | bool
+"""What a state is made of."""
+
+
+class Simulation(Protocol):
+    """One task in a simulator: physics, reward, and the picture before any pixel distraction.
+
+    Attributes:
+        size: height and width of a picture in pixels.
+        colours: channels of a picture: 3 (RGB) or 1 (grey).
+        actions: what ``step`` takes.
+        control_seconds: how long a control step lasts, in the simulator's own time.
+        scene: what scene distractions paint on; as much of it as those of the suite's modes need.
+        settings: how the task is played and shown beyond what every environment tells, for the provenance.
+        versions: of the simulator, for the provenance.
+    """
+
+    size: tuple[int, int]
+    colours: int
+    actions: Continuous | Discrete
+    control_seconds: float
+    scene: Any
+    settings: Mapping[str, object]
+    versions: Mapping[str, str]
+
+    def check_usable(self) -> None:
+        """Raise UserError where it cannot be used now, such as in another thread than its own."""
+        ...
+
+    def seed(self, seed: int) -> None:
+        """Begin the task's own random numbers anew."""
+        ...
+
+    def reset(self) -> None:
+        """Start an episode."""
+        ...
+
+    def step(self, action: Any) -> tuple[float, bool]:
+        """Play one control step: its reward, and whether the episode ended with it.
+
+        action: float64 ``[dims]`` in -1..1 where actions are continuous, else an int below their count.
+        """
+        ...
+
+    def picture(self) -> np.ndarray:
+        """What is seen now: uint8 ``[H, W, colours]``, which the next call may overwrite."""
+        ...
+
+    def mask(self) -> np.ndarray | None:
+        """Which pixels show the task now: bool ``[H, W]``; None where that is not known. Asked for in every step if
+        the configuration's ``task_mask`` is on.
+        """
+        ...
+
+    def outcome(self) -> dict[str, Any]:
+        """What ``info`` tells of the present state, such as success."""
+        ...
+
+    def save(self) -> dict[str, StateValue]:
+        """All that later steps and episodes depend on, as arrays and plain values."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what ``save`` gave; ``state`` may hold other keys too."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds; nothing is asked of it afterwards."""
+        ...

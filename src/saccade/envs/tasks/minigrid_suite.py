@@ -1,0 +1,88 @@
+"""MiniGrid as data: its tasks, the modes they can be played in, and what one may choose. Loads no MiniGrid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, final
+
+from saccade.envs.checks import check_count, check_kind
+from saccade.envs.distractions import Modes
+from saccade.envs.distractions.noise import Noise
+from saccade.envs.distractions.palette import Palette
+from saccade.envs.distractions.texture import Texture
+from saccade.envs.tasks.minigrid.tasks import NUM_ACTIONS, RED_FETCH_GREEN, TASKS, GridTask
+from saccade.types import Discrete, Spaces, UserError
+
+if TYPE_CHECKING:
+    from saccade.envs.config import EnvConfig
+
+SUITE = "minigrid"
+MODES: Modes = MappingProxyType({"train": (), "palette": (Palette(),), "texture": (Texture(),), "noise": (Noise(),)})
+"""As MiniGrid draws; with other colours of floor, walls and distractors; with pictures on the floor; with noise."""
+EVALUATED_IN = ("train", "palette")
+GRID_TASKS = tuple(f"{SUITE}/{name}" for name in TASKS)
+TILE_SIZE = 8  # of RGBImgObsWrapper
+COLOURS = 3
+PUBLISHED_WRONG_PICK = -1.0
+
+
+def families() -> Mapping[str, tuple[str, ...]]:
+    """The tasks by what their names begin with."""
+    found: dict[str, list[str]] = {}
+    for name in TASKS:
+        found.setdefault(name.partition("-")[0], []).append(name)
+    return MappingProxyType({family: tuple(names) for family, names in found.items()})
+
+
+@final
+@dataclass(frozen=True)
+class GridOptions:
+    """How a grid world is played."""
+
+    num_actions: int = NUM_ACTIONS
+    """Only the first so many of MiniGrid's actions: left, right, forward, pick up, drop, toggle, done."""
+    wrong_pick: float = PUBLISHED_WRONG_PICK
+    """Of red_fetch_green: the reward for another object than the green one, which ends the episode too."""
+
+    def __post_init__(self) -> None:
+        check_count("num_actions", self.num_actions, NUM_ACTIONS)
+        check_kind("wrong_pick", self.wrong_pick, int, float)
+
+
+def grid_task(task: str) -> GridTask:
+    """The row of a task id."""
+    return TASKS[task.partition("/")[2]]
+
+
+def usual_image_size(task: str) -> int:
+    """The longer side of a picture with MiniGrid's usual eight pixels a cell."""
+    return TILE_SIZE * _cells(task)
+
+
+def tile_size_of(config: EnvConfig) -> int:
+    """Pixels of a cell's side."""
+    return config.image_size // _cells(config.task)
+
+
+def check(config: EnvConfig) -> None:
+    """Raise UserError for a picture that does not hold whole cells, and for options that the task cannot have."""
+    cells, size = _cells(config.task), config.image_size
+    if size % cells or size < cells:
+        nearest = max(round(size / cells), 1) * cells
+        raise UserError(f"image_size is {size}, and {config.task} has {cells} cells a side: use {nearest}")
+    if config.options.wrong_pick != PUBLISHED_WRONG_PICK and config.task != f"{SUITE}/{RED_FETCH_GREEN}":
+        raise UserError(f"wrong_pick is for {SUITE}/{RED_FETCH_GREEN} alone; leave it out for {config.task}")
+
+
+def spaces_of(config: EnvConfig) -> Spaces:
+    """What its environments show and take."""
+    task, tile = grid_task(config.task), tile_size_of(config)
+    shape = (config.frame_stack * COLOURS, task.height * tile, task.width * tile)
+    return Spaces(shape, Discrete(min(config.options.num_actions, task.num_actions)), COLOURS)
+
+
+def _cells(task: str) -> int:
+    row = grid_task(task)
+    return max(row.width, row.height)

@@ -1,0 +1,90 @@
+"""Three convolutions and a ReLU after each: the Nature network's, and smaller ones for pictures of any size."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from saccade.nets.convolutions import FilledConvolution, PixelConvolution
+from saccade.nets.encoders import Convolutions, channels_last, in_floats
+from saccade.types import UserError
+
+Filters = tuple[int, int, int]
+"""Channels of the three convolutions."""
+
+NATURE_KERNELS = ((8, 4), (4, 2), (3, 1))  # side and stride of each
+SMALL_KERNEL, SMALL_STRIDE, SMALL_PADDING = 3, 2, 1
+
+
+class ThreeConvolutions(Convolutions):
+    """Three blocks of a convolution and a ReLU.
+
+    Input ``[batch, channels, height, width]`` in 0..255, any dtype; output ``[batch, filters[2], *map_size]``.
+    """
+
+    def __init__(self, blocks: list[nn.Sequential], picture_size: tuple[int, int]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*blocks)
+        self.map_size = map_sizes(blocks, picture_size)[-1]
+        self.out_features = convolution_of(blocks[-1]).out_channels * self.map_size[0] * self.map_size[1]
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.computed(self.layers, channels_last(in_floats(obs)))
+
+
+def nature_convolutions(channels: int, picture_size: tuple[int, int], filters: Filters) -> ThreeConvolutions:
+    """Those of Mnih et al. (2015), without padding: 8x8 with stride 4, 4x4 with stride 2, 3x3. 84x84 becomes 7x7.
+
+    Raises UserError for a picture of less than 36x36 pixels, of which they leave nothing.
+    """
+    return ThreeConvolutions(nature_blocks(channels, filters), picture_size)
+
+
+def small_convolutions(channels: int, picture_size: tuple[int, int], filters: Filters) -> ThreeConvolutions:
+    """Three 3x3 convolutions with padding 1 that halve the picture, whatever its size: 64x64 becomes 8x8. Ours."""
+
+    def make(seen: int, given: int, kind: Callable[..., nn.Conv2d]) -> nn.Conv2d:
+        return kind(seen, given, SMALL_KERNEL, stride=SMALL_STRIDE, padding=SMALL_PADDING)
+
+    kinds = (PixelConvolution, FilledConvolution, FilledConvolution)
+    widths = itertools.pairwise((channels, *filters))
+    blocks = [nn.Sequential(make(*pair, kind), nn.ReLU()) for pair, kind in zip(widths, kinds, strict=True)]
+    return ThreeConvolutions(blocks, picture_size)
+
+
+def nature_blocks(channels: int, filters: Filters) -> list[nn.Sequential]:
+    """The Nature network's convolutions of pixels, each with its ReLU."""
+    kinds = (PixelConvolution, FilledConvolution, FilledConvolution)
+    widths = itertools.pairwise((channels, *filters))
+    return [
+        nn.Sequential(kind(seen, given, side, stride=stride), nn.ReLU())
+        for (seen, given), (side, stride), kind in zip(widths, NATURE_KERNELS, kinds, strict=True)
+    ]
+
+
+def map_sizes(blocks: Sequence[nn.Sequential], picture_size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Height and width of what each block gives. Raises UserError where one leaves nothing of the picture."""
+    sizes = []
+    height, width = picture_size
+    for block in blocks:
+        layer = convolution_of(block)
+        height, width = (
+            (side + 2 * int(layer.padding[axis]) - layer.kernel_size[axis]) // layer.stride[axis] + 1
+            for axis, side in enumerate((height, width))
+        )
+        if min(height, width) < 1:
+            raise UserError(
+                f"Three convolutions of this network leave nothing of a picture of {picture_size[1]}x{picture_size[0]} "
+                "pixels: use larger pictures, or --network small."
+            )
+        sizes.append((height, width))
+    return sizes
+
+
+def convolution_of(block: nn.Sequential) -> nn.Conv2d:
+    """The convolution that a block begins with."""
+    layer = block[0]
+    assert isinstance(layer, nn.Conv2d)
+    return layer

@@ -1,0 +1,192 @@
+"""Everything that a run is made of, put together: environments, agent, pictures, replay, and the loop over them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import torch
+
+from saccade.agents import METHODS
+from saccade.agents.agent import Agent, Rollouts
+from saccade.data.banks.images import ImageBank, bank_bytes, bank_size, load_bank
+from saccade.data.memory import refuse_beyond
+from saccade.data.placement import Placement, place_by_what_is_free
+from saccade.data.replay import ReplayBuffer
+from saccade.data.rollout import Rollout
+from saccade.envs.config import EnvConfig
+from saccade.envs.mujoco.opengl import is_software, why_in_software
+from saccade.envs.streams import Streams, WorkerStreams
+from saccade.envs.suites import suite_of
+from saccade.envs.workers.env_workers import EnvWorkers
+from saccade.nets.precision import set_compute_dtype
+from saccade.runs.agents import make_agent
+from saccade.runs.device import device_of
+from saccade.runs.torch_setup import compute_dtype, prepare_torch
+from saccade.runs.training import RunConfig
+from saccade.train.loop import Loop
+from saccade.train.off_policy import OffPolicyTraining
+from saccade.train.on_policy import OnPolicyTraining
+from saccade.train.ways import why_without_graphs
+from saccade.types import Spaces, UserError
+
+SEED_STRIDE = 10_007  # between the environments of one run
+LARGEST_SEED = 2**32 // SEED_STRIDE - 1  # environments take seeds of 32 bits
+FLOAT_BYTES = 4
+
+Preparing = Callable[[int, int], None] | None
+"""Hears of pictures being made ready: how many are, of how many."""
+
+
+@contextmanager
+def assembled(config: RunConfig, preparing: Preparing, without_graphs: Callable[[str], None]) -> Iterator[Loop]:
+    """Everything that a run is made of; the environments end with the block.
+
+    without_graphs: hears why updates cannot be recorded as CUDA graphs, where they cannot, before anything takes long.
+    """
+    training = config.training
+    if training.seed > LARGEST_SEED:
+        raise UserError(f"--seed {training.seed} is too large: it must be at most {LARGEST_SEED}.")
+    device = device_of(training.device, training=True)
+    prepare_torch(training, device)
+    pictures = _place_pictures(config, device)
+    why = why_without_graphs(training, device, pictures)
+    if why is not None:
+        without_graphs(why)
+    bank = _load_pictures(config, pictures, preparing)
+    make = _off_policy if METHODS[config.method].loop == "off_policy" else _on_policy
+    with make(config, device, bank, why) as (loop, place):
+        loop.paths = tuple(kept.sentence for kept in (pictures, place) if kept is not None)
+        yield loop
+
+
+@contextmanager
+def _off_policy(
+    config: RunConfig, device: torch.device, bank: ImageBank | None, why: str | None
+) -> Iterator[tuple[Loop, Placement]]:
+    """A loop on a replay, and where that is kept. why: there shall be no CUDA graphs."""
+    with _workers(config, device) as workers:
+        agent = _agent(config, workers.spaces, device, bank)
+        place, replay = _replay(config, workers.spaces, device)
+        yield OffPolicyTraining(config, agent, workers, replay, device, eager_because=why), place
+
+
+@contextmanager
+def _on_policy(
+    config: RunConfig, device: torch.device, bank: ImageBank | None, why: str | None
+) -> Iterator[tuple[Loop, Placement | None]]:
+    """A loop on rollouts, which are kept where they are learned from. why: there shall be no CUDA graphs."""
+    with closing(_streams(config, device)) as streams:
+        agent = _agent(config, streams.spaces, device, bank)
+        assert agent.rollouts is not None, "an agent that learns from rollouts says how"
+        minibatch = _minibatch(agent.rollouts, streams.num_envs)
+        needed = Rollout.bytes_needed(agent.rollouts.steps, streams.num_envs, streams.spaces)
+        refuse_beyond(needed, f"A rollout of {agent.rollouts.steps} steps", "choose fewer --rollout-steps", device)
+        rollout = Rollout(agent.rollouts.steps, streams.num_envs, streams.spaces, device, minibatch)
+        yield OnPolicyTraining(config, agent, streams, rollout, device, eager_because=why), None
+
+
+def _streams(config: RunConfig, device: torch.device) -> Streams:
+    """Environments that restart themselves: the suite's own, or any in processes."""
+    made = suite_of(config.env.task).streams
+    return WorkerStreams(_workers(config, device)) if made is None else made(config.env, _seeds(config))
+
+
+def _workers(config: RunConfig, device: torch.device) -> EnvWorkers[EnvConfig]:
+    envs = config.training.num_envs
+    workers = EnvWorkers([config.env] * envs, _seeds(config), num_workers=config.training.workers)
+    _warn_of_software(device, workers.arrangement.renderer)
+    return workers
+
+
+def _seeds(config: RunConfig) -> list[int]:
+    training = config.training
+    return [training.seed * SEED_STRIDE + index for index in range(training.num_envs)]
+
+
+def _agent(config: RunConfig, spaces: Spaces, device: torch.device, bank: ImageBank | None) -> Agent:
+    agent = make_agent(config, spaces, device, bank.sample if bank else None)
+    _refuse_large_batch(agent.batch_size, spaces, device)
+    set_compute_dtype(agent.networks, compute_dtype(config.training.precision, device))
+    if bank is not None:
+        _refuse_small_bank(bank, agent)
+    return agent
+
+
+def _minibatch(rollouts: Rollouts, num_envs: int) -> int:
+    """Decisions in a minibatch. Raises UserError where a rollout cannot be cut into as many."""
+    decisions = rollouts.steps * num_envs
+    if decisions < rollouts.minibatches:
+        raise UserError(
+            f"A rollout of {rollouts.steps} steps of {num_envs} environments has {decisions} decisions, and cannot be "
+            f"cut into --minibatches {rollouts.minibatches}: choose fewer, or more --rollout-steps or --envs."
+        )
+    return decisions // rollouts.minibatches
+
+
+def _warn_of_software(device: torch.device, renderer: str) -> None:
+    """Say it where a GPU learns while a processor draws: it takes most of such a run's time."""
+    if device.type == "cuda" and is_software(renderer):
+        warnings.warn(why_in_software(renderer), stacklevel=2)
+
+
+def _place_pictures(config: RunConfig, device: torch.device) -> Placement | None:
+    """Where pictures for overlays are kept; None for a method that needs none."""
+    if not METHODS[config.method].overlays(config.agent):
+        return None
+    size = bank_bytes(config.training.image_count, bank_size(config.env.image_size))
+    placed = place_by_what_is_free({"pictures": size}, device)["pictures"]
+    count = f"--image-count {config.training.image_count}"
+    refuse_beyond(size, count, "choose a smaller --image-count", placed.device)
+    return placed
+
+
+def _load_pictures(config: RunConfig, place: Placement | None, preparing: Preparing) -> ImageBank | None:
+    if place is None:
+        return None
+    training, size = config.training, bank_size(config.env.image_size)
+    folder = None if training.images is None else Path(training.images)
+    return load_bank(
+        folder, count=training.image_count, size=size, seed=training.seed, device=place.device, progress=preparing
+    )
+
+
+def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Placement, ReplayBuffer]:
+    """An empty replay for a run's environments, and where it is."""
+    training, stack = config.training, config.env.frame_stack
+    assert config.loop is not None, "only a method that learns from a replay has one"
+    capacity = config.loop.replay_capacity or training.steps
+    frame = (spaces.obs_shape[0] // stack, *spaces.obs_shape[1:])
+    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.action_dim, frame_stack=stack, num_envs=training.num_envs)
+    place = place_by_what_is_free({"replay": size}, device)["replay"]
+    replay = ReplayBuffer(
+        capacity,
+        frame,
+        spaces.action_dim,
+        frame_stack=stack,
+        num_envs=training.num_envs,
+        device=place.device,
+        pinned=place.pinned,
+    )
+    return place, replay
+
+
+def _refuse_large_batch(batch: int, spaces: Spaces, device: torch.device) -> None:
+    """Raise UserError where not even a batch's observations, before and after its steps, fit into the memory."""
+    needed = 2 * FLOAT_BYTES * batch * math.prod(spaces.obs_shape)
+    refuse_beyond(needed, f"A batch of {batch}", "choose a smaller --batch-size", device)
+
+
+def _refuse_small_bank(bank: ImageBank, agent: Agent) -> None:
+    """Raise UserError where a batch would show the same picture twice for want of others."""
+    own = max((phase.own_batch.size for phase in agent.phases if phase.own_batch is not None), default=0)
+    batch, pictures = max(agent.batch_size, own), len(bank.images)
+    if pictures < batch:
+        smaller = "--soda-batch-size" if own > agent.batch_size else "--batch-size"
+        raise UserError(
+            f"{pictures} pictures are too few to overlay a batch of {batch}: give a folder of {batch} or more with "
+            f"--images and at least --image-count {batch}, or a smaller {smaller}."
+        )

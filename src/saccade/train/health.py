@@ -1,0 +1,85 @@
+"""Whether a run is still sound: losses, weights and rewards that are no numbers end it before they are saved."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.agents.agent import Agent
+from saccade.train.events import Counters
+
+
+class NonFiniteLoss(ArithmeticError):
+    """A loss or a weight became NaN or infinite; the message names the update, the phase and the term."""
+
+
+class NonFiniteReward(ArithmeticError):
+    """An environment gave a reward that is NaN or infinite, which must not be learned from."""
+
+
+@final
+class Health:
+    """The losses that were not read yet, and the guard over everything that must be finite.
+
+    Losses stay on the device until they are read, so that no update waits for them.
+    """
+
+    def __init__(self, agent: Agent, counters: Counters) -> None:
+        self.counters = counters
+        self._agent = agent
+        self._unread: list[dict[str, Tensor]] = []
+
+    def __len__(self) -> int:
+        """Updates whose losses were not read yet."""
+        return len(self._unread)
+
+    def note(self, losses: dict[str, Tensor]) -> None:
+        """Keep the losses of an update, scalars by log key, until they are read."""
+        self._unread.append(losses)
+
+    def read(self) -> dict[str, float]:
+        """Means of the losses since the last reading, by log key. Raises NonFiniteLoss for NaN and infinity."""
+        means: dict[str, float] = {}
+        for key in sorted({key for losses in self._unread for key in losses}):
+            values = torch.stack([losses[key] for losses in self._unread if key in losses]).double().cpu()
+            if not values.isfinite().all():
+                self.require_finite()
+            means[key] = float(values.mean())
+        self._unread = []
+        return means
+
+    def require_finite(self) -> None:
+        """Raise NonFiniteLoss if a loss that was not read yet, or a weight, is NaN or infinite.
+
+        A step can break the weights from losses that were all finite; such weights must not be saved.
+        """
+        kept = self._what_is_kept()
+        first = self.counters.updates - len(self._unread)
+        for update, losses in enumerate(self._unread, start=first):
+            for key, value in losses.items():  # in the order in which the update's phases ran
+                if not value.isfinite():
+                    term = key.replace("/", ", term ", 1)
+                    raise NonFiniteLoss(f"Update {update}: phase {term} became {float(value)}. {kept}")
+        names = {id(parameter): name for name, parameter in self._agent.networks.named_parameters()}
+        for phase in self._agent.phases:
+            for parameter in phase.owned():
+                if not parameter.isfinite().all():
+                    where = f"phase {phase.name}, weight {names[id(parameter)]}"
+                    raise NonFiniteLoss(f"Update {self.counters.updates - 1}: {where} became NaN or infinite. {kept}")
+
+    def require_finite_rewards(self, reward: np.ndarray) -> None:
+        """Raise NonFiniteReward unless the rewards ``[envs]`` of a step are all finite."""
+        if not np.isfinite(reward).all():
+            index = int(np.flatnonzero(~np.isfinite(reward))[0])
+            raise NonFiniteReward(
+                f"Environment {index} gave the reward {reward[index]} after step {self.counters.env_steps}. "
+                f"{self._what_is_kept()}"
+            )
+
+    def _what_is_kept(self) -> str:
+        if not self.counters.checkpointed_at:
+            return "The run was stopped there, before its first checkpoint."
+        return f"The run was stopped there and its last checkpoint, of step {self.counters.checkpointed_at}, kept."

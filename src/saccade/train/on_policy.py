@@ -1,0 +1,210 @@
+"""The on-policy loop: play a rollout with the present policy, judge it once, learn from it in minibatches, forget it.
+
+The loop is a generator of events, as every ``Loop``. The updates of a rollout are made between two events: there is no
+moment to leave at while some minibatches of an epoch are learned from and others are not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.agents.agent import Agent, anneal, make_update
+from saccade.agents.recorded_updates import make_whole_update
+from saccade.agents.shortcuts import make_shortcuts
+from saccade.data.checkpoints import Checkpoint
+from saccade.data.documents import LARGEST_OF_STATES
+from saccade.data.rollout import Rollout
+from saccade.envs.streams import Streams, StreamStep
+from saccade.runs.torch_setup import is_compiled
+from saccade.runs.training import RunConfig
+from saccade.train.env_states import join_states, split_states
+from saccade.train.evaluations import Evaluations
+from saccade.train.events import Counters, Event, Progress, due, position
+from saccade.train.health import Health
+from saccade.train.loop import Snapshot
+
+
+class OnPolicyTraining:
+    """A training run in progress: an agent, the rollout that it plays, its environments and every random generator."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        agent: Agent,
+        streams: Streams,
+        rollout: Rollout,
+        device: torch.device,
+        *,
+        eager_because: str | None = None,
+    ) -> None:
+        """eager_because: why updates shall not be recorded as CUDA graphs, for people; None where they can be."""
+        assert agent.rollouts is not None and agent.judge is not None, "an agent that learns from rollouts says how"
+        self.agent, self.streams, self.rollout, self.device = agent, streams, rollout, device
+        self.config, self.plan, self.judge = config.training, agent.rollouts, agent.judge
+        self.spaces = streams.spaces
+        self.counters = Counters()
+        self.host_generator = torch.Generator().manual_seed(self.config.seed)
+        self.generator = self.host_generator
+        if device.type != "cpu":
+            self.generator = torch.Generator(device).manual_seed(self.config.seed)
+        self.obs = np.zeros((streams.num_envs, *streams.spaces.obs_shape), np.uint8)
+        self.episode_return, self.episode_length = np.zeros(streams.num_envs), np.zeros(streams.num_envs, np.int64)
+        self.succeeded = np.zeros(streams.num_envs, np.bool_)
+        self.started = False
+        self.paths: tuple[str, ...] = ()
+        self.health = Health(agent, self.counters)
+        self.evaluations = Evaluations(
+            config, agent, streams.spaces, device, self.counters, self.health, lambda: streams.arrangement
+        )
+        compiled = is_compiled(self.config, device)
+        self.shortcuts = make_shortcuts(self.config.compile if compiled else "off", self.config.graphs)
+        update = make_update(agent, compile_losses=compiled, shortcut=self.shortcuts.compilation)
+        generators = (self.generator, self.host_generator)
+        self.update = make_whole_update(
+            agent, update, rollout, *generators, eager_because=eager_because, shortcuts=self.shortcuts
+        )
+
+    def events(self) -> Generator[Event, None, None]:
+        """Train, up to ``config.steps`` agent steps and the evaluation at their end; see ``Loop``."""
+        with closing(self.evaluations), closing(self._train()) as training:
+            for event in training:
+                yield event
+                yield from self.evaluations.results()
+
+    def progress(self) -> Progress:
+        """Agent steps."""
+        counters = self.counters
+        speed = f"{counters.env_steps / counters.seconds:.0f} steps/s" if counters.seconds else ""
+        return Progress("training", counters.env_steps, speed)
+
+    def ways(self) -> list[str]:
+        """For people: how updates are performed, where things are kept, and how environments are spread."""
+        return [f"updates: {self.update.path}", *self.paths, f"environments: {self.streams.arrangement}"]
+
+    def snapshot(self, root: Path) -> Snapshot:
+        """Environments, and the rollout as far as it is."""
+        arrays, scalars = split_states(self.streams.get_state())
+        arrays |= {name: torch.from_numpy(value) for name, value in self._episodes().items()}
+        return Snapshot(
+            changing={"environments": arrays, "rollout": self.rollout.state_tensors()},
+            documents={"environments": scalars},
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Put back what ``snapshot`` gave."""
+        self.rollout.load(checkpoint.tensors("rollout"))
+        arrays = checkpoint.tensors("environments")
+        for name, value in self._episodes().items():
+            value[...] = arrays.pop(name).numpy()
+        states = checkpoint.document("environments", list[dict[str, Any]], LARGEST_OF_STATES)
+        self.streams.set_state(join_states(arrays, states))
+
+    def _episodes(self) -> dict[str, np.ndarray]:
+        """What is kept of the episodes under way, each ``[envs, ...]``."""
+        return {
+            "obs": self.obs,
+            "episode_return": self.episode_return,
+            "episode_length": self.episode_length,
+            "succeeded": self.succeeded,
+        }
+
+    def _train(self) -> Generator[Event, None, None]:
+        config, counters = self.config, self.counters
+        if not self.started:
+            self.obs[...] = self.streams.start()
+            self.started = True
+        yield from self.evaluations.go_on()
+        while True:
+            if self.rollout.is_full:
+                yield from self._learn()
+            finished = counters.env_steps >= config.steps
+            if len(self.health) >= config.log_every:
+                yield self._losses()
+            evaluation_due = self.evaluations.due(finished)
+            if evaluation_due:
+                yield from self.evaluations.begin()
+            unsaved = finished and (evaluation_due or counters.modes_left > 0)  # even if the last step was saved
+            if finished:
+                yield from self.evaluations.finish()
+            if unsaved or due(counters.checkpointed_at, counters.env_steps, config.checkpoint_every, finished):
+                if len(self.health):
+                    yield self._losses()
+                self.health.require_finite()
+                yield Event("checkpoint_due")
+            if finished:
+                return
+            yield from (Event("episode", row) for row in self._step())
+            yield Event("tick")
+
+    def _losses(self) -> Event:
+        return Event("losses", {**position(self.counters), **self.health.read()})
+
+    def _step(self) -> Iterator[dict[str, Any]]:
+        """One step of every environment; rows of the episodes that ended with it."""
+        counters, began = self.counters, time.monotonic()
+        obs = torch.from_numpy(self.obs).to(self.device)
+        action = self.agent.act(obs, self.generator)
+        step = self.streams.step(self._playable(action))
+        self.health.require_finite_rewards(step.reward)
+        counters.env_steps += self.streams.num_envs
+        self.rollout.add(obs, action, step.reward, step.terminated, step.truncated, step.last_obs)
+        self.obs[...] = step.obs
+        rows = self._ended(step)
+        counters.seconds += time.monotonic() - began
+        return iter(rows)
+
+    def _playable(self, action: Tensor) -> np.ndarray:
+        """Actions as environments take them: what a Gaussian draws beyond -1..1 is cut off there, and not in what is
+        learned from.
+        """
+        played = action.cpu().numpy()
+        if played.dtype.kind != "f":
+            return played
+        if not np.isfinite(played).all():
+            self.health.require_finite()
+        return played.clip(-1.0, 1.0)
+
+    def _ended(self, step: StreamStep) -> list[dict[str, Any]]:
+        self.episode_return += step.reward
+        self.episode_length += 1
+        if step.success is not None:
+            self.succeeded |= step.success
+        rows = []
+        for index in np.flatnonzero(step.ended):
+            row = {
+                **position(self.counters),
+                "env": int(index),
+                "episode/return": float(self.episode_return[index]),
+                "episode/length": int(self.episode_length[index]),
+            }
+            if step.success is not None:
+                row["episode/success"] = int(self.succeeded[index])
+            rows.append(row)
+        for value in (self.episode_return, self.episode_length, self.succeeded):
+            value[step.ended] = 0
+        return rows
+
+    def _learn(self) -> Iterator[Event]:
+        """All updates that a full rollout calls for."""
+        counters, began = self.counters, time.monotonic()
+        played = self.rollout.steps * self.streams.num_envs
+        anneal(self.agent, (counters.env_steps - played) / self.config.steps)
+        self.rollout.judged(self.judge, self.plan.appraise, torch.from_numpy(self.obs).to(self.device))
+        for _ in range(self.plan.epochs):
+            for _ in self.rollout.minibatches(self.generator):
+                if (ahead := self.update.ahead(counters.updates)) is not None:
+                    yield Event("note", {**position(counters), "note": ahead})
+                self.health.note(self.update(counters.updates))
+                counters.updates += 1
+        self.rollout.empty()
+        counters.seconds += time.monotonic() - began
+        for failure in self.shortcuts.news():
+            yield Event("warning", {**position(counters), "warning": failure})
