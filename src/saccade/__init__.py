@@ -1,12 +1,15 @@
 """Saccade: visual reinforcement-learning agents that know where to look.
 
 ``saccade.make("dmc/walker_walk@video_hard")`` gives an environment, ``saccade.load("runs/mine")`` the
-policy of a finished run. Importing the package loads neither torch nor a simulator.
+policy of a finished run, ``saccade.explain.saliency(policy, obs)`` maps of what it sees. Importing the package loads
+neither torch nor a simulator.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from saccade import envs as _envs
@@ -51,6 +54,13 @@ def load(what: str | Path, **options: Any) -> Policy:
     from saccade.policies.load import load_any
 
     return load_any(what, **options)
+
+
+def __getattr__(name: str) -> ModuleType:
+    """``saccade.explain`` without an import of its own, which loads torch."""
+    if name != "explain":
+        raise AttributeError(f"module 'saccade' has no attribute {name!r}")
+    return import_module("saccade.explain")
 
 
 _envs.register_with_gymnasium()

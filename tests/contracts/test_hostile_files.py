@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fake_explanations import write_folder
@@ -20,9 +21,16 @@ from hostile_json import TEXTS, as_bytes, variants
 from training_cases import fail, ignore, never, newest, noise_config, without_simulator
 
 from saccade.data import documents
+from saccade.data.banks.clips import decode_clip
+from saccade.data.banks.colors import load_colors
+from saccade.data.banks.textures import read_texture
+from saccade.data.cache import cached_array, is_cached
 from saccade.data.checkpoints import newest_checkpoint
 from saccade.data.documents import BadDocument, parse, read_document, read_lines
 from saccade.data.files import NoFile, read_bounded, refuse_endless
+from saccade.data.folder import DataFolder
+from saccade.data.pictures import UnusableError, read_picture
+from saccade.explain.recorded import read_recorded
 from saccade.policies.load import load_any
 from saccade.policies.sources.stable_baselines3_zip import read_zip
 from saccade.policies.sources.weights import read, state_dicts
@@ -240,6 +248,9 @@ def within_seconds(ask: Callable[[], Any], seconds: float = 20.0) -> str | None:
     return found[0]
 
 
+POLICY: Any = None
+"""What reading recorded observations needs, and not before the file is open."""
+
 READERS: dict[str, Callable[[Path], Any]] = {
     "a document": lambda path: read_document(path, dict[str, Any]),
     "lines": lambda path: list(read_lines(path)),
@@ -248,6 +259,61 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "anything": lambda path: load_any(path, device="cpu"),
     "a guard": refuse_endless,
 }
+
+
+BANKS: dict[str, Callable[[Path], Any]] = {
+    "colours": load_colors,
+    "a clip": lambda path: decode_clip(path, 84),
+    "a texture": read_texture,
+    "a picture": lambda path: _picture(path),
+    "recorded": lambda path: read_recorded(path.rename(path.with_suffix(".npz")) if path.is_fifo() else path, POLICY),
+}
+
+
+def _picture(path: Path) -> None:
+    try:
+        read_picture(path, {"PNG"})
+    except UnusableError as error:
+        raise UserError(str(error)) from error
+
+
+@pytest.mark.parametrize("bank", BANKS)
+def test_data_that_never_ends_is_refused(bank: str, tmp_path: Path) -> None:
+    for path in endless(tmp_path):
+        if bank == "recorded" and path.is_dir():
+            continue  # it may be of pictures
+        sentence = within_seconds(lambda path=path: BANKS[bank](path))
+        assert sentence is not None and "not a file" in sentence, sentence
+
+
+@pytest.mark.parametrize("mode", ["color_easy", "video_easy"])
+def test_a_data_folder_of_pipes(mode: str, tmp_path: Path) -> None:
+    name = tmp_path / ("color_easy.pt" if mode == "color_easy" else "video_easy/video0.mp4")
+    name.parent.mkdir(exist_ok=True)
+    os.mkfifo(name)
+    folder = DataFolder(tmp_path)
+    if mode == "color_easy":
+        sentence = within_seconds(lambda: folder.colors("color_easy"))
+        assert sentence is not None and "color_easy.pt is a pipe, not a file" in sentence
+    else:
+        assert folder.clips("video_easy") == []
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_cache_that_never_ends_is_made_again(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SACCADE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    bad = list(endless(tmp_path))[number]
+    bad.rename(tmp_path / "cache" / "mine.npy")
+    made = np.arange(2 * 3, dtype=np.uint8).reshape(2, 3)
+    found: list[Any] = []
+
+    def ask() -> None:
+        assert not is_cached("mine", (3,))
+        found.append(cached_array("mine", (3,), lambda: made))
+
+    within_seconds(ask)
+    np.testing.assert_array_equal(found[0], made)
 
 
 @pytest.mark.parametrize("reader", READERS)

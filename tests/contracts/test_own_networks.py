@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from saccade.policies.policy import Policy
 from saccade.policies.sources.checkpoint import from_checkpoint
 from saccade.policies.sources.module import from_module
 from saccade.policies.sources.user_code import from_file
+from saccade.policies.sources.weights import fit, same_weights
 from saccade.types import UserError
 
 RGB_FIRST = gymnasium.spaces.Box(0, 255, (3, 36, 36), np.uint8)
@@ -409,3 +413,146 @@ def test_load_any_needs_to_know_enough() -> None:
     ):
         with pytest.raises(UserError, match=message):
             load_any(**arguments)  # type: ignore[arg-type]
+
+
+WRAPPERS: dict[str, Callable[[str], str]] = {
+    "compiled": lambda name: f"_orig_mod.{name}",
+    "parallel": lambda name: f"module.{name}",
+    "parallel of compiled": lambda name: f"module._orig_mod.{name}",
+    "compiled of parallel": lambda name: f"_orig_mod.module.{name}",
+    "partly compiled": lambda name: name.replace("network.", "network._orig_mod."),
+    "partly parallel": lambda name: name.replace("network.", "network.module."),
+    "checkpointed": lambda name: name.replace("network.", "network._checkpoint_wrapped_module."),
+    "sharded": lambda name: f"_fsdp_wrapped_module.{name}",
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_wrappers_in_the_names_of_weights(wrapper: str) -> None:
+    network = trained("q.py:QNetwork")
+    torch.save({WRAPPERS[wrapper](name): value for name, value in network.state_dict().items()}, "weights.pt")
+    obs = torch.as_tensor(pictures(STACK)).float()
+    torch.testing.assert_close(computed(loaded("q.py:QNetwork"), obs)["q_values"], network(obs))
+
+
+def test_averaged_weights() -> None:
+    network = trained("q.py:QNetwork")
+    torch.save(torch.optim.swa_utils.AveragedModel(network).state_dict(), "weights.pt")
+    obs = torch.as_tensor(pictures(STACK)).float()
+    torch.testing.assert_close(computed(loaded("q.py:QNetwork"), obs)["q_values"], network(obs))
+
+
+class Modules(nn.Module):
+    """Has parts that are called as wrappers are, and is compiled in part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module = nn.ModuleDict({"module": nn.Linear(2, 2), "other": nn.Linear(2, 3)})
+        self.plain = nn.Linear(2, 4)
+        self.fast = torch.compile(nn.Linear(2, 5))
+
+
+def test_parts_that_are_called_as_wrappers_are() -> None:
+    network, other = randomised(Modules(), 1), Modules()
+    saved = network.state_dict()
+    for weights in (
+        saved,
+        {f"module.{name}": value for name, value in saved.items()},
+        {f"_orig_mod.{name}": value for name, value in saved.items()},
+        {name.replace("_orig_mod.", ""): value for name, value in saved.items()},
+    ):
+        other.load_state_dict(Modules().state_dict())
+        fit(other, weights, "it")
+        assert same_weights(other.state_dict(), saved)
+    with pytest.raises(UserError, match=r"missing: plain\.bias; unexpected: plain\.gain\.$"):
+        fit(other, {f"module.{name.replace('plain.bias', 'plain.gain')}": value for name, value in saved.items()}, "it")
+
+
+SCRIPT = """
+import torch
+from torch import nn
+import parts
+class Net(parts.Body):
+    pass
+class Agent:  # no module, as the agents of several published repositories
+    def __init__(self):
+        self.actor, self.critic, self.itself = Net(), Net(), self
+        self.optimizer = torch.optim.Adam(self.actor.parameters())
+if __name__ == "__main__":
+    import pickle
+    torch.manual_seed(1)
+    net, agent = Net(), Agent()
+    torch.save(net, "net.pt")
+    torch.save(net, "old.pt", _use_new_zipfile_serialization=False)
+    pickle.dump(net, open("net.pkl", "wb"))
+    torch.save({"agent": agent, "timer": 3.0}, "agent.pt")
+    torch.save(net.state_dict(), "weights.pt")
+    torch.save(agent.critic.state_dict(), "critic.pt")
+"""
+PARTS = """
+from torch import nn
+class Body(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(4, 4, 8, stride=4), nn.Flatten(), nn.Linear(256, 3))
+    def forward(self, x):
+        return self.body(x / 255.0)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that a script was run in, seen from another folder."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "train_it.py").write_text(SCRIPT)
+    (folder / "parts.py").write_text(PARTS)
+    subprocess.run([sys.executable, "train_it.py"], cwd=folder, check=True)
+    monkeypatch.delitem(sys.modules, "parts", raising=False)
+    return folder
+
+
+def of_script(folder: Path, file: str, **options: Any) -> Policy:
+    return load_any(
+        policy=f"{folder}/train_it.py:Net",
+        checkpoint=folder / file,
+        observation_space=STACK,
+        action_space=ACTIONS,
+        output=("q_values",),
+        device="cpu",
+        **options,
+    )
+
+
+@pytest.mark.parametrize("file", ["net.pt", "old.pt", "net.pkl"])
+def test_a_whole_network_that_a_script_saved(script: Path, file: str) -> None:
+    with pytest.raises(UserError, match=r"holds more than weights.* --trust"):
+        of_script(script, file)
+    expected, found = of_script(script, "weights.pt"), of_script(script, file, trust=True)
+    assert same_weights(found.network.state_dict(), expected.network.state_dict())
+
+
+def test_a_whole_agent_that_a_script_saved(script: Path) -> None:
+    with pytest.raises(UserError, match=r"which one you mean, .*agent.pt:agent.actor or .*agent.pt:agent.critic"):
+        of_script(script, "agent.pt", trust=True)
+    found = of_script(script, "agent.pt:agent.critic", trust=True)
+    assert same_weights(found.network.state_dict(), of_script(script, "critic.pt").network.state_dict())
+
+
+def test_a_class_that_is_nowhere_is_named(script: Path) -> None:
+    text = (script / "train_it.py").read_text().replace("class Agent", "class Other")
+    (script / "train_it.py").write_text(text)
+    with pytest.raises(UserError, match=r"agent.pt cannot be unpickled here: .*'Agent'"):
+        of_script(script, "agent.pt", trust=True)
+
+
+def test_trust_is_not_advised_where_it_cannot_help() -> None:
+    whole = trained("q.py:QNetwork").state_dict()
+    torch.save(whole, "weights.pt")
+    content = Path("weights.pt").read_bytes()
+    for damaged in (b"", b"\0" * 100, b"hello", content[:500], content[:-30], content.replace(b"storage", b"st0rage")):
+        Path("weights.pt").write_bytes(damaged)
+        for trust in (False, True):
+            with pytest.raises(UserError, match="is damaged, or no file of weights at all") as refused:
+                loaded("q.py:QNetwork", trust=trust)
+            assert "--trust" not in str(refused.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import json
 import os
@@ -218,20 +219,103 @@ def with_weights(path: Path, to: Path, change: Callable[[dict[str, Tensor]], Any
     return rewritten(path, to, policy_pth=saved.getvalue())
 
 
+def pickled(value: Any, **readable: Any) -> dict[str, Any]:
+    """A setting as Stable-Baselines3 writes it that cannot be JSON."""
+    return {":type:": "x", ":serialized:": base64.b64encode(cloudpickle.dumps(value)).decode(), **readable}
+
+
 def test_only_trust_runs_what_is_in_a_zip(models: Callable[[str], Model], tmp_path: Path) -> None:
     sprung = tmp_path / "sprung"
-    payload = base64.b64encode(pickle.dumps(Trap(sprung))).decode()
-    path = with_data(models("sac")[1], tmp_path / "trap.zip", action_noise={":type:": "x", ":serialized:": payload})
+    path = with_data(models("sac")[1], tmp_path / "trap.zip", policy_kwargs=pickled(Trap(sprung), net_arch=[8]))
     load_zip(path, device="cpu")
     assert not sprung.exists()
-    load_zip(path, device="cpu", trust=True)
+    with pytest.raises(UserError):  # a folder's name is no dictionary of options
+        load_zip(path, device="cpu", trust=True)
     assert sprung.exists()
+
+
+def test_trust_opens_no_more_than_the_policy(models: Callable[[str], Model], tmp_path: Path) -> None:
+    model, path = models("sac")
+    sprung = tmp_path / "sprung"
+    with zipfile.ZipFile(path) as archive:
+        data = json.loads(archive.read("data"))
+    others = {
+        name: {**value, ":serialized:": pickled(Trap(sprung))[":serialized:"]}
+        for name, value in data.items()
+        if isinstance(value, dict) and ":serialized:" in value and name not in ("policy_class", "policy_kwargs")
+    }
+    assert {"observation_space", "action_space", "lr_schedule", "replay_buffer_class"} <= others.keys()
+    others |= {name: pickled(Trap(sprung)) for name in ("replay_buffer_kwargs", "action_noise", "unheard_of")}
+    policy = load_zip(with_data(path, tmp_path / "trap.zip", **others), device="cpu", trust=True)
+    obs = pictures(model.observation_space)
+    np.testing.assert_array_equal(policy.act(obs), model.predict(obs, deterministic=True)[0])
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_trust_gives_the_same_policy(models: Callable[[str], Model], name: str) -> None:
+    model, path = models(name)
+    obs = pictures(model.observation_space)
+    found = load_zip(path, device="cpu", trust=True)
+    np.testing.assert_array_equal(found.act(obs), model.predict(obs, deterministic=True)[0])
+
+
+def test_a_space_that_numpy_printed_in_part_needs_trust(models: Callable[[str], Model], tmp_path: Path) -> None:
+    model, path = models("sac")
+    with zipfile.ZipFile(path) as archive:
+        space = json.loads(archive.read("data"))["action_space"]
+    cut = with_data(path, tmp_path / "cut.zip", action_space={**space, "low_repr": "[-2. ... 0. 1.]"})
+    with pytest.raises(UserError, match=r"action_space .* cannot be read without unpickling\. Give --trust"):
+        load_zip(cut, device="cpu")
+    obs = pictures(model.observation_space)
+    expected = model.predict(obs, deterministic=True)[0]
+    np.testing.assert_array_equal(load_zip(cut, device="cpu", trust=True).act(obs), expected)
+
+
+MODULE = """
+import torch
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+class Small(BaseFeaturesExtractor):
+    def __init__(self, observation_space, features_dim=8):
+        super().__init__(observation_space, features_dim)
+        import LATER  # only when it is made
+        self.layers = torch.nn.Sequential(
+            torch.nn.Conv2d(observation_space.shape[0], 2, 9, 9), torch.nn.Flatten(), torch.nn.Linear(32, features_dim)
+        )
+    def forward(self, obs):
+        return self.layers(obs)
+"""
+
+
+@pytest.mark.parametrize("where", ["beside the zip", "in the working folder"])
+def test_trust_finds_modules(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside, here = tmp_path / "beside", tmp_path / "here"
+    modules, name = (beside if where == "beside the zip" else here), f"models_{where.partition(' ')[0]}"
+    for folder in (beside, here):
+        folder.mkdir()
+    (modules / f"{name}.py").write_text(MODULE.replace("LATER", f"later_{name}"))
+    (modules / f"later_{name}.py").write_text("")
+    with monkeypatch.context() as then:
+        then.syspath_prepend(str(modules))
+        extractor = {"features_extractor_class": vars(importlib.import_module(name))["Small"]}
+        model = trained(Case(PPO, RGB, BOX, {**extractor, "features_extractor_kwargs": {}}))
+    model.save(beside / "own.zip")
+    for module in (name, f"later_{name}"):
+        del sys.modules[module]
+    monkeypatch.chdir(here)
+    with pytest.raises(UserError, match=r"Small.* --trust"):
+        load_zip(beside / "own.zip", device="cpu")
+    obs = pictures(model.observation_space)
+    found = load_zip(beside / "own.zip", device="cpu", trust=True).act(obs)
+    np.testing.assert_array_equal(found, model.predict(obs, deterministic=True)[0])
 
 
 def test_weights_that_are_pickles_stay_closed(models: Callable[[str], Model], tmp_path: Path) -> None:
     path = with_weights(models("dqn")[1], tmp_path / "model.zip", lambda weights: {"x": Trap(tmp_path / "sprung")})
-    with pytest.raises(UserError, match=r"policy.pth in .*more than weights"):
-        load_zip(path, device="cpu")
+    for trust in (False, True):  # the weights are never unpickled
+        with pytest.raises(UserError, match=r"policy.pth in .*more than weights") as refused:
+            load_zip(path, device="cpu", trust=trust)
+        assert "--trust" not in str(refused.value)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -262,9 +346,76 @@ def test_weights_of_another_architecture_are_listed(models: Callable[[str], Mode
         weights["extra.bias"] = weights.pop("value_net.bias")
         return weights
 
+    differences = r"missing: value_net.bias; unexpected: extra.bias\."
     path = with_weights(models("ppo_box")[1], tmp_path / "other.zip", other)
-    with pytest.raises(UserError, match=r"missing: value_net.bias; unexpected: extra.bias.* --trust"):
-        load_zip(path, device="cpu")
+    for trust in (False, True):  # all of its options can be read: trust would change nothing
+        with pytest.raises(UserError, match=rf"{differences}$"):
+            load_zip(path, device="cpu", trust=trust)
+    sealed = with_weights(models("ppo_box_sde")[1], tmp_path / "sealed.zip", other)  # its activation is pickled
+    with pytest.raises(UserError, match=rf"{differences} Give --trust"):
+        load_zip(sealed, device="cpu")
+    with pytest.raises(UserError, match=rf"{differences}$"):
+        load_zip(sealed, device="cpu", trust=True)
+
+
+WRAPPED: dict[str, Callable[[str], str]] = {
+    "compiled": lambda name: f"_orig_mod.{name}",
+    "compiled and parallel": lambda name: f"module._orig_mod.{name}",
+    "partly compiled": lambda name: name.replace("features_extractor.", "features_extractor._orig_mod.", 1),
+    "partly parallel": lambda name: name.replace("features_extractor.cnn.", "features_extractor.cnn.module."),
+    "compiled in a compiled one": lambda name: f"_orig_mod.{name.replace('q_net.q_net.', 'q_net._orig_mod.q_net.')}",
+}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED)
+@pytest.mark.parametrize("name", ["ppo_discrete", "dqn", "sac"])
+def test_compiled_and_parallel_weights(models: Callable[[str], Model], tmp_path: Path, name: str, wrapped: str) -> None:
+    model, path = models(name)
+    path = with_weights(
+        path,
+        tmp_path / "wrapped.zip",
+        lambda weights: {WRAPPED[wrapped](key): value for key, value in weights.items()},
+    )
+    obs = pictures(model.observation_space)
+    for trust in (False, True):
+        found = load_zip(path, device="cpu", trust=trust).act(obs)
+        np.testing.assert_array_equal(found, model.predict(obs, deterministic=True)[0])
+
+
+@pytest.mark.parametrize("own", [{"pi": [5], "vf": [4, 3]}, {"vf": [4]}, {}])
+def test_models_from_before_1_8_share_layers(tmp_path: Path, own: dict[str, list[int]]) -> None:
+    """Today's model with equal first layers in actor and critic, saved under the old names."""
+    arch = {name: [7, 6, *own.get(name, [])] for name in ("pi", "vf")}
+    model = trained(Case(PPO, STACK, ACTIONS, {"net_arch": arch}))
+    extractor = model.policy.mlp_extractor
+    for place in (0, 2):
+        extractor.value_net[place].load_state_dict(extractor.policy_net[place].state_dict())
+    model.save(tmp_path / "new.zip")
+
+    def old(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        found = {}
+        for name, value in weights.items():
+            for net in ("policy_net", "value_net"):
+                place, _, what = name.removeprefix(f"mlp_extractor.{net}.").partition(".")
+                if name.startswith(f"mlp_extractor.{net}."):
+                    shared = int(place) < 4
+                    name = (
+                        f"mlp_extractor.shared_net.{place}.{what}"
+                        if shared
+                        else name.replace(f"{net}.{place}", f"{net}.{int(place) - 4}")
+                    )
+            found[name] = value
+        return found
+
+    path = with_weights(tmp_path / "new.zip", tmp_path / "weights.zip", old)
+    options = {"features_extractor_kwargs": {"features_dim": 16}, "net_arch": [7, 6, own], "device": "cpu"}
+    path = with_data(path, tmp_path / "old.zip", policy_kwargs=options)
+    obs = pictures(STACK)
+    for trust in (False, True):
+        policy = load_zip(path, device="cpu", trust=trust)
+        np.testing.assert_array_equal(policy.act(obs), model.predict(obs, deterministic=True)[0])
+        found = computed(policy, policy.tensor(obs))["value"]
+        torch.testing.assert_close(found, model.policy.predict_values(torch.as_tensor(obs))[:, 0].detach())
 
 
 def test_models_from_before_1_7_share_their_extractor(models: Callable[[str], Model], tmp_path: Path) -> None:
@@ -296,7 +447,7 @@ def test_spaces_of_openai_gym_are_read_alike(models: Callable[[str], Model], tmp
     [
         ("observation_space", {":type:": "<class 'gymnasium.spaces.dict.Dict'>"}, "Dict space; a Box of pixels"),
         ("action_space", {":type:": "<class 'gymnasium.spaces.multi_discrete.MultiDiscrete'>"}, "MultiDiscrete space"),
-        ("action_space", {":type:": "<class 'gymnasium.spaces.discrete.Discrete'>", "n": "?"}, "without unpickling"),
+        ("action_space", {":type:": "<class 'gymnasium.spaces.discrete.Discrete'>", "n": "?"}, "the zip is damaged"),
         ("action_space", None, "does not say what its action_space is"),
     ],
 )
@@ -313,7 +464,7 @@ def test_vectors_are_not_pictures(tmp_path: Path) -> None:
     model = trained(Case(PPO, vectors, ACTIONS, kind="MlpPolicy"))
     model.save(tmp_path / "vectors.zip")
     for load in (lambda: load_zip(tmp_path / "vectors.zip", device="cpu"), lambda: from_model(model)):
-        with pytest.raises(UserError, match=r"Observations in -1\.\.1 are not pictures"):
+        with pytest.raises(UserError, match=r"Observations of shape \(4,\) are not pictures"):
             load()
 
 
@@ -368,7 +519,7 @@ def test_an_algorithm_that_is_not_known(models: Callable[[str], Model], tmp_path
         data = json.loads(archive.read("data"))
     del data["exploration_fraction"]
     path = rewritten(models("dqn")[1], tmp_path / "other.zip", data=json.dumps(data).encode())
-    with pytest.raises(UserError, match="a model that is none of PPO, DQN, SAC, TD3, A2C"):
+    with pytest.raises(UserError, match="a model that is none of PPO, A2C, DQN, SAC, TD3, TQC"):
         load_zip(path, device="cpu")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from test_command_line import words_for
 
 from saccade.cli import main, terminal
 from saccade.cli.terminal import LogLines
+from saccade.policies.sources.user_code import at_work
 
 NAMES = ("[red]", "[/]", "[/red]", ":smile:", "[link=x]", "a [b")
 COMMAND = [sys.executable, "-m", "saccade.cli"]
@@ -184,6 +186,51 @@ def test_a_signal_while_a_command_starts_is_one_sentence(number: signal.Signals,
     _, told = process.communicate(timeout=60)
     expected = b"interrupted" if number == signal.SIGINT else f"ended by {number.name}".encode()
     assert process.returncode == 130 and told == b"saccade: " + expected + b".\n"
+
+
+STUBBORN = {
+    "catches it": """
+import time
+while True:
+    try:
+        time.sleep(0.1)
+    except BaseException:
+        pass
+""",
+    "does not listen": """
+import hashlib
+hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+""",
+}
+
+
+@pytest.mark.parametrize("how", STUBBORN)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_code_that_does_not_stop_is_ended(number: signal.Signals, how: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "started")
+    (tmp_path / "net.py").write_text("open('started', 'w').close()\n" + STUBBORN[how])
+    words = ["explain", "--policy", "net.py:Net", "--task", "net.py:Net"]
+    process = subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    (tmp_path / "started").read_bytes()
+    time.sleep(1)  # until it is at work
+    begun = time.monotonic()
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130 and time.monotonic() - begun < 15
+    assert told == b"saccade: interrupted; Running net.py did not stop by itself.\n"
+
+
+def test_a_log_is_told_of_code_that_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "FIRST_LINE_SECONDS", 0.2)
+    monkeypatch.setattr(terminal, "SECONDS_BETWEEN_LOOKS", 0.05)
+    (tmp_path / "net.py").write_text("import time\ntime.sleep(2)\ndef Net():\n    return 1 / 0\n")
+    assert main(["explain", "--policy", "net.py:Net", "--task", "net.py:Net"]) == 2
+    told = capsys.readouterr()
+    assert re.search(r"Running net\.py has taken \d+ seconds so far", told.out)
+    assert "ZeroDivisionError" in told.err
+    assert at_work() is None
 
 
 # --- logs -------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from foreign_policies import ACTIONS, STACK
 from training_cases import ignore, never, noise_config, without_simulator
 
 from saccade.data import memory
-from saccade.data.memory import allocations_bounded, refuse_beyond
+from saccade.data.memory import allocations_bounded, each_allocation_bounded, refuse_beyond
+from saccade.policies.sources.checkpoint import from_checkpoint
 from saccade.train import assembling, session
 from saccade.types import UserError
 
@@ -30,6 +32,39 @@ def test_what_is_asked_for_is_added_up_and_never_allocated(monkeypatch: pytest.M
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
     with allocations_bounded("Mine"):
         torch.nn.Linear(100, 100)
+
+
+HUGE = {
+    "a layer": "nn.Linear(10**7, 10**7)",
+    "a parameter": "nn.Parameter(torch.zeros(10**6, 10**7))",
+    "half precision": "nn.Linear(10**7, 10**7, dtype=torch.float16)",
+    "more than counts": "nn.Linear(10**19, 3)",
+    "an array": "nn.Parameter(torch.from_numpy(numpy.ones(10**16)))",
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_a_network_of_ones_own_that_no_machine_holds(what: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import numpy, torch\nfrom torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n"
+        f"        super().__init__()\n        self.body = {HUGE[what]}\ndef make():\n    return Net()\n"
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=r"Making .*net\.py:make.* (needs|failed)"):
+        from_checkpoint(f"{tmp_path / 'net.py'}:make", None, STACK, ACTIONS, output=("logits",))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_code_of_others_may_let_go_of_what_it_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda device: FREE)
+    with each_allocation_bounded("Mine"):
+        for _ in range(5):
+            torch.empty(FREE // 8)  # half of what is free
+        torch.empty(10 * FREE, device="meta")
+        torch.compile(torch.nn.Linear(3, 3))
+    sentence = r"Mine, for a tensor of shape \[100000000\], needs 0\.4 GB"
+    with pytest.raises(UserError, match=sentence), each_allocation_bounded("Mine"):
+        torch.empty(FREE // 2)
 
 
 def test_counting_changes_no_weight() -> None:

@@ -21,7 +21,7 @@ from training_cases import after_steps, assert_same, config, final_tensors, loop
 
 import saccade
 from saccade.agents import METHODS
-from saccade.agents.agent import Agent, Term
+from saccade.agents.agent import Agent, Term, set_learning_rate
 from saccade.agents.settings import check_settings, numbers_of
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.config import EnvConfig
@@ -347,7 +347,22 @@ def test_the_phase_and_the_term_that_broke_first_are_named(phase: str, term: str
     change = broken(phase, term, at_call=7 // every, value=value)
     update = 7 // every * every
     expected = rf"^Update {update}: phase {phase}, term {term} became (nan|-?inf)\. .*before its first checkpoint\.$"
-    with loop("sgqn", change=change) as training, pytest.raises(NonFiniteLoss, match=expected):
+    with loop("sgqn", change=change) as training, pytest.raises(NonFiniteLoss, match=expected) as stopped:
+        play(training, [])
+    assert "learning rate" not in str(stopped.value)  # all are usual
+
+
+@pytest.mark.parametrize("phase", ["critic", "actor"])
+@pytest.mark.parametrize("rate", [1e20, 1e38])
+def test_a_learning_rate_that_breaks_the_first_updates_is_named(phase: str, rate: float) -> None:
+    def change(agent: Agent) -> Agent:
+        set_learning_rate(next(one for one in agent.phases if one.name == phase).optimizer, rate)
+        return agent
+
+    expected = (
+        rf"^Update \d: .*The learning rate of phase {phase}, 1e\+\d\d, is the likely cause: .*smaller one\. The run"
+    )
+    with loop("sac", change=change) as training, pytest.raises(NonFiniteLoss, match=expected):
         play(training, [])
 
 

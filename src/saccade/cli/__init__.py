@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from saccade import __version__
+from saccade.cli import interrupts
 from saccade.cli.commands import COMMANDS
 from saccade.cli.help import help_of
 from saccade.cli.nearest import nearest
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Before torch is loaded: threads that wait by spinning make a busy machine ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     warnings.showwarning = _one_line_warnings()
-    with _ends_in_a_sentence():
+    with _ends_in_a_sentence(), interrupts.obeyed():
         code = _run(words)
     why = unwritable_output()
     if why:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from saccade.cli import terminal
 from saccade.cli.explaining import Bars, explained, say
 from saccade.cli.options import Explain
@@ -14,10 +16,13 @@ def run(words: list[str]) -> int:
     options = parsed(Explain, "saccade explain", words)
     console = terminal.console()
     bars = Bars(console)
-    with bars.progress:
+    with bars.shown():
         explanation, folder, page = explained(options.subject, options.maps, console, bars, ["explain", *words])
     for mode, episode in explanation.episodes.items():
-        say(console, f"{mode}: return {episode.total:.1f} in {episode.length} agent steps")
+        if math.isnan(episode.total):
+            say(console, f"{mode}: {len(episode.obs)} of {episode.length} observations")
+        else:
+            say(console, f"{mode}: return {episode.total:.1f} in {episode.length} agent steps")
     say(
         console,
         f"{len(explanation.methods)} methods, {', '.join(explanation.episodes)}. Open {page}; pictures are in "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,16 @@ from saccade.cli.options import Maps, Subject
 from saccade.cli.suite_options import given
 from saccade.cli.suite_options import refuse_foreign as refuse_foreign_options
 from saccade.data.files import written_aside
-from saccade.explain.explanation import Explanation, Moments, explain
+from saccade.explain.explanation import Explanation, Moments, explain, explain_recorded
 from saccade.explain.folder import free_folder, refuse_foreign
 from saccade.explain.maps import MethodSettings
+from saccade.explain.recorded import MODE, Recorded, read_recorded
 from saccade.explain.tasks import CLEAN, Task, find_task, task_of
 from saccade.policies.load import load_any
+from saccade.policies.normalisation import Normalisation, normalisation
 from saccade.policies.policy import Policy
 from saccade.policies.scores import default_score
+from saccade.policies.sources.user_code import at_work
 from saccade.types import UserError
 from saccade.viewer.explanation import film_frames, grid_picture, write_figure
 from saccade.viewer.pictures import png, write_video
@@ -55,8 +59,9 @@ def method_settings(options: Maps) -> MethodSettings:
     return MethodSettings(options.score, options.max_batch, options.seed, options.over_colours, changes)
 
 
-def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
-    """The policy, its task, the modes and the folder that the options mean. Raises UserError."""
+def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ...], Path]:
+    """The policy, its task or what was recorded, the modes and the folder that the options mean. Raises UserError."""
+    normalised = normalisation(options.mean, options.std)
     name, at, mode = (options.task or "").partition("@")
     if at and options.modes:
         raise UserError(f"--task {options.task} names a mode, and so does --modes: give one of them.")
@@ -76,27 +81,52 @@ def subject_of(options: Subject) -> tuple[Policy, Task, tuple[str, ...], Path]:
             options.what,
             layout=options.layout,
             colours=options.colours,
+            normalised=normalised,
             device=options.device,
             trust=options.trust,
         )
         if policy.config is not None and not name:
             refuse_foreign_options(given(options.options), policy.config.env.task)
-        task = task_of(policy, name or None, **fields)
+        task = None if options.obs is not None else task_of(policy, name or None, **fields)
     else:
-        policy, task = _own_network(options, name, fields)
+        policy, task = _own_network(options, name, fields, normalised)
     if options.channels is not None:
         policy = replace(policy, pixels=policy.pixels.with_channels(options.channels))
+    if options.obs is not None:
+        recorded = _recorded(options, policy, fields)
+        return policy, recorded, (MODE,), _out(options, policy)
+    assert task is not None
     for wanted in modes:
         if wanted not in task.modes:
             raise UserError(f"{task.name} has no mode {wanted!r}: it has {', '.join(task.modes)}.")
+    return policy, task, modes, _out(options, policy)
+
+
+def _recorded(options: Subject, policy: Policy, fields: dict[str, Any]) -> Recorded:
+    """What --obs names. Raises UserError for options that belong to an environment, which there is none of."""
+    of_environments: dict[str, Any] = {"modes": options.modes or None}
+    if options.policy is None:  # a network of one's own is built for the spaces of its task
+        of_environments |= {"task": options.task, **fields}
+    for name, value in of_environments.items():
+        if value is not None:
+            raise UserError(
+                f"--obs {options.obs} is explained as it was recorded: leave --{name.replace('_', '-')} out."
+            )
+    assert options.obs is not None
+    return read_recorded(options.obs, policy)
+
+
+def _out(options: Subject, policy: Policy) -> Path:
     if options.out is None:
-        return policy, task, modes, free_folder(_folder(options), policy)
+        return free_folder(_folder(options), policy)
     if not options.replace:
         refuse_foreign(options.out, policy)
-    return policy, task, modes, options.out
+    return options.out
 
 
-def _own_network(options: Subject, name: str, fields: dict[str, Any]) -> tuple[Policy, Task]:
+def _own_network(
+    options: Subject, name: str, fields: dict[str, Any], normalised: Normalisation | None
+) -> tuple[Policy, Task]:
     """A person's own network, and the task whose spaces it was made for."""
     if not name:
         raise UserError(f"--policy {options.policy} needs --task: the network is built for the task's spaces.")
@@ -112,6 +142,7 @@ def _own_network(options: Subject, name: str, fields: dict[str, Any]) -> tuple[P
         output=options.output,
         layout=options.layout,
         colours=options.colours,
+        normalised=normalised,
         device=options.device,
         trust=options.trust,
     )
@@ -120,10 +151,11 @@ def _own_network(options: Subject, name: str, fields: dict[str, Any]) -> tuple[P
 
 def _folder(options: Subject) -> Path:
     if options.policy is None and options.what is not None and options.what.is_dir():
-        return options.what / IN_RUN
+        return options.what / (IN_RUN if options.obs is None else f"{IN_RUN}-{options.obs.stem}")
     named = options.checkpoint or options.what or Path(str(options.policy).partition(":")[0])
     name = named.absolute().stem.strip(".")  # or else "..zip" would be the folder of all explanations
-    return ELSEWHERE / (name or "policy")
+    seen = "" if options.obs is None else f"-{options.obs.stem}"
+    return ELSEWHERE / f"{name or 'policy'}{seen}"
 
 
 Reporter = Callable[[str, int, int], None]
@@ -145,12 +177,26 @@ class Bars:
         self._lines = terminal.LogLines(console)
         self._what = ""
 
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show them, and tell a log of somebody's code that takes long: it may never end."""
+        with self.progress, self._lines.waiting(_taken_long):
+            yield
+
     def __call__(self, what: str, done: int, total: int) -> None:
         if what != self._what:
             self._what = what
             self.progress.reset(self._line, description=what, total=total)
         self.progress.update(self._line, completed=done, total=total)
         self._lines.say(lambda: f"{what}: {done} of {total}")
+
+
+def _taken_long() -> str | None:
+    begun = at_work()
+    seconds = 0.0 if begun is None else time.monotonic() - begun.since
+    if begun is None or seconds < terminal.FIRST_LINE_SECONDS:
+        return None
+    return f"{begun.what} has taken {seconds:.0f} seconds so far"
 
 
 def explained(
@@ -172,15 +218,16 @@ def explained(
     )
     _check_writable(folder)
     moments = Moments(maps.frames, maps.every, maps.seed, maps.max_steps)
-    explanation = explain(
-        policy,
-        task,
-        modes=modes,
-        methods=maps.methods,
-        moments=moments,
-        settings=settings,
-        report=bars,
-    )
+    if isinstance(task, Recorded):
+        for note in task.notes:
+            say(console, f"{task.source}: {note}.")
+        explanation = explain_recorded(
+            policy, task, methods=maps.methods, moments=moments, settings=settings, report=bars
+        )
+    else:
+        explanation = explain(
+            policy, task, modes=modes, methods=maps.methods, moments=moments, settings=settings, report=bars
+        )
     shown = explanation.policy.pixels.told()
     if shown != policy.pixels.told():
         say(console, f"As the episode shows, {policy.name} sees {shown}; --channels can say what they are.", "yellow")

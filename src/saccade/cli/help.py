@@ -33,9 +33,9 @@ FLAGS = 28  # characters of the column of options
 KINDS: Mapping[Any, str] = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 METAVARS = {
     "checkpoint": "FILE", "data": "FOLDER", "device": "DEVICE", "evaluation_modes": "MODE", "images": "FOLDER",
-    "methods": "METHOD", "modes": "MODE", "out": "FOLDER", "output": "OUTPUT", "policy": "FILE.PY:CLASS",
-    "preset": "NAME", "resume": "RUN", "return_methods": "METHOD", "runs": "RUN", "score": "SCORE", "task": "TASK",
-    "what": "WHAT",
+    "methods": "METHOD", "modes": "MODE", "obs": "FRAMES", "out": "FOLDER", "output": "OUTPUT",
+    "policy": "FILE.PY:CLASS", "preset": "NAME", "resume": "RUN", "return_methods": "METHOD", "runs": "RUN",
+    "score": "SCORE", "task": "TASK", "what": "WHAT",
 }  # fmt: skip
 """What stands for a value, by the name of an option; others are named by their type."""
 EXAMPLE_TASK = "dmc/walker_walk"

@@ -72,9 +72,13 @@ class Subject:
     """Which policy, and on which task."""
 
     what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = None
-    """A run folder of Saccade, or a zip of Stable-Baselines3 (PPO, A2C, DQN, SAC, TD3)."""
+    """A run folder of Saccade, or a zip of Stable-Baselines3 or sb3-contrib."""
     task: str | None = None
-    """dmc/walker_walk, an id of Gymnasium, or file.py:function that makes an environment; by default a run's own."""
+    """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
+    or a vector of some; by default a run's own."""
+    obs: Annotated[Path | None, tyro.conf.arg(metavar="FRAMES")] = None
+    """Explain recorded observations instead of an episode: an .npz (FILE:NAME is one array of several), an .npy or a
+    folder of pictures. Single frames are stacked as the policy sees them, other sizes resized."""
     modes: tuple[str, ...] = ()
     """Modes of the task, such as train video_hard; by default train."""
     policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
@@ -91,6 +95,11 @@ class Subject:
     channels: str | None = None
     """What the channels of one frame are, such as rgb,depth or grey: rgb is three, any other word one. By default the
     episode shows it, as far as it can."""
+    mean: tuple[float, ...] = ()
+    """What the network's input is normalised with, if it is: one number, or one per colour, of pixels in 0..1 (or in
+    0..255), such as 0.485 0.456 0.406; with --std."""
+    std: tuple[float, ...] = ()
+    """The standard deviation to --mean, such as 0.229 0.224 0.225."""
     trust: bool = False
     """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
     device: str = "auto"

@@ -43,7 +43,7 @@ def run(words: list[str]) -> int:
     check(settings)
     console = terminal.console()
     bars = Bars(console)
-    with bars.progress:
+    with bars.shown():
         explanation, folder, _ = explained(options.subject, options.maps, console, bars, words=["score", *words])
         rows = score(explanation, settings, bars)
         path = save_rows(folder, rows)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -11,6 +13,7 @@ from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 60.0
 FIRST_LINE_SECONDS = 10.0
+SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class _Plain(Console):
@@ -47,9 +50,31 @@ class LogLines:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock
         self._due = clock() + FIRST_LINE_SECONDS
+        self._lock = threading.Lock()
 
-    def say(self, sentence: Callable[[], str]) -> None:
-        """Print the sentence if a line is due."""
-        if not self._console.is_terminal and self._clock() >= self._due:
-            self._due = self._clock() + SECONDS_BETWEEN_LINES
-            self._console.print(sentence(), soft_wrap=True)
+    def say(self, sentence: Callable[[], str | None]) -> None:
+        """Print the sentence if a line is due, and there is one."""
+        with self._lock:
+            if self._console.is_terminal or self._clock() < self._due:
+                return
+            told = sentence()
+            if told is not None:
+                self._due = self._clock() + SECONDS_BETWEEN_LINES
+                self._console.print(told, soft_wrap=True)
+
+    @contextmanager
+    def waiting(self, sentence: Callable[[], str | None]) -> Iterator[None]:
+        """Meanwhile the sentence is printed when a line is due, also while nobody says anything."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(SECONDS_BETWEEN_LOOKS):
+                self.say(sentence)
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from saccade.data.files import refuse_endless
 from saccade.data.folder import cache_dir
 
-# All that numpy raises for a file that is no readable .npy, depending on where it is damaged.
+# All that is raised for a file that is no readable .npy, depending on where it is damaged; a pipe is a ValueError.
 _UNREADABLE = (OSError, ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError)
 
 
@@ -53,6 +54,7 @@ def is_cached(name: str, frame_shape: tuple[int, ...]) -> bool:
 
 def _open(path: Path, frame_shape: tuple[int, ...]) -> np.ndarray | None:
     try:
+        refuse_endless(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy comments on damaged headers before it gives up
             array = np.load(path, mmap_mode="r", allow_pickle=False)

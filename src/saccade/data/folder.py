@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saccade.data.contents import Contents, contents_of
+from saccade.data.files import refuse_endless
 from saccade.types import UserError
 
 COLOR_MODES = ("color_easy", "color_hard")
@@ -35,11 +36,16 @@ class DataFolder:
     root: Path | None = None
 
     def colors(self, mode: str) -> Path | None:
-        """The file of colour settings of ``color_easy`` or ``color_hard``; None where there is none."""
+        """The file of colour settings of ``color_easy`` or ``color_hard``; None where there is none.
+
+        Raises:
+            UserError: something else has its name, such as a pipe.
+        """
         assert mode in COLOR_MODES, mode
         if self.root is None:
             return None
         path = self.root / f"{mode}.pt"
+        refuse_endless(path)
         return path if path.is_file() else None
 
     def clips(self, mode: str) -> list[Path]:

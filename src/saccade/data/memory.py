@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from saccade.types import UserError
+
+LOOKED_AT = 2**24
+"""Bytes of a tensor below which nobody asks how much memory is free: that takes longer than to make it."""
 
 CGROUP_FILES = (  # limit, use, statistics, and the statistic that counts what the kernel would give back
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
@@ -80,6 +83,16 @@ def allocations_bounded(what: str, advice: str = "nothing like it can be used he
         yield
 
 
+@contextmanager
+def each_allocation_bounded(what: str, advice: str = "nothing like it can be used here") -> Iterator[None]:
+    """Raises UserError before a tensor is made on the CPU that does not fit in what is free at that moment.
+
+    For code of others, which may let go of what it makes.
+    """
+    with _Each(what, advice):
+        yield
+
+
 class _Counted(TorchDispatchMode):
     """Adds up what is asked for by size: weights before they are drawn."""
 
@@ -91,15 +104,42 @@ class _Counted(TorchDispatchMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = kwargs or {}
-        if args and isinstance(args[0], list | tuple) and all(isinstance(side, int) for side in args[0]):
-            dtype = options.get("dtype") or torch.get_default_dtype()
-            self._left -= math.prod(args[0]) * (dtype.itemsize if isinstance(dtype, torch.dtype) else 1)
-            if self._left < 0:
-                raise UserError(
-                    f"{self._what} needs {in_words(self._free - self._left)} of memory or more, for a tensor of "
-                    f"shape {list(args[0])} among others, and {in_words(self._free)} are free: {self._advice}."
-                )
+        self._left -= _asked_for(args, options)
+        if self._left < 0:
+            raise UserError(
+                f"{self._what} needs {in_words(self._free - self._left)} of memory or more, for a tensor of "
+                f"shape {list(args[0])} among others, and {in_words(self._free)} are free: {self._advice}."
+            )
         return func(*args, **options)
+
+
+class _Each(TorchDispatchMode):
+    """Compares what is asked for with what is free, each time by itself."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__()
+        self._what, self._advice = what, advice
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        options = kwargs or {}
+        asked = _asked_for(args, options)
+        if asked > LOOKED_AT:
+            what = f"{self._what}, for a tensor of shape {list(args[0])},"
+            refuse_beyond(asked, what, self._advice, torch.device("cpu"))
+        return func(*args, **options)
+
+
+def _asked_for(args: tuple[Any, ...], options: Mapping[str, Any]) -> int:
+    """Bytes that a call asks for by a size; 0 where it does not, and on other devices."""
+    device = options.get("device")
+    if device is not None and torch.device(device).type != "cpu":
+        return 0
+    if not (args and isinstance(args[0], list | tuple) and all(isinstance(side, int) for side in args[0])):
+        return 0
+    dtype = options.get("dtype") or torch.get_default_dtype()
+    return math.prod(args[0]) * (dtype.itemsize if isinstance(dtype, torch.dtype) else 1)
 
 
 def in_words(size: int) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from saccade.data.files import NoFile, refuse_endless
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -39,6 +41,7 @@ def read_picture(path: Path, formats: Collection[str], *, at_least: int | None =
     from PIL import Image
 
     try:
+        refuse_endless(path)
         if path.stat().st_size > MAX_PICTURE_BYTES:
             raise UnusableError(f"over {MAX_PICTURE_BYTES} bytes")
         with Image.open(path, formats=sorted(formats)) as image:
@@ -48,6 +51,8 @@ def read_picture(path: Path, formats: Collection[str], *, at_least: int | None =
                 image.draft("RGB", (at_least, at_least))
             image.load()
             return _upright(image, _rgb(image))
+    except NoFile as error:
+        raise UnusableError(str(error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, SyntaxError) as error:
         raise UnusableError(str(error) or type(error).__name__) from error
     except (ValueError, TypeError, LookupError, EOFError, OverflowError, MemoryError, struct.error) as error:

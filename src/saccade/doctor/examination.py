@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from saccade.data.banks.colors import load_colors
 from saccade.data.banks.textures import read_texture
 from saccade.data.documents import BadDocument, parse
+from saccade.data.files import NoFile, refuse_endless
 from saccade.data.folder import (
     COLOR_MODES,
     TEXTURE_MODES,
@@ -261,9 +262,10 @@ def _is_video(path: Path) -> bool:
     except (ImportError, OSError):
         return True
     try:
+        refuse_endless(path)
         with av.open(str(path)) as container:
             return any(True for _ in container.decode(video=0))
-    except (av.FFmpegError, OSError, IndexError):
+    except (av.FFmpegError, OSError, IndexError, NoFile):
         return False
 
 

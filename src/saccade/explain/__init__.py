@@ -1,11 +1,25 @@
 """A policy, an environment and saliency methods become recordings and rows.
 
-``explain(saccade.load(WHAT), TASK)`` finds the maps, ``score(explanation)`` says whether they are right.
+``saliency(saccade.load(WHAT), obs)`` gives maps of an array; ``explain(saccade.load(WHAT), TASK)`` finds the maps of an
+episode, ``score(explanation)`` says whether they are right.
 """
 
-from saccade.explain.explanation import Explanation, Moments, explain
+from saccade.explain.arrays import saliency
+from saccade.explain.explanation import Explanation, Moments, explain, explain_recorded
 from saccade.explain.maps import MethodSettings
 from saccade.explain.measuring import ScoreSettings, score
+from saccade.explain.recorded import read_recorded
 from saccade.explain.rows import save_rows
 
-__all__ = ["Explanation", "MethodSettings", "Moments", "ScoreSettings", "explain", "save_rows", "score"]
+__all__ = [
+    "Explanation",
+    "MethodSettings",
+    "Moments",
+    "ScoreSettings",
+    "explain",
+    "explain_recorded",
+    "read_recorded",
+    "saliency",
+    "save_rows",
+    "score",
+]

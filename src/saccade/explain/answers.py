@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from saccade.policies.policy import Policy
 from saccade.policies.sources.user_code import FAILURES, running, told
 from saccade.types import UserError
 
@@ -36,6 +37,26 @@ def step(env: Env, action: Any, task: str) -> tuple[Any, float, bool, Mapping[st
     obs, reward, terminated, truncated, info = answer
     over = _number(terminated, f"terminated of {task}") or _number(truncated, f"truncated of {task}")
     return obs, _number(reward, f"The reward of {task}"), bool(over), info if isinstance(info, Mapping) else {}
+
+
+def allowed(policy: Policy, env: Env, task: str) -> np.ndarray | None:
+    """Which actions it allows now, bool ``[actions]``, as sb3-contrib's ``ActionMasker`` and its kind tell.
+
+    None for policies that were not trained to ask.
+
+    Raises:
+        UserError: it does not tell, or none is allowed.
+    """
+    if not policy.masked or not isinstance(env.action_space, gymnasium.spaces.Discrete):
+        return None
+    actions = int(env.action_space.n)
+    with running(f"action_masks() of {task}"):
+        if not env.has_wrapper_attr("action_masks"):
+            raise UserError(f"The policy was trained with action masks, and {task} has no action_masks(): wrap it.")
+        told = np.asarray(env.get_wrapper_attr("action_masks")(), bool)
+    if told.shape != (actions,) or not told.any():
+        raise UserError(f"action_masks() of {task} must allow some of {actions} actions; it gave {told!r:.80}.")
+    return told
 
 
 def close(env: Env, task: str) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import GREY, RGB, RGB_PART, Pixels
 
 
@@ -37,9 +38,38 @@ def shown_by(pixels: Pixels, seen: Sequence[np.ndarray]) -> Pixels:
 
 def channels_first(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
     """Observations ``[..., *shape]`` as ``[..., channel, height, width]``."""
-    if pixels.layout == "one_channel":
-        return obs[..., None, :, :]
-    return np.moveaxis(obs, -1, -3) if pixels.layout == "channels_last" else obs
+    before = obs.shape[: obs.ndim - len(pixels.shape)]
+    if pixels.layout in ("channels_last", "stacked_channels_last"):
+        obs = np.moveaxis(obs, -1, -3)
+    return obs.reshape(*before, *pixels.channels_first)
+
+
+def pictures_of(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
+    """Observations ``[..., *shape]`` as pictures ``[..., channel, height, width]`` in 0..high: not normalised."""
+    first = channels_first(pixels, obs)
+    if pixels.normalised is None:
+        return first
+    if first.dtype.kind != "f":
+        return (first * (pixels.high / BYTE)).astype(np.float32)
+    mean, std = (one[:, None, None] for one in pixels.normalised.per_channel(first.shape[-3]))
+    return (first * std + mean).clip(0, pixels.high)
+
+
+def as_observations(pixels: Pixels, pictures: np.ndarray) -> np.ndarray:
+    """Floats ``[..., channel, height, width]`` in 0..1 as the environment would give them: ``[..., *shape]``."""
+    if np.dtype(pixels.dtype).kind != "f":
+        given = np.rint(pictures * BYTE)
+    elif pixels.normalised is None:
+        given = pictures * pixels.high
+    else:
+        mean, std = (one[:, None, None] for one in pixels.normalised.per_channel(pictures.shape[-3]))
+        given = (pictures * pixels.high - mean) / std
+    given = given.astype(pixels.dtype)
+    if pixels.layout in ("channels_last", "stacked_channels_last"):
+        height, width = pixels.channels_first[1:]
+        frames = pixels.shape[:-3]  # of a stack
+        given = np.moveaxis(given.reshape(*given.shape[:-3], *frames, -1, height, width), -3, -1)
+    return given.reshape(*pictures.shape[:-3], *pixels.shape)
 
 
 def _is_stack(frames: Sequence[np.ndarray], size: int) -> bool:

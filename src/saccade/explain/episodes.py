@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, final
@@ -11,9 +12,11 @@ import numpy as np
 
 from saccade.envs.changes import changed_share
 from saccade.explain import answers
-from saccade.explain.channels import channels_first, shown_by
-from saccade.explain.tasks import CLEAN, Task, fitting
-from saccade.policies.pixels import BYTE, Pixels
+from saccade.explain.channels import pictures_of, shown_by
+from saccade.explain.fitting import fitting
+from saccade.explain.tasks import CLEAN, Task
+from saccade.policies.normalisation import BYTE
+from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.sources.user_code import running
 from saccade.types import UserError
@@ -92,7 +95,7 @@ def record(
     clean = None
     if pictures == 2:
         replay = iter(actions)
-        states = _play(policy, task, CLEAN, seed, length, lambda obs: next(replay), {})
+        states = _play(policy, task, CLEAN, seed, length, lambda obs, allowed: next(replay), {})
         kept = set(chosen.tolist())
         clean_frames = []
         for index, (obs, *_) in enumerate(states):
@@ -103,6 +106,8 @@ def record(
     seen_then = np.stack([seen[index] for index in chosen])
     changed = None if clean is None else changed_share(*(_newest(policy.pixels, obs) for obs in (clean, seen_then)))
     truth = None if masks[0] is None else np.stack([masks[index] for index in chosen])
+    if policy.masked:
+        _tell_of_masked(policy, task, seen_then, [actions[index] for index in chosen])
     return Episode(
         mode=mode,
         seed=seed,
@@ -120,9 +125,20 @@ def record(
     )
 
 
+def _tell_of_masked(policy: Policy, task: Task, seen: np.ndarray, did: list[np.ndarray]) -> None:
+    """Warn where a policy prefers what its environment does not allow: that preference is what maps explain."""
+    others = int((policy.act(seen) != np.stack(did)).sum())
+    if others:
+        warnings.warn(
+            f"in {others} of {len(did)} moments {policy.name} prefers an action that {task.name} does not allow there, "
+            "and does another: the maps explain the one that it prefers",
+            stacklevel=2,
+        )
+
+
 def _newest(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
     """The newest frames of observations ``[moments, *shape]`` as bytes ``[moments, channel, height, width]``."""
-    frames = channels_first(pixels, obs)[:, -pixels.colours :]
+    frames = pictures_of(pixels, obs)[:, -pixels.colours :]
     return np.rint(frames * (BYTE / pixels.high)).astype(np.uint8)
 
 
@@ -135,7 +151,7 @@ def _play(
     mode: str,
     seed: int,
     max_steps: int,
-    act: Callable[[np.ndarray], Any],
+    act: Callable[[np.ndarray, np.ndarray | None], Any],
     provenance: dict[str, Any],
 ) -> Iterator[Step]:
     """Observation, action, reward and task mask of every step until the episode ends; fills ``provenance``.
@@ -150,7 +166,7 @@ def _play(
         for _ in range(max_steps):
             with running(f"An observation of {task.name}"):
                 given = seen_as(obs)
-            action = np.array(act(given.copy()))
+            action = np.array(act(given.copy(), answers.allowed(policy, env, task.name)))
             mask = info.get("task_mask")
             truth = None if mask is None else np.array(mask, bool)
             taken = checked(env, action.copy(), task.name)

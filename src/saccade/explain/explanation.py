@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from saccade.data.files import written_aside
-from saccade.explain.channels import channels_first
+from saccade.explain.channels import pictures_of
 from saccade.explain.episodes import Episode, record
 from saccade.explain.folder import EXPLANATION, MAPS, fingerprint, forget, owner_of, refuse_foreign, there_already
 from saccade.explain.maps import (
@@ -29,6 +29,7 @@ from saccade.explain.maps import (
     seconds_alone,
 )
 from saccade.explain.pictures import find_pictures, picture_names
+from saccade.explain.recorded import MODE, Recorded, recorded_episode
 from saccade.explain.tasks import CLEAN, Task, task_of
 from saccade.policies.policy import Policy
 from saccade.policies.score_kinds import SCORES
@@ -193,13 +194,9 @@ def explain(
     where = task if isinstance(task, Task) else task_of(policy, task)
     _check(where, modes, moments, settings)
     asked = (methods,) if isinstance(methods, str) else tuple(methods)
-    episodes: dict[str, Episode] = {}
-    maps: dict[str, dict[str, np.ndarray]] = {}
-    pictures: dict[str, dict[str, np.ndarray]] = {}
-    costs: dict[str, tuple[float, float]] = {}
-    found, left_out = finders(policy, asked, settings, noise_of(policy))  # mistakes show before anything is played
-    for mode in modes:
-        episode = record(
+
+    def played(policy: Policy, mode: str) -> Episode:
+        return record(
             policy,
             where,
             mode,
@@ -209,6 +206,50 @@ def explain(
             max_steps=moments.max_steps,
             progress=partial(report, f"{mode}: playing"),
         )
+
+    return _explained(policy, where, modes, played, asked, moments, settings, report)
+
+
+def explain_recorded(
+    policy: Policy,
+    recorded: Recorded,
+    *,
+    methods: Sequence[str] | str = ALL,
+    moments: Moments = EVENLY_SPREAD,
+    settings: MethodSettings = DEFAULT_SETTINGS,
+    report: Report = silent,
+) -> Explanation:
+    """The same of observations that were recorded (``explain.recorded.read_recorded``), in the one mode ``recorded``.
+
+    ``moments`` says which of them; nothing is played.
+    """
+    where = recorded.task
+    _check(where, (MODE,), moments, settings)
+
+    def chosen(policy: Policy, mode: str) -> Episode:
+        return recorded_episode(policy, recorded, moments.frames, moments.every)
+
+    asked = (methods,) if isinstance(methods, str) else tuple(methods)
+    return _explained(policy, where, (MODE,), chosen, asked, moments, settings, report)
+
+
+def _explained(
+    policy: Policy,
+    where: Task,
+    modes: Sequence[str],
+    episode_of: Callable[[Policy, str], Episode],
+    asked: Sequence[str],
+    moments: Moments,
+    settings: MethodSettings,
+    report: Report,
+) -> Explanation:
+    episodes: dict[str, Episode] = {}
+    maps: dict[str, dict[str, np.ndarray]] = {}
+    pictures: dict[str, dict[str, np.ndarray]] = {}
+    costs: dict[str, tuple[float, float]] = {}
+    found, left_out = finders(policy, asked, settings, noise_of(policy))  # mistakes show before anything is played
+    for mode in modes:
+        episode = episode_of(policy, mode)
         episodes[mode], maps[mode] = episode, {}
         if episode.pixels != policy.pixels:
             policy = replace(policy, pixels=episode.pixels)
@@ -255,9 +296,9 @@ def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:
         "channels": np.array(explanation.policy.pixels.parts),
         "high": np.array(explanation.policy.pixels.high),
     }
-    arrays["obs"] = channels_first(explanation.policy.pixels, episode.obs)
+    arrays["obs"] = pictures_of(explanation.policy.pixels, episode.obs)
     if episode.clean_obs is not None:
-        arrays["clean_obs"] = channels_first(explanation.policy.pixels, episode.clean_obs)
+        arrays["clean_obs"] = pictures_of(explanation.policy.pixels, episode.clean_obs)
     if episode.task_mask is not None:
         arrays["task_mask"] = episode.task_mask
     arrays |= {MAP_PREFIX + name: values for name, values in explanation.maps[mode].items()}

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.explain.channels import as_observations
 from saccade.explain.episodes import Progress
 from saccade.policies.policy import Policy
 from saccade.policies.scores import default_score, has_score, make_score
@@ -139,7 +140,9 @@ def finders(
 def noise_of(policy: Policy) -> np.ndarray:
     """An observation to try methods on."""
     pixels = policy.pixels
-    return (np.random.default_rng(0).random(pixels.shape) * pixels.high).astype(pixels.dtype)
+    if pixels.normalised is None:
+        return (np.random.default_rng(0).random(pixels.shape) * pixels.high).astype(pixels.dtype)
+    return as_observations(pixels, np.random.default_rng(0).random(pixels.channels_first))
 
 
 CHEAP = {"rise": {"masks": 4}, "integrated_gradients": {"steps": 2}}

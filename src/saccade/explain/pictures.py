@@ -6,7 +6,8 @@ import numpy as np
 
 from saccade.explain.episodes import Progress
 from saccade.explain.maps import groups
-from saccade.policies.pixels import BYTE, RGB
+from saccade.policies.normalisation import BYTE
+from saccade.policies.pixels import RGB
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 

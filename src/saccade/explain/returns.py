@@ -12,8 +12,9 @@ import torch
 
 from saccade.explain import answers
 from saccade.explain.episodes import Progress, checked
+from saccade.explain.fitting import fitting
 from saccade.explain.maps import Find, groups, magnitude
-from saccade.explain.tasks import Task, fitting
+from saccade.explain.tasks import Task
 from saccade.metrics.faithfulness import kept_pixels
 from saccade.policies.policy import Policy
 from saccade.policies.sources.user_code import running
@@ -67,7 +68,12 @@ def kept_returns(
             saliency = generator.random(shape) if find is None else _maps(find, clear, max_batch)
             maps = torch.as_tensor(saliency, device=clear.device)
             shown = kept_pixels(clear, maps, shares.to(clear.device), fill(clear))
-            greedy = [policy.greedy(shown[some]) for some in groups(len(shown), max_batch, policy.device)]
+            told = [answers.allowed(policy, env, task.name) for env in envs]
+            allowed = np.stack([one for one in told if one is not None]) if policy.masked else None
+            greedy = [
+                policy.greedy(shown[some], None if allowed is None else allowed[some])
+                for some in groups(len(shown), max_batch, policy.device)
+            ]
             actions = policy.to_env(torch.cat(greedy).cpu().numpy())
             for i in np.flatnonzero(alive):
                 action = checked(envs[i], np.asarray(actions[i]), task.name)

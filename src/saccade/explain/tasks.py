@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, final
 
 import gymnasium
-import numpy as np
 
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
 from saccade.envs.suites import TASKS, modes_of
-from saccade.policies.pixels import RGB, Pixels
+from saccade.explain.registered import registered
+from saccade.explain.vectorised import single
+from saccade.policies.pixels import RGB
 from saccade.policies.policy import Policy
 from saccade.policies.sources.user_code import from_file, running
 from saccade.spelling import close_names
@@ -47,6 +49,8 @@ class Task:
 def find_task(name: str, **fields: Any) -> Task:
     """The task that a person named: ``dmc/walker_walk``, an id of Gymnasium, or ``file.py:function``.
 
+    An id may name the module that registers it, ``ale_py:ALE/Breakout-v5``; installed packages are found by themselves.
+
     Args:
         fields: other fields or options of ``EnvConfig``, for Saccade's own tasks.
 
@@ -60,16 +64,15 @@ def find_task(name: str, **fields: Any) -> Task:
         raise UserError(f"{options} belong to Saccade's own tasks: {name} is made as it is, so leave them out.")
     if ".py:" in name:
         return _own_task(name)
-    if name not in gymnasium.registry:
-        near = close_names(name, [*TASKS, *gymnasium.registry])
+    if name.partition("/")[0] in {task.partition("/")[0] for task in TASKS}:
+        near = close_names(name, TASKS)
         hint = f"did you mean {' or '.join(near)}?" if near else "`saccade list` names Saccade's tasks."
-        raise UserError(
-            f"There is no task {name!r}: give one of Saccade's, an id of Gymnasium, or file.py:function; {hint}"
-        )
+        raise UserError(f"There is no task {name!r}: {hint}")
+    known = registered(name)
 
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
         with running(f"Making {name}"):
-            return gymnasium.make(name)
+            return gymnasium.make(known)
 
     return Task(name, make, (CLEAN,), knows_truth=False)
 
@@ -89,9 +92,9 @@ def _own_task(name: str) -> Task:
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
         with running(f"Calling {name}"):
             env = function()
-        if not isinstance(env, gymnasium.Env):
-            raise UserError(f"{name} gave {type(env).__name__}: it must be a function that makes a gymnasium.Env.")
-        return env
+            if isinstance(env, FunctionType):  # as scripts make them for a vector
+                env = env()
+        return single(env, name)
 
     return Task(name, make, (CLEAN,), knows_truth=False)
 
@@ -118,34 +121,3 @@ def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:
             raise UserError(f"{name} gives square RGB pictures, and {policy.name} sees {policy.pixels.told()}.")
         given = {"image_size": height, "frame_stack": channels // RGB, **given}
     return find_task(name, **given)
-
-
-def fitting(space: gymnasium.Space[Any], pixels: Pixels, task: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Turns the environment's observations ``[*shape]`` into the policy's: arrays of one's own, in rows.
-
-    Always a copy, for an environment may write its next observation into the same memory, or give one that is turned
-    around (negative strides). Their range is the policy's too, or nothing would be what it was trained on.
-
-    Stable-Baselines3 moves channels to the front by itself while it trains; nothing else is changed here.
-
-    Raises:
-        UserError: the shapes are different pictures.
-    """
-    if not isinstance(space, gymnasium.spaces.Box):
-        raise UserError(f"{task} gives observations of kind {type(space).__name__}; pictures (Box) can be explained.")
-    floats = space.dtype.kind == np.dtype(pixels.dtype).kind == "f"
-    if float(np.max(space.high)) != pixels.high or not (floats or str(space.dtype) == pixels.dtype):
-        raise UserError(
-            f"{task} gives {space.dtype} in 0..{float(np.max(space.high)):g} and the policy acts on {pixels.dtype} in "
-            f"0..{pixels.high:g}: make the environment as in training, as --task file.py:function."
-        )
-    if space.shape == pixels.shape:
-        return lambda obs: np.array(obs, order="C")
-    if len(space.shape) == 3 and (space.shape[2], *space.shape[:2]) == pixels.shape:
-        return lambda obs: np.array(np.moveaxis(np.asarray(obs), -1, 0), order="C")
-    if (1, *space.shape) == pixels.shape:
-        return lambda obs: np.array(obs, order="C")[None]
-    raise UserError(
-        f"{task} gives observations of shape {space.shape} and the policy acts on {pixels.shape}: make the environment "
-        "as in training, with its frame stack and size, as --task file.py:function."
-    )

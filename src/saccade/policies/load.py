@@ -10,6 +10,7 @@ from zipfile import is_zipfile
 import gymnasium
 
 from saccade.data.files import refuse_endless
+from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Policy
 from saccade.policies.sources.run import load_policy
@@ -17,7 +18,7 @@ from saccade.runs.config import CONFIG, read_config
 from saccade.types import UserError
 
 ACCEPTED = (
-    "a run folder of Saccade, a zip that Stable-Baselines3 saved (PPO, A2C, DQN, SAC or TD3), "
+    "a run folder of Saccade, a zip that Stable-Baselines3 or sb3-contrib saved, "
     "or --policy file.py:Class with --checkpoint FILE"
 )
 
@@ -32,6 +33,7 @@ def load_any(
     output: Sequence[str] = (),
     layout: Layout | None = None,
     colours: int | None = None,
+    normalised: Normalisation | None = None,
     device: str = "auto",
     trust: bool = False,
 ) -> Policy:
@@ -44,6 +46,7 @@ def load_any(
         observation_space, action_space: of the environment; needed with ``policy``, whose file does not say them.
         output: what the class computes, where it is not one of CleanRL's: see ``from_module``.
         layout, colours: of the observations, where their shape could mean two things.
+        normalised: what the network's input is normalised with, where it is not pixels in 0..255 or 0..1.
         device: ``auto``, ``cpu`` or ``cuda``.
         trust: whether files may be unpickled, which runs what they say.
 
@@ -66,6 +69,7 @@ def load_any(
             output=output,
             layout=layout,
             colours=colours,
+            normalised=normalised,
             device=device,
             trust=trust,
         )
@@ -88,4 +92,4 @@ def load_any(
         raise UserError(f"{path} is not a policy: a policy is {ACCEPTED}.")
     from saccade.policies.sources.stable_baselines3 import load_zip
 
-    return load_zip(zipped, layout=layout, colours=colours, device=device, trust=trust)
+    return load_zip(zipped, layout=layout, colours=colours, normalised=normalised, device=device, trust=trust)

@@ -11,19 +11,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.policies.normalisation import BYTE, UNIT, Normalisation
 from saccade.types import UserError
 
-BYTE, UNIT = 255.0, 1.0
 RGB = 3
 RGB_PART, GREY = "rgb", "grey"
 PART = re.compile(r"[a-z][a-z0-9_]*")
 LARGEST_CHANNELS = 64  # more "channels" than this are rows of a picture
 
-Layout = Literal["channels_first", "channels_last", "one_channel"]
+Layout = Literal["channels_first", "channels_last", "one_channel", "stacked_channels_first", "stacked_channels_last"]
+STACKED = ("stacked_channels_first", "stacked_channels_last")
 
+
+PICTURES_NEEDED = (
+    "[channel, height, width], [height, width, channel] or [height, width] is needed, or a stack of such frames; "
+    "gymnasium.wrappers.AddRenderObservation makes pictures of an environment that gives numbers."
+)
 
 ROUNDING = 1e-5
 """Of a brightness, as a share of the brightest, that resizing and dividing in float32 leave outside the range."""
+ROUNDING_NORMALISED = 1e-3
+"""The same where mean and standard deviation were given with a few digits."""
 
 
 @final
@@ -35,10 +43,13 @@ class Pixels:
         shape: of one observation, as the environment gives it.
         dtype: its type there, such as ``uint8``.
         high: the brightest value, 255 or 1; the darkest is 0.
-        layout: where the channels are; ``one_channel`` is ``[height, width]``.
+        layout: where the channels are; ``one_channel`` is ``[height, width]``, and the stacked ones are frames
+            ``[frame, channel, height, width]`` or ``[frame, height, width, channel]``, as Gymnasium stacks them.
         colours: channels per frame; the channels are frames of this many, oldest first.
         channels: what those of a frame are, in order: ``rgb`` is three of them; ``grey``, ``depth``, ``alpha`` and any
             other word is one. Empty where nobody said it, and 3 are taken for colours, 1 for grey.
+        normalised: what the network's input is normalised with. Observations of the environment are then normalised
+            where they are floats, and pictures in 0..255 where they are bytes; ``high`` is of the pictures.
     """
 
     shape: tuple[int, ...]
@@ -47,6 +58,7 @@ class Pixels:
     layout: Layout
     colours: int
     channels: tuple[str, ...] = ()
+    normalised: Normalisation | None = None
 
     @property
     def said(self) -> bool:
@@ -85,6 +97,10 @@ class Pixels:
             return (1, self.shape[0], self.shape[1])
         if self.layout == "channels_last":
             return (self.shape[2], self.shape[0], self.shape[1])
+        if self.layout == "stacked_channels_first":
+            return (self.shape[0] * self.shape[1], self.shape[2], self.shape[3])
+        if self.layout == "stacked_channels_last":
+            return (self.shape[0] * self.shape[3], self.shape[1], self.shape[2])
         return (self.shape[0], self.shape[1], self.shape[2])
 
     @property
@@ -109,24 +125,41 @@ class Pixels:
                 f"it acts on {self.dtype} of shape {self.shape} or a batch of them."
             )
         batch = torch.from_numpy(np.array(obs, order="C")).to(device).reshape(-1, *self.shape).float()
+        if self.layout in ("channels_last", "stacked_channels_last"):
+            batch = batch.movedim(-1, -3).contiguous()
+        batch = batch.reshape(-1, *self.channels_first)
+        if self.normalised is not None:
+            if both_floats:
+                mean, std = self._normal(batch)
+                batch = batch * std + mean
+            else:
+                batch = batch * (self.high / BYTE)
         darkest, brightest = (float(value) for value in batch.aminmax())
-        slack = ROUNDING * self.high if both_floats else 0.0
+        slack = (ROUNDING if self.normalised is None else ROUNDING_NORMALISED) * self.high if both_floats else 0.0
         if not (darkest >= -slack and brightest <= self.high + slack):  # NaN too
+            undone = "" if self.normalised is None else f", once it is no longer {self.normalised.told()}"
             raise UserError(
-                f"The policy was given an observation with values in {darkest:g}..{brightest:g}; it acts on "
+                f"The policy was given an observation with values in {darkest:g}..{brightest:g}{undone}; it acts on "
                 f"0..{self.high:g}."
             )
-        if darkest < 0 or brightest > self.high:
-            batch = batch.clamp(0, self.high)
-        if self.layout == "one_channel":
-            return batch[:, None]
-        return batch.movedim(-1, 1).contiguous() if self.layout == "channels_last" else batch
+        return batch.clamp(0, self.high) if darkest < 0 or brightest > self.high else batch
 
     def as_given(self, obs: Tensor) -> Tensor:
-        """``[batch, channel, height, width]`` back in the environment's layout: ``[batch, *shape]``."""
+        """``[batch, channel, height, width]`` as the network takes it: ``[batch, *shape]``, normalised if said."""
+        if self.normalised is not None:
+            mean, std = self._normal(obs)
+            obs = (obs - mean) / std
         if self.layout == "one_channel":
             return obs[:, 0]
-        return obs.movedim(1, -1) if self.layout == "channels_last" else obs
+        if self.layout in STACKED:
+            obs = obs.unflatten(1, (self.shape[0], -1))
+        return obs.movedim(-3, -1) if self.layout in ("channels_last", "stacked_channels_last") else obs
+
+    def _normal(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the channels, ``[channel, 1, 1]`` each."""
+        assert self.normalised is not None
+        mean, std = (torch.as_tensor(one, device=obs.device) for one in self.normalised.per_channel(obs.shape[1]))
+        return mean[:, None, None], std[:, None, None]
 
     def told(self) -> str:
         """In words, so that a person can see what was understood."""
@@ -134,7 +167,8 @@ class Pixels:
         known: dict[tuple[str, ...], str] = {(RGB_PART,): "RGB ", (GREY,): "grey "}
         of = "" if self.parts in known else f" ({', '.join(self.parts)})"
         frames = f"{self.frames} {known.get(self.parts, '')}frame{'s' if self.frames > 1 else ''}{of}"
-        return f"{frames} of {width}x{height} pixels, 0..{self.high:g}, {self.layout.replace('_', ' ')}"
+        normalised = "" if self.normalised is None else f", {self.normalised.told()}"
+        return f"{frames} of {width}x{height} pixels, 0..{self.high:g}{normalised}, {self.layout.replace('_', ' ')}"
 
 
 def pixels_of(
@@ -145,27 +179,37 @@ def pixels_of(
     *,
     layout: Layout | None = None,
     colours: int | None = None,
+    normalised: Normalisation | None = None,
 ) -> Pixels:
     """What a Box observation space says about pictures; ``low`` and ``high`` are numbers or arrays.
 
     Args:
         layout: where a space could mean two things, which of them.
         colours: channels per frame; by default 3 where the channels are a multiple of 3, else 1.
+        normalised: what the network's input is normalised with; the space may then say any range.
 
     Raises:
         UserError: the space is not one of pictures in 0..255 or 0..1, or could mean two things.
     """
+    if len(shape) not in (2, 3, 4):
+        raise UserError(f"Observations of shape {tuple(shape)} are not pictures. {PICTURES_NEEDED}")
     darkest, brightest = float(np.min(low)), float(np.max(high))
-    if darkest != 0.0 or brightest not in (BYTE, UNIT):
+    if normalised is not None:
+        brightest = normalised.high
+    elif darkest != 0.0 or brightest not in (BYTE, UNIT):
         raise UserError(
-            f"Observations in {darkest:g}..{brightest:g} are not pictures that can be explained: "
-            "pixels must lie in 0..255 or in 0..1, as the observation space declares them."
+            f"Observations in {darkest:g}..{brightest:g} are not pictures that can be explained: pixels must lie in "
+            "0..255 or in 0..1, as the observation space declares them, or their --mean and --std must be named."
         )
     found = layout or _layout(tuple(shape))
-    if (found == "one_channel") != (len(shape) == 2):
+    if len(shape) == 4 and found in ("channels_first", "channels_last"):
+        found = "stacked_channels_first" if found == "channels_first" else "stacked_channels_last"
+    if (found == "one_channel") != (len(shape) == 2) or (found in STACKED) != (len(shape) == 4):
         raise UserError(f"Observations of shape {tuple(shape)} cannot be {found.replace('_', ' ')}.")
     pixels = Pixels(tuple(int(side) for side in shape), str(np.dtype(dtype)), brightest, found, 1)
     channels = pixels.channels_first[0]
+    if found in STACKED and colours is None:
+        return _stacked(pixels, normalised)
     said = {None: (), 1: (GREY,), RGB: (RGB_PART,)}.get(colours, ())
     per_frame = colours or (RGB if channels % RGB == 0 else 1)
     if per_frame not in (1, RGB) or channels % per_frame:
@@ -173,7 +217,18 @@ def pixels_of(
             f"{channels} channels are not frames of {per_frame} colours: --colours must be 1 or 3 and fit; what other "
             "channels are is said by --channels, such as rgb,depth."
         )
-    return Pixels(pixels.shape, pixels.dtype, brightest, found, per_frame, said)
+    if normalised is not None:
+        normalised.per_channel(channels)
+    return Pixels(pixels.shape, pixels.dtype, brightest, found, per_frame, said, normalised)
+
+
+def _stacked(pixels: Pixels, normalised: Normalisation | None) -> Pixels:
+    """The same pixels, whose frames the shape tells."""
+    colours = pixels.channels_first[0] // pixels.shape[0]
+    parts = {1: (GREY,), RGB: (RGB_PART,)}.get(colours, tuple(f"channel {i + 1}" for i in range(colours)))
+    if normalised is not None:
+        normalised.per_channel(pixels.channels_first[0])
+    return dataclasses.replace(pixels, colours=colours, channels=parts, normalised=normalised)
 
 
 def part_width(part: str) -> int:
@@ -184,11 +239,11 @@ def part_width(part: str) -> int:
 def _layout(shape: tuple[int, ...]) -> Layout:
     if len(shape) == 2:
         return "one_channel"
+    if len(shape) == 4:
+        one = _layout(shape[1:])  # of a frame
+        return "stacked_channels_first" if one == "channels_first" else "stacked_channels_last"
     if len(shape) != 3:
-        raise UserError(
-            f"Observations of shape {shape} are not pictures: [channel, height, width], [height, width, channel] or "
-            "[height, width] is needed."
-        )
+        raise UserError(f"Observations of shape {shape} are not pictures. {PICTURES_NEEDED}")
     first, last = (shape[0] < min(shape[1:]), shape[2] < min(shape[:2]))
     if first == last or min(shape) > LARGEST_CHANNELS:
         raise UserError(

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from saccade.policies.pixels import BYTE, Pixels
+from saccade.policies.normalisation import BYTE
+from saccade.policies.pixels import Pixels
 from saccade.types import UserError
 
 Output = Callable[..., Tensor]
@@ -47,6 +48,7 @@ class Policy:
         env_steps: agent steps that the weights were trained for; 0 where nobody knows.
         source: where it came from, for reports.
         config: a Saccade run's ``RunConfig``; None for everybody else's.
+        masked: whether it was trained to do only what its environment allows; ``act`` is then told what that is.
     """
 
     name: str
@@ -62,18 +64,23 @@ class Policy:
     env_steps: int = 0
     source: str = ""
     config: Any = None
+    masked: bool = False
 
     def __post_init__(self) -> None:
         assert set(self.outputs) <= set(OUTPUTS), self.outputs
         assert {"logits", "q_values"} & set(self.outputs) if self.discrete else "action" in self.outputs
 
-    def act(self, obs: np.ndarray) -> np.ndarray:
+    def act(self, obs: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
         """Deterministic action for an observation as the environment gives it, or a batch of them.
+
+        Args:
+            allowed: bool ``[actions]``, or a batch of them, of the actions of a discrete policy that there are to
+                choose from; None for all.
 
         Raises UserError for another shape or dtype.
         """
         single = obs.ndim == len(self.pixels.shape)
-        action = self.to_env(self.greedy(self.tensor(obs)).cpu().numpy())
+        action = self.to_env(self.greedy(self.tensor(obs), allowed).cpu().numpy())
         return action[0] if single else action
 
     def sampler(self, seed: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -103,12 +110,15 @@ class Policy:
         return self.pixels.tensor(obs, self.device)
 
     @torch.no_grad()
-    def greedy(self, obs: Tensor) -> Tensor:
+    def greedy(self, obs: Tensor, allowed: np.ndarray | None = None) -> Tensor:
         """The deterministic action as scores take it: long ``[batch]`` if discrete, else ``[batch, action_dim]``."""
         if not self.discrete:
             return self.outputs["action"](self.network, obs)
         preference = self.outputs.get("logits") or self.outputs["q_values"]
-        return preference(self.network, obs).argmax(-1)
+        preferred = preference(self.network, obs)
+        if allowed is not None:
+            preferred = preferred.masked_fill(~torch.as_tensor(allowed, device=obs.device), -torch.inf)
+        return preferred.argmax(-1)
 
     def map(self, name: str, obs: np.ndarray) -> np.ndarray:
         """One of the maps that the network carries inside, ``[batch, frames, h, w]``, for its greedy action."""

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout, Pixels, pixels_of
 from saccade.types import UserError
 
@@ -15,14 +16,28 @@ ToEnv = Callable[[np.ndarray], np.ndarray]
 """Deterministic actions of a network -> actions as the environment takes them."""
 
 
-def pixels_of_space(space: gymnasium.Space[Any], *, layout: Layout | None = None, colours: int | None = None) -> Pixels:
+def pixels_of_space(
+    space: gymnasium.Space[Any],
+    *,
+    layout: Layout | None = None,
+    colours: int | None = None,
+    normalised: Normalisation | None = None,
+) -> Pixels:
     """What an observation space says about pictures. Raises UserError where it is not one Box of pixels."""
     if not isinstance(space, gymnasium.spaces.Box):
         raise UserError(
             f"The observations are in a {type(space).__name__} space; only policies that see one Box of pixels can be "
             "explained."
         )
-    return pixels_of(space.shape, str(space.dtype), space.low, space.high, layout=layout, colours=colours)
+    return pixels_of(
+        space.shape,
+        str(space.dtype),
+        space.low,
+        space.high,
+        layout=layout,
+        colours=colours,
+        normalised=normalised,
+    )
 
 
 def is_discrete(space: gymnasium.Space[Any]) -> bool:

@@ -11,6 +11,12 @@ from torch import Tensor
 from saccade.agents.agent import Agent
 from saccade.train.events import Counters
 
+FIRST_UPDATES = 10
+"""In which a learning rate breaks weights that nothing else had time to."""
+USUAL_RATES = "1e-4 to 1e-3"
+LARGEST_USUAL_RATE = 0.1
+"""Far above all that is published for Adam; a smaller one is not blamed."""
+
 
 class NonFiniteLoss(ArithmeticError):
     """A loss or a weight became NaN or infinite; the message names the update, the phase and the term."""
@@ -62,13 +68,16 @@ class Health:
             for key, value in losses.items():  # in the order in which the update's phases ran
                 if not value.isfinite():
                     term = key.replace("/", ", term ", 1)
-                    raise NonFiniteLoss(f"Update {update}: phase {term} became {float(value)}. {kept}")
+                    cause = self._likely_cause(update)
+                    raise NonFiniteLoss(f"Update {update}: phase {term} became {float(value)}. {cause}{kept}")
         names = {id(parameter): name for name, parameter in self._agent.networks.named_parameters()}
         for phase in self._agent.phases:
             for parameter in phase.owned():
                 if not parameter.isfinite().all():
                     where = f"phase {phase.name}, weight {names[id(parameter)]}"
-                    raise NonFiniteLoss(f"Update {self.counters.updates - 1}: {where} became NaN or infinite. {kept}")
+                    update = self.counters.updates - 1
+                    cause = self._likely_cause(update)
+                    raise NonFiniteLoss(f"Update {update}: {where} became NaN or infinite. {cause}{kept}")
 
     def require_finite_rewards(self, reward: np.ndarray) -> None:
         """Raise NonFiniteReward unless the rewards ``[envs]`` of a step are all finite."""
@@ -78,6 +87,20 @@ class Health:
                 f"Environment {index} gave the reward {reward[index]} after step {self.counters.env_steps}. "
                 f"{self._what_is_kept()}"
             )
+
+    def _likely_cause(self, update: int) -> str:
+        """A sentence about a learning rate that no first update survives; empty where all of them are usual."""
+        rates = {
+            phase.name: max(float(group["lr"]) for group in phase.optimizer.param_groups)
+            for phase in self._agent.phases
+        }
+        name = max(rates, key=lambda name: rates[name])
+        if update >= FIRST_UPDATES or rates[name] <= LARGEST_USUAL_RATE:
+            return ""
+        return (
+            f"The learning rate of phase {name}, {rates[name]:g}, is the likely cause: {USUAL_RATES} are usual, so "
+            "give a smaller one. "
+        )
 
     def _what_is_kept(self) -> str:
         if not self.counters.checkpointed_at:

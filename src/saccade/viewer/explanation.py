@@ -198,7 +198,9 @@ def told(maps: Maps, time: int) -> str:
     numbers = np.atleast_1d(maps.action[time]).ravel()
     whole = numbers.dtype.kind in "iub"
     action = " ".join(str(int(number)) if whole else f"{number:.2f}" for number in numbers)
-    line = f"step {maps.step[time]}{length} · reward {maps.reward[time]:.3g} · action {action}"
+    unknown = np.isnan(maps.reward[time])  # as of recorded observations
+    reward = "" if unknown else f" · reward {maps.reward[time]:.3g}"
+    line = f"step {maps.step[time]}{length}{reward} · action {action}"
     return line.replace("-", "\u2212")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from saccade.data.banks.procedural import GENERATOR_VERSION, moving_scene
 from saccade.data.cache import cached_array, is_cached
+from saccade.data.files import NoFile, refuse_endless
 from saccade.data.folder import DataFolder
 from saccade.types import UserError
 
@@ -207,6 +208,7 @@ def why_unusable(path: Path) -> str | None:
     import av
 
     try:
+        refuse_endless(path)
         with _opened(path) as container:
             if not container.streams.video:
                 return "it has no video stream"
@@ -224,6 +226,8 @@ def why_unusable(path: Path) -> str | None:
                 return f"it is cut off: {num_packets} of {stream.frames} frames"
             container.seek(0)
             return None if next(container.decode(stream), None) is not None else "it has no frames"
+    except NoFile as error:
+        return str(error)
     except (av.FFmpegError, OSError) as error:
         return f"it cannot be read ({error.strerror or error})"
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from saccade.data.files import NoFile, read_bounded
 from saccade.types import UserError
 
 Rgb = tuple[float, float, float]
@@ -118,9 +119,10 @@ class _Refused(Exception):
 
 def _read_bounded(path: Path) -> io.BytesIO:
     """The bytes from which the object's pickle starts, whichever format ``torch.save`` used."""
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise _Refused(f"it has {path.stat().st_size} bytes, over the limit of {MAX_FILE_BYTES}")
-    content = io.BytesIO(path.read_bytes())
+    try:
+        content = io.BytesIO(read_bounded(path, MAX_FILE_BYTES))
+    except NoFile as error:
+        raise _Refused(str(error)) from error
     if content.read(len(ARCHIVE_MAGIC)) == ARCHIVE_MAGIC:
         try:
             return _pickle_in_archive(content)

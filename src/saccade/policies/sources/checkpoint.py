@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector.utils import batch_space
 from torch import Tensor, nn
 
+from saccade.data.memory import each_allocation_bounded
+from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Output, Policy
+from saccade.policies.sources.arguments import arguments_for
 from saccade.policies.sources.module import captured, forward, output_of, parameter, parse_outputs, policy_from, result
-from saccade.policies.sources.user_code import from_file, running
+from saccade.policies.sources.pickles import Trust
+from saccade.policies.sources.user_code import from_file, module_of, running
 from saccade.policies.sources.weights import fit, mismatch, named_state_dicts, read, same_weights
 from saccade.policies.spaces import ToEnv, is_discrete, within
 from saccade.runs.device import device_of
@@ -35,6 +36,7 @@ def from_checkpoint(
     output: Sequence[str] = (),
     layout: Layout | None = None,
     colours: int | None = None,
+    normalised: Normalisation | None = None,
     device: str = "auto",
     trust: bool = False,
 ) -> Policy:
@@ -44,8 +46,9 @@ def from_checkpoint(
 
     Args:
         network: ``file.py:Class``, or a function in the place of the class. It is called without arguments, with an
-            environment as CleanRL's classes are (a stand-in that knows the spaces and nothing else), or with the
-            observation space and the action space, as its required parameters say.
+            environment as CleanRL's classes are (a stand-in that knows the spaces and nothing else), with the
+            observation space and the action space, or with numbers of actions and channels or a shape, as its
+            parameters say by their names or as its weights fit.
         checkpoint: a state dict, or a tuple or dict of some, of which ``FILE:NAME`` names one: ``both.pt:online``,
             ``all.pt:agent.actor``, ``model.pt:0`` of a tuple. Without a name it is the one that fits; the policy's
             ``source`` says which. None for a function that loads its weights itself.
@@ -62,7 +65,11 @@ def from_checkpoint(
         raise UserError(f"{network} is not a class or function that makes a network.")
     if checkpoint is None and isinstance(make, type):
         raise UserError(f"{network} is a class, whose weights are random: give those of training with --checkpoint.")
-    weights = None if checkpoint is None else _weights_in(checkpoint, trust)
+    allowed = None
+    if trust and checkpoint is not None:
+        folders = Path(network.rpartition(":")[0]).parent, checkpoint.parent, Path()
+        allowed = Trust(folders, module_of(network))
+    weights = None if checkpoint is None else _weights_in(checkpoint, allowed)
     with torch.random.fork_rng(devices=[]):
         made, taken = _made(make, network, observation_space, action_space, weights, str(checkpoint))
     outputs, to_env = _outputs(made, action_space, output)
@@ -74,12 +81,13 @@ def from_checkpoint(
         name=type(made).__name__,
         layout=layout,
         colours=colours,
+        normalised=normalised,
         to_env=to_env,
         source=f"{taken or checkpoint or network} ({', '.join(outputs)})",
     )
 
 
-def _weights_in(checkpoint: Path, trust: bool) -> dict[str, dict[str, Tensor]]:
+def _weights_in(checkpoint: Path, trust: Trust | None) -> dict[str, dict[str, Tensor]]:
     """The state dicts in a file, or the one that ``FILE:NAME`` names, by what each is called: ``FILE:NAME``."""
     file, wanted = checkpoint, None
     if not checkpoint.exists() and ":" in checkpoint.name:
@@ -104,10 +112,10 @@ def _made(
 ) -> tuple[nn.Module, str]:
     """The first network that can be made and that some weights fit, and what these are called."""
     problems: list[UserError] = []
-    for arguments in _arguments(make, name, observation_space, action_space):
+    for arguments, named in arguments_for(make, name, observation_space, action_space):
         try:
-            with running(f"Making {name}"):
-                network = make(*arguments)
+            with running(f"Making {name}"), each_allocation_bounded(f"Making {name}", "give a smaller network"):
+                network = make(*arguments, **named)
         except UserError as error:
             problems.append(error)
             continue
@@ -135,27 +143,6 @@ def _check_only_one(taken: str, weights: Mapping[str, dict[str, Tensor]], networ
             f"Several state dicts fit {type(network).__name__}, and their weights differ: say which one you mean, "
             f"{' or '.join(alike)}."
         )
-
-
-def _arguments(make: Callable[..., Any], name: str, observation_space: Space, action_space: Space) -> Iterator[Any]:
-    """What the class may want to be made with."""
-    parameters = inspect.signature(make).parameters.values()
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    required = [one.name for one in parameters if one.default is one.empty and one.kind not in variable]
-    if len(required) > 2:
-        raise UserError(
-            f"{name} must be given {', '.join(required)}, which nobody knows here: name a function that makes it."
-        )
-    if len(required) == 2:
-        yield observation_space, action_space
-    if len(required) == 1:
-        single = {"single_observation_space": observation_space, "single_action_space": action_space, "num_envs": 1}
-        yield (SimpleNamespace(observation_space=observation_space, action_space=action_space, **single),)
-        # Of vectorised environments, as CleanRL's are, the plain names mean a batch of observations and actions.
-        batched = batch_space(observation_space, 1), batch_space(action_space, 1)
-        yield (SimpleNamespace(observation_space=batched[0], action_space=batched[1], **single),)
-    if not required:
-        yield ()
 
 
 def _outputs(network: nn.Module, action_space: Space, words: Sequence[str]) -> tuple[dict[str, Output], ToEnv | None]:

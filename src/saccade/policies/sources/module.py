@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.nets.views.views import layers_of, tapped
+from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout, Pixels
 from saccade.policies.policy import OUTPUTS, Output, Policy
 from saccade.policies.spaces import ToEnv, action_width, is_discrete, pixels_of_space, within
@@ -65,6 +66,7 @@ def from_module(
     name: str = "",
     layout: Layout | None = None,
     colours: int | None = None,
+    normalised: Normalisation | None = None,
     to_env: ToEnv | None = None,
     source: str = "",
 ) -> Policy:
@@ -79,7 +81,7 @@ def from_module(
             ``"method:get_value"`` what that method returns, ``"parameter:log_std"`` a parameter, the same for every
             observation. ``"method:heads:1"`` is a part of a method's result. ``q`` is called with the observation and
             an action. A Gaussian's ``mean`` is also its ``action``, if no other is named.
-        layout, colours: as for ``pixels_of``.
+        layout, colours, normalised: as for ``pixels_of``.
         to_env: actions as the environment takes them; by default clipped to the action space.
 
     Raises:
@@ -96,6 +98,7 @@ def from_module(
         name=name or type(network).__name__,
         layout=layout,
         colours=colours,
+        normalised=normalised,
         to_env=to_env,
         source=source or f"a {type(network).__name__} in memory",
     )
@@ -110,6 +113,7 @@ def policy_from(
     name: str,
     layout: Layout | None,
     colours: int | None,
+    normalised: Normalisation | None,
     to_env: ToEnv | None,
     source: str,
 ) -> Policy:
@@ -118,7 +122,7 @@ def policy_from(
     if isinstance(observation_space, Pixels):
         pixels = observation_space
     else:
-        pixels = pixels_of_space(observation_space, layout=layout, colours=colours)
+        pixels = pixels_of_space(observation_space, layout=layout, colours=colours, normalised=normalised)
     if not discrete and "mean" in outputs:
         outputs = {**outputs, "action": outputs.get("action", outputs["mean"])}
     allowed = ("logits", "q_values", "value") if discrete else ("mean", "log_std", "action", "value", "q")

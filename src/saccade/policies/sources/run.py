@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
-from saccade.policies.pixels import BYTE, pixels_of
+from saccade.policies.normalisation import BYTE
+from saccade.policies.pixels import pixels_of
 from saccade.policies.policy import Policy
 from saccade.runs.agents import NETWORKS, load_weights, make_agent, spaces_of
 from saccade.runs.config import read_config

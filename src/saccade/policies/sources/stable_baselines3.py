@@ -1,4 +1,4 @@
-"""Policies of Stable-Baselines3: PPO, A2C, DQN, SAC and TD3, from a model in memory or from the zip it saved."""
+"""Policies of Stable-Baselines3 and sb3-contrib, from a model in memory or from the zip it saved."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout, Pixels
 from saccade.policies.policy import Output, Policy
-from saccade.policies.sources.stable_baselines3_zip import ALGORITHMS, read_zip, rebuild, trusted_model
+from saccade.policies.sources.stable_baselines3_algorithms import NEEDS_A_MEMORY, is_masked, kind_of
+from saccade.policies.sources.stable_baselines3_rebuild import rebuild, trusted
+from saccade.policies.sources.stable_baselines3_zip import read_zip
 from saccade.policies.spaces import action_width, is_discrete, pixels_of_space, within
 from saccade.policies.trial import tried
 from saccade.runs.device import device_of
@@ -31,43 +34,48 @@ def load_zip(
     *,
     layout: Layout | None = None,
     colours: int | None = None,
+    normalised: Normalisation | None = None,
     device: str = "auto",
     trust: bool = False,
 ) -> Policy:
     """The policy of a zip that ``model.save`` wrote. Nothing in it is unpickled, unless ``trust`` is given.
 
-    The networks are rebuilt from the readable part of the zip and the shapes of its weights. With ``trust``
-    Stable-Baselines3 itself loads it, which runs what the zip's author put there: needed for features extractors and
-    policy classes of one's own. Observations are as the model took them: Stable-Baselines3 moves the channels of
-    pictures to the front before it trains.
+    The networks are rebuilt from the readable part of the zip and the shapes of its weights. With ``trust`` the class
+    and the options of its policy are unpickled, which runs what the zip's author put there: needed for features
+    extractors and policy classes of one's own. Observations are as the model took them: Stable-Baselines3 moves the
+    channels of pictures to the front before it trains.
 
     Args:
-        layout, colours: as for ``pixels_of``.
+        layout, colours, normalised: as for ``pixels_of``.
 
     Raises:
         UserError: the file is no such zip or is damaged; the policy is of a kind that cannot be rebuilt or explained;
             Stable-Baselines3 is not installed.
     """
     saved = read_zip(path)
-    if trust:
-        model = trusted_model(saved, path)
-        network, space, action_space = model.policy, model.observation_space, model.action_space
-    else:
-        network, space, action_space = rebuild(saved)
+    if saved.algorithm.kind == "recurrent":
+        raise UserError(f"{path} holds a {saved.algorithm.name}: {NEEDS_A_MEMORY}.")
+    network, space, action_space = trusted(saved, path) if trust else rebuild(saved)
     network.set_training_mode(False)
     network.to(device_of(device))
-    pixels = pixels_of_space(space, layout=layout, colours=colours)
-    policy = _policy(network, action_space, pixels, saved.algorithm, saved.env_steps, str(path))
+    pixels = pixels_of_space(space, layout=layout, colours=colours, normalised=normalised)
+    policy = _policy(network, action_space, pixels, saved.algorithm.name, saved.env_steps, str(path))
     return tried(policy, action_width(action_space))
 
 
-def from_model(model: BaseAlgorithm, *, layout: Layout | None = None, colours: int | None = None) -> Policy:
+def from_model(
+    model: BaseAlgorithm,
+    *,
+    layout: Layout | None = None,
+    colours: int | None = None,
+    normalised: Normalisation | None = None,
+) -> Policy:
     """The policy of a model in memory, as it is at each moment: weights are shared, nothing is copied or switched.
 
     Raises:
-        UserError: it is none of PPO, A2C, DQN, SAC and TD3, or its observations are not pictures.
+        UserError: its policy is none that can be explained, or its observations are not pictures.
     """
-    pixels = pixels_of_space(model.observation_space, layout=layout, colours=colours)
+    pixels = pixels_of_space(model.observation_space, layout=layout, colours=colours, normalised=normalised)
     name = type(model).__name__
     return _policy(model.policy, model.action_space, pixels, name, model.num_timesteps, f"a {name} in memory")
 
@@ -94,6 +102,7 @@ def _policy(
         to_env=to_env,
         env_steps=env_steps,
         source=source,
+        masked=is_masked(type(network)),
     )
 
 
@@ -104,29 +113,26 @@ def _unscaled(network: Any) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _outputs(network: Any, given: AsGiven, discrete: bool) -> dict[str, Output]:
-    from stable_baselines3.common.policies import ActorCriticPolicy
-    from stable_baselines3.dqn.policies import DQNPolicy
-    from stable_baselines3.sac.policies import SACPolicy
-    from stable_baselines3.td3.policies import TD3Policy
-
-    # sb3_contrib's recurrent policy calls itself an ActorCriticPolicy, and needs a memory that a picture does not give.
-    foreign = any(parent.__module__.startswith("sb3_contrib") for parent in type(network).__mro__)
-    if isinstance(network, ActorCriticPolicy) and not foreign:
+    kind = kind_of(type(network))
+    if kind == "actor_critic":
         return _actor_critic(given, discrete)
-    if isinstance(network, DQNPolicy):
+    if kind == "values":
         return {"q_values": lambda network, obs: network.q_net(given(obs))}
-    if isinstance(network, SACPolicy):
+    if kind == "quantiles":  # Q is their mean (Dabney et al., 2018)
+        return {"q_values": lambda network, obs: network.quantile_net(given(obs)).mean(1)}
+    if kind == "squashed":
         return _sac(given)
-    if isinstance(network, TD3Policy):
-        return {"action": lambda network, obs: network.actor(given(obs)), "q": _first_critic(given)}
-    raise UserError(
-        f"A {type(network).__name__} of {type(network).__module__} cannot be explained: "
-        f"it is not a policy of {', '.join(ALGORITHMS)}."
-    )
+    if kind == "linear":
+        return {"logits" if discrete else "action": _linear(given)}
+    assert kind == "deterministic", kind
+    return {"action": lambda network, obs: network.actor(given(obs)), "q": _first_critic(given)}
 
 
 def _actor_critic(given: AsGiven, discrete: bool) -> dict[str, Output]:
-    """PPO and A2C. Layers are called one by one: the distribution objects that the policy builds are not needed."""
+    """PPO, A2C, TRPO and MaskablePPO, before any mask.
+
+    Layers are called one by one: the distribution objects that the policy builds are not needed.
+    """
     from stable_baselines3.common.policies import BaseModel
 
     def latent(network: Any, obs: Tensor) -> Tensor:
@@ -155,6 +161,16 @@ def _actor_critic(given: AsGiven, discrete: bool) -> dict[str, Output]:
     return {"mean": preference, "log_std": log_std, "action": action, "value": value}
 
 
+def _linear(given: AsGiven) -> Output:
+    """ARS (Mania et al., 2018): the largest output is its action, or all of them are."""
+    from stable_baselines3.common.policies import BaseModel
+
+    def output(network: Any, obs: Tensor) -> Tensor:
+        return network.action_net(BaseModel.extract_features(network, given(obs), network.features_extractor))
+
+    return output
+
+
 def _sac(given: AsGiven) -> dict[str, Output]:
     def gaussian(network: Any, obs: Tensor) -> Tensor:
         mean, log_std, latent = network.actor.get_action_dist_params(given(obs))
@@ -175,7 +191,8 @@ def _sac(given: AsGiven) -> dict[str, Output]:
 
 
 def _first_critic(given: AsGiven) -> Output:
-    """Q of SAC and TD3: that of the first critic. The smaller of two would change its network from picture to picture.
+    """Q of the first critic; the smaller of two would change its network from picture to picture. TQC's is the mean of
+    its quantiles.
 
     The critic's own forward pass keeps gradients from the observation where actor and critic share their features.
     """
@@ -183,7 +200,7 @@ def _first_critic(given: AsGiven) -> Output:
     def q(network: Any, obs: Tensor, action: Tensor) -> Tensor:
         critic = network.critic
         features = critic.extract_features(given(obs), critic.features_extractor)
-        return critic.qf0(torch.cat([features, action], dim=-1))[:, 0]
+        return critic.qf0(torch.cat([features, action], dim=-1)).mean(1)
 
     return q
 

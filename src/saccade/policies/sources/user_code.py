@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 import sysconfig
+import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from saccade.data.files import refuse_endless
@@ -23,15 +26,38 @@ LIBRARIES = (str(Path(__file__).parents[1]), *{sysconfig.get_path(name) for name
 MODULE_PREFIX = "saccade_user_code_"  # a person's random.py must not stand in for Python's
 
 
+@dataclass(frozen=True, eq=False)
+class AtWork:
+    """A piece of somebody's code that has not ended: what it does, and when it began (``time.monotonic()``)."""
+
+    what: str
+    since: float
+
+
+_AT_WORK: list[AtWork] = []
+
+
+def at_work() -> AtWork | None:
+    """What of somebody's code runs at this moment, for those who wait for it; the outermost of several."""
+    return next(iter(tuple(_AT_WORK)), None)
+
+
 @contextmanager
 def running(what: str) -> Iterator[None]:
-    """Turns the failure of somebody's code into a sentence, with the code's own words and its trace as the cause."""
+    """Turns the failure of somebody's code into a sentence, with the code's own words and its trace as the cause.
+
+    Meanwhile ``at_work`` tells of it: it may never end.
+    """
+    begun = AtWork(what, time.monotonic())
+    _AT_WORK.append(begun)
     try:
         yield
     except UserError:
         raise
     except FAILURES as error:
         raise UserError(f"{what} failed: {told(error)}.") from error
+    finally:
+        _AT_WORK.remove(begun)
 
 
 def told(error: BaseException) -> str:
@@ -49,6 +75,28 @@ def _place(error: BaseException) -> str | None:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(("<", *LIBRARIES))]
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
+
+
+@contextmanager
+def importable(*folders: Path) -> Iterator[None]:
+    """Modules that lie in these folders can be imported meanwhile, the first folder's first, as by a script there.
+
+    Afterwards they still can, after all others: code of a person's own imports some only when it is called.
+    """
+    paths = [str(folder.resolve()) for folder in folders]
+    sys.path[:0] = paths
+    try:
+        yield
+    finally:
+        for path in paths:
+            with suppress(ValueError):  # that code took it away itself
+                sys.path.remove(path)
+        sys.path += [path for path in dict.fromkeys(paths) if path not in sys.path]
+
+
+def module_of(name: str) -> ModuleType | None:
+    """The module that ``from_file`` made of ``file.py:Name``; None before."""
+    return sys.modules.get(f"{MODULE_PREFIX}{Path(name.rpartition(':')[0]).stem}")
 
 
 def from_file(name: str) -> Any:
@@ -69,12 +117,8 @@ def from_file(name: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their own module up
     # As when Python runs a script: what lies beside the file can be imported by it.
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        with running(f"Running {path}"):
-            spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
+    with importable(path.parent), running(f"Running {path}"):
+        spec.loader.exec_module(module)
     if attribute not in vars(module):
         public = ", ".join(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
         raise UserError(f"{path} has no {attribute!r}; it has {public or 'nothing that can be called'}.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import pickle
 import struct
+import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from saccade.data.files import read_bounded
 from saccade.data.memory import available_bytes
+from saccade.policies.sources.pickles import Trust, holds_code, unpickled
 from saccade.policies.sources.user_code import FAILURES, told
 from saccade.types import UserError
 
@@ -26,8 +28,11 @@ MOST_BYTES = 2**40
 MOST_NAMES = 6
 """Names of weights that a sentence lists before it only counts."""
 
-PREFIXES = ("_orig_mod.", "module.")
-"""What ``torch.compile`` and ``DataParallel`` put before every name."""
+COMPILED = frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
+PARALLEL = frozenset({"module"})
+"""What ``torch.compile`` and ``DataParallel`` put into the names of what they wrap: first, or anywhere."""
+AVERAGED = "n_averaged"
+"""What ``torch.optim.swa_utils.AveragedModel`` adds to the weights that it wraps."""
 
 
 DAMAGE = (
@@ -37,13 +42,15 @@ DAMAGE = (
 """What PyTorch raises for a file that is cut off, or has other bytes than were written."""
 
 
-def read(file: Path | bytes, origin: str, *, trust: bool = False) -> Any:
+def read(file: Path | bytes, origin: str, *, trust: Trust | None = None, advise: bool = True) -> Any:
     """What ``torch.save`` or safetensors wrote, on the CPU.
 
     Args:
         file: the file, or what is in it.
         origin: what sentences call it.
-        trust: whether a file that holds more than tensors may be unpickled, which runs what it says.
+        trust: where the classes are that a file may name which holds more than tensors; None for one that may not run
+            anything.
+        advise: whether a person could give it.
 
     Raises:
         UserError: the file is missing or damaged, or would have to be unpickled.
@@ -51,30 +58,37 @@ def read(file: Path | bytes, origin: str, *, trust: bool = False) -> Any:
     most = most_bytes()
     try:
         content = read_bounded(file, most) if isinstance(file, Path) else file
+    except OSError as error:
+        raise UserError(f"{origin} cannot be read: {error.strerror or error}.") from error
+    try:
         if isinstance(file, Path) and file.suffix == ".safetensors":
             return safetensors.torch.load(content)
         if zipfile.is_zipfile(io.BytesIO(content)):
             _refuse_bomb(content, origin, most)
-        # The one place that opens files of others: it unpickles only where a person said that the file may run code.
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=not trust)
+        if trust is not None:  # the one place that unpickles, and only where a person said that the file may run code
+            return unpickled(content, trust)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it has doubts about pickles that it then refuses
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except UserError:
         raise
-    except OSError as error:
-        raise UserError(f"{origin} cannot be read: {error.strerror or error}.") from error
-    except pickle.UnpicklingError as error:
-        if trust:
-            raise UserError(f"{origin} is damaged, or no file of weights at all.") from error
-        raise UserError(
-            f"{origin} is damaged, or holds more than weights: reading it could run code in it. Save a state_dict "
-            "instead, or give --trust if you know where the file comes from."
-        ) from error
-    except (AttributeError, ImportError) as error:
-        # With trust alone it can be a class that is not here; else the pickle would have been refused before.
-        raise UserError(f"{origin} cannot be unpickled here: {error}.") from error
     except FAILURES as error:
-        if trust and not isinstance(error, DAMAGE):  # its code ran
-            raise UserError(f"Unpickling {origin} failed: {told(error)}.") from error
-        raise UserError(f"{origin} is damaged, or no file of weights at all.") from error
+        raise UserError(_why_unreadable(error, content, origin, trust, advise)) from error
+
+
+def _why_unreadable(error: BaseException, content: bytes, origin: str, trust: Trust | None, advise: bool) -> str:
+    """What a person can do about a file that cannot be read; trust is named where it would help alone."""
+    if trust is None and holds_code(content):
+        way = ", or give --trust if you know where the file comes from" if advise else ""
+        return (
+            f"{origin} holds more than weights: reading it could run code in it. Save a state_dict with torch.save "
+            f"instead{way}."
+        )
+    if trust is not None and isinstance(error, AttributeError | ImportError):  # a class that is not here
+        return f"{origin} cannot be unpickled here: {error}."
+    if trust is not None and not isinstance(error, (*DAMAGE, pickle.UnpicklingError)):  # its code ran
+        return f"Unpickling {origin} failed: {told(error)}."
+    return f"{origin} is damaged, or no file of weights at all."
 
 
 def most_bytes() -> int:
@@ -96,16 +110,34 @@ def state_dicts(loaded: Any) -> Iterator[dict[str, Tensor]]:
     return (weights for _, weights in named_state_dicts(loaded))
 
 
-def named_state_dicts(loaded: Any, name: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """The same, and where in the file each lies: ``online``, ``agent.actor``, ``0`` of a tuple; empty for the whole."""
+def named_state_dicts(loaded: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The same, and where in the file each lies: ``online``, ``agent.actor``, ``0`` of a tuple; empty for the whole.
+
+    What was unpickled may also be an object that holds networks, such as a whole agent.
+    """
+    return _named("", loaded, set())
+
+
+def _named(name: str, loaded: Any, seen: set[int]) -> Iterator[tuple[str, dict[str, Tensor]]]:
     if isinstance(loaded, nn.Module):
         yield name, loaded.state_dict()
     elif isinstance(loaded, Mapping) and loaded and all(isinstance(value, Tensor) for value in loaded.values()):
         _refuse_hollow(loaded)
-        yield name, {_bare(str(key), loaded): value for key, value in loaded.items()}
-    elif isinstance(loaded, Mapping | list | tuple):
-        for key, value in loaded.items() if isinstance(loaded, Mapping) else enumerate(loaded):
-            yield from named_state_dicts(value, f"{name}.{key}" if name else str(key))
+        yield name, {str(key): value for key, value in loaded.items()}
+    elif id(loaded) not in seen:
+        seen.add(id(loaded))
+        for key, value in _parts(loaded):
+            yield from _named(f"{name}.{key}" if name else str(key), value, seen)
+
+
+def _parts(loaded: Any) -> Iterable[tuple[Any, Any]]:
+    """What a container holds, or an object of somebody's own class; an optimizer's moments are no weights."""
+    if isinstance(loaded, Mapping):
+        return loaded.items()
+    if isinstance(loaded, list | tuple):
+        return enumerate(loaded)
+    own = not type(loaded).__module__.startswith(("builtins", "torch.", "numpy."))
+    return vars(loaded).items() if own and "__dict__" in dir(loaded) and not isinstance(loaded, type) else ()
 
 
 def same_weights(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
@@ -124,7 +156,7 @@ def _refuse_hollow(weights: Mapping[Any, Tensor]) -> None:
 
 
 def fit(network: nn.Module, weights: Mapping[str, Tensor], origin: str, advice: str = "") -> None:
-    """Put weights into a network whose names and shapes they must be.
+    """Put weights into a network whose names and shapes they must be; wrappers in the names do not count.
 
     Raises:
         UserError: the names that are missing, unexpected or of another shape, and ``advice``.
@@ -132,12 +164,43 @@ def fit(network: nn.Module, weights: Mapping[str, Tensor], origin: str, advice: 
     differences = mismatch(network, weights)
     if differences:
         raise UserError(f"{origin} does not fit {type(network).__name__}: {differences}.{' ' * bool(advice)}{advice}")
-    network.load_state_dict(weights)
+    network.load_state_dict(unwrapped(weights, network.state_dict()))
+
+
+def unwrapped(weights: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
+    """Weights under the names that are wanted, if they differ by wrappers alone; else under the likest ones.
+
+    ``_orig_mod.body.0.weight``, ``body._orig_mod.0.weight`` and ``module._orig_mod.body.0.weight`` are all
+    ``body.0.weight``; a network may also be wrapped itself, or have a part that is called ``module``.
+    """
+    likest = dict(weights)
+    for wrappers in (COMPILED, COMPILED | PARALLEL):
+        ours = {without(name, wrappers): name for name in wanted}
+        theirs = {without(name, wrappers): value for name, value in _not_counted(weights).items()}
+        if len(ours) < len(wanted) or len(theirs) < len(_not_counted(weights)):
+            continue  # two names became one
+        renamed = {ours.get(name, name): value for name, value in theirs.items()}
+        if len(renamed.keys() ^ set(wanted)) < len(likest.keys() ^ set(wanted)):
+            likest = renamed
+    return likest
+
+
+def without(name: str, wrappers: Collection[str]) -> str:
+    """A dotted name without some of its words."""
+    return ".".join(word for word in name.split(".") if word not in wrappers)
+
+
+def _not_counted(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without the number that an averaged model counts its averages by."""
+    others = {name: value for name, value in weights.items() if name != AVERAGED}
+    averaged = len(others) < len(weights) and all(name.startswith("module.") for name in others)
+    return others if averaged else dict(weights)
 
 
 def mismatch(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
     """How weights differ from a network's in name or shape, in words; empty if they fit."""
     state = network.state_dict()
+    weights = unwrapped(weights, state)
     shapes = [
         f"{name} {tuple(value.shape)} instead of {tuple(state[name].shape)}"
         for name, value in weights.items()
@@ -154,11 +217,3 @@ def mismatch(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more
-
-
-def _bare(name: str, names: Mapping[Any, Any]) -> str:
-    """A name without a prefix that all of them have."""
-    for prefix in PREFIXES:
-        if all(str(other).startswith(prefix) for other in names):
-            return name.removeprefix(prefix)
-    return name
