@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from saccade.nets.views.guided import guided_view
 from torch import Tensor, nn
 
 from saccade.nets.attention import AttentiveConvolutions, FreeLunchAttention, receptive_field, spread
 from saccade.nets.encoders import Convolutions
 from saccade.nets.nature import map_sizes, nature_blocks, nature_convolutions, small_convolutions
 from saccade.nets.precision import MixedPrecision, set_compute_dtype
+from saccade.nets.views.guided import guided_view
 from saccade.nets.views.views import tapped
 from saccade.types import UserError
 
