@@ -165,6 +165,7 @@ TINY = "--preset small --steps 64 --envs 2 --rollout-steps 8 --minibatches 2 --w
         ("ppo minigrid/red_fetch_green@video_hard", "the choices are train, palette, texture, noise"),
         ("ppo minigrid/red_fetch_green --num-actions 9", "num_actions is 9, but must be a whole number from 1 to 7"),
         ("ppo minigrid/red_fetch_green --wrong-pick nan", "wrong_pick is nan, but must be a finite number"),
+        ("ppo minigrid/red_fetch_green --action-repeat 2", "action_repeat is 2, and minigrid plays an action once"),
         ("ppo minigrid/DoorKey-5x5 --wrong-pick 0", "wrong_pick is for minigrid/red_fetch_green alone"),
         (
             "ppo minigrid/red_fetch_green --minibatches 17",

@@ -69,6 +69,8 @@ def check(config: EnvConfig) -> None:
     if size % cells or size < cells:
         nearest = max(round(size / cells), 1) * cells
         raise UserError(f"image_size is {size}, and {config.task} has {cells} cells a side: use {nearest}")
+    if config.action_repeat not in (None, 1):
+        raise UserError(f"action_repeat is {config.action_repeat}, and {SUITE} plays an action once: leave it out")
     check_count("num_actions", config.options.num_actions, NUM_ACTIONS)
     check_kind("wrong_pick", config.options.wrong_pick, int, float)
     if not math.isfinite(config.options.wrong_pick):
