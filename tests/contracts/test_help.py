@@ -22,11 +22,13 @@ from saccade.cli.parsing import whole_number
 from saccade.cli.train_options import Resume, train_options
 from saccade.later import Later
 from saccade.policies.score_kinds import SCORES
+from saccade.runs.training import OffPolicy
 from saccade.saliency import METHODS as SALIENCY
 
 TASK = "dmc/cartpole_balance"
+GRID = "minigrid/red_fetch_green"
 HEAVY = ("torch", "gymnasium", "matplotlib", "av", "dm_control", "mujoco")
-HELPS = [*COMMANDS, "train sgqn", f"train sgqn {TASK}", "train --resume run"]
+HELPS = [*COMMANDS, "train sgqn", f"train sgqn {TASK}", f"train ppo {GRID}", "train --resume run"]
 QUICK = [*(f"{words} --help" for words in ("", *HELPS)), "list", "list --preset sgqn", "list --preset small"]
 FLAG = re.compile(r"^  (--[\w-]+|WHAT|RUN)\b", re.MULTILINE)
 
@@ -104,7 +106,11 @@ def test_every_option_of_training_is_told_once(method: str, capsys: pytest.Captu
     options = typed(options_of(train_options(method, TASK, "paper")()))
     assert sorted(told(f"train {method} {TASK}", capsys)) == sorted([*options, "--preset"])
     general = set(told("train", capsys))
-    assert general <= {*options, "--preset"} and "--steps" in general and "--batch-size" not in general
+    assert (
+        general <= {*options, "--preset"} and "--steps" in general and not general & {"--batch-size", "--random-steps"}
+    )
+    replay = {option.typed.split()[0].rstrip(",") for option in options_of(OffPolicy())}
+    assert replay & set(options) == (replay if METHODS[method].loop == "off_policy" else set())
 
 
 def every_option() -> Iterator[Option]:
@@ -144,10 +150,37 @@ def test_help_of_what_does_not_exist_is_answered_with_the_nearest(capsys: pytest
 def test_list_says_what_a_preset_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--preset", "small", "--task", "manipulation/reach"]) == 0
     out = capsys.readouterr().out
-    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("--") and ":" not in line}
-    assert rows["--steps"] == ["20000", "250000"] and rows["--render-quality"] == ["fast", "full"]
-    assert rows["--image-size"] == ["40", "84"] and rows["--batch-size"] == ["24", "128", "(smg", "64)"]
-    assert "--discount" not in rows and "CPU can finish" in out
+    replay, rollouts = map(compared, out.split("methods that learn from rollouts: ppo\n"))
+    assert replay["--steps"] == ["20000", "250000"] and replay["--render-quality"] == ["fast", "full"]
+    assert replay["--image-size"] == ["40", "84"] and replay["--batch-size"] == ["24", "128", "(smg", "64)"]
+    assert rollouts["--steps"] == ["204800", "500000"] and rollouts["--envs"] == ["8", "1"]
+    assert not {"--discount", "--gae-lambda"} & {*replay, *rollouts} and "CPU can finish" in out
+
+
+def compared(told: str) -> dict[str, list[str]]:
+    """The values of each option in a table of ``saccade list``."""
+    lines = (line.split() for line in told.splitlines() if line.startswith("--") and ":" not in line)
+    return {name: values for name, *values in lines}
+
+
+def test_list_compares_the_methods_that_can_learn_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--preset", "small", "--task", GRID]) == 0
+    out = capsys.readouterr().out
+    assert "rollouts: ppo\n" in out and "replay" not in out
+    assert compared(out)["--num-actions"] == ["4", "7"] and compared(out)["--wrong-pick"] == ["0.0", "-1.0"]
+    assert main(["list", "--preset", "sac", "--task", GRID]) == 2
+    assert "use ppo" in capsys.readouterr().err
+
+
+def test_sources_of_what_learns_from_rollouts_are_not_those_of_sac(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["list", "--preset", "ppo", "--task", GRID]) == 0
+    sources = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("--")}
+    assert "DIGR paper" in sources["--clip-range"] and "Baselines" in sources["--gae-lambda"]
+    assert "FetchColorEnv" in sources["--wrong-pick"] and "not published" in sources["--evaluation-sampled"]
+    assert not any("DMControl-GB" in line for line in sources.values())
 
 
 def test_configurations_are_where_their_methods_are() -> None:

@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from saccade.agents import METHODS
-from saccade.agents.presets import PUBLISHED, SIZES, SMALL_VALUES, SMG_RERUN, SMG_TABLE, Setting, preset
+from saccade.agents.presets import PUBLISHED, SIZES, SMALL_VALUES, SMG_RERUN, SMG_TABLE, Preset, Setting, preset
 from saccade.cli import list_command, main, train_command
 from saccade.cli.train_options import Environment
-from saccade.envs.suites import TASKS
+from saccade.envs.config import EnvConfig
+from saccade.envs.suites import TASKS, suite_of
 from saccade.runs.training import Training
 from saccade.types import UserError
+
+GRID = "minigrid/red_fetch_green"
 
 
 def values_of(config: Any) -> Iterator[tuple[str, Any]]:
@@ -103,11 +108,32 @@ def test_the_rerun_of_sgqn_on_the_robot_is_not_its_authors() -> None:
     assert start.training["steps"] == 250_000 and "frame_stack" not in start.environment
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_small_is_small_for_every_method(method: str) -> None:
+@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if row.loop == "off_policy"])
+def test_small_is_small_for_every_method_with_a_replay(method: str) -> None:
     config = preset(method, "dmc/walker_walk", "small").agent
     values = dict(values_of(config))
     assert values["conv_layers"] == 3 and values["batch_size"] == 24 and METHODS[method].rendered_size(config) <= 48
+
+
+@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if row.loop == "on_policy"])
+@pytest.mark.parametrize(("task", "times"), [("dmc/walker_walk", 10), (GRID, 3)])
+def test_small_is_small_for_every_method_with_rollouts(method: str, task: str, times: int) -> None:
+    """On a grid, whose pictures are as small as its cells allow, the networks alone can be smaller."""
+    small, paper = (preset(method, task, size) for size in ("small", "paper"))
+    assert times * multiplications(method, small, task) <= multiplications(method, paper, task)
+    assert small.training["steps"] < paper.training.get("steps", Training().steps)
+    rollout = small.training["envs"] * small.agent.rollout_steps
+    assert rollout % small.agent.minibatches == 0 and small.training["steps"] % rollout == 0
+
+
+def multiplications(method: str, start: Preset, task: str) -> int:
+    """Of one observation's way through all networks that decide and judge."""
+    size = METHODS[method].rendered_size(start.agent)
+    spaces = suite_of(task).spaces(EnvConfig.parse(task, image_size=size, **start.environment))
+    agent = METHODS[method].make(start.agent, spaces, torch.device("cpu"))
+    with FlopCounterMode(display=False) as counted:
+        agent.networks(torch.zeros(1, *spaces.obs_shape))
+    return counted.get_total_flops() // 2
 
 
 @pytest.mark.parametrize("task", ["dmc/walker_walk", "manipulation/reach"])

@@ -21,6 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from training_cases import (
     EPISODE_STEPS,
+    KILLED_RUN,
     after_steps,
     assert_same,
     config,
@@ -33,6 +34,7 @@ from training_cases import (
     resume,
     rows,
     train,
+    train_in_parts,
 )
 
 from saccade.agents import METHODS
@@ -40,22 +42,11 @@ from saccade.data import checkpoints
 from saccade.data.checkpoints import Segment, newest_checkpoint, write_checkpoint
 from saccade.data.replay import ReplayBuffer
 from saccade.runs.config import read_config, to_json
-from saccade.runs.training import RunConfig
 from saccade.train import assembling, session
 from saccade.types import UserError
 
 THOROUGH = ("sgqn", "soda")
 """Between them every kind of phase, parameter and random number there is."""
-KILLED_RUN = """
-import json, sys
-from pathlib import Path
-from saccade.runs.config import from_json
-from saccade.train import session
-config = from_json(json.loads(sys.argv[1]))
-session.start(config, Path(sys.argv[2]), {}, lambda event, training: None, lambda: False)
-"""
-
-
 FULL_DISK = """
 import resource, signal, time
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -65,17 +56,6 @@ def fill(event, training):
             time.sleep(0.01)  # written beside the training
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, -1))
 """
-
-
-def train_in_parts(folder: Path, run: RunConfig, moments: list[int]) -> None:
-    """Stop after so many agent steps each, and resume."""
-    first, *further = moments
-    watch, stop = after_steps(first, seen=[])
-    assert session.start(run, folder, {}, watch, stop) is None
-    for moment in further:
-        watch, stop = after_steps(moment, seen=[])
-        assert session.resume(folder, None, watch, stop, warn=lambda sentence: None) is None
-    assert resume(folder) is not None
 
 
 class ShortSegments(ReplayBuffer):

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent
+from saccade.agents.configs import Trunk
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.config import EnvConfig
 from saccade.envs.workers.env_workers import EnvWorkers
@@ -30,6 +31,16 @@ from saccade.train.loop import Loop
 from saccade.train.off_policy import OffPolicyTraining
 
 ARCHITECTURE = Architecture(image_size=16, filters=4, conv_layers=2, projection=8, hidden=16)
+TRUNK = Trunk(network="small", image_size=16, filters=(4, 4, 4), hidden=16)
+KILLED_RUN = """
+import json, sys
+from pathlib import Path
+from saccade.runs.config import from_json
+from saccade.train import session
+config = from_json(json.loads(sys.argv[1]))
+session.start(config, Path(sys.argv[2]), {}, lambda event, training: None, lambda: False)
+"""
+"""A program that trains a run, given as JSON and the name of its folder."""
 TASK = "dmc/cartpole_balance@video_hard"  # with clips, whose position must be saved
 EPISODE_STEPS = 25
 ACTION_REPEAT = 1000 // EPISODE_STEPS  # physics costs little, pictures and updates much
@@ -51,6 +62,9 @@ def config(method: str = "sgqn", **training: Any) -> RunConfig:
     }
     sizes = {
         "architecture": ARCHITECTURE,
+        "trunk": TRUNK,
+        "rollout_steps": 8,
+        "minibatches": 2,
         "batch_size": 4,
         "decoder_filters": (4, 4),
         "rendered_size": 20,
@@ -77,7 +91,8 @@ def run_config(method: str, env: EnvConfig, agent: Any, options: dict[str, Any])
     """A run with these options, of training and of its loop."""
     of_loop = {field.name for field in dataclasses.fields(OffPolicy)} & set(options)
     training = Training(**{name: value for name, value in options.items() if name not in of_loop})
-    return RunConfig(method, env, agent, training, OffPolicy(**{name: options[name] for name in of_loop}))
+    replay = OffPolicy(**{name: options[name] for name in of_loop})
+    return RunConfig(method, env, agent, training, replay if METHODS[method].loop == "off_policy" else None)
 
 
 def ignore(event: Event, training: Loop) -> None:
@@ -109,15 +124,27 @@ def resume(folder: Path, steps: int | None = None) -> Any:
     return session.resume(folder, steps, ignore, never, fail)
 
 
+def train_in_parts(folder: Path, run: RunConfig, moments: list[int]) -> None:
+    """Stop after so many agent steps each, and resume."""
+    first, *further = moments
+    watch, stop = after_steps(first, seen=[])
+    assert session.start(run, folder, {}, watch, stop) is None
+    for moment in further:
+        watch, stop = after_steps(moment, seen=[])
+        assert session.resume(folder, None, watch, stop, warn=lambda sentence: None) is None
+    assert resume(folder) is not None
+
+
 def newest(folder: Path) -> Path:
     return sorted((folder / "checkpoints").glob("step_*"))[-1]
 
 
 def final_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """Everything that the newest checkpoint holds: weights, moments, replay, generators, simulator."""
-    step = newest(folder)
-    files = ("networks", "optimizers", "replay", "generators", "environments")
-    return {f"{name}/{key}": value for name in files for key, value in load_file(step / f"{name}.safetensors").items()}
+    """Everything that the newest checkpoint holds: weights, moments, replay or rollout, generators, simulator."""
+    files = sorted(newest(folder).glob("*.safetensors"))
+    held = "replay" if (newest(folder) / "replay.safetensors").exists() else "rollout"
+    assert [path.stem for path in files] == sorted(["networks", "optimizers", "generators", "environments", held])
+    return {f"{path.stem}/{key}": value for path in files for key, value in load_file(path).items()}
 
 
 def assert_same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None:

@@ -16,7 +16,7 @@ from saccade.agents.configs import PPO, Trunk
 from saccade.agents.methods import ppo
 from saccade.agents.parts.distributions import Categorical, Gaussian
 from saccade.agents.parts.tensorflow_adam import TensorFlowAdam
-from saccade.agents.presets import DIGR_TEACHERS, PPO_PUBLISHED, PPO_SMALL, Setting
+from saccade.agents.presets import DIGR_TEACHERS, OF_ENVIRONMENT, PPO_PUBLISHED, PPO_SMALL, Setting
 from saccade.agents.settings import ANY, check_settings, ranged_numbers_of
 from saccade.data.rollout import Outcome
 from saccade.runs.training import Training
@@ -412,7 +412,7 @@ def test_presets_are_what_was_published() -> None:
         assert (start["max_gradient_norm"], start["discount"]) == (0.5, 0.99)
     assert (atari["value_clip"], atari["learning_rate_schedule"], atari["adam"]) == (0.1, "linear", "tensorflow")
     assert (fetch["value_clip"], fetch["learning_rate_schedule"], fetch["adam"]) == (None, "constant", "pytorch")
-    options = {field.name for field in dataclasses.fields(Training)} | {"frame_stack"} | set(with_settings(""))
+    options = {field.name for field in dataclasses.fields(Training)} | set(OF_ENVIRONMENT) | set(with_settings(""))
     for row in (*PPO_PUBLISHED, *PPO_SMALL, *(row for rows in DIGR_TEACHERS.values() for row in rows)):
         assert set(row.values) <= options and row.source
     assert with_settings("dmc/walker_walk", PPO_PUBLISHED, PPO_SMALL)["network"] == "small"

@@ -22,6 +22,7 @@ def test_a_cell_tells_success_where_the_task_knows_it() -> None:
     assert cell({**values, "success_rate": None}) == "32 ± 2"
     assert cell({**values, "success_rate": 0.95}) == "32 ± 2 (95%)"
     assert cell(None) == "-"
+    assert cell({**values, "return_mean": 0.5, "return_std": 0.25}, decimals=2) == "0.50 ± 0.25"
 
 
 def test_a_table_too_wide_for_the_terminal_is_turned() -> None:

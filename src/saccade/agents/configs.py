@@ -339,7 +339,8 @@ class PPO:
     clip_schedule: Literal["constant", "linear"] = "constant"
     """Whether the clip ranges, the value's too, stay or fall to 0 as training goes on."""
     value_clip: Annotated[float | None, NOT_NEGATIVE] = 0.1
-    """How far from its old value a value may move and pay off; None lets it move freely."""
+    """How far from its old value a value may move and pay off; none, or a large number such as 1e9, lets it move
+    freely."""
     value_weight: Annotated[float, NOT_NEGATIVE] = 0.5
     """Weight of the value's error."""
     entropy_weight: Annotated[float, NOT_NEGATIVE] = 0.01
@@ -351,7 +352,7 @@ class PPO:
     adam: Literal["pytorch", "tensorflow"] = "pytorch"
     """tensorflow: does not correct epsilon for the moments' bias, as TensorFlow 1 did not."""
     adam_epsilon: Annotated[float, POSITIVE] = 1e-5
-    """Adam's epsilon."""
+    """What Adam adds to the root of the second moment, by which it divides."""
     max_gradient_norm: Annotated[float, POSITIVE] = 0.5
     """Length that longer gradients, of all parameters together, are scaled down to."""
     initial_log_std: Annotated[float, LOG_STD] = 0.0

@@ -92,6 +92,7 @@ PUBLISHED: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
 RED_FETCH_GREEN = "minigrid/red_fetch_green"
 FLS_CODE, DIGR_PAPER = "FLS's code", "DIGR paper"
 DIGR_AUTHOR = f"the code of DIGR's first author; {NOT_PUBLISHED} in the paper"
+DIGR_TASK = "FetchColorEnv of DIGR's first author"
 BASELINES_FOR_STATES = "OpenAI's Baselines for MuJoCo, where observations are states"
 
 _PPO_OF_DIGR = (
@@ -135,6 +136,10 @@ def _on(task: str, settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
 PPO_PUBLISHED: tuple[Setting, ...] = (
     Setting(f"{NOT_PUBLISHED}; red_fetch_green's", _values(DIGR_TEACHERS[RED_FETCH_GREEN]), ("minigrid/",)),
     Setting(f"{NOT_PUBLISHED}: greedy play gets stuck", {"evaluation_sampled": True}, ("minigrid/",)),
+    Setting(
+        f"{NOT_PUBLISHED}: fifty in a run", {"evaluate_every": 200_000, "checkpoint_every": 200_000}, ("minigrid/",)
+    ),
+    Setting(DIGR_TASK, {"num_actions": 7, "wrong_pick": -1.0}, (RED_FETCH_GREEN,)),
     Setting(
         FLS_CODE,
         {"adam": "tensorflow", "truncation": "end", "envs": 8, "steps": 50_000_000, "frame_stack": 4},

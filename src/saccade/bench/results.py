@@ -9,6 +9,8 @@ from typing import Any
 
 from saccade.envs.changes import MARK, told_share, too_little
 
+SMALL_RETURN = 10.0  # below it the first digits are decimals
+
 Row = Mapping[str, Any]
 
 NOT_TOLD = (
@@ -157,14 +159,20 @@ def modes_of(results: Sequence[Result]) -> list[str]:
     return list(dict.fromkeys(mode for result in results for mode in result.rows))
 
 
-def cell(row: Row | None) -> str:
+def decimals_of(results: Iterable[Result]) -> int:
+    """Decimals that returns are shown with: none, or two where all of them are as small as a grid world's."""
+    means = [abs(row["return_mean"]) for result in results for row in result.rows.values()]
+    return 2 if all(mean < SMALL_RETURN for mean in means) else 0
+
+
+def cell(row: Row | None, decimals: int = 0) -> str:
     """``mean ± standard deviation`` of a row, and where the task knows success its rate in per cent; or a dash.
 
     Marked where the mode changes so little of the picture that the number says nothing about it.
     """
     if row is None:
         return "-"
-    told, rate = f"{row['return_mean']:.0f} ± {row['return_std']:.0f}", row.get("success_rate")
+    told, rate = f"{row['return_mean']:.{decimals}f} ± {row['return_std']:.{decimals}f}", row.get("success_rate")
     if rate is not None:
         told += f" ({100 * rate:.0f}%)"
     return f"{told} {MARK}" if too_little(row.get("changed_pixels")) else told

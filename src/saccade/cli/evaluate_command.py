@@ -15,6 +15,7 @@ from saccade.bench.results import (
     backgrounds_of,
     cell,
     changes_of,
+    decimals_of,
     differences,
     mean_over_seeds,
     modes_of,
@@ -139,7 +140,7 @@ def show(results: list[Result], console: Console) -> None:
     }
     shown = [name for name, is_shown in names.items() if is_shown]
     head = [*shown, "step", *modes_of(results), "gap"]
-    lines = [_cells(result, shown, modes_of(results)) for result in results]
+    lines = [_cells(result, shown, modes_of(results), decimals_of(results)) for result in results]
     table = _table(title, head, lines, len(shown))
     if console.measure(table, options=console.options.update(width=WIDEST)).maximum > console.width:
         turned = [list(line) for line in zip(head, *lines, strict=True)]
@@ -163,11 +164,11 @@ def show(results: list[Result], console: Console) -> None:
         console.print("; ".join(told) + ".", highlight=False)
 
 
-def _cells(result: Result, names: list[str], modes: list[str]) -> list[str]:
+def _cells(result: Result, names: list[str], modes: list[str], decimals: int) -> list[str]:
     gap = worst_gap(result)
     name = ["" if getattr(result, column) is None else str(getattr(result, column)) for column in names]
-    cells = [cell(result.rows.get(mode)) for mode in modes]
-    return [*name, str(result.env_steps), *cells, "-" if gap is None else f"{gap:.0f}"]
+    cells = [cell(result.rows.get(mode), decimals) for mode in modes]
+    return [*name, str(result.env_steps), *cells, "-" if gap is None else f"{gap:.{decimals}f}"]
 
 
 def _table(title: str | None, head: list[str], lines: list[list[str]], num_names: int) -> Table:

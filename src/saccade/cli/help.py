@@ -26,6 +26,7 @@ from saccade.cli.suite_options import SUITES_OF_OPTION
 from saccade.cli.train_options import SIZE_HELP, Resume, chosen_preset, is_resumed, names_first, train_options
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import SUITES, option_names, suite_of
+from saccade.runs.training import OffPolicy
 from saccade.types import UserError
 
 WIDEST, NARROWEST = 100, 60  # characters of a line
@@ -90,7 +91,7 @@ def _of_training(words: list[str], width: int) -> Iterator[str]:
         longest = max(map(len, METHODS))
         rows = (f"{name:<{longest}}  {row.summary}" for name, row in METHODS.items())
         yield "\n".join(["METHOD is one of", *(_wrapped(row, width, longest + 4) for row in rows)])
-        own = {option.name for option in options_of(METHODS[method].config)}
+        own = {option.name for config in (METHODS[method].config, OffPolicy()) for option in options_of(config)}
         options = [option for option in options if option.name not in own]
     yield from grouped([Option("preset", "--preset NAME", SIZE_HELP, ""), *options], groups, width)
     if not names:

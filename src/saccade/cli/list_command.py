@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -23,13 +23,14 @@ from saccade.cli.nearest import nearest
 from saccade.cli.options import List
 from saccade.cli.parsing import parsed
 from saccade.envs.config import EnvConfig
-from saccade.envs.suites import SUITES, suite_of
+from saccade.envs.suites import SUITES, option_names, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
-from saccade.runs.training import Training
+from saccade.runs.training import Training, able_to_learn, check_actions
 from saccade.types import UserError
 
 FIRST = next(iter(SIZES))
-BENCHMARK, OURS = "DMControl-GB", "Saccade"
+BENCHMARK, BASELINES, OURS = "DMControl-GB", "OpenAI's Baselines for Atari", "Saccade"
+LOOPS = {"off_policy": "methods that learn from a replay", "on_policy": "methods that learn from rollouts"}
 OF_AUGMENTATIONS = {
     "overlay_opacity": "SODA's code",
     "overlay_velocity": "SimGRL's code",
@@ -96,21 +97,33 @@ def _names(name: str, *others: str) -> Table:
 def _show_preset(name: str, task: str, console: Console) -> None:
     if name not in METHODS:
         raise UserError(f"There is no method or preset {name!r}. {nearest(name, [*METHODS, *SIZES])}")
-    EnvConfig(task)  # raises for a task that does not exist
+    check_actions(name, EnvConfig(task))  # raises for a task that does not exist, too
     method = METHODS[name]
     console.print(terminal.heading(name, f": {method.summary} ({method.source}), on {task}"))
     table = _names("option", *SIZES, "source")
     columns = {size: _starts(name, task, size) for size in SIZES}
-    shared = dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK)
-    shared |= dict.fromkeys([option for option in (*SMALL_TRAINING, *suite_of(task).fast) if option != "steps"], OURS)
-    sources = {**shared, **OF_AUGMENTATIONS, "action_repeat": _action_repeat_source(task), **preset(name, task).sources}
+    told = preset(name, task).sources
+    sources = {**_sources_of_defaults(name, task), "action_repeat": _action_repeat_source(task), **told}
     for option, value in columns[FIRST].items():
         others = [columns[size][option] for size in SIZES if size != FIRST]
         cells = ["" if other == value else str(other) for other in others]
         table.add_row(_flag(option), str(value), *cells, sources.get(option, method.source))
     console.print(table)
-    rerun = "" if name == "smg" else RERUN if name in SMG_TABLE else NO_RERUN
+    of_its_own = name == "smg" or method.loop == "on_policy"
+    rerun = "" if of_its_own else RERUN if name in SMG_TABLE else NO_RERUN
     console.print(f"{FOOTNOTE} {rerun}".strip(), highlight=False)
+
+
+def _sources_of_defaults(name: str, task: str) -> dict[str, str]:
+    """Who published the defaults of a method, by option, where that is not its paper."""
+    if METHODS[name].loop == "on_policy":
+        of_method = dict.fromkeys(dict(_settings(METHODS[name].config)), BASELINES)
+        of_method |= {"steps": NOT_PUBLISHED, "frame_stack": NOT_PUBLISHED}
+    else:
+        of_method = {**dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK), **OF_AUGMENTATIONS}
+    start = preset(name, task, "small")
+    ours = {*SMALL_TRAINING, *suite_of(task).fast, *start.training, *start.environment} - {"steps", "frame_stack"}
+    return of_method | dict.fromkeys(ours, OURS)
 
 
 def _action_repeat_source(task: str) -> str:
@@ -118,22 +131,33 @@ def _action_repeat_source(task: str) -> str:
 
 
 def _show_size(size: str, task: str, console: Console) -> None:
-    """What a preset says of a run, whatever the method, and then of every method."""
-    EnvConfig(task)
+    """What a preset says of a run, for the methods of each loop that can learn the task, and then of every method."""
+    able = able_to_learn(EnvConfig(task))
     console.print(terminal.heading(f"--preset {size}", f": {SIZES[size]}."))
-    starts = {name: _starts(name, task, size) for name in METHODS}
-    plain = {name: _starts(name, task, "paper") for name in METHODS}
-    general = [option for option in starts["sac"] if all(option in start for start in starts.values())]
-    table = _names("option", size, "paper")
-    for option in general:
-        told = [{name: start[option] for name, start in some.items()} for some in (starts, plain)]
-        if size == "paper" or told[0] != told[1]:
-            table.add_row(_flag(option), *map(_in_words, told))
-    console.print(table)
+    for loop, about in LOOPS.items():
+        alike = [name for name in able if METHODS[name].loop == loop]
+        if alike:
+            console.print()
+            console.print(terminal.heading(about, f": {', '.join(alike)}"))
+            console.print(_compared(size, task, alike))
+    console.print()
     console.print(
         f"On {task}. What else a method has of its own, and who published it: saccade list --preset METHOD.",
         highlight=False,
     )
+
+
+def _compared(size: str, task: str, methods: Sequence[str]) -> Table:
+    """What some methods have in common, as a preset and as their papers have it."""
+    starts = {name: _starts(name, task, size) for name in methods}
+    plain = {name: _starts(name, task, FIRST) for name in methods}
+    table = _names("option", size, FIRST)
+    for option in starts[methods[0]]:
+        if all(option in start for start in starts.values()):
+            told = [{name: start[option] for name, start in some.items()} for some in (starts, plain)]
+            if size == FIRST or told[0] != told[1]:
+                table.add_row(_flag(option), *map(_in_words, told))
+    return table
 
 
 def _in_words(values: Mapping[str, Any]) -> str:
@@ -149,15 +173,18 @@ def _flag(option: str) -> str:
 
 
 def _starts(name: str, task: str, size: str) -> dict[str, Any]:
-    """Every option that a preset may decide, and its value."""
+    """Every option that a preset of the method may decide on the task, and its value."""
     start, suite = preset(name, task, size), suite_of(task)
     training = Training(**start.training)
     shown = EnvConfig.parse(task, **start.environment)
+    others = [preset(name, task, other) for other in SIZES]
+    of_training = [option for each in others for option in each.training if option != "evaluation_modes"]
+    of_suite = [option for each in others for option in each.environment if option in option_names(suite)]
     return {
-        **{option: getattr(training, option) for option in SMALL_TRAINING},
+        **{option: getattr(training, option) for option in (*SMALL_TRAINING, *of_training)},
         "action_repeat": suite.action_repeat(task),
         "frame_stack": shown.frame_stack,
-        **{option: shown.option(option) for option in suite.fast},
+        **{option: shown.option(option) for option in (*suite.fast, *of_suite)},
         **dict(_settings(start.agent)),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,13 +15,14 @@ from saccade.agents import METHODS
 from saccade.cli import terminal
 from saccade.cli.parsing import parsed
 from saccade.cli.progress import TrainingProgress
-from saccade.cli.suite_options import names_in, refuse_foreign
+from saccade.cli.suite_options import flag, names_in, refuse_foreign
 from saccade.cli.train_options import Resume, beginning, is_resumed, option_names_of, train_options
 from saccade.doctor.facts import environment_facts
-from saccade.runs.training import RunConfig
+from saccade.runs.training import OffPolicy, RunConfig
 from saccade.train import session
 from saccade.train.events import Event
 from saccade.train.loop import Loop
+from saccade.types import UserError
 from saccade.viewer.pictures import enlarged, write_video
 
 TRAINING_MODE = "train"
@@ -63,13 +65,25 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     program = f"saccade train {method} {env.task}"
     kind = train_options(method, env.task, begun.size)
     known = set(option_names_of(kind()))
-    refuse_foreign((name for name in names_in(begun.rest) if name not in known), env.task)
+    unknown = [name for name in names_in(begun.rest) if name not in known]
+    refuse_foreign(unknown, env.task)
+    _refuse_of_other_loops(unknown, method)
     options = parsed(kind, program, begun.rest)
     rendered = METHODS[method].rendered_size(options.agent)
     env = env.changed(image_size=rendered, options=options.options, **dataclasses.asdict(options.environment))
     loop = options.loop if METHODS[method].loop == "off_policy" else None
     config = RunConfig(method, env, options.agent, options.training, loop)
     return config, options.out or session.run_folder(config)
+
+
+def _refuse_of_other_loops(names: Iterable[str], method: str) -> None:
+    """Raise UserError for an option of the replay, given to a method that has none."""
+    for name in names:
+        if name in set(option_names_of(OffPolicy())):
+            raise UserError(
+                f"{flag(name)} is an option of methods that learn from a replay, and {method} learns from rollouts: "
+                "leave it away."
+            )
 
 
 class _Watcher:

@@ -30,7 +30,7 @@ class Environment:
     """How the task is shown to the agent."""
 
     action_repeat: int | None = None
-    """Control steps per agent step; by default the benchmark's for the task (walker 4, cartpole 8, finger 2, ...)."""
+    """Control steps per agent step; by default the task's published number (walker 4, cartpole 8, finger 2, ...)."""
     frame_stack: int = 3
     """Frames in an observation."""
 

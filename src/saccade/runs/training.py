@@ -20,8 +20,9 @@ class Training:
     steps: int = 500_000
     """Agent steps, over all environments; an agent step is ``action_repeat`` steps of the simulator's control."""
     envs: int | None = None
-    """Environments that are stepped together. There is one update per agent step whatever their number. By default one
-    on a CPU; on a GPU, which would wait for it, one per core up to 16 that --steps can be divided by."""
+    """Environments that are stepped together. With a replay there is one update per agent step whatever their number;
+    a rollout has its steps in each. By default one on a CPU; on a GPU, which would wait for it, one per core up to 16
+    that --steps can be divided by."""
     workers: int | None = None
     """Processes for the environments: 0 none, by default one per environment and at most one per core."""
     device: str = "auto"
@@ -91,11 +92,16 @@ class RunConfig:
     """How it learns from a replay; None for a method that learns from rollouts, whose numbers are all its own."""
 
 
+def able_to_learn(env: EnvConfig) -> tuple[str, ...]:
+    """The methods that can learn a task's kind of action."""
+    wanted = type(suite_of(env.task).spaces(env).actions)
+    return tuple(name for name, row in METHODS.items() if wanted in row.actions)
+
+
 def check_actions(name: str, env: EnvConfig) -> None:
     """Raise UserError for a method whose kinds of action are not the task's, with those that can."""
-    wanted = type(suite_of(env.task).spaces(env).actions)
-    if wanted in METHODS[name].actions:
-        return
-    able = ", ".join(other for other, row in METHODS.items() if wanted in row.actions)
-    kinds = {Continuous: "actions of numbers", Discrete: "actions to choose from"}
-    raise UserError(f"{env.task} has {kinds[wanted]}, which {name} cannot learn: use {able}.")
+    able = able_to_learn(env)
+    if name not in able:
+        kinds = {Continuous: "actions of numbers", Discrete: "actions to choose from"}
+        kind = kinds[type(suite_of(env.task).spaces(env).actions)]
+        raise UserError(f"{env.task} has {kind}, which {name} cannot learn: use {', '.join(able)}.")

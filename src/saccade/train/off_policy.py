@@ -161,6 +161,7 @@ class OffPolicyTraining:
         if not self.started:
             self._start_episodes(range(config.num_envs))
             self.started = True
+        interrupted = counters.modes_left > 0 and counters.evaluated_at == counters.env_steps
         yield from self.evaluations.go_on()
         while True:
             if self._acts_before_updates():
@@ -172,7 +173,8 @@ class OffPolicyTraining:
             evaluation_due = self.evaluations.due(finished)
             if evaluation_due:
                 yield from self.evaluations.begin()
-            unsaved = finished and (evaluation_due or counters.modes_left > 0)  # even if the last step was saved
+            unevaluated = evaluation_due or interrupted or counters.modes_left > 0
+            unsaved = finished and unevaluated  # even if the last step was saved
             if finished:
                 yield from self.evaluations.finish()
             if unsaved or due(counters.checkpointed_at, counters.env_steps, config.checkpoint_every, finished):

@@ -122,6 +122,7 @@ class OnPolicyTraining:
         if not self.started:
             self.obs = self.streams.start()
             self.started = True
+        interrupted = counters.modes_left > 0 and counters.evaluated_at == counters.env_steps
         yield from self.evaluations.go_on()
         while True:
             if self.rollout.is_full:
@@ -132,7 +133,8 @@ class OnPolicyTraining:
             evaluation_due = self.evaluations.due(finished)
             if evaluation_due:
                 yield from self.evaluations.begin()
-            unsaved = finished and (evaluation_due or counters.modes_left > 0)  # even if the last step was saved
+            unevaluated = evaluation_due or interrupted or counters.modes_left > 0
+            unsaved = finished and unevaluated  # even if the last step was saved
             if finished:
                 yield from self.evaluations.finish()
             if unsaved or due(counters.checkpointed_at, counters.env_steps, config.checkpoint_every, finished):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -46,10 +47,6 @@ class GridOptions:
     wrong_pick: float = PUBLISHED_WRONG_PICK
     """Of red_fetch_green: the reward for another object than the green one, which ends the episode too."""
 
-    def __post_init__(self) -> None:
-        check_count("num_actions", self.num_actions, NUM_ACTIONS)
-        check_kind("wrong_pick", self.wrong_pick, int, float)
-
 
 def grid_task(task: str) -> GridTask:
     """The row of a task id."""
@@ -72,6 +69,12 @@ def check(config: EnvConfig) -> None:
     if size % cells or size < cells:
         nearest = max(round(size / cells), 1) * cells
         raise UserError(f"image_size is {size}, and {config.task} has {cells} cells a side: use {nearest}")
+    if config.action_repeat not in (None, 1):
+        raise UserError(f"action_repeat is {config.action_repeat}, and {SUITE} plays an action once: leave it out")
+    check_count("num_actions", config.options.num_actions, NUM_ACTIONS)
+    check_kind("wrong_pick", config.options.wrong_pick, int, float)
+    if not math.isfinite(config.options.wrong_pick):
+        raise UserError(f"wrong_pick is {config.options.wrong_pick}, but must be a finite number, as rewards are")
     if config.options.wrong_pick != PUBLISHED_WRONG_PICK and config.task != f"{SUITE}/{RED_FETCH_GREEN}":
         raise UserError(f"wrong_pick is for {SUITE}/{RED_FETCH_GREEN} alone; leave it out for {config.task}")
 

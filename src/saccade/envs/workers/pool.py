@@ -34,7 +34,8 @@ class Arrangement(NamedTuple):
     """0: they live in the caller's."""
     environments: int
     opengl: str
-    """MUJOCO_GL of the processes: ``egl``, ``osmesa`` or ``glfw``; ``default`` where nothing was chosen."""
+    """MUJOCO_GL of the processes: ``egl``, ``osmesa`` or ``glfw``; ``default`` where nothing was chosen, and empty
+    where they draw without."""
     replaced: int
     """Processes lost so far."""
     renderer: str = ""
@@ -45,7 +46,8 @@ class Arrangement(NamedTuple):
     def __str__(self) -> str:
         where = _in_processes(self.processes) if self.processes else "in this process"
         drawn = f"{self.opengl} ({self.renderer})" if self.renderer else self.opengl
-        told = f"{self.environments} environment{'s' * (self.environments > 1)} {where}, OpenGL {drawn}"
+        told = f"{self.environments} environment{'s' * (self.environments > 1)} {where}"
+        told += f", OpenGL {drawn}" if self.opengl else ", which draw without OpenGL"
         told += f", {self.replaced} lost and replaced" if self.replaced else ""
         return told + (f", at most {self.most_processes} draw together here" if self.most_processes else "")
 

@@ -58,6 +58,7 @@ serve(*arguments)
 
 
 DEFAULT_OPENGL = "default"  # what MUJOCO_GL says, or else what a process finds
+NO_OPENGL = ""  # of a simulator that draws without it
 
 
 class WorkerError(RuntimeError):
@@ -176,7 +177,7 @@ def start_worker(number: int, envs: tuple[int, ...], block_descriptor: int, open
 
 def opengl_variables(backend: str) -> dict[str, str]:
     """What makes a process draw with ``backend``, a value of MUJOCO_GL."""
-    if backend == DEFAULT_OPENGL:
+    if backend in (DEFAULT_OPENGL, NO_OPENGL):
         return {}
     return {"MUJOCO_GL": backend} | ({"PYOPENGL_PLATFORM": backend} if backend in ("egl", "osmesa") else {})
 

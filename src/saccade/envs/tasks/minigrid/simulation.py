@@ -21,6 +21,7 @@ from saccade.envs.tasks.minigrid.rules import RULES
 from saccade.envs.tasks.minigrid.world import GridWorlds
 from saccade.envs.tasks.minigrid_suite import COLOURS, PUBLISHED_WRONG_PICK, grid_task, tile_size_of
 from saccade.envs.workers.env_workers import Arrangement
+from saccade.envs.workers.process import NO_OPENGL
 from saccade.types import Discrete, Spaces
 
 NO_CHOICE = 0  # what a distraction is told before its first episode
@@ -149,7 +150,7 @@ class GridStreams:
 
     @property
     def arrangement(self) -> Arrangement:
-        return Arrangement(0, self.num_envs, "none needed", 0)
+        return Arrangement(0, self.num_envs, NO_OPENGL, 0)
 
     def start(self) -> NDArray[np.uint8]:
         self._begin(np.arange(self.num_envs), self._seeds)
