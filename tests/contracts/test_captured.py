@@ -10,7 +10,6 @@ import pytest
 import torch
 from method_cases import ACTIONS, build, tiny
 from recorded_operations import CPURecorder, Recording
-from test_losses import HostReads
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, Term, make_update
@@ -25,6 +24,7 @@ from saccade.agents.recorded_updates import (
 )
 from saccade.data.banks.images import ImageBank
 from saccade.data.replay import ReplayBuffer, Transitions
+from saccade.testing.host_reads import HostReads
 from saccade.types import Batch
 
 UPDATES, WARM_UP, CAPACITY = 20, 2, 40
