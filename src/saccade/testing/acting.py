@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent
+from saccade.agents.shortcuts import cause_of
 from saccade.policies.policy import OUTPUTS
 from saccade.testing.cases import SAMPLES, MethodCase
-from saccade.testing.conformance import ConformanceError, require
+from saccade.testing.conformance import ConformanceError, require, told
 from saccade.testing.random_states import other_random_states, untouched
 from saccade.testing.relu_calls import relu_calls
 from saccade.types import Continuous, Discrete
@@ -28,6 +29,7 @@ def check_acts(case: MethodCase) -> None:
 
     with untouched("Agent.act"):
         greedy, first = agent.act(obs, None), drawn(0)
+    require(torch.equal(obs, before), "act changed the observations: compute with a copy.")
     check_action(greedy, "act(obs, None)", case)
     check_action(first, "act(obs, generator)", case)
     with other_random_states():
@@ -41,7 +43,6 @@ def check_acts(case: MethodCase) -> None:
         any(not torch.equal(drawn(seed), first) for seed in range(1, DRAWS)),
         f"act gave the same action with generators of {DRAWS} seeds: draw it from the policy by the generator.",
     )
-    require(torch.equal(obs, before), "act changed the observations: compute with a copy.")
 
 
 def check_action(action: Tensor, of: str, case: MethodCase) -> None:
@@ -169,7 +170,7 @@ def check_pictures(case: MethodCase) -> None:
             f"The picture {name!r} of a sample depends on the others in its batch: draw each by itself.",
         )
     written = [name for name, weight in agent.networks.named_parameters() if weight.grad is not None]
-    require(written == [], f"Drawing pictures left a gradient on {written[:1]}: draw them under torch.no_grad().")
+    require(written == [], f"Drawing pictures left a gradient on {told(written)}: draw them under torch.no_grad().")
 
 
 def check_saved(case: MethodCase) -> None:
@@ -179,7 +180,7 @@ def check_saved(case: MethodCase) -> None:
         saved = safetensors.torch.save(agent.networks.state_dict())
     except RuntimeError as error:
         raise ConformanceError(
-            f"The networks cannot be saved as safetensors ({str(error).splitlines()[0]}): register every tensor once."
+            f"The networks cannot be saved as safetensors ({cause_of(error)}): register every tensor once."
         ) from error
     other.networks.load_state_dict(safetensors.torch.load(saved))
     for what, ours, theirs in _answers(agent, other, obs):

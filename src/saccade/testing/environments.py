@@ -115,7 +115,7 @@ def _check_memory(moments: Sequence[Moment], reuses_arrays: bool) -> None:
 def _check_all_actions(env: Env) -> None:
     reset(env, "a reset")
     for action in edge_actions(env.action_space):
-        if step(env, action, f"the step that plays {action}").over:
+        if step(env, action, "a step that tries the edges of the action space").over:
             reset(env, "a reset")
 
 

@@ -84,7 +84,8 @@ def reset(env: Env, when: str, seed: int | None = None) -> Moment:
         given = env.reset(seed=seed)
     except Exception as error:
         raise ConformanceError(
-            f"The environment raised {type(error).__name__} ({error}) at {when}: let reset begin an episode at any time."
+            f"The environment raised {type(error).__name__} ({error}) at {when}: let reset begin an episode whenever "
+            "it is called."
         ) from error
     require(
         isinstance(given, tuple) and len(given) == 2,

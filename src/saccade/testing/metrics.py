@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from saccade.metrics import Metric
-from saccade.testing.conformance import require
+from saccade.testing.conformance import require, told
 from saccade.testing.metric_cases import Cases, Inputs, cases_for
 from saccade.types import Score
 
@@ -69,7 +69,7 @@ def _scored(metric: Metric, inputs: Inputs, which: str) -> Tensor:
         "these do not.",
     )
     changed = [name for name, value in before.items() if not torch.equal(inputs[name], value)]
-    require(changed == [], f"The metric changed its argument {', '.join(changed)}: compute with a copy.")
+    require(changed == [], f"The metric changed its argument {told(changed)}: compute with a copy.")
     lowest = -math.inf if metric.lowest is None else metric.lowest
     highest = math.inf if metric.highest is None else metric.highest
     require(

@@ -11,7 +11,7 @@ from torch import Tensor
 from saccade.agents.agent import Agent, Phase, as_one_region, look, sees_nothing
 from saccade.agents.shortcuts import cause_of
 from saccade.testing.cases import MethodCase
-from saccade.testing.conformance import ConformanceError, require
+from saccade.testing.conformance import ConformanceError, require, told
 from saccade.testing.host_reads import HostReads
 from saccade.testing.random_states import other_random_states, untouched
 
@@ -23,11 +23,14 @@ def check_phases(case: MethodCase) -> None:
     agent, twin = case.agent(), case.agent()
     names = [phase.name for phase in agent.phases]
     twice = sorted({name for name in names if names.count(name) > 1})
-    require(twice == [], f"Two phases are called {twice[:1]}: give each a name of its own, which log keys begin with.")
+    require(
+        twice == [], f"Two phases are called {told(twice)}: give each a name of its own, which log keys begin with."
+    )
     for number, (phase, batch) in enumerate(case.prepared(agent)):
+        before = {name: value.clone() for name, value in _tensors(batch)}
         _check_values(phase, batch)
         _check_gradients(agent, phase, batch)
-        _check_purity(phase, batch)
+        _check_purity(phase, batch, before)
         _check_waiting(phase, batch)
         _check_compiled(phase, twin.phases[number], batch)
 
@@ -50,10 +53,10 @@ def _check_values(phase: Phase, batch: Any) -> None:
 def _check_gradients(agent: Agent, phase: Phase, batch: Any) -> None:
     names = {id(weight): name for name, weight in agent.networks.named_parameters()}
     owned = phase.owned()
-    strangers = [list(weight.shape) for weight in owned if id(weight) not in names]
+    strangers = [str(list(weight.shape)) for weight in owned if id(weight) not in names]
     require(
         strangers == [],
-        f"The optimizer of phase {phase.name!r} steps a parameter of shape {strangers[:1]} that is not in "
+        f"The optimizer of phase {phase.name!r} steps a parameter of shape {told(strangers)} that is not in "
         "Agent.networks: register it there, or it is never saved.",
     )
     total, _ = phase.total(batch)
@@ -62,14 +65,14 @@ def _check_gradients(agent: Agent, phase: Phase, batch: Any) -> None:
     unreached = [names[id(weight)] for weight, gradient in zip(owned, found, strict=True) if gradient is None]
     require(
         unreached == [],
-        f"The loss of phase {phase.name!r} does not reach {', '.join(unreached[:3])}, which its optimizer steps: take "
+        f"The loss of phase {phase.name!r} does not reach {told(unreached)}, which its optimizer steps: take "
         "it out of the optimizer, or look for the detach that cuts it off.",
     )
     gradients = {names[id(weight)]: gradient for weight, gradient in zip(owned, found, strict=True)}
     broken = [name for name, gradient in gradients.items() if not bool(gradient.isfinite().all())]
     require(
         broken == [],
-        f"The gradient of phase {phase.name!r} for {', '.join(broken[:3])} is not finite: look for the root or the "
+        f"The gradient of phase {phase.name!r} for {told(broken)} is not finite: look for the root or the "
         "logarithm of something that can be zero.",
     )
     require(
@@ -78,20 +81,18 @@ def _check_gradients(agent: Agent, phase: Phase, batch: Any) -> None:
     )
 
 
-def _check_purity(phase: Phase, batch: Any) -> None:
-    """Looks and losses draw nothing, and the batch is afterwards what it was."""
-    before = {name: value.clone() for name, value in _tensors(batch)}
+def _check_purity(phase: Phase, batch: Any, before: Mapping[str, Tensor]) -> None:
+    """Looks and losses draw nothing, and the batch is what it was before them."""
     with untouched(f"The look or a loss of phase {phase.name!r}"), torch.no_grad():
         seen = phase.look(batch)
         total = phase.total(batch)[0]
     with other_random_states(), torch.no_grad():
         seen_again = phase.look(batch)
         again = phase.total(batch)[0]
-    changed = [name for name, value in _tensors(batch) if not torch.equal(value, before[name])]
+    changed = [f"batch.{name}" for name, value in _tensors(batch) if not torch.equal(value, before[name])]
     require(
         changed == [],
-        f"Phase {phase.name!r} changed batch.{', batch.'.join(changed[:3])}: losses must not work in place on what "
-        "they are given.",
+        f"Phase {phase.name!r} changed {told(changed)}: losses must not work in place on what they are given.",
     )
     require(
         torch.equal(total, again) and all(torch.equal(seen_again[name], value) for name, value in seen.items()),
@@ -116,7 +117,7 @@ def _check_waiting(phase: Phase, batch: Any) -> None:
         torch.autograd.grad(total, phase.owned())
     require(
         spy.found == [],
-        f"Phase {phase.name!r} waits for the device ({', '.join(dict.fromkeys(spy.found))}): leave out .item(), "
+        f"Phase {phase.name!r} waits for the device ({told(list(dict.fromkeys(spy.found)))}): leave out .item(), "
         "branches on values and boolean indexing, which no CUDA graph can hold.",
     )
 

@@ -22,8 +22,8 @@ def untouched(what: str) -> Iterator[None]:
     moved = [library for library, state in _states().items() if state != before[library]]
     require(
         moved == [],
-        f"{what} drew from {' and '.join(moved)}'s global random numbers: draw from the generator that is passed in, "
-        "or runs with the same seed will differ.",
+        f"{what} drew from {' and '.join(moved)}'s global random numbers: draw from a "
+        "generator that was passed in or made of a seed, or runs with the same seed will differ.",
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.saliency.method import Method
-from saccade.testing.conformance import require
+from saccade.testing.conformance import require, told
 from saccade.testing.random_states import other_random_states, untouched
 from saccade.testing.saliency_cases import (
     BATCH,
@@ -64,9 +64,9 @@ def check_saliency(
     def find(score: Score, obs: Tensor) -> Tensor:
         return method(score, obs, **keywords)
 
+    _check_what_is_left(method, find)
     _check_shape(method, find)
     _check_independence(method, find)
-    _check_what_is_left(method, find)
     _check_after_an_exception(method, find)
     if linear is not None:
         _check_linear(method, find, linear)
@@ -86,11 +86,11 @@ def _check_shape(method: Method | Find, find: Find) -> None:
     )
     require(not found.requires_grad, "The map has a gradient: detach what you give.")
     require(bool(found.isfinite().all()), "The map is NaN or infinite: look for a division by zero.")
-    empty = [index for index, one in enumerate(found) if not bool(one.any())]
+    empty = [str(index) for index, one in enumerate(found) if not bool(one.any())]
     require(
         empty == [],
-        f"The map of sample {empty[:1]} is zero everywhere, although the score depends on every pixel of it: look for "
-        "a detach on the way to it.",
+        f"The map of sample {told(empty)} is zero everywhere, although the score depends on every pixel of it: look "
+        "for a detach on the way to it.",
     )
     with other_random_states():
         again = find(score_for(method, net, obs), obs)
@@ -148,7 +148,7 @@ def _check_what_is_left(method: Method | Find, find: Find) -> None:
             "pixels alone, and not with backward().",
         )
     changed = [name for name, value in net.state_dict().items() if not torch.equal(value, weights[name])]
-    require(changed == [], f"The method changed {changed[:1]}: it may look at weights, and change a copy.")
+    require(changed == [], f"The method changed {told(changed)}: it may look at weights, and change a copy.")
     require(
         torch.equal(obs, pixels) and not obs.requires_grad and obs.grad is None,
         "The method changed the observations, or left a gradient on them: detach and clone them first.",

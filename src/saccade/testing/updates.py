@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent, make_update
 from saccade.testing.cases import MethodCase
-from saccade.testing.conformance import require
+from saccade.testing.conformance import require, told
 from saccade.testing.random_states import other_random_states, untouched
 
 
@@ -24,7 +24,7 @@ def check_updates(case: MethodCase, updates: int) -> None:
     different = [name for name, value in first.items() if not torch.equal(again[name], value)]
     require(
         different == [],
-        f"Two runs with the same seeds differ after {updates} updates, first in {different[:1]}: draw by the generator "
+        f"Two runs with the same seeds differ after {updates} updates, in {told(different)}: draw by the generator "
         "that prepare and draw are given, and by nothing else.",
     )
     learned = {id(weight) for phase in agent.phases if phase.terms.keys() == phase.begun(0) for weight in phase.owned()}
@@ -35,7 +35,7 @@ def check_updates(case: MethodCase, updates: int) -> None:
     ]
     require(
         still == [],
-        f"After {updates} updates {', '.join(still[:3])} is what it was, although an optimizer steps it: its gradient "
+        f"After {updates} updates {told(still)} is what it was, although an optimizer steps it: its gradient "
         "is always zero, or its learning rate is.",
     )
 
@@ -46,5 +46,5 @@ def trained(case: MethodCase, agent: Agent, updates: int) -> dict[str, Tensor]:
     for index in range(updates):
         metrics = update(functools.partial(case.batch, seed=index), generator, index)
         broken = [f"{key} is {value.item()}" for key, value in metrics.items() if not bool(value.isfinite())]
-        require(broken == [], f"In update {index} {broken[:1]}: the losses before it have broken a weight.")
+        require(broken == [], f"In update {index} {told(broken)}: the losses before it have broken a weight.")
     return agent.networks.state_dict()
