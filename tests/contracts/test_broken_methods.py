@@ -221,6 +221,15 @@ def looking(agent: Agent) -> Agent:
     return dataclasses.replace(agent, phases=(critic, dataclasses.replace(actor, look=look)))
 
 
+def looking_otherwise_compiled(agent: Agent) -> Agent:
+    critic, actor = agent.phases
+
+    def look(batch: Batch) -> dict[str, Tensor]:
+        return {"features": actor.look(batch)["features"] * (2 if torch.compiler.is_compiling() else 1)}
+
+    return dataclasses.replace(agent, phases=(critic, dataclasses.replace(actor, look=look)))
+
+
 def as_the_compiler_sees_it(value: Tensor, batch: Batch, agent: Agent) -> Tensor:
     return value * 2 if torch.compiler.is_compiling() else value
 
@@ -284,6 +293,7 @@ LEARNING: dict[str, tuple[Change, str]] = {
         loss(as_the_compiler_sees_it),
         "Phase 'critic' compiled gives its loss and a gradient other",
     ),
+    "another look compiled": (looking_otherwise_compiled, "Phase 'actor' compiled gives features other than eager"),
     "drawn in an update": (
         preparing(lambda batch, _: batch._replace(reward=torch.rand_like(batch.reward))),
         "An update drew from PyTorch's global random numbers",

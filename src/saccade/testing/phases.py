@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -126,7 +127,9 @@ def _check_compiled(phase: Phase, twin: Phase, batch: Any) -> None:
     """A twin's look and loss, compiled without a break, give what the phase's give, and the same gradients."""
     total, gradients, seen = _computed(phase, batch, compiled=False)
     try:
-        compiled_total, compiled_gradients, compiled_seen = _computed(twin, batch, compiled=True)
+        with warnings.catch_warnings():  # of the compiler, about itself
+            warnings.simplefilter("ignore")
+            compiled_total, compiled_gradients, compiled_seen = _computed(twin, batch, compiled=True)
     except Exception as error:
         raise ConformanceError(
             f"Phase {phase.name!r} does not compile as a whole ({cause_of(error)}): leave out hooks, branches on "
