@@ -31,7 +31,8 @@ def check_environment(
 ) -> None:
     """Play an environment of uint8 pictures several times, with random actions, and compare.
 
-    It makes ``len(seeds) + 1`` environments, two of which are open at once, and closes them.
+    It makes ``len(seeds) + 1`` environments, one more where the first seed does not repeat, and closes them all; two or
+    three are open at once.
 
     Args:
         make: ``seed -> environment``, or the id of one that Gymnasium makes. The seed also goes to the first ``reset``.

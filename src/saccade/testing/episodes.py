@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from saccade.testing.conformance import ConformanceError, require
 
 TASK_MASK = "task_mask"
+MOST_CHOICES = 100  # of a Discrete space that are all tried, beside its last
 Env = gymnasium.Env[Any, Any]
 
 
@@ -192,9 +193,10 @@ def drawn_actions(space: gymnasium.Space[Any], count: int, seed: int) -> list[An
 
 
 def edge_actions(space: gymnasium.Space[Any]) -> list[Any]:
-    """Each action of a Discrete space, from its first; the bounds and the middle of a Box, where it has them."""
+    """The actions of a Discrete space, from its first to its last; the bounds and the middle of a Box that has them."""
     if isinstance(space, gymnasium.spaces.Discrete):
-        return [space.dtype.type(space.start + index) for index in range(int(space.n))]
+        last = int(space.n) - 1
+        return [space.dtype.type(space.start + index) for index in (*range(min(last, MOST_CHOICES)), last)]
     assert isinstance(space, gymnasium.spaces.Box)
     (typical,) = drawn_actions(space, 1, seed=0)
     low, high = (np.where(np.isfinite(bound), bound, typical) for bound in (space.low, space.high))
