@@ -89,5 +89,5 @@ found=$(version_in "$other")
 say "PyTorch $found ($installed is installed)"
 export PYTHONPATH=$PWD/src SACCADE_ALL_COMPILED=1
 exec "$other" -m pytest -q -n 2 -p no:cacheprovider tests/contracts/test_inductor.py \
-    tests/contracts/test_losses.py::test_compiled_equals_eager tests/contracts/test_captured.py \
+    tests/contracts/test_agents.py::test_it_keeps_the_promises_of_a_method tests/contracts/test_captured.py \
     tests/equations/test_precision.py "$@"

@@ -11,9 +11,12 @@ from torch import nn
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent, Phase, look
 from saccade.agents.methods.madi import MaDiNetworks
+from saccade.testing.batches import noise_pictures
+from saccade.testing.cases import MethodCase
 from saccade.types import Batch, Continuous, Spaces
 
 SIZE, RENDERED, ACTIONS, BATCH = 12, 16, 2, 4
+images = noise_pictures
 TINY = Architecture(image_size=SIZE, filters=4, conv_layers=2, projection=8, hidden=16)
 
 
@@ -40,34 +43,20 @@ def tiny(config: Any) -> Any:
     return dataclasses.replace(config, **changes)
 
 
-def images(count: int, size: int, generator: torch.Generator) -> torch.Tensor:
-    return torch.rand((count, 3, size, size), generator=generator) * 255
+def case(method: str) -> MethodCase:
+    """A method at a tiny size, in the spaces that it is checked in."""
+    config = tiny(METHODS[method].config)
+    rendered = METHODS[method].rendered_size(config)
+    return MethodCase(METHODS[method], config, Spaces((9, rendered, rendered), Continuous(ACTIONS)))
 
 
 def build(method: str, seed: int = 0) -> Agent:
-    config = tiny(METHODS[method].config)
-    rendered = METHODS[method].rendered_size(config)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        agent = METHODS[method].make(
-            config, Spaces((9, rendered, rendered), Continuous(ACTIONS)), torch.device("cpu"), images
-        )
-        with torch.no_grad():  # away from the delta-orthogonal start, at which most gradients are exactly zero
-            for name, parameter in agent.networks.named_parameters():
-                if "convolutions" in name and "target" not in name:
-                    parameter.add_(torch.randn_like(parameter) * 0.05)
-    return agent
+    return case(method).agent(seed)
 
 
 def sample(method: str, seed: int = 0, size: int = BATCH) -> Batch:
     """A batch as the replay gives it."""
-    generator = torch.Generator().manual_seed(seed)
-    rendered = METHODS[method].rendered_size(tiny(METHODS[method].config))
-    obs, next_obs = (
-        torch.randint(0, 256, (size, 9, rendered, rendered), generator=generator, dtype=torch.uint8) for _ in range(2)
-    )
-    action = torch.rand((size, ACTIONS), generator=generator) * 2 - 1
-    return Batch(obs, action, torch.rand(size, generator=generator), torch.ones(size), next_obs)
+    return case(method).batch(size, seed)
 
 
 def moved(batch: Batch, device: str | torch.device) -> Batch:
@@ -95,6 +84,3 @@ def twin_q(networks: nn.Module, obs: torch.Tensor, action: torch.Tensor) -> tupl
     if isinstance(networks, MaDiNetworks):
         return networks(obs, action)
     return getattr(networks, "actor_critic", networks).critic(obs, action)
-
-
-PHASES = [(method, phase.name) for method in METHODS for phase in build(method).phases]

@@ -25,6 +25,7 @@ from saccade.agents.recorded_updates import (
 )
 from saccade.data.banks.images import ImageBank
 from saccade.data.replay import ReplayBuffer, Transitions
+from saccade.testing.host_reads import HostReads
 from saccade.types import Batch
 
 UPDATES, WARM_UP, CAPACITY = 20, 2, 40

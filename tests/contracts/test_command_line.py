@@ -327,8 +327,8 @@ def test_what_is_no_run_is_not_continued_or_evaluated(run: Path, capsys: pytest.
         assert ("Did you mean run?" in sentence) == (words[-1] == "ruin")
     (run / "config.json").write_text("{")
     assert "config.json is damaged" in refusal(capsys, "evaluate", "run")
-    (run / "config.json").write_text('{"method": "ppo"}')
-    assert "The run's method 'ppo' is not known here" in refusal(capsys, "train", "--resume", "run")
+    (run / "config.json").write_text('{"method": "dreamer"}')
+    assert "The run's method 'dreamer' is not known here" in refusal(capsys, "train", "--resume", "run")
 
 
 def test_a_run_is_not_overwritten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ import pytest
 import torch
 from method_cases import ACTIONS, build, images, sample, tiny
 
+from saccade import testing
 from saccade.agents import METHODS, configs
 from saccade.agents.agent import make_update
 from saccade.agents.parts.augmentation import Augmentation
@@ -35,6 +36,7 @@ from saccade.metrics import METRICS
 from saccade.policies.scores import SCORES
 from saccade.runs.training import OffPolicy, Training
 from saccade.saliency import METHODS as SALIENCY
+from saccade.testing import check_method
 from saccade.types import Continuous, Spaces, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -262,6 +264,7 @@ def test_the_guides_method_learns_and_its_test_passes(guide: ModuleType) -> None
     config = tiny(row.config)
     size = row.rendered_size(config)
     agent = row.make(config, Spaces((9, size, size), Continuous(ACTIONS)), torch.device("cpu"), images)
+    check_method(row, Spaces((9, size, size), Continuous(ACTIONS)), config=config)
     metrics = make_update(agent)(lambda count: sample("sac", 0, count), torch.Generator().manual_seed(0), 0)
     assert row.overlays(config) and metrics["critic/invariance"] > 0
     exec(compile(blocks(GUIDE, "python")[2], "test_invariance.py", "exec"), names)
@@ -282,6 +285,17 @@ def test_examples_run(page: str, number: int, tmp_path: Path, monkeypatch: pytes
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="stable_baselines3")
         exec(compile(code, "example.py", "exec"), {})
+
+
+def test_the_checks_that_the_guide_shows_run_and_say_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = DOCS / "how-to" / "check-your-own.md"
+    names: dict[str, Any] = {"__name__": "checks"}
+    for code in blocks(page, "python"):
+        exec(compile(code, "checks.py", "exec"), names)
+    (said,) = blocks(page, "text")
+    assert capsys.readouterr().out == said
+    names_of_checks = re.findall(r"`(check_\w+)\(", page.read_text())
+    assert set(names_of_checks) == {name for name in testing.__all__ if name.startswith("check_")}
 
 
 def test_the_example_of_colours_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 import saccade
-from saccade import machine
+from saccade import doctor
 from saccade.cli import doctor_command
 from saccade.data import nvidia
 from saccade.doctor import examination, speed
@@ -33,7 +33,7 @@ def answer(**fields: str) -> str:
 
 def test_this_machine_can_draw_and_every_row_is_filled(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SACCADE_DATA", raising=False)
-    report = machine.examine()
+    report = doctor.examine()
     rows = {row.what: row for row in report.rows}
     assert {"python", "saccade", "torch", "simulator", "renderer", "processor", "disk", "cache"} <= set(rows)
     assert all(row.value for row in report.rows)
@@ -176,7 +176,7 @@ def test_a_compiler_and_headers_are_looked_for(tmp_path: Path, monkeypatch: pyte
 def test_doctor_does_without_the_video_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     write_video(tmp_path / "video_easy" / "video0.mp4", np.zeros((2, 16, 16, 3), dtype=np.uint8), 25)
     monkeypatch.setitem(sys.modules, "av", None)
-    rows = {row.what: row for row in machine.examine(tmp_path).rows}
+    rows = {row.what: row for row in doctor.examine(tmp_path).rows}
     assert not rows["video"].ok and rows["video"].advice == "Install it: pip install av"
     assert rows["video_easy"].value == "1 of 10 clips"
 
@@ -241,12 +241,12 @@ def test_a_cache_that_cannot_be_made_is_a_problem(monkeypatch: pytest.MonkeyPatc
 
 def test_the_report_prints_problems_first_and_markup_as_text():
     rows = (
-        machine.Row("fine", "yes"),
-        machine.Row("slow", "[bold]value[/bold]", advice="could be faster"),
-        machine.Row("broken", "no", ok=False, advice="install [it]"),
+        doctor.Row("fine", "yes"),
+        doctor.Row("slow", "[bold]value[/bold]", advice="could be faster"),
+        doctor.Row("broken", "no", ok=False, advice="install [it]"),
     )
     output = io.StringIO()
-    report = machine.Report(rows)
+    report = doctor.Report(rows)
     machine.print_report(report, Console(file=output, width=100))
     text = output.getvalue()
     assert report.problems == [rows[2]]

@@ -4,84 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from saccade.metrics import METRICS, Metric
-from saccade.metrics.gaze import blurred
 from saccade.metrics.sanity import centre_prior
-from saccade.types import Score, UserError
+from saccade.testing import Cases, check_metric
+from saccade.testing.metric_cases import (
+    BATCH,
+    FRAMES,
+    HEIGHT,
+    WIDTH,
+    Inputs,
+    against_truth,
+    cases_for,
+    noise,
+)
+from saccade.types import UserError
 
-BATCH, FRAMES, HEIGHT, WIDTH = 24, 3, 30, 26
 MAPS = ("saliency", "frame_saliency", "randomised_saliency", "clean_saliency", "distracted_saliency")
-
-Inputs = dict[str, Any]
 
 every_metric = pytest.mark.parametrize("name", METRICS)
 
 
-def random(*shape: int, seed: int) -> Tensor:
-    return torch.rand(BATCH, *shape, generator=torch.Generator().manual_seed(seed))
-
-
-def blobs(*axes: int, seed: int) -> Tensor:
-    """Bool ``[batch, *axes, height, width]``: a rectangle in each frame, of another size and place."""
-    corner = random(*axes, 4, seed=seed)
-    rows, columns = torch.arange(HEIGHT)[:, None], torch.arange(WIDTH)
-    top, left = corner[..., 0] * 15, corner[..., 1] * 12
-    bottom, right = top + 4 + corner[..., 2] * 8, left + 4 + corner[..., 3] * 8
-    top, left, bottom, right = (side[..., None, None] for side in (top, left, bottom, right))
-    return (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
-
-
-def against_truth(axes: tuple[int, ...], prefix: str) -> tuple[Inputs, Inputs, Inputs]:
-    truth = blobs(*axes, seed=0)
-    ignore = blobs(*axes, seed=1) & ~truth
-    perfect = truth.float()
-    maps = perfect, random(*axes, HEIGHT, WIDTH, seed=2), 1 - perfect
-    return tuple({f"{prefix}saliency": m, f"{prefix}truth": truth, f"{prefix}ignore": ignore} for m in maps)  # type: ignore[return-value]
-
-
-def identified_unevenly() -> tuple[Inputs, Inputs, Inputs]:
+def identified_unevenly() -> Cases:
     """Alike in all frames, at random, and all of the task in one frame but none in the others."""
-    best, middle, _ = against_truth((FRAMES,), "frame_")
+    best, middle, _ = against_truth(FRAMES)
     uneven = 1 - best["frame_saliency"]
     uneven[:, 0] = best["frame_saliency"][:, 0]
-    return best, middle, {**best, "frame_saliency": uneven}
-
-
-def against_gaze() -> tuple[Inputs, Inputs, Inputs]:
-    fixations = torch.zeros(BATCH, HEIGHT, WIDTH)
-    fixations[:, 8:11, 8:11] = (random(3, 3, seed=3) * 4).round()
-    fixations[:, 8, 8] += 1
-    elsewhere = fixations.flip(1)
-    perfect = blurred(fixations)
-    maps = perfect, random(HEIGHT, WIDTH, seed=4), perfect.amax((1, 2), keepdim=True) * 1.01 - perfect
-    return tuple({"saliency": m, "fixations": fixations, "other_fixations": elsewhere} for m in maps)  # type: ignore[return-value]
-
-
-class Linear(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(random(HEIGHT, WIDTH, seed=5)[0])
-
-    def forward(self, obs: Tensor) -> Tensor:
-        return (obs[:, 0] * self.weight).flatten(1).sum(-1)
-
-
-def half_square(network: nn.Module, obs: Tensor, clean: Tensor) -> Tensor:
-    return 0.5 * (network(obs) - clean).square()
-
-
-def against_the_policy() -> tuple[Inputs, Inputs, Inputs]:
-    network, obs = Linear(), random(1, HEIGHT, WIDTH, seed=6) + 0.5
-    score = Score(network, half_square, (network(obs).detach(),), distance=True)
-    perfect = (network.weight * obs[:, 0]).detach()  # what hiding each pixel changes
-    maps = perfect, random(HEIGHT, WIDTH, seed=7), 2 - perfect
-    return tuple({"saliency": m, "score": score, "obs": obs, "fill": 0.0} for m in maps)  # type: ignore[return-value]
+    return Cases(best, middle, {**best, "frame_saliency": uneven})
 
 
 def uncorrelated_with(maps: Tensor) -> Tensor:
@@ -90,84 +43,36 @@ def uncorrelated_with(maps: Tensor) -> Tensor:
     return (rank - (rank.shape[1] - 1) / 2).square().view_as(maps)
 
 
-def cases_of(name: str) -> tuple[Inputs, Inputs, Inputs]:
+def cases_of(name: str) -> Cases:
     """Inputs on which the metric must be best, middling (chance) and worst."""
-    metric = METRICS[name]
-    noise = random(HEIGHT, WIDTH, seed=8)
+    random = noise(HEIGHT, WIDTH, seed=8)
     centre = centre_prior(HEIGHT, WIDTH).expand(BATCH, -1, -1)
-    point = torch.zeros_like(noise)
+    point = torch.zeros_like(random)
     point[:, 3, 3] = 1.0
-    own: dict[str, Callable[[], tuple[Inputs, Inputs, Inputs]]] = {
-        "task_identification": lambda: against_truth((FRAMES,), "frame_"),
+    two_points = point + point.flip(1) / 2
+    randomised = (uncorrelated_with(random), noise(HEIGHT, WIDTH, seed=9), random.square())
+    own: dict[str, Callable[[], Cases]] = {
         "task_identification_variance": identified_unevenly,
-        "randomisation": lambda: tuple(  # type: ignore[return-value]
-            {"saliency": noise, "randomised_saliency": m}
-            for m in (uncorrelated_with(noise), random(HEIGHT, WIDTH, seed=9), noise.square())
+        "randomisation": lambda: Cases(*({"saliency": random, "randomised_saliency": m} for m in randomised)),
+        "centre_correlation": lambda: Cases(*({"saliency": m} for m in (1 - centre, random, centre))),
+        "uniform_overlap": lambda: Cases(*({"saliency": m} for m in (point, random, torch.ones_like(random)))),
+        "map_drift": lambda: Cases(
+            *({"clean_saliency": two_points, "distracted_saliency": m} for m in (two_points, point, point.flip(2)))
         ),
-        "centre_correlation": lambda: ({"saliency": 1 - centre}, {"saliency": noise}, {"saliency": centre}),
-        "uniform_overlap": lambda: ({"saliency": point}, {"saliency": noise}, {"saliency": torch.ones_like(noise)}),
-        "map_drift": lambda: tuple(  # type: ignore[return-value]
-            {"clean_saliency": point + point.flip(1) / 2, "distracted_saliency": m}
-            for m in (point + point.flip(1) / 2, point, point.flip(2))
-        ),
-        "action_drift": lambda: tuple(  # type: ignore[return-value]
-            {"clean_action": noise[:, 0], "distracted_action": noise[:, 0] + step} for step in (0.0, 0.1, 1.0)
+        "action_drift": lambda: Cases(
+            *({"clean_action": random[:, 0], "distracted_action": random[:, 0] + step} for step in (0.0, 0.1, 1.0))
         ),
     }
-    questions = {
-        "truth": lambda: against_truth((), ""),
-        "people": against_gaze,
-        "faithfulness": against_the_policy,
-    }
-    return own[name]() if name in own else questions[metric.question]()
+    return own[name]() if name in own else cases_for(METRICS[name])
 
 
 def found(metric: Metric, inputs: Inputs) -> Tensor:
     return metric.function(*(inputs[name] for name in metric.takes))
 
 
-def row_of(name: str, value: Any, index: int) -> Any:
-    if isinstance(value, Tensor):
-        return value[index : index + 1]
-    return value.rows(torch.tensor([index])) if isinstance(value, Score) else value
-
-
 @every_metric
-def test_gives_a_finite_float64_for_each_frame_and_changes_nothing(name: str) -> None:
-    for inputs in cases_of(name):
-        tensors = [value for value in inputs.values() if isinstance(value, Tensor)]
-        before = [value.clone() for value in tensors]
-        values = found(METRICS[name], inputs)
-        assert values.shape == (BATCH,) and values.dtype == torch.float64
-        assert values.isfinite().all() and not values.requires_grad
-        assert all(torch.equal(*pair) for pair in zip(before, tensors, strict=True))
-
-
-@every_metric
-def test_declared_direction_is_true(name: str) -> None:
-    metric = METRICS[name]
-    best, middle, worst = (found(metric, inputs).mean().item() for inputs in cases_of(name))
-    if metric.direction == "higher":
-        assert best > middle > worst
-    else:
-        assert best < middle < worst
-
-
-@every_metric
-def test_no_random_map_is_better_than_the_best(name: str) -> None:
-    metric = METRICS[name]
-    best, middle, _ = (found(metric, inputs) for inputs in cases_of(name))
-    assert ((best >= middle) if metric.direction == "higher" else (best <= middle)).all()
-
-
-@every_metric
-def test_values_are_in_the_declared_range(name: str) -> None:
-    metric = METRICS[name]
-    lowest = -math.inf if metric.lowest is None else metric.lowest
-    highest = math.inf if metric.highest is None else metric.highest
-    for inputs in cases_of(name):
-        values = found(metric, inputs)
-        assert (values >= lowest).all() and (values <= highest).all()
+def test_it_keeps_the_promises_of_a_metric(name: str) -> None:
+    check_metric(METRICS[name], cases_of(name))
 
 
 BOUNDS_REACHED = {
@@ -194,15 +99,6 @@ def test_chance_is_a_half() -> None:
 
 
 @every_metric
-def test_frames_are_scored_on_their_own(name: str) -> None:
-    metric, inputs = METRICS[name], cases_of(name)[1]
-    together = found(metric, inputs)
-    for index in (0, BATCH - 1):
-        alone = found(metric, {key: row_of(key, value, index) for key, value in inputs.items()})
-        assert alone.item() == pytest.approx(together[index].item(), rel=1e-4)
-
-
-@every_metric
 @pytest.mark.parametrize("scale", [1e-25, 3.7, 1e20])
 def test_the_scale_of_a_map_means_nothing(name: str, scale: float) -> None:
     metric, inputs = METRICS[name], cases_of(name)[1]
@@ -214,7 +110,7 @@ def test_the_scale_of_a_map_means_nothing(name: str, scale: float) -> None:
 def test_ignored_pixels_are_ignored(name: str) -> None:
     metric, inputs = METRICS[name], cases_of(name)[1]
     saliency, _, ignore = metric.takes
-    changed = {**inputs, saliency: torch.where(inputs[ignore], 50 * random(1, 1, 1, seed=11)[0], inputs[saliency])}
+    changed = {**inputs, saliency: torch.where(inputs[ignore], 50 * noise(1, 1, 1, seed=11)[0], inputs[saliency])}
     assert inputs[ignore].any((-2, -1)).any()
     assert torch.equal(found(metric, changed), found(metric, inputs))
     counted = found(metric, {**changed, ignore: None})
