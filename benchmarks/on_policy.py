@@ -1,11 +1,11 @@
-"""Agent steps per processor second of a whole PPO loop: ours, Stable-Baselines3's, and one written as CleanRL writes it.
+"""Agent steps per processor second of a whole PPO loop: ours, Stable-Baselines3's, and one in CleanRL's manner.
 
     python benchmarks/on_policy.py [--task minigrid/red_fetch_green] [--preset small|paper] [--rounds 3] [--threads 1]
                                    [--precision auto|float32|bfloat16] [--out FILE]
 
-The same network, settings and environments in one process: a batch of grid worlds, which Stable-Baselines3 and the plain
-loop get through an adapter. A round is one rollout and its updates; contenders take turns, and their fastest round
-counts. "stock" is Stable-Baselines3 on MiniGrid's own environments, as its users have it. Shares are of our loop.
+The same network, settings and environments in one process: a batch of grid worlds, which Stable-Baselines3 gets
+through an adapter. A round is one rollout and its updates; contenders take turns, and their fastest round counts.
+"stock" is Stable-Baselines3 on MiniGrid's own environments, as its users have it. Shares are of our loop.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
+import stable_baselines3
 import torch
-from stable_baselines3 import PPO as StableBaselinesPPO
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import nn
 
+from saccade.agents.configs import PPO
 from saccade.agents.methods import ppo
 from saccade.agents.presets import preset
 from saccade.data.rollout import Rollout
@@ -69,7 +71,8 @@ def main() -> None:
             perform()
             times[name].append(time.process_time() - began)
     rates = {name: steps / min(spent) for name, spent in times.items()}
-    print(f"{options.task}, preset {options.preset}, {options.threads} threads: agent steps per processor second, and ours against it")
+    print(f"{options.task}, preset {options.preset}, {options.threads} threads:")
+    print("agent steps per processor second, and ours against it")
     for name, rate in rates.items():
         print(f"{name:26} {rate:8.0f}   {rates['saccade'] / rate:5.2f}")
     whole = sum(ours.parts.values())
@@ -181,7 +184,10 @@ class AsVecEnv(VecEnv):  # type: ignore[misc]
         step = self.streams.step(self._actions)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for place, index in enumerate(np.flatnonzero(step.ended)):
-            infos[index] = {"terminal_observation": step.last_obs[place], "TimeLimit.truncated": bool(step.truncated[index])}
+            infos[index] = {
+                "terminal_observation": step.last_obs[place],
+                "TimeLimit.truncated": bool(step.truncated[index]),
+            }
         return step.obs, step.reward.astype(np.float32), step.ended, infos
 
     def close(self) -> None:
@@ -218,7 +224,7 @@ class Trunk(BaseFeaturesExtractor):  # type: ignore[misc]
 
 def stable_baselines(config: RunConfig, env: VecEnv) -> Round:
     agent, steps = config.agent, config.agent.rollout_steps
-    model = StableBaselinesPPO(
+    model = stable_baselines3.PPO(
         "CnnPolicy", env, learning_rate=agent.learning_rate, n_steps=steps,
         batch_size=steps * env.num_envs // agent.minibatches, n_epochs=agent.epochs, gamma=agent.discount,
         gae_lambda=agent.gae_lambda, clip_range=agent.clip_range, ent_coef=agent.entropy_weight,
@@ -249,61 +255,80 @@ def stock(config: RunConfig) -> VecEnv:
 # --- a plain loop, one operation after the other -------------------------------------------------------
 
 
+@dataclass
+class Plain:
+    """PPO in float32, each step kept as it comes, as single-file implementations have it."""
+
+    config: PPO
+    streams: Streams
+    nets: ppo.PolicyAndValue
+    optimizer: torch.optim.Optimizer
+    obs: torch.Tensor  # what is acted on next
+    end: torch.Tensor  # whether it begins an episode
+
+    def round(self) -> None:
+        kept: dict[str, list[torch.Tensor]] = {}
+        for _ in range(self.config.rollout_steps):
+            self._step(kept)
+        whole = {name: torch.stack(values) for name, values in kept.items()}
+        advantages = self._advantages(whole)
+        targets = advantages + whole["value"]
+        flat = [whole[name].flatten(0, 1) for name in ("obs", "action", "log")]
+        flat += [advantages.flatten(), targets.flatten()]
+        count = len(flat[-1])
+        for _ in range(self.config.epochs):
+            for rows in torch.randperm(count).split(count // self.config.minibatches):
+                self._update(*(value[rows] for value in flat))
+
+    @torch.no_grad()
+    def _step(self, kept: dict[str, list[torch.Tensor]]) -> None:
+        distribution, value = self.nets(self.obs)
+        chosen = torch.distributions.Categorical(logits=distribution.logits)
+        action = chosen.sample()
+        made = self.streams.step(action.numpy())
+        row = {"obs": self.obs, "end": self.end, "action": action, "log": chosen.log_prob(action), "value": value}
+        row["reward"] = torch.tensor(made.reward, dtype=torch.float32)
+        for name, entry in row.items():
+            kept.setdefault(name, []).append(entry)
+        self.obs = torch.tensor(made.obs, dtype=torch.float32)
+        self.end = torch.tensor(made.ended, dtype=torch.float32)
+
+    @torch.no_grad()
+    def _advantages(self, whole: dict[str, torch.Tensor]) -> torch.Tensor:
+        value, ends = [*whole["value"], self.nets.values(self.obs)], [*whole["end"], self.end]
+        advantages, carried = torch.zeros_like(whole["reward"]), torch.zeros(self.streams.num_envs)
+        for step in reversed(range(self.config.rollout_steps)):
+            alive = 1.0 - ends[step + 1]
+            error = whole["reward"][step] + self.config.discount * value[step + 1] * alive - value[step]
+            carried = error + self.config.discount * self.config.gae_lambda * alive * carried
+            advantages[step] = carried
+        return advantages
+
+    def _update(
+        self, obs: torch.Tensor, action: torch.Tensor, old: torch.Tensor, advantage: torch.Tensor, target: torch.Tensor
+    ) -> None:
+        distribution, value = self.nets(obs)
+        chosen = torch.distributions.Categorical(logits=distribution.logits)
+        ratio = (chosen.log_prob(action) - old).exp()
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        clipped = ratio.clamp(1 - self.config.clip_range, 1 + self.config.clip_range)
+        loss = -torch.minimum(ratio * advantage, clipped * advantage).mean()
+        loss = loss + self.config.value_weight * 0.5 * (value - target).square().mean()
+        loss = loss - self.config.entropy_weight * chosen.entropy().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.nets.parameters(), self.config.max_gradient_norm)
+        self.optimizer.step()
+
+
 def plain_loop(config: RunConfig, streams: Streams) -> Round:
-    """PPO in one function, float32, each step kept as it comes, as single-file implementations have it."""
-    agent, envs = config.agent, streams.num_envs
     torch.manual_seed(0)
     channels, height, width = streams.spaces.obs_shape
-    convolutions = nature_convolutions(channels, (height, width), agent.trunk.filters)
-    nets = ppo.PolicyAndValue(streams.spaces, agent, lambda: convolutions)
-    optimizer = torch.optim.Adam(nets.parameters(), lr=agent.learning_rate, eps=agent.adam_epsilon)
-    shape = (agent.rollout_steps, envs)
-    obs = torch.zeros((*shape, channels, height, width))
-    actions, logs, rewards, ends, values = (torch.zeros(shape) for _ in range(5))
-    latest = {"obs": torch.tensor(streams.start(), dtype=torch.float32), "end": torch.zeros(envs)}
-
-    def perform() -> None:
-        for step in range(agent.rollout_steps):
-            obs[step], ends[step] = latest["obs"], latest["end"]
-            with torch.no_grad():
-                distribution, value = nets(latest["obs"])
-                chosen = torch.distributions.Categorical(logits=distribution.logits)
-                action = chosen.sample()
-                actions[step], logs[step], values[step] = action, chosen.log_prob(action), value
-            made = streams.step(action.numpy())
-            rewards[step] = torch.tensor(made.reward)
-            latest["obs"] = torch.tensor(made.obs, dtype=torch.float32)
-            latest["end"] = torch.tensor(made.ended, dtype=torch.float32)
-        with torch.no_grad():
-            following = nets.values(latest["obs"])
-            advantages, carried = torch.zeros(shape), torch.zeros(envs)
-            for step in reversed(range(agent.rollout_steps)):
-                last = step == agent.rollout_steps - 1
-                alive = 1.0 - (latest["end"] if last else ends[step + 1])
-                after = following if last else values[step + 1]
-                error = rewards[step] + agent.discount * after * alive - values[step]
-                carried = error + agent.discount * agent.gae_lambda * alive * carried
-                advantages[step] = carried
-        targets = (advantages + values).flatten()
-        flat = (obs.flatten(0, 1), actions.flatten().long(), logs.flatten(), advantages.flatten(), targets)
-        count = len(targets)
-        for _ in range(agent.epochs):
-            for rows in torch.randperm(count).split(count // agent.minibatches):
-                pixels, action, old, advantage, target = (value[rows] for value in flat)
-                distribution, value = nets(pixels)
-                chosen = torch.distributions.Categorical(logits=distribution.logits)
-                ratio = (chosen.log_prob(action) - old).exp()
-                advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-                low, high = 1 - agent.clip_range, 1 + agent.clip_range
-                policy = -torch.minimum(ratio * advantage, ratio.clamp(low, high) * advantage).mean()
-                loss = policy + agent.value_weight * 0.5 * (value - target).square().mean()
-                loss = loss - agent.entropy_weight * chosen.entropy().mean()
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(nets.parameters(), agent.max_gradient_norm)
-                optimizer.step()
-
-    return perform
+    convolutions = nature_convolutions(channels, (height, width), config.agent.trunk.filters)
+    nets = ppo.PolicyAndValue(streams.spaces, config.agent, lambda: convolutions)
+    optimizer = torch.optim.Adam(nets.parameters(), lr=config.agent.learning_rate, eps=config.agent.adam_epsilon)
+    first = torch.tensor(streams.start(), dtype=torch.float32)
+    return Plain(config.agent, streams, nets, optimizer, first, torch.zeros(streams.num_envs)).round
 
 
 if __name__ == "__main__":

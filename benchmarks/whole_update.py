@@ -38,8 +38,6 @@ try:
     from saccade.runs.torch_setup import compute_dtype, is_compiled, prepare_torch
     from saccade.runs.training import Training
 except ModuleNotFoundError:  # a version from before these rooms were made
-    from saccade.agents.recorded_updates import WholeUpdate, make_whole_update  # type: ignore[no-redef]
-    from saccade.data.banks.images import BANK_SIZE, ImageBank  # type: ignore[no-redef]
     from saccade.policies.device import device_of  # type: ignore[no-redef]
     from saccade.policies.run import (  # type: ignore[no-redef]
         Training,
@@ -47,6 +45,9 @@ except ModuleNotFoundError:  # a version from before these rooms were made
         is_compiled,
         prepare_torch,
     )
+
+    from saccade.agents.recorded_updates import WholeUpdate, make_whole_update  # type: ignore[no-redef]
+    from saccade.data.banks.images import BANK_SIZE, ImageBank  # type: ignore[no-redef]
 
 TASK = "dmc/walker_walk"  # whose published settings are taken
 FRAME_STACK, ACTION_DIM = 3, 6

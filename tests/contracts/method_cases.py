@@ -55,8 +55,8 @@ def build(method: str, seed: int = 0) -> Agent:
 
 
 def sample(method: str, seed: int = 0, size: int = BATCH) -> Batch:
-    """A batch as the replay gives it."""
-    return case(method).batch(size, seed)
+    """A batch as the loop gives it, which cuts a rollout whatever it is asked for."""
+    return case(method).batch(size or BATCH, seed)
 
 
 def moved(batch: Batch, device: str | torch.device) -> Batch:

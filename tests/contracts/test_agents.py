@@ -13,6 +13,9 @@ from saccade.envs.suites import TASKS
 from saccade.testing import check_method
 
 every_method = pytest.mark.parametrize("method", METHODS)
+every_method_of_transitions = pytest.mark.parametrize(
+    "method", [name for name, row in METHODS.items() if row.loop == "off_policy"]
+)
 
 
 def train(method: str, updates: int, draws: int = 0) -> dict[str, torch.Tensor]:
@@ -39,7 +42,7 @@ def test_every_network_learns_from_what_is_drawn(method: str) -> None:
     assert [name for name in still if not (method == "sac_consistency" and name.startswith("decoder"))] == []
 
 
-@every_method
+@every_method_of_transitions
 def test_maps_are_not_negative(method: str) -> None:
     agent, obs = build(method), sample(method).obs
     assert "q_attribution" in agent.maps
@@ -86,7 +89,7 @@ def test_published_quantiles() -> None:
         assert preset("sac_consistency", task).agent.quantile == quantile
 
 
-@every_method
+@every_method_of_transitions
 def test_outputs_are_sacs(method: str) -> None:
     agent, batch = build(method), sample(method)
     obs, networks = batch.obs.float(), agent.networks

@@ -247,7 +247,7 @@ def test_the_report_prints_problems_first_and_markup_as_text():
     )
     output = io.StringIO()
     report = doctor.Report(rows)
-    machine.print_report(report, Console(file=output, width=100))
+    doctor.print_report(report, Console(file=output, width=100))
     text = output.getvalue()
     assert report.problems == [rows[2]]
     assert "[bold]value[/bold]" in text
@@ -256,7 +256,7 @@ def test_the_report_prints_problems_first_and_markup_as_text():
 
 
 def test_environment_facts_are_json_and_name_what_results_depend_on():
-    facts = json.loads(json.dumps(machine.environment_facts()))
+    facts = json.loads(json.dumps(doctor.environment_facts()))
     assert facts["versions"]["torch"] == torch.__version__
     assert facts["versions"]["mujoco"] == "3.8.1"
     assert facts["versions"]["saccade"] == saccade.__version__

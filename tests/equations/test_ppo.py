@@ -7,7 +7,6 @@ import math
 
 import pytest
 import torch
-from host_reads import HostReads
 from recorded_operations import CPURecorder
 from torch import Generator, Tensor, nn
 
@@ -20,6 +19,7 @@ from saccade.agents.presets import DIGR_TEACHERS, OF_ENVIRONMENT, PPO_PUBLISHED,
 from saccade.agents.settings import ANY, check_settings, ranged_numbers_of
 from saccade.data.rollout import Outcome
 from saccade.runs.training import Training
+from saccade.testing.host_reads import HostReads
 from saccade.types import Continuous, Decisions, Discrete, Spaces, UserError
 
 CPU = torch.device("cpu")

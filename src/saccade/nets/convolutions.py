@@ -45,8 +45,8 @@ class FilledConvolution(nn.Conv2d):
 class PixelConvolution(FilledConvolution):
     """A convolution of pixels in 0..255, which it sees as 0..1: its kernels are divided instead of the many pixels.
 
-    In bfloat16 the pixels are exact so. Where its stride divides its kernel, it then sees patches on a CPU: what a stride
-    passes over lies in the channels, and units for matrices get more than three of them at a time.
+    In bfloat16 the pixels are exact so. Where its stride divides its kernel, it then sees patches on a CPU: what a
+    stride passes over lies in the channels, and units for matrices get more than three of them at a time.
     """
 
     def kernels(self) -> Tensor:
