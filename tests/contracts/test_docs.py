@@ -160,12 +160,30 @@ def settings(config: Any) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("page", METHOD_PAGES, ids=lambda page: page.stem)
 def test_defaults_of_methods_are_the_codes(page: Path) -> None:
-    ours = dict(settings(preset(page.stem, "dmc/walker_walk").agent))
+    rollouts = METHODS[page.stem].loop == "on_policy"
+    config = METHODS[page.stem].config if rollouts else preset(page.stem, "dmc/walker_walk").agent
+    ours = dict(settings(config))
     told = dict(DEFAULT.findall(page.read_text()))
     assert told == {name: ours.get(name) for name in told}
-    shared = dict(settings(METHODS["sac"].config)) | dict(settings(Augmentation())) if page.stem != "sac" else {}
+    alone = rollouts or page.stem == "sac"  # others have all that SAC has, which its page tells
+    shared = {} if alone else dict(settings(METHODS["sac"].config)) | dict(settings(Augmentation()))
     shared.pop("augmentation", None)  # each page says which one is the method's own
     assert set(ours) - set(shared) == set(told), "every hyper-parameter has its row"
+
+
+def test_values_of_tasks_on_a_methods_page_are_the_codes() -> None:
+    """In columns that a task heads; a cell is empty where the task has the default."""
+    (table,) = re.findall(
+        r"(^\| option \|.*?)\n\n", (DOCS / "methods" / "ppo.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    head, _, *lines = ([cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines())
+    tasks = [name for name in head if "/" in name]
+    assert tasks == ["minigrid/red_fetch_green", "dmc/walker_walk"]
+    for task in tasks:
+        ours = dict(settings(preset("ppo", task).agent))
+        for option, default, *cells in lines:
+            told = cells[head.index(task) - 2]
+            assert ours[option.removeprefix("--")] == (told or default), (task, option)
 
 
 def augmentations(config: Any) -> Iterator[str]:
@@ -277,6 +295,8 @@ def test_the_guides_method_learns_and_its_test_passes(guide: ModuleType) -> None
         *[("how-to/use-in-other-libraries.md", number) for number in range(4)],
         ("how-to/see-where-a-policy-looks.md", 2),
         ("reference/saliency-scores.md", 0),
+        ("how-to/train-on-minigrid.md", 0),
+        ("how-to/train-on-minigrid.md", 1),
     ],
 )
 def test_examples_run(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
