@@ -33,7 +33,7 @@ def test_it_keeps_the_promises_of_a_method(method: str) -> None:
     check_method(tried.method, tried.spaces, config=tried.config)
 
 
-@every_method
+@every_method_of_transitions
 def test_every_network_learns_from_what_is_drawn(method: str) -> None:
     before, first, other = build(method).networks.state_dict(), train(method, 4), train(method, 4, draws=1)
     assert any(not torch.equal(first[name], other[name]) for name in first)

@@ -297,7 +297,7 @@ def test_importing_the_package_loads_neither_torch_nor_a_simulator():
 
 
 def test_make_names_the_nearest_option():
-    with pytest.raises(UserError, match="'image_sise'; did you mean image_size"):
+    with pytest.raises(UserError, match="'image_sise' of dmc/walker_walk; did you mean image_size"):
         saccade.make("dmc/walker_walk", image_sise=100)
 
 
