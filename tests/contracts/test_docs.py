@@ -294,6 +294,7 @@ def test_the_guides_method_learns_and_its_test_passes(guide: ModuleType) -> None
     [
         *[("how-to/use-in-other-libraries.md", number) for number in range(4)],
         ("how-to/see-where-a-policy-looks.md", 2),
+        ("how-to/look-at-a-trained-agent.md", 0),
         ("reference/saliency-scores.md", 0),
         ("how-to/train-on-minigrid.md", 0),
         ("how-to/train-on-minigrid.md", 1),

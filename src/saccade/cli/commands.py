@@ -83,7 +83,11 @@ COMMANDS: Mapping[str, Command] = {
             "saccade explain ZIP --task TASK [options]",
             "saccade explain --policy FILE.PY:CLASS --checkpoint FILE --task TASK [options]",
         ),
-        ("saccade explain runs/small --modes train video_hard", "saccade explain ppo.zip --task dmc/cheetah_run"),
+        (
+            "saccade explain zoo:sgqn-reach",
+            "saccade explain runs/small --modes train video_hard",
+            "saccade explain ppo.zip --task dmc/cheetah_run",
+        ),
         Explain,
         POLICY_GROUPS,
     ),

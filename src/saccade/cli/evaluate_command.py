@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -33,7 +34,8 @@ from saccade.policies.policy import Policy
 from saccade.policies.sources.run import load_policy
 from saccade.runs.config import read_config, to_json
 from saccade.runs.training import RunConfig
-from saccade.train.logs import append_row
+from saccade.runs.zoo import folder_of_results, folder_of_run
+from saccade.train.logs import append_row, cannot_write
 from saccade.train.session import EVALUATIONS
 from saccade.types import UserError
 from saccade.viewer.pictures import enlarged, write_video
@@ -46,21 +48,21 @@ def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     options = parsed(Evaluate, "saccade evaluate", words)
     if not options.runs:
-        raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`.")
+        raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`, or zoo:NAME.")
     if options.episodes < 1:
         raise UserError(f"--episodes {options.episodes} is too small: it must be at least 1.")
-    configs = {folder: read_config(folder) for folder in options.runs}
+    configs = {what: read_config(folder_of_run(what)) for what in options.runs}
     for config in configs.values():  # before any work
         check_data(_as_asked(config.env, options), options.modes or suites.modes_of(config.env.task))
     console = terminal.console()
     results: list[Result] = []
     with terminal.progress(console) as progress:
-        for folder, config in configs.items():
-            policy = load_policy(folder, options.device)
+        for what, config in configs.items():
+            policy, folder = load_policy(what, options.device), _writable(folder_of_results(what))
             env = _as_asked(config.env, options)
             seed = config.training.seed if options.seed is None else options.seed
             rows, policy_of_mode = [], acting(policy, seed, options.sampled)
-            for result in play(policy_of_mode, env, options, seed, progress, str(folder)):
+            for result in play(policy_of_mode, env, options, seed, progress, str(what)):
                 rows.append(
                     evaluation_row(
                         result,
@@ -78,9 +80,22 @@ def run(words: list[str]) -> int:
             rows = with_gaps(rows)
             for row in rows:
                 append_row(folder / EVALUATIONS, row)
-            results += (dataclasses.replace(result, run=str(folder)) for result in newest_results(rows))
+            results += (dataclasses.replace(result, run=str(what)) for result in newest_results(rows))
     show(told_apart(results, list(configs.values())), console)
+    for what in configs:
+        kept = folder_of_results(what)
+        if kept != what:
+            console.print(f"The rows of {what} are added to {kept / EVALUATIONS}.", highlight=False)
     return 0
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, made if it is not there. Raises UserError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder
 
 
 def told_apart(results: list[Result], configs: list[RunConfig]) -> list[Result]:

@@ -28,6 +28,7 @@ from saccade.policies.normalisation import Normalisation, normalisation
 from saccade.policies.policy import Policy
 from saccade.policies.scores import default_score
 from saccade.policies.sources.user_code import at_work
+from saccade.runs.zoo import zoo_name
 from saccade.types import UserError
 from saccade.viewer.explanation import film_frames, grid_picture, write_figure
 from saccade.viewer.pictures import png, write_video
@@ -75,7 +76,8 @@ def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ..
     if options.policy is None:
         if options.what is None:
             raise UserError(
-                "Say which policy: a run folder, a zip of Stable-Baselines3, or --policy file.py:Class --checkpoint F."
+                "Say which policy: a run folder, zoo:NAME, a zip of Stable-Baselines3, or --policy file.py:Class "
+                "--checkpoint F."
             )
         policy = load_any(
             options.what,
@@ -150,12 +152,13 @@ def _own_network(
 
 
 def _folder(options: Subject) -> Path:
-    if options.policy is None and options.what is not None and options.what.is_dir():
+    of_zoo = None if options.policy is not None or options.what is None else zoo_name(options.what)
+    if of_zoo is None and options.policy is None and options.what is not None and options.what.is_dir():
         return options.what / (IN_RUN if options.obs is None else f"{IN_RUN}-{options.obs.stem}")
     named = options.checkpoint or options.what or Path(str(options.policy).partition(":")[0])
     name = named.absolute().stem.strip(".")  # or else "..zip" would be the folder of all explanations
     seen = "" if options.obs is None else f"-{options.obs.stem}"
-    return ELSEWHERE / f"{name or 'policy'}{seen}"
+    return ELSEWHERE / f"{(name or 'policy') if of_zoo is None else f'zoo-{of_zoo}'}{seen}"
 
 
 Reporter = Callable[[str, int, int], None]

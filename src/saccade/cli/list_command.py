@@ -26,6 +26,7 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.suites import SUITES, option_names, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
 from saccade.runs.training import Training, able_to_learn, check_actions
+from saccade.runs.zoo import PREFIX, account_of, zoo_names
 from saccade.types import UserError
 
 FIRST = next(iter(SIZES))
@@ -69,6 +70,11 @@ def run(words: list[str]) -> int:
         scores.add_row(name, kind.summary)
     console.print()
     console.print(scores)
+    zoo = _names("trained agent", "what it is")
+    for name in zoo_names():
+        zoo.add_row(f"{PREFIX}{name}", account_of(name).summary)
+    console.print()
+    console.print(zoo)
     console.print()
     console.print(terminal.heading("modes", ", by suite"))
     for name, suite in SUITES.items():

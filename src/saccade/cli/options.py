@@ -49,7 +49,7 @@ class Evaluate:
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
-    """Run folders, as `saccade train` writes them."""
+    """Run folders, as `saccade train` writes them, or zoo:NAME, whose results go to runs/zoo/NAME."""
     modes: tuple[str, ...] = ()
     """Modes to play in, by default all of the task; the gap is to the mode train."""
     episodes: int = 10
@@ -72,7 +72,7 @@ class Subject:
     """Which policy, and on which task."""
 
     what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = None
-    """A run folder of Saccade, or a zip of Stable-Baselines3 or sb3-contrib."""
+    """A run folder of Saccade, zoo:NAME, or a zip of Stable-Baselines3 or sb3-contrib."""
     task: str | None = None
     """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
     or a vector of some; by default a run's own."""
@@ -112,7 +112,7 @@ class Subject:
     """Of Saccade's tasks; by default as in the run, else the benchmark's."""
     out: Path | None = None
     """Folder for everything that is written; by default RUN/explain, or explanations/NAME (NAME-2 and so on where NAME
-    holds another policy's)."""
+    holds another policy's), for the zoo explanations/zoo-NAME."""
     replace: bool = False
     """Whether what another policy left in --out may be deleted."""
     options: SuiteOptions = field(default_factory=SuiteOptions)
@@ -152,8 +152,8 @@ class Maps:
 class Explain:
     """Show what a policy looks at: pictures, a video, arrays, and a page to open.
 
-    WHAT is a run folder of Saccade or a zip of Stable-Baselines3; any other network comes with
-    --policy file.py:Class --checkpoint FILE.
+    WHAT is a run folder of Saccade, an agent that comes with it (zoo:NAME) or a zip of Stable-Baselines3; any other
+    network comes with --policy file.py:Class --checkpoint FILE.
     """
 
     subject: Subject = field(default_factory=Subject)
@@ -178,8 +178,8 @@ class Checks:
 class Score:
     """Score saliency maps: do they show the task, does the policy follow them, do they survive random weights?
 
-    Does what `saccade explain` does first. WHAT is a run folder of Saccade or a zip of Stable-Baselines3; any other
-    network comes with --policy file.py:Class --checkpoint FILE.
+    Does what `saccade explain` does first. WHAT is a run folder of Saccade, an agent that comes with it (zoo:NAME) or a
+    zip of Stable-Baselines3; any other network comes with --policy file.py:Class --checkpoint FILE.
     """
 
     subject: Subject = field(default_factory=Subject)
@@ -189,7 +189,9 @@ class Score:
 
 @dataclass(frozen=True)
 class List:
-    """Show the methods, saliency methods, tasks and modes there are, or every setting of a method or a preset."""
+    """Show the methods, saliency methods, trained agents, tasks and modes there are, or every setting of a method or a
+    preset.
+    """
 
     preset: str | None = None
     """A method: show every setting that it is trained with, of every preset, and who published it. Or a preset, such as

@@ -12,6 +12,7 @@ import torch
 
 from saccade.data.documents import read_document
 from saccade.policies.policy import Policy
+from saccade.runs.zoo import zoo_name
 from saccade.types import UserError
 
 EXPLANATION, ROWS, MAPS = "explanation.json", "scores.jsonl", "maps"
@@ -46,6 +47,8 @@ def owner_of(policy: Policy) -> str:
     A policy that is loaded from the same file again is the same one, trained further.
     """
     source = policy.source.removesuffix(f" ({', '.join(policy.outputs)})")
+    if zoo_name(source) is not None:
+        return source
     for file in (source.partition("/checkpoints/")[0], source.rpartition(":")[0]):
         if file and Path(file).exists():
             return str(Path(file).resolve())

@@ -15,10 +15,11 @@ from saccade.policies.pixels import Layout
 from saccade.policies.policy import Policy
 from saccade.policies.sources.run import load_policy
 from saccade.runs.config import CONFIG, read_config
+from saccade.runs.zoo import folder_of_run
 from saccade.types import UserError
 
 ACCEPTED = (
-    "a run folder of Saccade, a zip that Stable-Baselines3 or sb3-contrib saved, "
+    "a run folder of Saccade, a zip that Stable-Baselines3 or sb3-contrib saved, zoo:NAME, "
     "or --policy file.py:Class with --checkpoint FILE"
 )
 
@@ -40,7 +41,7 @@ def load_any(
     """The policy of a run folder, of a zip of Stable-Baselines3, or of a network class and its checkpoint.
 
     Args:
-        what: the run folder or zip; with ``policy`` it may be the checkpoint.
+        what: the run folder, ``zoo:NAME`` or zip; with ``policy`` it may be the checkpoint.
         policy: ``file.py:Class``, which is imported and so run.
         checkpoint: weights for that class.
         observation_space, action_space: of the environment; needed with ``policy``, whose file does not say them.
@@ -77,10 +78,10 @@ def load_any(
         raise UserError("--checkpoint and --output say what a network of yours is: they need --policy file.py:Class.")
     if what is None:
         raise UserError(f"There is no policy to load: give {ACCEPTED}.")
-    path = Path(what)
+    path = folder_of_run(what)
     refuse_endless(path, folder=True)
     if (path / CONFIG).is_file():
-        return load_policy(path, device)
+        return load_policy(what, device)
     # Stable-Baselines3 appends the ending by itself, and its users leave it out.
     zipped = path if path.is_file() else path.parent / f"{path.name}.zip"
     if not zipped.is_file():

@@ -21,6 +21,7 @@ from saccade.runs.device import device_of
 from saccade.runs.migrations import migrated
 from saccade.runs.torch_setup import compute_dtype
 from saccade.runs.training import OffPolicy, RunConfig, check_actions
+from saccade.runs.zoo import PREFIX, zoo_names
 from saccade.spelling import close_names
 from saccade.types import UserError
 
@@ -143,7 +144,8 @@ def read_config(run: Path) -> RunConfig:
         if path.exists():
             raise UserError(f"{path} cannot be read: {error.strerror}.") from error
         near = close_names(run.name, [path.parent.name for path in run.parent.glob(f"*/{CONFIG}")])
-        hint = f" Did you mean {run.parent / near[0]}?" if near else ""
+        meant = PREFIX + run.name if run.name in zoo_names() else str(run.parent / near[0]) if near else None
+        hint = f" Did you mean {meant}?" if meant else ""
         raise UserError(f"{run} is not a run folder: it has no {CONFIG}.{hint}") from error
 
 

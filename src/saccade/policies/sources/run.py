@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,15 +15,21 @@ from saccade.runs.agents import NETWORKS, load_weights, make_agent, spaces_of
 from saccade.runs.config import read_config
 from saccade.runs.device import device_of
 from saccade.runs.training import RunConfig
+from saccade.runs.zoo import PREFIX, folder_of_run, zoo_name
 from saccade.types import Discrete
 
 
 def load_policy(run: str | Path, device: str = "auto") -> Policy:
-    """The policy of a run's newest undamaged checkpoint, in a few lines: ``saccade.load(run).act(obs)``."""
-    run = Path(run)
-    config = read_config(run)
-    checkpoint, _ = newest_checkpoint(run / "checkpoints")
-    return policy_of(checkpoint, config, device_of(device))
+    """The policy of a run's newest undamaged checkpoint, in a few lines: ``saccade.load(run).act(obs)``.
+
+    run: its folder, or ``zoo:NAME``.
+    """
+    name, folder = zoo_name(run), folder_of_run(run)
+    config = read_config(folder)
+    checkpoint, _ = newest_checkpoint(folder / "checkpoints")
+    policy = policy_of(checkpoint, config, device_of(device))
+    # An agent of the zoo is the same one wherever the package lies.
+    return policy if name is None else replace(policy, source=f"{PREFIX}{name}")
 
 
 def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -> Policy:

@@ -1,0 +1,95 @@
+"""The zoo: small trained agents that come with the package; loads no torch.
+
+``zoo:NAME`` is understood wherever a run folder is. Each is a run folder that nothing is ever written to: what is made
+of it goes to the working folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saccade.data.documents import read_document
+from saccade.spelling import close_names
+from saccade.types import UserError
+
+PREFIX = "zoo:"
+ZOO = Path(__file__).parents[1] / "zoo"
+ACCOUNT, CARD = "zoo.json", "card.md"
+
+
+@dataclass(frozen=True)
+class Account:
+    """What lies beside an agent of the zoo in ``zoo.json``.
+
+    Attributes:
+        summary: one line, for lists.
+        command: what trained it, without ``--out``.
+        minutes: how long that took on the machine of ``env.json``, without evaluations and checkpoints.
+        first_rows: how many rows of ``metrics.jsonl`` stand as the run wrote them; each later one is a mean.
+        first_weights: of each tensor of the network before any update its sum, first and last number. They follow
+            from the seed, but for rounding, and say whether a run starts as this one did.
+        in_training: rows of the run's own last evaluation, with its weights in float32; those in
+            ``evaluations.jsonl`` of the same step are of the weights as they are kept.
+    """
+
+    summary: str
+    command: str
+    minutes: float
+    first_rows: int
+    first_weights: dict[str, list[float]]
+    in_training: list[dict[str, Any]]
+
+
+def zoo_names() -> list[str]:
+    """The agents there are, without the prefix."""
+    return sorted(path.parent.name for path in ZOO.glob(f"*/{ACCOUNT}"))
+
+
+def zoo_name(what: str | Path) -> str | None:
+    """The agent that ``zoo:NAME``, or the path of its own folder, names; None for anything else."""
+    words = str(what)
+    if words.startswith(PREFIX):
+        return words.removeprefix(PREFIX)
+    path = Path(what)
+    return path.name if path.name in zoo_names() and path.absolute().parent.resolve() == ZOO.resolve() else None
+
+
+def zoo_folder(name: str) -> Path:
+    """The run folder of an agent. Raises UserError for one that does not exist, with the nearest that do."""
+    names = zoo_names()
+    if name not in names:
+        near = [PREFIX + one for one in close_names(name, names)]
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(PREFIX + one for one in names)}."
+        )
+        raise UserError(f"There is no agent {PREFIX + name!r} in the zoo: {hint}")
+    return ZOO / name
+
+
+def account_of(name: str) -> Account:
+    """What lies beside an agent. Raises UserError for one that does not exist."""
+    return read_document(zoo_folder(name) / ACCOUNT, Account)
+
+
+def folder_of_run(what: str | Path) -> Path:
+    """The run folder that a person means, by its path or as ``zoo:NAME``. Raises UserError for an unknown name."""
+    name = zoo_name(what)
+    return Path(what) if name is None else zoo_folder(name)
+
+
+def folder_of_results(run: str | Path) -> Path:
+    """Where results of a run are kept: in it, or in runs/zoo/NAME for an agent of the zoo."""
+    name = zoo_name(run)
+    return Path(run) if name is None else Path("runs", "zoo", name)
+
+
+def refuse_resuming(run: str | Path) -> None:
+    """Raise UserError for an agent of the zoo, which is kept without what it would need to learn on."""
+    name = zoo_name(run)
+    if name is not None:
+        raise UserError(
+            f"{PREFIX}{name} cannot learn on, since its optimizer is not kept: train it anew with "
+            f"`{account_of(name).command}`."
+        )
