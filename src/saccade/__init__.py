@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from saccade import envs as _envs
+from saccade.moved import find_former_names
 
 if TYPE_CHECKING:
     import gymnasium
@@ -64,3 +65,4 @@ def __getattr__(name: str) -> ModuleType:
 
 
 _envs.register_with_gymnasium()
+find_former_names()
