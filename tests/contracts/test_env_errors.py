@@ -29,7 +29,7 @@ from saccade.types import UserError
         ({"task": "dmc/walker_wlak"}, "dmc/walker_walk"),
         ({"task": "walker_walk"}, "dmc/walker_walk"),
         ({"task": "dmc/walkerwalk"}, "dmc/walker_walk"),
-        ({"task": "???"}, "the choices are dmc/acrobot_swingup"),
+        ({"task": "???"}, "`saccade list` shows all"),
         ({"task": "dmc/walker_walk@train"}, "EnvConfig.parse"),
         ({"mode": "video_hrad"}, "video_hard"),
         ({"mode": "colour_easy"}, "color_easy"),

@@ -312,12 +312,12 @@ def test_evaluation_uses_the_gpu_while_nothing_is_recorded() -> None:
     evaluation = BackgroundEvaluation(noise_config(), Spaces((3, 16, 16), Continuous(1)), torch.device("cpu"))
     held: list[bool] = []
 
-    def act(obs: torch.Tensor, noise: None) -> torch.Tensor:
+    def act(obs: torch.Tensor, generator: None) -> torch.Tensor:
         held.append(GPU_LOCK.locked())
         return torch.zeros(len(obs), 1)
 
     evaluation.__dict__["_agent"] = SimpleNamespace(act=act)
-    evaluation._act(np.zeros((2, 3, 16, 16), np.uint8))
+    evaluation._act(None, np.zeros((2, 3, 16, 16), np.uint8))
     assert held == [True] and not GPU_LOCK.locked()
 
 

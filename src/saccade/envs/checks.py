@@ -8,13 +8,18 @@ from saccade.spelling import close_names
 from saccade.types import UserError
 
 
+MOST_NAMED = 12  # choices in a sentence
+
+
 def check_name(field: str, value: object, allowed: Iterable[str]) -> None:
     """Raise UserError for a value that is none of these, with the nearest."""
     names = list(allowed)
     if value in names:
         return
     near = close_names(str(value), names)
-    hint = f"the nearest: {', '.join(near)}" if near else f"the choices are {', '.join(names)}"
+    many = len(names) > MOST_NAMED
+    choices = f"the choices are {', '.join(names)}" if not many else f"`saccade list` shows all {len(names)}"
+    hint = f"the nearest: {', '.join(near)}" if near else choices
     raise UserError(f"there is no {field} {value!r}; {hint}")
 
 
