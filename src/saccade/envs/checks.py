@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from saccade.spelling import close_names
 from saccade.types import UserError
 
-
 MOST_NAMED = 12  # choices in a sentence
 
 
