@@ -124,7 +124,7 @@ class Turn:
 class Contender:
     """One method, ready to update, and what was measured of it.
 
-    ``method`` is one of the table of methods; behind it may stand how it is updated, such as ``(graphs)``.
+    ``method`` is one of the table of methods; after it may stand how it is updated, such as ``(graphs)``.
     """
 
     method: str

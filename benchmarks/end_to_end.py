@@ -74,7 +74,7 @@ COLOURS = 3  # of the newest frame of an observation
 
 
 class Clock:
-    """What the time behind the first ``skipped`` agent steps went to, part by part."""
+    """What the time after the first ``skipped`` agent steps went to, part by part."""
 
     def __init__(self, skipped: int) -> None:
         self.skipped, self.seconds = skipped, dict.fromkeys(PARTS, 0.0)
@@ -112,7 +112,7 @@ def main() -> None:
     device = device_of(options.device)
     ours = run_config(options)
     if options.random_steps >= options.steps:
-        sys.exit(f"--steps {options.steps} leaves nothing to time behind --random-steps {options.random_steps}.")
+        sys.exit(f"--steps {options.steps} leaves nothing to time after --random-steps {options.random_steps}.")
     try:
         check(ours)
     except UserError as error:

@@ -74,7 +74,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
     parser.add_argument("--batch-size", type=int, default=BATCH_SIZE)
-    parser.add_argument("--updates", type=int, default=4, help="of each method, behind the warm-up")
+    parser.add_argument("--updates", type=int, default=4, help="of each method, after the warm-up")
     parser.add_argument("--threads", type=int, help="of torch on a CPU")
     parser.add_argument("--device", type=device_of, default="auto")
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"), help="of convolutions")

@@ -3,7 +3,7 @@
 The mathematics is ours (tests/equations/test_reference_update.py holds the two together); the arrangement is theirs, as
 counted in their published code. Every term makes its own forward pass in float32, eagerly, with channels before pixels
 in memory. Guided backpropagation is a forward pass of its own with hooks on every ReLU, as Captum does it. It is
-repeated behind the critic's step in every update, although only every second one needs it. Thresholds sort
+repeated after the critic's step in every update, although only every second one needs it. Thresholds sort
 (``torch.quantile``), and every mask is made again where it is read. The decoder doubles its maps and then convolves
 them. The actor's step encodes the observation twice. Optimizers are plain ``torch.optim.Adam``, targets move parameter
 by parameter, and losses and the range of the pixels are read as Python numbers in every update. The second augmentation

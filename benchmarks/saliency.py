@@ -269,7 +269,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS), metavar="NETWORK")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
     parser.add_argument("--frames", type=int, default=4, help="that are explained together")
-    parser.add_argument("--repeats", type=int, default=5, help="of every measurement, behind one to warm up")
+    parser.add_argument("--repeats", type=int, default=5, help="of every measurement, after one to warm up")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="of torch on a CPU")
     parser.add_argument("--out", type=Path, help="also write the numbers to this JSON file")

@@ -115,7 +115,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"), help="of convolutions")
     parser.add_argument("--compile", default="off", choices=("on", "off"))
     parser.add_argument("--batch-size", type=int, help="transitions; a batch of SODA's grows alike")
-    parser.add_argument("--updates", type=int, default=20, help="of each method, behind the warm-up")
+    parser.add_argument("--updates", type=int, default=20, help="of each method, after the warm-up")
     parser.add_argument("--threads", type=int, help="of torch on a CPU")
     parser.add_argument(
         "--memory", action=argparse.BooleanOptionalAction, default=True, help="on a CPU, by a process for each method"
@@ -134,7 +134,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def entrants(options: argparse.Namespace) -> list[str]:
-    """Who takes turns: the methods, on a GPU their graphs too, and behind SGQN its authors' update."""
+    """Who takes turns: the methods, on a GPU their graphs too, and after SGQN its authors' update."""
     names = []
     for method in options.methods:
         names.append(method)

@@ -79,7 +79,7 @@ class Phase(Generic[Data]):
     ``look`` computes, without a gradient and before the losses, what this phase and later ones of the same update read
     of the networks: what it gives is added to ``batch.seen``. The weights it sees must not change in a phase between.
     ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
-    ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs behind the
+    ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs after the
     optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
     ``combine``: ``(weighted terms [terms], owned parameters) -> their gradients``, where that is not the sum's.
     ``max_gradient_norm``: longer gradients, of all owned parameters together, are scaled down to this length.

@@ -207,7 +207,7 @@ def explained(
 ) -> tuple[Explanation, Path, Path]:
     """Explain, and write arrays, pictures, videos and the page; give the folder and the page.
 
-    words: what the person typed behind ``saccade``.
+    words: what the person typed after ``saccade``.
     """
     settings = method_settings(maps)
     policy, task, modes, folder = subject_of(options)

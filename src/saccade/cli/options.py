@@ -1,4 +1,4 @@
-"""What can be typed behind each command, and what it means; importing it loads no torch.
+"""What can be typed after each command, and what it means; importing it loads no torch.
 
 A sentence below an option is its help. ``saccade train`` has the options of ``cli/train_options.py``.
 """

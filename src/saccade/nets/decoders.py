@@ -50,7 +50,7 @@ class DoublingConvolution(nn.Conv2d):
 class ChannelsLast(nn.Module):
     """The same map ``[batch, channels, height, width]`` with a pixel's channels side by side in memory.
 
-    The layers behind it keep that layout, in which convolutions and doublings run faster.
+    The layers after it keep that layout, in which convolutions and doublings run faster.
     """
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ class FrameStemStack(Convolutions):
     weights for every frame. What it gives for all of them, oldest first, is what the other convolutions see.
 
     Input and output as ``ConvolutionStack``'s. Raises UserError when the image is too small for the number of layers,
-    when no layer is left behind the stem, and for frames that do not have three colours.
+    when no layer is left after the stem, and for frames that do not have three colours.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ def channels_last(maps: Tensor) -> Tensor:
 
 
 def further_convolutions(count: int, filters: int) -> list[nn.Module]:
-    """Convolutions of stride 1 that keep the number of channels, each behind a ReLU."""
+    """Convolutions of stride 1 that keep the number of channels, each after a ReLU."""
     return [layer for _ in range(count) for layer in (nn.ReLU(inplace=True), nn.Conv2d(filters, filters, 3))]
 
 

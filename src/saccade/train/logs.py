@@ -60,7 +60,7 @@ def read_rows(path: Path, kind: Any = Row) -> list[dict[str, Any]]:
 
 
 def forget_rows_after(path: Path, env_steps: int) -> None:
-    """Drop what a run wrote behind the checkpoint that it resumes from; it will write that again."""
+    """Drop what a run wrote after the checkpoint that it resumes from; it will write that again."""
     rows = read_rows(path)
     write_aside(path, "".join(json.dumps(row) + "\n" for row in rows if row["env_steps"] <= env_steps))
 

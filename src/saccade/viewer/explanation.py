@@ -36,7 +36,7 @@ from saccade.viewer.recordings import Maps, read_explanation, read_maps
 
 BRIGHTEST = 0.99  # quantile that is drawn at full brightness: a few extreme pixels would hide the rest
 SEEN, CLEAN, TRUTH = "what the policy sees", "without distraction", "the task (simulator)"
-ZERO = "(zero everywhere)"  # behind the name of a method that found nothing in any frame
+ZERO = "(zero everywhere)"  # after the name of a method that found nothing in any frame
 OBSERVATION = "observation"
 FIGURE = "figure.png"
 SMALLEST_SIDE = 160  # of an enlarged frame, so that 84 pixels can be seen

@@ -83,7 +83,7 @@ def panel(label: str, alt: str, frames: NDArray[np.uint8], *, lossless: bool = F
     rows = -(-count // columns)
     below, right = _cell(height) - height, _cell(width) - width
     cells = np.pad(frames, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")
-    # The places behind the last frame repeat it, which costs nothing once compressed.
+    # The places after the last frame repeat it, which costs nothing once compressed.
     cells = cells[np.minimum(np.arange(rows * columns), count - 1)]
     rowwise = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
     sheet = rowwise.reshape(rows * _cell(height), columns * _cell(width), 3)

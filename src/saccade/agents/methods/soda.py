@@ -113,7 +113,7 @@ def make_soda(config: SODA, spaces: Spaces, device: torch.device, images: Images
 def make_svea_with_soda(
     config: SVEAWithSODA, spaces: Spaces, device: torch.device, images: Images | None = None
 ) -> Agent:
-    """SVEA with SODA's phase behind it; both augment shifted pictures of the encoder's own size."""
+    """SVEA with SODA's phase after it; both augment shifted pictures of the encoder's own size."""
     base = config.svea
     actor_critic = sac.make_networks(spaces, base.sac, device)
     nets = SODANetworks(actor_critic, base.sac.architecture.projection).to(device)

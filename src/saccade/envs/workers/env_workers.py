@@ -34,7 +34,7 @@ from saccade.types import Continuous, Discrete, Spaces, UserError
 __all__ = ["Arrangement", "EnvWorkers", "Steps", "WorkerError", "WorkerReplaced"]
 
 TIMEOUT_SECONDS = 300.0  # to make environments, whose simulator may come over a slow network
-STEP_SECONDS = 60.0  # the step behind set_state may decode a clip on a busy machine
+STEP_SECONDS = 60.0  # the step after set_state may decode a clip on a busy machine
 RGB = 3  # channels of a frame
 NO_BLOCK = np.empty((0, 0, 0, 0), dtype=np.uint8)
 

@@ -28,7 +28,7 @@ class Journal:
     complete: bool = True
 
     def needs_state(self, command: str) -> bool:
-        """Whether the state behind ``command`` is to be asked for, because the journal begins anew with it."""
+        """Whether the state after ``command`` is to be asked for, because the journal begins anew with it."""
         return command in BEGINNINGS or len(self.actions) >= MAX_STEPS
 
     def begin(self, state: bytes | None) -> None:

@@ -14,7 +14,7 @@ from saccade.envs.workers.group import Config, EnvSpaces, MakeEnv, Renderer, Req
 from saccade.envs.workers.journal import Journal
 from saccade.envs.workers.process import Worker, WorkerError, WorkerLost, end_workers, start_worker
 
-LAST_LOOK_SECONDS = 0.5  # behind a deadline: while this process was stopped, answers may have come
+LAST_LOOK_SECONDS = 0.5  # after a deadline: while this process was stopped, answers may have come
 GRACE_SECONDS = 5.0  # for environments to close themselves before their process is killed
 LOST_IN_A_ROW = 2  # without a command completed in between: then a new process is no help
 ENVS_PER_DEADLINE = 8  # of one process; more are given proportionally more time

@@ -226,7 +226,7 @@ def answer_commands(channel: Channel, block_descriptor: int) -> None:
 
     Assignments have three answers, one after the other, since they may take so differently long: once what draws is
     loaded, whether that is a GPU; once a first picture is drawn, by what; once the environments are made, their spaces.
-    A command is answered with its results and with the states behind it of the environments in ``saved``.
+    A command is answered with its results and with the states after it of the environments in ``saved``.
     """
     make, renderer, assignments = channel.receive()
     channel.send(pickle.dumps(("done", renderer is not None and renderer.load())))
