@@ -452,7 +452,7 @@ def _spaces(task: str) -> dict[str, Any]:
 def _checkpoint(folder: Path) -> Path:
     from types import SimpleNamespace
 
-    from saccade.policies.sources.user_code import from_file
+    from saccade.data.user_code import from_file
 
     case = CASES["ppo_discrete"]
     envs = SimpleNamespace(single_observation_space=case.observations, single_action_space=case.actions)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from saccade.data.user_code import from_file, running
 from saccade.explain import answers
 from saccade.policies.pixels import pixels_of
-from saccade.policies.sources.user_code import from_file, running
 from saccade.policies.spaces import within
 from saccade.types import UserError
 

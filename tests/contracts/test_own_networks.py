@@ -17,11 +17,11 @@ from foreign_policies import ACTIONS, BOX, RGB, STACK, pictures, randomised, wri
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from saccade.data.user_code import from_file
 from saccade.policies.load import load_any
 from saccade.policies.policy import Policy
 from saccade.policies.sources.checkpoint import from_checkpoint
 from saccade.policies.sources.module import from_module
-from saccade.policies.sources.user_code import from_file
 from saccade.policies.sources.weights import fit, same_weights
 from saccade.types import UserError
 

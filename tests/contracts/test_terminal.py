@@ -20,7 +20,7 @@ from test_command_line import words_for
 
 from saccade.cli import main, terminal
 from saccade.cli.terminal import LogLines
-from saccade.policies.sources.user_code import at_work
+from saccade.data.user_code import at_work
 
 NAMES = ("[red]", "[/]", "[/red]", ":smile:", "[link=x]", "a [b")
 COMMAND = [sys.executable, "-m", "saccade.cli"]

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from saccade.policies.sources.user_code import at_work
+from saccade.data.user_code import at_work
 
 INTERRUPTED = 130
 GRACE_SECONDS = 3.0

@@ -9,8 +9,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from saccade.data.user_code import FAILURES, running, told
 from saccade.policies.policy import Policy
-from saccade.policies.sources.user_code import FAILURES, running, told
 from saccade.types import UserError
 
 Env = gymnasium.Env[Any, Any]

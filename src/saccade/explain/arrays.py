@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from saccade.data.user_code import running
 from saccade.explain.maps import DEFAULT_SETTINGS, MethodSettings, finder, groups
 from saccade.explain.seen import seen_as
 from saccade.policies.load import load_any
@@ -19,7 +20,6 @@ from saccade.policies.pixels import Layout, pixels_of
 from saccade.policies.policy import Policy
 from saccade.policies.scores import make_score
 from saccade.policies.sources.module import from_module
-from saccade.policies.sources.user_code import running
 from saccade.saliency import METHODS
 from saccade.saliency.reduction import per_frame
 from saccade.types import UserError

@@ -10,6 +10,7 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 
+from saccade.data.user_code import running
 from saccade.envs.changes import changed_share
 from saccade.explain import answers
 from saccade.explain.channels import pictures_of, shown_by
@@ -18,7 +19,6 @@ from saccade.explain.tasks import CLEAN, Task
 from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
-from saccade.policies.sources.user_code import running
 from saccade.types import UserError
 
 ROUNDING = 1e-4  # by which an action may lie outside its bounds

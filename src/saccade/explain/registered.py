@@ -11,7 +11,7 @@ from pathlib import Path
 
 import gymnasium
 
-from saccade.policies.sources.user_code import FAILURES, importable, running
+from saccade.data.user_code import FAILURES, importable, running
 from saccade.spelling import close_names
 from saccade.types import UserError
 

@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 import torch
 
+from saccade.data.user_code import running
 from saccade.explain import answers
 from saccade.explain.episodes import Progress, checked
 from saccade.explain.fitting import fitting
@@ -17,7 +18,6 @@ from saccade.explain.maps import Find, groups, magnitude
 from saccade.explain.tasks import Task
 from saccade.metrics.faithfulness import kept_pixels
 from saccade.policies.policy import Policy
-from saccade.policies.sources.user_code import running
 
 
 @final

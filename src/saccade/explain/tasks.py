@@ -10,6 +10,7 @@ from typing import Any, final
 
 import gymnasium
 
+from saccade.data.user_code import from_file, running
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
 from saccade.envs.suites import TASKS, modes_of
@@ -17,7 +18,6 @@ from saccade.explain.registered import registered
 from saccade.explain.vectorised import single
 from saccade.policies.pixels import RGB
 from saccade.policies.policy import Policy
-from saccade.policies.sources.user_code import from_file, running
 from saccade.spelling import close_names
 from saccade.types import UserError
 

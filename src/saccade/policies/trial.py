@@ -7,8 +7,8 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from saccade.data.user_code import FAILURES, told
 from saccade.policies.policy import Policy
-from saccade.policies.sources.user_code import FAILURES, told
 from saccade.types import UserError
 
 SAMPLES = 2

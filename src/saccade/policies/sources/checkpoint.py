@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from saccade.data.memory import each_allocation_bounded
+from saccade.data.user_code import from_file, module_of, running
 from saccade.policies.normalisation import Normalisation
 from saccade.policies.pixels import Layout
 from saccade.policies.policy import Output, Policy
 from saccade.policies.sources.arguments import arguments_for
 from saccade.policies.sources.module import captured, forward, output_of, parameter, parse_outputs, policy_from, result
 from saccade.policies.sources.pickles import Trust
-from saccade.policies.sources.user_code import from_file, module_of, running
 from saccade.policies.sources.weights import fit, mismatch, named_state_dicts, read, same_weights
 from saccade.policies.spaces import ToEnv, is_discrete, within
 from saccade.runs.device import device_of

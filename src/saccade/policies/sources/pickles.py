@@ -14,7 +14,7 @@ from typing import Any, final
 
 import torch
 
-from saccade.policies.sources.user_code import FAILURES, importable
+from saccade.data.user_code import FAILURES, importable
 
 OF_TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 """What files begin with that ``torch.save`` wrote before it wrote archives."""

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from saccade.data.memory import allocations_bounded
+from saccade.data.user_code import FAILURES, importable, running, told
 from saccade.policies.sources import weights as weight_files
 from saccade.policies.sources.pickles import Trust, unpickled
 from saccade.policies.sources.stable_baselines3_algorithms import policy_class, require
 from saccade.policies.sources.stable_baselines3_zip import TRUST, Saved, Sealed, space_of
-from saccade.policies.sources.user_code import FAILURES, importable, running, told
 from saccade.types import UserError
 
 if TYPE_CHECKING:

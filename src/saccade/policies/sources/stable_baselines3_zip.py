@@ -18,9 +18,9 @@ from torch import Tensor
 from saccade.data import documents
 from saccade.data.documents import BadDocument, Kind
 from saccade.data.files import refuse_endless
+from saccade.data.user_code import FAILURES
 from saccade.policies.sources import weights as weight_files
 from saccade.policies.sources.stable_baselines3_algorithms import NAMES, Algorithm, algorithm_of
-from saccade.policies.sources.user_code import FAILURES
 from saccade.types import UserError
 
 MOST_PIXELS = 2**26

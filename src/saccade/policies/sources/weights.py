@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from saccade.data.files import read_bounded
 from saccade.data.memory import available_bytes
+from saccade.data.user_code import FAILURES, told
 from saccade.policies.sources.pickles import Trust, holds_code, unpickled
-from saccade.policies.sources.user_code import FAILURES, told
 from saccade.types import UserError
 
 MOST_BYTES = 2**40

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import time
 import traceback
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -60,6 +61,22 @@ def running(what: str) -> Iterator[None]:
         _AT_WORK.remove(begun)
 
 
+@contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Turns a failure into a sentence, as ``running`` does, where somebody's code is on its way; passes others on.
+
+    It is for work that is mostly Saccade's own, and so ends when asked to.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except FAILURES as error:
+        if _place(error) is None:
+            raise
+        raise UserError(f"{what} failed: {told(error)}.") from error
+
+
 def told(error: BaseException) -> str:
     """An error of somebody's code in a line: its class, its first line of words, and the file and line it came from."""
     reason = (str(error).splitlines() or [""])[0].rstrip(".")
@@ -96,7 +113,12 @@ def importable(*folders: Path) -> Iterator[None]:
 
 def module_of(name: str) -> ModuleType | None:
     """The module that ``from_file`` made of ``file.py:Name``; None before."""
-    return sys.modules.get(f"{MODULE_PREFIX}{Path(name.rpartition(':')[0]).stem}")
+    return sys.modules.get(_module_name(Path(name.rpartition(":")[0])))
+
+
+def _module_name(path: Path) -> str:
+    """Files of one name in two folders are two modules."""
+    return f"{MODULE_PREFIX}{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
 
 
 def from_file(name: str) -> Any:
@@ -112,14 +134,20 @@ def from_file(name: str) -> Any:
     refuse_endless(path)
     if not path.is_file():
         raise UserError(f"There is no file {path_text!r}, which {name!r} names.")
-    spec = importlib.util.spec_from_file_location(f"{MODULE_PREFIX}{path.stem}", path)
+    module = module_from(path)
+    if attribute not in vars(module):
+        public = ", ".join(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
+        raise UserError(f"{path} has no {attribute!r}; it has {public or 'nothing that can be called'}.")
+    return vars(module)[attribute]
+
+
+def module_from(path: Path) -> ModuleType:
+    """The module that a Python file makes. Raises UserError where it cannot be run."""
+    spec = importlib.util.spec_from_file_location(_module_name(path), path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their own module up
     # As when Python runs a script: what lies beside the file can be imported by it.
     with importable(path.parent), running(f"Running {path}"):
         spec.loader.exec_module(module)
-    if attribute not in vars(module):
-        public = ", ".join(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
-        raise UserError(f"{path} has no {attribute!r}; it has {public or 'nothing that can be called'}.")
-    return vars(module)[attribute]
+    return module
