@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from saccade.agents import METHODS
 from saccade.agents.configs import Architecture
+from saccade.agents.methods_of import is_own, method_of
 from saccade.envs.suites import suite_of
 from saccade.types import UserError
 
@@ -250,7 +250,9 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
     if size not in SIZES:
         *names, last = SIZES
         raise UserError(f"There is no preset {size!r}: use --preset {', '.join(names)} or {last}.")
-    agent = METHODS[name].config
+    if is_own(name) and size == "smg_rerun":
+        raise UserError("--preset smg_rerun is of methods that others have run: use paper or small for your own.")
+    agent = method_of(name).config
     training: dict[str, Any] = {"evaluation_modes": suite_of(task).evaluated_in}
     environment: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -285,6 +287,8 @@ OF_ENVIRONMENT = ("frame_stack", "num_actions", "wrong_pick")
 
 
 def _settings(name: str, task: str, size: str) -> Iterator[Setting]:
+    if is_own(name):  # its own defaults are all that there is
+        return iter(())
     own = PPO_PUBLISHED if name == "ppo" else PUBLISHED.get(name, (_LIKE_SMG_ON_ROBOT,))
     if size == "smg_rerun" and name != "smg":
         # What SGQN's authors ran on their robot is not what SMG's authors ran there.

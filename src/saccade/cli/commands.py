@@ -24,7 +24,9 @@ class Command:
 SHOWN = "How the task is shown to the agent"
 """The heading of the options that an environment has, and of those of its suite."""
 POLICY_GROUPS = {
-    "Which policy, on which task": ("what", "task", "modes", "obs", "policy", "checkpoint", "output", "trust"),
+    "Which policy, on which task": (
+        "what", "task", "modes", "obs", "method", "policy", "checkpoint", "output", "trust",
+    ),
     "What it sees, where that cannot be told from its shape": ("layout", "colours", "channels", "mean", "std"),
     "Saccade's own tasks": (
         "image_size", "frame_stack", "action_repeat", *(field.name for field in fields(SuiteOptions)),

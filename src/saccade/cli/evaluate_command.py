@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from saccade.agents.methods_of import label_of
 from saccade.bench.results import (
     Result,
     backgrounds_of,
@@ -27,6 +28,7 @@ from saccade.cli import terminal
 from saccade.cli.options import Evaluate
 from saccade.cli.parsing import parsed
 from saccade.cli.suite_options import given
+from saccade.data.user_code import blamed
 from saccade.envs import suites
 from saccade.envs.config import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
@@ -51,22 +53,23 @@ def run(words: list[str]) -> int:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`, or zoo:NAME.")
     if options.episodes < 1:
         raise UserError(f"--episodes {options.episodes} is too small: it must be at least 1.")
-    configs = {what: read_config(folder_of_run(what)) for what in options.runs}
+    configs = {what: read_config(folder_of_run(what), options.method) for what in options.runs}
     for config in configs.values():  # before any work
         check_data(_as_asked(config.env, options), options.modes or suites.modes_of(config.env.task))
     console = terminal.console()
     results: list[Result] = []
     with terminal.progress(console) as progress:
         for what, config in configs.items():
-            policy, folder = load_policy(what, options.device), _writable(folder_of_results(what))
+            policy, folder = load_policy(what, options.device, options.method), _writable(folder_of_results(what))
             env = _as_asked(config.env, options)
             seed = config.training.seed if options.seed is None else options.seed
             rows, policy_of_mode = [], acting(policy, seed, options.sampled)
-            for result in play(policy_of_mode, env, options, seed, progress, str(what)):
+            label = label_of(config.method)
+            for result in _blamed(label, play(policy_of_mode, env, options, seed, progress, str(what))):
                 rows.append(
                     evaluation_row(
                         result,
-                        method=config.method,
+                        method=label,
                         env=env,
                         seed=config.training.seed,
                         env_steps=policy.env_steps,
@@ -87,6 +90,12 @@ def run(words: list[str]) -> int:
         if kept != what:
             console.print(f"The rows of {what} are added to {kept / EVALUATIONS}.", highlight=False)
     return 0
+
+
+def _blamed(method: str, results: Iterable[Evaluation]) -> Iterable[Evaluation]:
+    """The results; an error of a method of a person's own is told as theirs."""
+    with blamed(f"Acting by {method}"):
+        yield from results
 
 
 def _writable(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from saccade.cli.options import Maps, Subject
 from saccade.cli.suite_options import given
 from saccade.cli.suite_options import refuse_foreign as refuse_foreign_options
 from saccade.data.files import written_aside
+from saccade.data.user_code import at_work
 from saccade.explain.explanation import Explanation, Moments, explain, explain_recorded
 from saccade.explain.folder import free_folder, refuse_foreign
 from saccade.explain.maps import MethodSettings
@@ -27,7 +28,6 @@ from saccade.policies.load import load_any
 from saccade.policies.normalisation import Normalisation, normalisation
 from saccade.policies.policy import Policy
 from saccade.policies.scores import default_score
-from saccade.policies.sources.user_code import at_work
 from saccade.runs.zoo import zoo_name
 from saccade.types import UserError
 from saccade.viewer.explanation import film_frames, grid_picture, write_figure
@@ -81,6 +81,7 @@ def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ..
             )
         policy = load_any(
             options.what,
+            method=options.method,
             layout=options.layout,
             colours=options.colours,
             normalised=normalised,

@@ -20,23 +20,30 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import tyro
 
 from saccade.agents import METHODS
+from saccade.agents.methods_of import method_of
 from saccade.cli.commands import COMMANDS, SHOWN
-from saccade.cli.nearest import nearest
 from saccade.cli.suite_options import SUITES_OF_OPTION
-from saccade.cli.train_options import SIZE_HELP, Resume, chosen_preset, is_resumed, names_first, train_options
+from saccade.cli.train_options import (
+    SIZE_HELP,
+    Resume,
+    chosen_preset,
+    is_resumed,
+    method_named,
+    names_first,
+    train_options,
+)
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import SUITES, option_names, suite_of
 from saccade.runs.training import OffPolicy
-from saccade.types import UserError
 
 WIDEST, NARROWEST = 100, 60  # characters of a line
 FLAGS = 28  # characters of the column of options
 KINDS: Mapping[Any, str] = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 METAVARS = {
     "checkpoint": "FILE", "data": "FOLDER", "device": "DEVICE", "evaluation_modes": "MODE", "images": "FOLDER",
-    "methods": "METHOD", "modes": "MODE", "obs": "FRAMES", "out": "FOLDER", "output": "OUTPUT",
-    "policy": "FILE.PY:CLASS", "preset": "NAME", "resume": "RUN", "return_methods": "METHOD", "runs": "RUN",
-    "score": "SCORE", "task": "TASK", "what": "WHAT",
+    "method": "FILE.PY:NAME", "methods": "METHOD", "modes": "MODE", "obs": "FRAMES", "out": "FOLDER",
+    "output": "OUTPUT", "policy": "FILE.PY:CLASS", "preset": "NAME", "resume": "RUN", "return_methods": "METHOD",
+    "runs": "RUN", "score": "SCORE", "task": "TASK", "what": "WHAT",
 }  # fmt: skip
 """What stands for a value, by the name of an option; others are named by their type."""
 EXAMPLE_TASK = "dmc/walker_walk"
@@ -79,8 +86,7 @@ def _of_training(words: list[str], width: int) -> Iterator[str]:
     """The options of a new run, and the method's own where one is named."""
     names, (size, _) = names_first(words), chosen_preset(words)
     method, task = [*names, *("sac", EXAMPLE_TASK)[len(names) :]]
-    if method not in METHODS:
-        raise UserError(f"There is no method {method!r}. {nearest(method, METHODS)}")
+    method = method_named(method)
     task = EnvConfig.parse(task).task
     options = options_of(nothing_given(train_options(method, task, size)))
     groups = COMMANDS["train"].groups
@@ -91,7 +97,7 @@ def _of_training(words: list[str], width: int) -> Iterator[str]:
         longest = max(map(len, METHODS))
         rows = (f"{name:<{longest}}  {row.summary}" for name, row in METHODS.items())
         yield "\n".join(["METHOD is one of", *(_wrapped(row, width, longest + 4) for row in rows)])
-        own = {option.name for config in (METHODS[method].config, OffPolicy()) for option in options_of(config)}
+        own = {option.name for config in (method_of(method).config, OffPolicy()) for option in options_of(config)}
         options = [option for option in options if option.name not in own]
     yield from grouped([Option("preset", "--preset NAME", SIZE_HELP, ""), *options], groups, width)
     if not names:
@@ -192,7 +198,7 @@ def _typed(name: str, hint: Any, value: Any) -> tuple[str, bool]:
         several = f"{inner} [{inner} ...]" if positional else f"[{inner} ...]"
         words = several if get_args(hint)[-1] is Ellipsis else " ".join([inner] * len(get_args(hint)))
     else:
-        words = METAVARS.get(name) or KINDS[hint]
+        words = METAVARS.get(name) or KINDS.get(hint, "VALUE")
     return (words, value is None) if positional else (f"{flag} {words}", value is None)
 
 

@@ -58,6 +58,8 @@ class Evaluate:
     """Draw actions from the policy, as training does."""
     seed: int | None = None
     """Of the episodes; by default the run's own."""
+    method: str | None = None
+    """Of runs of a method of your own whose file has moved or changed: which it is now. That file is run."""
     device: str = "auto"
     """Where the networks run: auto, cpu, cuda or cuda:1."""
     workers: int | None = None
@@ -81,6 +83,8 @@ class Subject:
     folder of pictures. Single frames are stacked as the policy sees them, other sizes resized."""
     modes: tuple[str, ...] = ()
     """Modes of the task, such as train video_hard; by default train."""
+    method: str | None = None
+    """Of a run of a method of your own whose file has moved or changed: which it is now. That file is run."""
     policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
     """For any other network: its class, in a Python file of yours, which is run."""
     checkpoint: Path | None = None

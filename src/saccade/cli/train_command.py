@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from saccade.agents import METHODS
+from saccade.agents.methods_of import label_of, method_of
 from saccade.cli import terminal
 from saccade.cli.parsing import parsed
 from saccade.cli.progress import TrainingProgress
@@ -35,7 +35,7 @@ def run(words: list[str]) -> int:
     if is_resumed(words):
         options = parsed(Resume, "saccade train", words)
         refuse_resuming(options.resume)
-        chosen = {name: getattr(options, name) for name in ("device", "compile", "graphs", "data", "images")}
+        chosen = {name: getattr(options, name) for name in ("device", "compile", "graphs", "data", "images", "method")}
         with _Watcher(terminal.console(), options.resume) as watcher:
             result = session.resume(
                 options.resume,
@@ -71,9 +71,9 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     refuse_foreign(unknown, env.task)
     _refuse_of_other_loops(unknown, method)
     options = parsed(kind, program, begun.rest)
-    rendered = METHODS[method].rendered_size(options.agent)
+    rendered = method_of(method).rendered_size(options.agent)
     env = env.changed(image_size=rendered, options=options.options, **dataclasses.asdict(options.environment))
-    loop = options.loop if METHODS[method].loop == "off_policy" else None
+    loop = options.loop if method_of(method).loop == "off_policy" else None
     config = RunConfig(method, env, options.agent, options.training, loop)
     return config, options.out or session.run_folder(config)
 
@@ -83,8 +83,8 @@ def _refuse_of_other_loops(names: Iterable[str], method: str) -> None:
     for name in names:
         if name in set(option_names_of(OffPolicy())):
             raise UserError(
-                f"{flag(name)} is an option of methods that learn from a replay, and {method} learns from rollouts: "
-                "leave it away."
+                f"{flag(name)} is an option of methods that learn from a replay, and {label_of(method)} learns from "
+                "rollouts: leave it away."
             )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from saccade.agents import METHODS
+from saccade.agents.methods_of import is_own, label_of, method_of, open_named
 from saccade.agents.presets import SIZES, preset
 from saccade.cli.nearest import nearest
 from saccade.envs.config import EnvConfig
@@ -61,6 +62,8 @@ class Resume:
     """Where the benchmark's data folder lies now; by default where it lay."""
     images: str | None = None
     """Where the folder of pictures to blend lies now; by default where it lay."""
+    method: str | None = None
+    """The file of a method of your own, where it has moved or changed: which it is from now on. That file is run."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,20 @@ def beginning(words: list[str]) -> Beginning:
     if len(names) < 2:
         raise UserError("A method and a task are needed first, such as `saccade train sgqn dmc/walker_walk`.")
     method, task = names
-    if method not in METHODS:
-        raise UserError(f"There is no method {method!r}. {nearest(method, METHODS)}")
+    method = method_named(method)
     size, rest = chosen_preset(words[2:])
     env = EnvConfig.parse(task)
     check_actions(method, env)
     return Beginning(method, env, size, tuple(rest))
+
+
+def method_named(word: str) -> str:
+    """The method that a person names: one of the package, or ``file.py:NAME``, whose file is run. Raises UserError."""
+    if is_own(word):
+        return open_named(word)
+    if word not in METHODS:
+        raise UserError(f"There is no method {word!r}. {nearest(word, METHODS)}")
+    return word
 
 
 def names_first(words: list[str]) -> list[str]:
@@ -134,6 +145,21 @@ def train_options(method: str, task: str, size: str) -> type[Any]:
         ("options", suite.options, dataclasses.field(default_factory=lambda: suite.options(**own))),
         ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),
     ]
-    if METHODS[method].loop == "off_policy":
+    if method_of(method).loop == "off_policy":
         fields.insert(1, ("loop", OffPolicy, dataclasses.field(default_factory=OffPolicy)))
+    _refuse_names_of_every_run(method, start.agent, [shown for _, kind, _ in fields[:-1] for shown in _names(kind)])
     return dataclasses.make_dataclass("Options", fields, bases=(Folder,), frozen=True)
+
+
+def _names(kind: type[Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def _refuse_names_of_every_run(method: str, agent: Any, taken: list[str]) -> None:
+    """Raise UserError for a hyper-parameter of a person's own that no flag can be made of."""
+    of_run = [*taken, *_names(Folder), "preset", "resume"]
+    own = list(option_names_of(agent))
+    for name in own:
+        if name in of_run or own.count(name) > 1:
+            other = "an option of every run" if name in of_run else "the name of two of them"
+            raise UserError(f"The hyper-parameter {name} of {label_of(method)} is {other}: give it another name.")

@@ -27,6 +27,7 @@ ACCEPTED = (
 def load_any(
     what: str | Path | None = None,
     *,
+    method: str | None = None,
     policy: str | None = None,
     checkpoint: str | Path | None = None,
     observation_space: gymnasium.Space[Any] | None = None,
@@ -42,6 +43,8 @@ def load_any(
 
     Args:
         what: the run folder, ``zoo:NAME`` or zip; with ``policy`` it may be the checkpoint.
+        method: ``file.py:NAME``, which is run: the method of one's own that the run folder was trained with, where that
+            file has moved or changed since.
         policy: ``file.py:Class``, which is imported and so run.
         checkpoint: weights for that class.
         observation_space, action_space: of the environment; needed with ``policy``, whose file does not say them.
@@ -54,6 +57,10 @@ def load_any(
     Raises:
         UserError: one sentence that says what cannot be loaded, and what could be.
     """
+    if method is not None and (what is None or not (folder_of_run(what) / CONFIG).is_file()):
+        raise UserError(
+            f"--method {method} says what trained a run folder of Saccade, and {what} is none: leave it away."
+        )
     if policy is not None:
         if what is not None and checkpoint is not None:
             raise UserError(f"Give --policy {policy} one file of weights, not both {what} and {checkpoint}.")
@@ -81,7 +88,7 @@ def load_any(
     path = folder_of_run(what)
     refuse_endless(path, folder=True)
     if (path / CONFIG).is_file():
-        return load_policy(what, device)
+        return load_policy(what, device, method)
     # Stable-Baselines3 appends the ending by itself, and its users leave it out.
     zipped = path if path.is_file() else path.parent / f"{path.name}.zip"
     if not zipped.is_file():

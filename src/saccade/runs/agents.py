@@ -9,12 +9,13 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from saccade.agents import METHODS
 from saccade.agents.agent import Agent
+from saccade.agents.methods_of import label_of, method_of
 from saccade.agents.parts.augmentation import Images
 from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint
 from saccade.data.documents import Count
 from saccade.data.memory import allocations_bounded
+from saccade.data.user_code import blamed
 from saccade.runs.config import CONFIG
 from saccade.runs.training import RunConfig
 from saccade.types import Continuous, Discrete, Spaces, UserError
@@ -25,9 +26,14 @@ NETWORKS, SPACES = "networks", "spaces"
 def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None) -> Agent:
     """The method's agent with weights that depend on the seed alone; global random states stay as they are."""
     fewer = "choose fewer --filters or --hidden units, or a smaller --projection"
-    with torch.random.fork_rng(devices=[]), allocations_bounded(f"A network of {config.method}", fewer):
+    label = label_of(config.method)
+    with (
+        blamed(f"Making the agent of {label}"),
+        torch.random.fork_rng(devices=[]),
+        allocations_bounded(f"A network of {label}", fewer),
+    ):
         torch.default_generator.manual_seed(config.training.seed)  # weights are made on the CPU, then moved
-        return METHODS[config.method].make(config.agent, spaces, device, images)
+        return method_of(config.method).make(config.agent, spaces, device, images)
 
 
 class SavedSpaces(TypedDict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import torch
 
 from saccade.agents import METHODS
+from saccade.agents.methods_of import digest_of, is_own, label_of, method_of, open_named, open_recorded
 from saccade.agents.settings import check_settings
 from saccade.data.documents import LARGEST, BadDocument, read_document, typed
 from saccade.envs.checks import check_name
@@ -25,7 +27,9 @@ from saccade.runs.zoo import PREFIX, zoo_names
 from saccade.spelling import close_names
 from saccade.types import UserError
 
-CONFIG = "config.json"
+CONFIG, ENVIRONMENT = "config.json", "env.json"
+DIGEST = "method_sha256"
+"""In env.json: of the file that a method of a person's own came from."""
 MOST_BYTES = 2**20  # of a configuration, which has a few thousand
 LEAST = {
     **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
@@ -58,12 +62,12 @@ def check_numbers(config: RunConfig) -> None:
             f"--steps {training.steps} is not a multiple of --envs {training.envs}: choose numbers that divide."
         )
     check_settings(config.agent)
-    method = METHODS[config.method]
+    method = method_of(config.method)
     size = method.rendered_size(config.agent)
     if method.decodes(config.agent) and size % SIDE_STEP:
         raise UserError(
-            f"{config.method} decodes pictures, so --image-size must be a multiple of {SIDE_STEP}, and {size} is not: "
-            f"use {nearest_side(size)}."
+            f"{label_of(config.method)} decodes pictures, so --image-size must be a multiple of {SIDE_STEP}, and "
+            f"{size} is not: use {nearest_side(size)}."
         )
 
 
@@ -93,19 +97,20 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
     Raises UserError for a method or fields that do not exist here, and for values that no run can have.
     """
     method = values.get("method")
-    if not isinstance(method, str) or method not in METHODS:
+    if not isinstance(method, str) or (digest_of(method) is None and method not in METHODS):
         raise UserError(f"The run's method {method!r} is not known here; known are {', '.join(METHODS)}.")
     values = migrated(values)
-    loop = OffPolicy() if METHODS[method].loop == "off_policy" else None
-    template = RunConfig(method, EnvConfig(_task_of(values)), METHODS[method].config, loop=loop)
-    _check_fields(template, values)
+    row = method_of(method)
+    loop = OffPolicy() if row.loop == "off_policy" else None
+    template = RunConfig(method, EnvConfig(_task_of(values)), row.config, loop=loop)
+    _check_fields(template, values, label_of(method) if is_own(method) else None)
     env = values["env"]
     config = typed({**values, "env": {**env, "options": None} if isinstance(env, Mapping) else env}, RunConfig)
     options = typed(env["options"], type(template.env.options))
     agent = typed(values["agent"], type(template.agent))
     config = dataclasses.replace(config, env=dataclasses.replace(config.env, options=options), agent=agent)
     check_numbers(config)
-    size = METHODS[method].rendered_size(config.agent)
+    size = row.rendered_size(config.agent)
     if size != config.env.image_size:
         raise UserError(f"The run's pictures have {config.env.image_size} pixels, and its networks take {size}.")
     return config
@@ -119,25 +124,35 @@ def _task_of(values: Mapping[str, Any]) -> str:
     return str(task)
 
 
-def _check_fields(template: Any, values: Mapping[str, Any]) -> None:
-    """Raise UserError where a JSON object has other fields than a dataclass like ``template``."""
+def _check_fields(template: Any, values: Mapping[str, Any], own: str | None) -> None:
+    """Raise UserError where a JSON object has other fields than a dataclass like ``template``.
+
+    own: what a method of a person's own is called.
+    """
     known = {field.name for field in dataclasses.fields(template)}
     if set(values) != known:
         other = ", ".join(sorted(set(values) ^ known))
-        raise UserError(
-            f"The run's configuration and this version of Saccade differ in {other}: use the version in env.json."
-        )
+        here, use = "this version of Saccade", "the version in env.json"
+        if own is not None:
+            here, use = f"{here} or {own}", f"{use}, and the file as it was when the run was trained"
+        raise UserError(f"The run's configuration and {here} differ in {other}: use {use}.")
     for name in known:
         inner = getattr(template, name)
         if dataclasses.is_dataclass(inner) and isinstance(values[name], Mapping):
-            _check_fields(inner, values[name])
+            _check_fields(inner, values[name], own)
 
 
-def read_config(run: Path) -> RunConfig:
-    """The configuration of a run folder. Raises UserError when it is not one."""
+def read_config(run: Path, method: str | None = None) -> RunConfig:
+    """The configuration of a run folder. The file of a method of a person's own is run, if they have named it.
+
+    method: ``file.py:NAME``, which is now the method that the run was trained with; by default as the run says.
+
+    Raises UserError when it is not a run folder, and where its method has moved, has changed or was never named.
+    """
     path = run / CONFIG
     try:
-        return from_json(read_document(path, dict[str, Any], MOST_BYTES))
+        values = read_document(path, dict[str, Any], MOST_BYTES)
+        return from_json({**values, "method": _opened(run, values.get("method"), method)})
     except BadDocument as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     except OSError as error:
@@ -147,6 +162,35 @@ def read_config(run: Path) -> RunConfig:
         meant = PREFIX + run.name if run.name in zoo_names() else str(run.parent / near[0]) if near else None
         hint = f" Did you mean {meant}?" if meant else ""
         raise UserError(f"{run} is not a run folder: it has no {CONFIG}.{hint}") from error
+
+
+def _opened(run: Path, recorded: Any, meant: str | None) -> Any:
+    """The name of a run's method, which can be asked for from now on, if there is one."""
+    own = isinstance(recorded, str) and is_own(recorded)
+    if meant is None:
+        if own:
+            open_recorded(recorded, _recorded_digest(run), run)
+        return recorded
+    if not own:
+        raise UserError(f"--method is for methods of your own, and {run} was trained with {recorded}: leave it away.")
+    if not is_own(meant):
+        raise UserError(f"--method {meant} names no file: write FILE.PY:NAME.")
+    name = open_named(meant)
+    if digest_of(name) != _recorded_digest(run):
+        warnings.warn(
+            f"{meant} is not the file that {run} was trained with, or has changed since: what it does may differ",
+            stacklevel=3,
+        )
+    return name
+
+
+def _recorded_digest(run: Path) -> str | None:
+    """Of the file that a run's method came from; None where that was lost."""
+    try:
+        digest = read_document(run / ENVIRONMENT, dict[str, Any]).get(DIGEST)
+    except (OSError, UserError):
+        return None
+    return digest if isinstance(digest, str) else None
 
 
 def with_precision(config: RunConfig) -> RunConfig:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from saccade.agents import METHODS
+from saccade.agents.methods_of import label_of, method_of
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import suite_of
 from saccade.types import Continuous, Discrete, UserError
@@ -100,8 +101,9 @@ def able_to_learn(env: EnvConfig) -> tuple[str, ...]:
 
 def check_actions(name: str, env: EnvConfig) -> None:
     """Raise UserError for a method whose kinds of action are not the task's, with those that can."""
-    able = able_to_learn(env)
-    if name not in able:
+    if type(suite_of(env.task).spaces(env).actions) not in method_of(name).actions:
         kinds = {Continuous: "actions of numbers", Discrete: "actions to choose from"}
         kind = kinds[type(suite_of(env.task).spaces(env).actions)]
-        raise UserError(f"{env.task} has {kind}, which {name} cannot learn: use {', '.join(able)}.")
+        raise UserError(
+            f"{env.task} has {kind}, which {label_of(name)} cannot learn: use {', '.join(able_to_learn(env))}."
+        )

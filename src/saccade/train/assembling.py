@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from saccade.agents import METHODS
 from saccade.agents.agent import Agent, Rollouts
+from saccade.agents.methods_of import method_of
 from saccade.data.banks.images import ImageBank, bank_bytes, bank_size, load_bank
 from saccade.data.memory import refuse_beyond
 from saccade.data.placement import Placement, place_by_what_is_free
@@ -57,7 +57,7 @@ def assembled(config: RunConfig, preparing: Preparing, without_graphs: Callable[
     if why is not None:
         without_graphs(why)
     bank = _load_pictures(config, pictures, preparing)
-    make = _off_policy if METHODS[config.method].loop == "off_policy" else _on_policy
+    make = _off_policy if method_of(config.method).loop == "off_policy" else _on_policy
     with make(config, device, bank, why) as (loop, place):
         loop.paths = tuple(kept.sentence for kept in (pictures, place) if kept is not None)
         yield loop
@@ -135,7 +135,7 @@ def _warn_of_software(device: torch.device, renderer: str) -> None:
 
 def _place_pictures(config: RunConfig, device: torch.device) -> Placement | None:
     """Where pictures for overlays are kept; None for a method that needs none."""
-    if not METHODS[config.method].overlays(config.agent):
+    if not method_of(config.method).overlays(config.agent):
         return None
     size = bank_bytes(config.training.image_count, bank_size(config.env.image_size))
     placed = place_by_what_is_free({"pictures": size}, device)["pictures"]

@@ -12,10 +12,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from saccade.agents.methods_of import digest_of, label_of
 from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
+from saccade.data.user_code import blamed
 from saccade.policies.evaluate import evaluation_row, with_gaps
-from saccade.runs.config import CONFIG, check, read_config, to_json, with_envs, with_precision, with_whole_paths
+from saccade.runs.config import CONFIG, DIGEST, check, read_config, to_json, with_envs, with_precision, with_whole_paths
 from saccade.runs.training import RunConfig
 from saccade.train import state
 from saccade.train.assembling import Preparing, assembled
@@ -34,6 +36,7 @@ from saccade.train.loop import Loop
 from saccade.train.saving import BackgroundSaving
 from saccade.train.ways import (
     PATHS,
+    facts_of,
     had_graphs,
     paths_of,
     refuse_without_graphs,
@@ -53,7 +56,7 @@ Stop = Callable[[], bool]
 
 def run_folder(config: RunConfig) -> Path:
     """Where a run goes by default: its name says what it is and has no time stamp, so that a grid can be resumed."""
-    return Path("runs") / config.env.task.replace("/", "-") / config.method / str(config.training.seed)
+    return Path("runs") / config.env.task.replace("/", "-") / label_of(config.method) / str(config.training.seed)
 
 
 def start(
@@ -76,7 +79,7 @@ def start(
         _made(folder),
     ):
         write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
-        write_facts(folder, facts, training)
+        write_facts(folder, facts | _digest(config), training)
         return _go_on(training, config, folder, [], watch, stop)
 
 
@@ -92,10 +95,11 @@ def resume(
     """Continue a run from its newest undamaged checkpoint, on a CPU exactly as if it had never stopped.
 
     steps: a new total of agent steps. ways: other values of ``device``, ``compile`` and ``graphs`` from now on, and of
-    ``data`` and ``images``, where those folders lie now. ``warn`` is told of damaged checkpoints, which are set aside,
+    ``data`` and ``images``, where those folders lie now, and of ``method``, where a file of one's own lies now or what
+    it has become. ``warn`` is told of damaged checkpoints, which are set aside,
     and of a run that was begun with CUDA graphs and goes on without.
     """
-    config = _changed(with_envs(read_config(folder)), ways or {})
+    config = _changed(with_envs(read_config(folder, (ways or {}).get("method"))), ways or {})
     if steps is not None:
         if config.loop is not None and config.loop.replay_capacity is None:  # keep the size that the saved replay has
             loop = dataclasses.replace(config.loop, replay_capacity=config.training.steps)
@@ -123,13 +127,21 @@ def resume(
         latest = _latest_evaluation(training, folder)
         if steps is not None or ways:
             write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
+        if "method" in (ways or {}):
+            write_facts(folder, facts_of(folder) | _digest(config), training)
         (folder / RESULT).unlink(missing_ok=True)
         return _go_on(training, config, folder, latest, watch, stop)
 
 
+def _digest(config: RunConfig) -> dict[str, Any]:
+    """What ``env.json`` says of a method of a person's own; nothing of others."""
+    digest = digest_of(config.method)
+    return {} if digest is None else {DIGEST: digest}
+
+
 def _changed(config: RunConfig, ways: Mapping[str, Any]) -> RunConfig:
     """A run's configuration with other ways. Raises UserError where one of its folders is no longer there."""
-    of_training = {name: value for name, value in ways.items() if name != "data"}
+    of_training = {name: value for name, value in ways.items() if name not in ("data", "method")}
     training = dataclasses.replace(config.training, **of_training)
     env = config.env.changed(data=ways["data"]) if "data" in ways else config.env
     for option, path in (("--data", env.option("data")), ("--images", training.images)):
@@ -170,7 +182,12 @@ def _go_on(
     """Train to the end or until told to stop; ``evaluations`` are the rows of the latest one so far."""
     watch(Event("begun"), training)
     board = TensorBoard(folder / "tensorboard", purge_step=training.counters.env_steps + 1)
-    with closing(board), closing(training.events()) as events, BackgroundSaving() as saving:
+    with (
+        blamed(f"Training {label_of(config.method)}"),
+        closing(board),
+        closing(training.events()) as events,
+        BackgroundSaving() as saving,
+    ):
         for event in events:
             saving.raise_failure()
             if event.kind in ("episode", "losses"):
@@ -179,7 +196,7 @@ def _go_on(
             elif event.evaluation is not None:
                 row = evaluation_row(
                     event.evaluation,
-                    method=config.method,
+                    method=label_of(config.method),
                     env=config.env,
                     seed=config.training.seed,
                     env_steps=event.row["env_steps"],

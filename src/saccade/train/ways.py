@@ -12,6 +12,7 @@ from saccade.agents import cuda_graphs
 from saccade.agents.recorded_updates import NEEDS_A_GPU
 from saccade.data.documents import BadDocument, read_document, typed
 from saccade.data.placement import Placement
+from saccade.runs.config import ENVIRONMENT
 from saccade.runs.torch_setup import compute_dtype, is_compiled, multiplies_tf32
 from saccade.runs.training import Training
 from saccade.train.logs import write_aside
@@ -20,7 +21,7 @@ from saccade.types import UserError
 if TYPE_CHECKING:
     from saccade.train.loop import Loop
 
-ENVIRONMENT, PATHS = "env.json", "paths"
+PATHS = "paths"
 RECORDED = "CUDA graph for each kind"  # what a path says where updates are recorded, and nowhere else
 
 
@@ -55,7 +56,7 @@ def refuse_without_graphs(training: Training, why: str) -> None:
 def had_graphs(folder: Path) -> bool:
     """Whether a run recorded its updates when it last said which ways it takes."""
     try:
-        paths = typed(_facts(folder).get(PATHS, []), list[str])
+        paths = typed(facts_of(folder).get(PATHS, []), list[str])
     except BadDocument:
         return False
     return any(RECORDED in path for path in paths)
@@ -68,10 +69,10 @@ def write_facts(folder: Path, facts: dict[str, Any], loop: Loop) -> None:
 
 def write_paths(folder: Path, loop: Loop) -> None:
     """Have ``env.json`` say which ways the run takes by now, since one has failed."""
-    write_facts(folder, _facts(folder), loop)
+    write_facts(folder, facts_of(folder), loop)
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def facts_of(folder: Path) -> dict[str, Any]:
     """What ``env.json`` says; nothing where it was lost."""
     try:
         return read_document(folder / ENVIRONMENT, dict[str, Any])

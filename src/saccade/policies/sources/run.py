@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from saccade.agents.methods_of import label_of
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import pixels_of
@@ -19,13 +20,14 @@ from saccade.runs.zoo import PREFIX, folder_of_run, zoo_name
 from saccade.types import Discrete
 
 
-def load_policy(run: str | Path, device: str = "auto") -> Policy:
+def load_policy(run: str | Path, device: str = "auto", method: str | None = None) -> Policy:
     """The policy of a run's newest undamaged checkpoint, in a few lines: ``saccade.load(run).act(obs)``.
 
     run: its folder, or ``zoo:NAME``.
+    method: ``file.py:NAME`` of one's own, where that file has moved or changed since the run was trained.
     """
     name, folder = zoo_name(run), folder_of_run(run)
-    config = read_config(folder)
+    config = read_config(folder, method)
     checkpoint, _ = newest_checkpoint(folder / "checkpoints")
     policy = policy_of(checkpoint, config, device_of(device))
     # An agent of the zoo is the same one wherever the package lies.
@@ -39,7 +41,7 @@ def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -
     agent = make_agent(config, spaces, device, lambda count, size, generator: torch.empty(0))
     load_weights(agent, weights, checkpoint.folder)
     return Policy(
-        name=config.method,
+        name=label_of(config.method),
         network=agent.networks,
         outputs=agent.outputs,
         pixels=pixels_of(spaces.obs_shape, "uint8", 0, BYTE, layout="channels_first", colours=spaces.colours),

@@ -1,0 +1,149 @@
+"""The row of any method that a run can name: of the package's table, or of a person's own file, ``file.py:NAME``.
+
+A person's file is run, so it has to be a file that this person has named: on a command line or to a function. That is
+remembered outside of any run, for whoever makes a run also writes what stands in it; a run alone can have no file run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+
+from saccade.agents import METHODS, Method
+from saccade.data.files import NoFile, read_bounded
+from saccade.data.folder import cache_dir
+from saccade.data.user_code import module_from, running
+from saccade.types import UserError
+
+MOST_BYTES = 2**24  # of a file that a person writes
+_OPENED: dict[str, tuple[str, Method]] = {}  # by whole name: the SHA-256 of the file, and the row in it
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is that of a person's file, with or without a name in it."""
+    return _file_and_name(name)[0].endswith(".py")
+
+
+def label_of(name: str) -> str:
+    """What a method is called in folders and tables: ``my_method-ONE`` for ``/home/me/my_method.py:ONE``."""
+    file, row = _file_and_name(name)
+    return f"{Path(file).stem}-{row}" if is_own(name) else name
+
+
+def method_of(name: str) -> Method:
+    """The row of a method of the table, or of a person's file that has been opened.
+
+    Raises:
+        UserError: there is neither.
+    """
+    if name in _OPENED:
+        return _OPENED[name][1]
+    if name not in METHODS:
+        raise UserError(f"There is no method {name!r}: there are {', '.join(METHODS)}, and file.py:NAME of your own.")
+    return METHODS[name]
+
+
+def digest_of(name: str) -> str | None:
+    """SHA-256 of the file that an opened method came from; None for a method of the table."""
+    return _OPENED[name][0] if name in _OPENED else None
+
+
+def open_named(spelled: str) -> str:
+    """Run the file of ``file.py:NAME``, as the person who named it asks for; the name with the whole path.
+
+    Raises:
+        UserError: there is no such file or no method of that name in it, or the file cannot be run.
+    """
+    file, row = _file_and_name(spelled)
+    path = Path(file).expanduser().resolve()
+    digest = _digest(path, spelled)
+    name = f"{path}:{row}"
+    if digest_of(name) != digest:
+        _OPENED[name] = digest, _row_in(module_from(path), path, row)
+    _allow(path, digest)
+    return name
+
+
+def open_recorded(name: str, digest: str | None, run: Path) -> None:
+    """Run the file of a method that a run names, if that is the one that the run was trained with.
+
+    Args:
+        name: with the whole path, as ``open_named`` gave it.
+        digest: SHA-256 of the file then; None where that is not known.
+        run: for messages.
+
+    Raises:
+        UserError: the file has moved or changed, or this person has never named it.
+    """
+    file, row = _file_and_name(name)
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(
+            f"{run} was trained with {name}, which is not there: say where it is with --method FILE.PY:NAME."
+        )
+    present = _digest(path, name)
+    meant = f"if it is what you mean, say so with --method {name}."
+    if present != digest:
+        raise UserError(f"{path} is not as it was when {run} was trained: {meant}")
+    if not _is_allowed(path, present):
+        raise UserError(f"Opening {run} runs {path}, a file that you have not named before: {meant}")
+    if digest_of(name) != present:
+        _OPENED[name] = present, _row_in(module_from(path), path, row)
+
+
+def _file_and_name(name: str) -> tuple[str, str]:
+    """``file.py:NAME`` in two; no name where there is none."""
+    file, colon, row = name.rpartition(":")
+    return (file, row) if colon and file.endswith(".py") else (name, "")
+
+
+def _digest(path: Path, spelled: str) -> str:
+    try:
+        return hashlib.sha256(read_bounded(path, MOST_BYTES)).hexdigest()
+    except FileNotFoundError as error:
+        raise UserError(f"There is no file {str(path)!r}, which {spelled!r} names.") from error
+    except OSError as error:
+        raise NoFile(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _row_in(module: ModuleType, path: Path, name: str) -> Method:
+    """The row of that name. Raises UserError with those that there are."""
+    rows = {key: value for key, value in vars(module).items() if isinstance(value, Method)}
+    there = f"it has {', '.join(rows)}" if rows else "it has none: make one with saccade.agents.Method"
+    if not name:
+        example = next(iter(rows), "NAME")
+        raise UserError(f"Say which method of {path} with {path.name}:{example}; {there}.")
+    if name not in rows:
+        what = "which is no Method" if name in vars(module) else "which it does not have"
+        raise UserError(f"{path.name}:{name} names no method of {path}, {what}; {there}.")
+    row = rows[name]
+    if not dataclasses.is_dataclass(row.config) or isinstance(row.config, type):
+        raise UserError(f"The config of {path}:{name} must be an instance of a dataclass, and is {row.config!r:.80}.")
+    for what in ("overlays", "rendered_size", "decodes"):
+        with running(f"{what}(config) of {path}:{name}"):
+            getattr(row, what)(row.config)
+    return row
+
+
+def _mark(path: Path, digest: str) -> Path:
+    """The empty file that says that this person has named a file with this content."""
+    whole = hashlib.sha256(f"{path}\n{digest}".encode()).hexdigest()
+    return cache_dir() / "methods" / whole
+
+
+def _allow(path: Path, digest: str) -> None:
+    mark = _mark(path, digest)
+    with suppress(OSError):  # then it is asked for again
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+
+
+def _is_allowed(path: Path, digest: str) -> bool:
+    try:
+        return _mark(path, digest).stat().st_uid == os.getuid()  # a cache may be shared
+    except OSError:
+        return False
