@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
-import importlib.util
 import re
 import shlex
 import sys
@@ -20,7 +19,7 @@ import torch
 from method_cases import ACTIONS, build, images, sample, tiny
 
 from saccade import testing
-from saccade.agents import METHODS, configs
+from saccade.agents import METHODS
 from saccade.agents.agent import make_update
 from saccade.agents.parts.augmentation import Augmentation
 from saccade.agents.presets import preset
@@ -31,12 +30,10 @@ from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
 from saccade.envs.suites import ALL_MODES, SUITES
-from saccade.later import Later
 from saccade.metrics import METRICS
 from saccade.policies.scores import SCORES
 from saccade.runs.training import OffPolicy, Training
 from saccade.saliency import METHODS as SALIENCY
-from saccade.testing import check_method
 from saccade.types import Continuous, Spaces, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -262,31 +259,25 @@ def test_every_method_has_a_page_with_its_log_keys(method: str) -> None:
 
 @pytest.fixture
 def guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module that the guide to a new method shows, imported under the name that it gives."""
-    configuration, method, _ = blocks(GUIDE, "python")
-    monkeypatch.setattr(configs, "Invariance", None, raising=False)  # so that it is gone afterwards
-    exec(compile(configuration, "configs.py", "exec"), vars(configs))
-    path = tmp_path / "invariance.py"
-    path.write_text(method)
-    spec = importlib.util.spec_from_file_location("saccade.agents.methods.invariance", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
+    """The file that the guide to a new method shows, imported under the name that it gives."""
+    (tmp_path / "my_method.py").write_text(blocks(GUIDE, "python")[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_method", raising=False)
+    return importlib.import_module("my_method")
 
 
-def test_the_guides_method_learns_and_its_test_passes(guide: ModuleType) -> None:
-    names = {**vars(guide), "Method": type(METHODS["sac"]), "Later": Later}
-    row = eval("{" + blocks(GUIDE, "text")[0] + "}", names)["invariance"]
+def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType) -> None:
+    row = guide.INVARIANCE
     config = tiny(row.config)
     size = row.rendered_size(config)
     agent = row.make(config, Spaces((9, size, size), Continuous(ACTIONS)), torch.device("cpu"), images)
-    check_method(row, Spaces((9, size, size), Continuous(ACTIONS)), config=config)
     metrics = make_update(agent)(lambda count: sample("sac", 0, count), torch.Generator().manual_seed(0), 0)
     assert row.overlays(config) and metrics["critic/invariance"] > 0
-    exec(compile(blocks(GUIDE, "python")[2], "test_invariance.py", "exec"), names)
+    _, equation, check = blocks(GUIDE, "python")
+    names: dict[str, Any] = {}
+    exec(compile(equation, "test_my_method.py", "exec"), names)
     names["test_invariance_is_the_squared_change_of_q"]()
+    exec(compile(check, "check.py", "exec"), {})
 
 
 @pytest.mark.parametrize(
