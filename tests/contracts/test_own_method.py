@@ -106,6 +106,8 @@ def test_the_guides_commands_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_its_hyper_parameters_are_flags_with_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    assert "or FILE.PY:NAME, a Method of that name" in capsys.readouterr().out
     assert main(["train", NAME, TASK, "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert "--invariance-weight X Weight of the invariance loss beside the Bellman error. (default: 0.5)" in told
@@ -139,6 +141,19 @@ WRONG = {
     "size.py:A": (
         "from saccade.agents import Method\nfrom saccade.agents.configs import SAC\nA = Method('', '', SAC(), print)\n",
         r"rendered_size\(config\) of .*size.py:A failed: AttributeError",
+    ),
+    "kept.py:A": (
+        "import dataclasses, pathlib\nfrom saccade.agents import Method\n\n@dataclasses.dataclass\nclass Own:\n"
+        "    place: pathlib.Path = pathlib.Path()\n\nA = Method('', '', Own(), print)\n",
+        "cannot be kept in a run .Object of type PosixPath is not JSON serializable",
+    ),
+    "loop.py:INVARIANCE": (
+        EXAMPLE.replace("    make_invariance,", "    make_invariance, 'rollouts',"),
+        "'rollouts': it must",
+    ),
+    "actions.py:INVARIANCE": (
+        EXAMPLE.replace("    make_invariance,", "    make_invariance, actions=int,"),
+        "The actions of .*:INVARIANCE must be a tuple",
     ),
     "clash.py:INVARIANCE": (
         EXAMPLE.replace("invariance_weight", "log_every"),
@@ -220,7 +235,7 @@ def test_a_moved_file_is_said_and_can_be_named(
     Path("there").mkdir()
     Path("my_method.py").rename("there/renamed.py")
     for words in opening(run):
-        assert "which is not there: say where it is with --method FILE.PY:NAME" in refusal(capsys, *words)
+        assert "run was trained with it: say which it is now with --method FILE.PY:NAME" in refusal(capsys, *words)
     for words in opening(run):
         assert main([*words, "--method", "there/renamed.py:INVARIANCE"]) == 0
         assert "warning" not in capsys.readouterr().err  # it is the same file
@@ -241,6 +256,8 @@ def test_a_changed_file_is_said_and_can_be_meant(
         assert "is not the file that run was trained with" in capsys.readouterr().err
         another_process(monkeypatch)
     assert Path("ran").exists()
+    (note,) = [json.loads(line) for line in (run / "notes.jsonl").read_text().splitlines()]
+    assert note["env_steps"] == 12 and note["note"].endswith(methods_of._digest(Path("my_method.py"), ""))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert saccade.load(run, device="cpu").env_steps == 18  # --resume kept it

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
 from saccade.agents import METHODS, Method
+from saccade.data.documents import typed
 from saccade.data.files import NoFile, read_bounded
 from saccade.data.folder import cache_dir
 from saccade.data.user_code import module_from, running
-from saccade.types import UserError
+from saccade.types import Continuous, Discrete, UserError
 
 MOST_BYTES = 2**24  # of a file that a person writes
 _OPENED: dict[str, tuple[str, Method]] = {}  # by whole name: the SHA-256 of the file, and the row in it
@@ -81,11 +83,12 @@ def open_recorded(name: str, digest: str | None, run: Path) -> None:
     """
     file, row = _file_and_name(name)
     path = Path(file)
-    if not path.is_file():
+    try:
+        present = _digest(path, name)
+    except UserError as error:
         raise UserError(
-            f"{run} was trained with {name}, which is not there: say where it is with --method FILE.PY:NAME."
-        )
-    present = _digest(path, name)
+            f"{error} {run} was trained with it: say which it is now with --method FILE.PY:NAME."
+        ) from error
     meant = f"if it is what you mean, say so with --method {name}."
     if present != digest:
         raise UserError(f"{path} is not as it was when {run} was trained: {meant}")
@@ -121,12 +124,28 @@ def _row_in(module: ModuleType, path: Path, name: str) -> Method:
         what = "which is no Method" if name in vars(module) else "which it does not have"
         raise UserError(f"{path.name}:{name} names no method of {path}, {what}; {there}.")
     row = rows[name]
-    if not dataclasses.is_dataclass(row.config) or isinstance(row.config, type):
-        raise UserError(f"The config of {path}:{name} must be an instance of a dataclass, and is {row.config!r:.80}.")
+    _check_fields(row, f"{path}:{name}")
     for what in ("overlays", "rendered_size", "decodes"):
         with running(f"{what}(config) of {path}:{name}"):
             getattr(row, what)(row.config)
     return row
+
+
+def _check_fields(row: Method, of: str) -> None:
+    """Raise UserError for values that the package's own rows cannot have, since a type checker has looked at them."""
+    if not dataclasses.is_dataclass(row.config) or isinstance(row.config, type):
+        raise UserError(f"The config of {of} must be an instance of a dataclass, and is {row.config!r:.80}.")
+    if row.loop not in ("off_policy", "on_policy"):
+        raise UserError(f"The loop of {of} is {row.loop!r}: it must be off_policy or on_policy.")
+    if not isinstance(row.actions, tuple) or not set(row.actions) <= {Continuous, Discrete}:
+        raise UserError(f"The actions of {of} must be a tuple of saccade.types.Continuous and Discrete.")
+    try:  # as a run keeps it
+        typed(json.loads(json.dumps(dataclasses.asdict(row.config))), type(row.config))
+    except (TypeError, ValueError, UserError) as error:
+        raise UserError(
+            f"The config of {of} cannot be kept in a run ({error}): let its fields be numbers, words, tuples of them, "
+            "or dataclasses."
+        ) from error
 
 
 def _mark(path: Path, digest: str) -> Path:

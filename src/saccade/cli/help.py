@@ -47,6 +47,7 @@ METAVARS = {
 }  # fmt: skip
 """What stands for a value, by the name of an option; others are named by their type."""
 EXAMPLE_TASK = "dmc/walker_walk"
+OWN = "or FILE.PY:NAME, a Method of that name in a Python file of yours, which is run."
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,13 @@ def _of_training(words: list[str], width: int) -> Iterator[str]:
     groups = COMMANDS["train"].groups
     groups = {**groups, SHOWN: (*groups[SHOWN], *option_names(suite_of(task)))}
     if names:
-        yield _wrapped(f"The values are those of {method} on {task} with --preset {size}.", width)
+        yield _wrapped(f"The values are those of {names[0]} on {task} with --preset {size}.", width)
     else:
         longest = max(map(len, METHODS))
         rows = (f"{name:<{longest}}  {row.summary}" for name, row in METHODS.items())
-        yield "\n".join(["METHOD is one of", *(_wrapped(row, width, longest + 4) for row in rows)])
+        yield "\n".join(
+            ["METHOD is one of", *(_wrapped(row, width, longest + 4) for row in rows), _wrapped(OWN, width)]
+        )
         own = {option.name for config in (method_of(method).config, OffPolicy()) for option in options_of(config)}
         options = [option for option in options if option.name not in own]
     yield from grouped([Option("preset", "--preset NAME", SIZE_HELP, ""), *options], groups, width)

@@ -129,6 +129,8 @@ def resume(
             write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
         if "method" in (ways or {}):
             write_facts(folder, facts_of(folder) | _digest(config), training)
+            note = f"from here on the method is {config.method} with the SHA-256 {digest_of(config.method)}"
+            append_row(folder / NOTES, {**position(counters), "note": note})
         (folder / RESULT).unlink(missing_ok=True)
         return _go_on(training, config, folder, latest, watch, stop)
 
