@@ -61,7 +61,7 @@ MOVED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "policies.stable_baselines3": ("policies.sources.stable_baselines3",),
         "policies.stable_baselines3_zip": ("policies.sources.stable_baselines3_zip",),
         "policies.training": ("runs.training",),
-        "policies.user_code": ("policies.sources.user_code",),
+        "policies.user_code": ("data.user_code",),
         "policies.weights": ("policies.sources.weights",),
         "viewer.scores": ("viewer.measurements",),
     }
