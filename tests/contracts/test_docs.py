@@ -88,7 +88,10 @@ def parse(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("line", dict.fromkeys(command_lines("saccade")))
-def test_commands_parse(line: str) -> None:
+def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SACCADE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "my_method.py").write_text(blocks(GUIDE, "python")[0])
     try:
         parse(shlex.split(line)[1:])
     except UserError as error:

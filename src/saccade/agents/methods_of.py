@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +18,7 @@ from saccade.agents import METHODS, Method
 from saccade.data.documents import typed
 from saccade.data.files import NoFile, read_bounded
 from saccade.data.folder import cache_dir
-from saccade.data.user_code import module_from, running
+from saccade.data.user_code import blamed, module_from, running
 from saccade.types import Continuous, Discrete, UserError
 
 MOST_BYTES = 2**24  # of a file that a person writes
@@ -52,6 +52,14 @@ def method_of(name: str) -> Method:
 def digest_of(name: str) -> str | None:
     """SHA-256 of the file that an opened method came from; None for a method of the table."""
     return _OPENED[name][0] if name in _OPENED else None
+
+
+def told_as_theirs(name: str, what: str) -> AbstractContextManager[None]:
+    """For work of a method: of a person's own file, a failure on a line of theirs is told in a sentence.
+
+    what: that failed, such as ``Training my_method-MINE``.
+    """
+    return blamed(what) if is_own(name) else nullcontext()
 
 
 def open_named(spelled: str) -> str:

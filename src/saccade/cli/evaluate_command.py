@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from saccade.agents.methods_of import label_of
+from saccade.agents.methods_of import label_of, told_as_theirs
 from saccade.bench.results import (
     Result,
     backgrounds_of,
@@ -28,7 +28,6 @@ from saccade.cli import terminal
 from saccade.cli.options import Evaluate
 from saccade.cli.parsing import parsed
 from saccade.cli.suite_options import given
-from saccade.data.user_code import blamed
 from saccade.envs import suites
 from saccade.envs.config import EnvConfig, check_data
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
@@ -65,7 +64,7 @@ def run(words: list[str]) -> int:
             seed = config.training.seed if options.seed is None else options.seed
             rows, policy_of_mode = [], acting(policy, seed, options.sampled)
             label = label_of(config.method)
-            for result in _blamed(label, play(policy_of_mode, env, options, seed, progress, str(what))):
+            for result in _told(config.method, play(policy_of_mode, env, options, seed, progress, str(what))):
                 rows.append(
                     evaluation_row(
                         result,
@@ -92,9 +91,9 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _blamed(method: str, results: Iterable[Evaluation]) -> Iterable[Evaluation]:
+def _told(method: str, results: Iterable[Evaluation]) -> Iterable[Evaluation]:
     """The results; an error of a method of a person's own is told as theirs."""
-    with blamed(f"Acting by {method}"):
+    with told_as_theirs(method, f"Acting by {label_of(method)}"):
         yield from results
 
 

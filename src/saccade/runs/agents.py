@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent
-from saccade.agents.methods_of import label_of, method_of
+from saccade.agents.methods_of import label_of, method_of, told_as_theirs
 from saccade.agents.parts.augmentation import Images
 from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint
 from saccade.data.documents import Count
 from saccade.data.memory import allocations_bounded
-from saccade.data.user_code import blamed
 from saccade.runs.config import CONFIG
 from saccade.runs.training import RunConfig
 from saccade.types import Continuous, Discrete, Spaces, UserError
@@ -28,7 +27,7 @@ def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: 
     fewer = "choose fewer --filters or --hidden units, or a smaller --projection"
     label = label_of(config.method)
     with (
-        blamed(f"Making the agent of {label}"),
+        told_as_theirs(config.method, f"Making the agent of {label}"),
         torch.random.fork_rng(devices=[]),
         allocations_bounded(f"A network of {label}", fewer),
     ):

@@ -12,10 +12,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from saccade.agents.methods_of import digest_of, label_of
+from saccade.agents.methods_of import digest_of, label_of, told_as_theirs
 from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
-from saccade.data.user_code import blamed
 from saccade.policies.evaluate import evaluation_row, with_gaps
 from saccade.runs.config import CONFIG, DIGEST, check, read_config, to_json, with_envs, with_precision, with_whole_paths
 from saccade.runs.training import RunConfig
@@ -74,6 +73,7 @@ def start(
     config = with_whole_paths(with_envs(with_precision(config)))
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
     with (
+        told_as_theirs(config.method, f"Training {label_of(config.method)}"),
         gpu_failures_explained(config, folder),
         assembled(config, preparing, functools.partial(refuse_without_graphs, config.training)) as training,
         _made(folder),
@@ -113,6 +113,7 @@ def resume(
             warn(f"The run was begun with updates recorded as CUDA graphs, and goes on without: {why}.")
 
     with (
+        told_as_theirs(config.method, f"Training {label_of(config.method)}"),
         gpu_failures_explained(config, folder),
         _locked(folder),
         assembled(config, preparing, without_graphs) as training,
@@ -185,7 +186,6 @@ def _go_on(
     watch(Event("begun"), training)
     board = TensorBoard(folder / "tensorboard", purge_step=training.counters.env_steps + 1)
     with (
-        blamed(f"Training {label_of(config.method)}"),
         closing(board),
         closing(training.events()) as events,
         BackgroundSaving() as saving,
