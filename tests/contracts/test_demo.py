@@ -74,7 +74,7 @@ def write(path: Path, found: list[dict[str, Any]]) -> str:
         method: {mode: random.integers(0, 256, (7, 9, SIZE, SIZE), np.uint8) for mode in SUCCESS[method]}
         for method in policies
     }
-    told = demo_page.Told(ROBOT, 200, 1.5, "saccade demo --minutes 2", path.parent / "sgqn")
+    told = demo_page.Told(ROBOT, {"sac": 200, "sgqn": 100}, 1.5, "saccade demo --minutes 2", path.parent / "sgqn")
     demo_page.write_demo_page(path, told, policies, found, metrics, episodes)
     return path.read_text()
 
@@ -90,9 +90,10 @@ def test_the_page_begins_with_what_came_out(tmp_path: Path) -> None:
     )
     assert page.count("img") + page.count("image") > 10
     text = " ".join(text for _, text in page.texts)
-    assert "200 of SAC and 90 of SGQN" in text and "Time was up before SGQN had made all 200." in text
+    assert "200 of SAC and 90 of SGQN" in text and "Time was up before SGQN had made all 100." in text
     assert (
-        "1.5 minutes side by side" in text and "Training return over minutes" in (tmp_path / "index.html").read_text()
+        "side by side on one core each, 1.5 minutes in all" in text
+        and "Training return over minutes" in (tmp_path / "index.html").read_text()
     )
 
 
@@ -123,7 +124,9 @@ def test_what_it_trains_with(task: str, tmp_path: Path) -> None:
         for method in demo_command.METHODS_SHOWN
     ]
     first, second = configs
-    assert first.env == second.env and first.training == second.training and first.loop == second.loop
+    assert first.env == second.env and first.loop == second.loop
+    assert (first.training.steps, second.training.steps) == (1000, 500)
+    assert replace(first.training, steps=500) == second.training
     assert first.env.frame_stack == (1 if task == ROBOT else 3) and first.training.seed == 3
     assert first.training.threads == 1 and first.training.workers == 0 and first.training.device == "cpu"
 

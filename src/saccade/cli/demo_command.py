@@ -32,7 +32,9 @@ from saccade.train.logs import append_row, read_rows
 from saccade.train.session import EVALUATIONS, METRICS
 from saccade.types import UserError
 
-METHODS_SHOWN = ("sac", "sgqn")
+SHARES = {"sac": 1.0, "sgqn": 0.5}  # of --steps, by method: an update of SGQN costs twice SAC's
+METHODS_SHOWN = tuple(SHARES)
+RANDOM_STEPS = 1000
 STEPS_BETWEEN_ROWS = 50
 EVALUATION_SHARE = 0.2  # of the time, kept for the evaluations after the training
 POLL_SECONDS = 0.5
@@ -60,7 +62,8 @@ def run(words: list[str]) -> int:
     show(newest_results(rows), console)
     page = folder / "index.html"
     metrics = {method: read_rows(folder / method / METRICS) for method in METHODS_SHOWN}
-    told = Told(env.task, options.steps, trained, " ".join(["saccade demo", *words]), folder / "sgqn")
+    wanted = {method: _steps_of(method, options) for method in METHODS_SHOWN}
+    told = Told(env.task, wanted, trained, " ".join(["saccade demo", *words]), folder / "sgqn")
     write_demo_page(page, told, policies, rows, metrics, _episodes(policies, options.seed))
     for sentence in sentences(rows):
         console.print(sentence, highlight=False)
@@ -113,13 +116,19 @@ def _train(options: Demo, folder: Path, console: Console, deadline: float) -> No
 
 def _train_words(method: str, options: Demo, folder: Path) -> list[str]:
     settings = {
-        "preset": "small", "steps": options.steps, "seed": options.seed, "device": "cpu",
-        "threads": 1, "workers": 0, "random-steps": min(500, options.steps // 4), "log-every": STEPS_BETWEEN_ROWS,
-        "evaluate-every": 0, "checkpoint-every": max(options.steps // 4, 1), "out": folder / method,
+        "preset": "small", "steps": _steps_of(method, options), "seed": options.seed, "device": "cpu",
+        "threads": 1, "workers": 0, "random-steps": min(RANDOM_STEPS, options.steps // 8),
+        "log-every": STEPS_BETWEEN_ROWS,
+        "evaluate-every": 0, "checkpoint-every": max(options.steps // 8, 1), "out": folder / method,
         "frame-stack": preset("sgqn", options.task, "small").environment.get("frame_stack", FRAME_STACK),
     }  # fmt: skip
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     return ["train", method, options.task, *flags, "--evaluation-modes"]
+
+
+def _steps_of(method: str, options: Demo) -> int:
+    """So many that all methods learn for about as long."""
+    return max(round(options.steps * SHARES[method]), 1)
 
 
 def _wait(
@@ -134,7 +143,7 @@ def _wait(
         *columns, terminal.column("{task.fields[latest]}"), TimeElapsedColumn(), TimeRemainingColumn(), console=console
     ) as progress:
         log = terminal.LogLines(console)
-        lines = {method: progress.add_task(method, total=options.steps, latest="") for method in processes}
+        lines = {method: progress.add_task(method, total=_steps_of(method, options), latest="") for method in processes}
         for tick in count():
             for method, line in lines.items():
                 _show_training(progress, line, read_rows(folder / method / METRICS))

@@ -41,7 +41,7 @@ class Told:
     """
 
     task: str
-    wanted_steps: int
+    wanted_steps: Mapping[str, int]
     minutes: float
     command: str
     run: Path
@@ -178,12 +178,16 @@ def _curves(rows: Sequence[Row], metrics: Mapping[str, Sequence[Row]]) -> list[P
 
 def _equal_time(told: Told, policies: Mapping[str, Policy]) -> str:
     steps = " and ".join(f"{policy.env_steps:,} of {NAMES[method]}" for method, policy in policies.items())
-    cut = [NAMES[method] for method, policy in policies.items() if policy.env_steps < told.wanted_steps]
-    ended = f" Time was up before {' and '.join(cut)} had made all {told.wanted_steps:,}." if cut else ""
+    cut = [
+        f"{NAMES[method]} had made all {told.wanted_steps[method]:,}"
+        for method, policy in policies.items()
+        if policy.env_steps < told.wanted_steps[method]
+    ]
+    ended = f" Time was up before {' and '.join(cut)}." if cut else ""
     return (
-        f"The two had the same time, {told.minutes:.1f} minutes side by side on one core each, and not the same steps: "
-        f"{steps}, since an update of SGQN costs more.{ended} The first chart compares them at equal time, the "
-        "second at equal steps."
+        f"The two learned for about as long, side by side on one core each, {told.minutes:.1f} minutes in all, and not "
+        f"for as many agent steps: {steps}, since an update of SGQN costs twice SAC's.{ended} The first chart compares "
+        "them at equal time, the second at equal steps."
     )
 
 

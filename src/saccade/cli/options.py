@@ -30,15 +30,14 @@ class Demo:
     """Folder for everything; by default runs/demo, or runs/demo-2 and so on where that exists."""
     task: str = "manipulation/reach"
     """What they learn; `saccade list` names the tasks."""
-    steps: int = 30_000
-    """Most agent steps of each method."""
+    steps: int = 20_000
+    """Most agent steps of SAC; SGQN, whose updates cost twice as much, makes half as many."""
     minutes: float = 8.5
-    """Time for everything. A method that has not made its steps by then is judged by what it learned so far: SGQN's
-    updates cost two and a half times SAC's."""
+    """Time for everything. A method that has not made its steps by then is judged by what it learned so far."""
     episodes: int = 20
     """Episodes of each policy in each mode."""
-    seed: int = 0
-    """Of weights, environments, exploration and episodes."""
+    seed: int = 1
+    """Of weights, environments, exploration and episodes; 1 is the first of the five whose results README tells."""
 
 
 @dataclass(frozen=True)
