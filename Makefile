@@ -5,7 +5,7 @@
 BIN := .venv/bin
 
 help:
-	@echo "make demo    train SAC and SGQN on a real task, compare them, write one page (ten minutes)"
+	@echo "make demo    train SAC and SGQN on a real task, compare them, write one page (five minutes, and set-up)"
 	@echo "make test    run the tests, and those of compiled losses on another PyTorch where this machine has one"
 	@echo "make check   formatting, lint, types, direction of imports"
 	@echo "make format  write the formatting"
