@@ -204,8 +204,8 @@ def _moments(policies: Mapping[str, Policy], episodes: Episodes) -> Gallery:
         tuple(next(iter(episodes.values()))),
         "One column a mode: the same step of episodes that begin alike. Bright pixels matter: to Q1 of the action that "
         "is taken, by guided backpropagation, and in SGQN's own predicted mask. A policy that knows where to look is "
-        "bright on what it acts with and on, and dark elsewhere, in every mode. A map that is zero everywhere is crossed "
-        "out.",
+        "bright on what it acts with and on, and dark elsewhere, in every mode. A map that is zero everywhere is "
+        "crossed out.",
     )
 
 
