@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 
 from saccade.agents import agent, cuda_graphs
 from saccade.runs.training import Training
-from saccade.train import off_policy, ways
+from saccade.train import learning, ways
 
 OPERATIONS_BEFORE_THE_MIDDLE = 40
 
@@ -161,6 +161,6 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch, faults: Faults) -> Faults:
     monkeypatch.setattr(cuda_graphs, "can_record", lambda device: True)
     monkeypatch.setattr(cuda_graphs, "CUDAGraphs", lambda generator: FakeGraphs(generator, faults))
     monkeypatch.setattr(agent, "as_one_region", lambda function, backend: compiled(function, faults))
-    for module in (off_policy, ways):
+    for module in (learning, ways):
         monkeypatch.setattr(module, "is_compiled", is_compiled)
     return faults

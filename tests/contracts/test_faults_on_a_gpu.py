@@ -30,7 +30,7 @@ from saccade.agents.cuda_graphs import GPU_LOCK
 from saccade.agents.shortcuts import COMPILING, RECORDING, cause_of, is_out_of_memory
 from saccade.cli import main, train_command
 from saccade.runs.training import RunConfig
-from saccade.train import assembling, off_policy, session, ways
+from saccade.train import assembling, learning, session, ways
 from saccade.train.evaluating import BackgroundEvaluation
 from saccade.train.events import Event
 from saccade.train.off_policy import OffPolicyTraining
@@ -160,7 +160,7 @@ def test_pytorchs_own_compiler_without_one_for_c(
     import torch._inductor.config as settings
 
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
-    for module in (off_policy, ways):
+    for module in (learning, ways):
         monkeypatch.setattr(module, "is_compiled", lambda training, device: True)
     run = noise_config("sgqn", steps=STEPS, compile=choice)
     with settings.patch({"cpp.cxx": (None, "/nowhere/g++")}):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent
+from saccade.agents.recorded_updates import WholeUpdate
 from saccade.agents.shortcuts import Shortcuts
 from saccade.data.checkpoints import Checkpoint, Segment
 from saccade.runs.training import Training
@@ -54,6 +55,7 @@ class Loop(Protocol):
     health: Health
     evaluations: Evaluations
     shortcuts: Shortcuts
+    update: WholeUpdate
     paths: tuple[str, ...]
     started: bool
 

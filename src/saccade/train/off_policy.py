@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.agents.agent import Agent, make_update
-from saccade.agents.recorded_updates import make_whole_update
-from saccade.agents.shortcuts import make_shortcuts
+from saccade.agents.agent import Agent
 from saccade.data.checkpoints import Checkpoint, Segment, written_segments
 from saccade.data.documents import LARGEST_OF_STATES
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.config import EnvConfig
 from saccade.envs.workers.env_workers import EnvWorkers, Steps
-from saccade.runs.torch_setup import is_compiled
 from saccade.runs.training import RunConfig
 from saccade.train.env_states import join_states, split_states
 from saccade.train.evaluations import Evaluations
-from saccade.train.events import Counters, Event, Progress, due, position
+from saccade.train.events import Counters, Event, Progress, position
 from saccade.train.health import Health
+from saccade.train.learning import (
+    after_updates,
+    make_generators,
+    make_updates,
+    perform_update,
+    was_interrupted,
+    with_evaluations,
+)
 from saccade.train.loop import Snapshot
 
 BEGUN = ("action", "obs", "reward", "terminated", "truncated")
@@ -71,10 +75,7 @@ class OffPolicyTraining:
         self.env, self.config, self.options = config.env, config.training, config.loop
         self.spaces = workers.spaces
         self.counters = Counters()
-        self.host_generator = torch.Generator().manual_seed(self.config.seed)
-        self.generator = self.host_generator
-        if device.type != "cpu":
-            self.generator = torch.Generator(device).manual_seed(self.config.seed)
+        self.generator, self.host_generator = make_generators(self.config.seed, device)
         self.obs = np.zeros((self.config.num_envs, *workers.spaces.obs_shape), np.uint8)
         self.episode_return = np.zeros(self.config.num_envs)
         self.started = False
@@ -84,20 +85,12 @@ class OffPolicyTraining:
         self.evaluations = Evaluations(
             config, agent, workers.spaces, device, self.counters, self.health, lambda: workers.arrangement
         )
-        compiled = is_compiled(self.config, device)
-        self.shortcuts = make_shortcuts(self.config.compile if compiled else "off", self.config.graphs)
-        update = make_update(agent, compile_losses=compiled, shortcut=self.shortcuts.compilation)
         generators = (self.generator, self.host_generator)
-        self.update = make_whole_update(
-            agent, update, replay, *generators, eager_because=eager_because, shortcuts=self.shortcuts
-        )
+        self.shortcuts, self.update = make_updates(self.config, agent, replay, generators, device, eager_because)
 
     def events(self) -> Generator[Event, None, None]:
         """Train, up to ``config.steps`` agent steps and the evaluation at their end; see ``Loop``."""
-        with closing(self.evaluations), closing(self._train()) as training:
-            for event in training:
-                yield event
-                yield from self.evaluations.results()
+        return with_evaluations(self, self._train())
 
     def progress(self) -> Progress:
         """Updates once learning has begun: a step is done when its update is, and the first brings a thousand."""
@@ -157,39 +150,21 @@ class OffPolicyTraining:
             self.begun.outcome = self.workers.finish_step()
 
     def _train(self) -> Generator[Event, None, None]:
-        config, counters = self.config, self.counters
         if not self.started:
-            self._start_episodes(range(config.num_envs))
+            self._start_episodes(range(self.config.num_envs))
             self.started = True
-        interrupted = counters.modes_left > 0 and counters.evaluated_at == counters.env_steps
+        interrupted = was_interrupted(self)
         yield from self.evaluations.go_on()
         while True:
             if self._acts_before_updates():
                 self._begin_step()
             yield from self._updates_due()
-            finished = counters.env_steps >= config.steps
-            if len(self.health) >= config.log_every:
-                yield self._losses()
-            evaluation_due = self.evaluations.due(finished)
-            if evaluation_due:
-                yield from self.evaluations.begin()
-            unevaluated = evaluation_due or interrupted or counters.modes_left > 0
-            unsaved = finished and unevaluated  # even if the last step was saved
-            if finished:
-                yield from self.evaluations.finish()
-            if unsaved or due(counters.checkpointed_at, counters.env_steps, config.checkpoint_every, finished):
-                if len(self.health):
-                    yield self._losses()
-                self.health.require_finite()
-                yield Event("checkpoint_due")
-            if finished:
+            yield from after_updates(self, interrupted)
+            if self.counters.env_steps >= self.config.steps:
                 return
             self._begin_step()
             yield from (Event("episode", row) for row in self._finish_step())
             yield Event("tick")
-
-    def _losses(self) -> Event:
-        return Event("losses", {**position(self.counters), **self.health.read()})
 
     def _updates_due(self) -> Iterator[Event]:
         """Perform the updates that the agent steps so far call for: one each, once the random ones are over.
@@ -199,14 +174,7 @@ class OffPolicyTraining:
         """
         counters = self.counters
         while counters.env_steps >= self.options.random_steps and counters.updates < counters.env_steps:
-            if (ahead := self.update.ahead(counters.updates)) is not None:
-                yield Event("note", {**position(counters), "note": ahead})
-            began = time.monotonic()
-            self.health.note(self.update(counters.updates))
-            counters.updates += 1
-            counters.seconds += time.monotonic() - began
-            for failure in self.shortcuts.news():
-                yield Event("warning", {**position(counters), "warning": failure})
+            yield from perform_update(self)
             yield Event("tick")
 
     def _acts_before_updates(self) -> bool:

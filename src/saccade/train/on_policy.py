@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.agents.agent import Agent, anneal, make_update
-from saccade.agents.recorded_updates import make_whole_update
-from saccade.agents.shortcuts import make_shortcuts
+from saccade.agents.agent import Agent, anneal
 from saccade.data.checkpoints import Checkpoint
 from saccade.data.documents import LARGEST_OF_STATES
 from saccade.data.rollout import Rollout
 from saccade.envs.streams import Streams, StreamStep
-from saccade.runs.torch_setup import is_compiled
 from saccade.runs.training import RunConfig
 from saccade.train.env_states import join_states, split_states
 from saccade.train.evaluations import Evaluations
-from saccade.train.events import Counters, Event, Progress, due, position
+from saccade.train.events import Counters, Event, Progress, position
 from saccade.train.health import Health
+from saccade.train.learning import (
+    after_updates,
+    make_generators,
+    make_updates,
+    perform_update,
+    was_interrupted,
+    with_evaluations,
+)
 from saccade.train.loop import Snapshot
 
 
@@ -51,10 +55,7 @@ class OnPolicyTraining:
         self.config, self.plan, self.judge = config.training, agent.rollouts, agent.judge
         self.spaces = streams.spaces
         self.counters = Counters()
-        self.host_generator = torch.Generator().manual_seed(self.config.seed)
-        self.generator = self.host_generator
-        if device.type != "cpu":
-            self.generator = torch.Generator(device).manual_seed(self.config.seed)
+        self.generator, self.host_generator = make_generators(self.config.seed, device)
         self.obs = np.zeros((streams.num_envs, *streams.spaces.obs_shape), np.uint8)
         self.episode_return, self.episode_length = np.zeros(streams.num_envs), np.zeros(streams.num_envs, np.int64)
         self.succeeded = np.zeros(streams.num_envs, np.bool_)
@@ -64,20 +65,12 @@ class OnPolicyTraining:
         self.evaluations = Evaluations(
             config, agent, streams.spaces, device, self.counters, self.health, lambda: streams.arrangement
         )
-        compiled = is_compiled(self.config, device)
-        self.shortcuts = make_shortcuts(self.config.compile if compiled else "off", self.config.graphs)
-        update = make_update(agent, compile_losses=compiled, shortcut=self.shortcuts.compilation)
         generators = (self.generator, self.host_generator)
-        self.update = make_whole_update(
-            agent, update, rollout, *generators, eager_because=eager_because, shortcuts=self.shortcuts
-        )
+        self.shortcuts, self.update = make_updates(self.config, agent, rollout, generators, device, eager_because)
 
     def events(self) -> Generator[Event, None, None]:
         """Train, up to ``config.steps`` agent steps and the evaluation at their end; see ``Loop``."""
-        with closing(self.evaluations), closing(self._train()) as training:
-            for event in training:
-                yield event
-                yield from self.evaluations.results()
+        return with_evaluations(self, self._train())
 
     def progress(self) -> Progress:
         """Agent steps."""
@@ -118,37 +111,19 @@ class OnPolicyTraining:
         }
 
     def _train(self) -> Generator[Event, None, None]:
-        config, counters = self.config, self.counters
         if not self.started:
             self.obs = self.streams.start()
             self.started = True
-        interrupted = counters.modes_left > 0 and counters.evaluated_at == counters.env_steps
+        interrupted = was_interrupted(self)
         yield from self.evaluations.go_on()
         while True:
             if self.rollout.is_full:
                 yield from self._learn()
-            finished = counters.env_steps >= config.steps
-            if len(self.health) >= config.log_every:
-                yield self._losses()
-            evaluation_due = self.evaluations.due(finished)
-            if evaluation_due:
-                yield from self.evaluations.begin()
-            unevaluated = evaluation_due or interrupted or counters.modes_left > 0
-            unsaved = finished and unevaluated  # even if the last step was saved
-            if finished:
-                yield from self.evaluations.finish()
-            if unsaved or due(counters.checkpointed_at, counters.env_steps, config.checkpoint_every, finished):
-                if len(self.health):
-                    yield self._losses()
-                self.health.require_finite()
-                yield Event("checkpoint_due")
-            if finished:
+            yield from after_updates(self, interrupted)
+            if self.counters.env_steps >= self.config.steps:
                 return
             yield from (Event("episode", row) for row in self._step())
             yield Event("tick")
-
-    def _losses(self) -> Event:
-        return Event("losses", {**position(self.counters), **self.health.read()})
 
     def _step(self) -> Iterator[dict[str, Any]]:
         """One step of every environment; rows of the episodes that ended with it."""
@@ -197,17 +172,11 @@ class OnPolicyTraining:
 
     def _learn(self) -> Iterator[Event]:
         """All updates that a full rollout calls for."""
-        counters, began = self.counters, time.monotonic()
-        played = self.rollout.steps * self.streams.num_envs
-        anneal(self.agent, (counters.env_steps - played) / self.config.steps)
+        began, played = time.monotonic(), self.rollout.steps * self.streams.num_envs
+        anneal(self.agent, (self.counters.env_steps - played) / self.config.steps)
         self.rollout.judged(self.judge, self.plan.appraise, torch.from_numpy(self.obs).to(self.device))
+        self.counters.seconds += time.monotonic() - began
         for _ in range(self.plan.epochs):
             for _ in self.rollout.minibatches(self.generator):
-                if (ahead := self.update.ahead(counters.updates)) is not None:
-                    yield Event("note", {**position(counters), "note": ahead})
-                self.health.note(self.update(counters.updates))
-                counters.updates += 1
+                yield from perform_update(self)
         self.rollout.empty()
-        counters.seconds += time.monotonic() - began
-        for failure in self.shortcuts.news():
-            yield Event("warning", {**position(counters), "warning": failure})
