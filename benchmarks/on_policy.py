@@ -119,15 +119,11 @@ class Ours:
     def __init__(self, loop: OnPolicyTraining) -> None:
         self.loop = loop
         self.parts: dict[str, float] = {}
-        for name, owner, method in (
-            ("acting", loop, "agent"),
-            ("environments", loop.streams, "step"),
-            ("judging", loop.rollout, "judged"),
-            ("updates", loop, "update"),
-        ):
-            if method == "agent":
-                continue
-            setattr(owner, method, self._timed(name, getattr(owner, method)))
+        loop.streams.step = self._timed("environments", loop.streams.step)  # type: ignore[method-assign]
+        loop.rollout.judged = self._timed("judging", loop.rollout.judged)  # type: ignore[method-assign]
+        updates, ahead = self._timed("updates", loop.update), loop.update.ahead
+        updates.ahead = ahead
+        loop.update = updates
         self.rounds = self._rounds()
 
     def _timed(self, name: str, function: Callable[..., Any]) -> Any:
@@ -137,18 +133,15 @@ class Ours:
             self.parts[name] = self.parts.get(name, 0.0) + time.process_time() - began
             return result
 
-        if name == "updates":
-            timed.ahead = function.ahead  # type: ignore[attr-defined]
         return timed
 
     def _rounds(self) -> Iterator[None]:
-        updates, began, spent = 0, time.process_time(), 0.0
+        updates, began = 0, time.process_time()
         for _ in self.loop.events():
             if self.loop.counters.updates > updates:
                 updates = self.loop.counters.updates
                 spent = time.process_time() - began
-                known = sum(value for name, value in self.parts.items() if name != "acting, remembering")
-                self.parts["acting, remembering"] = max(spent - known, 0.0)
+                self.parts["acting, remembering"] = max(spent - sum(self.parts.values()), 0.0)
                 yield
                 began, self.parts = time.process_time(), {}
 

@@ -13,7 +13,7 @@ from saccade.agents.agent import Agent, Phase, look
 from saccade.agents.methods.madi import MaDiNetworks
 from saccade.testing.batches import noise_pictures
 from saccade.testing.cases import MethodCase
-from saccade.types import Batch, Continuous, Spaces
+from saccade.types import Batch, Continuous, Decisions, Spaces
 
 SIZE, RENDERED, ACTIONS, BATCH = 12, 16, 2, 4
 images = noise_pictures
@@ -59,10 +59,10 @@ def sample(method: str, seed: int = 0, size: int = BATCH) -> Batch:
     return case(method).batch(size or BATCH, seed)
 
 
-def moved(batch: Batch, device: str | torch.device) -> Batch:
+def moved(batch: Batch | Decisions, device: str | torch.device) -> Batch | Decisions:
     """The same batch on another device."""
     drawn, seen = ({name: value.to(device) for name, value in group.items()} for group in (batch.drawn, batch.seen))
-    return Batch(*(value.to(device) for value in batch[:5]), drawn, seen)
+    return type(batch)(*(value.to(device) for value in batch[:-2]), drawn, seen)
 
 
 def prepared(agent: Agent, phase: Phase, method: str, seed: int = 0, drawn_by: Agent | None = None) -> Batch:

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from foreign_policies import ACTIONS, CASES, STACK, NoiseEnv, pictures, trained
+from foreign_policies import ACTIONS, STACK, NoiseEnv, pictures
 from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation, TimeLimit
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
@@ -31,17 +31,7 @@ from saccade.types import UserError
 SIDE = 36
 QUICK = ["--methods", "gradient", "--device", "cpu", "--frames", "2", "--max-steps", "3"]
 
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def ppo_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("ppo") / "ppo.zip"
-    trained(CASES["ppo_discrete"]).save(path)
-    return path
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 class Counting(gymnasium.Env[NDArray[Any], Any]):

@@ -302,7 +302,7 @@ def test_make_names_the_nearest_option():
 
 
 def test_speeds_are_measured_and_the_paths_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(speed, "num_cores", lambda: 1)
+    monkeypatch.setattr(speed, "available_cores", lambda: 1)
     effort = speed.Effort(seconds=0.05, matrix_side=64, copied_bytes=100_000)
     report = speed.measure_speeds("small", task="dmc/cartpole_balance", effort=effort)
     assert all(row.per_second is not None and row.per_second > 0 for row in report.rows)

@@ -5,10 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from training_cases import KILLED_RUN, assert_same, counters, final_tensors, newest, resume, rows, train
+from training_cases import assert_same, counters, final_tensors, newest, resume, rows, train, train_killed
 
 import saccade
 from saccade.agents.configs import PPO, Trunk
@@ -26,7 +22,6 @@ from saccade.data import rollout as rollout_module
 from saccade.data.rollout import Outcome, Rollout
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.runs.config import to_json
 from saccade.runs.training import RunConfig, Training
 from saccade.train import session
 from saccade.train.events import Event
@@ -304,16 +299,7 @@ def test_killed_at_any_moment_resumes_bit_identically(tmp_path: Path) -> None:
     moments = random.Random(1)
     for attempt in range(2):
         killed = tmp_path / f"killed{attempt}"
-        process = subprocess.Popen([sys.executable, "-c", KILLED_RUN, json.dumps(to_json(run)), str(killed)])
-        deadline = time.monotonic() + 120
-        while not list((killed / "checkpoints").glob("step_*")) and time.monotonic() < deadline:
-            assert process.poll() is None, "the run ended before its first checkpoint"
-            time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.6))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        if not (killed / "result.json").exists():
-            resume(killed)
+        train_killed(killed, run, moments.uniform(0, 0.6))
         assert_same(final_tensors(killed), final_tensors(tmp_path / "whole"))
         assert rows(killed) == rows(tmp_path / "whole")
 

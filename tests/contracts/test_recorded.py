@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from foreign_policies import CASES, STACK, pictures, trained
+from foreign_policies import STACK, pictures
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -34,17 +34,7 @@ from saccade.viewer.recordings import read_explanation, read_maps
 SIDE = 36
 QUICK = ["--methods", "gradient", "--device", "cpu"]
 
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def ppo_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("ppo") / "ppo.zip"
-    trained(CASES["ppo_discrete"]).save(path)
-    return path
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def network(channels: int = 3, seed: int = 0) -> nn.Module:

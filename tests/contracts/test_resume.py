@@ -7,10 +7,8 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from training_cases import (
     rows,
     train,
     train_in_parts,
+    train_killed,
 )
 
 from saccade.agents import METHODS
@@ -113,16 +112,7 @@ def test_killed_at_any_moment_resumes_bit_identically(tmp_path: Path) -> None:
     moments = random.Random(0)
     for attempt in range(2):
         killed = tmp_path / f"killed{attempt}"
-        process = subprocess.Popen([sys.executable, "-c", KILLED_RUN, json.dumps(to_json(run)), str(killed)])
-        deadline = time.monotonic() + 120
-        while not list((killed / "checkpoints").glob("step_*")) and time.monotonic() < deadline:
-            assert process.poll() is None, "the run ended before its first checkpoint"
-            time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.5))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        if not (killed / "result.json").exists():
-            resume(killed)
+        train_killed(killed, run, moments.uniform(0, 0.5))
         assert_same(final_tensors(killed), final_tensors(whole))
         assert rows(killed) == rows(whole)
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +28,7 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.policies import evaluate
 from saccade.runs.agents import make_agent
+from saccade.runs.config import to_json
 from saccade.runs.training import OffPolicy, RunConfig, Training
 from saccade.train import assembling, session
 from saccade.train.events import Event
@@ -133,6 +138,20 @@ def train_in_parts(folder: Path, run: RunConfig, moments: list[int]) -> None:
         watch, stop = after_steps(moment, seen=[])
         assert session.resume(folder, None, watch, stop, warn=lambda sentence: None) is None
     assert resume(folder) is not None
+
+
+def train_killed(folder: Path, run: RunConfig, seconds: float) -> None:
+    """Train in a process that is killed so long after its first checkpoint, and go on if it had not ended by then."""
+    process = subprocess.Popen([sys.executable, "-c", KILLED_RUN, json.dumps(to_json(run)), str(folder)])
+    deadline = time.monotonic() + 120
+    while not list((folder / "checkpoints").glob("step_*")) and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before its first checkpoint"
+        time.sleep(0.005)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if not (folder / "result.json").exists():
+        resume(folder)
 
 
 def newest(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from training_cases import (
     train,
     without_simulator,
 )
+from waiting import waiting_is_an_error
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, look, step
@@ -58,13 +59,9 @@ def test_no_loss_waits_for_the_device(method: str) -> None:
     for phase in agent.phases:
         batch = prepared(agent, phase, method, drawn_by=build(method))
         phase.total(look(phase, batch))  # the first call may wait, for choosing algorithms
-        torch.cuda.synchronize()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
+        with waiting_is_an_error():
             total, _ = phase.total(look(phase, batch))
             torch.autograd.grad(total, phase.owned())
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize(("choice", "precision"), [("off", "float32"), ("on", "float32"), ("auto", "auto")])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 import torch
 from torch import Generator, Tensor
+from waiting import waiting_is_an_error
 
 from saccade.agents.agent import Agent, anneal, make_update
 from saccade.agents.configs import PPO, Trunk
@@ -23,16 +21,6 @@ pytestmark = [
 
 SIZE, BATCH, ACTIONS, WARM_UP = 12, 8, 3, 3
 ACTION_KINDS = {"discrete": Discrete(ACTIONS), "continuous": Continuous(ACTIONS)}
-
-
-@contextmanager
-def waiting_is_an_error() -> Iterator[None]:
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def on_gpu(kind: str, adam: str = "pytorch") -> tuple[Agent[Decisions], Decisions, Generator]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -179,7 +179,7 @@ def _compare(policies: dict[str, Policy], options: Demo, folder: Path, console: 
     everything: list[dict[str, Any]] = []
     with terminal.progress(console) as progress:
         for method, (act, env, env_steps) in actors.items():
-            played = play(functools.partial(_given, act), env, asked, options.seed, progress, method)
+            played = play(_always(act), env, asked, options.seed, progress, method)
             rows = with_gaps(
                 [
                     evaluation_row(result, method=method, env=env, seed=options.seed, env_steps=env_steps)
@@ -225,5 +225,6 @@ def _played(policy: Policy, config: EnvConfig, seed: int) -> np.ndarray:
     return np.stack(seen)
 
 
-def _given(act: Act) -> Act:
-    return act
+def _always(act: Act) -> Callable[[], Act]:
+    """What ``play`` begins every mode with, where nothing of an actor begins anew."""
+    return lambda: act

@@ -225,14 +225,14 @@ def _films(policies: Mapping[str, Policy], episodes: Episodes, hardest: str) -> 
             Film(
                 tuple(panels),
                 tuple(f"{mode}, step {step}" for step in chosen),
-                *panels_size(episodes),
+                *_frame_size(episodes),
                 f"An episode of each method in {mode}: what it sees, and what its action depends on.",
             )
         )
     return films
 
 
-def panels_size(episodes: Episodes) -> tuple[int, int]:
+def _frame_size(episodes: Episodes) -> tuple[int, int]:
     """Height and width of a frame."""
     first = next(iter(next(iter(episodes.values())).values()))
     return first.shape[-2], first.shape[-1]

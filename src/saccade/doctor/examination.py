@@ -30,13 +30,13 @@ from saccade.doctor.facts import (
     GIGABYTE,
     installed_version,
     memory_gigabytes,
-    num_cores,
     own_version,
     processor_name,
 )
 from saccade.doctor.gpu import compiler, gpus
 from saccade.doctor.rows import Report, Row
 from saccade.envs.mujoco.opengl import is_software
+from saccade.envs.workers.env_workers import available_cores
 from saccade.types import UserError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _simulator() -> Row:
 
 
 def _processor() -> Row:
-    return Row("processor", f"{num_cores()} cores, {memory_gigabytes():.0f} GB memory ({processor_name()})")
+    return Row("processor", f"{available_cores()} cores, {memory_gigabytes():.0f} GB memory ({processor_name()})")
 
 
 def _disk() -> Row:

@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from saccade.envs.workers.env_workers import available_cores
+
 RECORDED_PACKAGES = ("torch", "numpy", "gymnasium", "dm-control", "mujoco", "av", "safetensors")
 
 GIT_TIMEOUT_SECONDS = 10.0
@@ -28,7 +30,7 @@ def environment_facts() -> dict[str, Any]:
         "versions": {"saccade": own_version()} | {name: installed_version(name) for name in RECORDED_PACKAGES},
         "hardware": {
             "processor": processor_name(),
-            "cores": num_cores(),
+            "cores": available_cores(),
             "memory_gigabytes": round(memory_gigabytes(), 1),
             "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
             "cuda": torch.version.cuda,
@@ -64,11 +66,6 @@ def installed_version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def num_cores() -> int:
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def memory_gigabytes() -> float:

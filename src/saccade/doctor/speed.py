@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from saccade.agents.presets import preset
 from saccade.doctor.examination import renderer
-from saccade.doctor.facts import GIGABYTE, num_cores, processor_name
+from saccade.doctor.facts import GIGABYTE, processor_name
 from saccade.envs.config import EnvConfig
-from saccade.envs.workers.env_workers import EnvWorkers, WorkerError
+from saccade.envs.workers.env_workers import EnvWorkers, WorkerError, available_cores
 from saccade.types import Continuous, UserError
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _chosen(device: torch.device) -> dict[str, str]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
     return {
         "device": f"{device} ({name})",
-        "threads": f"{torch.get_num_threads()} of PyTorch on {num_cores()} cores",
+        "threads": f"{torch.get_num_threads()} of PyTorch on {available_cores()} cores",
         "precision": f"{str(compute_dtype('auto', device)).removeprefix('torch.')} in convolutions, float32 elsewhere",
         "losses": "compiled" if is_compiled(Training(), device) else "not compiled: --compile on takes minutes first",
         "OpenGL": renderer().value,
@@ -265,7 +265,7 @@ def _environments(config: Any, method: str, task: str, effort: Effort) -> Iterat
 
     side = METHODS[method].rendered_size(config)
     env = EnvConfig(task, image_size=side)
-    for processes in dict.fromkeys((1, num_cores())):
+    for processes in dict.fromkeys((1, available_cores())):
         what = f"agent steps, {processes} process{'es' if processes > 1 else ''}"
         path = f"{task}, rendered at {side} pixels, action repeat {env.control_steps_per_action}"
         try:

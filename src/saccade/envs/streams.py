@@ -8,7 +8,6 @@ brings its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, NamedTuple, Protocol, final
 
 import numpy as np
@@ -122,11 +121,3 @@ class WorkerStreams:
 
     def close(self) -> None:
         self._workers.close()
-
-    def __enter__(self) -> WorkerStreams:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -182,7 +182,7 @@ def check_saved(case: MethodCase) -> None:
         raise ConformanceError(
             f"The networks cannot be saved as safetensors ({cause_of(error)}): register every tensor once."
         ) from error
-    other.networks.load_state_dict(safetensors.torch.load(saved))
+    other.networks.load_state_dict(safetensors.torch.load(saved))  # as a checkpoint is read
     for what, ours, theirs in _answers(agent, other, obs):
         require(
             torch.equal(ours, theirs),
