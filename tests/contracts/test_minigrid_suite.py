@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_streams_continue_from_a_state(mode: str) -> None:
 def test_streams_of_workers_are_streams_of_the_suite(mode: str) -> None:
     config = described(RED_FETCH_GREEN, mode)
     grid = GridStreams(config, SEEDS)
-    with WorkerStreams(EnvWorkers([config] * len(SEEDS), SEEDS, num_workers=0)) as workers:
+    with closing(WorkerStreams(EnvWorkers([config] * len(SEEDS), SEEDS, num_workers=0))) as workers:
         both: tuple[Streams, Streams] = grid, workers
         np.testing.assert_array_equal(*(streams.start() for streams in both))
         assert grid.spaces == workers.spaces and grid.num_envs == workers.num_envs

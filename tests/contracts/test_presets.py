@@ -16,11 +16,19 @@ from saccade.agents.presets import PUBLISHED, SIZES, SMALL_VALUES, SMG_RERUN, SM
 from saccade.cli import list_command, main, train_command
 from saccade.cli.train_options import Environment
 from saccade.envs.config import EnvConfig
-from saccade.envs.suites import TASKS, suite_of
+from saccade.envs.suites import SUITES, TASKS, suite_of
 from saccade.runs.training import Training
 from saccade.types import UserError
 
 GRID = "minigrid/red_fetch_green"
+TO_COME = ("atari/", "carla/highway")
+"""Tasks that presets know and no suite has yet."""
+OPTIONS = {
+    field.name
+    for kind in (Training, Environment, *(suite.options for suite in SUITES.values()))
+    for field in dataclasses.fields(kind)
+}
+"""Of training and of environments."""
 
 
 def values_of(config: Any) -> Iterator[tuple[str, Any]]:
@@ -80,14 +88,16 @@ def settings() -> Iterator[tuple[str, Setting]]:
 
 @pytest.mark.parametrize(("method", "setting"), list(settings()))
 def test_published_names_and_tasks_exist(method: str, setting: Setting) -> None:
-    options = {field.name for kind in (Training, Environment) for field in dataclasses.fields(kind)}
-    assert set(setting.values) <= options | set(dict(values_of(METHODS[method].config)))
-    assert all(any(task.startswith(start) for task in TASKS) for start in setting.tasks)
+    assert set(setting.values) <= OPTIONS | set(dict(values_of(METHODS[method].config)))
+    assert all(any(task.startswith(start) for task in (*TASKS, *TO_COME)) for start in setting.tasks)
+
+
+def test_tasks_to_come_are_not_there_yet() -> None:
+    assert not any(task.startswith(TO_COME) for task in TASKS)
 
 
 def test_every_general_value_is_of_some_method() -> None:
-    options = {field.name for kind in (Training, Environment) for field in dataclasses.fields(kind)}
-    known = options.union(*(dict(values_of(method.config)) for method in METHODS.values()))
+    known = OPTIONS.union(*(dict(values_of(method.config)) for method in METHODS.values()))
     assert set(SMALL_VALUES) <= known
     assert set().union(*SMG_RERUN.values()) <= known
     assert set(SMG_TABLE) <= set(METHODS)

@@ -73,22 +73,6 @@ _LIKE_SMG_ON_ROBOT = Setting(f"{NOT_PUBLISHED}; SMG's", {"steps": 250_000}, (ROB
 SMG_TABLE = ("sac", "drq", "soda", "svea", "srm", "sgqn")
 """The baselines that SMG's authors ran."""
 
-PUBLISHED: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
-    {
-        **dict.fromkeys(SMG_TABLE, (_STEPS_ON_ROBOT,)),
-        "sgqn": (*_QUANTILE, _SGQN_ON_ROBOT, _CONSISTENCY_ON_ROBOT),
-        "sac_consistency": (*_QUANTILE, _SGQN_ON_ROBOT, _CONSISTENCY_ON_ROBOT),
-        "sac_self_supervision": (*_QUANTILE, _SGQN_ON_ROBOT),
-        "smg": (
-            Setting("SMG's code", {"batch_size": 64, "projection": 256}),
-            Setting("SMG paper", {"mask_ratio": 0.04}, ("dmc/cartpole", "dmc/finger")),
-            Setting(SMG_PAPER, {"mask_ratio": 0.12, "steps": 250_000}, (ROBOT,)),
-            Setting(SMG_PAPER, {"steps": 250_000}, ("dmc/walker_stand",)),
-        ),
-    }
-)
-"""Settings of a method's own paper, by method; the others run with their defaults, on the robot as long as SMG's."""
-
 RED_FETCH_GREEN = "minigrid/red_fetch_green"
 FLS_CODE, DIGR_PAPER = "FLS's code", "DIGR paper"
 DIGR_AUTHOR = f"the code of DIGR's first author; {NOT_PUBLISHED} in the paper"
@@ -162,7 +146,24 @@ PPO_PUBLISHED: tuple[Setting, ...] = (
         ("dmc/", ROBOT),
     ),
 )
-"""PPO's settings, as ``PUBLISHED`` has those of other methods; some tasks are still to come."""
+"""Settings of PPO; some of the tasks are still to come."""
+
+PUBLISHED: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(SMG_TABLE, (_STEPS_ON_ROBOT,)),
+        "sgqn": (*_QUANTILE, _SGQN_ON_ROBOT, _CONSISTENCY_ON_ROBOT),
+        "sac_consistency": (*_QUANTILE, _SGQN_ON_ROBOT, _CONSISTENCY_ON_ROBOT),
+        "sac_self_supervision": (*_QUANTILE, _SGQN_ON_ROBOT),
+        "ppo": PPO_PUBLISHED,
+        "smg": (
+            Setting("SMG's code", {"batch_size": 64, "projection": 256}),
+            Setting("SMG paper", {"mask_ratio": 0.04}, ("dmc/cartpole", "dmc/finger")),
+            Setting(SMG_PAPER, {"mask_ratio": 0.12, "steps": 250_000}, (ROBOT,)),
+            Setting(SMG_PAPER, {"steps": 250_000}, ("dmc/walker_stand",)),
+        ),
+    }
+)
+"""Settings of a method's own paper, by method; the others run with their defaults, on the robot as long as SMG's."""
 
 PPO_SMALL: tuple[Setting, ...] = (
     Setting(
@@ -289,7 +290,7 @@ OF_ENVIRONMENT = ("frame_stack", "num_actions", "wrong_pick")
 def _settings(name: str, task: str, size: str) -> Iterator[Setting]:
     if is_own(name):  # its own defaults are all that there is
         return iter(())
-    own = PPO_PUBLISHED if name == "ppo" else PUBLISHED.get(name, (_LIKE_SMG_ON_ROBOT,))
+    own = PUBLISHED.get(name, (_LIKE_SMG_ON_ROBOT,))
     if size == "smg_rerun" and name != "smg":
         # What SGQN's authors ran on their robot is not what SMG's authors ran there.
         own = tuple(setting for setting in own if setting.source != SGQN_ROBOT)

@@ -11,16 +11,14 @@ import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
-from saccade.data.folder import find_data
 from saccade.envs.config import EnvConfig
+from saccade.envs.nuisances import NO_CHOICE, nuisances_of
 from saccade.envs.simulation import Simulation, StateValue
 from saccade.envs.spaces import gymnasium_spaces
-from saccade.envs.suites import modes_of
 from saccade.types import Discrete, Spaces, UserError
 
 MAX_SEED = 2**32 - 1
 RGB = 3
-NO_CHOICE = 0  # what a distraction is told before its first episode
 
 
 @final
@@ -42,9 +40,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         self.config = config
         self.simulation = simulation
         self.render_mode = render_mode
-        folder, order = find_data(config.option("data")), config.option("clip_order", "seed")
-        distractions = modes_of(config.task)[config.mode]
-        self._nuisances = [each.load(folder, config.image_size, order) for each in distractions]
+        self._nuisances = nuisances_of(config)
         self._choices = [NO_CHOICE] * len(self._nuisances)
         self._frames: deque[np.ndarray] = deque(maxlen=config.frame_stack)
         self._masks: deque[np.ndarray] = deque(maxlen=config.frame_stack)  # stays empty where none are known

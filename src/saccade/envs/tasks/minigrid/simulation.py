@@ -10,27 +10,19 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from saccade.data.folder import find_data
 from saccade.envs.config import EnvConfig
 from saccade.envs.distractions import Nuisance
 from saccade.envs.distractions.appearance import Appearance, AppearanceBank
+from saccade.envs.nuisances import NO_CHOICE, nuisances_of
 from saccade.envs.simulation import StateValue
 from saccade.envs.streams import SUCCESS, StreamStep
-from saccade.envs.suites import modes_of, suite_of
+from saccade.envs.suites import suite_of
 from saccade.envs.tasks.minigrid.rules import RULES
 from saccade.envs.tasks.minigrid.world import GridWorlds
 from saccade.envs.tasks.minigrid_suite import COLOURS, PUBLISHED_WRONG_PICK, grid_task, tile_size_of
 from saccade.envs.workers.env_workers import Arrangement
 from saccade.envs.workers.process import NO_OPENGL
 from saccade.types import Discrete, Spaces
-
-NO_CHOICE = 0  # what a distraction is told before its first episode
-
-
-def nuisances_of(config: EnvConfig) -> list[Nuisance]:
-    """The distractions of a configuration's mode, with their data."""
-    folder = find_data(None)
-    return [each.load(folder, config.image_size, "seed") for each in modes_of(config.task)[config.mode]]
 
 
 def worlds_of(config: EnvConfig, count: int, nuisances: Sequence[Nuisance]) -> GridWorlds:
