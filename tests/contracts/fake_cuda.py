@@ -17,6 +17,7 @@ from recorded_operations import CPURecorder, Recording
 from torch import Generator, Tensor
 
 from saccade.agents import agent, cuda_graphs
+from saccade.agents.shortcuts import NETWORKS_LOCK
 from saccade.runs.training import Training
 from saccade.train import learning, ways
 
@@ -100,7 +101,7 @@ class FakeGraphs(CPURecorder):
         return result
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        assert not self.broken and cuda_graphs.GPU_LOCK.locked()
+        assert not self.broken and NETWORKS_LOCK.locked()
         recording = FaultyRecording(self._faults)
         try:
             self._faults.at("record begin")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,10 +28,19 @@ from training_cases import (
     without_simulator,
 )
 
-from saccade.agents.cuda_graphs import GPU_LOCK
-from saccade.agents.shortcuts import COMPILING, RECORDING, cause_of, is_out_of_memory
+from saccade.agents import METHODS
+from saccade.agents.agent import make_update
+from saccade.agents.shortcuts import (
+    COMPILING,
+    NETWORKS_LOCK,
+    RECORDING,
+    cause_of,
+    is_out_of_memory,
+    make_shortcuts,
+)
 from saccade.cli import main, train_command
 from saccade.runs.training import RunConfig
+from saccade.testing.cases import case_of
 from saccade.train import assembling, learning, session, ways
 from saccade.train.evaluating import BackgroundEvaluation
 from saccade.train.events import Event
@@ -313,12 +324,47 @@ def test_evaluation_uses_the_gpu_while_nothing_is_recorded() -> None:
     held: list[bool] = []
 
     def act(obs: torch.Tensor, generator: None) -> torch.Tensor:
-        held.append(GPU_LOCK.locked())
+        held.append(NETWORKS_LOCK.locked())
         return torch.zeros(len(obs), 1)
 
     evaluation.__dict__["_agent"] = SimpleNamespace(act=act)
     evaluation._act(None, np.zeros((2, 3, 16, 16), np.uint8))
-    assert held == [True] and not GPU_LOCK.locked()
+    assert held == [True] and not NETWORKS_LOCK.locked()
+
+
+def test_no_network_is_used_while_another_thread_compiles() -> None:
+    """The tracer of PyTorch's compiler takes whatever module is called meanwhile for a part of what it traces."""
+    traced, errors = threading.Event(), []
+
+    class Slow(torch.nn.Module):
+        def forward(self, value: torch.Tensor) -> torch.Tensor:
+            traced.set()
+            time.sleep(0.3)
+            return value
+
+    def compiler(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        if not traced.is_set():
+            torch.fx.symbolic_trace(Slow())
+        return graph.forward
+
+    case = case_of(METHODS["sac"], Spaces((3, 16, 16), Continuous(1)), noise_config().agent)
+    evaluation = BackgroundEvaluation(noise_config("sac"), case.spaces, torch.device("cpu"))
+    assert len(list(evaluation.networks.modules())) > 1  # it is made
+
+    def evaluate() -> None:
+        traced.wait()
+        try:
+            evaluation._act(None, np.zeros((1, 3, 16, 16), np.uint8))
+        except NameError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=evaluate)
+    thread.start()
+    compilation = make_shortcuts().compilation
+    update = make_update(case.agent(), compile_losses=True, backend=compiler, shortcut=compilation)  # type: ignore[arg-type]
+    update(case.batch, torch.Generator().manual_seed(0), 0)
+    thread.join()
+    assert traced.is_set() and errors == [] and compilation.failure is None
 
 
 def test_causes_are_what_went_wrong_and_not_what_it_was_wrapped_in() -> None:

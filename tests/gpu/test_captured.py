@@ -16,9 +16,8 @@ from waiting import waiting_is_an_error
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, make_update
-from saccade.agents.cuda_graphs import GPU_LOCK
 from saccade.agents.recorded_updates import CapturedUpdate, Metrics, kind_of, make_whole_update
-from saccade.agents.shortcuts import Shortcuts, make_shortcuts
+from saccade.agents.shortcuts import NETWORKS_LOCK, Shortcuts, make_shortcuts
 from saccade.data.banks.images import ImageBank
 from saccade.data.replay import ReplayBuffer
 from saccade.nets.precision import set_compute_dtype
@@ -265,7 +264,7 @@ def test_another_thread_may_use_the_gpu_while_updates_are_recorded(searching: bo
                 if stop.is_set():
                     return
                 obs = torch.randint(0, 256, (count if searching else BATCH, 9, 12, 12), dtype=torch.uint8)
-                with GPU_LOCK:
+                with NETWORKS_LOCK:
                     run.agent.act(obs.cuda(), None).cpu()
         except RuntimeError as error:
             problems.append(error)

@@ -9,8 +9,9 @@ from waiting import waiting_is_an_error
 
 from saccade.agents.agent import Agent, anneal, make_update
 from saccade.agents.configs import PPO, Trunk
-from saccade.agents.cuda_graphs import GPU_LOCK, CUDAGraphs
+from saccade.agents.cuda_graphs import CUDAGraphs
 from saccade.agents.methods.ppo import make_ppo
+from saccade.agents.shortcuts import NETWORKS_LOCK
 from saccade.types import Continuous, Decisions, Discrete, Spaces
 
 pytestmark = [
@@ -63,7 +64,7 @@ def test_a_recorded_update_follows_what_anneals(adam: str) -> None:
         anneal(agent, 0.0)
         for _ in range(WARM_UP):
             recorder.warm_up(lambda agent=agent: work(agent))
-    with GPU_LOCK:
+    with NETWORKS_LOCK:
         replay = recorder.record(lambda: work(recorded))
     for done in (0.0, 0.5, 1.0):
         before = [parameter.clone() for parameter in recorded.networks.parameters()]

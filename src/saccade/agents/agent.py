@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 from typing_extensions import TypeVar
 
-from saccade.agents.shortcuts import Shortcut, is_out_of_memory
+from saccade.agents.shortcuts import NETWORKS_LOCK, Shortcut, is_out_of_memory
 from saccade.data.rollout import Appraise, Judge
 from saccade.types import Learnable, UserError
 
@@ -245,7 +245,8 @@ def falling_back(
             return compiled(batch, *begun)
         before = [(buffer, buffer.clone()) for buffer in networks.buffers()]  # a pass moves running statistics
         try:
-            result = compiled(batch, *begun)
+            with NETWORKS_LOCK:
+                result = compiled(batch, *begun)
         except Exception as error:
             if isinstance(error, UserError) or is_out_of_memory(error):
                 raise

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import final
 
 import torch
 from torch import Generator, Tensor
-
-GPU_LOCK = threading.Lock()
-"""Held by whoever records on a GPU, and by any other thread while it uses one. To wait for the device, as cuDNN does
-when it looks for its fastest algorithm, spoils what another thread records, whatever CUDA is told about threads."""
 
 GRAPHS_FIND_GENERATORS = "2.14"  # from this PyTorch on: what is drawn from in a graph need not be told to it before
 
@@ -30,7 +25,7 @@ class CUDAGraphs:
 
     They may be replayed in any order: nothing in that memory outlives a replay but its result, which is copied at once.
     Gradients live there too, and are gone when a phase has made its step. Work is warmed up on the stream that it is
-    recorded on, so that workspaces of libraries exist before. Hold ``GPU_LOCK`` while work is recorded.
+    recorded on, so that workspaces of libraries exist before. Hold ``NETWORKS_LOCK`` to record.
 
     Args:
         generator: of the device; the only one that the work draws from.

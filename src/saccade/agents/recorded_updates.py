@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from saccade.agents import cuda_graphs
 from saccade.agents.agent import Agent, Sample, Update
-from saccade.agents.shortcuts import Shortcuts
+from saccade.agents.shortcuts import NETWORKS_LOCK, Shortcuts
 from saccade.data.replay import Transitions
 from saccade.types import Batch
 
@@ -277,7 +277,7 @@ class CapturedUpdate:
                 self._warm[kind] += 1
                 return named(self._recorder.warm_up(begin))
             if kind not in self._replays:
-                with cuda_graphs.GPU_LOCK:
+                with NETWORKS_LOCK:
                     replay = self._recorder.record(work)
                 self._replays[kind] = lambda: named(replay())
             return self._replays[kind]()

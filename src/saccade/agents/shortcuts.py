@@ -5,12 +5,21 @@ Where such a way fails, training goes on the plain way and says why, unless the 
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Literal, final
 
 import torch
 
 from saccade.types import UserError
+
+NETWORKS_LOCK = threading.Lock()
+"""Held by a thread that compiles or records what networks do, and by any other thread while it uses a network.
+
+While it compiles, PyTorch traces, and traces whichever module is called in the meantime, in any thread. And to wait for
+a GPU, as cuDNN does when it looks for its fastest algorithm, spoils what another thread records, whatever CUDA is told
+about threads.
+"""
 
 Choice = Literal["auto", "on", "off"]
 

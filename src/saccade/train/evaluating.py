@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from saccade.agents.agent import Agent
-from saccade.agents.cuda_graphs import GPU_LOCK
+from saccade.agents.shortcuts import NETWORKS_LOCK
 from saccade.envs.workers.env_workers import Arrangement
 from saccade.envs.workers.process import DEFAULT_OPENGL
 from saccade.policies.evaluate import Evaluation, EvaluationEnvs, evaluation_steps, in_mode
@@ -154,7 +154,7 @@ class BackgroundEvaluation:
                     playing.results.put(result)
 
     def _act(self, generator: torch.Generator | None, obs: np.ndarray) -> np.ndarray:
-        with GPU_LOCK:  # for the training may be recording updates
+        with NETWORKS_LOCK:  # for the training may be compiling or recording updates
             return self._agent.act(torch.as_tensor(obs, device=self._device), generator).cpu().numpy()
 
     def _on_stream(self) -> AbstractContextManager[object]:
