@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
+
+INHERITED = (signal.SIGINT, signal.SIGHUP)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_listen_to_signals() -> None:
+    """What a program is started with it ignores: under ``nohup``, or in the background of a script, these two.
+
+    A handler is not inherited. So tests that start programs find the same as in a terminal, and this one goes on.
+    """
+    for number in INHERITED:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture

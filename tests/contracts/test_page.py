@@ -1,6 +1,7 @@
 """Every page stands alone, shows hostile text as text, and can be read without seeing its pictures."""
 
 import base64
+import dataclasses
 import hashlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,8 @@ PICTURE = data_uri(png(np.zeros((2, 2, 3), dtype=np.uint8)))
 FRAMES = np.zeros((3, 5, 7, 3), dtype=np.uint8)
 PANELS = (film.panel(HOSTILE, HOSTILE, FRAMES), film.panel("b", "b moves", FRAMES))
 
+FILM = film.Film(PANELS, (HOSTILE, "second", "third"), 5, 7, HOSTILE, film.Scale(HOSTILE, HOSTILE, PICTURE))
+
 # One of each kind of section; a new kind must be put here too, see test_every_kind_of_section_is_tested.
 SECTIONS = (
     pages.Heading(HOSTILE),
@@ -30,7 +33,9 @@ SECTIONS = (
     pages.Heading(HOSTILE, 3),
     pages.Contents(),
     pages.Facts(((HOSTILE, HOSTILE),)),
-    film.Film(PANELS, (HOSTILE, "second", "third"), 5, 7, HOSTILE, film.Scale(HOSTILE, HOSTILE, PICTURE)),
+    pages.Folded(HOSTILE, pages.Facts(((HOSTILE, HOSTILE),))),
+    FILM,
+    film.Films({HOSTILE: FILM, "shorter": dataclasses.replace(FILM, lines=(HOSTILE,))}, HOSTILE),
 )
 
 
@@ -79,12 +84,12 @@ def test_every_kind_of_section_is_tested():
 
 def test_hostile_text_stays_text(reader: Reader):
     assert reader.count("script") == reader.count("style") == 1
-    assert reader.count("img") == 5  # one picture, a gallery of three, a film's scale: none came out of a text
-    assert reader.count("image") == 2  # the film's panels
+    assert reader.count("img") == 6  # a picture, a gallery of three, two films' scales: none came out of a text
+    assert reader.count("image") == 2 * 3  # the films' panels
     assert not [name for _, attributes in reader.elements for name in attributes if name.startswith("on")]
-    for tag in ("title", "h1", "h2", "h3", "code", "small", "a", "dt", "dd"):
+    for tag in ("title", "h1", "h2", "h3", "code", "small", "a", "dt", "dd", "summary"):
         assert HOSTILE in reader.text(tag), tag
-    assert reader.text("figcaption") == [HOSTILE] * 4
+    assert reader.text("figcaption") == [HOSTILE] * 5
     assert HOSTILE in reader.text("th")
 
 
@@ -95,7 +100,7 @@ def test_nothing_is_loaded_from_elsewhere(reader: Reader):
         for name, value in attributes.items()
         if name in ("src", "href", "srcset", "action", "data", "poster", "background")
     ]
-    assert len(addresses) == 9  # seven pictures, an empty icon, and a link to the page's own heading
+    assert len(addresses) == 14  # twelve pictures, an empty icon, and a link to the page's own heading
     assert all(address.startswith("data:") or address == "#part-1" for address in addresses)
     assert ("h2", {"id": "part-1"}) in reader.elements
     assert "url(" not in "".join(reader.text("style"))
@@ -114,9 +119,9 @@ def test_the_browser_may_run_nothing_but_the_pages_own_script(reader: Reader):
 
 def test_pictures_and_figures_can_be_read_unseen(reader: Reader):
     assert all(attributes["alt"] for tag, attributes in reader.elements if tag == "img")
-    assert [attributes["aria-label"] for tag, attributes in reader.elements if tag == "svg"] == [HOSTILE, "b moves"]
+    assert [attributes["aria-label"] for tag, attributes in reader.elements if tag == "svg"] == [HOSTILE, "b moves"] * 3
     assert all(attributes["role"] == "img" for tag, attributes in reader.elements if tag == "svg")
-    assert reader.count("figure") == reader.count("figcaption") == 4
+    assert reader.count("figure") == reader.count("figcaption") == 5
     assert reader.elements[0] == ("html", {"lang": "en"})
 
 
@@ -189,13 +194,13 @@ def test_directions_must_fit_the_columns():
 
 
 def test_a_film_shows_its_first_frame_without_a_script(reader: Reader):
-    [window, _] = [attributes for tag, attributes in reader.elements if tag == "svg"]
+    window, *_ = [attributes for tag, attributes in reader.elements if tag == "svg"]
     assert window["viewbox"] == "0 0 7 5"
     sheet = next(attributes for tag, attributes in reader.elements if tag == "image")
     # Three frames lie two by two, each in a cell of 16 by 16.
     assert (sheet["x"], sheet["y"], sheet["width"], sheet["height"]) == ("0", "0", "32", "32")
-    [moving] = [attributes for _, attributes in reader.elements if attributes.get("class") == "moving"]
-    assert "hidden" in moving
+    moving = [attributes for _, attributes in reader.elements if attributes.get("class") == "moving"]
+    assert len(moving) == 2 and all("hidden" in attributes for attributes in moving)
     assert any("first of 3 frames" in text for text in reader.text("p"))
 
 
@@ -207,6 +212,8 @@ def test_a_film_of_one_frame_has_nothing_to_move():
 def test_films_of_nothing_are_refused():
     with pytest.raises(ValueError, match="0 panels and 1 frames"):
         film.Film((), ("a",), 5, 7, "caption")
+    with pytest.raises(ValueError, match="no films"):
+        film.Films({}, "caption")
     with pytest.raises(ValueError, match="time, height, width, 3"):
         film.panel("a", "a", FRAMES[:0])
 

@@ -32,6 +32,7 @@ class Corridor:
     size: tuple[int, int] = (2, LENGTH)
     colours: int = 1
     actions: Discrete = Discrete(3)  # noqa: RUF009 - frozen
+    action_names: tuple[str, ...] = ("stay", "right", "left")
     control_seconds: float = 0.1
     scene: Any = field(default_factory=SimpleNamespace)
     settings: Mapping[str, object] = field(default_factory=lambda: {"length": LENGTH})

@@ -338,10 +338,12 @@ def test_the_report_says_what_was_explained_and_how_to_repeat_it(report: str):
 
 def test_the_report_has_a_film_for_each_mode_and_a_table_for_each_question_and_mode(report: str):
     reader = read(report)
-    assert [attributes.get("class") for tag, attributes in reader.elements if tag == "figure"].count("film") == 2
+    classes = [attributes.get("class") for _, attributes in reader.elements]
+    assert (classes.count("film"), classes.count("part")) == (1, 2)  # under one slider
+    assert reader.text("p").count("train") == reader.text("p").count("video_hard") == 1
     assert reader.count("table") == 2 * 4 + 1  # four questions in two modes, and the costs
     headings = reader.text("h2")
-    assert headings[:3] == ["What it looks at: train", "What it looks at: video_hard", headings[2]]
+    assert headings[:3] == ["What it looks at", *headings[1:3]]
     assert "Do the maps point at what matters for the task?" in headings
     assert reader.text("a") == headings
     # insertion, deletion and randomisation in two modes, and one picture of the drift
@@ -393,14 +395,15 @@ def test_what_a_mode_changes_stands_in_every_caption_and_is_marked(tmp_path: Pat
     record = json.loads((folder / "explanation.json").read_text())
     record["changed_pixels"] = {"train": None, "video_easy": 0.001, "color_hard": 0.62}
     (folder / "explanation.json").write_text(json.dumps(record))
-    captions = read(write_report(folder).read_text()).text("figcaption")
+    page = read(write_report(folder).read_text())
+    captions = page.text("figcaption") + page.text("p")
     easy, hard, train = (
         [caption for caption in captions if f"ode {mode}" in caption] for mode in ("video_easy", "color_hard", "train")
     )
     told = "Mode video_easy changes 0.1% ! of the pixels in these states. That is next to nothing"
     tables = [caption for caption in easy if "standard deviation" in caption]
     assert len(tables) == 4 and all(told in caption for caption in tables)
-    assert any("slider" in caption and told in caption for caption in easy)
+    assert any("moments of one episode" in caption and told in caption for caption in easy)
     assert all("Mode color_hard changes 62% of the pixels" in one for one in hard if "standard deviation" in one)
     assert not any("next to nothing" in caption for caption in hard)
     assert not any("of the pixels in these states" in caption for caption in train)
@@ -548,7 +551,7 @@ def test_every_picture_is_decoded_and_nothing_is_forbidden(page: Browser):
     images = page.value(
         "Promise.all([...document.images].map(async (i) => { await i.decode(); return i.naturalWidth; }))"
     )
-    assert len(images) == 2 + 7  # two scales, seven charts
+    assert len(images) == 1 + 7  # a scale, seven charts
     assert min(images) > 0
     sheets = page.value(SHEETS)
     assert len(sheets) == 2 * 5
@@ -562,12 +565,14 @@ def test_the_slider_moves_what_is_shown(page: Browser, folder: Path):
     assert np.abs(seen(page) - frames[0]).max() <= 2
     page.value(f"{SLIDER}.value = 3, {SLIDER}.dispatchEvent(new Event('input'))")
     assert np.abs(seen(page) - frames[3]).max() <= 2
-    assert page.value(f"{LINE}.textContent") == told(maps, 3) == page.value(f"{SLIDER}.getAttribute('aria-valuetext')")
+    others = read_maps(read_explanation(folder), "video_hard")
+    assert page.value(f"{LINE}.textContent") == told(maps, 3)
+    assert page.value(f"{SLIDER}.getAttribute('aria-valuetext')") == f"{told(maps, 3)}; {told(others, 3)}"
     assert page.value(f"{COUNT}.textContent") == "4 of 5"
 
 
 def test_arrow_keys_move_the_film_from_the_slider_and_from_the_button(page: Browser):
-    for focused in ("input", "button"):
+    for focused in ("input", ".moving button"):
         page.value(f"document.querySelector('.film {focused}').focus()")
         before = page.value(f"{SLIDER}.valueAsNumber")
         page.press("ArrowRight")
@@ -577,8 +582,47 @@ def test_arrow_keys_move_the_film_from_the_slider_and_from_the_button(page: Brow
         assert page.value(f"{COUNT}.textContent") == f"{before + 2} of 5"
 
 
+def test_pictures_are_left_out_and_enlarged_in_every_mode(page: Browser):
+    shown = "[...document.querySelectorAll('.panel')].map((panel) => panel.offsetWidth)"
+    widths = page.value(shown)
+    names = page.value("[...document.querySelectorAll('.choices button')].map((button) => button.textContent)")
+    assert names[0] == "what the policy sees" and len(names) * 2 == len(widths) and min(widths) > 0
+    second = "document.querySelectorAll('.choices button')[1]"
+    page.value(f"{second}.click()")
+    hidden = page.value(shown)
+    assert [width == 0 for width in hidden] == [place % len(names) == 1 for place in range(len(widths))]
+    assert page.value(f"{second}.getAttribute('aria-pressed')") == "false"
+    page.value(f"{second}.click()")
+    assert page.value(shown) == widths
+    enlarge = "document.querySelector('.panel .enlarge')"
+    assert page.value(f"{enlarge}.getAttribute('aria-label')") == "Enlarge what the policy sees"
+    page.value(f"{enlarge}.click()")
+    assert page.value(shown)[0] > 2 * widths[0]
+    page.value(f"{enlarge}.click()")
+    assert page.value(shown) == widths
+
+
+def test_a_shorter_film_waits_at_its_last_frame(tab: Browser, tmp_path: Path):
+    folder = write_folder(tmp_path)
+    short = arrays(("gradient", "rise"), frames=2)
+    np.savez(folder / "maps" / "video_hard.npz", **short)
+    tab.open(write_report(folder))
+    tab.value(f"{SLIDER}.value = 4, {SLIDER}.dispatchEvent(new Event('input'))")
+    lines = tab.value("[...document.querySelectorAll('.film .line')].map((line) => line.textContent)")
+    explanation = read_explanation(folder)
+    assert lines == [told(read_maps(explanation, "train"), 4), told(read_maps(explanation, "video_hard"), 1)]
+    assert tab.value(f"{COUNT}.textContent") == "5 of 5"
+
+
+def test_settings_are_folded_away(page: Browser):
+    settings = "document.querySelector('details dl')"
+    assert page.value(f"{settings}.checkVisibility()") is False
+    page.value("document.querySelector('summary').click()")
+    assert page.value(f"{settings}.checkVisibility()") is True
+
+
 def test_play_runs_until_it_is_paused(page: Browser):
-    button = "document.querySelector('.film button')"
+    button = "document.querySelector('.film .moving button')"
     frames = f"""new Promise((done) => {{
       {button}.click();
       const shown = new Set();

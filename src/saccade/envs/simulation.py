@@ -20,6 +20,7 @@ class Simulation(Protocol):
         size: height and width of a picture in pixels.
         colours: channels of a picture: 3 (RGB) or 1 (grey).
         actions: what ``step`` takes.
+        action_names: of discrete actions, what each does in a word or two; else empty.
         control_seconds: how long a control step lasts, in the simulator's own time.
         scene: what scene distractions paint on; as much of it as those of the suite's modes need.
         settings: how the task is played and shown beyond what every environment tells, for the provenance.
@@ -29,6 +30,7 @@ class Simulation(Protocol):
     size: tuple[int, int]
     colours: int
     actions: Continuous | Discrete
+    action_names: tuple[str, ...]
     control_seconds: float
     scene: Any
     settings: Mapping[str, object]

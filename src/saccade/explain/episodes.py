@@ -15,6 +15,7 @@ from saccade.envs.changes import changed_share
 from saccade.explain import answers
 from saccade.explain.channels import pictures_of, shown_by
 from saccade.explain.fitting import fitting
+from saccade.explain.preferences import NO_NAMES, Actions, actions_of
 from saccade.explain.tasks import CLEAN, Task
 from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import Pixels
@@ -45,6 +46,7 @@ class Episode:
         total: the return so far.
         pixels: what the observations are, as the episode shows it where nobody said it.
         provenance: what a Saccade environment says that its results must be told with; else empty.
+        actions: what the environment's actions are called.
     """
 
     mode: str
@@ -60,6 +62,7 @@ class Episode:
     total: float
     pixels: Pixels
     provenance: Mapping[str, Any]
+    actions: Actions = NO_NAMES
 
 
 def record(
@@ -79,9 +82,10 @@ def record(
     know of distractions, so every moment has a clean counterpart.
     """
     provenance: dict[str, Any] = {}
+    names: list[Actions] = []
     pictures = 1 if mode == CLEAN or CLEAN not in task.modes else 2
     seen, actions, rewards, masks = [], [], [], []
-    for obs, action, reward, mask in _play(policy, task, mode, seed, max_steps, policy.act, provenance):
+    for obs, action, reward, mask in _play(policy, task, mode, seed, max_steps, policy.act, provenance, names):
         seen.append(obs)
         actions.append(action)
         rewards.append(reward)
@@ -95,7 +99,7 @@ def record(
     clean = None
     if pictures == 2:
         replay = iter(actions)
-        states = _play(policy, task, CLEAN, seed, length, lambda obs, allowed: next(replay), {})
+        states = _play(policy, task, CLEAN, seed, length, lambda obs, allowed: next(replay), {}, [])
         kept = set(chosen.tolist())
         clean_frames = []
         for index, (obs, *_) in enumerate(states):
@@ -122,6 +126,7 @@ def record(
         total=float(np.sum(rewards)),
         pixels=shown_by(policy.pixels, seen),
         provenance=provenance,
+        actions=names[0],
     )
 
 
@@ -153,13 +158,15 @@ def _play(
     max_steps: int,
     act: Callable[[np.ndarray, np.ndarray | None], Any],
     provenance: dict[str, Any],
+    names: list[Actions],
 ) -> Iterator[Step]:
-    """Observation, action, reward and task mask of every step until the episode ends; fills ``provenance``.
+    """Observation, action, reward and task mask of every step until it ends; fills ``provenance`` and ``names``.
 
     All of them are copies, taken before the step: environment and policy may use their memory again.
     """
     env = task.make(mode, task.knows_truth)
     provenance.update(task.provenance(env))
+    names.append(actions_of(env))
     try:
         seen_as = fitting(env.observation_space, policy.pixels, task.name)
         obs, info = answers.reset(env, seed, task.name)

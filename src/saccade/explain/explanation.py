@@ -29,6 +29,7 @@ from saccade.explain.maps import (
     seconds_alone,
 )
 from saccade.explain.pictures import find_pictures, picture_names
+from saccade.explain.preferences import preferences
 from saccade.explain.recorded import MODE, Recorded, recorded_episode
 from saccade.explain.tasks import CLEAN, Task, task_of
 from saccade.policies.policy import Policy
@@ -301,5 +302,8 @@ def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:
         arrays["clean_obs"] = pictures_of(explanation.policy.pixels, episode.clean_obs)
     if episode.task_mask is not None:
         arrays["task_mask"] = episode.task_mask
+    if episode.actions.names:
+        arrays |= {"action_names": np.array(episode.actions.names), "first_action": np.array(episode.actions.first)}
+    arrays |= preferences(explanation.policy, episode.obs, explanation.method_settings.max_batch)
     arrays |= {MAP_PREFIX + name: values for name, values in explanation.maps[mode].items()}
     return arrays | {PICTURE_PREFIX + name: drawn for name, drawn in explanation.pictures[mode].items()}

@@ -39,6 +39,7 @@ SEEN, CLEAN, TRUTH = "what the policy sees", "without distraction", "the task (s
 ZERO = "(zero everywhere)"  # after the name of a method that found nothing in any frame
 OBSERVATION = "observation"
 FIGURE = "figure.png"
+CLOSEST = 3  # actions that a line names
 SMALLEST_SIDE = 160  # of an enlarged frame, so that 84 pixels can be seen
 FILM_SHAPE = 16 / 9  # width over height
 FRAMES_AT_ONCE = 32  # drawn together; more need more memory and are not faster
@@ -193,15 +194,41 @@ def film_frames(folder: str | Path, mode: str) -> Iterator[Picture]:
 
 
 def told(maps: Maps, time: int) -> str:
-    """What happened at a frame, in a line: ``step 12 of 250 · reward 0.93 · action 0.10 −0.40``."""
+    """What happened at a frame, in a line: ``step 12 of 250 · reward 0.93 · action 0.10 −0.40``.
+
+    A discrete action comes with its name, its probability or value, and the actions that come closest to it:
+    ``action forward 87 %, right 9 %, left 3 %``.
+    """
     length = "" if maps.length is None else f" of {maps.length}"
     numbers = np.atleast_1d(maps.action[time]).ravel()
-    whole = numbers.dtype.kind in "iub"
-    action = " ".join(str(int(number)) if whole else f"{number:.2f}" for number in numbers)
+    if numbers.dtype.kind in "iub":
+        action = _choice(maps, time, int(numbers[0])) if len(numbers) == 1 else " ".join(map(str, numbers.tolist()))
+    else:
+        action = " ".join(f"{number:.2f}" for number in numbers)
     unknown = np.isnan(maps.reward[time])  # as of recorded observations
     reward = "" if unknown else f" · reward {maps.reward[time]:.3g}"
     line = f"step {maps.step[time]}{length}{reward} · action {action}"
     return line.replace("-", "\u2212")
+
+
+def _choice(maps: Maps, time: int, action: int) -> str:
+    """A discrete action beside what else the policy thought of."""
+    names, index = maps.action_names, action - maps.first_action
+    thought = maps.probabilities if maps.probabilities is not None else maps.action_values
+    count = len(names) if thought is None else thought.shape[1]
+    if not 0 <= index < count:
+        return str(action)
+
+    def name(place: int) -> str:
+        return names[place] if names else str(place + maps.first_action)
+
+    if thought is None:
+        return name(index)
+    here = thought[time]
+    others = [int(place) for place in np.argsort(-here, kind="stable") if place != index][: CLOSEST - 1]
+    if maps.probabilities is not None:
+        return ", ".join(f"{name(place)} {100 * here[place]:.0f} %" for place in (index, *others))
+    return ", ".join(f"{name(place)} (value {here[place]:.3g})" for place in (index, *others))
 
 
 def _enlargement(height: int, width: int) -> int:

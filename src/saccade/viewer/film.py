@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -71,6 +72,23 @@ class Film:
             raise ValueError(f"a film of {len(self.panels)} panels and {len(self.lines)} frames shows nothing")
 
 
+@dataclass(frozen=True)
+class Films:
+    """Films under one slider, such as one episode in several modes; a shorter one waits at its last frame.
+
+    Attributes:
+        films: by what stands above each.
+        caption: a plain sentence about all of them; each film's own stands above its panels.
+    """
+
+    films: Mapping[str, Film]
+    caption: str
+
+    def __post_init__(self) -> None:
+        if not self.films:
+            raise ValueError("no films show nothing")
+
+
 def panel(label: str, alt: str, frames: NDArray[np.uint8], *, lossless: bool = False) -> Panel:
     """Frames ``[time, height, width, 3]`` as one panel.
 
@@ -92,6 +110,27 @@ def panel(label: str, alt: str, frames: NDArray[np.uint8], *, lossless: bool = F
 
 def film_html(film: Film) -> str:
     """The film as a figure; page.js gives life to its controls."""
+    return _figure([film.scale], _part(film), _controls(film.lines, _line(film)), film.caption)
+
+
+def films_html(films: Films) -> str:
+    """The films as one figure with one slider."""
+    parts = "\n".join(
+        _part(film, f'<p class="row">{escape(title)}</p><p class="note">{escape(film.caption)}</p>{_line(film)}')
+        for title, film in films.films.items()
+    )
+    several = films.films.values()
+    longest = max((film.lines for film in several), key=len)
+    return _figure([film.scale for film in several], parts, _controls(longest, ""), films.caption)
+
+
+def _figure(scales: Iterable[Scale | None], parts: str, controls: str, caption: str) -> str:
+    bars = "".join(_scale(scale) for scale in dict.fromkeys(scales))
+    return f'<figure class="film">{bars}{parts}\n{controls}<figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _part(film: Film, above: str = "") -> str:
+    """One film's panels, with what the script needs to move them."""
     columns = _columns(len(film.lines))
     cell_height, cell_width = _cell(film.height), _cell(film.width)
     rows = -(-len(film.lines) // columns)
@@ -103,10 +142,9 @@ def film_html(film: Film) -> str:
         for one in film.panels
     )
     return (
-        f'<figure class="film" data-lines="{escape(json.dumps(film.lines))}" data-columns="{columns}"'
+        f'<div class="part" data-lines="{escape(json.dumps(film.lines))}" data-columns="{columns}"'
         f' data-cell-width="{cell_width}" data-cell-height="{cell_height}">'
-        f'{_scale(film.scale)}<div class="panels">{panels}</div>\n{_controls(film)}'
-        f"<figcaption>{escape(film.caption)}</figcaption></figure>"
+        f'{above}<div class="panels">{panels}</div></div>'
     )
 
 
@@ -115,16 +153,19 @@ def breakable(title: str) -> str:
     return title.replace("_", "_<wbr>")
 
 
-def _controls(film: Film) -> str:
-    line = f'<p class="line">{escape(film.lines[0])}</p>'
-    count = len(film.lines)
+def _line(film: Film) -> str:
+    return f'<p class="line">{escape(film.lines[0])}</p>'
+
+
+def _controls(lines: Sequence[str], line: str) -> str:
+    count = len(lines)
     if count == 1:
-        return f'<div class="controls">{line}</div>\n'
+        return f'<div class="controls">{line}</div>\n' if line else ""
     return (
         f'<div class="controls" role="group" aria-label="Frames of the film">{line}'
         '<div class="moving" hidden><button type="button">Play</button>'
         f'<input type="range" min="0" max="{count - 1}" step="1" value="0" aria-label="Frame"'
-        f' aria-valuetext="{escape(film.lines[0])}"><span class="count">1 of {count}</span></div></div>\n'
+        f' aria-valuetext="{escape(lines[0])}"><span class="count">1 of {count}</span></div></div>\n'
         f"<noscript><p>This is the first of {count} frames; a browser that runs JavaScript shows the others.</p>"
         "</noscript>\n"
     )

@@ -31,27 +31,35 @@ function sort(title) {
 for (const button of document.querySelectorAll("thead button")) {
   button.addEventListener("click", () => sort(button.closest("th")));
 }
-// A film: every panel is a sheet of frames behind a window, and one slider moves them all.
+// A film: every panel is a sheet of frames behind a window, and one slider moves them all, of several films too.
 const MILLISECONDS_PER_FRAME = 250;
 function enliven(film) {
   const moving = film.querySelector(".moving");
   if (!moving) return;
-  const { columns, cellWidth, cellHeight } = film.dataset;
-  const lines = JSON.parse(film.dataset.lines);
+  const lines = [...film.querySelectorAll(".line")];
+  const parts = [...film.querySelectorAll(".part")].map((part, number) => ({
+    ...part.dataset,
+    sheets: [...part.querySelectorAll("image")],
+    line: lines[number],
+    lines: JSON.parse(part.dataset.lines),
+  }));
   const [button, slider, count] = moving.children;
-  const line = film.querySelector(".line");
+  const total = Number(slider.max) + 1;
   let timer = null;
   function show(index) {
-    for (const sheet of film.querySelectorAll("image")) {
-      sheet.setAttribute("x", -(index % columns) * cellWidth);
-      sheet.setAttribute("y", -Math.floor(index / columns) * cellHeight);
+    for (const part of parts) {
+      const here = Math.min(index, part.lines.length - 1); // a shorter film waits at its end
+      for (const sheet of part.sheets) {
+        sheet.setAttribute("x", -(here % part.columns) * part.cellWidth);
+        sheet.setAttribute("y", -Math.floor(here / part.columns) * part.cellHeight);
+      }
+      part.line.textContent = part.lines[here];
     }
     slider.value = index;
-    slider.setAttribute("aria-valuetext", lines[index]);
-    line.textContent = lines[index];
-    count.textContent = `${index + 1} of ${lines.length}`;
+    slider.setAttribute("aria-valuetext", parts.map((part) => part.line.textContent).join("; "));
+    count.textContent = `${index + 1} of ${total}`;
   }
-  const step = (by) => show((slider.valueAsNumber + by + lines.length) % lines.length);
+  const step = (by) => show((slider.valueAsNumber + by + total) % total);
   function pause() {
     clearInterval(timer);
     timer = null;
@@ -78,3 +86,39 @@ function enliven(film) {
   moving.hidden = false;
 }
 document.querySelectorAll(".film").forEach(enliven);
+// Panels of a film can be left out, by name in all its parts, and each can be enlarged.
+function pressable(text, pressed, change) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = text;
+  button.setAttribute("aria-pressed", pressed);
+  button.addEventListener("click", () => {
+    const now = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", now);
+    change(now);
+  });
+  return button;
+}
+function choosable(film) {
+  const panels = new Map();
+  for (const panel of film.querySelectorAll(".panel")) {
+    const label = panel.querySelector("small");
+    const name = label.textContent;
+    panels.set(name, [...(panels.get(name) ?? []), panel]);
+    const enlarge = pressable("", false, (large) => panel.classList.toggle("large", large));
+    enlarge.className = "enlarge";
+    enlarge.setAttribute("aria-label", `Enlarge ${name}`);
+    enlarge.title = "Enlarge";
+    label.prepend(enlarge);
+  }
+  if (panels.size < 2) return;
+  const choices = document.createElement("div");
+  choices.className = "choices";
+  choices.setAttribute("role", "group");
+  choices.setAttribute("aria-label", "Pictures to show");
+  for (const [name, same] of panels) {
+    choices.append(pressable(name, true, (shown) => same.forEach((panel) => (panel.hidden = !shown))));
+  }
+  film.querySelector(".part").before(choices);
+}
+document.querySelectorAll(".film").forEach(choosable);

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from saccade.data.files import written_aside
-from saccade.viewer.film import Film, breakable, film_html
+from saccade.viewer.film import Film, Films, breakable, film_html, films_html
 from saccade.viewer.pictures import check_carried
 
 PARTS = ("page.css", "page.js")  # lie beside this file, and are copied into every page
@@ -57,6 +57,14 @@ class Facts:
     """Names and what they are here, such as settings: short texts, one pair to a line."""
 
     pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What few want to see, such as settings: it opens when its title is pressed."""
+
+    title: str
+    facts: Facts
 
 
 @dataclass(frozen=True)
@@ -152,7 +160,7 @@ class Gallery:
                 check_carried(data_uri)
 
 
-Section: TypeAlias = Heading | Contents | Text | Code | Facts | Table | Picture | Gallery | Film
+Section: TypeAlias = Heading | Contents | Text | Code | Facts | Folded | Table | Picture | Gallery | Film | Films
 
 
 def write_page(path: str | Path, title: str, sections: Sequence[Section]) -> None:
@@ -224,6 +232,8 @@ def _html(section: Section) -> str:
         case Facts(pairs):
             items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
             return f"<dl>{items}</dl>"
+        case Folded(title, facts):
+            return f"<details><summary>{escape(title)}</summary>{_html(facts)}</details>"
         case Table():
             return _table(section)
         case Picture(data_uri, alt, caption):
@@ -233,6 +243,8 @@ def _html(section: Section) -> str:
             return _gallery(section)
         case Film():
             return film_html(section)
+        case Films():
+            return films_html(section)
         case Contents():
             raise AssertionError("the contents are made where all headings are known")
 

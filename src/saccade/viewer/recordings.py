@@ -172,6 +172,9 @@ class Maps:
         task_mask: bool ``[time, height, width]``, the pixels that matter for the task.
         clean_obs: the same states without the mode's distraction, shaped like ``obs``.
         length: agent steps of the whole episode, where known.
+        action_names: of discrete actions, where known; the first is that of action ``first_action``.
+        probabilities: of every action of a policy that draws, ``[time, actions]``; None of others.
+        action_values: what a policy that compares their values finds, likewise.
     """
 
     obs: NDArray[np.uint8]
@@ -185,6 +188,10 @@ class Maps:
     task_mask: NDArray[np.bool_] | None
     clean_obs: NDArray[np.uint8] | None
     length: int | None
+    first_action: int = 0
+    action_names: tuple[str, ...] = ()
+    probabilities: NDArray[np.float32] | None = None
+    action_values: NDArray[np.float32] | None = None
 
 
 class _DamagedError(Exception):
@@ -276,6 +283,9 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
     for name, values in (("step", step), ("action", action), ("reward", reward)):
         if len(values) != count:
             raise _DamagedError(f"{name} holds {len(values)} of {count} frames")
+    names = (
+        tuple(str(name) for name in np.atleast_1d(arrays["action_names"]).ravel()) if "action_names" in arrays else ()
+    )
     return Maps(
         obs=obs,
         colours=colours,
@@ -288,7 +298,23 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
         task_mask=None if mask is None else mask.astype(bool),
         clean_obs=clean,
         length=int(arrays["length"]) if "length" in arrays else None,
+        first_action=int(arrays["first_action"]) if "first_action" in arrays else 0,
+        action_names=names,
+        probabilities=_of_actions(arrays, "probabilities", count, len(names)),
+        action_values=_of_actions(arrays, "action_values", count, len(names)),
     )
+
+
+def _of_actions(arrays: Mapping[str, NDArray[Any]], name: str, count: int, names: int) -> NDArray[np.float32] | None:
+    """A number for every moment and action, where there are any."""
+    if name not in arrays:
+        return None
+    values = arrays[name].astype(np.float32)
+    if values.ndim != 2 or len(values) != count or values.shape[1] == 0 or (names and values.shape[1] != names):
+        raise _DamagedError(f"{name} has shape {list(values.shape)}, not {[count, names or 'actions']}")
+    if not np.isfinite(values).all():
+        raise _DamagedError(f"{name} holds NaN or infinity")
+    return values
 
 
 def _pixels(obs: NDArray[Any], high: float | None, name: str) -> NDArray[np.uint8]:

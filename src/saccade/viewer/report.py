@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from saccade.viewer.explanation import CLEAN, SEEN, TRUTH, agent_label, figure_picture, panels, spread, told
-from saccade.viewer.film import Film, Scale, panel
+from saccade.viewer.film import Film, Films, Scale, panel
 from saccade.viewer.measurements import change_told, cost_sections, in_sentences, question_sections
-from saccade.viewer.page import Code, Contents, Facts, Heading, Picture, Section, Text, write_page
+from saccade.viewer.page import Code, Contents, Facts, Folded, Heading, Picture, Section, Text, write_page
 from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
 from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
 from saccade.viewer.remarks import remarks
 
 REPORT = "report.html"
+HOW_TO_MOVE = "Move the slider, or press Play."
+TOGETHER = (
+    "It moves all modes at once, each through an episode of its own from the same start: how far they part is what "
+    "the mode does to the policy."
+)
 MOST_PIXELS = 12_000_000  # of all films together: about 7 MB
 FEWEST_FRAMES = 8  # of a film, however large its frames
 SCALE_SIZE = (12, 128)
@@ -76,15 +82,20 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 def _films(explanation: Explanation) -> Iterator[Section]:
     modes = explanation.modes_with_maps
-    for mode in modes:
+    episodes = {mode: read_maps(explanation, mode) for mode in modes}
+    films = {mode: _film(explanation, mode, maps, len(modes)) for mode, maps in episodes.items()}
+    if len(modes) == 1:
+        [(mode, film)] = films.items()
         yield Heading(f"What it looks at: {mode}")
-        yield _film(explanation, mode, len(modes))
+        yield replace(film, caption=f"{film.caption} {HOW_TO_MOVE} {_how_to_read([*episodes.values()])}")
+    elif modes:
+        yield Heading("What it looks at")
+        yield Films(films, f"{HOW_TO_MOVE} {TOGETHER} {_how_to_read([*episodes.values()])}")
     if modes and len(modes) < len(explanation.modes):
         yield Text(f"There are scores but no maps of {', '.join(m for m in explanation.modes if m not in modes)}.")
 
 
-def _film(explanation: Explanation, mode: str, films: int) -> Film:
-    maps = read_maps(explanation, mode)
+def _film(explanation: Explanation, mode: str, maps: Maps, films: int) -> Film:
     total, _, height, width = maps.obs.shape
     others = (maps.clean_obs is not None) + (maps.task_mask is not None) + 1
     shown = len(maps.saliency) + len(maps.pictures) + others
@@ -100,30 +111,34 @@ def _film(explanation: Explanation, mode: str, films: int) -> Film:
         tuple(told(maps, int(time)) for time in chosen),
         height,
         width,
-        f"{_film_caption(maps, len(chosen), mode)} {change_told(explanation, mode)}".strip(),
+        _film_caption(maps, len(chosen), mode, change_told(explanation, mode)),
         Scale("does not matter", "matters most", _scale_bar()),
     )
 
 
-def _film_caption(maps: Maps, count: int, mode: str) -> str:
+def _film_caption(maps: Maps, count: int, mode: str, change: str) -> str:
     total = len(maps.obs)
     shown = f"{total} moments" if count == total else f"{count} of {total} recorded moments (the video has all)"
+    return " ".join(filter(None, [f"{shown} of one episode in mode {mode}.", change, *remarks(maps.saliency)]))
+
+
+def _how_to_read(episodes: Sequence[Maps]) -> str:
+    """What the pictures of one or several films are."""
     sentences = [
-        f"{shown.capitalize()} of one episode in mode {mode}: move the slider, or press Play.",
         "The first picture is the newest frame that the policy saw; one named after a method shows the same frame "
         "in grey, and over it in colour what matters according to that method.",
         "Every method has a brightness of its own, the same for all frames: compare where methods are bright, not how "
         "bright they are.",
     ]
-    if any((saliency < 0).any() for saliency in maps.saliency.values()):
+    if any((saliency < 0).any() for maps in episodes for saliency in maps.saliency.values()):
         sentences.append("Pixels that speak for and pixels that speak against are both bright.")
-    if maps.clean_obs is not None:
+    if any(maps.clean_obs is not None for maps in episodes):
         sentences.append("The picture without distraction is the very same state.")
-    if maps.task_mask is not None:
+    if any(maps.task_mask is not None for maps in episodes):
         sentences.append("The simulator knows what belongs to the task; in its picture everything else is dark.")
-    if maps.pictures:
+    if any(maps.pictures for maps in episodes):
         sentences.append("What the agent makes of the frame stands in the pictures that end in “(agent)”.")
-    return " ".join([*sentences, *remarks(maps.saliency)])
+    return " ".join(sentences)
 
 
 def _alt(picture: str) -> str:
@@ -175,11 +190,9 @@ def _provenance(explanation: Explanation) -> Iterator[Section]:
     yield Code(explanation.command or "\n".join(_commands(explanation)))
     settings = tuple(_flat(explanation.settings))
     if settings:
-        yield Heading("Settings", 3)
-        yield Facts(settings)
+        yield Folded("Settings", Facts(settings))
     if explanation.versions:
-        yield Heading("Versions", 3)
-        yield Facts(tuple(_flat(explanation.versions)))
+        yield Folded("Versions", Facts(tuple(_flat(explanation.versions))))
 
 
 def _commands(explanation: Explanation) -> Iterator[str]:

@@ -77,6 +77,7 @@ class MujocoSimulation:
         self.task = task
         self.size = (config.image_size, config.image_size)
         self.actions = Continuous(task.num_actions)
+        self.action_names: tuple[str, ...] = ()
         self.control_seconds = task.control_seconds
         model, options = task.physics.model.ptr, config.options
         camera = camera_number(model, task.camera if options.camera is None else options.camera)

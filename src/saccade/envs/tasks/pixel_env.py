@@ -110,6 +110,10 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
             pixels = nuisance.apply(pixels, choice, self._agent_steps)
         return pixels
 
+    def get_action_meanings(self) -> list[str]:
+        """What each of its discrete actions does, in a word or two; empty where actions are continuous."""
+        return [*self.simulation.action_names]
+
     def render(self) -> np.ndarray | None:
         """The newest frame, uint8 ``[H, W, 3]``, RGB, with ``render_mode="rgb_array"``; else None."""
         if self.render_mode is None:

@@ -18,6 +18,7 @@ from saccade.envs.simulation import StateValue
 from saccade.envs.streams import SUCCESS, StreamStep
 from saccade.envs.suites import suite_of
 from saccade.envs.tasks.minigrid.rules import RULES
+from saccade.envs.tasks.minigrid.tasks import ACTION_NAMES
 from saccade.envs.tasks.minigrid.world import GridWorlds
 from saccade.envs.tasks.minigrid_suite import COLOURS, PUBLISHED_WRONG_PICK, grid_task, tile_size_of
 from saccade.envs.workers.env_workers import Arrangement
@@ -64,6 +65,7 @@ class GridSimulation:
         self.scene = self._worlds = worlds_of(config, 1, nuisances_of(config))
         self.size = self._worlds.frame_shape[:2]
         self.actions = suite_of(config.task).spaces(config).actions
+        self.action_names = ACTION_NAMES[: self.actions.count] if isinstance(self.actions, Discrete) else ()
         self.settings: Mapping[str, object] = settings_of(config)
         self.versions: Mapping[str, str] = {"minigrid": version("minigrid")}
         self._seed: int | None = None

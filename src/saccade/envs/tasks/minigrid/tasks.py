@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-NUM_ACTIONS = 7  # left, right, forward, pick up, drop, toggle, done
+ACTION_NAMES = ("left", "right", "forward", "pick up", "drop", "toggle", "done")
+NUM_ACTIONS = len(ACTION_NAMES)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""What a discrete policy thinks of each of its actions, and what the actions are called."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import gymnasium
+import numpy as np
+import torch
+
+from saccade.policies.policy import Policy
+
+PROBABILITIES, VALUES = "probabilities", "action_values"
+LONGEST_NAME = 40  # characters of an action's name that are shown
+
+
+@final
+@dataclass(frozen=True)
+class Actions:
+    """The actions of an environment: the number of the first, and what they are called; no names where nobody knows."""
+
+    first: int = 0
+    names: tuple[str, ...] = ()
+
+
+NO_NAMES = Actions()
+
+
+def actions_of(env: gymnasium.Env[Any, Any]) -> Actions:
+    """Of a ``Discrete`` space, named by ``get_action_meanings()`` as in Atari, or an enumeration as MiniGrid's.
+
+    Names are an extra: an environment whose own fail goes without.
+    """
+    space = env.action_space
+    if not isinstance(space, gymnasium.spaces.Discrete):
+        return NO_NAMES
+    try:
+        names = _names(env.unwrapped)
+    except Exception:  # noqa: BLE001  # a stranger's code, and nothing depends on it
+        names = ()
+    fits = len(names) == int(space.n)
+    return Actions(int(space.start), tuple(str(name)[:LONGEST_NAME] for name in names) if fits else ())
+
+
+def _names(env: Any) -> Sequence[str]:
+    meanings = getattr(env, "get_action_meanings", None)
+    if callable(meanings):
+        return list(meanings())
+    kinds = getattr(env, "actions", None)
+    return [kind.name for kind in kinds] if inspect.isclass(kinds) and issubclass(kinds, enum.Enum) else []
+
+
+@torch.no_grad()
+def preferences(policy: Policy, obs: np.ndarray, max_batch: int) -> dict[str, np.ndarray]:
+    """What the policy thinks of each action in some moments, float32 ``[moments, actions]``, by its name.
+
+    ``probabilities`` of one that draws its actions, ``action_values`` of one that compares their values; nothing of
+    policies with other actions, nor where what they compute is not finite.
+    """
+    if not policy.discrete:
+        return {}
+    kind = PROBABILITIES if "logits" in policy.outputs else VALUES
+    compute = policy.outputs["logits" if kind == PROBABILITIES else "q_values"]
+    found = [
+        compute(policy.network, policy.tensor(obs[start : start + max_batch])).float().cpu()
+        for start in range(0, len(obs), max_batch)
+    ]
+    values = torch.cat(found)
+    values = values.softmax(-1) if kind == PROBABILITIES else values
+    return {kind: values.numpy()} if bool(values.isfinite().all()) else {}
