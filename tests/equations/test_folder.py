@@ -1,5 +1,6 @@
 """Where data is looked for and kept: the data folder, the cache folder, arrays that many processes share."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from saccade.data import cache
 from saccade.data.cache import cached_array, is_cached
 from saccade.data.folder import DataFolder, cache_dir, find_data
 from saccade.types import UserError
@@ -103,7 +105,7 @@ def test_an_array_is_made_once_and_mapped_afterwards() -> None:
         assert isinstance(array, np.memmap) and not array.flags.writeable
         np.testing.assert_array_equal(array, numbers())
     assert is_cached("array", FRAME) and len(calls) == 1
-    assert [path.name for path in cache_dir().iterdir()] == ["array.npy"]  # nothing is left aside
+    assert {path.name for path in cache_dir().iterdir()} == {"array.npy", "array.seal"}  # nothing is left aside
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "header", "garbage", "other shape", "object"])
@@ -139,6 +141,47 @@ def test_any_flipped_header_byte_is_survived() -> None:
         assert cached_array("array", FRAME, numbers).shape[1:] == FRAME
 
 
+def test_any_flipped_pixel_is_noticed() -> None:
+    cached_array("array", FRAME, numbers)
+    path = cache_dir() / "array.npy"
+    content, state = path.read_bytes(), path.stat()
+    for position in range(len(content) - numbers().nbytes, len(content), 7):
+        harmed = bytearray(content)
+        harmed[position] ^= 0x01
+        path.write_bytes(bytes(harmed))
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # as a careless restorer leaves it
+        np.testing.assert_array_equal(cached_array("array", FRAME, numbers), numbers())
+
+
+@pytest.mark.parametrize("seal", ["absent", "of another", "empty", "hostile", "a folder"])
+def test_without_its_seal_a_file_is_made_again(seal: str) -> None:
+    cached_array("array", FRAME, numbers)
+    path = cache_dir() / "array.seal"
+    path.unlink()
+    if seal == "a folder":
+        path.mkdir()
+    elif seal != "absent":
+        path.write_text({"of another": '{"crc32": 1, "file": [1, 2, 3]}', "empty": "", "hostile": "[" * 10_000}[seal])
+    assert not is_cached("array", FRAME)
+    if seal == "a folder":
+        with pytest.warns(UserWarning, match="cannot be written"):
+            cached_array("array", FRAME, numbers)
+        return
+    cached_array("array", FRAME, numbers)
+    assert is_cached("array", FRAME)
+
+
+def test_a_cache_that_was_copied_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cached_array("array", FRAME, numbers)
+    path = cache_dir() / "array.npy"
+    os.utime(path, ns=(1, 1))
+    sums = []
+    monkeypatch.setattr(cache, "_sum", lambda path, plain=cache._sum: sums.append(path) or plain(path))
+    for _ in range(3):
+        assert is_cached("array", FRAME)
+    assert sums == [path]
+
+
 def test_a_cache_that_cannot_be_written_falls_back_to_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("SACCADE_CACHE", str(tmp_path / "file" / "cache"))
@@ -152,7 +195,7 @@ def test_a_disk_that_fills_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch
     def full(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.warns(UserWarning, match="No space left"):
         cached_array("array", FRAME, numbers)
     assert list(cache_dir().iterdir()) == []

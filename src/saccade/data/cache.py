@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import tempfile
 import tokenize
 import warnings
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from saccade.data.documents import read_document
 from saccade.data.files import refuse_endless
 from saccade.data.folder import cache_dir
+from saccade.types import UserError
+
+BLOCK = 2**20  # bytes that are added up at once
 
 # All that is raised for a file that is no readable .npy, depending on where it is damaged; a pipe is a ValueError.
 _UNREADABLE = (OSError, ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError)
@@ -21,9 +30,9 @@ _UNREADABLE = (OSError, ValueError, TypeError, EOFError, SyntaxError, tokenize.T
 def cached_array(name: str, frame_shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
     """The uint8 array ``[n, *frame_shape]`` kept as ``name`` in the cache folder; made and kept if absent.
 
-    Many processes may ask at once: each file is written aside and renamed, so none is ever seen half
-    written, and a damaged one is made again. Returns a read-only ``np.memmap``; where the folder cannot be
-    written, a plain array after a warning.
+    Many processes may ask at once: each file is written aside and renamed, so none is ever seen half written, and one
+    that is damaged, or of which a byte has changed, is made again. Returns a read-only ``np.memmap``; where the folder
+    cannot be written, a plain array after a warning.
     """
     path = cache_dir() / f"{name}.npy"
     if (kept := _open(path, frame_shape)) is not None:
@@ -52,6 +61,14 @@ def is_cached(name: str, frame_shape: tuple[int, ...]) -> bool:
     return _open(cache_dir() / f"{name}.npy", frame_shape) is not None
 
 
+@dataclass(frozen=True)
+class _Seal:
+    """What is kept beside a file: the sum of its bytes, and what the file was like when they last added up to it."""
+
+    crc32: int
+    file: tuple[int, int, int]
+
+
 def _open(path: Path, frame_shape: tuple[int, ...]) -> np.ndarray | None:
     try:
         refuse_endless(path)
@@ -61,15 +78,59 @@ def _open(path: Path, frame_shape: tuple[int, ...]) -> np.ndarray | None:
     except _UNREADABLE:
         return None
     fits = isinstance(array, np.memmap) and array.dtype == np.uint8 and array.ndim == len(frame_shape) + 1
-    return array if fits and array.shape[1:] == frame_shape and len(array) else None
+    return array if fits and array.shape[1:] == frame_shape and len(array) and _is_sealed(path) else None
+
+
+def _is_sealed(path: Path) -> bool:
+    """Whether its bytes are those that were written. They are added up only where the file is another than before."""
+    try:
+        seal, file = read_document(_seal_path(path), _Seal), _state_of(path)
+        if seal.file == file:
+            return True
+        if seal.crc32 != _sum(path):
+            return False
+        with suppress(OSError):  # a folder that cannot be written is looked through each time
+            _keep(_seal_path(path), json.dumps(asdict(_Seal(seal.crc32, file))).encode())
+    except (OSError, UserError):
+        return False
+    return True
+
+
+def _seal_path(path: Path) -> Path:
+    return path.with_suffix(".seal")
+
+
+def _state_of(path: Path) -> tuple[int, int, int]:
+    """Differs once a file was written to: its size, and when its content and anything of it changed last."""
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def _sum(path: Path) -> int:
+    total = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            total = zlib.crc32(block, total)
+    return total
 
 
 def _write(path: Path, array: np.ndarray) -> None:
+    start = io.BytesIO()
+    np.lib.format.write_array_header_1_0(start, np.lib.format.header_data_from_array_1_0(array))
+    header = start.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = array.data.cast("B")
+    _keep(path, header, content)
+    seal = _Seal(zlib.crc32(content, zlib.crc32(header)), _state_of(path))
+    _keep(_seal_path(path), json.dumps(asdict(seal)).encode())
+
+
+def _keep(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file aside, and put it in its place whole."""
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}.", suffix=".aside")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.save(file, array, allow_pickle=False)
+            file.writelines(parts)
         os.replace(aside, path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
