@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saccade.nets.attention import AttentiveConvolutions, FreeLunchAttention, receptive_field, spread
+from saccade.nets.attention import AttentiveConvolutions, Field, FreeLunchAttention, receptive_field, spread
 from saccade.nets.encoders import Convolutions
 from saccade.nets.nature import map_sizes, nature_blocks, nature_convolutions, small_convolutions
 from saccade.nets.precision import MixedPrecision, set_compute_dtype
@@ -90,10 +90,10 @@ def test_maps_are_multiplied_by_their_attention() -> None:
 def test_receptive_fields_and_their_display_by_hand() -> None:
     # 8; 8 + 3 * 4 = 20; 20 + 2 * 8 = 36. Strides 4, 4 * 2, and no more.
     blocks = nature_blocks(1, (1, 1, 1))
-    assert [receptive_field(blocks[:count]) for count in (1, 2, 3)] == [(8, 4), (20, 8), (36, 8)]
+    assert [receptive_field(blocks[:count]) for count in (1, 2, 3)] == [(8, 4, 0), (20, 8, 0), (36, 8, 0)]
     # Two places of 3 pixels, 2 apart, overlap in one of 5: 1, 1, 1 + 2, 2, 2 in rows of the first place's height.
-    assert spread(torch.tensor([[[[1.0, 2.0]]]]), (3, 2)).tolist() == [[[[1.0, 1.0, 3.0, 2.0, 2.0]] * 3]]
-    assert spread(torch.tensor([[[[-1.0]]]]), (2, 1)).abs().sum() == 0
+    assert spread(torch.tensor([[[[1.0, 2.0]]]]), Field(3, 2, 0), (3, 5)).tolist() == [[[[1.0, 1.0, 3.0, 2.0, 2.0]] * 3]]
+    assert spread(torch.tensor([[[[-1.0]]]]), Field(2, 1, 0), (2, 2)).abs().sum() == 0
 
 
 @every_network
