@@ -132,8 +132,9 @@ def test_small_is_small_for_every_method_with_rollouts(method: str, task: str, t
     small, paper = (preset(method, task, size) for size in ("small", "paper"))
     assert times * multiplications(method, small, task) <= multiplications(method, paper, task)
     assert small.training["steps"] < paper.training.get("steps", Training().steps)
-    rollout = small.training["envs"] * small.agent.rollout_steps
-    assert rollout % small.agent.minibatches == 0 and small.training["steps"] % rollout == 0
+    values = dict(values_of(small.agent))
+    rollout = small.training["envs"] * values["rollout_steps"]
+    assert rollout % values["minibatches"] == 0 and small.training["steps"] % rollout == 0
 
 
 def multiplications(method: str, start: Preset, task: str) -> int:
