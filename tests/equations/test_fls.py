@@ -7,10 +7,11 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
+from recorded_operations import CPURecorder
 from torch import Generator, Tensor, nn
 
 from saccade.agents import METHODS
-from saccade.agents.agent import Agent, gradients_of, look, make_update
+from saccade.agents.agent import Agent, anneal, gradients_of, look, make_update
 from saccade.agents.configs import FLS, PPO, Trunk
 from saccade.agents.methods.fls import make_fls
 from saccade.agents.methods.ppo import make_ppo
@@ -21,6 +22,7 @@ from saccade.nets.views.guided import guided_view
 from saccade.testing.acting import check_acts, check_maps, check_outputs, check_relus, check_saved
 from saccade.testing.batches import decisions
 from saccade.testing.cases import MethodCase
+from saccade.testing.host_reads import HostReads
 from saccade.types import Continuous, Decisions, Discrete, Spaces, UserError
 
 CPU = torch.device("cpu")
@@ -207,3 +209,24 @@ def test_updates_in_parts_move_weights_as_whole_ones_do_compiled_too() -> None:
     for name, weight in moved["whole"].items():
         torch.testing.assert_close(moved["parts"][name], weight, rtol=1e-4, atol=2e-6)
         torch.testing.assert_close(moved["compiled"][name], weight, rtol=1e-4, atol=2e-6)
+
+
+def test_a_recorded_update_in_parts_is_the_plain_one_and_waits_for_nothing() -> None:
+    recorded, plain = (build("sparse", accumulate=2) for _ in range(2))
+    minibatch, recorder = decisions(SPACES, 6, seed=0), CPURecorder()
+
+    def work(agent: Agent[Decisions]) -> Tensor:
+        return torch.stack([*make_update(agent)(lambda size: minibatch, Generator(), 0).values()])
+
+    for agent in (recorded, plain):
+        anneal(agent, 0.0)
+        work(agent)  # makes the optimizer's state
+    with HostReads() as spy:
+        replay = recorder.record(lambda: work(recorded))
+    assert spy.found == []
+    for seed in (1, 2):
+        for place, value in zip(minibatch[:6], decisions(SPACES, 6, seed)[:6], strict=True):
+            place.copy_(value)
+        assert torch.equal(replay(), work(plain))
+        for ours, theirs in zip(recorded.networks.parameters(), plain.networks.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
