@@ -1,12 +1,12 @@
-"""What attention costs: an update of every architecture of FLS beside the Nature network's, in turns, and its arithmetic.
+"""What attention costs: an update of every architecture of FLS beside the Nature network's, and its arithmetic.
 
     python benchmarks/attention.py [--architectures none sparse ...] [--minibatch 256] [--turns 3] [--threads 1]
                                    [--precision auto|float32|bfloat16] [--accumulate 8] [--out FILE]
 
 An update is one minibatch forward and backward, the cut of its gradient and a step of Adam, as ``saccade train fls``
-makes it on Atari. Milliseconds are the median processor time of a turn on a CPU, and the time until the GPU is done on a
-GPU. MFLOP are counted as operations are called: of one frame forward, and of an update per sample. Dense networks, with
-a hundred times the arithmetic, learn from a minibatch in ``--accumulate`` parts and are named on demand.
+makes it on Atari; all take turns. Milliseconds are the median processor time of a turn on a CPU, and the time until a
+GPU is done. MFLOP are counted as operations are called: of one frame forward, and of an update per sample. Dense
+networks, with a hundred times the arithmetic, learn from a minibatch in ``--accumulate`` parts, and have to be named.
 
 ``plain, contiguous`` is the Nature network as most ports have it: float32 divided by 255, channels first.
 """

@@ -83,7 +83,7 @@ def test_too_small_pictures_are_refused() -> None:
         build("sparse", Spaces((1, 32, 32), Discrete(2), colours=1))
 
 
-@every_architecture
+@pytest.mark.parametrize("name", ["daqn", "rsppo", "sparse_norm", "sparse_after_each", "dense_no_relu"])
 def test_networks_compile_and_have_guided_views(name: str) -> None:
     torch.compiler.reset()
     networks = build(name).networks

@@ -149,7 +149,8 @@ class AttentiveConvolutions(Convolutions):
     def displayed(self, attention: Tensor) -> Tensor:
         """What ``together`` gave, ``[batch, 1, h, w]``, on the picture: ``[batch, 1, height, width]``.
 
-        A margin is not taken into account, as in the published display: the map then lies that many pixels too low.
+        A margin is not taken into account, as in the published display: the map then lies that far too low and to
+        the right.
         """
         first = int(next(iter(self.attentions)))
         return spread(attention, receptive_field(self.blocks[: first + 1]), self.picture_size)
