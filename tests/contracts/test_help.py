@@ -150,7 +150,7 @@ def test_help_of_what_does_not_exist_is_answered_with_the_nearest(capsys: pytest
 def test_list_says_what_a_preset_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--preset", "small", "--task", "manipulation/reach"]) == 0
     out = capsys.readouterr().out
-    replay, rollouts = map(compared, out.split("methods that learn from rollouts: ppo\n"))
+    replay, rollouts = map(compared, out.split("methods that learn from rollouts: ppo, fls\n"))
     assert replay["--steps"] == ["20000", "250000"] and replay["--render-quality"] == ["fast", "full"]
     assert replay["--image-size"] == ["40", "84"] and replay["--batch-size"] == ["24", "128", "(smg", "64)"]
     assert rollouts["--steps"] == ["204800", "500000"] and rollouts["--envs"] == ["8", "1"]
@@ -166,10 +166,10 @@ def compared(told: str) -> dict[str, list[str]]:
 def test_list_compares_the_methods_that_can_learn_a_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--preset", "small", "--task", GRID]) == 0
     out = capsys.readouterr().out
-    assert "rollouts: ppo\n" in out and "replay" not in out
+    assert "rollouts: ppo, fls\n" in out and "replay" not in out
     assert compared(out)["--num-actions"] == ["4", "7"] and compared(out)["--wrong-pick"] == ["0.0", "-1.0"]
     assert main(["list", "--preset", "sac", "--task", GRID]) == 2
-    assert "use ppo" in capsys.readouterr().err
+    assert "use one of ppo, fls" in capsys.readouterr().err
 
 
 def test_sources_of_what_learns_from_rollouts_are_not_those_of_sac(

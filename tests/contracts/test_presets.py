@@ -92,6 +92,22 @@ def test_published_names_and_tasks_exist(method: str, setting: Setting) -> None:
     assert all(any(task.startswith(start) for task in (*TASKS, *TO_COME)) for start in setting.tasks)
 
 
+def test_fls_on_atari_is_its_authors_run() -> None:
+    """OpenAI's Baselines with its settings for Atari, for 200 million frames of which an agent step has four."""
+    values = dict(values_of(METHODS["fls"].config))
+    for setting in PUBLISHED["fls"]:
+        values |= setting.values if "atari/Breakout".startswith(setting.tasks) else {}
+    published = {
+        "attention": "sparse", "attention_filters": 256, "network": "nature", "filters": (32, 64, 64), "hidden": 512,
+        "shared_trunk": True, "envs": 8, "rollout_steps": 128, "epochs": 4, "minibatches": 4, "frame_stack": 4,
+        "steps": 50_000_000, "discount": 0.99, "gae_lambda": 0.95, "truncation": "end", "clip_range": 0.1,
+        "clip_schedule": "constant", "value_clip": 0.1, "value_weight": 0.5, "entropy_weight": 0.01,
+        "learning_rate": 2.5e-4, "learning_rate_schedule": "linear", "adam": "tensorflow", "adam_epsilon": 1e-5,
+        "max_gradient_norm": 0.5, "advantage_normalization": "minibatch", "evaluation_sampled": True,
+    }  # fmt: skip
+    assert {name: values[name] for name in published} == published
+
+
 def test_tasks_to_come_are_not_there_yet() -> None:
     assert not any(task.startswith(TO_COME) for task in TASKS)
 
@@ -132,8 +148,9 @@ def test_small_is_small_for_every_method_with_rollouts(method: str, task: str, t
     small, paper = (preset(method, task, size) for size in ("small", "paper"))
     assert times * multiplications(method, small, task) <= multiplications(method, paper, task)
     assert small.training["steps"] < paper.training.get("steps", Training().steps)
-    rollout = small.training["envs"] * small.agent.rollout_steps
-    assert rollout % small.agent.minibatches == 0 and small.training["steps"] % rollout == 0
+    values = dict(values_of(small.agent))
+    rollout = small.training["envs"] * values["rollout_steps"]
+    assert rollout % values["minibatches"] == 0 and small.training["steps"] % rollout == 0
 
 
 def multiplications(method: str, start: Preset, task: str) -> int:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saccade.nets.attention import AttentiveConvolutions, FreeLunchAttention, receptive_field, spread
+from saccade.nets.attention import (
+    AttentiveConvolutions,
+    Field,
+    FreeLunchAttention,
+    SoftmaxAttention,
+    UnitLength,
+    receptive_field,
+    spread,
+)
 from saccade.nets.encoders import Convolutions
-from saccade.nets.nature import map_sizes, nature_blocks, nature_convolutions, small_convolutions
+from saccade.nets.nature import map_sizes, nature_blocks, nature_convolutions, small_blocks, small_convolutions
 from saccade.nets.precision import MixedPrecision, set_compute_dtype
 from saccade.nets.views.guided import guided_view
 from saccade.nets.views.views import tapped
@@ -75,6 +85,58 @@ def test_attention_by_hand() -> None:
     torch.testing.assert_close(found, torch.tensor([[[[-2.0, 7.0]]]]).exp().log1p())
 
 
+def with_weights(attention: nn.Module, **layers: tuple[list[float], list[float]]) -> nn.Module:
+    """An attention of 1x1 convolutions with these weights and biases."""
+    with torch.no_grad():
+        for name, (weights, biases) in layers.items():
+            layer = getattr(attention, name)
+            layer.weight.copy_(torch.tensor(weights).view_as(layer.weight))
+            layer.bias.copy_(torch.tensor(biases))
+    return attention
+
+
+def test_normalised_attention_by_hand() -> None:
+    # ln(1 + e^0) = 0.693 and ln(1 + e^ln(3)) = ln 4 = 1.386: a third and two thirds.
+    attention = FreeLunchAttention(1, hidden=1, kernel=1, normalised=True)
+    with_weights(attention, hidden=([1.0], [0.0]), out=([1.0], [0.0]))
+    found = attention(torch.tensor([[[[0.0, math.log(3)]]]]))
+    torch.testing.assert_close(found, torch.tensor([[[[1 / 3, 2 / 3]]]]))
+
+
+def test_softplus_to_the_base_of_two_by_hand() -> None:
+    # log2(1 + 2^0) = 1, log2(1 + 2^3) = log2(9).
+    attention = FreeLunchAttention(1, hidden=1, kernel=1, base=2.0)
+    with_weights(attention, hidden=([1.0], [0.0]), out=([1.0], [0.0]))
+    found = attention(torch.tensor([[[[0.0, 3.0]]]]))
+    torch.testing.assert_close(found, torch.tensor([[[[1.0, math.log2(9)]]]]))
+
+
+def test_daqns_attention_by_hand() -> None:
+    # tanh(2 x - 1) of x = 0.5 and of one where it is 0.5, times 2 ln 3: e^0 = 1 and e^(ln 3) = 3, so 1/4 and 3/4.
+    attention = SoftmaxAttention(1, 1, nn.Tanh)
+    with_weights(attention, hidden=([2.0], [-1.0]), out=([2 * math.log(3)], [7.0]))
+    x = (math.atanh(0.5) + 1) / 2
+    torch.testing.assert_close(attention(torch.tensor([[[[0.5, x]]]])), torch.tensor([[[[0.25, 0.75]]]]))
+
+
+def test_region_sensitive_attention_by_hand() -> None:
+    # ELU of 0 is 0, of ln 3 itself, of -ln 2 it is e^(-ln 2) - 1 = -1/2. Two maps: once, and minus four times as much.
+    # First e^0 : e^(ln 3) : e^(-1/2); second e^0 : e^(-4 ln 3) : e^2. Each is a softmax of its own, and they add up.
+    attention = SoftmaxAttention(1, 1, nn.ELU, count=2)
+    with_weights(attention, hidden=([1.0], [0.0]), out=([1.0, -4.0], [0.0, 5.0]))
+    first = torch.tensor([1.0, 3.0, math.exp(-0.5)])
+    second = torch.tensor([1.0, 3.0**-4, math.exp(2)])
+    maps = torch.tensor([[[[0.0], [math.log(3)], [-math.log(2)]]]])
+    shares = torch.stack([first / first.sum(), second / second.sum()])
+    torch.testing.assert_close(attention.shares(maps)[0, :, :, 0], shares)
+    torch.testing.assert_close(attention(maps)[0, 0, :, 0], shares.sum(0))
+
+
+def test_lengths_become_one_and_nothing_stays_nothing() -> None:
+    maps = torch.tensor([[[[3.0, 0.0, 3e-7]], [[4.0, 0.0, 4e-7]]]])  # the last has a length of 5e-7, less than 1e-6
+    torch.testing.assert_close(UnitLength()(maps), torch.tensor([[[[0.6, 0.0, 0.3]], [[0.8, 0.0, 0.4]]]]))
+
+
 def test_maps_are_multiplied_by_their_attention() -> None:
     network = made("attentive")
     output, found = network.attend(observations())
@@ -90,10 +152,49 @@ def test_maps_are_multiplied_by_their_attention() -> None:
 def test_receptive_fields_and_their_display_by_hand() -> None:
     # 8; 8 + 3 * 4 = 20; 20 + 2 * 8 = 36. Strides 4, 4 * 2, and no more.
     blocks = nature_blocks(1, (1, 1, 1))
-    assert [receptive_field(blocks[:count]) for count in (1, 2, 3)] == [(8, 4), (20, 8), (36, 8)]
+    assert [receptive_field(blocks[:count]) for count in (1, 2, 3)] == [(8, 4, 0), (20, 8, 0), (36, 8, 0)]
     # Two places of 3 pixels, 2 apart, overlap in one of 5: 1, 1, 1 + 2, 2, 2 in rows of the first place's height.
-    assert spread(torch.tensor([[[[1.0, 2.0]]]]), (3, 2)).tolist() == [[[[1.0, 1.0, 3.0, 2.0, 2.0]] * 3]]
-    assert spread(torch.tensor([[[[-1.0]]]]), (2, 1)).abs().sum() == 0
+    assert spread(torch.tensor([[[[1.0, 2.0]]]]), Field(3, 2, 0), (3, 5)).tolist() == [
+        [[[1.0, 1.0, 3.0, 2.0, 2.0]] * 3]
+    ]
+    assert spread(torch.tensor([[[[-1.0]]]]), Field(2, 1, 0), (2, 2)).abs().sum() == 0
+
+
+def test_pooled_maps_are_sums_over_places() -> None:
+    whole, pooled = attentive(2), attentive(2)
+    pooled.load_state_dict(whole.state_dict())
+    pooled.pooled = True
+    torch.testing.assert_close(pooled(observations()), whole(observations()).sum((2, 3)))
+    assert AttentiveConvolutions(whole.blocks, {}, (SIZE, SIZE), pooled=True).out_features == FILTERS[2]
+
+
+def test_a_margin_is_black() -> None:
+    attentions = {2: FreeLunchAttention(FILTERS[2], hidden=7)}
+    network = AttentiveConvolutions(nature_blocks(2, FILTERS), attentions, (SIZE, SIZE), margin=4)
+    wider = AttentiveConvolutions(network.blocks, attentions, (SIZE + 8, SIZE + 8))
+    assert network.map_sizes == wider.map_sizes == [(12, 12), (5, 5), (3, 3)]
+    torch.testing.assert_close(network(observations()), wider(F.pad(observations(), (4, 4, 4, 4))))
+
+
+def test_displays_of_padded_convolutions_by_hand() -> None:
+    # 3 pixels, 2 apart, the first of which lies outside: the places see -1..1, 1..3 and 3..5, of 5 pixels 0..4.
+    field = receptive_field(small_blocks(1, (1, 1, 1))[:1])
+    assert field == (3, 2, 1)
+    assert spread(torch.tensor([[[[1.0], [2.0], [4.0]]]]), field, (5, 1))[0, 0, :, 0].tolist() == [1, 3, 2, 6, 4]
+    # Three blocks: 3; 3 + 2 * 2 = 7; 7 + 2 * 4 = 15. They begin 1, 1 + 2 = 3 and 3 + 4 = 7 outside.
+    assert receptive_field(small_blocks(1, (1, 1, 1))) == (15, 8, 7)
+    # Of 9 pixels, two places of 3, 4 apart and 1 outside, see -1..1 and 3..5: what lies between and after is 0.
+    assert spread(torch.ones(1, 1, 1, 2), Field(3, 4, 1), (1, 9))[0, 0, 0].tolist() == [1, 1, 0, 1, 1, 1, 0, 0, 0]
+
+
+def test_several_attentions_are_displayed_together() -> None:
+    # The second and third block see 4 places of the first's map, 2 apart, and 4 + 2 * 2 = 8.
+    network = attentive(0, 1, 2)
+    assert network.map_sizes == [(10, 10), (4, 4), (2, 2)]
+    ones = [torch.ones(1, 1, *size) for size in network.map_sizes]
+    together = network.together(ones)[0, 0]
+    assert together[0, :].tolist() == [1 + 1 + 1, 3, 1 + 2 + 2, 5, 5, 5, 5, 5, 3, 3]
+    assert network.displayed(together[None, None]).shape == (1, 1, SIZE, SIZE)
 
 
 @every_network

@@ -8,7 +8,17 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from saccade.agents.agent import Agent, Phase, Shared, Term, anneal, draws_nothing, make_update, set_learning_rate
+from saccade.agents.agent import (
+    Agent,
+    Phase,
+    Shared,
+    Term,
+    anneal,
+    draws_nothing,
+    make_update,
+    parts_of,
+    set_learning_rate,
+)
 from saccade.types import Batch
 
 RATE = 0.1
@@ -75,6 +85,36 @@ def test_a_phase_may_combine_the_gradients_of_its_terms_itself(options: dict[str
     metrics = updated(agent, **options)
     torch.testing.assert_close(weights.detach(), torch.tensor([1 + 0.3, 2 - 0.3]))
     assert metrics["toy/difference"].item() == 1.0
+
+
+FIVE = Batch(torch.zeros(5, 1), *(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]) for _ in range(4)))
+
+
+@pytest.mark.parametrize(("parts", "sizes"), [(1, [5]), (2, [3, 2]), (3, [2, 2, 1]), (4, [2, 2, 1]), (9, [1] * 5)])
+def test_parts_of_a_batch_by_hand(parts: int, sizes: list[int]) -> None:
+    batch = FIVE._replace(seen={"numbers": FIVE.reward})
+    found = list(parts_of(batch, parts))
+    assert [len(part.reward) for _, part in found] == sizes
+    assert [share for share, _ in found] == [size / 5 for size in sizes]
+    assert torch.equal(torch.cat([part.seen["numbers"] for _, part in found]), FIVE.reward)
+
+
+@pytest.mark.parametrize("options", [{}, {"compile_losses": True, "backend": "aot_eager"}], ids=["eager", "compiled"])
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_a_phase_may_learn_from_its_batch_in_parts(parts: int, options: dict[str, object]) -> None:
+    # The mean of (w r)^2 over r = 1..5 is 11 w^2, whose gradient at 1 is 22, and at 2 44; a tenth of it is stepped. The
+    # means of the parts alone, 14/3 and 41/2, would make another.
+    torch.compiler.reset()
+    agent, weights = agent_with(accumulate=parts)
+
+    def mean_square(batch: Batch, shared: Shared) -> Tensor:
+        return (weights[:, None] * batch.reward).square().mean(1).sum()
+
+    phases = (dataclasses.replace(agent.phases[0], terms={"square": Term(mean_square)}),)
+    agent = dataclasses.replace(agent, phases=phases)
+    metrics = make_update(agent, **options)(lambda size: FIVE, Generator(), 0)
+    torch.testing.assert_close(weights.detach(), torch.tensor([1 - 2.2, 2 - 4.4]))
+    assert metrics["toy/square"].item() == pytest.approx(11 + 44)
 
 
 def test_a_phase_anneals_what_it_steps_with() -> None:

@@ -19,18 +19,25 @@ import torch
 from torch import Tensor
 
 from saccade.agents import agent as machinery
-from saccade.agents.configs import PPO, Trunk
-from saccade.agents.methods.ppo import PolicyAndValue, agent_of, appraised, make_networks
+from saccade.agents.agent import Agent
+from saccade.agents.configs import FLS, PPO, Trunk
+from saccade.agents.methods.fls import make_fls
+from saccade.agents.methods.ppo import PolicyAndValue, appraised, make_ppo
 from saccade.data.rollout import Outcome
-from saccade.nets.attention import AttentiveConvolutions, FreeLunchAttention, receptive_field, spread
-from saccade.nets.encoders import Convolutions
-from saccade.nets.nature import nature_blocks, nature_convolutions
+from saccade.nets.attention import FreeLunchAttention, SoftmaxAttention, UnitLength, receptive_field
+from saccade.nets.attention_architectures import ARCHITECTURES
 from saccade.types import Decisions, Discrete, Spaces
 
 FOLDER = Path(os.environ.get("SACCADE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden")) / "fls"
-ARCHITECTURES = ("nature", "sparse_fls", "sparse_fls_1x1", "sparse_fls_after_first", "sparse_fls_after_each")
-FORWARD = [path for name in ARCHITECTURES if (path := FOLDER / f"ppo_{name}.npz").is_file()]
-UPDATES = [path for name in ARCHITECTURES if (path := FOLDER / f"ppo_update_{name}.npz").is_file()]
+OUR_NAMES = {
+    "nature": "none",
+    "sparse_fls": "sparse",
+    "dense_fls_sumpool": "dense",
+    "dense_fls_no_relu_sumpool": "dense_no_relu",
+}
+"""Of architectures whose recordings are not simply called ``sparse_fls_...`` after our ``sparse_...``, or as ours."""
+UPDATES = sorted(FOLDER.glob("ppo_update_*.npz"))
+FORWARD = sorted(set(FOLDER.glob("ppo_*.npz")) - set(UPDATES))
 ADAMS = {"tf1": "tensorflow", "torch": "pytorch"}
 HYPERPARAMETERS = (
     "discount", "gae_lambda", "clip_range", "entropy_weight", "value_weight", "max_gradient_norm", "rate",
@@ -41,6 +48,8 @@ LOSSES["clip_fraction"] = "clip_fraction"
 
 CPU = torch.device("cpu")
 FORWARD_TOLERANCE = 1e-10  # relative to the largest value
+SINGLE_TOLERANCE = 1e-6  # the same, of what is recorded, or given, in single precision
+FEW_OF_DENSE = 2
 FIRST_TOLERANCE = 1e-10  # absolute, before any step
 # PyTorch adds 1e-6 to a gradient's length before it cuts it, which the recordings do not. Without that all of it agrees
 # to 1e-13. Wrong equations are off by 4e-5 in weights and 0.03 in losses.
@@ -72,8 +81,10 @@ def recorded(path: Path) -> dict[str, np.ndarray]:
         return {key: data[key] for key in data.files}
 
 
-def made_weights(data: dict[str, np.ndarray]) -> dict[str, Tensor]:
+@functools.cache
+def made_weights(path: Path) -> dict[str, Tensor]:
     """The weights before anything, by the recordings' names."""
+    data = recorded(path)
     rows = zip(data["param_name"], data["param_shape"], data["param_scale"], data["param_sum"], strict=True)
     weights = {}
     for name, shape, scale, total in rows:
@@ -82,42 +93,49 @@ def made_weights(data: dict[str, np.ndarray]) -> dict[str, Tensor]:
     return weights
 
 
+def architecture_of(path: Path) -> str:
+    """What ``--attention`` calls a recorded architecture."""
+    recorded_name = path.stem.removeprefix("ppo_").removeprefix("update_")
+    return OUR_NAMES.get(recorded_name, recorded_name.replace("_fls_", "_"))
+
+
 def attention_places(weights: dict[str, Tensor]) -> dict[str, int]:
     """Which block each recorded attention follows: ``attention2`` the second, one without a number the last."""
     modules = sorted({name.split(".")[0] for name in weights if name.startswith("attention")})
     return {module: int(module.removeprefix("attention") or 3) - 1 for module in modules}
 
 
-def our_name(theirs: str, weights: dict[str, Tensor]) -> str:
+def our_name(theirs: str, weights: dict[str, Tensor], blocks: str = "blocks") -> str:
     places = attention_places(weights)
     module, rest = theirs.split(".", 1)
     if module in places:
         return f"trunk.0.attentions.{places[module]}.{rest}"
     if match := re.fullmatch(r"conv(\d)", module):
-        return f"trunk.0.{'blocks' if places else 'layers'}.{int(match[1]) - 1}.0.{rest}"
+        return f"trunk.0.{blocks}.{int(match[1]) - 1}.0.{rest}"
     return f"trunk.2.{rest}" if module == "fc" else theirs
 
 
-def rebuilt(data: dict[str, np.ndarray], **changes: Any) -> tuple[PolicyAndValue, PPO, Spaces]:
-    """The networks with the recorded weights, in double precision, and what they were made from."""
-    weights = made_weights(data)
+def rebuilt(path: Path, **changes: Any) -> tuple[Agent[Decisions], PPO]:
+    """An agent with the recorded weights, in double precision, and what its updates are configured with.
+
+    Its sizes are those of the recorded weights.
+    """
+    data = recorded(path)
+    weights = made_weights(path)
     filters = tuple(len(weights[f"conv{layer}.weight"]) for layer in (1, 2, 3))
     spaces = Spaces(data["obs"].shape[-3:], Discrete(len(weights["policy.weight"])), colours=1)
+    accumulate = changes.pop("accumulate", 1)
     config = PPO(Trunk(filters=filters, hidden=len(weights["fc.weight"])), **changes)
-    channels, picture_size = spaces.obs_shape[0], spaces.obs_shape[1:]
+    agent = make_fls(FLS(config, architecture_of(path), accumulate=accumulate), spaces, CPU)
+    agent.networks.load_state_dict({our_name(name, weights): value for name, value in weights.items()})
+    agent.networks.double()
+    return agent, config
 
-    def convolutions() -> Convolutions:
-        attentions = {}
-        for module, place in attention_places(weights).items():
-            hidden, seen, kernel, _ = weights[f"{module}.hidden.weight"].shape
-            attentions[place] = FreeLunchAttention(seen, hidden, kernel)
-        if not attentions:
-            return nature_convolutions(channels, picture_size, filters)
-        return AttentiveConvolutions(nature_blocks(channels, filters), attentions, picture_size)
 
-    networks = make_networks(spaces, config, CPU, convolutions)
-    networks.load_state_dict({our_name(name, weights): value for name, value in weights.items()})
-    return networks.double(), config, spaces
+def networks_of(path: Path) -> PolicyAndValue:
+    networks = rebuilt(path)[0].networks
+    assert isinstance(networks, PolicyAndValue)
+    return networks
 
 
 def close(ours: Tensor, theirs: np.ndarray, tolerance: float, name: str = "") -> None:
@@ -133,71 +151,129 @@ def in_double(data: dict[str, np.ndarray], name: str) -> Tensor:
 # --- forward passes ---------------------------------------------------------------------------------
 
 
+def test_every_architecture_is_recorded() -> None:
+    assert sorted(map(architecture_of, FORWARD)) == sorted(ARCHITECTURES)
+    authors = {"nature": "none", **{row.published_as: name for name, row in ARCHITECTURES.items()}}
+    assert len(authors) == len(ARCHITECTURES) + 1  # no two are the same
+
+
+def observed(data: dict[str, np.ndarray], path: Path) -> Tensor:
+    """The recorded observations; of dense networks the first ones, which have a hundred times the arithmetic."""
+    return in_double(data, "obs")[: FEW_OF_DENSE if ARCHITECTURES[architecture_of(path)].dense else None]
+
+
+def relative_to_largest(data: dict[str, np.ndarray], name: str, tolerance: float = FORWARD_TOLERANCE) -> float:
+    return tolerance * float(np.abs(data[name]).max())
+
+
 @every_forward
 def test_forward_passes_equal_the_recorded_ones(path: Path) -> None:
+    """Heads, every layer, the attention and its display, in double precision."""
     data = recorded(path)
-    networks, _, _ = rebuilt(data)
+    networks = networks_of(path)
     assert sum(parameter.numel() for parameter in networks.parameters()) == int(data["param_count"])
+    found = outputs_of_layers(networks, attention_places(made_weights(path)))
+    obs = observed(data, path)
     with torch.no_grad():
-        distribution, value = networks(in_double(data, "obs"))
+        distribution, value = networks(obs)
     for ours, name in ((distribution.logits, "logits"), (value, "value")):
-        close(ours, data[name], FORWARD_TOLERANCE * float(np.abs(data[name]).max()), name)
+        close(ours, data[name][: len(obs)], relative_to_largest(data, name), name)
+    assert {f"layer_mean/{name}" for name in found} == {key for key in data if key.startswith("layer_mean/")}
+    for name, output in found.items():
+        tolerance = FORWARD_TOLERANCE * max(1.0, float(np.abs(data[f"layer_mean/{name}"]).max()))
+        close(output.flatten(1).mean(1), data[f"layer_mean/{name}"][: len(obs)], tolerance, name)
 
 
-@every_forward
-def test_every_layer_equals_the_recorded_one(path: Path) -> None:
-    data = recorded(path)
-    networks, _, _ = rebuilt(data)
-    places, convolutions = attention_places(made_weights(data)), networks.trunk[0]
-    blocks = convolutions.blocks if places else convolutions.layers
-    layers = {f"conv{place + 1}": block for place, block in enumerate(blocks)} | {"fc": networks.trunk[3]}
+def outputs_of_layers(networks: PolicyAndValue, places: dict[str, int]) -> dict[str, Tensor]:
+    """What the networks' layers give, by the recordings' names, once the networks have been called."""
+    convolutions = networks.trunk[0]
+    layers = {"fc": networks.trunk[3]}
+    for number, block in enumerate(convolutions.blocks, start=1):
+        kept = [layer for layer in block if not isinstance(layer, UnitLength)]
+        layers[f"conv{number}"] = kept[-1]
+        if len(kept) < len(block):
+            layers["normalised"] = block[-1]
     for module, place in places.items():
         attention = convolutions.attentions[str(place)]
-        layers |= {f"{module}.hidden": attention.relu, f"{module}.out": attention.out}
+        activation = attention.relu if isinstance(attention, FreeLunchAttention) else attention.activation
+        layers |= {f"{module}.hidden": activation, f"{module}.out": attention.out}
     found: dict[str, Tensor] = {}
     for name, layer in layers.items():
         layer.register_forward_hook(lambda _layer, _inputs, output, name=name: found.update({name: output}))
-    with torch.no_grad():
-        networks(in_double(data, "obs"))
-    assert {f"layer_mean/{name}" for name in found} == {key for key in data if key.startswith("layer_mean/")}
-    for name, output in found.items():
-        close(output.flatten(1).mean(1), data[f"layer_mean/{name}"], FORWARD_TOLERANCE, name)
+    return found
 
 
 @every_forward
 def test_attention_and_its_display_equal_the_recorded_ones(path: Path) -> None:
     data = recorded(path)
-    networks, _, _ = rebuilt(data)
-    places = attention_places(made_weights(data))
+    agent, _ = rebuilt(path)
+    places = attention_places(made_weights(path))
     if not places:
-        assert not data["attention"].any()  # there is none
+        assert not data["attention"].any() and agent.maps == {}  # there is none
         return
-    convolutions = networks.trunk[0]
+    obs = observed(data, path)
+    convolutions = agent.networks.trunk[0]
     with torch.no_grad():
-        _, found = convolutions.attend(in_double(data, "obs"))
-    assert all(attention.shape[1] == 1 and attention.min() > 0 for attention in found)
+        _, found = convolutions.attend(obs)
+        attention = convolutions.together(found)
+    digits = FORWARD_TOLERANCE if data["attention"].dtype == np.float64 else SINGLE_TOLERANCE
     if len(found) > 1:
-        for place, attention in enumerate(found, start=1):
-            close(attention[:, 0], data[f"attention{place}"], FORWARD_TOLERANCE, f"attention{place}")
-        return
-    (attention,), (place,) = found, places.values()
-    close(attention[:, 0], data["attention"], FORWARD_TOLERANCE * float(data["attention"].max()), "attention")
-    field = receptive_field(list(convolutions.blocks)[: place + 1])
-    assert (*field, 0) == tuple(data["transposed_convolution"])
-    shown = spread(attention, field)
-    assert float(shown.max()) == pytest.approx(float(data["trajectory_max"]), rel=1e-9)
-    close(shown[:, 0], data["saliency_raw"], 1e-6 * float(data["saliency_raw"].max()), "saliency_raw")
-    close(spread(torch.ones_like(attention[:1]), field)[0, 0], data["coverage"], 1e-6, "coverage")
+        for place, one in enumerate(found, start=1):
+            close(one[:, 0], data[f"attention{place}"][: len(obs)], FORWARD_TOLERANCE, f"attention{place}")
+    close(attention[:, 0], data["attention"][: len(obs)], relative_to_largest(data, "attention", digits), "attention")
+    first = min(places.values())
+    assert receptive_field(convolutions.blocks[: first + 1]) == tuple(data["transposed_convolution"])
+    shown, coverage, ratio = (
+        agent.maps[name](obs, torch.zeros(len(obs))) for name in ("attention", "coverage", "attention_over_coverage")
+    )
+    assert shown.shape == obs.shape and torch.equal(shown[:, :1].expand_as(shown), shown)
+    if len(obs) == len(data["obs"]):
+        assert float(shown.max()) == pytest.approx(float(data["trajectory_max"]), rel=SINGLE_TOLERANCE)
+    raw = data["saliency_raw"][: len(obs)]
+    close(shown[:, 0], raw, relative_to_largest(data, "saliency_raw", SINGLE_TOLERANCE), "saliency_raw")
+    close(coverage[0, 0], data["coverage"], SINGLE_TOLERANCE, "coverage")
+    expected = raw / data["coverage"]
+    close(ratio[:, 0], expected, SINGLE_TOLERANCE * float(expected.max()), "attention_over_coverage")
+
+
+@pytest.mark.parametrize("path", [path for path in FORWARD if "rsppo" in path.stem], ids=lambda path: path.stem)
+def test_maps_of_the_region_sensitive_network_equal_the_recorded_ones(path: Path) -> None:
+    data = recorded(path)
+    convolutions = networks_of(path).trunk[0]
+    attention = convolutions.attentions["2"]
+    assert isinstance(attention, SoftmaxAttention)
+    seen: list[Tensor] = []
+    attention.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        convolutions(in_double(data, "obs"))
+        close(attention.shares(*seen), data["attention_maps"], FORWARD_TOLERANCE, "attention_maps")
 
 
 @every_forward
 def test_single_precision_is_close(path: Path) -> None:
     data = recorded(path)
-    networks, _, _ = rebuilt(data)
+    networks = networks_of(path).float()
+    obs = torch.from_numpy(data["obs"])[: len(observed(data, path))]
     with torch.no_grad():
-        distribution, value = networks.float()(torch.from_numpy(data["obs"]))
+        distribution, value = networks(obs)
+        _, found = networks.trunk[0].attend(obs)
     for ours, name in ((distribution.logits, "logits"), (value, "value")):
-        close(ours, data[name], 2e-5 * float(np.abs(data[name]).max()), name)
+        close(ours, data[name][: len(obs)], relative_to_largest(data, name, 2e-5), name)
+    if found:
+        attention = networks.trunk[0].together(found)[:, 0]
+        close(attention, data["attention"][: len(obs)], relative_to_largest(data, "attention", 1e-5), "attention")
+
+
+def test_ppos_own_network_is_the_one_without_attention() -> None:
+    (path,) = (path for path in FORWARD if architecture_of(path) == "none")
+    data = recorded(path)
+    weights = made_weights(path)
+    networks = make_ppo(PPO(), Spaces(data["obs"].shape[-3:], Discrete(4), colours=1), CPU).networks
+    networks.load_state_dict({our_name(name, weights, "layers"): value for name, value in weights.items()})
+    with torch.no_grad():
+        distribution, value = networks.double()(in_double(data, "obs"))
+    for ours, name in ((distribution.logits, "logits"), (value, "value")):
+        close(ours, data[name], relative_to_largest(data, name), name)
 
 
 # --- one whole iteration ----------------------------------------------------------------------------
@@ -267,15 +343,17 @@ def test_advantages_and_targets_equal_the_recorded_ones(path: Path) -> None:
 
 
 @every_update
-@pytest.mark.parametrize("adam", ADAMS)
-def test_an_iteration_equals_the_recorded_one(path: Path, adam: str) -> None:
+@pytest.mark.parametrize(("adam", "accumulate"), [("tf1", 1), ("torch", 1), ("tf1", 3)])
+def test_an_iteration_equals_the_recorded_one(path: Path, adam: str, accumulate: int) -> None:
+    """Also where a minibatch of four is learned from in parts."""
     data = recorded(path)
     changes, given = configured(data, adam)
-    networks, config, spaces = rebuilt(data, **changes)
-    names = {our_name(str(name), made_weights(data)): str(name) for name in data["param_name"]}
+    agent, config = rebuilt(path, accumulate=accumulate, **changes)
+    networks = agent.networks
+    names = {our_name(str(name), made_weights(path)): str(name) for name in data["param_name"]}
     parameters = {names[name]: parameter for name, parameter in networks.named_parameters()}
     before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
-    agent = dataclasses.replace(agent_of(networks, config, spaces), prepare=machinery.draws_nothing)
+    agent = dataclasses.replace(agent, prepare=machinery.draws_nothing)
     (phase,) = agent.phases
     for group in phase.optimizer.param_groups:
         group["betas"] = (given["beta1"], given["beta2"])
@@ -286,8 +364,9 @@ def test_an_iteration_equals_the_recorded_one(path: Path, adam: str) -> None:
         return parameter.detach().flatten()[torch.from_numpy(data[f"index/{name}"])]
 
     for index, minibatch in enumerate(minibatches_of(data, config)):
-        total, _ = phase.total(minibatch)
-        gradients, _ = machinery.gradients_of(phase, phase.total, minibatch, phase.begun(index))
+        looked_at = machinery.look(phase, minibatch)
+        total, _ = phase.total(looked_at)
+        gradients, _ = machinery.gradients_of(phase, phase.total, looked_at, phase.begun(index))
         metrics = update(lambda size, one=minibatch: one, torch.Generator(), index)
         found = {theirs: float(metrics[f"ppo/{name}"]) for theirs, name in LOSSES.items()} | {"total": total.item()}
         expected = dict(zip(map(str, data["loss_name"]), data[f"{adam}/losses"][index], strict=True))

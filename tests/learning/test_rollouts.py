@@ -10,7 +10,7 @@ from probe_envs import BRIGHT, CHOICES, DARK, NEUTRAL, TARGETS, Probe, make_prob
 from torch import Tensor
 
 from saccade.agents.agent import Agent
-from saccade.agents.configs import PPO, Trunk
+from saccade.agents.configs import FLS, PPO, Trunk
 from saccade.data.rollout import Rollout
 from saccade.envs.config import EnvConfig
 from saccade.envs.streams import WorkerStreams
@@ -35,12 +35,13 @@ QUICK = PPO(
 )
 
 
-def learned(probe: Probe, steps: int, config: PPO = QUICK) -> Agent:
+def learned(probe: Probe, steps: int, config: PPO | FLS = QUICK) -> Agent:
     """The agent that so many agent steps give."""
+    method, rounds = ("ppo", config) if isinstance(config, PPO) else ("fls", config.ppo)
     training = Training(
         steps=steps, envs=ENVS, device="cpu", evaluate_every=0, evaluation_modes=(), checkpoint_every=steps
     )
-    run = RunConfig("ppo", EnvConfig("dmc/cartpole_balance"), config, training, None)
+    run = RunConfig(method, EnvConfig("dmc/cartpole_balance"), config, training, None)
     workers = EnvWorkers([probe] * ENVS, list(range(ENVS)), num_workers=0, make=make_probe)
     with closing(WorkerStreams(workers)) as streams:
         agent = make_agent(run, streams.spaces, CPU, None)
@@ -48,7 +49,7 @@ def learned(probe: Probe, steps: int, config: PPO = QUICK) -> Agent:
         loop = OnPolicyTraining(run, agent, streams, rollout, CPU)
         for _ in loop.events():
             pass
-    assert loop.counters.updates == steps // (ROLLOUT * ENVS) * config.epochs * MINIBATCHES
+    assert loop.counters.updates == steps // (ROLLOUT * ENVS) * rounds.epochs * MINIBATCHES
     return agent
 
 
@@ -93,6 +94,15 @@ def test_the_choice_that_a_picture_tells(distractor: bool) -> None:
         assert (agent.act(obs, None) == CHOICES[level]).float().mean() > 0.9
         with torch.no_grad():
             assert agent.outputs["value"](agent.networks, obs).mean() > 0.75
+
+
+@pytest.mark.parametrize(("attention", "accumulate"), [("rsppo", 1), ("dense", 2)])
+def test_the_choice_that_a_picture_tells_through_attention(attention: str, accumulate: int) -> None:
+    config = FLS(QUICK, attention, attention_filters=8, accumulate=accumulate)  # type: ignore[arg-type]
+    agent = learned(Probe(choices=True, distractor=True), steps=4_096, config=config)
+    for level in (BRIGHT, DARK):
+        obs = torch.from_numpy(observations((level,) * 3, Probe(distractor=True), 20))
+        assert (agent.act(obs, None) == CHOICES[level]).float().mean() > 0.9
 
 
 def test_a_choice_that_needs_memory_of_two_frames() -> None:

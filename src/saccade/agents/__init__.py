@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from saccade.agents.configs import (
     CURL,
+    FLS,
     PPO,
     RAD,
     SAC,
@@ -167,6 +168,15 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             loop="on_policy",
             actions=(Continuous, Discrete),
             rendered_size=lambda config: config.trunk.image_size,
+        ),
+        "fls": Method(
+            "PPO whose network multiplies what it sees by attention, which can be looked at",
+            "Nikulin et al., 2019",
+            FLS(),
+            Later("saccade.agents.methods.fls", "make_fls"),
+            loop="on_policy",
+            actions=(Continuous, Discrete),
+            rendered_size=lambda config: config.ppo.trunk.image_size,
         ),
         "simgrl": Method(
             "SVEA that stacks features of frames and blends in moving pictures",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic
@@ -82,6 +83,8 @@ class Phase(Generic[Data]):
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs after the
     optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
     ``combine``: ``(weighted terms [terms], owned parameters) -> their gradients``, where that is not the sum's.
+    ``accumulate``: parts that the batch is differentiated in, one after the other, to take less memory: their gradients
+    are averaged. Its terms are then means over samples, and everything that they read has samples in its rows.
     ``max_gradient_norm``: longer gradients, of all owned parameters together, are scaled down to this length.
     ``anneal`` is told which share of training is done, 0..1, before updates and never inside a recorded one: it changes
     the learning rate, and numbers that losses read, where they lie (see ``anneal`` and ``set_learning_rate``).
@@ -98,6 +101,7 @@ class Phase(Generic[Data]):
     after_every: int = 1
     own_batch: OwnBatch[Data] | None = None
     combine: Combine | None = None
+    accumulate: int = 1
     max_gradient_norm: float | None = None
     anneal: Callable[[float], None] = _nothing_annealed
 
@@ -311,12 +315,39 @@ def gradients_of(phase: Phase[Data], total_of: Total[Data], batch: Data, begun: 
 
     total_of: ``phase.differentiated``, or the same compiled.
     """
+    if phase.accumulate > 1:
+        return accumulated(phase, total_of, batch, begun)
     total, metrics = total_of(batch, begun)
     if phase.combine is not None:
         return phase.combine(total, phase.owned()), metrics
     # Differentiating only what the phase owns keeps, say, the actor's loss out of the critic, and is an error
     # where a loss never reaches a parameter that its optimizer owns.
     return torch.autograd.grad(total, phase.owned()), metrics
+
+
+def accumulated(phase: Phase[Data], total_of: Total[Data], batch: Data, begun: frozenset[str]) -> Gradients:
+    """The same from parts of the batch, whose memory is free again before the next; weighted by their samples."""
+    assert phase.combine is None, "what is combined is not a mean over samples"
+    gradients, metrics = [torch.zeros_like(parameter) for parameter in phase.owned()], dict[str, Tensor]()
+    for share, part in parts_of(batch, phase.accumulate):
+        total, found = total_of(part, begun)
+        torch._foreach_add_(gradients, list(torch.autograd.grad(total, phase.owned())), alpha=share)
+        metrics = {name: value * share + metrics.get(name, 0.0) for name, value in found.items()}
+    return tuple(gradients), metrics
+
+
+def parts_of(batch: Data, parts: int) -> Iterator[tuple[float, Data]]:
+    """So many parts of a batch, or fewer where they could not be as large, and each one's share of the samples."""
+    fields: Any = batch
+
+    def rows(value: Any, part: slice) -> Any:
+        return {name: inner[part] for name, inner in value.items()} if isinstance(value, Mapping) else value[part]
+
+    samples = len(fields[0])
+    size = math.ceil(samples / parts)
+    for first in range(0, samples, size):
+        part = slice(first, first + size)
+        yield min(size, samples - first) / samples, fields._make(rows(value, part) for value in fields)
 
 
 def take_step(phase: Phase[Any], gradients: tuple[Tensor, ...], index: int) -> None:

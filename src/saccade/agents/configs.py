@@ -357,3 +357,33 @@ class PPO:
     """Length that longer gradients, of all parameters together, are scaled down to."""
     initial_log_std: Annotated[float, LOG_STD] = 0.0
     """Of continuous actions: logarithm of their standard deviation at the start; it does not depend on what is seen."""
+
+
+@dataclass(frozen=True)
+class FLS:
+    """Hyper-parameters of Free-Lunch Saliency; the defaults are the authors' code."""
+
+    ppo: PPO = field(default_factory=lambda: PPO(adam="tensorflow", truncation="end"))
+    attention: Literal[
+        "none",
+        "daqn",
+        "rsppo",
+        "rsppo_nopad",
+        "sparse",
+        "sparse_sumpool",
+        "sparse_norm",
+        "sparse_1x1",
+        "sparse_softplus2",
+        "sparse_no_relu",
+        "sparse_no_relu_sumpool",
+        "sparse_after_first",
+        "sparse_after_each",
+        "dense",
+        "dense_no_relu",
+    ] = "sparse"
+    """Which attention there is, and where. sparse: after the third convolution; dense: after three of its own that keep
+    the picture's size, whatever --network says, at a hundred times the arithmetic."""
+    attention_filters: Annotated[int, AT_LEAST_ONE] = 256
+    """Channels inside the attention; rsppo has twice as many."""
+    accumulate: Annotated[int, AT_LEAST_ONE] = 1
+    """Parts that a minibatch is learned from in, one after the other, with the same result in less memory."""

@@ -126,8 +126,18 @@ PPO_PUBLISHED: tuple[Setting, ...] = (
     Setting(DIGR_TASK, {"num_actions": 7, "wrong_pick": -1.0}, (RED_FETCH_GREEN,)),
     Setting(
         FLS_CODE,
-        {"adam": "tensorflow", "truncation": "end", "envs": 8, "steps": 50_000_000, "frame_stack": 4},
+        {
+            "adam": "tensorflow",
+            "truncation": "end",
+            "envs": 8,
+            "steps": 50_000_000,
+            "frame_stack": 4,
+            "evaluation_sampled": True,
+        },
         ("atari/",),
+    ),
+    Setting(
+        f"{NOT_PUBLISHED}: fifty in a run", {"evaluate_every": 1_000_000, "checkpoint_every": 1_000_000}, ("atari/",)
     ),
     *(row for task in (RED_FETCH_GREEN, "carla/highway") for row in _on(task, DIGR_TEACHERS[task])),
     Setting(
@@ -148,6 +158,12 @@ PPO_PUBLISHED: tuple[Setting, ...] = (
 )
 """Settings of PPO; some of the tasks are still to come."""
 
+FLS_PUBLISHED: tuple[Setting, ...] = (
+    *PPO_PUBLISHED,
+    Setting(f"{NOT_PUBLISHED}; ppo's", {"truncation": "bootstrap"}, ("minigrid/", "dmc/", ROBOT)),
+)
+"""Settings of FLS: PPO's, which on Atari are its own."""
+
 PUBLISHED: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
     {
         **dict.fromkeys(SMG_TABLE, (_STEPS_ON_ROBOT,)),
@@ -155,6 +171,7 @@ PUBLISHED: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
         "sac_consistency": (*_QUANTILE, _SGQN_ON_ROBOT, _CONSISTENCY_ON_ROBOT),
         "sac_self_supervision": (*_QUANTILE, _SGQN_ON_ROBOT),
         "ppo": PPO_PUBLISHED,
+        "fls": FLS_PUBLISHED,
         "smg": (
             Setting("SMG's code", {"batch_size": 64, "projection": 256}),
             Setting("SMG paper", {"mask_ratio": 0.04}, ("dmc/cartpole", "dmc/finger")),
@@ -204,10 +221,27 @@ PPO_SMALL: tuple[Setting, ...] = (
         },
         ("dmc/", ROBOT),
     ),
+    Setting(
+        NOT_PUBLISHED,
+        {
+            "filters": (16, 32, 32),
+            "hidden": 128,
+            "envs": 8,
+            "rollout_steps": 128,
+            "minibatches": 4,
+            "steps": 102_400,
+            "evaluate_every": 51_200,
+            "checkpoint_every": 51_200,
+        },
+        ("atari/",),
+    ),
 )
 """What ``small`` says of PPO, on top of what is published for a task."""
 
-SMALL_SETTINGS: Mapping[str, tuple[Setting, ...]] = MappingProxyType({"ppo": PPO_SMALL})
+FLS_SMALL: tuple[Setting, ...] = (*PPO_SMALL, Setting(NOT_PUBLISHED, {"attention_filters": 64}))
+"""What ``small`` says of FLS, on top of what is published for a task."""
+
+SMALL_SETTINGS: Mapping[str, tuple[Setting, ...]] = MappingProxyType({"ppo": PPO_SMALL, "fls": FLS_SMALL})
 """What ``small`` says of single methods, on top of ``SMALL_VALUES``."""
 
 SMG_RERUN: Mapping[tuple[str, ...], Mapping[str, Any]] = MappingProxyType(

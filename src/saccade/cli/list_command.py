@@ -123,7 +123,8 @@ def _show_preset(name: str, task: str, console: Console) -> None:
 def _sources_of_defaults(name: str, task: str) -> dict[str, str]:
     """Who published the defaults of a method, by option, where that is not its paper."""
     if METHODS[name].loop == "on_policy":
-        of_method = dict.fromkeys(dict(_settings(METHODS[name].config)), BASELINES)
+        ppo, own = (dict(_settings(METHODS[one].config)) for one in ("ppo", name))
+        of_method = {option: BASELINES for option, value in own.items() if option in ppo and ppo[option] == value}
         of_method |= {"steps": NOT_PUBLISHED, "frame_stack": NOT_PUBLISHED}
     else:
         of_method = {**dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK), **OF_AUGMENTATIONS}

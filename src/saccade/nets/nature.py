@@ -1,9 +1,9 @@
-"""Three convolutions and a ReLU after each: the Nature network's, and smaller ones for pictures of any size."""
+"""Three convolutions and a ReLU after each: the Nature network's, smaller ones, and ones that keep every pixel."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -14,8 +14,12 @@ from saccade.types import UserError
 Filters = tuple[int, int, int]
 """Channels of the three convolutions."""
 
-NATURE_KERNELS = ((8, 4), (4, 2), (3, 1))  # side and stride of each
-SMALL_KERNEL, SMALL_STRIDE, SMALL_PADDING = 3, 2, 1
+Kernels = tuple[tuple[int, int, int], ...]
+"""Side, stride and padding of each convolution, in pixels of what it sees."""
+
+NATURE_KERNELS: Kernels = ((8, 4, 0), (4, 2, 0), (3, 1, 0))
+SMALL_KERNELS: Kernels = ((3, 2, 1),) * 3
+DENSE_KERNELS: Kernels = ((7, 1, 3), (5, 1, 2), (3, 1, 1))
 
 
 class ThreeConvolutions(Convolutions):
@@ -44,23 +48,30 @@ def nature_convolutions(channels: int, picture_size: tuple[int, int], filters: F
 
 def small_convolutions(channels: int, picture_size: tuple[int, int], filters: Filters) -> ThreeConvolutions:
     """Three 3x3 convolutions with padding 1 that halve the picture, whatever its size: 64x64 becomes 8x8. Ours."""
-
-    def make(seen: int, given: int, kind: Callable[..., nn.Conv2d]) -> nn.Conv2d:
-        return kind(seen, given, SMALL_KERNEL, stride=SMALL_STRIDE, padding=SMALL_PADDING)
-
-    kinds = (PixelConvolution, FilledConvolution, FilledConvolution)
-    widths = itertools.pairwise((channels, *filters))
-    blocks = [nn.Sequential(make(*pair, kind), nn.ReLU()) for pair, kind in zip(widths, kinds, strict=True)]
-    return ThreeConvolutions(blocks, picture_size)
+    return ThreeConvolutions(small_blocks(channels, filters), picture_size)
 
 
 def nature_blocks(channels: int, filters: Filters) -> list[nn.Sequential]:
     """The Nature network's convolutions of pixels, each with its ReLU."""
+    return _blocks(channels, filters, NATURE_KERNELS)
+
+
+def small_blocks(channels: int, filters: Filters) -> list[nn.Sequential]:
+    """Those of ``small_convolutions``."""
+    return _blocks(channels, filters, SMALL_KERNELS)
+
+
+def dense_blocks(channels: int, filters: Filters) -> list[nn.Sequential]:
+    """Convolutions of 7x7, 5x5 and 3x3 pixels that keep the picture's size (Nikulin et al., 2019, Dense FLS)."""
+    return _blocks(channels, filters, DENSE_KERNELS)
+
+
+def _blocks(channels: int, filters: Filters, kernels: Kernels) -> list[nn.Sequential]:
     kinds = (PixelConvolution, FilledConvolution, FilledConvolution)
     widths = itertools.pairwise((channels, *filters))
     return [
-        nn.Sequential(kind(seen, given, side, stride=stride), nn.ReLU())
-        for (seen, given), (side, stride), kind in zip(widths, NATURE_KERNELS, kinds, strict=True)
+        nn.Sequential(kind(seen, given, side, stride=stride, padding=padding), nn.ReLU())
+        for (seen, given), (side, stride, padding), kind in zip(widths, kernels, kinds, strict=True)
     ]
 
 
@@ -83,8 +94,9 @@ def map_sizes(blocks: Sequence[nn.Sequential], picture_size: tuple[int, int]) ->
     return sizes
 
 
-def convolution_of(block: nn.Sequential) -> nn.Conv2d:
+def convolution_of(block: nn.Module) -> nn.Conv2d:
     """The convolution that a block begins with."""
+    assert isinstance(block, nn.Sequential)
     layer = block[0]
     assert isinstance(layer, nn.Conv2d)
     return layer

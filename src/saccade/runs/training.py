@@ -105,5 +105,5 @@ def check_actions(name: str, env: EnvConfig) -> None:
         kinds = {Continuous: "actions of numbers", Discrete: "actions to choose from"}
         kind = kinds[type(suite_of(env.task).spaces(env).actions)]
         raise UserError(
-            f"{env.task} has {kind}, which {label_of(name)} cannot learn: use {', '.join(able_to_learn(env))}."
+            f"{env.task} has {kind}, which {label_of(name)} cannot learn: use one of {', '.join(able_to_learn(env))}."
         )

@@ -12,7 +12,19 @@ from functools import partial
 import torch
 from torch import Generator, Tensor, nn
 
-from saccade.agents.agent import Act, Agent, Phase, Prepare, Rollouts, Shared, Term, set_learning_rate
+from saccade.agents.agent import (
+    Act,
+    Agent,
+    Look,
+    Phase,
+    Prepare,
+    Rollouts,
+    Seen,
+    Shared,
+    Term,
+    sees_nothing,
+    set_learning_rate,
+)
 from saccade.agents.configs import PPO, Trunk
 from saccade.agents.parts.advantages import gae, normalised
 from saccade.agents.parts.augmentation import Images
@@ -77,11 +89,16 @@ def trunk_of(convolutions: Convolutions, hidden: int) -> nn.Sequential:
     return nn.Sequential(convolutions, nn.Flatten(), nn.Linear(convolutions.out_features, hidden), nn.ReLU())
 
 
+def picture_of(spaces: Spaces) -> tuple[int, tuple[int, int]]:
+    """Channels of an observation, and its height and width."""
+    channels, height, width = spaces.obs_shape
+    return channels, (height, width)
+
+
 def convolutions_for(spaces: Spaces, trunk: Trunk) -> Convolutions:
     """The convolutions that a configuration names, for an environment's pictures. Raises UserError for too small."""
-    channels, *picture_size = spaces.obs_shape
     make = {"nature": nature_convolutions, "small": small_convolutions}[trunk.network]
-    return make(channels, (picture_size[0], picture_size[1]), trunk.filters)
+    return make(*picture_of(spaces), trunk.filters)
 
 
 def clipped_policy_loss(clip_range: Tensor) -> Loss:
@@ -157,25 +174,42 @@ def appraised(config: PPO, outcome: Outcome) -> tuple[Tensor, Tensor]:
     return normalised(found, config.advantage_epsilon) if whole else found, found + outcome.value
 
 
-def learning_phase(nets: PolicyAndValue, config: PPO) -> Phase[Decisions]:
+def normalised_advantages(config: PPO) -> Look[Decisions]:
+    """A look at a whole minibatch's advantages: ``advantage``, normalised, for losses that see a part of it."""
+
+    def look(batch: Decisions) -> Seen:
+        return {"advantage": normalised(batch.advantage, config.advantage_epsilon)}
+
+    return look
+
+
+def learning_phase(nets: PolicyAndValue, config: PPO, accumulate: int = 1) -> Phase[Decisions]:
     """PPO's one phase: policy, value and entropy (equation 9). Shares ``log_probability ratio value entropy
     advantage``.
+
+    accumulate: parts of a minibatch that are learned from one after the other.
     """
     device = nets.value.weight.device
     clip_range = torch.tensor(config.clip_range, dtype=torch.float64, device=device)
     value_clip = torch.tensor(config.value_clip or 0.0, dtype=torch.float64, device=device)
     optimizer = adam(nets, config)
+    within = config.advantage_normalization == "minibatch"
+    looks = within and accumulate > 1  # a part has another mean
+
+    def advantage_of(batch: Decisions) -> Tensor:
+        if looks:
+            return batch.seen["advantage"]
+        return normalised(batch.advantage, config.advantage_epsilon) if within else batch.advantage
 
     def share(batch: Decisions) -> Shared:
         distribution, value = nets(batch.obs)
         log_probability = distribution.log_probability(batch.action)
-        within = config.advantage_normalization == "minibatch"
         return {
             "log_probability": log_probability,
             "ratio": (log_probability - batch.log_probability).exp(),
             "value": value,
             "entropy": distribution.entropy(),
-            "advantage": normalised(batch.advantage, config.advantage_epsilon) if within else batch.advantage,
+            "advantage": advantage_of(batch),
         }
 
     def anneal(share_done: float) -> None:
@@ -192,7 +226,16 @@ def learning_phase(nets: PolicyAndValue, config: PPO) -> Phase[Decisions]:
         "approximate_kl": Term(approximate_kl, 0.0),
         "clip_fraction": Term(clip_fraction(clip_range), 0.0),
     }
-    return Phase("ppo", terms, optimizer, share=share, max_gradient_norm=config.max_gradient_norm, anneal=anneal)
+    return Phase(
+        "ppo",
+        terms,
+        optimizer,
+        look=normalised_advantages(config) if looks else sees_nothing,
+        share=share,
+        accumulate=accumulate,
+        max_gradient_norm=config.max_gradient_norm,
+        anneal=anneal,
+    )
 
 
 def left(schedule: str, share_done: float) -> float:
@@ -231,15 +274,23 @@ def sampled_policy(nets: PolicyAndValue) -> Act:
     return act
 
 
-def judged_by(nets: PolicyAndValue) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Log-probabilities of actions, and values of observations, each ``[batch]``."""
+def judged_by(nets: PolicyAndValue, parts: int = 1) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Log-probabilities of actions, and values of observations, each ``[batch]``.
 
-    @torch.no_grad()
-    def judge(obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+    parts: in which observations go through the networks, one after the other.
+    """
+
+    def judge_together(obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         distribution, value = nets(obs)
         return distribution.log_probability(action), value
 
-    return judge
+    @torch.no_grad()
+    def judge(obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        judged = [judge_together(*part) for part in zip(obs.chunk(parts), action.chunk(parts), strict=True)]
+        log_probabilities, values = zip(*judged, strict=True)
+        return torch.cat(log_probabilities), torch.cat(values)
+
+    return judge if parts > 1 else torch.no_grad()(judge_together)
 
 
 def policy_outputs(spaces: Spaces) -> Mapping[str, Callable[..., Tensor]]:
@@ -283,17 +334,20 @@ def make_ppo(config: PPO, spaces: Spaces, device: torch.device, images: Images |
     return agent_of(make_networks(spaces, config, device), config, spaces)
 
 
-def agent_of(nets: PolicyAndValue, config: PPO, spaces: Spaces) -> Agent[Decisions]:
-    """The agent that trains some networks as PPO does."""
+def agent_of(nets: PolicyAndValue, config: PPO, spaces: Spaces, accumulate: int = 1) -> Agent[Decisions]:
+    """The agent that trains some networks as PPO does.
+
+    accumulate: parts in which a minibatch, and what is judged, go through the networks.
+    """
     convolutions = nets.trunk[0]
     assert isinstance(convolutions, MixedPrecision)
     return Agent(
         networks=nets,
         act=sampled_policy(nets),
         prepare=as_pixels(convolutions),
-        phases=(learning_phase(nets, config),),
+        phases=(learning_phase(nets, config, accumulate),),
         batch_size=THE_LOOPS_MINIBATCHES,
         outputs=policy_outputs(spaces),
-        judge=judged_by(nets),
+        judge=judged_by(nets, accumulate),
         rollouts=Rollouts(config.rollout_steps, config.epochs, config.minibatches, partial(appraised, config)),
     )

@@ -1,0 +1,81 @@
+"""FLS (Nikulin et al., 2019): PPO whose network shows where it looks, without an explanation after the fact.
+
+A network within the network gives a positive number for every place of its maps, which they are multiplied by before
+the agent decides and judges from them. Nothing but PPO's loss trains it; to look at it costs nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from saccade.agents.agent import Agent
+from saccade.agents.configs import FLS
+from saccade.agents.methods import ppo
+from saccade.agents.parts.augmentation import Images
+from saccade.nets.attention import AttentiveConvolutions, digits_for_sums
+from saccade.nets.attention_architectures import ARCHITECTURES, attentive_convolutions
+from saccade.nets.nature import nature_blocks, small_blocks
+from saccade.types import Decisions, Spaces
+
+BLOCKS = {"nature": nature_blocks, "small": small_blocks}
+
+Map = Callable[[Tensor, Tensor], Tensor]
+
+
+def convolutions_for(spaces: Spaces, config: FLS) -> AttentiveConvolutions:
+    """The convolutions that a configuration names, attention included. Raises UserError for too small pictures."""
+    trunk = config.ppo.trunk
+    return attentive_convolutions(
+        ARCHITECTURES[config.attention],
+        *ppo.picture_of(spaces),
+        trunk.filters,
+        config.attention_filters,
+        BLOCKS[trunk.network],
+    )
+
+
+def attention_maps(convolutions: AttentiveConvolutions, frames: int) -> Mapping[str, Map]:
+    """The policy's attention on the pixels, the same on every frame: there is one for a whole stack.
+
+    ``attention`` is the published display, but for the division by an episode's maximum: pixels in the middle count for
+    more, since more places see them. ``coverage`` is how much more, the display of an attention of ones, to compare
+    with; ``attention_over_coverage`` is free of it. None of them where a network has no attention.
+    """
+
+    def on_frames(displayed: Tensor) -> Tensor:
+        return displayed.expand(-1, frames, -1, -1)
+
+    def found(obs: Tensor) -> Tensor:
+        together = convolutions.together(convolutions.attend(obs)[1])
+        return together.to(digits_for_sums(together))
+
+    @torch.no_grad()
+    def attention(obs: Tensor, action: Tensor) -> Tensor:
+        return on_frames(convolutions.displayed(found(obs)))
+
+    @torch.no_grad()
+    def coverage(obs: Tensor, action: Tensor) -> Tensor:
+        return on_frames(convolutions.displayed(torch.ones_like(found(obs))))
+
+    @torch.no_grad()
+    def attention_over_coverage(obs: Tensor, action: Tensor) -> Tensor:
+        places = found(obs)
+        seen_by = convolutions.displayed(torch.ones_like(places))
+        # What no place sees stays 0; of all else there is at least one.
+        return on_frames(convolutions.displayed(places) / seen_by.clamp(min=1.0))
+
+    maps = {"attention": attention, "attention_over_coverage": attention_over_coverage, "coverage": coverage}
+    return maps if convolutions.attentions else {}
+
+
+def make_fls(config: FLS, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent[Decisions]:
+    """PPO with attention, for either kind of action. Raises UserError where nothing is left of the pictures."""
+    networks = ppo.make_networks(spaces, config.ppo, device, lambda: convolutions_for(spaces, config))
+    convolutions = networks.trunk[0]
+    assert isinstance(convolutions, AttentiveConvolutions)
+    agent = ppo.agent_of(networks, config.ppo, spaces, config.accumulate)
+    return dataclasses.replace(agent, maps=attention_maps(convolutions, spaces.obs_shape[0] // spaces.colours))
