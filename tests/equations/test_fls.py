@@ -15,10 +15,15 @@ from saccade.agents.agent import Agent, anneal, gradients_of, look, make_update
 from saccade.agents.configs import FLS, PPO, Trunk
 from saccade.agents.methods.fls import make_fls
 from saccade.agents.methods.ppo import make_ppo
+from saccade.explain.maps import MethodSettings, finder
 from saccade.nets.attention import AttentiveConvolutions
 from saccade.nets.attention_architectures import ARCHITECTURES
 from saccade.nets.precision import set_compute_dtype
 from saccade.nets.views.guided import guided_view
+from saccade.policies.pixels import Pixels
+from saccade.policies.policy import Policy
+from saccade.policies.scores import make_score
+from saccade.saliency.grad_cam import grad_cam
 from saccade.testing.acting import check_acts, check_maps, check_outputs, check_relus, check_saved
 from saccade.testing.batches import decisions
 from saccade.testing.cases import MethodCase
@@ -105,6 +110,21 @@ def test_bfloat16_is_close(name: str) -> None:
     for key, find in agent.maps.items():
         assert find(obs, obs).dtype == torch.float32
         assert (find(obs, obs) - maps[key]).abs().max() < 0.1 * maps[key].max()
+
+
+@every_architecture
+def test_grad_cam_reads_the_maps_that_attention_is_computed_from(name: str) -> None:
+    agent = build(name)
+    pixels = Pixels((FRAMES, SIZE, SIZE), "uint8", 255.0, "channels_first", 1)
+    policy = Policy("fls", agent.networks, agent.outputs, pixels, discrete=True, device=CPU, layer=agent.layer)
+    obs = torch.randint(0, 256, (2, FRAMES, SIZE, SIZE), generator=Generator().manual_seed(0)).float()
+    found = finder(policy, "grad_cam", MethodSettings()).maps(obs)
+    last = convolutions_of(agent).blocks[-1]
+    assert agent.layer is not None and agent.networks.get_submodule(agent.layer) is last
+    score = make_score(policy, "logit", obs, policy.greedy(obs))
+    torch.testing.assert_close(found[:, :1], grad_cam(score, obs, layer=agent.layer))
+    if str(len(convolutions_of(agent).blocks) - 1) in convolutions_of(agent).attentions:
+        assert not torch.allclose(found[:, :1], grad_cam(score, obs))  # of the attention's own convolution
 
 
 def test_signed_maps_are_signed() -> None:

@@ -173,6 +173,8 @@ class Agent(Generic[Data]):
     judge: ``(obs, action) -> (log_probability [batch], value [batch])`` of the policy as it is, without a gradient:
     asked once for a whole rollout, before its updates. None where an agent learns from transitions.
     rollouts: what it learns from, where that are rollouts.
+    layer: dotted name, in ``networks``, of the layer whose maps Grad-CAM reads; None for the last convolution that is
+    run, which is the right one unless a network looks at its maps by further convolutions.
     """
 
     networks: nn.Module
@@ -185,6 +187,7 @@ class Agent(Generic[Data]):
     pictures: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     judge: Judge | None = None
     rollouts: Rollouts | None = None
+    layer: str | None = None
 
 
 Total = Callable[[Data, frozenset[str]], tuple[Tensor, dict[str, Tensor]]]

@@ -102,6 +102,8 @@ def finder(policy: Policy, name: str, settings: MethodSettings) -> Find:
         stand_in = dataclasses.replace(policy, network=network)
         score = make_score(stand_in, score_name, obs, policy.greedy(obs))
         changes = settings.changes.get(name, {})
+        if policy.layer is not None and "layer" in method.hyperparameters:
+            changes = {"layer": policy.layer, **changes}
         found = method(score, obs, max_batch=settings.max_batch, seed=settings.seed, **changes)
         pixels = policy.pixels
         return per_frame(found, pixels.colours, frames=pixels.frames, sign="signed", over=settings.over_colours)

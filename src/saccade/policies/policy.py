@@ -48,6 +48,7 @@ class Policy:
         env_steps: agent steps that the weights were trained for; 0 where nobody knows.
         source: where it came from, for reports.
         config: a Saccade run's ``RunConfig``; None for everybody else's.
+        layer: dotted name, in ``network``, of the layer whose maps Grad-CAM reads; None for its last convolution.
         masked: whether it was trained to do only what its environment allows; ``act`` is then told what that is.
     """
 
@@ -64,6 +65,7 @@ class Policy:
     env_steps: int = 0
     source: str = ""
     config: Any = None
+    layer: str | None = None
     masked: bool = False
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from saccade.nets.nature import nature_blocks, small_blocks
 from saccade.types import Decisions, Spaces
 
 BLOCKS = {"nature": nature_blocks, "small": small_blocks}
+BLOCKS_OF = "trunk.0.blocks"  # of the attentive convolutions in PPO's networks
 
 Map = Callable[[Tensor, Tensor], Tensor]
 
@@ -78,4 +79,8 @@ def make_fls(config: FLS, spaces: Spaces, device: torch.device, images: Images |
     convolutions = networks.trunk[0]
     assert isinstance(convolutions, AttentiveConvolutions)
     agent = ppo.agent_of(networks, config.ppo, spaces, config.accumulate)
-    return dataclasses.replace(agent, maps=attention_maps(convolutions, spaces.obs_shape[0] // spaces.colours))
+    return dataclasses.replace(
+        agent,
+        maps=attention_maps(convolutions, spaces.obs_shape[0] // spaces.colours),
+        layer=f"{BLOCKS_OF}.{len(convolutions.blocks) - 1}",  # its maps, and not those of the attention that reads them
+    )

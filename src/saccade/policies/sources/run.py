@@ -49,6 +49,7 @@ def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -
         device=device,
         maps=agent.maps,
         pictures=agent.pictures,
+        layer=agent.layer,
         draw=agent.act,
         env_steps=checkpoint.env_steps,
         source=str(checkpoint.folder),
