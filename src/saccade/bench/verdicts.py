@@ -18,6 +18,7 @@ STUDENT = (
 )  # fmt: skip
 """The 97.5 % quantiles of Student's t with 1, 2, ... degrees of freedom."""
 NORMAL, NORMAL_SLOPE = 1.96, 2.4  # with more degrees of freedom: 1.96 + 2.4 / freedom, right to two decimals
+FEWEST = 5  # episodes, below which nothing is said: two that end alike have an interval of no width
 ALIKE = 0.1  # of the clean return: so small a difference is none
 
 Kind = Literal["share", "less", "all", "more", "unclear", "nothing"]
@@ -43,8 +44,8 @@ class Verdict:
 
     Attributes:
         kind: ``share``, the return is a share of the clean one; ``less`` and ``more``, where shares mean nothing;
-            ``all``, the two differ by less than a tenth, for certain; ``unclear``, the intervals overlap; ``nothing``,
-            the mode changes next to nothing of the picture.
+            ``all``, the two differ by less than a tenth, for certain; ``unclear``, the intervals overlap or the
+            episodes are too few for any; ``nothing``, the mode changes next to nothing of the picture.
     """
 
     mode: str
@@ -76,7 +77,7 @@ def verdict(mode: str, clean: Sequence[float], seen: Sequence[float], changed: f
 def _kind(clean: Interval, seen: Interval, same: bool, changed: float | None) -> Kind:
     if too_little(changed):
         return "nothing"
-    if min(clean.count, seen.count) < 2:
+    if min(clean.count, seen.count) < FEWEST:
         return "unclear"
     room = ALIKE * abs(clean.mean)
     if same or (seen.low - clean.high >= -room and seen.high - clean.low <= room):
@@ -122,6 +123,21 @@ def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{told_all[:1].upper()}{told_all[1:]}."
 
 
+def sentence_of_episodes(totals: Mapping[str, float]) -> str:
+    """The returns of one episode in each mode, which settle nothing; empty where there is no mode beside the clean one.
+
+    totals: by mode.
+    """
+    if CLEAN not in totals or len(totals) < 2:
+        return ""
+    clean = totals[CLEAN]
+    told = [f"{amount_told(value, clean)} {_under(mode)}" for mode, value in totals.items() if mode != CLEAN]
+    return (
+        f"In one episode of each mode this policy gets a return of {amount_told(clean, clean)} in its own environment and "
+        f"{_listed(told)}: one episode is too few to tell, and saccade evaluate plays more."
+    )
+
+
 def _clauses(kind: Kind, some: Sequence[Verdict], first: bool) -> list[str]:
     """One clause for each mode, or for all of which the same can be said."""
     if not some:
@@ -142,7 +158,7 @@ def _clauses(kind: Kind, some: Sequence[Verdict], first: bool) -> list[str]:
             ]
         case "unclear":
             what = f"whether this policy gets the return {own} ({amount})" if first else ""
-            return [f"{under} {few} too few to tell {what}".rstrip()]
+            return [f"{under}, {few} too few to tell {what}".rstrip()]
         case _:
             return [f"{under} next to nothing of the picture changes, so that nothing is tested"]
 
@@ -185,7 +201,7 @@ def _under(mode: str) -> str:
 def _under_all(modes: Sequence[str]) -> str:
     """``under noise 0.2, blur 0.5 and hue 1, and in dim``."""
     shifts, others = ([mode_told(one) for one in modes if names_shift(one) == kind] for kind in (True, False))
-    groups = [f"under {_listed(shifts)}"] * bool(shifts) + [f"in {_listed(others)}"] * bool(others)
+    groups = [f"{before} {_listed(words)}" for before, words in (("under", shifts), ("in", others)) if words]
     return (", and " if len(shifts) > 1 else " and ").join(groups)
 
 

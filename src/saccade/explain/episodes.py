@@ -190,7 +190,7 @@ def played(
                 given = seen_as(obs)
             action = np.array(act(given.copy(), answers.allowed(policy, env, task.name)))
             mask = info.get("task_mask")
-            truth = None if mask is None else np.array(mask, bool)
+            truth = None if mask is None else _of_frames(np.array(mask, bool), policy.pixels)
             taken = checked(env, action.copy(), task.name)
             obs, reward, over, info = answers.step(env, taken, task.name)
             yield given, action, reward, truth
@@ -198,6 +198,11 @@ def played(
                 return
     finally:
         answers.close(env, task.name)
+
+
+def _of_frames(mask: np.ndarray, pixels: Pixels) -> np.ndarray:
+    """A mask of one picture as that of each frame of a stack, as Saccade's environments tell it."""
+    return np.repeat(mask[None], pixels.frames, axis=0) if mask.ndim == 2 else mask
 
 
 def checked(env: gymnasium.Env[Any, Any], action: np.ndarray, task: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -15,11 +15,13 @@ from saccade.envs.shift_modes import CLEAN, ShiftMode, names_shift, parse_shift
 from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import distractions_of
 from saccade.envs.tasks.pixel_env import PixelEnv
+from saccade.explain import answers
 from saccade.explain.background import background_of
 from saccade.explain.channels import shown_by
 from saccade.explain.episodes import played
 from saccade.explain.shifted import Shift, environment_pixels
 from saccade.explain.tasks import Task, maker_in_file, makers_task
+from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 
@@ -113,8 +115,10 @@ def in_modes(
             distractions_of(task.config.task, name)  # its environments draw them
         else:
             drawn[name] = shift
+    pixels = _known_channels(policy, task) if drawn else policy.pixels
+    shifted = _Shifting(task.name, pixels, video_where, data)
     if drawn:
-        policy = _with_known_channels(policy, task)
+        _try(task, drawn.values(), shifted)
 
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
         if mode in makers:
@@ -123,13 +127,7 @@ def in_modes(
             return task.make(mode, masks)
         env = make(drawn[mode].under, masks)
         try:
-            return Shift(
-                env,
-                drawn[mode],
-                pixels=environment_pixels(env.observation_space, policy.pixels),
-                video_where=video_where if asked.has_video and _plays(drawn[mode]) else None,
-                data=data,
-            )
+            return shifted(env, drawn[mode])
         except BaseException:
             env.close()
             raise
@@ -140,6 +138,32 @@ def in_modes(
     return dataclasses.replace(
         task, make=make, modes=(*task.modes, *added), provenance=lambda env: _provenance(task, env)
     )
+
+
+@final
+@dataclass(frozen=True)
+class _Shifting:
+    """How environments of a task are put under shifts."""
+
+    task: str
+    policy: Pixels
+    video_where: str | None
+    data: str | Path | None
+
+    def __call__(self, env: gymnasium.Env[Any, Any], shift: ShiftMode) -> Shift:
+        pixels = environment_pixels(env.observation_space, self.policy, self.task)
+        where = self.video_where if _plays(shift) else None
+        return Shift(env, shift, pixels=pixels, video_where=where, data=self.data, name=self.task)
+
+
+def _try(task: Task, shifts: Iterable[ShiftMode], shifted: _Shifting) -> None:
+    """Put each shift on the clean environment and draw a picture: what is wrong shows before anything is played."""
+    env = task.make(task.modes[0], False)
+    try:
+        for shift in shifts:
+            answers.reset(shifted(env, shift), 0, task.name)
+    finally:
+        answers.close(env, task.name)
 
 
 def _plays(shift: ShiftMode) -> bool:
@@ -153,12 +177,12 @@ def _provenance(task: Task, env: gymnasium.Env[Any, Any]) -> Mapping[str, Any]:
     return task.provenance(env) if task.config is None or isinstance(env, PixelEnv) else {}
 
 
-def _with_known_channels(policy: Policy, task: Task) -> Policy:
-    """The policy, of whose channels an episode's beginning has shown what they are, where nobody said it."""
-    if policy.pixels.said or policy.pixels.channels_first[0] == 1:
-        return policy
-    seen = [obs for obs, *_ in played(policy, task, task.modes[0], 0, PROBED_STEPS, policy.act, {})]
-    return dataclasses.replace(policy, pixels=shown_by(policy.pixels, seen))
+def _known_channels(policy: Policy, task: Task) -> Pixels:
+    """The policy's pixels, of whose channels an episode's beginning has shown what they are, where nobody said it."""
+    pixels = policy.pixels
+    if pixels.said or pixels.channels_first[0] == 1:
+        return pixels
+    return shown_by(pixels, [obs for obs, *_ in played(policy, task, task.modes[0], 0, PROBED_STEPS, policy.act, {})])
 
 
 def task_of_makers(makers: Mapping[str, Maker], name: str = "") -> Task:

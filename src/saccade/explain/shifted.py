@@ -17,6 +17,7 @@ from saccade.envs.shift_modes import NUM_CHOICES, ShiftMode, check_picture, pars
 from saccade.envs.shifts import RGB, SHIFTS, Occasion, changed
 from saccade.explain.background import Background, background_of
 from saccade.explain.channels import channels_first
+from saccade.explain.fitting import fitting
 from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import GREY, RGB_PART, ROUNDING, ROUNDING_NORMALISED, Layout, Pixels, part_width
 from saccade.policies.spaces import pixels_of_space
@@ -45,6 +46,7 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
             None for those that ``info["task_mask"]`` leaves.
         data: the folder of clips for ``video``; by default what SACCADE_DATA names, else they are generated.
         pixels: what the observations are, where the caller knows all of it.
+        name: what sentences call the environment; by default its class.
 
     Raises:
         UserError: there is no such shift, or the observations are no pictures that it could change.
@@ -61,13 +63,14 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         video_where: str | None = None,
         data: str | Path | None = None,
         pixels: Pixels | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__(env)
         self.mode = mode if isinstance(mode, ShiftMode) else parse_shift(mode)
         self._key, space = _entry(env.observation_space, key, layout)
         found = pixels or pixels_of_space(space, layout=layout)
         self._pixels = found if channels is None else found.with_channels(channels)
-        self._whose = type(env.unwrapped).__name__
+        self._whose = name or type(env.unwrapped).__name__
         self._places = _pictures_in(self._pixels, self._whose)
         self._background = _background(self.mode, video_where, self._pixels)
         self._clips = _clips(self.mode, data, max(self._pixels.channels_first[1:]))
@@ -200,11 +203,12 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         return pictures.astype(dtype)
 
 
-def environment_pixels(space: gymnasium.Space[Any], policy: Pixels) -> Pixels:
+def environment_pixels(space: gymnasium.Space[Any], policy: Pixels, task: str) -> Pixels:
     """What the pictures of an environment are, whose channels may lie elsewhere than those of its policy.
 
-    Raises UserError where the space is not one of pictures.
+    Raises UserError where the policy does not fit.
     """
+    fitting(space, policy, task)
     same = isinstance(space, gymnasium.spaces.Box) and space.shape == policy.shape
     found = pixels_of_space(space, layout=policy.layout if same else None, normalised=policy.normalised)
     if found.said or found.channels_first[0] % policy.colours:

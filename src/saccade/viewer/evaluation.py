@@ -55,9 +55,9 @@ def _sections(evaluated: Evaluated) -> Iterator[Section]:
     if evaluated.firsts:
         yield Heading("What the policy sees")
         yield Gallery(
-            tuple((mode_told(mode), (data_uri(png(frame)),)) for mode, frame in evaluated.firsts.items()),
-            (),
-            "The newest frame of the first observation, of the same episode in each mode.",
+            (("the same moment in every mode", tuple(data_uri(png(frame)) for frame in evaluated.firsts.values())),),
+            tuple(map(mode_told, evaluated.firsts)),
+            "The newest frame of the first observation of the first episode.",
         )
     yield Heading("The numbers")
     yield _table(rows)
@@ -93,7 +93,7 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> Picture:
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Modes down: mean and deviation, what is left, the gap, what the mode changes, successes where they are known."""
-    shares = {one.mode: share_told(one) for one in verdicts(rows)}
+    shares = {one.mode: share_told(one) for one in verdicts(rows) if one.kind != "unclear"}
     beside = next((row["return_mean"] for row in rows if row["mode"] == CLEAN), rows[0]["return_mean"])
     knows_success = all(row.get("success_rate") is not None for row in rows)
     columns = ["mode", "return", "of train", "gap", "pixels changed", *(["successes"] if knows_success else [])]
@@ -113,7 +113,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     marked = any(too_little(row.get("changed_pixels")) for row in rows)
     caption = (
         f"Return of an episode, mean ± standard deviation over {counts} episodes, which begin with the same seeds in "
-        "every mode; gap: what a mode loses of train; pixels changed: the share that looks different from train in the "
+        "every mode; of train: none where the "
+        "episodes are too few to tell; gap: what a mode loses of train; pixels changed: the share that looks different from train in the "
         "episodes' first frames."
         + (" !: next to nothing changes there, so that the return tests no distraction." if marked else "")
     )

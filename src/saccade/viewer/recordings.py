@@ -172,6 +172,7 @@ class Maps:
         task_mask: bool ``[time, height, width]``, the pixels that matter for the task.
         clean_obs: the same states without the mode's distraction, shaped like ``obs``.
         length: agent steps of the whole episode, where known.
+        total: its return, where known.
     """
 
     obs: NDArray[np.uint8]
@@ -185,6 +186,7 @@ class Maps:
     task_mask: NDArray[np.bool_] | None
     clean_obs: NDArray[np.uint8] | None
     length: int | None
+    total: float | None = None
 
 
 class _DamagedError(Exception):
@@ -288,6 +290,7 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
         task_mask=None if mask is None else mask.astype(bool),
         clean_obs=clean,
         length=int(arrays["length"]) if "length" in arrays else None,
+        total=float(arrays["total"]) if "total" in arrays and np.isfinite(arrays["total"]) else None,
     )
 
 
