@@ -107,14 +107,12 @@ def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
     """The returns of all modes in one sentence that needs no other knowledge."""
     found = verdicts(rows)
     returns = {row["mode"]: interval_of(row["returns"]) for row in rows}
+    if not found and CLEAN in returns:
+        clean = returns[CLEAN]
+        return f"In its own environment this policy gets a return of {_amount(clean.mean, clean)}."
     if not found:
-        told = [f"{_under(mode)} {_amount(one.mean, one)}" for mode, one in returns.items() if mode != CLEAN]
-        if CLEAN in returns:
-            clean = returns[CLEAN]
-            return f"In its own environment this policy gets a return of {_amount(clean.mean, clean)}."
-        return (
-            f"This policy gets a return of {', '.join(told)}; play the mode {CLEAN} too, to have what to compare with."
-        )
+        told = [f"{_amount(one.mean, one)} {_under(mode)}" for mode, one in returns.items()]
+        return f"This policy gets a return of {_listed(told)}; play the mode {CLEAN} too, to compare it with."
     clauses: list[str] = []
     for kind in ORDER:
         some = sorted((one for one in found if one.kind == kind), key=lambda one: one.seen.mean)
@@ -133,8 +131,8 @@ def sentence_of_episodes(totals: Mapping[str, float]) -> str:
     clean = totals[CLEAN]
     told = [f"{amount_told(value, clean)} {_under(mode)}" for mode, value in totals.items() if mode != CLEAN]
     return (
-        f"In one episode of each mode this policy gets a return of {amount_told(clean, clean)} in its own environment and "
-        f"{_listed(told)}: one episode is too few to tell, and saccade evaluate plays more."
+        f"In one episode of each mode this policy gets a return of {amount_told(clean, clean)} in its own environment "
+        f"and {_listed(told)}: one episode is too few to tell, and saccade evaluate plays more."
     )
 
 

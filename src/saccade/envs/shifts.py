@@ -75,9 +75,11 @@ class Row:
     least_side: int = 1
 
 
+LARGEST_TURN = 2  # sixths of the colour circle
 HAZE, DIMMED, FADED, LARGEST_EXPONENT = 0.6, 0.8, 0.85, 3.0
 SHADED, SHADOW_EDGE = 0.75, 0.06  # what a shadow takes at most; half the width of its edge, as a share of a side
 BLUR_SIDE = 0.04  # standard deviation of the strongest blur, as a share of the shorter side
+BLUR_LEAST = 1.5  # pixels of the same: less is not seen
 BLUR_REACH = 3.0  # standard deviations
 NOISE_STD = 0.25
 COVERED = 0.35  # of the picture by the largest thing in the way
@@ -106,7 +108,10 @@ def gamma(picture: Picture, strength: float, occasion: Occasion) -> Picture:
 
 
 def hue(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """Colours go round the colour circle, half of it at strength 1; saturation and value (HSV) stay."""
+    """Colours go round the colour circle, a third of it at strength 1; saturation and value (HSV) stay.
+
+    Beyond 150 degrees some colours come nearer again: a stronger shift would then change less.
+    """
     red, green, blue = np.moveaxis(picture, -1, 0)
     value = picture.max(-1)
     spread = value - picture.min(-1)
@@ -116,7 +121,7 @@ def hue(picture: Picture, strength: float, occasion: Occasion) -> Picture:
         (green - blue) / divisor % 6,
         np.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
     )
-    turned = sixths + 3 * strength
+    turned = sixths + LARGEST_TURN * strength
     places = (np.array([5, 3, 1], np.float32) + turned[..., None]) % 6
     return value[..., None] - spread[..., None] * np.minimum(places, 4 - places).clip(0, 1)
 
@@ -134,7 +139,7 @@ def shadow(picture: Picture, strength: float, occasion: Occasion) -> Picture:
 
 def blur(picture: Picture, strength: float, occasion: Occasion) -> Picture:
     """A Gaussian blur; beyond its edges the picture goes on as they are."""
-    std = BLUR_SIDE * min(picture.shape[:2]) * strength
+    std = max(BLUR_SIDE * min(picture.shape[:2]), BLUR_LEAST) * strength
     reach = int(np.ceil(BLUR_REACH * std))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / std) ** 2).astype(np.float32)
     weights /= weights.sum()
@@ -188,7 +193,7 @@ SHIFTS: Mapping[str, Row] = MappingProxyType(
         "darkness": Row("less light: at 1 a fifth of it is left", darker),
         "contrast": Row("less contrast: at 1 15 % of it is left", less_contrast),
         "gamma": Row("another camera curve: at 1 brightnesses are raised to their third power", gamma),
-        "hue": Row("other colours: at 1 half of the colour circle away", hue, needs_colours=True),
+        "hue": Row("other colours: at 1 a third of the colour circle away, red as green", hue, needs_colours=True),
         "shadow": Row(
             "a shadow on one side of a line, for the whole episode: at 1 a quarter of the light is left in it",
             shadow,

@@ -41,7 +41,7 @@ class Played:
         total: its undiscounted return.
         success: whether any of its steps succeeded; None where the environment does not say.
         first: the first observation, as the policy was given it.
-        undistorted: the same before any shift; None of environments without one.
+        undistorted: the same as the clean environment gave it; None where only another one knows that.
         ended: whether it came to its end, and was not left.
         frames: of every step, where they were asked for: uint8 ``[height, width, 3]``.
     """
@@ -161,7 +161,9 @@ def _episode(
     obs, _ = answers.reset(env, seed, task)
     with running(f"An observation of {task}"):
         given = see(obs)
-    first, undistorted = given.copy(), see(env.undistorted) if isinstance(env, Shift) else None
+    first, undistorted = given.copy(), None
+    if isinstance(env, Shift) and env.mode.under == CLEAN:
+        undistorted = see(env.undistorted)
     total, success, frames = 0.0, None, []
     for step in range(max_steps):
         if record:

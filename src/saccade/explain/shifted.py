@@ -109,6 +109,8 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise UserError(
                 f"{self._whose} gave an observation of shape {array.shape}, and its space says {self._pixels.shape}."
             )
+        if array.dtype.kind != np.dtype(self._pixels.dtype).kind:
+            raise UserError(f"{self._whose} gave {array.dtype}, and its observation space says {self._pixels.dtype}.")
         frames = _frames(self._pixels, array)
         new = self._new_frames(frames, over)
         told = info.get("task_mask") if isinstance(info, Mapping) else None

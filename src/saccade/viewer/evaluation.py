@@ -113,9 +113,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     marked = any(too_little(row.get("changed_pixels")) for row in rows)
     caption = (
         f"Return of an episode, mean ± standard deviation over {counts} episodes, which begin with the same seeds in "
-        "every mode; of train: none where the "
-        "episodes are too few to tell; gap: what a mode loses of train; pixels changed: the share that looks different from train in the "
-        "episodes' first frames."
+        "every mode; of train: the share of its return, where the episodes are not too few to tell; gap: what a mode "
+        "loses of train; pixels changed: the share that looks different from train in the episodes' first frames."
         + (" !: next to nothing changes there, so that the return tests no distraction." if marked else "")
     )
     return Table(tuple(columns), tuple(lines), caption)
