@@ -1,15 +1,15 @@
 """Saccade: visual reinforcement-learning agents that know where to look.
 
 ``saccade.make("dmc/walker_walk@video_hard")`` gives an environment, ``saccade.load("runs/mine")`` the
-policy of a finished run, ``saccade.explain.saliency(policy, obs)`` maps of what it sees. Importing the package loads
-neither torch nor a simulator.
+policy of a finished run, ``saccade.explain.saliency(policy, obs)`` maps of what it sees, and
+``saccade.Shift(env, "brightness:0.5")`` any environment under another light. Importing the package loads neither
+torch nor a simulator.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from saccade import envs as _envs
@@ -18,9 +18,10 @@ from saccade.moved import find_former_names
 if TYPE_CHECKING:
     import gymnasium
 
+    from saccade.explain.shifted import Shift
     from saccade.policies.policy import Policy
 
-__all__ = ["__version__", "load", "make"]
+__all__ = ["Shift", "__version__", "load", "make"]
 __version__ = "0.1.0"
 
 
@@ -57,11 +58,12 @@ def load(what: str | Path, **options: Any) -> Policy:
     return load_any(what, **options)
 
 
-def __getattr__(name: str) -> ModuleType:
-    """``saccade.explain`` without an import of its own, which loads torch."""
-    if name != "explain":
+def __getattr__(name: str) -> Any:
+    """``saccade.explain`` and ``saccade.Shift`` without an import of their own, which loads torch."""
+    if name not in ("explain", "Shift"):
         raise AttributeError(f"module 'saccade' has no attribute {name!r}")
-    return import_module("saccade.explain")
+    explain = import_module("saccade.explain")
+    return explain.Shift if name == "Shift" else explain
 
 
 _envs.register_with_gymnasium()

@@ -29,7 +29,9 @@ from saccade.cli.options import Checks, Maps, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
+from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import ALL_MODES, SUITES
+from saccade.explain.modes import read_modes
 from saccade.metrics import METRICS
 from saccade.policies.scores import SCORES
 from saccade.runs.training import OffPolicy, Training
@@ -77,8 +79,8 @@ def parse(words: list[str]) -> None:
     kind = COMMANDS[name].options
     if kind is not None:
         options = parsed(kind, f"saccade {name}", rest)
-        for mode in getattr(getattr(options, "subject", options), "modes", ()):
-            assert mode in ALL_MODES
+        read = read_modes(getattr(getattr(options, "subject", options), "modes", ()), ALL_MODES)
+        assert {*read.names} <= {*ALL_MODES, *read.shifts, *read.files}
         if hasattr(options, "maps"):
             explaining.method_settings(options.maps)
     elif train_options.is_resumed(rest):
@@ -228,8 +230,9 @@ def test_defaults_of_explaining_are_the_codes() -> None:
         ("saliency.md", SALIENCY),
         ("saliency.md", SCORES),
         ("saliency-scores.md", METRICS),
+        ("../how-to/test-under-shift.md", SHIFTS),
     ],
-    ids=["methods", "scores", "metrics"],
+    ids=["methods", "scores", "metrics", "shifts"],
 )
 def test_every_name_of_a_table_is_explained(page: str, names: dict[str, Any]) -> None:
     text = (DOCS / "reference" / page).read_text()
@@ -292,6 +295,8 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
         ("reference/saliency-scores.md", 0),
         ("how-to/train-on-minigrid.md", 0),
         ("how-to/train-on-minigrid.md", 1),
+        ("how-to/test-under-shift.md", 0),
+        ("how-to/test-under-shift.md", 1),
     ],
 )
 def test_examples_run(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,10 @@ def setting_of(provenance: Mapping[str, Any]) -> str:
     """
     parts = [
         *([f"{provenance['render_quality']} rendering"] if "render_quality" in provenance else []),
-        f"{provenance['image_size']} px",
-        f"action repeat {provenance['action_repeat']}",
+        *([f"{provenance['image_size']} px"] if "image_size" in provenance else []),
+        *([f"action repeat {provenance['action_repeat']}"] if "action_repeat" in provenance else []),
+        # Of environments that are not Saccade's, how they are seen is all that is known.
+        *([f"sees {provenance['observations']}"] if "observations" in provenance else []),
     ]
     if provenance.get("clip_order", "seed") != "seed":
         parts.append(f"{provenance['clip_order']} clips")

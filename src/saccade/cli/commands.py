@@ -23,11 +23,12 @@ class Command:
 
 SHOWN = "How the task is shown to the agent"
 """The heading of the options that an environment has, and of those of its suite."""
+POLICY_SEES = "What it sees, where that cannot be told from its shape"
 POLICY_GROUPS = {
     "Which policy, on which task": (
-        "what", "task", "modes", "obs", "method", "policy", "checkpoint", "output", "trust",
+        "what", "task", "modes", "video_where", "obs", "method", "policy", "checkpoint", "output", "trust",
     ),
-    "What it sees, where that cannot be told from its shape": ("layout", "colours", "channels", "mean", "std"),
+    POLICY_SEES: ("layout", "colours", "channels", "mean", "std"),
     "Saccade's own tasks": (
         "image_size", "frame_stack", "action_repeat", *(field.name for field in fields(SuiteOptions)),
     ),
@@ -70,13 +71,25 @@ COMMANDS: Mapping[str, Command] = {
         groups=TRAINING_GROUPS,
     ),
     "evaluate": Command(
-        "play a trained run in the benchmark's modes",
-        ("saccade evaluate RUN [RUN ...] [options]",),
+        "play a policy, Saccade's or anybody's, in several modes",
+        (
+            "saccade evaluate RUN [RUN ...] [options]",
+            "saccade evaluate ZIP [ZIP ...] --task TASK [options]",
+            "saccade evaluate --policy FILE.PY:CLASS --checkpoint FILE --task TASK [options]",
+        ),
         (
             "saccade evaluate runs/small",
             "saccade evaluate runs/dmc-walker_walk/sgqn/* --modes train video_hard --episodes 100",
+            "saccade evaluate ppo.zip --task ALE/Pong-v5 --modes train brightness:0.5 noise:0.2",
         ),
         Evaluate,
+        {
+            "Which policy, on which task": ("runs", "task", "method", "policy", "checkpoint", "output", "trust"),
+            "Which episodes": ("modes", "video_where", "episodes", "sampled", "seed", "max_steps"),
+            POLICY_SEES: ("layout", "channels", "mean", "std"),
+            "Saccade's own tasks": tuple(field.name for field in fields(SuiteOptions)),
+            "Where it runs, and where results go": ("device", "workers", "video", "out"),
+        },
     ),
     "explain": Command(
         "show what a policy looks at, Saccade's or anybody's",

@@ -1,17 +1,20 @@
-"""``saccade evaluate RUN [RUN ...]``."""
+"""``saccade evaluate WHAT [WHAT ...]``."""
 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from saccade.agents.methods_of import label_of, told_as_theirs
+from saccade.bench import verdicts
 from saccade.bench.results import (
     Result,
     backgrounds_of,
@@ -25,44 +28,61 @@ from saccade.bench.results import (
     worst_gap,
 )
 from saccade.cli import terminal
+from saccade.cli.evaluating import evaluate_any
+from saccade.cli.explaining import say, task_and_modes
 from saccade.cli.options import Evaluate
 from saccade.cli.parsing import parsed
 from saccade.cli.suite_options import given
 from saccade.envs import suites
 from saccade.envs.config import EnvConfig, check_data
+from saccade.envs.shift_modes import names_shift
 from saccade.policies.evaluate import Act, Evaluation, EvaluationEnvs, evaluate, evaluation_row, in_mode, with_gaps
 from saccade.policies.policy import Policy
 from saccade.policies.sources.run import load_policy
 from saccade.runs.config import read_config, to_json
 from saccade.runs.training import RunConfig
-from saccade.runs.zoo import folder_of_results, folder_of_run
+from saccade.runs.zoo import folder_of_results, folder_of_run, zoo_name
 from saccade.train.logs import append_row, cannot_write
 from saccade.train.session import EVALUATIONS
 from saccade.types import UserError
+from saccade.viewer.evaluation import Evaluated, write_evaluation
 from saccade.viewer.pictures import enlarged, write_video
 
 VIDEO_FRAMES_PER_SECOND = 25.0
 WIDEST = 10_000  # characters: as wide as a table likes to be
+OF_OTHERS = ("checkpoint", "output", "layout", "channels", "mean", "std", "trust", "max_steps", "video_where", "out")
+"""Options that say something of policies that are no runs, or of tasks that are not theirs."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     options = parsed(Evaluate, "saccade evaluate", words)
-    if not options.runs:
+    if not options.runs and options.policy is None:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`, or zoo:NAME.")
     if options.episodes < 1:
         raise UserError(f"--episodes {options.episodes} is too small: it must be at least 1.")
+    _, modes = task_and_modes(options.task, options.modes)  # shifts that there are none of, before any work
+    if _is_any(options):
+        return evaluate_any(options, words, show, play)
+    _refuse_of_others(options)
+    return _evaluate_runs(options, words, shifted=any(names_shift(mode) for mode in modes))
+
+
+def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
+    """Play runs in their own tasks; where shifts are asked for, each gets a page with one sentence on its top."""
     configs = {what: read_config(folder_of_run(what), options.method) for what in options.runs}
     for config in configs.values():  # before any work
         check_data(_as_asked(config.env, options), options.modes or suites.modes_of(config.env.task))
     console = terminal.console()
     results: list[Result] = []
+    told: list[str] = []
     with terminal.progress(console) as progress:
         for what, config in configs.items():
             policy, folder = load_policy(what, options.device, options.method), _writable(folder_of_results(what))
             env = _as_asked(config.env, options)
             seed = config.training.seed if options.seed is None else options.seed
             rows, policy_of_mode = [], acting(policy, seed, options.sampled)
+            firsts: dict[str, np.ndarray] = {}
             label = label_of(config.method)
             for result in _told(config.method, play(policy_of_mode, env, options, seed, progress, str(what))):
                 rows.append(
@@ -75,6 +95,8 @@ def run(words: list[str]) -> int:
                         sampled=options.sampled,
                     )
                 )
+                if result.first is not None:
+                    firsts[result.mode] = result.first
                 if result.frames is not None:
                     (folder / "videos").mkdir(exist_ok=True)
                     path = folder / "videos" / f"evaluate_{policy.env_steps:09d}_{result.mode}.mp4"
@@ -83,12 +105,41 @@ def run(words: list[str]) -> int:
             for row in rows:
                 append_row(folder / EVALUATIONS, row)
             results += (dataclasses.replace(result, run=str(what)) for result in newest_results(rows))
+            if shifted:  # such a page is no part of what a run had before there were shifts
+                facts = (("policy", label), ("from", policy.source), ("task", env.task))
+                command = shlex.join(["saccade", "evaluate", *words])
+                page = write_evaluation(folder, Evaluated(label, env.task, rows, facts, firsts, command))
+                told.append(f"{f'{what}: ' if len(configs) > 1 else ''}{verdicts.sentence(rows)} Open {page}")
     show(told_apart(results, list(configs.values())), console)
+    for line in told:
+        say(console, line)
     for what in configs:
         kept = folder_of_results(what)
         if kept != what:
             console.print(f"The rows of {what} are added to {kept / EVALUATIONS}.", highlight=False)
     return 0
+
+
+def _is_any(options: Evaluate) -> bool:
+    """Whether it is asked for more than runs in their own tasks."""
+    more = options.task is not None or options.policy is not None or any("=" in mode for mode in options.modes)
+    return more or not all(map(_may_be_run, options.runs))
+
+
+def _may_be_run(what: Path) -> bool:
+    """Whether it is a run, or a name that may be meant as one."""
+    zipped = what.is_file() or what.with_name(f"{what.name}.zip").is_file()
+    return zoo_name(what) is not None or not zipped or what.is_dir()
+
+
+def _refuse_of_others(options: Evaluate) -> None:
+    """Raise UserError for options that say something of other policies than runs."""
+    for name in OF_OTHERS:
+        if getattr(options, name):
+            raise UserError(
+                f"--{name.replace('_', '-')} is for other policies than Saccade's runs, or for other tasks than their "
+                "own: leave it out."
+            )
 
 
 def _told(method: str, results: Iterable[Evaluation]) -> Iterable[Evaluation]:

@@ -19,9 +19,11 @@ from saccade.cli.suite_options import given
 from saccade.cli.suite_options import refuse_foreign as refuse_foreign_options
 from saccade.data.files import written_aside
 from saccade.data.user_code import at_work
+from saccade.envs.suites import ALL_MODES, TASKS
 from saccade.explain.explanation import Explanation, Moments, explain, explain_recorded
 from saccade.explain.folder import free_folder, refuse_foreign
 from saccade.explain.maps import MethodSettings
+from saccade.explain.modes import in_modes, read_modes
 from saccade.explain.recorded import MODE, Recorded, read_recorded
 from saccade.explain.tasks import CLEAN, Task, find_task, task_of
 from saccade.policies.load import load_any
@@ -62,17 +64,55 @@ def method_settings(options: Maps) -> MethodSettings:
 
 def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ...], Path]:
     """The policy, its task or what was recorded, the modes and the folder that the options mean. Raises UserError."""
-    normalised = normalisation(options.mean, options.std)
-    name, at, mode = (options.task or "").partition("@")
-    if at and options.modes:
-        raise UserError(f"--task {options.task} names a mode, and so does --modes: give one of them.")
-    modes = (mode,) if at else (options.modes or (CLEAN,))
+    name, modes = task_and_modes(options.task, options.modes)
+    fields = _fields(options, name)
+    policy, task = policy_and_task(options)
+    if options.obs is not None:
+        recorded = _recorded(options, policy, fields)
+        return policy, recorded, (MODE,), _out(options, policy)
+    assert task is not None
+    asked = read_modes(modes or (CLEAN,), task.modes)
+    task = in_modes(task, asked, policy, video_where=options.video_where, data=data_of(options))
+    return policy, task, asked.names, _out(options, policy)
+
+
+def task_and_modes(task: str | None, modes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The task without its mode, and the modes. Raises UserError for two ways at once, and for unknown shifts."""
+    if ".py:" in (task or ""):
+        name, at, mode = str(task), "", ""
+    else:
+        name, at, mode = (task or "").partition("@")
+    if at and modes:
+        raise UserError(f"--task {task} names a mode, and so does --modes: give one of them.")
+    modes = (mode,) if at else modes
+    read_modes(modes, ALL_MODES)
+    return name, modes
+
+
+def data_of(options: Subject) -> str | None:
+    """The data folder, whoever's the task is: a video plays its clips."""
+    data: str | None = given(options.options).get("data")
+    return data
+
+
+def _fields(options: Subject, name: str) -> dict[str, Any]:
+    """What is said of Saccade's own tasks; the folder of clips is not, where a video in another task plays them."""
     fields = {
         **given(options.options, name),
         "image_size": options.image_size,
         "frame_stack": options.frame_stack,
         "action_repeat": options.action_repeat,
     }
+    if name and name not in TASKS and read_modes(options.modes, ALL_MODES).has_video:
+        fields.pop("data", None)
+    return fields
+
+
+def policy_and_task(options: Subject) -> tuple[Policy, Task | None]:
+    """The policy, and the task that it is to be played in; none for recorded observations. Raises UserError."""
+    normalised = normalisation(options.mean, options.std)
+    name, _ = task_and_modes(options.task, options.modes)
+    fields = _fields(options, name)
     if options.policy is None:
         if options.what is None:
             raise UserError(
@@ -95,19 +135,12 @@ def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ..
         policy, task = _own_network(options, name, fields, normalised)
     if options.channels is not None:
         policy = replace(policy, pixels=policy.pixels.with_channels(options.channels))
-    if options.obs is not None:
-        recorded = _recorded(options, policy, fields)
-        return policy, recorded, (MODE,), _out(options, policy)
-    assert task is not None
-    for wanted in modes:
-        if wanted not in task.modes:
-            raise UserError(f"{task.name} has no mode {wanted!r}: it has {', '.join(task.modes)}.")
-    return policy, task, modes, _out(options, policy)
+    return policy, task
 
 
 def _recorded(options: Subject, policy: Policy, fields: dict[str, Any]) -> Recorded:
     """What --obs names. Raises UserError for options that belong to an environment, which there is none of."""
-    of_environments: dict[str, Any] = {"modes": options.modes or None}
+    of_environments: dict[str, Any] = {"modes": options.modes or None, "video_where": options.video_where}
     if options.policy is None:  # a network of one's own is built for the spaces of its task
         of_environments |= {"task": options.task, **fields}
     for name, value in of_environments.items():

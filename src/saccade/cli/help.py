@@ -43,7 +43,7 @@ METAVARS = {
     "checkpoint": "FILE", "data": "FOLDER", "device": "DEVICE", "evaluation_modes": "MODE", "images": "FOLDER",
     "method": "FILE.PY:NAME", "methods": "METHOD", "modes": "MODE", "obs": "FRAMES", "out": "FOLDER",
     "output": "OUTPUT", "policy": "FILE.PY:CLASS", "preset": "NAME", "resume": "RUN", "return_methods": "METHOD",
-    "runs": "RUN", "score": "SCORE", "task": "TASK", "what": "WHAT",
+    "runs": "WHAT", "score": "SCORE", "task": "TASK", "video_where": "COLOUR", "what": "WHAT",
 }  # fmt: skip
 """What stands for a value, by the name of an option; others are named by their type."""
 EXAMPLE_TASK = "dmc/walker_walk"

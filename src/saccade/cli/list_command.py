@@ -23,6 +23,7 @@ from saccade.cli.nearest import nearest
 from saccade.cli.options import List
 from saccade.cli.parsing import parsed
 from saccade.envs.config import EnvConfig
+from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import SUITES, option_names, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
 from saccade.runs.training import Training, able_to_learn, check_actions
@@ -79,6 +80,11 @@ def run(words: list[str]) -> int:
     console.print(terminal.heading("modes", ", by suite"))
     for name, suite in SUITES.items():
         console.print(f"  {name}: {' '.join(suite.modes)}", highlight=False)
+    console.print()
+    shifts = _names("shift, in any task, as NAME:STRENGTH", "what happens at strength 1")
+    for name, shift in SHIFTS.items():
+        shifts.add_row(name, shift.summary)
+    console.print(shifts)
     console.print()
     console.print(terminal.heading("tasks of the benchmark", ", with their action repeats"))
     console.print("  " + "  ".join(f"{task} ({action_repeat_of(task)})" for task in BENCHMARK_TASKS), highlight=False)

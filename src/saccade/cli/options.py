@@ -42,15 +42,21 @@ class Demo:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play trained runs, by default with their most likely actions, and compare the modes with the training mode.
+    """Play a policy, by default with its most likely actions, and compare the modes with the training mode.
 
-    Results are added to each run's evaluations.jsonl.
+    Results of a run are added to its evaluations.jsonl, those of other policies to evaluations/NAME, with a page.
     """
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
-    """Run folders, as `saccade train` writes them, or zoo:NAME, whose results go to runs/zoo/NAME."""
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT [WHAT ...]")]
+    """Run folders, as `saccade train` writes them, or zoo:NAME, whose results go to runs/zoo/NAME; or zips of
+    Stable-Baselines3 or sb3-contrib, with --task."""
+    task: str | None = None
+    """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
+    or a vector of some; by default a run's own."""
     modes: tuple[str, ...] = ()
-    """Modes to play in, by default all of the task; the gap is to the mode train."""
+    """Modes to play in, by default all of the task; the gap is to the mode train. Beside the task's own there are
+    shifts with a strength from 0 to 1, such as brightness:0.5 or brightness:0.3+noise:0.1, and NAME=FILE.PY:FUNCTION,
+    which makes the environment under another light. `saccade list` names the shifts."""
     episodes: int = 10
     """Episodes in each mode; published tables use 100."""
     sampled: bool = False
@@ -62,9 +68,33 @@ class Evaluate:
     device: str = "auto"
     """Where the networks run: auto, cpu, cuda or cuda:1."""
     workers: int | None = None
-    """Processes for the environments: 0 none, by default one per core."""
+    """Processes for the environments of Saccade's own tasks: 0 none, by default one per core."""
     video: bool = False
     """Also write a video of the first episode in each mode."""
+    max_steps: int | None = None
+    """Agent steps after which an episode of somebody's environment is left, if it has not ended; by default 100,000."""
+    video_where: Annotated[str | None, tyro.conf.arg(metavar="COLOUR")] = None
+    """Which pixels the shift video replaces: black, R,G,B or R,G,B:TOLERANCE in 0..255; by default those that the
+    environment's info["task_mask"] leaves."""
+    policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
+    """For any other network: its class, in a Python file of yours, which is run."""
+    checkpoint: Path | None = None
+    """The weights for --policy, as for `saccade explain`."""
+    output: tuple[str, ...] = ()
+    """What the network of --policy gives, as for `saccade explain`."""
+    layout: Literal["channels_first", "channels_last"] | None = None
+    """Where the channels of observations are, if their shape does not say."""
+    channels: str | None = None
+    """What the channels of one frame are, such as rgb,depth or grey; by default an episode shows it."""
+    mean: tuple[float, ...] = ()
+    """What the network's input is normalised with, if it is, as for `saccade explain`; with --std."""
+    std: tuple[float, ...] = ()
+    """The standard deviation to --mean."""
+    trust: bool = False
+    """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
+    out: Path | None = None
+    """Folder for rows, page and videos of a policy that is no run; by default evaluations/NAME (NAME-2 and so on where
+    NAME holds another policy's)."""
     options: SuiteOptions = field(default_factory=SuiteOptions)
 
 
@@ -81,7 +111,12 @@ class Subject:
     """Explain recorded observations instead of an episode: an .npz (FILE:NAME is one array of several), an .npy or a
     folder of pictures. Single frames are stacked as the policy sees them, other sizes resized."""
     modes: tuple[str, ...] = ()
-    """Modes of the task, such as train video_hard; by default train."""
+    """Modes of the task, such as train video_hard; by default train. Beside them there are shifts with a strength from
+    0 to 1, such as brightness:0.5 or brightness:0.3+noise:0.1, and NAME=FILE.PY:FUNCTION, which makes the environment
+    under another light. `saccade list` names the shifts."""
+    video_where: Annotated[str | None, tyro.conf.arg(metavar="COLOUR")] = None
+    """Which pixels the shift video replaces: black, R,G,B or R,G,B:TOLERANCE in 0..255; by default those that the
+    environment's info["task_mask"] leaves."""
     method: str | None = None
     """Of a run of a method of your own whose file has moved or changed: which it is now. That file is run."""
     policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None

@@ -9,7 +9,17 @@ from typing import Any
 
 from saccade.data.folder import find_data
 from saccade.envs.checks import check_count, check_kind, check_name
-from saccade.envs.suites import ALL_MODES, SUITES, TASKS, modes_of, name_of_suite, option_names, suite_of
+from saccade.envs.shift_modes import names_shift, parse_shift
+from saccade.envs.suites import (
+    ALL_MODES,
+    SUITES,
+    TASKS,
+    distractions_of,
+    modes_of,
+    name_of_suite,
+    option_names,
+    suite_of,
+)
 from saccade.spelling import close_names
 from saccade.types import UserError
 
@@ -24,7 +34,8 @@ class EnvConfig:
     Attributes:
         task: a task id, ``dmc/walker_walk`` or ``manipulation/reach``.
         mode: a mode of the task: ``train color_easy color_hard video_easy video_hard`` of ``dmc``, ``train test1
-            test2 test3 test4 test5`` of ``manipulation``.
+            test2 test3 test4 test5`` of ``manipulation``; or one with shifts after it, such as ``brightness:0.5`` or
+            ``video_hard+noise:0.1`` (``envs/shifts.py``).
         image_size: height and width of the picture in pixels, or its longer side; 0 for the suite's usual one, which is
             84, and on ``minigrid`` 8 a cell.
         frame_stack: how many of the newest frames an observation holds.
@@ -84,7 +95,7 @@ class EnvConfig:
         if self.options is None:
             object.__setattr__(self, "options", suite.options())
         check_kind("options", self.options, suite.options)
-        _check_mode(self.mode, self.task)
+        object.__setattr__(self, "mode", _checked_mode(self.mode, self.task))
         if self.image_size == 0 and not isinstance(self.image_size, bool):
             object.__setattr__(self, "image_size", suite.image_size(self.task))
         check_count("image_size", self.image_size, MAX_IMAGE_SIZE)
@@ -115,7 +126,7 @@ def check_data(config: EnvConfig, modes: Iterable[str]) -> None:
     """
     folder = find_data(config.option("data"))
     for mode in modes:
-        for distraction in modes_of(config.task)[dataclasses.replace(config, mode=mode).mode]:
+        for distraction in distractions_of(config.task, dataclasses.replace(config, mode=mode).mode):
             distraction.check(folder)
 
 
@@ -154,8 +165,13 @@ def foreign_option(name: str, task: str, spelled: Callable[[str], str] = str) ->
     return f"{spelled(name)} is an option of {' and '.join(others)}, and {task} is of {suite}, which has {has}"
 
 
-def _check_mode(mode: str, task: str) -> None:
+def _checked_mode(mode: str, task: str) -> str:
+    """The mode as it is written everywhere. Raises UserError for one that the task does not have."""
     allowed = modes_of(task)
+    if mode not in allowed and names_shift(mode):
+        distractions_of(task, mode)
+        return parse_shift(mode, allowed).name
     if mode in ALL_MODES and mode not in allowed:
         raise UserError(f"{task} has no mode {mode!r}; the choices are {', '.join(allowed)}")
     check_name("mode", mode, allowed)
+    return mode

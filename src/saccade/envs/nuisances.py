@@ -5,7 +5,7 @@ from __future__ import annotations
 from saccade.data.folder import find_data
 from saccade.envs.config import EnvConfig
 from saccade.envs.distractions import Nuisance
-from saccade.envs.suites import modes_of
+from saccade.envs.suites import distractions_of
 
 NO_CHOICE = 0  # what a distraction is told before its first episode
 
@@ -13,4 +13,4 @@ NO_CHOICE = 0  # what a distraction is told before its first episode
 def nuisances_of(config: EnvConfig) -> list[Nuisance]:
     """Those of the configuration's mode, with their data. Raises UserError where the data cannot be used."""
     folder, order = find_data(config.option("data")), config.option("clip_order", "seed")
-    return [each.load(folder, config.image_size, order) for each in modes_of(config.task)[config.mode]]
+    return [each.load(folder, config.image_size, order) for each in distractions_of(config.task, config.mode)]

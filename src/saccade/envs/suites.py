@@ -11,8 +11,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, final
 
-from saccade.envs.distractions import Modes
+from saccade.envs.distractions import Distraction, Modes
 from saccade.envs.mujoco import looks
+from saccade.envs.shift_modes import ShiftedPictures, parse_shift
 from saccade.envs.tasks import dmc_suite, manipulation_suite, minigrid_suite
 from saccade.later import Later
 from saccade.types import Spaces
@@ -145,6 +146,15 @@ def suite_of(task: str) -> Suite:
 def modes_of(task: str) -> Modes:
     """The modes that a task id can be played in, ``train`` first."""
     return suite_of(task).modes
+
+
+def distractions_of(task: str, mode: str) -> tuple[Distraction, ...]:
+    """What a mode changes: one of the task's own, or one with shifts after it. Raises UserError for unknown shifts."""
+    modes = modes_of(task)
+    if mode in modes:
+        return modes[mode]
+    shifted = parse_shift(mode, modes)
+    return (*modes[shifted.under], ShiftedPictures(shifted.parts))
 
 
 def option_names(suite: Suite) -> tuple[str, ...]:

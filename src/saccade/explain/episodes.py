@@ -85,7 +85,7 @@ def record(
     names: list[Actions] = []
     pictures = 1 if mode == CLEAN or CLEAN not in task.modes else 2
     seen, actions, rewards, masks = [], [], [], []
-    for obs, action, reward, mask in _play(policy, task, mode, seed, max_steps, policy.act, provenance, names):
+    for obs, action, reward, mask in played(policy, task, mode, seed, max_steps, policy.act, provenance, names):
         seen.append(obs)
         actions.append(action)
         rewards.append(reward)
@@ -98,17 +98,9 @@ def record(
         chosen = np.arange(0, length, every)[:moments]
     clean = None
     if pictures == 2:
-        replay = iter(actions)
-        states = _play(policy, task, CLEAN, seed, length, lambda obs, allowed: next(replay), {}, [])
-        kept = set(chosen.tolist())
-        clean_frames = []
-        for index, (obs, *_) in enumerate(states):
-            if index in kept:
-                clean_frames.append(obs)
-            progress(length + index + 1, 2 * length)
-        clean = np.stack(clean_frames)
+        clean = _replayed(policy, task, mode, seed, actions, rewards, chosen, progress)
     seen_then = np.stack([seen[index] for index in chosen])
-    changed = None if clean is None else changed_share(*(_newest(policy.pixels, obs) for obs in (clean, seen_then)))
+    changed = None if clean is None else changed_share(*(newest(policy.pixels, obs) for obs in (clean, seen_then)))
     truth = None if masks[0] is None else np.stack([masks[index] for index in chosen])
     if policy.masked:
         _tell_of_masked(policy, task, seen_then, [actions[index] for index in chosen])
@@ -130,6 +122,36 @@ def record(
     )
 
 
+def _replayed(
+    policy: Policy,
+    task: Task,
+    mode: str,
+    seed: int,
+    actions: list[np.ndarray],
+    rewards: list[float],
+    chosen: np.ndarray,
+    progress: Progress,
+) -> np.ndarray | None:
+    """The chosen moments of the same actions without distractions; None, with a warning, where they go elsewhere."""
+    length, replay = len(actions), iter(actions)
+    states = played(policy, task, CLEAN, seed, length, lambda obs, allowed: next(replay), {})
+    kept = set(chosen.tolist())
+    frames, brought = [], []
+    for index, (obs, _, reward, _) in enumerate(states):
+        brought.append(reward)
+        if index in kept:
+            frames.append(obs)
+        progress(length + index + 1, 2 * length)
+    if brought == rewards:
+        return np.stack(frames)
+    warnings.warn(
+        f"the same seed and actions bring other rewards in {mode} than in {CLEAN} of {task.name}: the moments of the "
+        "two are not the same states, and are not compared",
+        stacklevel=2,
+    )
+    return None
+
+
 def _tell_of_masked(policy: Policy, task: Task, seen: np.ndarray, did: list[np.ndarray]) -> None:
     """Warn where a policy prefers what its environment does not allow: that preference is what maps explain."""
     others = int((policy.act(seen) != np.stack(did)).sum())
@@ -141,7 +163,7 @@ def _tell_of_masked(policy: Policy, task: Task, seen: np.ndarray, did: list[np.n
         )
 
 
-def _newest(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
+def newest(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
     """The newest frames of observations ``[moments, *shape]`` as bytes ``[moments, channel, height, width]``."""
     frames = pictures_of(pixels, obs)[:, -pixels.colours :]
     return np.rint(frames * (BYTE / pixels.high)).astype(np.uint8)
@@ -150,7 +172,7 @@ def _newest(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
 Step = tuple[np.ndarray, np.ndarray, float, np.ndarray | None]
 
 
-def _play(
+def played(
     policy: Policy,
     task: Task,
     mode: str,
@@ -158,7 +180,7 @@ def _play(
     max_steps: int,
     act: Callable[[np.ndarray, np.ndarray | None], Any],
     provenance: dict[str, Any],
-    names: list[Actions],
+    names: list[Actions] | None = None,
 ) -> Iterator[Step]:
     """Observation, action, reward and task mask of every step until it ends; fills ``provenance`` and ``names``.
 
@@ -166,7 +188,8 @@ def _play(
     """
     env = task.make(mode, task.knows_truth)
     provenance.update(task.provenance(env))
-    names.append(actions_of(env))
+    if names is not None:
+        names.append(actions_of(env))
     try:
         seen_as = fitting(env.observation_space, policy.pixels, task.name)
         obs, info = answers.reset(env, seed, task.name)
@@ -175,7 +198,7 @@ def _play(
                 given = seen_as(obs)
             action = np.array(act(given.copy(), answers.allowed(policy, env, task.name)))
             mask = info.get("task_mask")
-            truth = None if mask is None else np.array(mask, bool)
+            truth = None if mask is None else _of_frames(np.array(mask, bool), policy.pixels)
             taken = checked(env, action.copy(), task.name)
             obs, reward, over, info = answers.step(env, taken, task.name)
             yield given, action, reward, truth
@@ -185,9 +208,18 @@ def _play(
         answers.close(env, task.name)
 
 
+def _of_frames(mask: np.ndarray, pixels: Pixels) -> np.ndarray:
+    """A mask of one picture as that of each frame of a stack, as Saccade's environments tell it."""
+    return np.repeat(mask[None], pixels.frames, axis=0) if mask.ndim == 2 else mask
+
+
 def checked(env: gymnasium.Env[Any, Any], action: np.ndarray, task: str) -> Any:
     """The action if the environment takes it. Raises UserError if it belongs to another one."""
-    space = env.action_space
+    return in_space(env.action_space, action, task)
+
+
+def in_space(space: gymnasium.Space[Any], action: np.ndarray, task: str) -> Any:
+    """The same of what takes actions of a space."""
     if isinstance(space, gymnasium.spaces.Discrete):
         whole = int(action) if action.ndim == 0 and action.dtype.kind in "iu" else None
         if whole is None or not space.contains(np.int64(whole)):

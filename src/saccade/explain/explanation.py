@@ -28,6 +28,7 @@ from saccade.explain.maps import (
     noise_of,
     seconds_alone,
 )
+from saccade.explain.modes import Maker, in_modes, read_modes, task_of_makers
 from saccade.explain.pictures import find_pictures, picture_names
 from saccade.explain.preferences import preferences
 from saccade.explain.recorded import MODE, Recorded, recorded_episode
@@ -171,7 +172,7 @@ class Explanation:
 
 def explain(
     policy: Policy,
-    task: str | Task | None = None,
+    task: str | Task | Mapping[str, Maker] | None = None,
     *,
     modes: Sequence[str] = (CLEAN,),
     methods: Sequence[str] | str = ALL,
@@ -184,15 +185,17 @@ def explain(
     Args:
         policy: of ``saccade.load``. What the channels of its observations are is read off the episode where nobody
             said it (see ``Pixels.with_channels``); the explanation's ``policy`` knows it.
-        task: ``dmc/walker_walk``, an id of Gymnasium, ``file.py:function``; None for a run's own.
-        modes: of the task; environments that are not Saccade's have ``train`` alone.
+        task: ``dmc/walker_walk``, an id of Gymnasium, ``file.py:function``; None for a run's own; or functions that
+            make the same environment, by the mode that it is then in, ``{"train": make, "new_light": make_darker}``.
+        modes: of the task; environments that are not Saccade's have ``train`` alone. Or shifts, such as
+            ``brightness:0.5`` and ``video_hard+noise:0.1``, and ``name=file.py:function``.
         methods: names of ``saccade.saliency.METHODS`` or of the policy's own maps; ``all`` leaves out what cannot be
             right for this policy and says why.
 
     Raises:
         UserError: a name that does not exist, an environment that is not the policy's, a method that cannot be right.
     """
-    where = task if isinstance(task, Task) else task_of(policy, task)
+    where, modes = task_in_modes(policy, task, modes)
     _check(where, modes, moments, settings)
     asked = (methods,) if isinstance(methods, str) else tuple(methods)
 
@@ -209,6 +212,17 @@ def explain(
         )
 
     return _explained(policy, where, modes, played, asked, moments, settings, report)
+
+
+def task_in_modes(
+    policy: Policy, task: str | Task | Mapping[str, Maker] | None, modes: Sequence[str] | None
+) -> tuple[Task, tuple[str, ...]]:
+    """The task that a person means, ready for the modes that they named, or for all that it has; and those modes."""
+    if isinstance(task, Mapping):
+        task = task_of_makers(task)
+    where = task if isinstance(task, Task) else task_of(policy, task)
+    asked = read_modes(where.modes if modes is None else modes, where.modes)
+    return in_modes(where, asked, policy), asked.names
 
 
 def explain_recorded(

@@ -87,16 +87,32 @@ def saccade_task(config: EnvConfig) -> Task:
 
 
 def _own_task(name: str) -> Task:
-    function = from_file(name)
+    return makers_task(name, {CLEAN: maker_in_file(name)})
+
+
+def makers_task(name: str, makers: Mapping[str, Callable[[], Any]]) -> Task:
+    """A task that functions make, one for each of its modes, ``train`` first."""
+    modes = (CLEAN, *(mode for mode in makers if mode != CLEAN))
 
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
-        with running(f"Calling {name}"):
-            env = function()
-            if isinstance(env, FunctionType):  # as scripts make them for a vector
-                env = env()
-        return single(env, name)
+        return made_by(makers[mode], name if mode == CLEAN else f"{name}, {mode}")
 
-    return Task(name, make, (CLEAN,), knows_truth=False)
+    return Task(name, make, modes, knows_truth=False)
+
+
+def maker_in_file(name: str) -> Callable[[], gymnasium.Env[Any, Any]]:
+    """The function that ``file.py:function`` names, which makes an environment. Raises UserError for none."""
+    function = from_file(name)
+    return lambda: made_by(function, name)
+
+
+def made_by(function: Callable[[], Any], name: str) -> gymnasium.Env[Any, Any]:
+    """What somebody's function makes, as a single environment. Raises UserError where it fails or makes none."""
+    with running(f"Calling {name}"):
+        env = function()
+        if isinstance(env, FunctionType):  # as scripts make them for a vector
+            env = env()
+    return single(env, name)
 
 
 def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:

@@ -42,6 +42,8 @@ class Evaluation:
     changed_pixels: float | None = None
     """The share of the pixels, 0..1, in which the episodes' first frames differ from those of the mode without
     distractions; None in that mode itself."""
+    first: np.ndarray | None = None
+    """The first episode's first frame, uint8 ``[height, width, 3]``."""
 
     @property
     def success_rate(self) -> float | None:
@@ -170,6 +172,7 @@ def evaluation_steps(
         np.stack(frames) if frames else None,
         None if any(success is None for _, success in played) else tuple(bool(success) for _, success in played),
         changed,
+        np.moveaxis(begun[0][0, -RGB:], 0, -1),
     )
 
 
@@ -226,10 +229,17 @@ def evaluation_row(
 
     sampled: whether actions were drawn from the policy.
     """
+    return row_of(evaluation, method=method, task=env.task, seed=seed, env_steps=env_steps, sampled=sampled)
+
+
+def row_of(
+    evaluation: Evaluation, *, method: str, task: str, seed: int, env_steps: int, sampled: bool
+) -> dict[str, Any]:
+    """The same of any policy and any task."""
     return {
         "env_steps": env_steps,
         "method": method,
-        "task": env.task,
+        "task": task,
         "seed": seed,
         "mode": evaluation.mode,
         "sampled": sampled,

@@ -38,6 +38,10 @@ LONG_LABEL = 17  # letters; with a longer one only two columns of a legend fit
 X_LETTERS, Y_LETTERS = 44, 26  # of a line along an axis
 ROW_INCHES = 0.27  # height of a name on an axis
 BARS_WIDTH = 0.8  # of the distance between two modes, which all bars of one share
+BAR_INCHES = 0.42  # height of a bar that lies, and its room
+BELOW_LINE = 0.2  # of the distance between two of them: where its episodes are
+ROOM_FOR_LINES = 0.5  # beside all means and episodes, as a share of what they span, for longer lines
+NAME_LETTERS = 22  # of a line of the name beside it
 MODE_WIDTH = 0.66  # of the distance between two modes, how much their methods share
 
 
@@ -59,6 +63,16 @@ class ModeReturn:
     mean: float
     std: float
     returns: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A mean, what it may be in truth, and the numbers that it is the mean of."""
+
+    name: str
+    mean: float
+    spread: tuple[float, float] | None
+    values: tuple[float, ...]
 
 
 def mode_returns(rows: Iterable[Mapping[str, Any]]) -> list[ModeReturn]:
@@ -154,6 +168,29 @@ def returns_by_mode(marks: Sequence[ModeReturn], *, y_label: str = "return of an
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     for boundary in range(1, len(modes)):
         axes.axvline(boundary - 0.5, color=FAINT, linewidth=0.8)
+    return _finished(figure, axes)
+
+
+def bars_with_intervals(bars: Sequence[Bar], *, x_label: str) -> str:
+    """Means as bars to the right, the first one on top and in another colour, with intervals; an SVG data URI."""
+    figure, axes = _chart(x_label=x_label, y_label="")
+    figure.set_figheight(BAR_INCHES * len(bars) + NAMES_INCHES)
+    for row, bar in enumerate(bars):
+        axes.barh(row, bar.mean, 0.62, color=PALETTE[0 if row == 0 else 5], linewidth=0)
+        shifted = [row + BELOW_LINE] * len(bar.values)
+        axes.scatter(bar.values, shifted, s=9, color=INK, alpha=EPISODE_OPACITY, linewidths=0, zorder=3)
+        if bar.spread is not None:
+            below, above = bar.mean - bar.spread[0], bar.spread[1] - bar.mean
+            axes.errorbar(bar.mean, row, xerr=[[below], [above]], color=INK, elinewidth=2, capsize=4, zorder=4)
+    known = [0.0, *(value for bar in bars for value in (bar.mean, *bar.values))]
+    room = ROOM_FOR_LINES * ((max(known) - min(known)) or 1.0)
+    lowest, highest = axes.get_xlim()  # the line of two episodes is thirteen deviations long
+    axes.set_xlim(max(lowest, min(known) - room), min(highest, max(known) + room))
+    axes.set_yticks(range(len(bars)), [_plain(textwrap.fill(bar.name, NAME_LETTERS)) for bar in bars])
+    axes.set_ylim(len(bars) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=FAINT, linewidth=0.8)
+    axes.axvline(0.0, color=INK, linewidth=0.8)
     return _finished(figure, axes)
 
 

@@ -172,6 +172,7 @@ class Maps:
         task_mask: bool ``[time, height, width]``, the pixels that matter for the task.
         clean_obs: the same states without the mode's distraction, shaped like ``obs``.
         length: agent steps of the whole episode, where known.
+        total: its return, where known.
         action_names: of discrete actions, where known; the first is that of action ``first_action``.
         probabilities: of every action of a policy that draws, ``[time, actions]``; None of others.
         action_values: what a policy that compares their values finds, likewise.
@@ -188,6 +189,7 @@ class Maps:
     task_mask: NDArray[np.bool_] | None
     clean_obs: NDArray[np.uint8] | None
     length: int | None
+    total: float | None = None
     first_action: int = 0
     action_names: tuple[str, ...] = ()
     probabilities: NDArray[np.float32] | None = None
@@ -298,6 +300,7 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
         task_mask=None if mask is None else mask.astype(bool),
         clean_obs=clean,
         length=int(arrays["length"]) if "length" in arrays else None,
+        total=float(arrays["total"]) if "total" in arrays and np.isfinite(arrays["total"]) else None,
         first_action=int(arrays["first_action"]) if "first_action" in arrays else 0,
         action_names=names,
         probabilities=_of_actions(arrays, "probabilities", count, len(names)),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from saccade.bench.verdicts import sentence_of_episodes
 from saccade.viewer.explanation import CLEAN, SEEN, TRUTH, agent_label, figure_picture, panels, spread, told
 from saccade.viewer.film import Film, Films, Scale, panel
 from saccade.viewer.measurements import change_told, cost_sections, in_sentences, question_sections
@@ -41,6 +42,7 @@ def write_report(folder: str | Path) -> Path:
     """
     explanation = read_explanation(folder)
     sections = [
+        *_returns(explanation),
         Text(_introduction(explanation)),
         Facts(tuple(_facts(explanation))),
         Contents(),
@@ -64,6 +66,14 @@ def _introduction(explanation: Explanation) -> str:
         f"the more it matters to the number that is explained, here “{explanation.score}” unless the method has one of "
         "its own. The maps can be wrong. The scores, where there are any, ask how far they can be trusted."
     )
+
+
+def _returns(explanation: Explanation) -> Iterator[Text]:
+    """What the policy got in the episodes that are shown, where there are several modes."""
+    totals = {mode: read_maps(explanation, mode).total for mode in explanation.modes_with_maps}
+    told = sentence_of_episodes({mode: total for mode, total in totals.items() if total is not None})
+    if told:
+        yield Text(told)
 
 
 def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:

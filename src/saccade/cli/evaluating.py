@@ -1,0 +1,241 @@
+"""Evaluating any policy in any task: what ``saccade evaluate`` does with all that are no runs in their own tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, TypedDict, final
+
+import numpy as np
+from rich.console import Console
+
+from saccade.bench.results import Result, newest_results
+from saccade.bench.verdicts import sentence
+from saccade.cli import terminal
+from saccade.cli.explaining import Bars, data_of, policy_and_task, say, task_and_modes
+from saccade.cli.options import Evaluate, Subject
+from saccade.data.documents import read_document
+from saccade.data.files import written_aside
+from saccade.envs.config import check_data
+from saccade.envs.spaces import gymnasium_spaces
+from saccade.envs.suites import suite_of
+from saccade.explain.episodes import in_space
+from saccade.explain.evaluating import MOST_STEPS, evaluations
+from saccade.explain.fitting import fitting
+from saccade.explain.folder import owner_of
+from saccade.explain.modes import Asked, in_modes, read_modes
+from saccade.explain.tasks import CLEAN, Task
+from saccade.policies.evaluate import Act, Evaluation, row_of
+from saccade.policies.policy import Policy
+from saccade.runs.zoo import zoo_name
+from saccade.train.logs import append_row
+from saccade.train.session import EVALUATIONS
+from saccade.types import UserError
+from saccade.viewer.evaluation import PAGE, Evaluated, write_evaluation
+from saccade.viewer.pictures import enlarged, write_video
+
+ELSEWHERE, OWNER = Path("evaluations"), "policy.json"
+VIDEO_FRAMES_PER_SECOND = 25.0
+
+
+class _Owner(TypedDict):
+    """``policy.json``: whose rows lie beside it."""
+
+    owner: str
+    name: str
+    source: str
+
+
+@final
+@dataclass(frozen=True)
+class Subjected:
+    """A policy that is to be played."""
+
+    policy: Policy
+    task: Task
+    modes: tuple[str, ...]
+    asked: Asked
+    folder: Path
+
+
+def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) -> int:
+    """Carry out the command.
+
+    Args:
+        words: what the person typed after ``saccade evaluate``.
+        show: prints a table of results.
+        play: plays a configuration of Saccade's own tasks, in its processes.
+    """
+    console = terminal.console()
+    if options.max_steps is not None and options.max_steps < 1:
+        raise UserError(f"--max-steps {options.max_steps} is too small: it must be at least 1.")
+    if options.seed is not None and options.seed < 0:
+        raise UserError(f"--seed {options.seed} is negative: it must be 0 or more.")
+    if options.out is not None and len(options.runs) > 1:
+        raise UserError("--out is one policy's folder: give the policies one after the other.")
+    subjects = [_subject(options, what) for what in options.runs or (None,)]  # mistakes show before anything is played
+    command = shlex.join(["saccade", "evaluate", *words])
+    results: list[Result] = []
+    told: list[str] = []
+    for subject in subjects:
+        rows, firsts = _rows(options, subject, console, play)
+        results += [
+            dataclasses.replace(one, run=str(subject.folder) if len(subjects) > 1 else "")
+            for one in newest_results(rows)
+        ]
+        facts = tuple(_facts(options, subject, rows))
+        name = subject.policy.name
+        write_evaluation(subject.folder, Evaluated(name, subject.task.name, rows, facts, firsts, command))
+        told.append(f"{f'{subject.folder}: ' if len(subjects) > 1 else ''}{sentence(rows)}")
+    show(results, console)
+    for line in told:
+        say(console, line)
+    for subject in subjects:
+        say(console, f"Rows are added to {subject.folder / EVALUATIONS}. Open {subject.folder / PAGE}")
+    return 0
+
+
+def _subject(options: Evaluate, what: Path | None) -> Subjected:
+    """A policy, its task in the modes that were asked for, and a folder that is its own. Raises UserError."""
+    shared = {field.name for field in dataclasses.fields(Evaluate)} & {f.name for f in dataclasses.fields(Subject)}
+    subject = Subject(what=what, **{name: getattr(options, name) for name in shared})
+    _, words = task_and_modes(options.task, options.modes)
+    policy, task = policy_and_task(subject)
+    assert task is not None
+    asked = read_modes(words or task.modes, task.modes)
+    task = in_modes(task, asked, policy, video_where=options.video_where, data=data_of(subject))
+    if task.config is not None:
+        check_data(task.config, [mode for mode in asked.names if mode not in asked.files and not _of_file(mode, asked)])
+    # First what the others are compared with: each row then knows its gap as soon as it is written.
+    modes = tuple(sorted(asked.names, key=lambda mode: mode != CLEAN))
+    folder = _folder(options, what, policy)
+    folder.mkdir(parents=True, exist_ok=True)
+    with written_aside(folder / OWNER) as path:
+        path.write_text(_owner_document(policy))
+    return Subjected(policy, task, modes, asked, folder)
+
+
+def _of_file(mode: str, asked: Asked) -> bool:
+    return mode in asked.shifts and asked.shifts[mode].under in asked.files
+
+
+def _owner_document(policy: Policy) -> str:
+    return json.dumps({"owner": owner_of(policy), "name": policy.name, "source": policy.source}, indent=1)
+
+
+def _rows(
+    options: Evaluate, subject: Subjected, console: Console, play: Any
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Rows of all modes, each written as soon as it is there, and each mode's first frame."""
+    rows: list[dict[str, Any]] = []
+    firsts: dict[str, np.ndarray] = {}
+    policy, seed = subject.policy, options.seed or 0
+    path = subject.folder / EVALUATIONS
+    clean: float | None = None
+    try:
+        for result in _played(options, subject, console, play):
+            clean = result.mean if result.mode == CLEAN else clean
+            row = row_of(
+                result,
+                method=policy.name,
+                task=subject.task.name,
+                seed=seed,
+                env_steps=policy.env_steps,
+                sampled=options.sampled,
+            )
+            row |= {"gap": None if clean is None else clean - result.mean, "source": policy.source}
+            append_row(path, row)
+            rows.append(row)
+            if result.first is not None:
+                firsts[result.mode] = result.first
+            if result.frames is not None:
+                (subject.folder / "videos").mkdir(exist_ok=True)
+                video = subject.folder / "videos" / f"evaluate_{policy.env_steps:09d}_{result.mode}.mp4"
+                write_video(video, enlarged(result.frames), VIDEO_FRAMES_PER_SECOND)
+    except KeyboardInterrupt as error:
+        done = f"the rows of {len(rows)} of {len(subject.modes)} modes are in {path}"
+        why = error.args[0] if error.args else "interrupted"
+        raise KeyboardInterrupt(f"{why}; {done if rows else 'no mode was played to its end'}") from error
+    return rows, firsts
+
+
+def _played(options: Evaluate, subject: Subjected, console: Console, play: Any) -> Iterator[Evaluation]:
+    policy, task, seed = subject.policy, subject.task, options.seed or 0
+    if task.config is not None and not subject.asked.files and not policy.masked:
+        asked = dataclasses.replace(options, modes=subject.modes)
+        with terminal.progress(console) as progress:
+            found: Iterable[Evaluation] = play(
+                _batches(policy, task, seed, options), task.config, asked, seed, progress, policy.name
+            )
+            yield from found
+        return
+    bars = Bars(console)
+    with bars.shown():
+        yield from evaluations(
+            policy,
+            task,
+            subject.modes,
+            options.episodes,
+            seed,
+            options.sampled,
+            options.max_steps or MOST_STEPS,
+            bars,
+            options.video,
+        )
+
+
+def _batches(policy: Policy, task: Task, seed: int, options: Evaluate) -> Any:
+    """What begins to act in a mode of one of Saccade's tasks, on batches as its environments give them."""
+    assert task.config is not None
+    observations, actions = gymnasium_spaces(suite_of(task.config.task).spaces(task.config))
+    see = fitting(observations, policy.pixels, task.name)
+
+    def begin() -> Act:
+        act = policy.sampler(seed) if options.sampled else policy.act
+
+        def of_batch(obs: np.ndarray) -> np.ndarray:
+            given = act(np.stack([see(one) for one in obs]))
+            return np.stack([np.asarray(in_space(actions, np.asarray(one), task.name)) for one in given])
+
+        return of_batch
+
+    begin()
+    return begin
+
+
+def _facts(options: Evaluate, subject: Subjected, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    policy = subject.policy
+    yield "policy", policy.name
+    if policy.source:
+        yield "from", policy.source
+    yield "sees", policy.pixels.told()
+    yield "task", subject.task.name
+    yield "acts", "by actions drawn from the policy" if options.sampled else "by its most likely actions"
+    yield "episodes", f"{options.episodes} in each mode, whose seeds come from {rows[0]['episode_seed']}"
+
+
+def _folder(options: Evaluate, what: Path | None, policy: Policy) -> Path:
+    """Where rows go: what was asked for, or a place where no other policy's rows lie. Raises UserError."""
+    if options.out is not None:
+        if _is_others(options.out, policy):
+            raise UserError(f"{options.out} holds rows of another policy: give another --out.")
+        return options.out
+    zoo = None if what is None or options.policy is not None else zoo_name(what)
+    named = options.checkpoint or what or Path(str(options.policy).partition(":")[0])
+    name = f"zoo-{zoo}" if zoo is not None else named.absolute().stem.strip(".") or "policy"
+    wanted = ELSEWHERE / name
+    places = (wanted if number == 1 else wanted.with_name(f"{name}-{number}") for number in count(1))
+    return next(place for place in places if not _is_others(place, policy))
+
+
+def _is_others(folder: Path, policy: Policy) -> bool:
+    """Whether rows, or a page, lie there that are not this policy's, or nobody knows whose."""
+    try:
+        return read_document(folder / OWNER, _Owner)["owner"] != owner_of(policy)
+    except (OSError, UserError):
+        return any((folder / name).exists() for name in (EVALUATIONS, PAGE, OWNER, "config.json"))

@@ -1,0 +1,146 @@
+"""Modes that people name by shifts: ``brightness:0.5``, ``brightness:0.3+noise:0.1``, ``video_hard+blur:0.2``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from saccade.envs.shifts import RGB, SHIFTS, Occasion, changed_bytes
+from saccade.spelling import close_names
+from saccade.types import UserError
+
+if TYPE_CHECKING:
+    from saccade.data.folder import DataFolder
+
+CLEAN = "train"
+NUM_CHOICES = 2**32
+PLUS, COLON = "+", ":"
+
+
+@final
+@dataclass(frozen=True)
+class ShiftMode:
+    """Another mode, and what is done to its pictures.
+
+    Attributes:
+        under: the mode whose pictures they are.
+        parts: names of ``SHIFTS`` and their strengths, in the order in which they are applied.
+    """
+
+    under: str
+    parts: tuple[tuple[str, float], ...]
+
+    @property
+    def name(self) -> str:
+        """As it is typed: ``noise:0.1``, whatever zeros were typed after it."""
+        shifts = [f"{name}{COLON}{strength:g}" for name, strength in self.parts]
+        return PLUS.join(shifts if self.under == CLEAN else [self.under, *shifts])
+
+
+def names_shift(word: str) -> bool:
+    """Whether a mode's name has a part that is, or can only be meant as, a shift."""
+    return COLON in word or any(part in SHIFTS for part in word.split(PLUS))
+
+
+def parse_shift(word: str, modes: Collection[str] = (CLEAN,)) -> ShiftMode:
+    """The mode that a person named by shifts.
+
+    Args:
+        modes: whose pictures may be changed; such a name comes first, and ``train`` may be left out.
+
+    Raises:
+        UserError: there is no such shift, or its strength does not lie in 0..1.
+    """
+    under, *rest = word.split(PLUS)
+    if under not in modes:
+        under, rest = CLEAN, [under, *rest]
+    parts = tuple(_part(part, word, modes) for part in rest)
+    if not parts:
+        raise UserError(f"{word!r} names no shift: write one with its strength, such as brightness:0.5.")
+    return ShiftMode(under, parts)
+
+
+def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
+    name, _, told = part.partition(COLON)
+    within = "" if part == word else f" in {word!r}"
+    if name not in SHIFTS:
+        if part in modes:
+            raise UserError(f"{word!r} changes the pictures of {part!r}: write that first, as in {part}+noise:0.1.")
+        near = close_names(name, SHIFTS)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(SHIFTS)}."
+        raise UserError(f"There is no shift {name!r}{within}: {hint}")
+    try:
+        strength = float(f"{float(told):g}") + 0.0  # as it is told afterwards; and no -0
+    except ValueError:
+        strength = math.nan
+    if not 0 <= strength <= 1:
+        raise UserError(f"{part!r}{within} needs a strength from 0 (nothing) to 1 (strong), such as {name}:0.5.")
+    return name, strength
+
+
+def check_picture(parts: Collection[tuple[str, float]], size: tuple[int, int], colours: int, whose: str) -> None:
+    """Raise UserError where pictures of this size and these colours have nothing that a shift could change."""
+    for name, _ in parts:
+        row = SHIFTS[name]
+        if row.needs_colours and colours != RGB:
+            raise UserError(f"{name} turns colours, and {whose} is grey: leave it out, or test brightness or contrast.")
+        if min(size) < row.least_side:
+            raise UserError(
+                f"{name} needs pictures of at least {row.least_side} pixels a side; {whose} has {size[1]}x{size[0]}."
+            )
+
+
+@final
+@dataclass(frozen=True)
+class ShiftedPictures:
+    """A distraction of Saccade's own tasks: the picture is drawn as ever, and then changed by some shifts.
+
+    Raises:
+        UserError: one of them needs to be told what it replaces.
+    """
+
+    parts: tuple[tuple[str, float], ...]
+
+    def __post_init__(self) -> None:
+        for name, _ in self.parts:
+            if SHIFTS[name].needs_background:
+                raise UserError(
+                    f"{name} is for environments of one's own: Saccade's tasks have modes of their own that change "
+                    "what is behind, which `saccade list` names, and saccade.Shift can wrap them."
+                )
+
+    def check(self, folder: DataFolder) -> None:
+        """Nothing: no data is needed."""
+
+    def load(self, folder: DataFolder, image_size: int, clip_order: str) -> Shifted:
+        """Nothing to open. Raises UserError for pictures that are too small."""
+        check_picture(self.parts, (image_size, image_size), RGB, "this task")
+        return Shifted(self.parts)
+
+
+@final
+@dataclass(frozen=True)
+class Shifted:
+    """What ``ShiftedPictures`` becomes; an episode's choice is its seed."""
+
+    parts: tuple[tuple[str, float], ...]
+
+    def choose(self, previous: int, random: np.random.Generator) -> int:
+        """Any seed, whatever came before."""
+        return int(random.integers(NUM_CHOICES))
+
+    def paint(self, scene: object, choice: int) -> None:
+        """Nothing."""
+
+    def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
+        """The frame after all shifts."""
+        check_picture(self.parts, (pixels.shape[0], pixels.shape[1]), pixels.shape[2], "this task")
+        return changed_bytes(pixels, self.parts, Occasion(choice, agent_step))
+
+    def provenance(self) -> dict[str, object]:
+        """The shifts with their strengths."""
+        return {"shifts": PLUS.join(f"{name}{COLON}{strength:g}" for name, strength in self.parts)}

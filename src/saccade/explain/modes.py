@@ -1,0 +1,201 @@
+"""The modes of a person's own environment: shifts by name, and other functions that make it under another light."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import gymnasium
+
+from saccade.envs.shift_modes import CLEAN, ShiftMode, names_shift, parse_shift
+from saccade.envs.shifts import SHIFTS
+from saccade.envs.suites import distractions_of
+from saccade.envs.tasks.pixel_env import PixelEnv
+from saccade.explain import answers
+from saccade.explain.background import background_of
+from saccade.explain.channels import shown_by
+from saccade.explain.episodes import played
+from saccade.explain.shifted import Shift, environment_pixels
+from saccade.explain.tasks import Task, maker_in_file, makers_task
+from saccade.policies.pixels import Pixels
+from saccade.policies.policy import Policy
+from saccade.types import UserError
+
+Maker = Callable[[], Any]
+NAME = re.compile(r"\w[\w.-]{0,59}")
+PROBED_STEPS = 8  # of an episode that shows what the channels are
+
+
+@final
+@dataclass(frozen=True)
+class Asked:
+    """Modes as a person wrote them, understood as far as that needs neither an environment nor a policy.
+
+    Attributes:
+        names: in order, each once, as they are written in rows and files.
+        shifts: those of them that change pictures.
+        files: ``file.py:function`` of those that are functions, by name.
+    """
+
+    names: tuple[str, ...]
+    shifts: Mapping[str, ShiftMode]
+    files: Mapping[str, str]
+
+    @property
+    def has_video(self) -> bool:
+        """Whether one of them plays clips."""
+        return any(SHIFTS[name].needs_background for shift in self.shifts.values() for name, _ in shift.parts)
+
+
+def read_modes(words: Sequence[str], known: Sequence[str] = (CLEAN,)) -> Asked:
+    """What ``--modes`` says: names, shifts such as ``brightness:0.5+noise:0.1``, and ``name=file.py:function``.
+
+    Args:
+        known: modes of the task, whose pictures shifts may change.
+
+    Raises:
+        UserError: a shift that does not exist, a strength outside 0..1, or a name that two modes would have.
+    """
+    files: dict[str, str] = {}
+    for word in words:
+        name, equals, file = word.partition("=")
+        if equals:
+            _check_own_name(name, word, (*known, *files))
+            files[name] = file
+    shifts: dict[str, ShiftMode] = {}
+    names: dict[str, None] = {}
+    for word in words:
+        name = word.partition("=")[0]
+        if "=" not in word and word not in (*known, *files) and names_shift(word):
+            shift = parse_shift(word, (*known, *files))
+            name = shift.name
+            shifts[name] = shift
+        names[name] = None
+    return Asked(tuple(names), shifts, files)
+
+
+def _check_own_name(name: str, word: str, taken: Sequence[str]) -> None:
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{word!r} is no mode: write a name of letters and digits before =, and file.py:function after."
+        )
+    if name in taken or name in SHIFTS:
+        raise UserError(f"{word!r} takes the name {name!r}, which another mode or a shift has: give it one of its own.")
+
+
+def in_modes(
+    task: Task,
+    asked: Asked,
+    policy: Policy,
+    *,
+    video_where: str | None = None,
+    data: str | Path | None = None,
+) -> Task:
+    """The task with these modes too, ready to be made in each.
+
+    Raises:
+        UserError: it has no such mode, a function cannot be found, or its pictures cannot be changed so.
+    """
+    background_of(video_where)
+    if video_where is not None and not asked.has_video:
+        raise UserError(f"--video-where {video_where} says what a video replaces, and no mode has one: leave it out.")
+    makers = {name: maker_in_file(file) for name, file in asked.files.items()}
+    known = (*task.modes, *makers)
+    for name in asked.names:
+        if name not in known and name not in asked.shifts:
+            more = f", and shifts such as brightness:0.5 ({', '.join(SHIFTS)})"
+            raise UserError(f"{task.name} has no mode {name!r}: it has {', '.join(task.modes)}{more}.")
+    drawn: dict[str, ShiftMode] = {}
+    for name, shift in asked.shifts.items():
+        if task.config is not None and shift.under not in makers:
+            distractions_of(task.config.task, name)  # its environments draw them
+        else:
+            drawn[name] = shift
+    pixels = _known_channels(policy, task) if drawn else policy.pixels
+    shifted = _Shifting(task.name, pixels, video_where, data)
+    if drawn:
+        _try(task, drawn.values(), shifted)
+
+    def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
+        if mode in makers:
+            return makers[mode]()
+        if mode not in drawn:
+            return task.make(mode, masks)
+        env = make(drawn[mode].under, masks)
+        try:
+            return shifted(env, drawn[mode])
+        except BaseException:
+            env.close()
+            raise
+
+    added = tuple(name for name in asked.names if name not in task.modes)
+    if not added:
+        return task
+    return dataclasses.replace(
+        task, make=make, modes=(*task.modes, *added), provenance=lambda env: _provenance(task, env)
+    )
+
+
+@final
+@dataclass(frozen=True)
+class _Shifting:
+    """How environments of a task are put under shifts."""
+
+    task: str
+    policy: Pixels
+    video_where: str | None
+    data: str | Path | None
+
+    def __call__(self, env: gymnasium.Env[Any, Any], shift: ShiftMode) -> Shift:
+        pixels = environment_pixels(env.observation_space, self.policy, self.task)
+        where = self.video_where if _plays(shift) else None
+        return Shift(env, shift, pixels=pixels, video_where=where, data=self.data, name=self.task)
+
+
+def _try(task: Task, shifts: Iterable[ShiftMode], shifted: _Shifting) -> None:
+    """Put each shift on the clean environment and draw a picture: what is wrong shows before anything is played."""
+    env = task.make(task.modes[0], False)
+    try:
+        for shift in shifts:
+            answers.reset(shifted(env, shift), 0, task.name)
+    finally:
+        answers.close(env, task.name)
+
+
+def _plays(shift: ShiftMode) -> bool:
+    return any(SHIFTS[name].needs_background for name, _ in shift.parts)
+
+
+def _provenance(task: Task, env: gymnasium.Env[Any, Any]) -> Mapping[str, Any]:
+    if isinstance(env, Shift):
+        return {**_provenance(task, env.env), "shifts": env.mode.name}
+    # What a function made need not be of the task's own kind.
+    return task.provenance(env) if task.config is None or isinstance(env, PixelEnv) else {}
+
+
+def _known_channels(policy: Policy, task: Task) -> Pixels:
+    """The policy's pixels, of whose channels an episode's beginning has shown what they are, where nobody said it."""
+    pixels = policy.pixels
+    if pixels.said or pixels.channels_first[0] == 1:
+        return pixels
+    return shown_by(pixels, [obs for obs, *_ in played(policy, task, task.modes[0], 0, PROBED_STEPS, policy.act, {})])
+
+
+def task_of_makers(makers: Mapping[str, Maker], name: str = "") -> Task:
+    """A task of several functions, each of which makes the same environment in a mode; ``train`` must be one of them.
+
+    Raises:
+        UserError: there is no ``train``, or a name that no mode can have.
+    """
+    if CLEAN not in makers:
+        raise UserError(
+            f"A task of functions needs one of them under {CLEAN!r}; there are {', '.join(makers) or 'none'}."
+        )
+    for mode in makers:
+        if mode != CLEAN:
+            _check_own_name(mode, mode, ())
+    return makers_task(name or getattr(makers[CLEAN], "__name__", "environment"), makers)

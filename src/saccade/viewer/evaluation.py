@@ -1,0 +1,120 @@
+"""The page of an evaluation: one sentence for people, bars with intervals, what each mode looks like, the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from saccade.bench.verdicts import amount_told, interval_of, mode_told, sentence, share_told, verdicts
+from saccade.envs.changes import told_share, too_little
+from saccade.envs.shift_modes import CLEAN, COLON, PLUS, names_shift
+from saccade.envs.shifts import SHIFTS
+from saccade.viewer import figures
+from saccade.viewer.page import Code, Facts, Gallery, Heading, Picture, Section, Table, Text, write_page
+from saccade.viewer.pictures import data_uri, png
+
+PAGE = "evaluation.html"
+
+
+@final
+@dataclass(frozen=True)
+class Evaluated:
+    """One policy's evaluation.
+
+    Attributes:
+        name, task: what tables call the policy and its task.
+        rows: of ``evaluations.jsonl``, one for each mode.
+        facts: names and what they are here: where the policy came from, what it sees.
+        firsts: by mode the first frame of the first episode, uint8 ``[height, width, 3]``.
+        command: what repeats it.
+    """
+
+    name: str
+    task: str
+    rows: Sequence[Mapping[str, Any]]
+    facts: Sequence[tuple[str, str]] = ()
+    firsts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    command: str = ""
+
+
+def write_evaluation(folder: Path, evaluated: Evaluated) -> Path:
+    """Write ``evaluation.html``; returns its path. Raises UserError where it cannot be written."""
+    path = folder / PAGE
+    write_page(path, f"How {evaluated.name} does in {evaluated.task}", list(_sections(evaluated)))
+    return path
+
+
+def _sections(evaluated: Evaluated) -> Iterator[Section]:
+    rows = evaluated.rows
+    yield Text(sentence(rows))
+    yield _bars(rows)
+    if evaluated.firsts:
+        yield Heading("What the policy sees")
+        yield Gallery(
+            (("the same moment in every mode", tuple(data_uri(png(frame)) for frame in evaluated.firsts.values())),),
+            tuple(map(mode_told, evaluated.firsts)),
+            "The newest frame of the first observation of the first episode.",
+        )
+    yield Heading("The numbers")
+    yield _table(rows)
+    shifts = dict.fromkeys(
+        part.partition(COLON)[0] for row in rows if names_shift(row["mode"]) for part in row["mode"].split(PLUS)
+    )
+    meanings = tuple((name, f"{SHIFTS[name].summary}.") for name in shifts if name in SHIFTS)
+    if meanings:
+        yield Heading("What the shifts are")
+        yield Text(
+            "Each has a strength from 0, which leaves the picture as it is, to 1. No reward changes, and no end."
+        )
+        yield Facts(meanings)
+    yield Heading("How to repeat this")
+    yield Facts(tuple(evaluated.facts))
+    if evaluated.command:
+        yield Code(evaluated.command)
+
+
+def _bars(rows: Sequence[Mapping[str, Any]]) -> Picture:
+    bars = []
+    for row in rows:
+        interval = interval_of(row["returns"])
+        spread = (interval.low, interval.high) if interval.count > 1 else None
+        bars.append(figures.Bar(mode_told(row["mode"]), interval.mean, spread, tuple(row["returns"])))
+    return Picture(
+        figures.bars_with_intervals(bars, x_label="return of an episode"),
+        f"Mean return in {', '.join(mode_told(row['mode']) for row in rows)}",
+        "Bars are mean returns, dots the episodes. A line is where the mean of ever more such episodes lies, 95 times "
+        "of 100: modes whose lines overlap cannot be told apart by so few episodes.",
+    )
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Modes down: mean and deviation, what is left, the gap, what the mode changes, successes where they are known."""
+    shares = {one.mode: share_told(one) for one in verdicts(rows) if one.kind != "unclear"}
+    beside = next((row["return_mean"] for row in rows if row["mode"] == CLEAN), rows[0]["return_mean"])
+    knows_success = all(row.get("success_rate") is not None for row in rows)
+    columns = ["mode", "return", "of train", "gap", "pixels changed", *(["successes"] if knows_success else [])]
+    lines = []
+    for row in rows:
+        share = row.get("changed_pixels")
+        mean, deviation = (amount_told(row[name], beside) for name in ("return_mean", "return_std"))
+        cells = [
+            mode_told(row["mode"]),
+            f"{mean} ± {deviation}",
+            shares.get(row["mode"]) or None,
+            None if row["gap"] is None or row["mode"] == CLEAN else amount_told(row["gap"], beside),
+            None if share is None else told_share(share),
+        ]
+        lines.append((*cells, *([f"{100 * row['success_rate']:.0f} %"] if knows_success else [])))
+    counts = "/".join(map(str, sorted({len(row["returns"]) for row in rows})))
+    marked = any(too_little(row.get("changed_pixels")) for row in rows)
+    caption = (
+        f"Return of an episode, mean ± standard deviation over {counts} episodes, which begin with the same seeds in "
+        "every mode; of train: the share of its return, where the episodes are not too few to tell; gap: what a mode "
+        "loses of train; pixels changed: the share that looks different from train in the episodes' first frames."
+        + (" !: next to nothing changes there, so that the return tests no distraction." if marked else "")
+    )
+    return Table(tuple(columns), tuple(lines), caption)
