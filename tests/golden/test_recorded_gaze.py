@@ -16,7 +16,7 @@ import torch
 
 from saccade.data.atari_head.folder import find_gaze
 from saccade.explain.people import on_screen, people_scores
-from saccade.explain.trials import JOINS, Join, Watched, read_watched, screens_of
+from saccade.explain.trials import JOINS, Join, Pictures, Watched, read_watched
 
 FOLDER = Path(os.environ.get("SACCADE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden")) / "fls"
 TRIALS = {901: "Breakout", 902: "MsPacman"}
@@ -43,7 +43,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def watched(layout: str, trial: int, join: Join = "frame_id") -> Watched:
     (found,) = find_gaze(FOLDER / f"atari_head_{layout}").of_game(TRIALS[trial], [trial])
-    return read_watched(found, join)
+    return read_watched(found, Pictures(found), join)
 
 
 def everything(seen: Watched) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_what_the_policy_sees(recorded: dict[str, Any], layout: str, trial: int)
     np.testing.assert_array_equal(everything(seen) * 4, recorded[f"trial{trial}/image_index"])
     again = watched(layout, trial)  # from the cache
     np.testing.assert_array_equal(again.planes, seen.planes)
-    assert screens_of(seen.trial, np.array([2, 0]), lambda done, total: None).shape == (2, 210, 160, 3)
+    assert Pictures(seen.trial).screens(np.array([2, 0])).shape == (2, 210, 160, 3)
 
 
 @every_join

@@ -76,7 +76,7 @@ def _seal(array: np.ndarray) -> np.ndarray:
     """A frame that holds the digest of the others and zeros."""
     digest = hashlib.sha256(str(array.shape).encode())
     for frame in array:
-        digest.update(np.ascontiguousarray(frame))
+        digest.update(frame.tobytes())
     seal = np.zeros(array.shape[1:], np.uint8)
     seal.reshape(-1)[: digest.digest_size] = np.frombuffer(digest.digest(), np.uint8)
     return seal

@@ -45,6 +45,8 @@ class Episode:
         total: the return so far.
         pixels: what the observations are, as the episode shows it where nobody said it.
         provenance: what a Saccade environment says that its results must be told with; else empty.
+        screen: of people's games, what the person saw: uint8 ``[moments, height, width, 3]``.
+        looked_at: on the screen, how many gaze samples fell on each pixel: ``[moments, height, width]``.
     """
 
     mode: str
@@ -60,6 +62,8 @@ class Episode:
     total: float
     pixels: Pixels
     provenance: Mapping[str, Any]
+    screen: np.ndarray | None = None
+    looked_at: np.ndarray | None = None
 
 
 def record(

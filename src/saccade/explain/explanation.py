@@ -301,5 +301,7 @@ def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:
         arrays["clean_obs"] = pictures_of(explanation.policy.pixels, episode.clean_obs)
     if episode.task_mask is not None:
         arrays["task_mask"] = episode.task_mask
+    if episode.screen is not None and episode.looked_at is not None:
+        arrays |= {"screen": episode.screen, "looked_at": episode.looked_at}
     arrays |= {MAP_PREFIX + name: values for name, values in explanation.maps[mode].items()}
     return arrays | {PICTURE_PREFIX + name: drawn for name, drawn in explanation.pictures[mode].items()}

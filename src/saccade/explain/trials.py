@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from saccade.data.atari_head.archive import (
     HEIGHT,
     WIDTH,
-    Place,
     content_key,
     packed_pictures,
     picture_of,
@@ -89,35 +88,37 @@ def num_observations(num_images: int) -> int:
     return -(-(num_images - 1) // REPEAT)
 
 
-def read_watched(trial: Trial, join: Join = "frame_id", progress: Progress = lambda done, total: None) -> Watched:
-    """A trial's observations and gaze. The archive is unpacked once, and what is made of it kept in the cache.
+def read_watched(trial: Trial, pictures: Pictures, join: Join = "frame_id") -> Watched:
+    """A trial's observations and gaze.
 
     Raises:
-        UserError: a file cannot be read, or the two do not belong together.
+        UserError: a file is missing or cannot be read, or the two do not belong together.
     """
-    if trial.text is None:
-        raise UserError(f"Trial {trial.number} has pictures and no text: {trial.name}.txt is missing beside them.")
-    looks = read_looks(read_text(trial.text, MOST_BYTES), str(trial.text))
-    kept = _Kept(trial.pictures, progress)
-    names = kept.names()
+    looks = looks_of(trial)
+    names = pictures.names()
     _refuse_strangers(trial, names, looks)
-    line_of: dict[str | int | None, int]
     if join == "frame_id":
         line_of = {name: line for line, name in enumerate(looks.names)}
         lines = [line_of.get(name) for name in names]
     else:
         # Deviation of the published code, kept for comparison: images count from 0 there, and lines from 1.
-        line_of = {number_of(name): line for line, name in enumerate(looks.names)}
-        lines = [line_of.get(image) for image in range(len(names))]
+        numbered = {number_of(name): line for line, name in enumerate(looks.names)}
+        lines = [numbered.get(image) for image in range(len(names))]
     seen = [np.empty(0, np.int64) if line is None else _pixels(looks.of(line)) for line in lines]
     starts = np.cumsum([0, *map(len, seen)])
-    notes = _notes(names, looks)
-    return Watched(trial, join, kept.planes(), np.concatenate(seen), starts, notes)
+    return Watched(trial, join, pictures.planes(), np.concatenate(seen), starts, _notes(names, looks))
 
 
-def screens_of(trial: Trial, chosen: NDArray[np.int64], progress: Progress) -> NDArray[np.uint8]:
-    """What the person saw in the newest image of some observations: uint8 ``[chosen, 210, 160, 3]``."""
-    return _Kept(trial.pictures, progress).screens(chosen)
+def looks_of(trial: Trial) -> Looks:
+    """The gaze of a trial. Raises UserError where its text is missing or none."""
+    if trial.text is None:
+        raise UserError(f"Trial {trial.number} has pictures and no text: {trial.name}.txt is missing beside them.")
+    return read_looks(read_text(trial.text, MOST_BYTES), str(trial.text))
+
+
+def looked_at_in(looks: Looks) -> NDArray[np.float64]:
+    """How many gaze samples of a whole trial fell on each pixel, ``[height, width]``."""
+    return np.bincount(_pixels(looks.samples), minlength=HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.float64)
 
 
 def _pixels(samples: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -144,12 +145,12 @@ def _notes(names: Sequence[str], looks: Looks) -> tuple[str, ...]:
     return tuple(f"{count} {what}" for count, what in told if count)
 
 
-class _Kept:
-    """What is made of a trial's archive: in one pass, unless the cache has it."""
+class Pictures:
+    """What is made of a trial's archive: in one pass, unless the cache has it. It is held until this is let go."""
 
-    def __init__(self, place: Place, progress: Progress) -> None:
-        self._place, self._progress = place, progress
-        self._name = f"gaze-{content_key(place)}-v{CACHE_VERSION}"
+    def __init__(self, trial: Trial, progress: Progress = lambda done, total: None) -> None:
+        self._place, self._progress = trial.pictures, progress
+        self._name = f"gaze-{content_key(trial.pictures)}-v{CACHE_VERSION}"
         self._packed: dict[str, bytes] = {}
 
     def names(self) -> list[str]:

@@ -12,7 +12,7 @@ from saccade.viewer.questions import QUESTIONS, curve_sentence, question
 from saccade.viewer.recordings import Curve, Explanation, ScoreRow
 
 ACTION_DRIFT = "action_drift"  # the metric of how far the action moves; the others of its question are about maps
-STABILITY, COST = "stability", "cost"
+STABILITY, COST, PEOPLE = "stability", "cost", "people"
 MILLISECONDS = 1000
 DRIFT_SENTENCE = (
     "How far each distraction moves the action, above, and every method's map, below. A map that moves while the "
@@ -95,8 +95,16 @@ def _caption(explanation: Explanation, mode: str, rows: Sequence[ScoreRow], base
             asked[row.metric] = max(asked.get(row.metric, 0), row.count + row.undefined)
     frames = max(asked.values(), key=list(asked.values()).count, default=0)
     others = "".join(f", of {metric} over {count}" for metric, count in asked.items() if count != frames)
+    over = f"Mode {mode}: mean ± standard deviation over {frames} frames{others}"
+    if any(row.question == PEOPLE for row in rows):
+        over = f"{mode.capitalize()}: mean ± standard deviation over {frames} frames{others}"
+        if mode not in explanation.modes:
+            over = (
+                f"{mode.capitalize()}: mean of the trials' means ± standard deviation between trials; {frames} frames "
+                f"in all{others}"
+            )
     caption = (
-        f"Mode {mode}: mean ± standard deviation over {frames} frames{others}. An arrow says whether higher or lower "
+        f"{over}. An arrow says whether higher or lower "
         "is better, a star marks the best of those that beat every baseline."
     )
     if baselines:

@@ -172,6 +172,8 @@ class Maps:
         task_mask: bool ``[time, height, width]``, the pixels that matter for the task.
         clean_obs: the same states without the mode's distraction, shaped like ``obs``.
         length: agent steps of the whole episode, where known.
+        screen: of people's games, what the person saw: uint8 ``[time, rows, columns, 3]``.
+        looked_at: how many gaze samples fell on each of its pixels, ``[time, rows, columns]``.
     """
 
     obs: NDArray[np.uint8]
@@ -185,6 +187,14 @@ class Maps:
     task_mask: NDArray[np.bool_] | None
     clean_obs: NDArray[np.uint8] | None
     length: int | None
+    screen: NDArray[np.uint8] | None = None
+    looked_at: NDArray[np.int64] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of what is drawn: the person's screen, or else the observation."""
+        drawn = self.obs[:, 0] if self.screen is None else self.screen[..., 0]
+        return drawn.shape[1], drawn.shape[2]
 
 
 class _DamagedError(Exception):
@@ -272,6 +282,7 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
     if clean is not None and clean.shape != obs.shape:
         raise _DamagedError(f"clean_obs is {list(clean.shape)} and obs {list(obs.shape)}")
     mask = _newest(arrays["task_mask"], [count, *size], "task_mask") if "task_mask" in arrays else None
+    screen, looked_at = _screen(arrays, count)
     step, action, reward = arrays["step"], arrays["action"], arrays["reward"]
     for name, values in (("step", step), ("action", action), ("reward", reward)):
         if len(values) != count:
@@ -288,7 +299,24 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
         task_mask=None if mask is None else mask.astype(bool),
         clean_obs=clean,
         length=int(arrays["length"]) if "length" in arrays else None,
+        screen=screen,
+        looked_at=looked_at,
     )
+
+
+def _screen(
+    arrays: Mapping[str, NDArray[Any]], count: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | tuple[None, None]:
+    """What a person saw, and where they looked; neither where nobody played."""
+    if "screen" not in arrays:
+        return None, None
+    screen, looked_at = arrays["screen"], arrays["looked_at"]
+    fits = screen.ndim == 4 and len(screen) == count and screen.shape[3] == COLOURS and 0 not in screen.shape
+    if not fits or screen.dtype != np.uint8:
+        raise _DamagedError(f"screen is {screen.dtype} of shape {list(screen.shape)}")
+    if looked_at.shape != screen.shape[:3] or looked_at.dtype.kind != "u":
+        raise _DamagedError(f"looked_at is {looked_at.dtype} of shape {list(looked_at.shape)}")
+    return screen, looked_at.astype(np.int64)
 
 
 def _pixels(obs: NDArray[Any], high: float | None, name: str) -> NDArray[np.uint8]:

@@ -10,7 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from saccade.viewer.explanation import CLEAN, SEEN, TRUTH, agent_label, figure_picture, panels, spread, told
+from saccade.viewer.explanation import (
+    CLEAN,
+    LOOKED,
+    SCREEN,
+    SEEN,
+    TRUTH,
+    agent_label,
+    figure_picture,
+    panels,
+    spread,
+    told,
+)
 from saccade.viewer.film import Film, Scale, panel
 from saccade.viewer.measurements import change_told, cost_sections, in_sentences, question_sections
 from saccade.viewer.page import Code, Contents, Facts, Heading, Picture, Section, Text, write_page
@@ -24,7 +35,13 @@ MOST_PIXELS = 12_000_000  # of all films together: about 7 MB
 FEWEST_FRAMES = 8  # of a film, however large its frames
 SCALE_SIZE = (12, 128)
 GREY = 110  # of the frame that the scale lies over
-ALTS = {SEEN: "the frame", CLEAN: "the same state without distraction", TRUTH: "the frame, dark beside the task"}
+ALTS = {
+    SCREEN: "the screen",
+    LOOKED: "the screen with the person's gaze",
+    SEEN: "the frame",
+    CLEAN: "the same state without distraction",
+    TRUTH: "the frame, dark beside the task",
+}
 
 
 def write_report(folder: str | Path) -> Path:
@@ -85,8 +102,8 @@ def _films(explanation: Explanation) -> Iterator[Section]:
 
 def _film(explanation: Explanation, mode: str, films: int) -> Film:
     maps = read_maps(explanation, mode)
-    total, _, height, width = maps.obs.shape
-    others = (maps.clean_obs is not None) + (maps.task_mask is not None) + 1
+    total, (height, width) = len(maps.obs), maps.size
+    others = (maps.clean_obs is not None) + (maps.task_mask is not None) + (maps.screen is not None) + 1
     shown = len(maps.saliency) + len(maps.pictures) + others
     most = MOST_PIXELS // (films * shown * height * width)
     chosen = spread(total, max(most, FEWEST_FRAMES))
@@ -108,6 +125,15 @@ def _film(explanation: Explanation, mode: str, films: int) -> Film:
 def _film_caption(maps: Maps, count: int, mode: str) -> str:
     total = len(maps.obs)
     shown = f"{total} moments" if count == total else f"{count} of {total} recorded moments (the video has all)"
+    if maps.screen is not None:
+        sentences = [
+            f"{shown.capitalize()} of a person's game, {mode}: move the slider, or press Play.",
+            "Marked in cyan is where the person looked while the frames that the policy sees at once were shown. A "
+            "picture named after a method shows the person's screen in grey, and over it in colour what matters "
+            "according to that method. Every method has a brightness of its own, the same for all frames.",
+            "The action is the policy's.",
+        ]
+        return " ".join([*sentences, *remarks(maps.saliency)])
     sentences = [
         f"{shown.capitalize()} of one episode in mode {mode}: move the slider, or press Play.",
         "The first picture is the newest frame that the policy saw; one named after a method shows the same frame "

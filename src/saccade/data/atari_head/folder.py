@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import final
 
@@ -28,12 +29,12 @@ TRIAL_NAME = re.compile(r"([0-9]{1,9})_.+", re.ASCII)
 GYMNASIUM_ID = re.compile(r"^(?:ALE/|atari/)|(?:NoFrameskip|Deterministic)?-v[0-9]+$|@.*$")
 HIGHSCORE = "highscore"
 
-GAMES = (
-    "Alien", "Asterix", "BankHeist", "Berzerk", "Breakout", "Centipede", "DemonAttack", "Enduro", "Freeway",
-    "Frostbite", "Hero", "MontezumaRevenge", "MsPacman", "NameThisGame", "Phoenix", "Riverraid", "RoadRunner",
-    "Seaquest", "SpaceInvaders", "Venture",
-)  # fmt: skip
-"""Those that people played, as the Arcade Learning Environment spells them."""
+GAMES = {
+    "Alien": 18, "Asterix": 9, "BankHeist": 18, "Berzerk": 18, "Breakout": 4, "Centipede": 18, "DemonAttack": 6,
+    "Enduro": 9, "Freeway": 3, "Frostbite": 18, "Hero": 18, "MontezumaRevenge": 18, "MsPacman": 9, "NameThisGame": 6,
+    "Phoenix": 8, "Riverraid": 18, "RoadRunner": 18, "Seaquest": 18, "SpaceInvaders": 6, "Venture": 18,
+}  # fmt: skip
+"""Those that people played, as the Arcade Learning Environment spells them, and how many actions agents have there."""
 
 
 @final
@@ -68,10 +69,9 @@ class GazeFolder:
         if broken and not found:
             raise UserError(f"{broken[0]} cannot be read (cut off or damaged): download it again.")
         if not found:
-            have = (
-                ", ".join(dict.fromkeys(trial.game for trial in self.trials if trial.game)) or "no game that it names"
-            )
-            raise UserError(f"{self.root} has no trial of {game}: it has {have}.")
+            have = ", ".join(sorted({trial.game for trial in self.trials if trial.game}))
+            told = f"it has {have}" if have else f"it does not say of what its trials are, for {META_DATA} is missing"
+            raise UserError(f"{self.root} has no trial of {game}: {told}.")
         for number in numbers:
             if number not in found:
                 have = ", ".join(map(str, found))
@@ -129,7 +129,7 @@ def find_gaze(explicit: str | Path | None = None) -> GazeFolder:
         raise UserError(f"{damaged[0]} cannot be read (cut off or damaged): download it again.")
     if not trials:
         raise UserError(f"{root} holds no trial of Atari-HEAD: give the folder with {_EXPECTED}.")
-    for before, after in zip(trials, trials[1:], strict=False):
+    for before, after in pairwise(trials):
         if before.number == after.number:
             raise UserError(f"{root} holds trial {after.number} twice: {before.pictures} and {after.pictures}.")
     return GazeFolder(root, tuple(trials), tuple(damaged))
