@@ -297,8 +297,13 @@ def _means(rows: Sequence[Row], numbers: Sequence[int]) -> list[Row]:
 
 def _told(explanation: Explanation, rows: Sequence[Row]) -> list[Row]:
     policy = explanation.policy
-    told = {"policy": policy.name, "env_steps": policy.env_steps, "task": explanation.task.name}
-    return [{"identity": explanation.identity} | told | row for row in rows]
+    told = {
+        "identity": explanation.identity,
+        "policy": policy.name,
+        "env_steps": policy.env_steps,
+        "task": explanation.task.name,
+    }
+    return [told | row for row in rows]
 
 
 def _task(game: str, folder: GazeFolder, gaze: GazeSettings, numbers: Sequence[int], modes: Sequence[str]) -> Task:

@@ -23,7 +23,7 @@ from saccade.viewer.explanation import (
     told,
 )
 from saccade.viewer.film import Film, Scale, panel
-from saccade.viewer.measurements import change_told, cost_sections, in_sentences, question_sections
+from saccade.viewer.measurements import PEOPLE, change_told, cost_sections, in_sentences, question_sections
 from saccade.viewer.page import Code, Contents, Facts, Heading, Picture, Section, Text, write_page
 from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
@@ -87,7 +87,8 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if explanation.observations:
         yield "sees", explanation.observations
     yield "task", explanation.task
-    yield "modes", ", ".join(explanation.modes)
+    played_by_people = any(row.question == PEOPLE for row in explanation.scores)
+    yield "trials" if played_by_people else "modes", ", ".join(explanation.modes)
     yield "explained", explanation.score + (f": {explanation.score_summary}" if explanation.score_summary else "")
 
 

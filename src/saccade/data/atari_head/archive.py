@@ -30,7 +30,7 @@ SUFFIX = ".png"
 # Limits for files of unknown origin. Two hours at 20 pictures a second are 144,000, of about 2 kB each.
 MOST_PICTURES = 1_000_000
 MOST_BYTES_OF_PICTURE = 2**18
-MOST_UNPACKED = 16 * 2**30
+MOST_UNPACKED = 4 * 2**30
 ONE_READ = 2**16
 
 DAMAGED = (
@@ -91,10 +91,13 @@ def read_text(place: Place, most: int) -> bytes:
 
 def content_key(place: Place) -> str:
     """What tells this archive from one with other content. Raises UserError where it cannot be read."""
-    digest = hashlib.sha256()
+    digest, total = hashlib.sha256(), 0
     with _told(place), place.opened() as file:
         while block := file.read(2**20):
             digest.update(block)
+            total += len(block)
+            if total > MOST_UNPACKED:  # in a zip it may be packed once more
+                raise _TooLargeError
     return digest.hexdigest()[:32]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from saccade.types import UserError
 
-MOST_BYTES = 2**30  # two hours of play take about 200 MB
+MOST_BYTES = 2**28  # two hours of play take about 100 MB
 LONGEST_NAME = 100  # characters of a picture's name
 FIELDS_BEFORE_GAZE = 6  # frame_id, episode_id, score, duration, unclipped_reward, action
 MISSING = frozenset({"null", ""})
