@@ -15,8 +15,10 @@ import pytest
 import torch
 
 from saccade.data.atari_head.folder import find_gaze
+from saccade.explain.gaze import on_own_scale
 from saccade.explain.people import on_screen, people_scores
 from saccade.explain.trials import JOINS, Join, Pictures, Watched, read_watched
+from saccade.nets.attention import spread
 
 FOLDER = Path(os.environ.get("SACCADE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden")) / "fls"
 TRIALS = {901: "Breakout", 902: "MsPacman"}
@@ -94,9 +96,20 @@ def test_shuffled_areas_with_our_random_numbers(recorded: dict[str, Any], trial:
     found = people_scores(saliency, fixations, torch.as_tensor(seen.elsewhere(everything(seen))))[
         "shuffled_auc"
     ].numpy()
-    expected, spread = recorded[name("sauc_expected")], recorded[name("sauc_expected_sd")]
+    expected, deviation = recorded[name("sauc_expected")], recorded[name("sauc_expected_sd")]
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
-    assert (np.abs(found - expected) <= SPREADS * spread + 1e-9)[~np.isnan(found)].all()
+    assert (np.abs(found - expected) <= SPREADS * deviation + 1e-9)[~np.isnan(found)].all()
+
+
+@every_trial
+def test_attention_on_the_screen(recorded: dict[str, Any], trial: int) -> None:
+    """From the network's attention to the map that is scored, where the recording has not put another one."""
+    of_network = ~recorded[f"trial{trial}/saliency_overridden"]
+    drawn = spread(torch.as_tensor(recorded[f"trial{trial}/attention"])[:, None], (36, 8))[:, 0]
+    assert float(drawn.max()) == pytest.approx(float(recorded[f"trial{trial}/trajectory_max"]), rel=1e-6)
+    found = on_screen(on_own_scale(drawn.float().numpy()), (210, 160))
+    expected = recorded[f"trial{trial}/saliency"]
+    np.testing.assert_allclose(found[of_network], expected[of_network], rtol=0, atol=1e-6)
 
 
 def test_maps_on_the_screen(recorded: dict[str, Any]) -> None:
