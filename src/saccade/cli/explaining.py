@@ -154,7 +154,7 @@ def _own_network(
     return policy, task
 
 
-def _folder(options: Subject, seen: str) -> Path:
+def _folder(options: Subject, seen: str = "") -> Path:
     of_zoo = None if options.policy is not None or options.what is None else zoo_name(options.what)
     if of_zoo is None and options.policy is None and options.what is not None and options.what.is_dir():
         return options.what / f"{IN_RUN}{seen}"

@@ -191,7 +191,7 @@ class People:
     gaze_join: Literal["frame_id", "published"] = "frame_id"
     """How gaze finds its picture: by name, or as the published code of Free-Lunch Saliency does, one picture too
     early."""
-    gaze_frames: int = 250
+    gaze_frames: int = 100
     """Observations of each trial that are scored, evenly spread; 0: all, as published."""
 
 

@@ -67,7 +67,7 @@ class GazeSettings:
 
     trials: tuple[int, ...] = ()
     join: Join = "frame_id"
-    frames: int = 250
+    frames: int = 100
 
 
 DEFAULT_GAZE = GazeSettings()
