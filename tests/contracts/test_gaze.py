@@ -37,15 +37,18 @@ from saccade.envs.tasks.atari.frames import in_grey, shrunk
 from saccade.explain import tasks
 from saccade.explain.gaze import GazeSettings, explain_gaze, seeing_atari
 from saccade.explain.people import OTHERS, PEOPLE, baselines_for, people_scores
-from saccade.explain.rows import Row
+from saccade.explain.rows import Row, save_rows
 from saccade.explain.trials import Join, Pictures, Watched, num_observations, read_watched
 from saccade.metrics.gaze import blurred
+from saccade.nets.attention import spread
 from saccade.policies.policy import Policy
 from saccade.policies.sources.module import from_module
 from saccade.types import UserError
 from saccade.viewer.explanation import LOOKED, SCREEN, panels
+from saccade.viewer.page import Table
 from saccade.viewer.pictures import MARK
 from saccade.viewer.recordings import read_explanation, read_maps
+from saccade.viewer.report import write_report
 
 IMAGES = 22  # of a trial: six observations
 ACTIONS = gymnasium.spaces.Discrete(4)
@@ -523,6 +526,34 @@ def test_the_best_is_marked_where_it_beats_every_baseline() -> None:
     assert [is_best(one, [base, low, high, row("c", None)]) for one in (base, low, high)] == [False, False, True]
     assert not is_best(low, [base, low, row("baseline: uniform", 0.6)])
     assert is_best(row("a", 0.4, "lower"), [row("baseline: centre", 0.5, "lower"), row("b", 0.6, "lower")])
+    below, beaten = (
+        {**row(name, mean), "metric": "shuffled_auc"} for name, mean in (("a", 0.49), ("baseline: b", 0.3))
+    )
+    assert not is_best(below, [below, beaten])  # chance is 0.5
+    assert Table(("", "m"), (("a", 0.49), ("b", 0.3)), "", (None, "higher"), frozenset("b")).best(1) == 0.49
+    assert (
+        Table(("", "m"), (("a", 0.49), ("b", 0.3)), "", (None, "higher"), frozenset("b"), (None, 0.5)).best(1) is None
+    )
+
+
+def test_attention_that_a_network_carries_inside_is_scored_and_shown(flat: Path, tmp_path: Path) -> None:
+    """As runs with attention have it; a mask that it carries is drawn beside, as large as the screen."""
+
+    def attention(obs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        return spread(obs[:, 3:, ::12, ::12], (36, 8))
+
+    def mask(obs: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        return obs / 255
+
+    attentive = dataclasses.replace(policy(), maps={"attention": attention, "mask": mask})
+    explanation, rows, _ = explain_gaze(attentive, find_gaze(flat), "Breakout", methods=("attention", "mask"))
+    assert {row["method"] for row in rows} >= {"attention", "mask"}
+    folder = explanation.save(tmp_path / "out")
+    save_rows(folder, rows)
+    write_report(folder)
+    drawn = panels(read_maps(read_explanation(folder), "trial-901"))
+    assert [frames.shape for frames in drawn.values()] == [(6, 210, 160, 3)] * 5
+    assert list(drawn) == [SCREEN, LOOKED, "attention", "mask", "mask (agent)"]
 
 
 def test_cleanrl_and_dqn(flat: Path, zips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -677,7 +708,7 @@ def test_a_few_pictures_without_a_line_are_said(tmp_path: Path) -> None:
         watched(folder)
     path.write_text("\n".join(line for line in path.read_text().splitlines() if "_500," not in line))
     seen = watched(folder)
-    assert seen.notes == ("1 pictures without a line of gaze",)
+    assert seen.notes == ("1 of its pictures have no line of gaze",)
     assert seen.starts[7] == seen.starts[6]
 
 

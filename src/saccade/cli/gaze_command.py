@@ -28,8 +28,8 @@ from saccade.viewer.report import write_report
 TOLD = (
     "NSS: standardised saliency where people looked, 0 is chance; KL: nats from where they looked to the map; sAUC: "
     "chance of more saliency where they look now than at other times, AUC-J: than elsewhere; CC: correlation; SIM: "
-    "what both have in common. (-n): frames without a score; ↑ ↓: which way is better; *: the best, where it beats the "
-    "rows that were made without asking the network."
+    "what both have in common. (-n): frames without a score; ↑ ↓: which way is better; *: the best, where it beats "
+    "chance and the rows that were made without asking the network."
 )
 OF_EPISODES = ("frames", "every", "max_steps")  # of Maps
 OF_ENVIRONMENTS = ("obs", "modes", "image_size", "frame_stack", "action_repeat")  # of Subject

@@ -10,6 +10,7 @@ from rich.table import Table
 from saccade.cli import terminal
 from saccade.envs.changes import told_share
 from saccade.explain.rows import Row
+from saccade.metrics.gaze import CHANCE
 
 SHOWN = {
     "pointing_game": "points",
@@ -65,12 +66,14 @@ def table_of(rows: list[Row], mode: str) -> Table:
 
 
 def is_best(row: Row, rows: list[Row]) -> bool:
-    """Whether a map's agreement with people is as good as any in its column, and better than every baseline's."""
+    """Whether a map's agreement with people is as good as any in its column, and better than chance and baselines."""
     if row["question"] != "people" or row["mean"] is None or row["method"].startswith(BASELINE):
         return False
     sign = 1 if row["direction"] == "higher" else -1
     others = [other for other in rows if other["metric"] == row["metric"] and other["mean"] is not None]
     beaten = [sign * other["mean"] for other in others if other["method"].startswith(BASELINE)]
+    if row["metric"] in CHANCE:
+        beaten.append(sign * CHANCE[row["metric"]])
     ranked = [sign * other["mean"] for other in others if not other["method"].startswith(BASELINE)]
     own = sign * row["mean"]
     return own >= max(ranked) and all(own > one for one in beaten)

@@ -6,6 +6,7 @@ episode, ``score(explanation)`` says whether they are right.
 
 from saccade.explain.arrays import saliency
 from saccade.explain.explanation import Explanation, Moments, explain, explain_recorded
+from saccade.explain.gaze import GazeSettings, explain_gaze
 from saccade.explain.maps import MethodSettings
 from saccade.explain.measuring import ScoreSettings, score
 from saccade.explain.recorded import read_recorded
@@ -13,10 +14,12 @@ from saccade.explain.rows import save_rows
 
 __all__ = [
     "Explanation",
+    "GazeSettings",
     "MethodSettings",
     "Moments",
     "ScoreSettings",
     "explain",
+    "explain_gaze",
     "explain_recorded",
     "read_recorded",
     "saliency",

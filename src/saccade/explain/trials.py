@@ -138,11 +138,9 @@ def _refuse_strangers(trial: Trial, names: Sequence[str], looks: Looks) -> None:
 
 
 def _notes(names: Sequence[str], looks: Looks) -> tuple[str, ...]:
-    told = (
-        (len(set(names) - set(looks.names)), "pictures without a line of gaze"),
-        (len(set(looks.names) - set(names)), "lines of gaze without a picture"),
-    )
-    return tuple(f"{count} {what}" for count, what in told if count)
+    alone = len(set(names) - set(looks.names)), len(set(looks.names) - set(names))
+    told = ("pictures have no line of gaze", "lines of gaze have no picture")
+    return tuple(f"{count} of its {what}" for count, what in zip(alone, told, strict=True) if count)
 
 
 class Pictures:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
 from saccade.envs.changes import told_share, too_little
+from saccade.metrics.gaze import CHANCE
 from saccade.viewer.figures import curves, drift
 from saccade.viewer.page import Better, Facts, Heading, Picture, Section, Table, Text
 from saccade.viewer.questions import QUESTIONS, curve_sentence, question
@@ -62,6 +63,7 @@ def _scores_table(explanation: Explanation, mode: str, rows: Sequence[ScoreRow])
         _caption(explanation, mode, rows, sorted(baselines)),
         tuple(better),
         baselines,
+        (None, *(CHANCE.get(metric) for metric in directions)),
     )
     lost = table.lost()
     if not lost:
