@@ -154,6 +154,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
         ("ms_pacman_highscore", "MsPacman"), ("atari/MsPacman", "MsPacman"), ("atari/MsPacman@train", "MsPacman"),
         ("ALE/SpaceInvaders-v5", "SpaceInvaders"), ("RiverraidNoFrameskip-v4", "Riverraid"),
         ("MontezumaRevengeDeterministic-v4", "MontezumaRevenge"), ("name_this_game", "NameThisGame"), ("pong", None),
+        ("atari/BreakoutInfinite", "Breakout"),
         ("", None),
     ],
 )  # fmt: skip

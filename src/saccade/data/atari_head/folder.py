@@ -27,7 +27,7 @@ PICTURES, TEXT = ".tar.bz2", ".txt"
 GAME_COLUMNS, TRIAL_COLUMNS = ("gamename", "game"), ("trial_id", "trialnumber")
 TRIAL_NAME = re.compile(r"([0-9]{1,9})_.+", re.ASCII)
 GYMNASIUM_ID = re.compile(r"^(?:ALE/|atari/)|(?:NoFrameskip|Deterministic)?-v[0-9]+$|@.*$")
-HIGHSCORE = "highscore"
+ENDINGS = ("highscore", "infinite")  # of a best player's games, and of Breakout whose wall comes back
 
 GAMES = {
     "Alien": 18, "Asterix": 9, "BankHeist": 18, "Berzerk": 18, "Breakout": 4, "Centipede": 18, "DemonAttack": 6,
@@ -85,7 +85,10 @@ def game_named(name: str) -> str | None:
     Files and tables spell games in many ways: ``ms_pacman``, ``mspacman``, ``Ms_Pacman_highscore``; environments too:
     ``atari/MsPacman``, ``ALE/MsPacman-v5``, ``MsPacmanNoFrameskip-v4``.
     """
-    return _BY_LETTERS.get(_letters(GYMNASIUM_ID.sub("", GYMNASIUM_ID.sub("", name))).removesuffix(HIGHSCORE))
+    letters = _letters(GYMNASIUM_ID.sub("", GYMNASIUM_ID.sub("", name)))
+    for ending in ENDINGS:
+        letters = letters.removesuffix(ending)
+    return _BY_LETTERS.get(letters)
 
 
 def checked_game(name: str) -> str:

@@ -85,16 +85,27 @@ def read_looks(content: bytes, source: str) -> Looks:
 
 def _row(line: str, where: str) -> tuple[str, NDArray[np.float64]]:
     """A picture's name, and its gaze samples ``[n, 2]``. Raises UserError for others than numbers."""
-    fields = [field.strip() for field in line.split(",")]
-    told = fields[FIELDS_BEFORE_GAZE:]
-    while told and told[-1] == "":  # of a comma at the end
-        told.pop()
-    if all(field in MISSING for field in told):
-        return fields[0], np.empty((0, 2))
-    if len(told) % 2:
-        raise UserError(f"{where} has {len(told)} numbers of gaze: they are pairs of x and y.")
-    values = np.array([_number(field, where) for field in told]).reshape(-1, 2)
-    return fields[0], values[~np.isnan(values).any(1)]
+    name, *fields = line.split(",", FIELDS_BEFORE_GAZE)
+    told = fields[-1].rstrip(", \t").split(",") if len(fields) == FIELDS_BEFORE_GAZE else []
+    values = _numbers(told)
+    if values is None:  # something is missing, or no number
+        told = [field.strip() for field in told]
+        if all(field in MISSING for field in told):
+            return name.strip(), np.empty((0, 2))
+        values = np.array([_number(field, where) for field in told])
+    if len(values) % 2:
+        raise UserError(f"{where} has {len(values)} numbers of gaze: they are pairs of x and y.")
+    pairs = values.reshape(-1, 2)
+    return name.strip(), pairs[~np.isnan(pairs).any(1)]
+
+
+def _numbers(told: list[str]) -> NDArray[np.float64] | None:
+    """Coordinates where all of them are plain numbers, as on most lines: a quick way for megabytes of them."""
+    try:
+        values = np.array([*map(float, told)])
+    except ValueError:
+        return None
+    return values if np.isfinite(values).all() and not any("_" in field for field in told) else None
 
 
 def _number(field: str, where: str) -> float:
