@@ -25,7 +25,7 @@ from saccade.agents.parts.augmentation import Augmentation
 from saccade.agents.presets import preset
 from saccade.cli import HELP, explaining, main, train_command, train_options
 from saccade.cli.commands import COMMANDS
-from saccade.cli.options import Checks, Maps, Subject
+from saccade.cli.options import Checks, Maps, People, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
@@ -218,7 +218,7 @@ def test_defaults_of_training_are_the_codes() -> None:
 
 
 def test_defaults_of_explaining_are_the_codes() -> None:
-    groups = (Subject(), Maps(), Checks())
+    groups = (Subject(), Maps(), Checks(), People())
     ours = {name: value or "()" for group in groups for name, value in settings(group) if name != "what"}
     section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## list")[0]
     assert dict(DEFAULT.findall(section)) == ours
@@ -292,6 +292,7 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
         *[("how-to/use-in-other-libraries.md", number) for number in range(4)],
         ("how-to/see-where-a-policy-looks.md", 2),
         ("how-to/look-at-a-trained-agent.md", 0),
+        ("how-to/score-against-gaze.md", 0),
         ("reference/saliency-scores.md", 0),
         ("how-to/train-on-minigrid.md", 0),
         ("how-to/train-on-minigrid.md", 1),

@@ -112,10 +112,12 @@ COMMANDS: Mapping[str, Command] = {
             "saccade score RUN [options]",
             "saccade score ZIP --task TASK [options]",
             "saccade score --policy FILE.PY:CLASS --checkpoint FILE --task TASK [options]",
+            "saccade score POLICY --gaze FOLDER --game GAME [options]",
         ),
         (
             "saccade score runs/small --modes video_hard --methods gradient rise",
             "saccade score ppo.zip --task ALE/Pong-v5",
+            "saccade score ppo.zip --gaze ~/atari-head --game Breakout",
         ),
         Score,
         POLICY_GROUPS,

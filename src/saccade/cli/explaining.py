@@ -69,11 +69,11 @@ def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ..
     policy, task = policy_and_task(options)
     if options.obs is not None:
         recorded = _recorded(options, policy, fields)
-        return policy, recorded, (MODE,), _out(options, policy)
+        return policy, recorded, (MODE,), out_folder(options, policy, options.obs.stem)
     assert task is not None
     asked = read_modes(modes or (CLEAN,), task.modes)
     task = in_modes(task, asked, policy, video_where=options.video_where, data=data_of(options))
-    return policy, task, asked.names, _out(options, policy)
+    return policy, task, asked.names, out_folder(options, policy)
 
 
 def task_and_modes(task: str | None, modes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -152,9 +152,10 @@ def _recorded(options: Subject, policy: Policy, fields: dict[str, Any]) -> Recor
     return read_recorded(options.obs, policy)
 
 
-def _out(options: Subject, policy: Policy) -> Path:
+def out_folder(options: Subject, policy: Policy, seen: str = "") -> Path:
+    """Where everything is written; ``seen`` is what the observations are called that are no episode of a task."""
     if options.out is None:
-        return free_folder(_folder(options), policy)
+        return free_folder(_folder(options, f"-{seen}" if seen else ""), policy)
     if not options.replace:
         refuse_foreign(options.out, policy)
     return options.out
@@ -185,13 +186,12 @@ def _own_network(
     return policy, task
 
 
-def _folder(options: Subject) -> Path:
+def _folder(options: Subject, seen: str = "") -> Path:
     of_zoo = None if options.policy is not None or options.what is None else zoo_name(options.what)
     if of_zoo is None and options.policy is None and options.what is not None and options.what.is_dir():
-        return options.what / (IN_RUN if options.obs is None else f"{IN_RUN}-{options.obs.stem}")
+        return options.what / f"{IN_RUN}{seen}"
     named = options.checkpoint or options.what or Path(str(options.policy).partition(":")[0])
     name = named.absolute().stem.strip(".")  # or else "..zip" would be the folder of all explanations
-    seen = "" if options.obs is None else f"-{options.obs.stem}"
     return ELSEWHERE / f"{(name or 'policy') if of_zoo is None else f'zoo-{of_zoo}'}{seen}"
 
 
@@ -245,15 +245,8 @@ def explained(
     """
     settings = method_settings(maps)
     policy, task, modes, folder = subject_of(options)
-    score = settings.score or default_score(policy)
-    likely = not policy.pixels.said and policy.pixels.channels_first[0] > 1
-    seen = policy.pixels.told() + " (by their shape; the episode will show it)" * likely
-    say(
-        console,
-        f"{policy.name}, from {policy.source}, sees {seen}, and gives {', '.join(policy.outputs)}. "
-        f"Explained is {score}, unless a method has a score of its own.",
-    )
-    _check_writable(folder)
+    introduce(policy, settings, console)
+    check_writable(folder)
     moments = Moments(maps.frames, maps.every, maps.seed, maps.max_steps)
     if isinstance(task, Recorded):
         for note in task.notes:
@@ -268,9 +261,29 @@ def explained(
     shown = explanation.policy.pixels.told()
     if shown != policy.pixels.told():
         say(console, f"As the episode shows, {policy.name} sees {shown}; --channels can say what they are.", "yellow")
+    return explanation, folder, drawn(explanation, folder, options, words, console, bars)
+
+
+def introduce(policy: Policy, settings: MethodSettings, console: Console) -> None:
+    """Tell what was understood of a policy, and what of it is explained."""
+    score = settings.score or default_score(policy)
+    likely = not policy.pixels.said and policy.pixels.channels_first[0] > 1
+    seen = policy.pixels.told() + " (by their shape; the episode will show it)" * likely
+    say(
+        console,
+        f"{policy.name}, from {policy.source}, sees {seen}, and gives {', '.join(policy.outputs)}. "
+        f"Explained is {score}, unless a method has a score of its own.",
+    )
+
+
+def drawn(
+    explanation: Explanation, folder: Path, options: Subject, words: list[str], console: Console, bars: Reporter
+) -> Path:
+    """Write an explanation with its pictures, videos and page, and give the page."""
     for name, why in explanation.left_out.items():
         say(console, f"left out {name}: {why}", style="yellow")
     explanation.save(folder, shlex.join(["saccade", *words]), replace=options.replace)
+    modes = list(explanation.episodes)
     for index, mode in enumerate(modes):
         bars("drawing", index, len(modes))
         for remark in remarks({name: maps[:, -1] for name, maps in explanation.maps[mode].items()}):
@@ -280,7 +293,7 @@ def explained(
         write_video(folder / "videos" / f"{mode}.mp4", film_frames(folder, mode), VIDEO_FRAMES_PER_SECOND)
     write_figure(folder)
     # Before anything else is computed: whoever interrupts the scores has a page of these maps.
-    return explanation, folder, write_report(folder)
+    return write_report(folder)
 
 
 def say(console: Console, sentence: str, style: str | None = None) -> None:
@@ -288,7 +301,7 @@ def say(console: Console, sentence: str, style: str | None = None) -> None:
     console.print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Before any long work. Raises UserError where the results could not be written."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     trial = folder / ".can_be_written"

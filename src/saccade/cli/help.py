@@ -40,7 +40,8 @@ WIDEST, NARROWEST = 100, 60  # characters of a line
 FLAGS = 28  # characters of the column of options
 KINDS: Mapping[Any, str] = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 METAVARS = {
-    "checkpoint": "FILE", "data": "FOLDER", "device": "DEVICE", "evaluation_modes": "MODE", "images": "FOLDER",
+    "checkpoint": "FILE", "data": "FOLDER", "device": "DEVICE", "evaluation_modes": "MODE", "game": "GAME",
+    "gaze": "FOLDER", "images": "FOLDER",
     "method": "FILE.PY:NAME", "methods": "METHOD", "modes": "MODE", "obs": "FRAMES", "out": "FOLDER",
     "output": "OUTPUT", "policy": "FILE.PY:CLASS", "preset": "NAME", "resume": "RUN", "return_methods": "METHOD",
     "runs": "WHAT", "score": "SCORE", "task": "TASK", "video_where": "COLOUR", "what": "WHAT",

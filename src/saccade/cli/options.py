@@ -213,8 +213,27 @@ class Checks:
 
 
 @dataclass(frozen=True)
+class People:
+    """Whose gaze the maps are scored against, if they are."""
+
+    gaze: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Score against people who played the policy's Atari game: the folder of Atari-HEAD as it is downloaded. By default
+    the one that SACCADE_GAZE names, where --game or --trials is given. No environment is needed."""
+    game: str | None = None
+    """Which game, such as Breakout; by default a run's own, or that of --task."""
+    trials: tuple[int, ...] = ()
+    """Numbers of the people's games, such as 55 60; by default all of the game."""
+    gaze_join: Literal["frame_id", "published"] = "frame_id"
+    """How gaze finds its picture: by name, or as the published code of Free-Lunch Saliency does, one picture too
+    early."""
+    gaze_frames: int = 100
+    """Observations of each trial that are scored, evenly spread; 0: all, as published."""
+
+
+@dataclass(frozen=True)
 class Score:
-    """Score saliency maps: do they show the task, does the policy follow them, do they survive random weights?
+    """Score saliency maps: do they show the task, does the policy follow them, do they survive random weights? Or, with
+    --gaze, do they lie where people look?
 
     Does what `saccade explain` does first. WHAT is a run folder of Saccade, an agent that comes with it (zoo:NAME) or a
     zip of Stable-Baselines3; any other network comes with --policy file.py:Class --checkpoint FILE.
@@ -223,6 +242,7 @@ class Score:
     subject: Subject = field(default_factory=Subject)
     maps: Maps = field(default_factory=Maps)
     checks: Checks = field(default_factory=Checks)
+    people: People = field(default_factory=People)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +42,7 @@ def read_picture(path: Path, formats: Collection[str], *, at_least: int | None =
     """
     from PIL import Image
 
-    try:
+    with _told():
         refuse_endless(path)
         if path.stat().st_size > MAX_PICTURE_BYTES:
             raise UnusableError(f"over {MAX_PICTURE_BYTES} bytes")
@@ -51,6 +53,31 @@ def read_picture(path: Path, formats: Collection[str], *, at_least: int | None =
                 image.draft("RGB", (at_least, at_least))
             image.load()
             return _upright(image, _rgb(image))
+
+
+def decoded_picture(content: bytes, formats: Collection[str], size: tuple[int, int]) -> Image:
+    """The picture in RGB that a file's content holds, as it lies there, of the width and height that it must have.
+
+    Raises:
+        UnusableError: it is no such picture, is damaged, or has another size.
+    """
+    from PIL import Image
+
+    with _told(), Image.open(io.BytesIO(content), formats=sorted(formats)) as image:
+        if image.size != size:
+            wanted = f"{size[0]}x{size[1]}"
+            raise UnusableError(f"it has {image.width}x{image.height} pixels, where {wanted} are needed")
+        image.load()
+        return _rgb(image)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whatever Pillow raises for files that it cannot read as UnusableError."""
+    from PIL import Image
+
+    try:
+        yield
     except NoFile as error:
         raise UnusableError(str(error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, SyntaxError) as error:

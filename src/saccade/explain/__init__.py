@@ -8,6 +8,7 @@ under shifts too, which ``Shift(env, "brightness:0.5")`` puts on any environment
 from saccade.explain.arrays import saliency
 from saccade.explain.evaluating import evaluate
 from saccade.explain.explanation import Explanation, Moments, explain, explain_recorded
+from saccade.explain.gaze import GazeSettings, explain_gaze
 from saccade.explain.maps import MethodSettings
 from saccade.explain.measuring import ScoreSettings, score
 from saccade.explain.recorded import read_recorded
@@ -16,12 +17,14 @@ from saccade.explain.shifted import Shift
 
 __all__ = [
     "Explanation",
+    "GazeSettings",
     "MethodSettings",
     "Moments",
     "ScoreSettings",
     "Shift",
     "evaluate",
     "explain",
+    "explain_gaze",
     "explain_recorded",
     "read_recorded",
     "saliency",

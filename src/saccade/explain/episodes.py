@@ -47,6 +47,8 @@ class Episode:
         pixels: what the observations are, as the episode shows it where nobody said it.
         provenance: what a Saccade environment says that its results must be told with; else empty.
         actions: what the environment's actions are called.
+        screen: of people's games, what the person saw: uint8 ``[moments, height, width, 3]``.
+        looked_at: on the screen, how many gaze samples fell on each pixel: ``[moments, height, width]``.
     """
 
     mode: str
@@ -63,6 +65,8 @@ class Episode:
     pixels: Pixels
     provenance: Mapping[str, Any]
     actions: Actions = NO_NAMES
+    screen: np.ndarray | None = None
+    looked_at: np.ndarray | None = None
 
 
 def record(

@@ -319,5 +319,7 @@ def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:
     if episode.actions.names:
         arrays |= {"action_names": np.array(episode.actions.names), "first_action": np.array(episode.actions.first)}
     arrays |= preferences(explanation.policy, episode.obs, explanation.method_settings.max_batch)
+    if episode.screen is not None and episode.looked_at is not None:
+        arrays |= {"screen": episode.screen, "looked_at": episode.looked_at}
     arrays |= {MAP_PREFIX + name: values for name, values in explanation.maps[mode].items()}
     return arrays | {PICTURE_PREFIX + name: drawn for name, drawn in explanation.pictures[mode].items()}

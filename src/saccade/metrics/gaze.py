@@ -30,6 +30,8 @@ from saccade.types import UserError
 SIGMA = 5.0  # pixels of a 210x160 Atari frame; FLS uses 2 on 84x84 observations
 NUM_OTHERS = 10
 SEED = 42
+CHANCE = {"nss": 0.0, "shuffled_auc": 0.5, "auc_judd": 0.5, "correlation_coefficient": 0.0}
+"""What a map comes to that knows nothing; a constant one, of which these are undefined, has no number of its own."""
 
 
 def nss(saliency: Tensor, fixations: Tensor) -> Tensor:
@@ -99,10 +101,17 @@ def fixations_elsewhere(fixations: Tensor, *, num_others: int = NUM_OTHERS, seed
     num_frames = len(counts)
     if num_frames < 2:
         return torch.zeros_like(counts)
+    drawn = others_drawn(num_frames, num_others=num_others, seed=seed)
+    return sum((counts[one] for one in drawn.to(counts.device)), torch.zeros_like(counts))
+
+
+def others_drawn(num_frames: int, *, num_others: int = NUM_OTHERS, seed: int = SEED) -> Tensor:
+    """Which frames ``fixations_elsewhere`` adds up, ``[num_others, num_frames]``; none where there is no other."""
+    if num_frames < 2:
+        return torch.empty((0, num_frames), dtype=torch.long)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(num_frames - 1, (num_others, num_frames), generator=generator)
-    drawn += drawn >= torch.arange(num_frames)  # every frame but its own
-    return sum((counts[one] for one in drawn.to(counts.device)), torch.zeros_like(counts))
+    return drawn + (drawn >= torch.arange(num_frames))  # every frame but its own
 
 
 def auc_judd(saliency: Tensor, fixations: Tensor) -> Tensor:

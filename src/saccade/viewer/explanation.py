@@ -23,9 +23,12 @@ from saccade.viewer.pictures import (
     centred,
     frames_of,
     grid,
+    marked,
+    of_size,
     overlay,
     parts_of,
     png,
+    resized,
     spotlight,
     tiles,
     upscale,
@@ -35,6 +38,7 @@ from saccade.viewer.pictures import (
 from saccade.viewer.recordings import Maps, read_explanation, read_maps
 
 BRIGHTEST = 0.99  # quantile that is drawn at full brightness: a few extreme pixels would hide the rest
+SCREEN, LOOKED = "what the person sees", "where the person looks"
 SEEN, CLEAN, TRUTH = "what the policy sees", "without distraction", "the task (simulator)"
 ZERO = "(zero everywhere)"  # after the name of a method that found nothing in any frame
 OBSERVATION = "observation"
@@ -54,6 +58,8 @@ def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDAr
         index: of the frames to draw; None for all.
     """
     chosen = np.arange(len(maps.obs)) if index is None else index
+    if maps.screen is not None and maps.looked_at is not None:
+        return _on_screen(maps, maps.screen[chosen], maps.looked_at[chosen] > 0, chosen)
     parts = parts_of(maps.obs[chosen], maps.channels)
     frames, *_ = parts.values()
     drawn = {SEEN: frames}
@@ -68,6 +74,19 @@ def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDAr
         drawn[label] = overlay(frames, np.abs(saliency[chosen]), limits=(0.0, brightest(saliency)))
     own = _observation_and_pictures(maps, chosen)
     return drawn | {agent_label(name): own[name] for name in maps.pictures}
+
+
+def _on_screen(
+    maps: Maps, screen: NDArray[np.uint8], looked_at: NDArray[np.bool_], chosen: NDArray[np.int64]
+) -> dict[str, NDArray[np.uint8]]:
+    """The same of a person's game: the screen, where they looked, and every map over it with the gaze on top."""
+    drawn = {SCREEN: screen, LOOKED: marked(screen // 2, looked_at)}
+    for method, saliency in maps.saliency.items():
+        label = method if saliency.any() else f"{method} {ZERO}"
+        over = resized(np.abs(saliency[chosen]), *maps.size)
+        drawn[label] = marked(overlay(screen, over, limits=(0.0, brightest(saliency))), looked_at)
+    own = _observation_and_pictures(maps, chosen)
+    return drawn | {agent_label(name): of_size(own[name], *maps.size) for name in maps.pictures}
 
 
 def agent_label(picture: str) -> str:
@@ -98,9 +117,9 @@ def grid_picture(folder: str | Path, mode: str, *, rows: int = 6) -> Picture:
     """
     maps = read_maps(read_explanation(folder), mode)
     chosen = spread(len(maps.obs), rows)
-    factor = _enlargement(*maps.obs.shape[2:])
+    factor = _enlargement(*maps.size)
     drawn = {label: upscale(frames, factor) for label, frames in panels(maps, chosen).items()}
-    width = maps.obs.shape[3] * factor
+    width = maps.size[1] * factor
     return grid(
         [[frames[row] for frames in drawn.values()] for row in range(len(chosen))],
         row_labels=[f"step {maps.step[time]}" for time in chosen],
@@ -178,8 +197,8 @@ def film_frames(folder: str | Path, mode: str) -> Iterator[Picture]:
         UserError: the folder holds no maps of this mode, or they are damaged.
     """
     maps = read_maps(read_explanation(folder), mode)
-    factor = _enlargement(*maps.obs.shape[2:])
-    height, width = (side * factor for side in maps.obs.shape[2:])
+    factor = _enlargement(*maps.size)
+    height, width = (side * factor for side in maps.size)
     labels = list(panels(maps, np.arange(1)))
     empty, places = tiles(labels, height, width, _film_columns(len(labels), height, width))
     empty = np.pad(empty, ((0, 2 * LINE_PIXELS), (0, 0), (0, 0)), constant_values=255)
@@ -207,7 +226,8 @@ def told(maps: Maps, time: int) -> str:
         action = " ".join(f"{number:.2f}" for number in numbers)
     unknown = np.isnan(maps.reward[time])  # as of recorded observations
     reward = "" if unknown else f" · reward {maps.reward[time]:.3g}"
-    line = f"step {maps.step[time]}{length}{reward} · action {action}"
+    gaze = "" if maps.looked_at is None else f" · {maps.looked_at[time].sum()} gaze samples"
+    line = f"step {maps.step[time]}{length}{reward} · action {action}{gaze}"
     return line.replace("-", "\u2212")
 
 

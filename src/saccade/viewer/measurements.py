@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
 from saccade.envs.changes import told_share, too_little
+from saccade.metrics.gaze import CHANCE
 from saccade.viewer.figures import curves, drift
 from saccade.viewer.page import Better, Facts, Heading, Picture, Section, Table, Text
 from saccade.viewer.questions import QUESTIONS, curve_sentence, question
 from saccade.viewer.recordings import Curve, Explanation, ScoreRow
 
 ACTION_DRIFT = "action_drift"  # the metric of how far the action moves; the others of its question are about maps
-STABILITY, COST = "stability", "cost"
+STABILITY, COST, PEOPLE = "stability", "cost", "people"
 MILLISECONDS = 1000
 DRIFT_SENTENCE = (
     "How far each distraction moves the action, above, and every method's map, below. A map that moves while the "
@@ -62,6 +63,7 @@ def _scores_table(explanation: Explanation, mode: str, rows: Sequence[ScoreRow])
         _caption(explanation, mode, rows, sorted(baselines)),
         tuple(better),
         baselines,
+        (None, *(CHANCE.get(metric) for metric in directions)),
     )
     lost = table.lost()
     if not lost:
@@ -95,8 +97,16 @@ def _caption(explanation: Explanation, mode: str, rows: Sequence[ScoreRow], base
             asked[row.metric] = max(asked.get(row.metric, 0), row.count + row.undefined)
     frames = max(asked.values(), key=list(asked.values()).count, default=0)
     others = "".join(f", of {metric} over {count}" for metric, count in asked.items() if count != frames)
+    over = f"Mode {mode}: mean ± standard deviation over {frames} frames{others}"
+    if any(row.question == PEOPLE for row in rows):
+        over = f"{mode.capitalize()}: mean ± standard deviation over {frames} frames{others}"
+        if mode not in explanation.modes:
+            over = (
+                f"{mode.capitalize()}: mean of the trials' means ± standard deviation between trials; {frames} frames "
+                f"in all{others}"
+            )
     caption = (
-        f"Mode {mode}: mean ± standard deviation over {frames} frames{others}. An arrow says whether higher or lower "
+        f"{over}. An arrow says whether higher or lower "
         "is better, a star marks the best of those that beat every baseline."
     )
     if baselines:

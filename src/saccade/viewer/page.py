@@ -78,6 +78,7 @@ class Table:
         better: for each column whether a higher or a lower number is the better one, or None; may be empty. Such a
             column says so by an arrow, and its best cells, ties included, are marked.
         baselines: names of rows that are never marked as best, and that a cell has to beat to be marked.
+        chance: for each column a number that a cell has to beat as well, or None; may be empty.
     """
 
     columns: tuple[str, ...]
@@ -85,6 +86,7 @@ class Table:
     caption: str
     better: tuple[Better | None, ...] = ()
     baselines: frozenset[str] = frozenset()
+    chance: tuple[float | None, ...] = ()
 
     def __post_init__(self) -> None:
         if self.better and len(self.better) != len(self.columns):
@@ -99,6 +101,8 @@ class Table:
         None if the column has no direction or no numbers, or if a baseline is as good.
         """
         ranked, beaten = self._numbers(column, baselines=False), self._numbers(column, baselines=True)
+        if self.chance and (chance := self.chance[column]) is not None:
+            beaten.append(chance)
         better = self.better[column] if self.better else None
         if better is None or not ranked:
             return None

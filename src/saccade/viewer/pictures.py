@@ -26,6 +26,7 @@ COLOR_CHANNELS = 3
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 FRAME_LIGHT = 0.5  # of a frame under a map
 WHITE = 255
+MARK = (0, 255, 255)  # cyan, which the colours of maps do not come near
 INK = (24, 24, 27)  # labels: nearly black
 LABEL_PIXELS = 15  # height of the letters of a label
 LINE_PIXELS = 18  # from one line of a label to the next
@@ -120,6 +121,27 @@ def overlay(
     empty = ~saliency.any((-2, -1))
     drawn[empty] = crossed_out(drawn[empty])
     return drawn
+
+
+def marked(frame: Picture, where: NDArray[np.bool_]) -> Picture:
+    """The frame with pixels ``[..., height, width]`` in a colour that no map has."""
+    return np.where(where[..., None], np.array(MARK, np.uint8), frame)
+
+
+def resized(maps: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Maps ``[time, h, w]`` over a frame of another size: bilinear, with half-pixel centres."""
+    import torch
+
+    given = torch.as_tensor(maps)[:, None]
+    return torch.nn.functional.interpolate(given, (height, width), mode="bilinear", align_corners=False)[:, 0].numpy()
+
+
+def of_size(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Frames ``[time, h, w, 3]`` of another size, whose pixels stay visible."""
+    rows, columns = (
+        np.arange(side) * was // side for side, was in zip((height, width), frames.shape[1:3], strict=True)
+    )
+    return frames[:, rows[:, None], columns]
 
 
 def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> Picture:

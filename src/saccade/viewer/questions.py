@@ -23,7 +23,10 @@ QUESTIONS = {
     "people": Question(
         "Do the maps agree with where people look?",
         "The gaze of people was recorded while they played. These numbers compare every map with it. A policy need not "
-        "look where people look; agreement only says that it could be understood by them.",
+        "look where people look; agreement only says that it could be understood by them. The rows made without asking "
+        "the network are a uniform map, a bright centre, and where people look in the game's other trials whatever is "
+        "shown: attention that is spread over what its places see is brighter in the middle by itself, and people look "
+        "there too, so that a map has to beat these before it says anything.",
     ),
     "faithfulness": Question(
         "Does the policy really use the pixels that the maps name?",

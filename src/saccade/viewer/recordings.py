@@ -176,6 +176,8 @@ class Maps:
         action_names: of discrete actions, where known; the first is that of action ``first_action``.
         probabilities: of every action of a policy that draws, ``[time, actions]``; None of others.
         action_values: what a policy that compares their values finds, likewise.
+        screen: of people's games, what the person saw: uint8 ``[time, rows, columns, 3]``.
+        looked_at: how many gaze samples fell on each of its pixels, ``[time, rows, columns]``.
     """
 
     obs: NDArray[np.uint8]
@@ -194,6 +196,14 @@ class Maps:
     action_names: tuple[str, ...] = ()
     probabilities: NDArray[np.float32] | None = None
     action_values: NDArray[np.float32] | None = None
+    screen: NDArray[np.uint8] | None = None
+    looked_at: NDArray[np.int64] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of what is drawn: the person's screen, or else the observation."""
+        drawn = self.obs[:, 0] if self.screen is None else self.screen[..., 0]
+        return drawn.shape[1], drawn.shape[2]
 
 
 class _DamagedError(Exception):
@@ -281,6 +291,7 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
     if clean is not None and clean.shape != obs.shape:
         raise _DamagedError(f"clean_obs is {list(clean.shape)} and obs {list(obs.shape)}")
     mask = _newest(arrays["task_mask"], [count, *size], "task_mask") if "task_mask" in arrays else None
+    screen, looked_at = _screen(arrays, count)
     step, action, reward = arrays["step"], arrays["action"], arrays["reward"]
     for name, values in (("step", step), ("action", action), ("reward", reward)):
         if len(values) != count:
@@ -305,6 +316,8 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
         action_names=names,
         probabilities=_of_actions(arrays, "probabilities", count, len(names)),
         action_values=_of_actions(arrays, "action_values", count, len(names)),
+        screen=screen,
+        looked_at=looked_at,
     )
 
 
@@ -318,6 +331,21 @@ def _of_actions(arrays: Mapping[str, NDArray[Any]], name: str, count: int, names
     if not np.isfinite(values).all():
         raise _DamagedError(f"{name} holds NaN or infinity")
     return values
+
+
+def _screen(
+    arrays: Mapping[str, NDArray[Any]], count: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | tuple[None, None]:
+    """What a person saw, and where they looked; neither where nobody played."""
+    if "screen" not in arrays:
+        return None, None
+    screen, looked_at = arrays["screen"], arrays["looked_at"]
+    fits = screen.ndim == 4 and len(screen) == count and screen.shape[3] == COLOURS and 0 not in screen.shape
+    if not fits or screen.dtype != np.uint8:
+        raise _DamagedError(f"screen is {screen.dtype} of shape {list(screen.shape)}")
+    if looked_at.shape != screen.shape[:3] or looked_at.dtype.kind != "u":
+        raise _DamagedError(f"looked_at is {looked_at.dtype} of shape {list(looked_at.shape)}")
+    return screen, looked_at.astype(np.int64)
 
 
 def _pixels(obs: NDArray[Any], high: float | None, name: str) -> NDArray[np.uint8]:

@@ -12,9 +12,20 @@ from typing import Any
 import numpy as np
 
 from saccade.bench.verdicts import sentence_of_episodes
-from saccade.viewer.explanation import CLEAN, SEEN, TRUTH, agent_label, figure_picture, panels, spread, told
+from saccade.viewer.explanation import (
+    CLEAN,
+    LOOKED,
+    SCREEN,
+    SEEN,
+    TRUTH,
+    agent_label,
+    figure_picture,
+    panels,
+    spread,
+    told,
+)
 from saccade.viewer.film import Film, Films, Scale, panel
-from saccade.viewer.measurements import change_told, cost_sections, in_sentences, question_sections
+from saccade.viewer.measurements import PEOPLE, change_told, cost_sections, in_sentences, question_sections
 from saccade.viewer.page import Code, Contents, Facts, Folded, Heading, Picture, Section, Text, write_page
 from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
@@ -27,11 +38,22 @@ TOGETHER = (
     "It moves all modes at once, each through an episode of its own from the same start: how far they part is what "
     "the mode does to the policy."
 )
+OF_PEOPLE = (
+    "Marked in cyan is where the person looked while the frames that the policy sees at once were shown. A picture "
+    "named after a method shows the person's screen in grey, and over it in colour what matters according to that "
+    "method. Every method has a brightness of its own, the same for all frames. The action is the policy's."
+)
 MOST_PIXELS = 12_000_000  # of all films together: about 7 MB
 FEWEST_FRAMES = 8  # of a film, however large its frames
 SCALE_SIZE = (12, 128)
 GREY = 110  # of the frame that the scale lies over
-ALTS = {SEEN: "the frame", CLEAN: "the same state without distraction", TRUTH: "the frame, dark beside the task"}
+ALTS = {
+    SCREEN: "the screen",
+    LOOKED: "the screen with the person's gaze",
+    SEEN: "the frame",
+    CLEAN: "the same state without distraction",
+    TRUTH: "the frame, dark beside the task",
+}
 
 
 def write_report(folder: str | Path) -> Path:
@@ -86,7 +108,8 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     if explanation.observations:
         yield "sees", explanation.observations
     yield "task", explanation.task
-    yield "modes", ", ".join(explanation.modes)
+    played_by_people = any(row.question == PEOPLE for row in explanation.scores)
+    yield "trials" if played_by_people else "modes", ", ".join(explanation.modes)
     yield "explained", explanation.score + (f": {explanation.score_summary}" if explanation.score_summary else "")
 
 
@@ -94,10 +117,11 @@ def _films(explanation: Explanation) -> Iterator[Section]:
     modes = explanation.modes_with_maps
     episodes = {mode: read_maps(explanation, mode) for mode in modes}
     films = {mode: _film(explanation, mode, maps, len(modes)) for mode, maps in episodes.items()}
-    if len(modes) == 1:
-        [(mode, film)] = films.items()
-        yield Heading(f"What it looks at: {mode}")
-        yield replace(film, caption=f"{film.caption} {HOW_TO_MOVE} {_how_to_read([*episodes.values()])}")
+    by_people = any(maps.screen is not None for maps in episodes.values())
+    if len(modes) == 1 or by_people:  # games of people begin and go on as each has played
+        for mode, film in films.items():
+            yield Heading(f"What it looks at: {mode}")
+            yield replace(film, caption=f"{film.caption} {HOW_TO_MOVE} {_how_to_read([episodes[mode]])}")
     elif modes:
         yield Heading("What it looks at")
         yield Films(films, f"{HOW_TO_MOVE} {TOGETHER} {_how_to_read([*episodes.values()])}")
@@ -106,8 +130,8 @@ def _films(explanation: Explanation) -> Iterator[Section]:
 
 
 def _film(explanation: Explanation, mode: str, maps: Maps, films: int) -> Film:
-    total, _, height, width = maps.obs.shape
-    others = (maps.clean_obs is not None) + (maps.task_mask is not None) + 1
+    total, (height, width) = len(maps.obs), maps.size
+    others = (maps.clean_obs is not None) + (maps.task_mask is not None) + (maps.screen is not None) + 1
     shown = len(maps.saliency) + len(maps.pictures) + others
     most = MOST_PIXELS // (films * shown * height * width)
     chosen = spread(total, max(most, FEWEST_FRAMES))
@@ -129,11 +153,14 @@ def _film(explanation: Explanation, mode: str, maps: Maps, films: int) -> Film:
 def _film_caption(maps: Maps, count: int, mode: str, change: str) -> str:
     total = len(maps.obs)
     shown = f"{total} moments" if count == total else f"{count} of {total} recorded moments (the video has all)"
-    return " ".join(filter(None, [f"{shown} of one episode in mode {mode}.", change, *remarks(maps.saliency)]))
+    what = f"a person's game, {mode}" if maps.screen is not None else f"one episode in mode {mode}"
+    return " ".join(filter(None, [f"{shown} of {what}.", change, *remarks(maps.saliency)]))
 
 
 def _how_to_read(episodes: Sequence[Maps]) -> str:
     """What the pictures of one or several films are."""
+    if any(maps.screen is not None for maps in episodes):
+        return OF_PEOPLE
     sentences = [
         "The first picture is the newest frame that the policy saw; one named after a method shows the same frame "
         "in grey, and over it in colour what matters according to that method.",

@@ -1,0 +1,140 @@
+"""``saccade score WHAT --gaze FOLDER``: maps against the gaze of people who played the policy's game."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from saccade.cli import terminal
+from saccade.cli.explaining import Bars, check_writable, drawn, introduce, method_settings, out_folder, say
+from saccade.cli.options import Checks, Maps, People, Score, Subject
+from saccade.cli.score_tables import print_tables
+from saccade.cli.suite_options import given
+from saccade.data.atari_head.folder import GAMES, checked_game, find_gaze
+from saccade.envs.tasks.atari.frames import SIDE
+from saccade.explain.gaze import ALL_TRIALS, GazeSettings, explain_gaze, game_of, seeing_atari
+from saccade.explain.rows import save_rows
+from saccade.explain.trials import STACK
+from saccade.policies.load import load_any
+from saccade.policies.normalisation import normalisation
+from saccade.policies.policy import Policy
+from saccade.types import UserError
+from saccade.viewer.report import write_report
+
+TOLD = (
+    "NSS: standardised saliency where people looked, 0 is chance; KL: nats from where they looked to the map; sAUC: "
+    "chance of more saliency where they look now than at other times, AUC-J: than elsewhere; CC: correlation; SIM: "
+    "what both have in common. (-n): frames without a score; ↑ ↓: which way is better; *: the best, where it beats "
+    "chance and the rows that were made without asking the network."
+)
+OF_EPISODES = ("frames", "every", "max_steps")  # of Maps
+OF_ENVIRONMENTS = ("obs", "modes", "image_size", "frame_stack", "action_repeat")  # of Subject
+
+
+def against_people(options: People) -> bool:
+    """Whether a person asked for scores against gaze; options of how alone do not."""
+    return options.gaze is not None or options.game is not None or bool(options.trials)
+
+
+def refuse_gaze_options(options: People) -> None:
+    """Raise UserError for options that say how gaze is scored, where none is."""
+    for name in ("gaze_join", "gaze_frames"):
+        if getattr(options, name) != _default(People, name):
+            raise UserError(
+                f"--{name.replace('_', '-')} says how maps are scored against gaze: give --gaze FOLDER too."
+            )
+
+
+def score_against_people(options: Score, words: list[str]) -> int:
+    """Carry out the command; returns the exit code."""
+    _refuse_others(options)
+    settings, people = method_settings(options.maps), options.people
+    folder_of_gaze = find_gaze(people.gaze)
+    policy, game = policy_and_game(options.subject, people)
+    policy = seeing_atari(policy)
+    folder_of_gaze.of_game(game, people.trials)
+    folder = out_folder(options.subject, policy, "gaze")
+    console = terminal.console()
+    bars = Bars(console)
+    with bars.shown():
+        introduce(policy, settings, console)
+        check_writable(folder)
+        gaze = GazeSettings(people.trials, people.gaze_join, people.gaze_frames)
+        explanation, rows, notes = explain_gaze(
+            policy, folder_of_gaze, game, methods=options.maps.methods, gaze=gaze, settings=settings, report=bars
+        )
+        for note in notes:
+            say(console, f"{note}.", style="yellow")
+        drawn(explanation, folder, options.subject, ["score", *words], console, bars)
+        path = save_rows(folder, rows)
+        page = write_report(folder)
+    modes = list(explanation.episodes)
+    print_tables(rows, [ALL_TRIALS] if len(modes) > 1 else modes, console)
+    say(console, TOLD)
+    say(console, f"All scores, of every trial, are in {path}. Open {page}")
+    return 0
+
+
+def policy_and_game(options: Subject, people: People) -> tuple[Policy, str]:
+    """The policy that is meant, without any environment, and its game. Raises UserError."""
+    named = people.game or options.task
+    common: dict[str, Any] = {
+        "layout": options.layout,
+        "colours": options.colours,
+        "normalised": normalisation(options.mean, options.std),
+        "device": options.device,
+        "trust": options.trust,
+    }
+    if options.policy is not None:
+        if named is None:
+            raise UserError(f"--policy {options.policy} needs --game: the network is built for the game's actions.")
+        game = checked_game(named)
+        last = options.layout == "channels_last"
+        shape = (SIDE, SIDE, STACK) if last else (STACK, SIDE, SIDE)
+        policy = load_any(
+            options.what,
+            policy=options.policy,
+            checkpoint=options.checkpoint,
+            observation_space=gymnasium.spaces.Box(0, 255, shape, np.uint8),
+            action_space=gymnasium.spaces.Discrete(GAMES[game]),
+            output=options.output,
+            **common,
+        )
+    else:
+        if options.what is None:
+            raise UserError(
+                "Say which policy: a run folder, a zip of Stable-Baselines3, or --policy with --checkpoint."
+            )
+        policy = load_any(options.what, method=options.method, **common)
+        game = game_of(policy, named)
+    return (policy if options.channels is None else _with_channels(policy, options.channels)), game
+
+
+def _with_channels(policy: Policy, channels: str) -> Policy:
+    return replace(policy, pixels=policy.pixels.with_channels(channels))
+
+
+def _refuse_others(options: Score) -> None:
+    """Raise UserError for options that ask for episodes, of which there are none."""
+    foreign = [name for name in OF_ENVIRONMENTS if getattr(options.subject, name) not in (None, ())]
+    foreign += list(given(options.subject.options))
+    foreign += [name for name in OF_EPISODES if getattr(options.maps, name) != _default(Maps, name)]
+    foreign += [
+        field.name
+        for field in dataclasses.fields(Checks)
+        if getattr(options.checks, field.name) != _default(Checks, field.name)
+    ]
+    if foreign:
+        also = " --gaze-frames says how many moments." if "frames" in foreign else ""
+        raise UserError(
+            f"--{foreign[0].replace('_', '-')} belongs to episodes that a policy plays, and with --gaze people have "
+            f"played: leave it out.{also}"
+        )
+
+
+def _default(of: type[Any], name: str) -> Any:
+    return next(field.default for field in dataclasses.fields(of) if field.name == name)

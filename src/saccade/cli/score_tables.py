@@ -1,0 +1,88 @@
+"""Tables of scores, as they are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from saccade.cli import terminal
+from saccade.envs.changes import told_share
+from saccade.explain.rows import Row
+from saccade.metrics.gaze import CHANCE
+
+SHOWN = {
+    "pointing_game": "points",
+    "area_under_roc": "AUC",
+    "mass_inside": "inside",
+    "deletion": "hide",
+    "insertion": "show",
+    "kept_return": "return",
+    "randomisation": "random",
+    "map_drift": "drift",
+    "milliseconds_per_frame": "ms",
+    "nss": "NSS",
+    "kl_divergence": "KL",
+    "shuffled_auc": "sAUC",
+    "auc_judd": "AUC-J",
+    "correlation_coefficient": "CC",
+    "similarity": "SIM",
+}
+"""Metrics in the table that is printed, with short titles; the page has all of them in full."""
+WIDTH_OF_FILES = 120  # characters, where what is printed goes to no terminal
+ARROWS = {"higher": "↑", "lower": "↓"}
+BASELINE, BEST = "baseline: ", " *"
+
+
+def print_tables(rows: list[Row], modes: Iterable[str], console: Console) -> None:
+    """A table for each mode; wide enough where it goes to no terminal."""
+    wide = console if console.is_terminal else terminal.console(max(console.width, WIDTH_OF_FILES))
+    for mode in modes:
+        wide.print(table_of(rows, mode))
+
+
+def table_of(rows: list[Row], mode: str) -> Table:
+    """Methods down, the most telling metrics across, with an arrow to the better side.
+
+    Against people's gaze the best is marked, where it beats every row that was made without asking the network.
+
+    What was measured in the first mode alone (random weights, cost) stands in its table.
+    """
+    here = [row for row in rows if row["mode"] == mode]
+    metrics = [metric for metric in SHOWN if any(row["metric"] == metric for row in here)]
+    directions = {row["metric"]: ARROWS[row["direction"]] for row in here}
+    share = here[0].get("changed_pixels") if here else None
+    title = mode if share is None else f"{mode} (changes {told_share(share)} of the pixels)"
+    table = Table(box=None, pad_edge=False, padding=(0, 1), title=title)
+    table.add_column("method", no_wrap=True)
+    for metric in metrics:
+        table.add_column(f"{SHOWN[metric]} {directions[metric]}", justify="right", no_wrap=True)
+    cells = {(row["method"], row["metric"]): row for row in here}
+    for method in dict.fromkeys(row["method"] for row in here):
+        found = (cells.get((method, metric)) for metric in metrics)
+        table.add_row(method, *(_cell(row) + BEST * (row is not None and is_best(row, here)) for row in found))
+    return table
+
+
+def is_best(row: Row, rows: list[Row]) -> bool:
+    """Whether a map's agreement with people is as good as any in its column, and better than chance and baselines."""
+    if row["question"] != "people" or row["mean"] is None or row["method"].startswith(BASELINE):
+        return False
+    sign = 1 if row["direction"] == "higher" else -1
+    others = [other for other in rows if other["metric"] == row["metric"] and other["mean"] is not None]
+    beaten = [sign * other["mean"] for other in others if other["method"].startswith(BASELINE)]
+    if row["metric"] in CHANCE:
+        beaten.append(sign * CHANCE[row["metric"]])
+    ranked = [sign * other["mean"] for other in others if not other["method"].startswith(BASELINE)]
+    own = sign * row["mean"]
+    return own >= max(ranked) and all(own > one for one in beaten)
+
+
+def _cell(row: Row | None) -> str:
+    """The mean, with the number of frames it leaves out; a dash where there is none."""
+    if row is None or row["mean"] is None:
+        return "-"
+    value = row["mean"]
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f}" + (f" (-{row['undefined']})" if row["undefined"] else "")
