@@ -25,6 +25,7 @@ LAYOUTS: dict[str, tuple[tuple[int, ...], Any, float, str]] = {
     "floats to 255": ((SIDE, WIDE, 3), np.float32, 255, "rgb"),
     "doubles": ((SIDE, WIDE, 3), np.float64, 1, "rgb"),
     "rgb and depth": ((SIDE, WIDE, 4), np.uint8, 255, "rgb,depth"),
+    "stack of rgb and depth, on an axis": ((2, SIDE, WIDE, 4), np.uint8, 255, "rgb,depth"),
     "stack of rgb and depth": ((8, SIDE, WIDE), np.uint8, 255, "rgb,depth"),
 }
 """Shape, type, brightest value, and what the channels of one frame are."""

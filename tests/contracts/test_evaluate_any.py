@@ -168,6 +168,7 @@ REFUSED = {
     "dim=envs.py:Dim dim=envs.py:Generous": "takes the name 'dim'",
     "train dim=nothing.py:Dim": "There is no file 'nothing.py'",
     "train dim=envs.py:Darker": "envs.py has no 'Darker'",
+    "train dim=envs.py:Numbers": "envs.py:Waves in dim gives observations of shape (4,)",
     "train hue:0.5": "hue turns colours, and what envs.py:Waves shows is grey",
     "train video:1": 'envs.py:Waves tells no info["task_mask"]',
     "train blur:1 --video-where black": "no mode has one: leave it out",

@@ -11,7 +11,7 @@ import pytest
 import toy_envs
 from gymnasium.wrappers import FrameStackObservation
 from numpy.typing import NDArray
-from shift_cases import LAYOUTS, Moving, frames_of
+from shift_cases import LAYOUTS, SIDE, WIDE, Moving, frames_of
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 
 import saccade
@@ -19,8 +19,9 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.shift_modes import ShiftMode, parse_shift
 from saccade.envs.shifts import SHIFTS
 from saccade.explain.background import background_of
-from saccade.explain.shifted import Shift
+from saccade.explain.shifted import Shift, environment_pixels
 from saccade.explain.vectorised import single
+from saccade.policies.pixels import pixels_of
 from saccade.testing import check_environment, check_modes
 from saccade.types import UserError
 
@@ -128,7 +129,7 @@ def test_the_black_beginning_of_a_stack_stays_black() -> None:
     assert not obs[..., :3].any() and obs[..., 3].min() > 100
 
 
-@pytest.mark.parametrize("layout", ["rgb and depth", "stack of rgb and depth"])
+@pytest.mark.parametrize("layout", [name for name, (*_, channels) in LAYOUTS.items() if "depth" in channels])
 def test_what_is_no_picture_is_left_alone(layout: str) -> None:
     env = Moving(layout)
     for (obs, *_), (plain, *_) in zip(play(shifted(layout, "noise:1")), play(Moving(layout)), strict=True):
@@ -200,6 +201,16 @@ def test_what_moves_tells_a_wrong_guess() -> None:
     play(Shift(ThreeGreys(), "noise:0.1", channels="grey"))
     with pytest.raises(UserError, match=r"Nobody said which channels of Moving are pictures"):
         Shift(Moving("rgb and depth"), "noise:0.1", channels="depth,walls,doors,keys")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_environments_channels_are_those_of_its_policy(layout: str) -> None:
+    """Wherever the policy has them: here in front, as networks do."""
+    env, channels = Moving(layout), LAYOUTS[layout][3]
+    seen = pixels_of((env.count * env.width, SIDE, WIDE), str(np.dtype(env.type)), 0, env.high, layout="channels_first")
+    pixels = environment_pixels(env.observation_space, seen.with_channels(channels), "it")
+    ours, theirs = play(Shift(env, "noise:0.5", pixels=pixels)), play(shifted(layout, "noise:0.5"))
+    assert same(ours, theirs) and pixels.parts == tuple(channels.split(","))
 
 
 # ------------------------------------------------------------------------------------------------- refusals

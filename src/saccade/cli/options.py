@@ -62,7 +62,7 @@ class Evaluate:
     sampled: bool = False
     """Draw actions from the policy, as training does."""
     seed: int | None = None
-    """Of the episodes; by default the run's own."""
+    """Of the episodes; by default the run's own, else 0."""
     method: str | None = None
     """Of runs of a method of your own whose file has moved or changed: which it is now. That file is run."""
     device: str = "auto"

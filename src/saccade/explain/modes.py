@@ -19,6 +19,7 @@ from saccade.explain import answers
 from saccade.explain.background import background_of
 from saccade.explain.channels import shown_by
 from saccade.explain.episodes import played
+from saccade.explain.fitting import fitting
 from saccade.explain.shifted import Shift, environment_pixels
 from saccade.explain.tasks import Task, maker_in_file, makers_task
 from saccade.policies.pixels import Pixels
@@ -104,21 +105,12 @@ def in_modes(
     if video_where is not None and not asked.has_video:
         raise UserError(f"--video-where {video_where} says what a video replaces, and no mode has one: leave it out.")
     makers = {name: maker_in_file(file) for name, file in asked.files.items()}
-    known = (*task.modes, *makers)
-    for name in asked.names:
-        if name not in known and name not in asked.shifts:
-            more = f", and shifts such as brightness:0.5 ({', '.join(SHIFTS)})"
-            raise UserError(f"{task.name} has no mode {name!r}: it has {', '.join(task.modes)}{more}.")
-    drawn: dict[str, ShiftMode] = {}
-    for name, shift in asked.shifts.items():
-        if task.config is not None and shift.under not in makers:
-            distractions_of(task.config.task, name)  # its environments draw them
-        else:
-            drawn[name] = shift
+    drawn = _drawn_here(task, asked, makers)
     pixels = _known_channels(policy, task) if drawn else policy.pixels
     shifted = _Shifting(task.name, pixels, video_where, data)
-    if drawn:
-        _try(task, drawn.values(), shifted)
+    for under in dict.fromkeys((*makers, *(shift.under for shift in drawn.values()))):
+        env = makers[under]() if under in makers else task.make(under, False)
+        _try(env, [shift for shift in drawn.values() if shift.under == under], shifted, under)
 
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
         if mode in makers:
@@ -140,6 +132,21 @@ def in_modes(
     )
 
 
+def _drawn_here(task: Task, asked: Asked, makers: Mapping[str, Maker]) -> dict[str, ShiftMode]:
+    """The shifts that the environment does not draw itself, as Saccade's own do. Raises UserError for unknown modes."""
+    for name in asked.names:
+        if name not in (*task.modes, *makers, *asked.shifts):
+            more = f", and shifts such as brightness:0.5 ({', '.join(SHIFTS)})"
+            raise UserError(f"{task.name} has no mode {name!r}: it has {', '.join(task.modes)}{more}.")
+    drawn: dict[str, ShiftMode] = {}
+    for name, shift in asked.shifts.items():
+        if task.config is not None and shift.under not in makers:
+            distractions_of(task.config.task, name)
+        else:
+            drawn[name] = shift
+    return drawn
+
+
 @final
 @dataclass(frozen=True)
 class _Shifting:
@@ -156,14 +163,15 @@ class _Shifting:
         return Shift(env, shift, pixels=pixels, video_where=where, data=self.data, name=self.task)
 
 
-def _try(task: Task, shifts: Iterable[ShiftMode], shifted: _Shifting) -> None:
-    """Put each shift on the clean environment and draw a picture: what is wrong shows before anything is played."""
-    env = task.make(task.modes[0], False)
+def _try(env: gymnasium.Env[Any, Any], shifts: Iterable[ShiftMode], shifted: _Shifting, mode: str) -> None:
+    """Put each shift on an environment and draw a picture: what is wrong shows before anything is played. Closes it."""
+    name = shifted.task if mode == CLEAN else f"{shifted.task} in {mode}"
     try:
+        fitting(env.observation_space, shifted.policy, name)
         for shift in shifts:
-            answers.reset(shifted(env, shift), 0, task.name)
+            answers.reset(shifted(env, shift), 0, name)
     finally:
-        answers.close(env, task.name)
+        answers.close(env, name)
 
 
 def _plays(shift: ShiftMode) -> bool:

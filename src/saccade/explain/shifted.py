@@ -213,7 +213,8 @@ def environment_pixels(space: gymnasium.Space[Any], policy: Pixels, task: str) -
     fitting(space, policy, task)
     same = isinstance(space, gymnasium.spaces.Box) and space.shape == policy.shape
     found = pixels_of_space(space, layout=policy.layout if same else None, normalised=policy.normalised)
-    if found.said or found.channels_first[0] % policy.colours:
+    fits = found.colours == policy.colours if found.said else found.channels_first[0] % policy.colours == 0
+    if not fits or (found.said and not policy.said):
         return found
     return dataclasses.replace(found, colours=policy.colours, channels=policy.channels)
 
