@@ -106,6 +106,17 @@ def test_losses_are_no_shares() -> None:
     )
 
 
+def test_of_nothing_nothing_is_lost() -> None:
+    nothing = [0.0] * 5
+    assert sentence([row("train", nothing, None), row("blur:1", nothing), row("hue:1", nothing)]) == (
+        "Under blur 1 and hue 1 this policy gets 0, and so it does in its own environment."
+    )
+    told = sentence([row("train", nothing, None), row("blur:1", nothing), row("dim", [3.0, 4.0] * 5)])
+    assert told == (
+        "Under blur 1 this policy gets 0, and so it does in its own environment; in dim it gets 3.5, which is more than 0."
+    )
+
+
 def test_nothing_to_compare_with() -> None:
     assert sentence([row("train", STEADY, None)]) == "In its own environment this policy gets a return of 29."
     told = sentence([row("blur:1", STEADY), row("dim", [3.0])])

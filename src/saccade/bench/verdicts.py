@@ -21,8 +21,8 @@ NORMAL, NORMAL_SLOPE = 1.96, 2.4  # with more degrees of freedom: 1.96 + 2.4 / f
 FEWEST = 5  # episodes, below which nothing is said: two that end alike have an interval of no width
 ALIKE = 0.1  # of the clean return: so small a difference is none
 
-Kind = Literal["share", "less", "all", "more", "unclear", "nothing"]
-ORDER: tuple[Kind, ...] = ("share", "less", "all", "more", "unclear", "nothing")
+Kind = Literal["share", "less", "all", "none", "more", "unclear", "nothing"]
+ORDER: tuple[Kind, ...] = ("share", "less", "all", "none", "more", "unclear", "nothing")
 MINUS = "\u2212"
 
 
@@ -44,8 +44,9 @@ class Verdict:
 
     Attributes:
         kind: ``share``, the return is a share of the clean one; ``less`` and ``more``, where shares mean nothing;
-            ``all``, the two differ by less than a tenth, for certain; ``unclear``, the intervals overlap or the
-            episodes are too few for any; ``nothing``, the mode changes next to nothing of the picture.
+            ``all``, the two differ by less than a tenth, for certain; ``none``, every episode of either brings 0, so
+            that there is nothing to lose; ``unclear``, the intervals overlap or the episodes are too few for any;
+            ``nothing``, the mode changes next to nothing of the picture.
     """
 
     mode: str
@@ -79,6 +80,8 @@ def _kind(clean: Interval, seen: Interval, same: bool, changed: float | None) ->
         return "nothing"
     if min(clean.count, seen.count) < FEWEST:
         return "unclear"
+    if same and clean.low == clean.high == 0:
+        return "none"
     room = ALIKE * abs(clean.mean)
     if same or (seen.low - clean.high >= -room and seen.high - clean.low <= room):
         return "all"
@@ -154,6 +157,8 @@ def _clauses(kind: Kind, some: Sequence[Verdict], first: bool) -> list[str]:
                 if first
                 else f"{under} it gets all of it"
             ]
+        case "none":
+            return [f"{under} {'this policy' if first else 'it'} gets 0, and so it does in its own environment"]
         case "unclear":
             what = f"whether this policy gets the return {own} ({amount})" if first else ""
             return [f"{under}, {few} too few to tell {what}".rstrip()]
