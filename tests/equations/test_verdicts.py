@@ -64,7 +64,7 @@ STEADY = [29.0, 28.0, 30.0, 29.0, 29.0, 28.0, 30.0, 29.0, 29.0, 29.0]
         ([-10.0, -11.0, -10.0, -11.0, -10.0], [-20.0, -21.0, -20.0, -21.0, -20.0], 0.5, "less"),
         ([-10.0, -11.0, -10.0, -11.0, -10.0], [-1.0, -2.0, -1.0, -2.0, -1.0], 0.5, "more"),
         ([0.0] * 5, [-1.0] * 5, 0.5, "less"),
-        ([0.0] * 5, [0.0] * 5, 0.5, "all"),
+        ([0.0] * 5, [0.0] * 5, 0.5, "none"),
         ([-10.0] * 5, [-10.5] * 5, 0.5, "all"),
     ],
 )
@@ -113,7 +113,8 @@ def test_of_nothing_nothing_is_lost() -> None:
     )
     told = sentence([row("train", nothing, None), row("blur:1", nothing), row("dim", [3.0, 4.0] * 5)])
     assert told == (
-        "Under blur 1 this policy gets 0, and so it does in its own environment; in dim it gets 3.5, which is more than 0."
+        "Under blur 1 this policy gets 0, and so it does in its own environment; in dim it gets 3.5, which is more "
+        "than 0."
     )
 
 
