@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from saccade.envs.config import EnvConfig
+from saccade.envs.tasks.atari.emulator import Emulator
+from saccade.envs.tasks.atari.games import GAMES as GAMES_THERE_ARE
 from saccade.envs.tasks.atari.simulation import AtariSimulation
 from saccade.envs.tasks.pixel_env import PixelEnv
 
@@ -108,3 +110,93 @@ def test_a_whole_game_is_its_lives_and_what_is_played_between_them(preprocessing
         if not terminated:
             assert checksum(obs) == recording["obs_crc32"][step + 1], step
     assert recording["done"][: over + 1].sum() == 5 and total >= recording["raw_reward"][: over + 1].sum() > 0
+
+
+# --- Breakout without an end --------------------------------------------------------------------------
+
+WALL = 36  # bytes of memory, a bit half a brick
+
+
+def score_of(memory: np.ndarray) -> int:
+    high, low = int(memory[76]), int(memory[77])
+    return 100 * (high & 15) + 10 * (low >> 4) + (low & 15)
+
+
+def bits_of(memory: np.ndarray) -> int:
+    return int(np.unpackbits(memory[:WALL]).sum())
+
+
+def assert_plays_as_recorded(emulator: Emulator, recording: Recording) -> None:
+    """Rewards, scores, walls and lives of every frame, and what is written where a wall is gone."""
+    found: dict[str, list[int]] = {"reward": [], "score": [], "wall_bits": [], "lives": []}
+    events = recording["event_frame"].tolist()
+    for frame, action in enumerate(recording["actions"]):
+        found["reward"].append(emulator.act((0, 1, 3, 4)[action]))
+        memory = emulator.memory
+        found["score"].append(score_of(memory))
+        found["wall_bits"].append(bits_of(memory))
+        found["lives"].append(emulator.lives)
+        if frame in events:
+            written = recording["score_bytes_after"][events.index(frame)]
+            assert memory[76] & 15 == written[0] & 15 and memory[77] == written[1]
+    score = recording["score_ram"].astype(int)
+    expected = {**recording, "score": np.where(score >= 864, score - 432, score)}
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+    assert min(found["reward"]) == 0 and len(events) == (score >= 864).sum() > 0
+
+
+def part(recording: Recording, name: str) -> Recording:
+    return {key.removeprefix(name): value for key, value in recording.items() if key.startswith(name)}
+
+
+def near_the_end_of_a_wall(emulator: Emulator, preset: np.ndarray) -> int:
+    """Two points below 864, as it was recorded; the reward of the frame in which that is seen."""
+    emulator.begin()
+    for _ in range(60):
+        emulator.act(0)
+    for place, value in enumerate(preset[:WALL]):
+        emulator.write(place, int(value))
+    emulator.write(76, int(emulator.memory[76]) & 0xF0 | int(preset[WALL]))
+    emulator.write(77, int(preset[WALL + 1]))
+    return emulator.act(0)
+
+
+@pytest.fixture(scope="module")
+def infinite() -> Recording:
+    return recorded("breakout_infinite.npz")
+
+
+def test_the_wall_of_breakout_infinite_comes_back(infinite: Recording) -> None:
+    recording, emulator = part(infinite, "short/"), Emulator(GAMES_THERE_ARE["BreakoutInfinite"])
+    assert near_the_end_of_a_wall(emulator, recording["preset"]) == recording["dropped_reward"]
+    assert_plays_as_recorded(emulator, recording)
+
+
+def test_the_wall_of_breakout_does_not(infinite: Recording) -> None:
+    recording, emulator = part(infinite, "short/"), Emulator(GAMES_THERE_ARE["Breakout"])
+    near_the_end_of_a_wall(emulator, recording["preset"])
+    rewards, walls = [], []
+    for action in recording["actions"]:
+        rewards.append(emulator.act((0, 1, 3, 4)[action]))
+        walls.append(bits_of(emulator.memory))
+    np.testing.assert_array_equal(rewards, recording["unpatched_reward_raw"])
+    np.testing.assert_array_equal(walls, recording["unpatched_wall_bits"])
+
+
+def test_a_whole_game_of_breakout_infinite(infinite: Recording) -> None:
+    emulator = Emulator(GAMES_THERE_ARE["BreakoutInfinite"])
+    emulator.begin()
+    assert_plays_as_recorded(emulator, part(infinite, "long/"))
+
+
+def test_what_is_owed_is_part_of_a_state(infinite: Recording) -> None:
+    """Saved in the very frame that took the score back: who goes on from there gives it back."""
+    recording, emulator = part(infinite, "short/"), Emulator(GAMES_THERE_ARE["BreakoutInfinite"])
+    near_the_end_of_a_wall(emulator, recording["preset"])
+    (event,) = recording["event_frame"]
+    for action in recording["actions"][: event + 1]:
+        emulator.act((0, 1, 3, 4)[action])
+    other = Emulator(GAMES_THERE_ARE["BreakoutInfinite"])
+    other.restore(emulator.save())
+    assert other.act(0) == emulator.act(0) == 0

@@ -136,6 +136,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             check=atari_suite.check,
             spaces=atari_suite.spaces_of,
             simulation=Later("saccade.envs.tasks.atari.simulation", "AtariSimulation"),
+            streams=Later("saccade.envs.tasks.atari.vector", "streams_of"),
             evaluated=atari_suite.evaluated,
         ),
     }

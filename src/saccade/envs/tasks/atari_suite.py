@@ -53,10 +53,7 @@ class AtariOptions:
         for name in ("episodic_life", "clip_rewards"):
             check_kind(name, getattr(self, name), bool)
         for name in ("game_mode", "difficulty"):
-            value = getattr(self, name)
-            check_kind(name, value, int, NoneType)
-            if isinstance(value, bool) or (value is not None and value < 0):
-                raise UserError(f"{name} is {value}, but must be a number of ALE's, from 0")
+            check_kind(name, getattr(self, name), int, NoneType)
         check_kind("data", self.data, str, Path, NoneType)
 
 
@@ -71,7 +68,11 @@ def wrappers_of(config: EnvConfig) -> Wrappers:
 
 
 def check(config: EnvConfig) -> None:
-    """Raise UserError for pictures that are larger than a screen."""
+    """Raise UserError for pictures that are larger than a screen, and for numbers that no switch has."""
+    for name in ("game_mode", "difficulty"):
+        value = getattr(config.options, name)
+        if value is not None and (isinstance(value, bool) or value < 0):
+            raise UserError(f"{name} is {value}, but must be a number of ALE's, from 0")
     if config.image_size > WIDTH:
         raise UserError(f"image_size is {config.image_size}, and an Atari screen is {WIDTH} wide: use 84, as papers do")
 

@@ -42,22 +42,20 @@ class Emulator:
 
     Args:
         game: a row of ``games.GAMES``.
-        sticky: the probability, in every frame, that the frame before's action is played again.
         mode, difficulty: the game's switches, by ALE's numbers; None to leave them.
 
     Raises:
         UserError: ``ale-py`` is not installed, or the game has no such mode or difficulty.
     """
 
-    def __init__(self, game: Game, sticky: float = 0.0, mode: int | None = None, difficulty: int | None = None) -> None:
+    def __init__(self, game: Game, mode: int | None = None, difficulty: int | None = None) -> None:
         module = load_ale()
-        self._game, self._sticky = game, sticky
+        self._game, self._owed = game, 0
         self._ale, self._state = module.ALEInterface(), module.ALEState
-        self._ale.setFloat("repeat_action_probability", sticky)
+        self._ale.setFloat("repeat_action_probability", 0.0)  # what would stick is no part of ALE's states
         self._ale.setInt("frame_skip", 1)
-        self._switches = mode, difficulty
-        self._owed = 0
-        self._insert(seed=0)
+        self._ale.loadROM(rom_path(game))
+        self._switch(mode, difficulty)
         self._as_new = self._ale.cloneSystemState()
 
     @property
@@ -84,12 +82,9 @@ class Emulator:
         """Change a byte of the console's memory."""
         self._ale.setRAM(place, value)
 
-    def seed(self, seed: int) -> None:
-        """As new, whatever was played: the next game and its random numbers depend on the seed alone."""
-        if self._sticky > 0:
-            self._insert(seed % 2**31)
-        else:  # nothing is random then
-            self._ale.restoreSystemState(self._as_new)
+    def switch_on(self) -> None:
+        """Forget what was played: some games depend on those before them."""
+        self._ale.restoreSystemState(self._as_new)
         self._owed = 0
 
     def begin(self) -> None:
@@ -123,17 +118,14 @@ class Emulator:
         self._ale.restoreSystemState(self._state(whole[:-1]))
         self._owed = WALL_IS_BACK if owes else 0
 
-    def _insert(self, seed: int) -> None:
-        self._ale.setInt("random_seed", seed)
-        self._ale.loadROM(rom_path(self._game))
-        mode, difficulty = self._switches
+    def _switch(self, mode: int | None, difficulty: int | None) -> None:
         if mode is not None:
-            check_name("game_mode", mode, list(self._ale.getAvailableModes()))
+            check_name("game_mode", str(mode), map(str, self._ale.getAvailableModes()))
             self._ale.setMode(mode)
         if difficulty is not None:
-            check_name("difficulty", difficulty, list(self._ale.getAvailableDifficulties()))
+            check_name("difficulty", str(difficulty), map(str, self._ale.getAvailableDifficulties()))
             self._ale.setDifficulty(difficulty)
-        if self._switches != (None, None):
+        if (mode, difficulty) != (None, None):
             self._ale.reset_game()  # they count from the next game on
 
     def _put_back_the_wall(self) -> None:

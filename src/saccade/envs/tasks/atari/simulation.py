@@ -45,7 +45,7 @@ class AtariSimulation:
     """A ``Simulation`` of one game. A control step is a frame of the console, of which there are 60 a second.
 
     Args:
-        generator: ``seed -> generator``: what frames of doing nothing are drawn from.
+        generator: ``seed -> generator``: what frames of doing nothing, and what sticks, are drawn from.
 
     Raises:
         UserError: ``ale-py`` is not installed, or the game has no such mode or difficulty.
@@ -62,7 +62,7 @@ class AtariSimulation:
         self._frames = config.control_steps_per_action
         self._ends_with_a_life = options.episodic_life and self._wrappers.lost_life != "nothing"
         self._clips = options.clip_rewards
-        self.emulator = Emulator(game, self._wrappers.sticky, options.game_mode, options.difficulty)
+        self.emulator = Emulator(game, options.game_mode, options.difficulty)
         self.size = (config.image_size, config.image_size)
         self.actions = spaces_of(config).actions
         self._actions = game.played_with(self._wrappers.every_action)
@@ -74,7 +74,7 @@ class AtariSimulation:
         self.raw_reward = 0.0
         self._generator, self._seed = generator, 0
         self._random, self._is_seeded = generator(0), False
-        self._lives, self._over = 0, True
+        self._lives, self._over, self._last_action = 0, True, NOOP
         self._latest = np.zeros((2, game.height, WIDTH), np.uint8)  # the two last frames of an action
         self._shown = self._latest  # what the picture is made of
 
@@ -94,7 +94,7 @@ class AtariSimulation:
         """Start an episode: a game, or what is left of one where only a life was lost."""
         if not self._is_seeded:
             self._random = self._generator(self._seed)
-            self.emulator.seed(self._seed)
+            self.emulator.switch_on()
             self._latest[:], self._over, self._is_seeded = 0, True, True
         anew = self._over or not self._ends_with_a_life or self.emulator.frames >= self._wrappers.frames
         goes_on = not anew and self._wrappers.lost_life == "end"
@@ -134,16 +134,18 @@ class AtariSimulation:
             "emulator": self.emulator.save(),
             "latest": self._latest.copy(),
             "shown": self._shown.copy(),
-            "noops": json.dumps(self._random.bit_generator.state),
+            "random": json.dumps(self._random.bit_generator.state),
             "lives": self._lives,
+            "last_action": self._last_action,
             "over": self._over,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.emulator.restore(state["emulator"])
         self._latest, self._shown = np.array(state["latest"]), np.array(state["shown"])
-        self._random.bit_generator.state = json.loads(state["noops"])
+        self._random.bit_generator.state = json.loads(state["random"])
         self._lives, self._over, self._is_seeded = int(state["lives"]), bool(state["over"]), True
+        self._last_action = int(state["last_action"])
         self.before, self.raw_reward = KEPT, 0.0
 
     def close(self) -> None:
@@ -179,7 +181,7 @@ class AtariSimulation:
             emulator.act(FIRE if frame == 0 and self._fires and wrappers.fire == "first" else NOOP)
             if emulator.over:
                 emulator.begin()
-        self._lives, self._over = emulator.lives, False
+        self._lives, self._over, self._last_action = emulator.lives, False, NOOP
         self._shown = np.zeros_like(self._latest)
         emulator.look(self._shown[0])
         self._shown[1] = self._shown[0]
@@ -191,7 +193,7 @@ class AtariSimulation:
         """
         emulator, reward = self.emulator, 0
         for left in range(frames, 0, -1):
-            reward += emulator.act(action)
+            reward += emulator.act(self._sticking(action))
             if left <= 2:  # where the game ends before, what is seen are earlier frames
                 emulator.look(self._latest[2 - left])
             if emulator.over:
@@ -203,3 +205,10 @@ class AtariSimulation:
         lives = emulator.lives
         lost, self._lives = 0 < lives < self._lives, lives
         return float(reward), lost and not self._over
+
+    def _sticking(self, action: int) -> int:
+        """What is played in a frame: an action, or by chance that of the frame before (Machado et al., 2018)."""
+        sticky = self._wrappers.sticky
+        if sticky == 0 or self._random.random() >= sticky:
+            self._last_action = action
+        return self._last_action
