@@ -30,6 +30,7 @@ from saccade.envs.tasks.atari.vector import VectorStreams
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.policies.evaluate import in_mode
+from saccade.testing.modes import check_modes
 from saccade.types import Discrete, UserError
 
 ale_py = pytest.importorskip("ale_py", reason="ale-py is not installed")
@@ -139,8 +140,23 @@ def test_a_seed_decides_everything_whatever_was_played_before(task: str, wrapper
     )
 
 
-@pytest.mark.parametrize("wrappers", WRAPPERS)
-@pytest.mark.parametrize("task", ["atari/Breakout", "atari/Seaquest", "atari/AirRaid"])
+@pytest.mark.parametrize("task", ["atari/Breakout", "atari/Pong", "atari/AirRaid"])
+def test_modes_change_what_is_seen_and_nothing_else(task: str) -> None:
+    """Rewards, lives, and the console to the bit."""
+
+    def make(mode: str, seed: int) -> PixelEnv:
+        return make_env(described(f"{task}@{mode}"), seed)
+
+    check_modes(make, tuple(modes_of(task)), steps=80, state=lambda env: env.unwrapped.simulation.emulator.save())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("task", "wrappers"),
+    [
+        *itertools.product(["atari/Breakout", "atari/Seaquest", "atari/AirRaid"], WRAPPERS),
+        *((f"atari/Pong@{mode}", "paper") for mode in modes_of("atari/Pong")),
+    ],
+)
 def test_another_process_would_continue_bit_for_bit(task: str, wrappers: str) -> None:
     """From several moments: after a reset, in the middle of a life, and where one has just been lost."""
     config = described(task, wrappers=wrappers)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Literal, final
 
 from saccade.envs.checks import check_kind, check_name
 from saccade.envs.distractions import Modes
+from saccade.envs.distractions.bars import Bars
+from saccade.envs.distractions.console_colours import Brightness, ColorJitter
 from saccade.envs.distractions.noise import Noise
+from saccade.envs.distractions.video_behind import VideoBehind
 from saccade.envs.tasks.atari.frames import WIDTH
 from saccade.envs.tasks.atari.games import ATARI_57, CHANGED, GAMES, OTHERS, Game
 from saccade.envs.tasks.atari.wrappers import FRAMES, WRAPPERS, Wrappers
@@ -20,7 +23,17 @@ if TYPE_CHECKING:
     from saccade.envs.config import EnvConfig
 
 SUITE = "atari"
-MODES: Modes = MappingProxyType({"train": (), "noise": (Noise(),)})
+MODES: Modes = MappingProxyType(
+    {
+        "train": (),
+        "noise": (Noise(),),
+        "bars": (Bars(),),
+        "brightness": (Brightness(),),
+        "color_jitter": (ColorJitter(),),
+        "video": (VideoBehind(),),
+    }
+)
+"""As a game is; with noise; with bars over it; darker or brighter; in other colours; with a clip behind it."""
 EVALUATED_IN = ("train",)
 ATARI_TASKS = tuple(f"{SUITE}/{name}" for name in GAMES)
 LISTED: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.envs.checks import check_name
-from saccade.envs.tasks.atari.games import Game
+from saccade.envs.tasks.atari.games import NOOP, Game
 from saccade.types import UserError
 
 WALL_IS_GONE, WALL_IS_BACK = 864, 432  # Breakout's score once its second wall is gone, and its first
+FIRST_FRAMES = 120  # some games begin with a screen of another colour
 HUNDREDS, TENS = 76, 77  # bytes of its memory: each digit of the score takes half of one
 
 
@@ -54,6 +55,7 @@ class Emulator:
         self._ale, self._state = module.ALEInterface(), module.ALEState
         self._ale.setFloat("repeat_action_probability", 0.0)  # what would stick is no part of ALE's states
         self._ale.setInt("frame_skip", 1)
+        self._ale.setInt("random_seed", 0)  # nothing is drawn, and states hold the generator
         self._ale.loadROM(rom_path(game))
         self._switch(mode, difficulty)
         self._as_new = self._ale.cloneSystemState()
@@ -103,6 +105,15 @@ class Emulator:
     def look(self, screen: NDArray[np.uint8]) -> None:
         """Write the present frame into ``[height, width]``: numbers of colours, see ``colours.palette``."""
         self._ale.getScreen(screen)
+
+    def first_screen(self) -> NDArray[np.uint8]:
+        """What a console just switched on shows where a game has begun, ``[height, width]``."""
+        self._ale.reset_game()
+        for _ in range(FIRST_FRAMES):
+            self._ale.act(NOOP)
+        first = np.asarray(self._ale.getScreen())
+        self.switch_on()
+        return first
 
     def look_in_colour(self) -> NDArray[np.uint8]:
         """The present frame, ``[height, width, 3]``."""

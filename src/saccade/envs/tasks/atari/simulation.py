@@ -14,7 +14,7 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.simulation import BLACK, KEPT, Before, StateValue
 from saccade.envs.tasks.atari.colours import palette
 from saccade.envs.tasks.atari.emulator import Emulator
-from saccade.envs.tasks.atari.frames import WIDTH, blended, brightest_of_greys, grey_of_brightest, shrunk
+from saccade.envs.tasks.atari.frames import WIDTH, blended, brightest_of_greys, grey_of_brightest, in_grey, shrunk
 from saccade.envs.tasks.atari.games import ACTIONS, FIRE, NOOP
 from saccade.envs.tasks.atari.wrappers import FRAMES_A_SECOND
 from saccade.envs.tasks.atari_suite import COLOURS, game_of, settings_of, spaces_of, wrappers_of
@@ -27,17 +27,43 @@ class Screen:
     Attributes:
         palette: of the numbers 0 to 255, uint8 ``[256, 3]``; a colour is at an even number and the one after it.
         table: the grey of two pixels' numbers.
+        original: the palette as it is.
+        backdrop: the number of the colour that fills most of the game's first screen.
     """
 
-    def __init__(self, config: EnvConfig) -> None:
+    def __init__(self, config: EnvConfig, first: NDArray[np.uint8]) -> None:
+        """first: the game's first screen, ``[height, width]``."""
+        self.backdrop = int(np.bincount(first.ravel()).argmax())
         self._of_greys = wrappers_of(config).brightest_of_greys
         self.original = palette(game_of(config.task).pal)
+        self._clip: NDArray[np.uint8] | None = None
+        self._gaps = np.zeros(0, np.uint8)  # of two pixels' numbers: 255 where the clip shows
         self.paint(self.original)
 
     def paint(self, colours: NDArray[np.uint8]) -> None:
         """Have the console show other colours, uint8 ``[256, 3]``."""
         self.palette = colours
         self.table = (brightest_of_greys if self._of_greys else grey_of_brightest)(colours)
+
+    def play_behind(self, clip: NDArray[np.uint8], brightness: float) -> None:
+        """Have a clip, uint8 ``[frames, side, side, 3]``, show where the screen is black or has the backdrop's colour.
+
+        brightness: what is left of the clip's, 0..1.
+        """
+        colours = self.original.copy()
+        colours[[self.backdrop & ~1, self.backdrop | 1]] = 0
+        self.paint(colours)
+        self._clip, self._brightness = clip, np.float32(brightness)
+        self._gaps = np.where(np.maximum(colours[:, None], colours[None]).any(-1), 0, 255).astype(np.uint8).ravel()
+
+    def picture(self, screens: NDArray[np.uint8], side: int, agent_step: int) -> NDArray[np.uint8]:
+        """What an agent sees of two screens ``[2, height, width]``, ``[side, side]``."""
+        picture = shrunk(blended(screens, self.table), side)
+        if self._clip is None:
+            return picture
+        behind = in_grey(np.asarray(self._clip[agent_step % len(self._clip)]))
+        share = shrunk(blended(screens, self._gaps), side) * (self._brightness / np.float32(255))
+        return np.rint(picture + share * behind).clip(0, 255).astype(np.uint8)
 
 
 @final
@@ -67,16 +93,16 @@ class AtariSimulation:
         self.actions = spaces_of(config).actions
         self._actions = game.played_with(self._wrappers.every_action)
         self._fires = FIRE in self._actions
-        self.scene = Screen(config)
+        self._latest = np.zeros((2, game.height, WIDTH), np.uint8)  # the two last frames of an action
+        self._shown = self._latest  # what the picture is made of
+        self.scene = Screen(config, self.emulator.first_screen())
         self.settings: Mapping[str, object] = settings_of(config)
         self.versions: Mapping[str, str] = {"ale-py": version("ale-py")}
         self.before: Before = BLACK
         self.raw_reward = 0.0
         self._generator, self._seed = generator, 0
         self._random, self._is_seeded = generator(0), False
-        self._lives, self._over, self._last_action = 0, True, NOOP
-        self._latest = np.zeros((2, game.height, WIDTH), np.uint8)  # the two last frames of an action
-        self._shown = self._latest  # what the picture is made of
+        self._lives, self._over, self._last_action, self._agent_steps = 0, True, NOOP, 0
 
     @property
     def action_meanings(self) -> tuple[str, ...]:
@@ -101,11 +127,12 @@ class AtariSimulation:
         if not goes_on:
             self._restart(anew)
         self.before = KEPT if goes_on else BLACK
-        self.raw_reward = 0.0
+        self.raw_reward, self._agent_steps = 0.0, 0
 
     def step(self, action: Any, control_steps: int) -> tuple[float, bool]:
         """Play an action for so many frames; its reward, the sign of it where rewards are clipped."""
         self.before = KEPT
+        self._agent_steps += 1
         reward, lost = self._play(self._actions[action], control_steps)
         ended = self._over
         if lost and self._ends_with_a_life:
@@ -119,7 +146,7 @@ class AtariSimulation:
 
     def picture(self) -> np.ndarray:
         """The two last frames of an action, in grey: uint8 ``[H, W, 1]``."""
-        return shrunk(blended(self._shown, self.scene.table), self.size[0])[..., None]
+        return self.scene.picture(self._shown, self.size[0], self._agent_steps)[..., None]
 
     def mask(self) -> np.ndarray | None:
         """Not known: a console has no objects."""
@@ -145,7 +172,7 @@ class AtariSimulation:
         self._latest, self._shown = np.array(state["latest"]), np.array(state["shown"])
         self._random.bit_generator.state = json.loads(state["random"])
         self._lives, self._over, self._is_seeded = int(state["lives"]), bool(state["over"]), True
-        self._last_action = int(state["last_action"])
+        self._last_action, self._agent_steps = int(state["last_action"]), int(state["agent_steps"])
         self.before, self.raw_reward = KEPT, 0.0
 
     def close(self) -> None:
