@@ -11,6 +11,7 @@ from saccade.envs.tasks.atari.colours import palette
 from saccade.envs.tasks.atari.frames import (
     SIDE,
     WIDTH,
+    Redrawing,
     blended,
     brightest_of_greys,
     grey_of_brightest,
@@ -97,3 +98,22 @@ def test_colours_of_the_console() -> None:
         assert colours.shape == (256, 3) and colours[0].tolist() == [0, 0, 0] and colours[14].tolist() == [236] * 3
         np.testing.assert_array_equal(colours[1::2], in_grey(colours[::2])[:, None].repeat(3, 1))
     assert palette(False)[0x42].tolist() == [0xA7, 0x1A, 0x1A]
+
+
+@pytest.mark.parametrize("height", [210, 250])
+@pytest.mark.parametrize("side", [SIDE, 40])
+def test_drawing_anew_what_has_changed_is_drawing_all(height: int, side: int) -> None:
+    """Over screens in which nothing, a pixel, some lines or all changes, and over other tables."""
+    random = np.random.default_rng(height)
+    tables = [grey_of_brightest(palette(pal)) for pal in (False, True)]
+    redraw, screens, shown = Redrawing(height, side), np.zeros((2, height, WIDTH), np.uint8), set[bytes]()
+    for step in range(60):
+        lines = random.integers(height, size=(0, 1, 5, height)[step % 4])
+        columns = random.integers(WIDTH) if step % 4 == 1 else slice(None)
+        which = random.integers(2)
+        screens[which, lines, columns] = random.integers(0, 256, screens[which, lines, columns].shape)
+        table = tables[step // 7 % 2]
+        found = redraw(screens, table)
+        np.testing.assert_array_equal(found, shrunk(blended(screens, table), side))
+        shown.add(found.tobytes())
+    assert len(shown) > 40

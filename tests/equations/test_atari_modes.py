@@ -15,7 +15,7 @@ from saccade.envs.distractions.console_colours import Brightness, ChangedColours
 from saccade.envs.distractions.video_behind import VideoBehind
 from saccade.envs.tasks.atari.colours import palette
 from saccade.envs.tasks.atari.frames import grey_of_brightest, in_grey
-from saccade.envs.tasks.atari.simulation import Screen
+from saccade.envs.tasks.atari.screen import Screen
 from saccade.types import UserError
 
 BROWN, WHITE = 0x22, 0x0E
@@ -98,9 +98,9 @@ def test_a_clip_plays_behind_a_game() -> None:
     shown = np.full((2, 210, 160), BROWN, np.uint8)
     shown[:, :100, 80:] = WHITE  # columns of 1.905 pixels: the 43rd of the picture begins at pixel 80
     shown[:, 201:] = 0
-    before = scene.picture(shown, 84, 0)
+    before = scene.picture(shown, 0)
     scene.play_behind(clip, 0.5)
-    seen = scene.picture(shown, 84, 9)
+    seen = scene.picture(shown, 9)
     behind = in_grey(clip[2]).astype(np.float64) * 0.5
     white = int(in_grey(palette(False)[WHITE]))
     assert (seen[:40, 42:] == white).all() and (before[:40, 42:] == white).all()
@@ -109,7 +109,7 @@ def test_a_clip_plays_behind_a_game() -> None:
     striped = np.broadcast_to(np.where(np.arange(160) % 2, WHITE, BROWN).astype(np.uint8), shown.shape).copy()
     covered = np.array([white_below(column) for column in range(84)])  # around a half
     expected = covered * white + (1 - covered) * behind
-    assert np.abs(scene.picture(striped, 84, 9) - expected).max() <= 1.5  # two roundings of one level, and the last
+    assert np.abs(scene.picture(striped, 9) - expected).max() <= 1.5  # two roundings of one level, and the last
     assert covered.min() < 0.48 and covered.max() > 0.52
 
 
@@ -125,7 +125,7 @@ def test_a_thing_in_one_of_two_frames_hides_the_clip() -> None:
     scene.play_behind(np.full((1, 84, 84, 3), 255, np.uint8), 0.5)
     shown = np.full((2, 210, 160), BROWN, np.uint8)
     shown[1, 50:100] = WHITE
-    seen = scene.picture(shown, 84, 0)
+    seen = scene.picture(shown, 0)
     assert (seen[20:40] == int(in_grey(palette(False)[WHITE]))).all() and (seen[45:] == 128).all()
 
 

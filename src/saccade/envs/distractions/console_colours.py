@@ -17,7 +17,7 @@ from saccade.types import UserError
 
 if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
-    from saccade.envs.tasks.atari.simulation import Screen
+    from saccade.envs.tasks.atari.screen import Screen
 
 NUM_CHOICES = 2**32
 MAX_LEVEL = 255

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from saccade.data.folder import DataFolder
-    from saccade.envs.tasks.atari.simulation import Screen
+    from saccade.envs.tasks.atari.screen import Screen
 
 
 @final

@@ -7,6 +7,7 @@ numbers of colours, one byte a pixel; so what two screens look like together is 
 from __future__ import annotations
 
 import functools
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,47 @@ def _sums(lines: NDArray[np.float32], taken: NDArray[np.intp], weights: NDArray[
         line *= weight
         total += line
     return total
+
+
+@final
+class Redrawing:
+    """``shrunk(blended(screens, table), side)`` of one screen after the other, of which a game changes a few lines.
+
+    Only those are computed anew, to the same bits.
+
+    Args:
+        height: lines of a screen.
+        side: pixels of a picture's.
+    """
+
+    def __init__(self, height: int, side: int) -> None:
+        self._of_width, self._of_height = _shares(WIDTH, side), _shares(height, side)
+        self._screens = np.zeros((2, height, WIDTH), np.uint8)
+        self._table = np.zeros(0, np.uint8)
+        self._lines = np.zeros((height, side), np.float32)  # of the screen's height and the picture's width
+        self._picture = np.zeros((side, side), np.uint8)
+
+    def __call__(self, screens: Frames, table: Frames) -> Frames:
+        """The picture, uint8 ``[side, side]``, which the next call overwrites.
+
+        screens: ``[2, height, width]``, contiguous. table: not written to afterwards.
+        """
+        if table is self._table:
+            either = screens.view(np.uint64) != self._screens.view(np.uint64)
+            changed = (either[0] | either[1]).any(-1)
+        else:
+            changed = np.ones(len(self._lines), np.bool_)
+        rows = np.flatnonzero(changed)
+        if len(rows):
+            new = screens.take(rows, 1)
+            self._screens[:, rows], self._table = new, table
+            lines = np.ascontiguousarray(blended(new, table).T, np.float32)
+            self._lines[rows] = _sums(lines, *self._of_width).T
+            taken, weights = self._of_height
+            places = np.flatnonzero(changed[taken].any(0))
+            found = _sums(self._lines, taken[:, places], weights[:, places])
+            self._picture[places] = np.rint(found, out=found)
+        return self._picture
 
 
 @functools.cache
