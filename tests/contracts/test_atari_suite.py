@@ -29,7 +29,9 @@ from saccade.envs.tasks.atari.simulation import AtariSimulation
 from saccade.envs.tasks.atari.vector import VectorStreams
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers.env_workers import EnvWorkers
+from saccade.explain.tasks import saccade_task
 from saccade.policies.evaluate import in_mode
+from saccade.testing.environments import check_environment
 from saccade.testing.modes import check_modes
 from saccade.types import Discrete, UserError
 
@@ -345,7 +347,12 @@ def test_without_ale_py_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_mask_is_known() -> None:
-    env = make_env(described("atari/Pong", task_mask=True), 0)
+    with pytest.raises(UserError, match="cannot tell which pixels show the task: leave it out for atari/Pong"):
+        described("atari/Pong", task_mask=True)
+    task = saccade_task(described("atari/Pong"))
+    assert not task.knows_truth
+    env = task.make("noise", task.knows_truth)
+    assert env.config == described("atari/Pong@noise", episodic_life=False, clip_rewards=False)  # type: ignore[attr-defined]
     assert "task_mask" not in env.reset()[1]
 
 
@@ -376,3 +383,8 @@ def test_actions_are_the_tables() -> None:
     for name, count in {"Breakout": 4, "MsPacman": 9, "Seaquest": 18, "SpaceInvaders": 6, "Enduro": 9}.items():
         config = described(f"atari/{name}")
         assert suite_of(config.task).spaces(config).actions == Discrete(count)
+
+
+@pytest.mark.parametrize("task", ["atari/Breakout", "atari/Freeway@video", "atari/MsPacman@bars"])
+def test_it_keeps_what_environments_promise(task: str) -> None:
+    check_environment(lambda seed: make_env(described(task), seed), steps=40)

@@ -22,7 +22,7 @@ BROWN, WHITE = 0x22, 0x0E
 
 
 def screen(first: int = BROWN) -> Screen:
-    return Screen(EnvConfig("atari/Pong"), np.full((210, 160), first, np.uint8))
+    return Screen(EnvConfig("atari/Pong"), lambda: np.full((210, 160), first, np.uint8))
 
 
 def painted(distraction: Distraction, choice: int) -> tuple[np.ndarray, Screen]:

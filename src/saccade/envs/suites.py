@@ -45,6 +45,7 @@ class Suite:
             function that gives None, where environments are spread over processes.
         evaluated: ``configuration -> configuration``: what evaluations and explanations play of a run that trains so.
         fast: values of options that machines without a GPU can afford.
+        knows_masks: whether its environments can tell which pixels show the task.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
@@ -68,6 +69,7 @@ class Suite:
     streams: Callable[[EnvConfig, Sequence[int]], Streams | None] | None = None
     evaluated: Callable[[EnvConfig], EnvConfig] = lambda config: config
     fast: Mapping[str, Any] = field(default_factory=dict)
+    knows_masks: bool = True
     check: Callable[[EnvConfig], None] = lambda config: None
 
 
@@ -138,6 +140,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             simulation=Later("saccade.envs.tasks.atari.simulation", "AtariSimulation"),
             streams=Later("saccade.envs.tasks.atari.vector", "streams_of"),
             evaluated=atari_suite.evaluated,
+            knows_masks=False,
         ),
     }
 )

@@ -13,7 +13,7 @@ import gymnasium
 from saccade.data.user_code import from_file, running
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import TASKS, modes_of, suite_of
+from saccade.envs.suites import TASKS, suite_of
 from saccade.explain.registered import registered
 from saccade.explain.vectorised import single
 from saccade.policies.evaluate import in_mode
@@ -79,12 +79,13 @@ def find_task(name: str, **fields: Any) -> Task:
 
 
 def saccade_task(config: EnvConfig) -> Task:
-    """A task of Saccade in all its modes, with the simulator's own masks."""
+    """A task of Saccade in all its modes, with the simulator's own masks where it has any."""
+    suite = suite_of(config.task)
 
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
         return make_env(dataclasses.replace(in_mode(config, mode), task_mask=masks))
 
-    return Task(config.task, make, tuple(modes_of(config.task)), True, config, provenance=lambda env: env.provenance)
+    return Task(config.task, make, tuple(suite.modes), suite.knows_masks, config, provenance=lambda env: env.provenance)
 
 
 def _own_task(name: str) -> Task:

@@ -81,7 +81,11 @@ def wrappers_of(config: EnvConfig) -> Wrappers:
 
 
 def check(config: EnvConfig) -> None:
-    """Raise UserError for pictures that are larger than a screen, and for numbers that no switch has."""
+    """Raise UserError for masks, pictures that are larger than a screen, and numbers that no switch has."""
+    if config.task_mask:
+        raise UserError(
+            f"task_mask is on, and a console cannot tell which pixels show the task: leave it out for {config.task}"
+        )
     for name in ("game_mode", "difficulty"):
         value = getattr(config.options, name)
         if value is not None and (isinstance(value, bool) or value < 0):

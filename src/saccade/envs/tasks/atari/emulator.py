@@ -107,12 +107,14 @@ class Emulator:
         self._ale.getScreen(screen)
 
     def first_screen(self) -> NDArray[np.uint8]:
-        """What a console just switched on shows where a game has begun, ``[height, width]``."""
+        """What a game shows two seconds after it is begun, ``[height, width]``; the present one goes on."""
+        present = self._ale.cloneSystemState()
+        self._ale.restoreSystemState(self._as_new)
         self._ale.reset_game()
         for _ in range(FIRST_FRAMES):
             self._ale.act(NOOP)
         first = np.asarray(self._ale.getScreen())
-        self.switch_on()
+        self._ale.restoreSystemState(present)
         return first
 
     def look_in_colour(self) -> NDArray[np.uint8]:

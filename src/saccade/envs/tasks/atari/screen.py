@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -24,9 +26,9 @@ class Screen:
         backdrop: the number of the colour that fills most of the game's first screen.
     """
 
-    def __init__(self, config: EnvConfig, first: NDArray[np.uint8]) -> None:
-        """first: the game's first screen, ``[height, width]``."""
-        self.backdrop = int(np.bincount(first.ravel()).argmax())
+    def __init__(self, config: EnvConfig, first: Callable[[], NDArray[np.uint8]]) -> None:
+        """first: gives the game's first screen, ``[height, width]``; asked where a mode needs it."""
+        self._first = first
         game = game_of(config.task)
         self._of_greys = wrappers_of(config).brightest_of_greys
         self.original = palette(game.pal)
@@ -35,6 +37,10 @@ class Screen:
         self._clip: NDArray[np.uint8] | None = None
         self._gaps = np.zeros(0, np.uint8)  # of two pixels' numbers: 255 where the clip shows
         self.paint(self.original)
+
+    @cached_property
+    def backdrop(self) -> int:
+        return int(np.bincount(self._first().ravel()).argmax())
 
     def paint(self, colours: NDArray[np.uint8]) -> None:
         """Have the console show other colours, uint8 ``[256, 3]``."""

@@ -48,7 +48,7 @@ class AtariSimulation:
         self._fires = FIRE in self._actions
         self._latest = np.zeros((2, game.height, WIDTH), np.uint8)  # the two last frames of an action
         self._shown = self._latest  # what the picture is made of
-        self.scene = Screen(config, self.emulator.first_screen())
+        self.scene = Screen(config, self.emulator.first_screen)
         self.settings: Mapping[str, object] = settings_of(config)
         self.versions: Mapping[str, str] = {"ale-py": version("ale-py")}
         self.before: Before = BLACK
