@@ -15,7 +15,7 @@ import pytest
 from gymnasium.error import ResetNeeded
 
 from saccade.envs.config import EnvConfig
-from saccade.envs.simulation import StateValue
+from saccade.envs.simulation import BLACK, KEPT, REPEATED, Before, StateValue, repeated
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.types import Discrete, UserError
 
@@ -34,6 +34,7 @@ class Corridor:
     actions: Discrete = Discrete(3)  # noqa: RUF009 - frozen
     action_names: tuple[str, ...] = ("stay", "right", "left")
     control_seconds: float = 0.1
+    before: Before = REPEATED
     scene: Any = field(default_factory=SimpleNamespace)
     settings: Mapping[str, object] = field(default_factory=lambda: {"length": LENGTH})
     versions: Mapping[str, str] = field(default_factory=lambda: {"corridor": "1"})
@@ -51,8 +52,11 @@ class Corridor:
     def reset(self) -> None:
         self.place, self.steps = int(self.random.integers(1, 4)), 0
 
-    def step(self, action: int) -> tuple[float, bool]:
+    def step(self, action: int, control_steps: int) -> tuple[float, bool]:
         assert type(action) is int
+        return repeated(lambda: self.move(action), control_steps)
+
+    def move(self, action: int) -> tuple[float, bool]:
         self.place, self.steps = self.place + (0, 1, -1)[action], self.steps + 1
         return float(self.place == LENGTH - 1), self.place in (0, LENGTH - 1)
 
@@ -124,6 +128,20 @@ def test_an_episode_without_an_end_is_truncated() -> None:
     env.reset()
     assert env.step(0)[2:4] == (False, False)
     assert env.step(0)[2:4] == (False, True)
+
+
+def test_what_an_observation_shows_before_an_episode() -> None:
+    """Black pictures, or those that there were, in the place of the first one repeated; and black after a step."""
+    env = corridor(Corridor(before=BLACK), frame_stack=3)
+    first, _ = env.reset()
+    assert first.sum((1, 2)).tolist() == [0, 0, 255]
+    assert env.step(0)[0].sum((1, 2)).tolist() == [0, 0, 255]  # forgotten, since the simulation still says so
+    env.simulation.before = KEPT
+    stepped, *_ = env.step(0)
+    assert stepped.sum((1, 2)).tolist() == [0, 255, 255]
+    again, _ = env.reset()
+    np.testing.assert_array_equal(again, stepped)
+    assert corridor(Corridor(before=KEPT)).reset()[0].sum((1, 2)).tolist() == [255, 255]  # there were none
 
 
 @pytest.mark.parametrize("action", [3, -1, 1.0, True, [1], np.zeros(1, int), "1", None, [[0], [1, 2]]])

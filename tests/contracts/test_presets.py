@@ -21,7 +21,7 @@ from saccade.runs.training import Training
 from saccade.types import UserError
 
 GRID = "minigrid/red_fetch_green"
-TO_COME = ("atari/", "carla/highway")
+TO_COME = ("carla/highway",)
 """Tasks that presets know and no suite has yet."""
 OPTIONS = {
     field.name

@@ -39,7 +39,7 @@ def test_tasks_modes_and_numbers_of_every_suite(row: Suite) -> None:
     assert sum(map(len, row.listed.values())) == len(row.tasks) == len(set(row.tasks))
     for task in row.tasks:
         assert suite_of(task) is row and task in TASKS
-        assert 1 <= row.action_repeat(task) <= row.episode_control_steps(task)
+        assert 1 <= row.action_repeat(task) <= row.episode_control_steps(EnvConfig(task))
         assert row.action_repeat_source(task) != ""
         config = EnvConfig(task, frame_stack=2)
         assert config.options == row.options()

@@ -40,7 +40,7 @@ class EnvConfig:
             84, and on ``minigrid`` 8 a cell.
         frame_stack: how many of the newest frames an observation holds.
         action_repeat: control steps per agent step; None for the published one (walker, cheetah, ball_in_cup 4,
-            cartpole 8, finger 2, others of ``dmc`` 4; ``manipulation`` 1).
+            cartpole 8, finger 2, others of ``dmc`` 4; ``manipulation`` 1; ``atari`` 4).
         task_mask: whether ``info["task_mask"]`` comes with every observation.
         options: what else the task's suite lets one choose, in its own dataclass (``suites.SUITES``); its defaults
             where it is None.
@@ -101,7 +101,7 @@ class EnvConfig:
         check_count("image_size", self.image_size, MAX_IMAGE_SIZE)
         check_count("frame_stack", self.frame_stack, MAX_FRAME_STACK)
         if self.action_repeat is not None:
-            check_count("action_repeat", self.action_repeat, suite.episode_control_steps(self.task))
+            check_count("action_repeat", self.action_repeat, suite.episode_control_steps(self))
         suite.check(self)
 
     @property
@@ -112,7 +112,7 @@ class EnvConfig:
     @property
     def episode_agent_steps(self) -> int:
         """Agent steps until an episode is truncated: as many as its control steps need."""
-        return -(-suite_of(self.task).episode_control_steps(self.task) // self.control_steps_per_action)
+        return -(-suite_of(self.task).episode_control_steps(self) // self.control_steps_per_action)
 
     def option(self, name: str, otherwise: Any = None) -> Any:
         """An option by its name, or ``otherwise`` where the suite has none of that name."""

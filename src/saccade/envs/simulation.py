@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -11,6 +11,14 @@ from saccade.types import Continuous, Discrete
 
 StateValue = np.ndarray | int | float | str | bool
 """What a state is made of."""
+
+REPEATED: Literal["repeated"] = "repeated"
+BLACK: Literal["black"] = "black"
+KEPT: Literal["kept"] = "kept"
+Before = Literal["repeated", "black", "kept"]
+"""What an observation shows before the present picture where an episode begins: the same again, nothing, or what there
+was.
+"""
 
 
 class Simulation(Protocol):
@@ -25,6 +33,8 @@ class Simulation(Protocol):
         scene: what scene distractions paint on; as much of it as those of the suite's modes need.
         settings: how the task is played and shown beyond what every environment tells, for the provenance.
         versions: of the simulator, for the provenance.
+        before: what an observation shows before the present picture where an episode begins. ``black`` after a step,
+            too, has what was seen before forgotten.
     """
 
     size: tuple[int, int]
@@ -35,6 +45,7 @@ class Simulation(Protocol):
     scene: Any
     settings: Mapping[str, object]
     versions: Mapping[str, str]
+    before: Before
 
     def check_usable(self) -> None:
         """Raise UserError where it cannot be used now, such as in another thread than its own."""
@@ -48,8 +59,9 @@ class Simulation(Protocol):
         """Start an episode."""
         ...
 
-    def step(self, action: Any) -> tuple[float, bool]:
-        """Play one control step: its reward, and whether the episode ended with it.
+    def step(self, action: Any, control_steps: int) -> tuple[float, bool]:
+        """Play an action for so many control steps, or fewer if the episode ends with one: the sum of their rewards,
+        and whether it did.
 
         action: float64 ``[dims]`` in -1..1 where actions are continuous, else an int below their count.
         """
@@ -80,3 +92,17 @@ class Simulation(Protocol):
     def close(self) -> None:
         """Free what it holds; nothing is asked of it afterwards."""
         ...
+
+
+def repeated(step: Callable[[], tuple[float, bool]], control_steps: int) -> tuple[float, bool]:
+    """A control step as often as asked for, or until the episode ends with one: what ``Simulation.step`` gives.
+
+    step: its reward, and whether the episode ended with it.
+    """
+    total = 0.0
+    for _ in range(control_steps):
+        reward, ended = step()
+        total += reward
+        if ended:
+            return total, True
+    return total, False

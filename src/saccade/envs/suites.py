@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 from saccade.envs.distractions import Distraction, Modes
 from saccade.envs.mujoco import looks
 from saccade.envs.shift_modes import ShiftedPictures, parse_shift
-from saccade.envs.tasks import dmc_suite, manipulation_suite, minigrid_suite
+from saccade.envs.tasks import atari_suite, dmc_suite, manipulation_suite, minigrid_suite
 from saccade.later import Later
 from saccade.types import Spaces
 
@@ -36,15 +36,17 @@ class Suite:
         tasks: their ids.
         modes: what each of its tasks can be played in, ``train`` first.
         evaluated_in: the modes that training evaluates in, unless a person says otherwise.
-        episode_control_steps: ``task id -> control steps`` until an episode is truncated.
+        episode_control_steps: ``configuration -> control steps`` until an episode is truncated.
         action_repeat: ``task id -> control steps`` of an action, as published.
         action_repeat_source: ``task id -> who published it``; None where nobody did.
         options: the frozen dataclass of what else one may choose, all with defaults. Its fields are flags of the
             command line, the docstrings below them their help. A name that other suites have too means the same there.
         image_size: ``task id -> pixels`` of a picture's longer side where nobody says otherwise.
-        streams: ``(configuration, seeds) -> Streams``, for a simulator that steps a whole batch at once; None for one
-            whose environments are spread over processes.
+        streams: ``(configuration, seeds) -> Streams``, for a simulator that steps a whole batch at once; None, or a
+            function that gives None, where environments are spread over processes.
+        evaluated: ``configuration -> configuration``: what evaluations and explanations play of a run that trains so.
         fast: values of options that machines without a GPU can afford.
+        knows_masks: whether its environments can tell which pixels show the task.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
@@ -57,7 +59,7 @@ class Suite:
     tasks: tuple[str, ...]
     modes: Modes
     evaluated_in: tuple[str, ...]
-    episode_control_steps: Callable[[str], int]
+    episode_control_steps: Callable[[EnvConfig], int]
     action_repeat: Callable[[str], int]
     action_repeat_source: Callable[[str], str | None]
     options: type[Any]
@@ -65,8 +67,10 @@ class Suite:
     simulation: Callable[[EnvConfig], Simulation]
     renderer: Callable[[], Renderer] | None = None
     image_size: Callable[[str], int] = lambda task: 84
-    streams: Callable[[EnvConfig, Sequence[int]], Streams] | None = None
+    streams: Callable[[EnvConfig, Sequence[int]], Streams | None] | None = None
+    evaluated: Callable[[EnvConfig], EnvConfig] = lambda config: config
     fast: Mapping[str, Any] = field(default_factory=dict)
+    knows_masks: bool = True
     check: Callable[[EnvConfig], None] = lambda config: None
 
 
@@ -81,7 +85,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             tasks=tuple(dmc_suite.DMC_TASKS),
             modes=dmc_suite.MODES,
             evaluated_in=dmc_suite.EVALUATED_IN,
-            episode_control_steps=lambda task: dmc_suite.EPISODE_CONTROL_STEPS,
+            episode_control_steps=lambda config: dmc_suite.EPISODE_CONTROL_STEPS,
             action_repeat=dmc_suite.action_repeat_of,
             action_repeat_source=dmc_suite.action_repeat_source,
             options=dmc_suite.ControlOptions,
@@ -96,7 +100,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             tasks=manipulation_suite.MANIPULATION_TASKS,
             modes=manipulation_suite.MANIPULATION_MODES,
             evaluated_in=tuple(manipulation_suite.MANIPULATION_MODES),
-            episode_control_steps=lambda task: manipulation_suite.EPISODE_CONTROL_STEPS,
+            episode_control_steps=lambda config: manipulation_suite.EPISODE_CONTROL_STEPS,
             action_repeat=lambda task: 1,
             action_repeat_source=lambda task: "SMG paper, table 5",
             options=manipulation_suite.RobotOptions,
@@ -112,7 +116,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             tasks=minigrid_suite.GRID_TASKS,
             modes=minigrid_suite.MODES,
             evaluated_in=minigrid_suite.EVALUATED_IN,
-            episode_control_steps=lambda task: minigrid_suite.grid_task(task).max_steps,
+            episode_control_steps=lambda config: minigrid_suite.grid_task(config.task).max_steps,
             action_repeat=lambda task: 1,
             action_repeat_source=lambda task: None,
             options=minigrid_suite.GridOptions,
@@ -121,6 +125,23 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             simulation=Later("saccade.envs.tasks.minigrid.simulation", "GridSimulation"),
             streams=Later("saccade.envs.tasks.minigrid.simulation", "GridStreams"),
             image_size=minigrid_suite.usual_image_size,
+        ),
+        "atari": Suite(
+            title="Atari 2600, as atari/GAME",
+            listed=atari_suite.LISTED,
+            tasks=atari_suite.ATARI_TASKS,
+            modes=atari_suite.MODES,
+            evaluated_in=atari_suite.EVALUATED_IN,
+            episode_control_steps=atari_suite.control_steps_of,
+            action_repeat=atari_suite.action_repeat_of,
+            action_repeat_source=lambda task: atari_suite.FRAMES_SOURCE,
+            options=atari_suite.AtariOptions,
+            check=atari_suite.check,
+            spaces=atari_suite.spaces_of,
+            simulation=Later("saccade.envs.tasks.atari.simulation", "AtariSimulation"),
+            streams=Later("saccade.envs.tasks.atari.vector", "streams_of"),
+            evaluated=atari_suite.evaluated,
+            knows_masks=False,
         ),
     }
 )

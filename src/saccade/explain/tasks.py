@@ -13,9 +13,10 @@ import gymnasium
 from saccade.data.user_code import from_file, running
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import TASKS, modes_of
+from saccade.envs.suites import TASKS, suite_of
 from saccade.explain.registered import registered
 from saccade.explain.vectorised import single
+from saccade.policies.evaluate import in_mode
 from saccade.policies.pixels import RGB
 from saccade.policies.policy import Policy
 from saccade.spelling import close_names
@@ -78,12 +79,13 @@ def find_task(name: str, **fields: Any) -> Task:
 
 
 def saccade_task(config: EnvConfig) -> Task:
-    """A task of Saccade in all its modes, with the simulator's own masks."""
+    """A task of Saccade in all its modes, with the simulator's own masks where it has any."""
+    suite = suite_of(config.task)
 
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
-        return make_env(dataclasses.replace(config, mode=mode, task_mask=masks))
+        return make_env(dataclasses.replace(in_mode(config, mode), task_mask=masks))
 
-    return Task(config.task, make, tuple(modes_of(config.task)), True, config, provenance=lambda env: env.provenance)
+    return Task(config.task, make, tuple(suite.modes), suite.knows_masks, config, provenance=lambda env: env.provenance)
 
 
 def _own_task(name: str) -> Task:
@@ -133,7 +135,9 @@ def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:
         raise UserError(f"{policy.source} does not say what it was trained on: name the task with --task.")
     if name in TASKS:
         channels, height, width = policy.pixels.channels_first
-        if height != width or policy.pixels.colours != RGB:
-            raise UserError(f"{name} gives square RGB pictures, and {policy.name} sees {policy.pixels.told()}.")
-        given = {"image_size": height, "frame_stack": channels // RGB, **given}
+        colours = suite_of(name).spaces(EnvConfig(name)).colours
+        if height != width or policy.pixels.colours != colours:
+            kind = "RGB" if colours == RGB else "grey"
+            raise UserError(f"{name} gives square {kind} pictures, and {policy.name} sees {policy.pixels.told()}.")
+        given = {"image_size": height, "frame_stack": channels // colours, **given}
     return find_task(name, **given)

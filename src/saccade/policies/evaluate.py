@@ -14,13 +14,14 @@ import numpy as np
 from saccade.envs.changes import changed_share
 from saccade.envs.config import EnvConfig
 from saccade.envs.streams import SUCCESS
+from saccade.envs.suites import suite_of
 from saccade.envs.workers.env_workers import EnvWorkers
 
 SIMULTANEOUS_EPISODES = 10
 """Episodes played side by side: fixed, so that results do not depend on the machine's number of cores."""
 
 CLEAN, RGB = "train", 3
-"""The mode without distractions, and the channels of a frame."""
+"""The mode without distractions, and the colours of a frame of a film."""
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Observations uint8 ``[batch, channel, height, width]`` -> actions ``[batch, action_dim]``."""
@@ -182,7 +183,8 @@ def _changed(envs: EvaluationEnvs, env: EnvConfig, seeds: list[int], seen: np.nd
     if key not in envs.changed:
         with envs.made(in_mode(env, CLEAN), seeds) as group:
             clean = group.reset(list(range(len(seeds))), seeds)
-        envs.changed[key] = changed_share(clean[:, -RGB:], seen[:, -RGB:])
+            colours = group.spaces.colours
+        envs.changed[key] = changed_share(clean[:, -colours:], seen[:, -colours:])
     return envs.changed[key]
 
 
@@ -210,7 +212,7 @@ def _play(
     active = np.arange(count)
     while len(active):
         if frames is not None and active[0] == 0:
-            frames.append(np.moveaxis(obs[0, -RGB:], 0, -1))
+            frames.append(_film_frame(obs[0, -group.spaces.colours :]))
         obs, reward, terminated, truncated, infos = group.step(act(obs), [int(index) for index in active])
         totals[active] += reward
         for index, info in zip(active, infos, strict=True):
@@ -220,6 +222,11 @@ def _play(
         active, obs = active[going_on], obs[going_on]
         yield
     return [(float(total), success) for total, success in zip(totals, successes, strict=True)]
+
+
+def _film_frame(frame: np.ndarray) -> np.ndarray:
+    """A frame ``[colours, height, width]``, one colour or three, as ``[height, width, 3]``."""
+    return np.moveaxis(np.broadcast_to(frame, (RGB, *frame.shape[1:])), 0, -1)
 
 
 def evaluation_row(
@@ -262,5 +269,5 @@ def with_gaps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def in_mode(env: EnvConfig, mode: str) -> EnvConfig:
-    """The same environment in another mode."""
-    return dataclasses.replace(env, mode=mode)
+    """What is played in a mode to see how good a policy is that trains in this environment."""
+    return dataclasses.replace(suite_of(env.task).evaluated(env), mode=mode)

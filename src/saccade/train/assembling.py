@@ -91,8 +91,9 @@ def _on_policy(
 
 def _streams(config: RunConfig, device: torch.device) -> Streams:
     """Environments that restart themselves: the suite's own, or any in processes."""
-    made = suite_of(config.env.task).streams
-    return WorkerStreams(_workers(config, device)) if made is None else made(config.env, _seeds(config))
+    suite = suite_of(config.env.task)
+    own = None if suite.streams is None else suite.streams(config.env, _seeds(config))
+    return WorkerStreams(_workers(config, device)) if own is None else own
 
 
 def _workers(config: RunConfig, device: torch.device) -> EnvWorkers[EnvConfig]:

@@ -14,7 +14,7 @@ from saccade.envs.mujoco.looks import COLOURS
 from saccade.envs.mujoco.mask import TaskMask
 from saccade.envs.mujoco.opengl import VERSIONS, claim_process, is_fork
 from saccade.envs.mujoco.scene import CAMERA, BuiltinTextures, Scene, camera_number
-from saccade.envs.simulation import StateValue
+from saccade.envs.simulation import REPEATED, Before, StateValue, repeated
 from saccade.types import Continuous, UserError
 
 
@@ -72,6 +72,7 @@ class MujocoSimulation:
 
     versions: Mapping[str, str] = VERSIONS
     colours = COLOURS
+    before: Before = REPEATED
 
     def __init__(self, config: EnvConfig, task: MujocoTask) -> None:
         self.task = task
@@ -109,9 +110,9 @@ class MujocoSimulation:
         self.task.reset()
         self._begin_looking()
 
-    def step(self, action: np.ndarray) -> tuple[float, bool]:
-        """Play one control step, ``action`` in -1..1; its reward, and False."""
-        return self.task.step(action), False
+    def step(self, action: np.ndarray, control_steps: int) -> tuple[float, bool]:
+        """Play ``action``, in -1..1, for so many control steps; their rewards, and False."""
+        return repeated(lambda: (self.task.step(action), False), control_steps)
 
     def picture(self) -> np.ndarray:
         """What the camera sees now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""

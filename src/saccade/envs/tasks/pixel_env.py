@@ -13,7 +13,7 @@ from gymnasium.error import ResetNeeded
 
 from saccade.envs.config import EnvConfig
 from saccade.envs.nuisances import NO_CHOICE, nuisances_of
-from saccade.envs.simulation import Simulation, StateValue
+from saccade.envs.simulation import BLACK, KEPT, Simulation, StateValue
 from saccade.envs.spaces import gymnasium_spaces
 from saccade.types import Discrete, Spaces, UserError
 
@@ -66,7 +66,8 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         self.simulation.reset()
         self._paint()
         frame = self.draw()
-        for _ in range(self.config.frame_stack):
+        if self.simulation.before != KEPT or not self._frames:
+            self._begin_with(np.zeros_like(frame) if self.simulation.before == BLACK else frame)
             self._frames.append(frame)
         self._masks.clear()
         self._look_for_the_task(self.config.frame_stack)
@@ -78,7 +79,10 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         if not self._frames or self._ended or self._agent_steps >= self.config.episode_agent_steps:
             raise ResetNeeded("no episode is under way: call reset() first")
         reward = self.advance(action)
-        self._frames.append(self.draw())
+        frame = self.draw()
+        if self.simulation.before == BLACK:
+            self._begin_with(np.zeros_like(frame))
+        self._frames.append(frame)
         self._look_for_the_task()
         truncated = not self._ended and self._agent_steps >= self.config.episode_agent_steps
         return self._observation(), reward, self._ended, truncated, self._info()
@@ -91,12 +95,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
             UserError: the action has another shape or is not finite, or there is none of its number.
         """
         wanted = self._check_action(action)
-        reward = 0.0
-        for _ in range(self.config.control_steps_per_action):
-            of_this_step, self._ended = self.simulation.step(wanted)
-            reward += of_this_step
-            if self._ended:
-                break
+        reward, self._ended = self.simulation.step(wanted, self.config.control_steps_per_action)
         self._agent_steps += 1
         return reward
 
@@ -218,6 +217,10 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         if given.shape != (count,) or given.dtype.kind not in "fiu" or not np.isfinite(given).all():
             raise UserError(f"action is {action!r}, but must be {count} finite numbers in -1..1")
         return given.astype(np.float64).clip(-1.0, 1.0)
+
+    def _begin_with(self, frame: np.ndarray) -> None:
+        """Have seen nothing but a frame."""
+        self._frames.extend([frame] * self.config.frame_stack)
 
     def _observation(self) -> np.ndarray:
         return np.concatenate(self._frames)

@@ -14,7 +14,7 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.distractions import Nuisance
 from saccade.envs.distractions.appearance import Appearance, AppearanceBank
 from saccade.envs.nuisances import NO_CHOICE, nuisances_of
-from saccade.envs.simulation import StateValue
+from saccade.envs.simulation import REPEATED, Before, StateValue, repeated
 from saccade.envs.streams import SUCCESS, StreamStep
 from saccade.envs.suites import suite_of
 from saccade.envs.tasks.minigrid.rules import RULES
@@ -59,6 +59,7 @@ class GridSimulation:
 
     colours = COLOURS
     control_seconds = 0.2  # for videos: five steps a second
+    before: Before = REPEATED
 
     def __init__(self, config: EnvConfig) -> None:
         self._config = config
@@ -80,7 +81,10 @@ class GridSimulation:
         self._worlds.reset([0], [self._seed])
         self._seed = None
 
-    def step(self, action: Any) -> tuple[float, bool]:
+    def step(self, action: Any, control_steps: int) -> tuple[float, bool]:
+        return repeated(lambda: self._step(action), control_steps)
+
+    def _step(self, action: Any) -> tuple[float, bool]:
         reward, terminated, _ = self._worlds.step(np.array([action]))
         return float(rewarded(self._config, reward)[0]), bool(terminated[0])
 

@@ -1,0 +1,76 @@
+"""Video behind a game: where the picture is black, or has the colour that most of it has, a clip plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, final
+
+from saccade.data.banks.clips import Clips, load_clips
+from saccade.types import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from saccade.data.folder import DataFolder
+    from saccade.envs.tasks.atari.screen import Screen
+
+
+@final
+@dataclass(frozen=True)
+class VideoBehind:
+    """Plays one clip per episode behind the game, one frame per agent step, from its first frame.
+
+    The clip shows where the screen is black, or has the colour that fills most of it as a game begins. Things keep
+    their look, but for those that are black themselves.
+
+    Attributes:
+        mode: whose clips.
+        brightness: what is left of theirs, so that things stand out.
+
+    Raises:
+        UserError: nothing is left, or more than there was.
+    """
+
+    mode: Literal["video_easy", "video_hard"] = "video_easy"
+    brightness: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.brightness <= 1:
+            raise UserError(f"brightness is {self.brightness!r}, but must be a share above 0 and up to 1")
+
+    def check(self, folder: DataFolder) -> None:
+        """Nothing: whether clips can be used is known when they are decoded."""
+
+    def load(self, folder: DataFolder, image_size: int, clip_order: str) -> ClipBehind:
+        """The benchmark's clips where the folder has them, else generated scenes; decoded on first use."""
+        return ClipBehind(load_clips(folder, self.mode, image_size), self.brightness)
+
+
+@final
+@dataclass(frozen=True)
+class ClipBehind:
+    """The clips that ``VideoBehind`` plays; an episode's choice is an index into them."""
+
+    clips: Clips
+    brightness: float
+
+    def choose(self, previous: int, random: np.random.Generator) -> int:
+        """Any clip, whatever came before."""
+        return int(random.integers(len(self.clips.arrays)))
+
+    def paint(self, scene: Screen, choice: int) -> None:
+        """Have the screen show this episode's clip behind everything."""
+        scene.play_behind(self.clips.arrays[choice], self.brightness)
+
+    def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
+        """The frame as it was made: the screen itself shows the clip, since that knows what covers part of a pixel."""
+        return pixels
+
+    def provenance(self) -> dict[str, object]:
+        """Source and number of the clips, and how many were skipped."""
+        return {
+            "clips": self.clips.source,
+            "num_clips": len(self.clips.arrays),
+            "num_missing_clips": len(self.clips.missing),
+            "clip_brightness": self.brightness,
+        }
