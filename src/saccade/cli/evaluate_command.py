@@ -128,7 +128,7 @@ def _is_any(options: Evaluate) -> bool:
 
 def _may_be_run(what: Path) -> bool:
     """Whether it is a run, or a name that may be meant as one."""
-    zipped = what.is_file() or what.with_name(f"{what.name}.zip").is_file()
+    zipped = what.is_file() or (what.parent / f"{what.name}.zip").is_file()
     return zoo_name(what) is not None or not zipped or what.is_dir()
 
 
