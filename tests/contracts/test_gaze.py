@@ -25,7 +25,7 @@ from PIL import Image
 from stable_baselines3 import DQN, PPO
 from torch import nn
 
-from saccade.cli import main
+from saccade.cli import explaining, main
 from saccade.cli.score_tables import is_best
 from saccade.data import cache
 from saccade.data.atari_head.archive import Place, packed_pictures
@@ -459,14 +459,12 @@ def test_the_other_trials_are_a_baseline(flat: Path) -> None:
 def scored(flat: Path, ppo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command writes, and no environment is asked for it."""
     out = tmp_path_factory.mktemp("scored") / "out"
-    patch = pytest.MonkeyPatch()
-    patch.setenv("SACCADE_CACHE", str(out.parent / "cache"))
-    for name in ("find_task", "task_of", "make_env"):
-        patch.setattr(tasks, name, lambda *_, **__: pytest.fail("an environment was asked for"))
     words = ["score", ppo, "--gaze", flat, "--game", "breakout", "--out", out, "--device", "cpu"]
-    with patch.context():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SACCADE_CACHE", str(out.parent / "cache"))
+        for owner, name in ((explaining, "find_task"), (explaining, "task_of"), (tasks, "make_env")):
+            patch.setattr(owner, name, lambda *_, **__: pytest.fail("an environment was asked for"))
         assert main([str(word) for word in [*words, "--methods", "gradient", "grad_cam"]]) == 0
-    patch.undo()
     return out
 
 
@@ -482,7 +480,8 @@ def test_rows_say_trial_join_and_frames(scored: Path) -> None:
     assert len(rows) == 3 * len(methods) * len(PEOPLE)
     cells = {(row["mode"], row["method"], row["metric"]): row for row in rows}
     for row in rows:
-        assert row["join"] == "frame_id" and row["question"] == "people" and row["game"] == "Breakout"
+        assert row["parameters"] > 1000 and row["join"] == "frame_id"
+        assert row["question"] == "people" and row["game"] == "Breakout"
         parts = [cells[mode, row["method"], row["metric"]] for mode in ("trial-901", "trial-902")]
         if row["mode"] == "all trials":
             means = [part["mean"] for part in parts if part["mean"] is not None]

@@ -182,7 +182,14 @@ def _compare(policies: dict[str, Policy], options: Demo, folder: Path, console: 
             played = play(_always(act), env, asked, options.seed, progress, method)
             rows = with_gaps(
                 [
-                    evaluation_row(result, method=method, env=env, seed=options.seed, env_steps=env_steps)
+                    evaluation_row(
+                        result,
+                        method=method,
+                        env=env,
+                        seed=options.seed,
+                        env_steps=env_steps,
+                        network=policies[method].network if method in policies else None,
+                    )
                     for result in played
                 ]
             )

@@ -93,6 +93,7 @@ def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
                         seed=config.training.seed,
                         env_steps=policy.env_steps,
                         sampled=options.sampled,
+                        network=policy.network,
                     )
                 )
                 if result.first is not None:

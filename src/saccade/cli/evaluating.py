@@ -147,6 +147,7 @@ def _rows(
                 seed=seed,
                 env_steps=policy.env_steps,
                 sampled=options.sampled,
+                network=policy.network,
             )
             row |= {"gap": None if clean is None else clean - result.mean, "source": policy.source}
             append_row(path, row)

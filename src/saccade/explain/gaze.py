@@ -42,6 +42,7 @@ from saccade.explain.trials import (
     looks_of,
     read_watched,
 )
+from saccade.policies.evaluate import num_parameters
 from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import GREY
 from saccade.policies.policy import Policy
@@ -132,7 +133,7 @@ def explain_gaze(
     )
     seen = [_read(trial, gaze, len(trials), report) for trial in trials]
     looked, notes = _everybody(folder.of_game(game), trials, report)
-    rows: list[Row] = []
+    rows, count = list[Row](), num_parameters(policy.network)
     episodes: dict[str, Episode] = {}
     maps: dict[str, dict[str, np.ndarray]] = {}
     pictures: dict[str, dict[str, np.ndarray]] = {}
@@ -148,7 +149,7 @@ def explain_gaze(
         }
         for place, (name, values) in enumerate(scored.items()):
             report(f"{mode}: against gaze", place, len(scored))
-            more = {"trial": watched.trial.number, "join": gaze.join, "game": game}
+            more = {"trial": watched.trial.number, "join": gaze.join, "game": game, "parameters": count}
             rows += [
                 row_of(mode, name, metric, one, **more) for metric, one in scores_of(watched, chosen, values).items()
             ]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.streams import SUCCESS
 from saccade.envs.suites import suite_of
 from saccade.envs.workers.env_workers import EnvWorkers
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SIMULTANEOUS_EPISODES = 10
 """Episodes played side by side: fixed, so that results do not depend on the machine's number of cores."""
@@ -230,21 +233,40 @@ def _film_frame(frame: np.ndarray) -> np.ndarray:
 
 
 def evaluation_row(
-    evaluation: Evaluation, *, method: str, env: EnvConfig, seed: int, env_steps: int, sampled: bool = False
+    evaluation: Evaluation,
+    *,
+    method: str,
+    env: EnvConfig,
+    seed: int,
+    env_steps: int,
+    sampled: bool = False,
+    network: nn.Module | None = None,
 ) -> dict[str, Any]:
     """The row of ``evaluations.jsonl``; the gap to the training mode is filled in by ``with_gaps``.
 
-    sampled: whether actions were drawn from the policy.
+    Args:
+        sampled: whether actions were drawn from the policy.
+        network: what was trained, whose parameters are counted; None for a policy without any.
     """
-    return row_of(evaluation, method=method, task=env.task, seed=seed, env_steps=env_steps, sampled=sampled)
+    return row_of(
+        evaluation, method=method, task=env.task, seed=seed, env_steps=env_steps, sampled=sampled, network=network
+    )
 
 
 def row_of(
-    evaluation: Evaluation, *, method: str, task: str, seed: int, env_steps: int, sampled: bool
+    evaluation: Evaluation,
+    *,
+    method: str,
+    task: str,
+    seed: int,
+    env_steps: int,
+    sampled: bool,
+    network: nn.Module | None,
 ) -> dict[str, Any]:
     """The same of any policy and any task."""
     return {
         "env_steps": env_steps,
+        "parameters": None if network is None else num_parameters(network),
         "method": method,
         "task": task,
         "seed": seed,
@@ -260,6 +282,11 @@ def row_of(
         "changed_pixels": evaluation.changed_pixels,
         "provenance": evaluation.provenance,
     }
+
+
+def num_parameters(network: nn.Module) -> int:
+    """How many numbers of a network are trained; targets that follow others are none of them."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def with_gaps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

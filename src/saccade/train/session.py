@@ -203,6 +203,7 @@ def _go_on(
                     seed=config.training.seed,
                     env_steps=event.row["env_steps"],
                     sampled=config.training.evaluation_sampled,
+                    network=training.agent.networks,
                 )
                 evaluations = [old for old in evaluations if old["env_steps"] == row["env_steps"]] + [row]
                 row = with_gaps(evaluations)[-1]
