@@ -7,7 +7,7 @@ An agent step is four frames and the observation of them, 84 pixels square, the 
 restarted as they end. Actions are drawn uniformly, beforehand. All play in this process, take turns round by round, so
 that a busy machine slows them alike, and are told by the processor time of all their threads; the fastest round of each
 counts. "the emulator alone" is what no wrapper can be faster than. Gymnasium's and Stable-Baselines3's wrappers need
-OpenCV: without it they are left out.
+OpenCV: without it they are left out. Training on top of it, beside Stable-Baselines3's: benchmarks/on_policy.py.
 """
 
 from __future__ import annotations
@@ -203,10 +203,6 @@ def one(env: gymnasium.Env[Any, Any]) -> Play:
         return STEPS
 
     return play
-
-
-# --- training end to end ------------------------------------------------------------------------------
-# Compared with PPO of Stable-Baselines3 on its own wrappers.
 
 
 def print_table(speeds: list[Speed], console: Console) -> None:

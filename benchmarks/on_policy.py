@@ -2,15 +2,19 @@
 
     python benchmarks/on_policy.py [--task minigrid/red_fetch_green] [--preset small|paper] [--rounds 3] [--threads 1]
                                    [--precision auto|float32|bfloat16] [--out FILE]
+    python benchmarks/on_policy.py --task atari/Breakout --preset paper
 
-The same network, settings and environments in one process: a batch of grid worlds, which Stable-Baselines3 gets
-through an adapter. A round is one rollout and its updates; contenders take turns, and their fastest round counts.
-"stock" is Stable-Baselines3 on MiniGrid's own environments, as its users have it. Shares are of our loop.
+The same network, settings and environments in one process: a batch of grid worlds or of games, which
+Stable-Baselines3 gets through an adapter. A round is one rollout and its updates; contenders take turns, and their
+fastest round counts. "stock" is Stable-Baselines3 on what its users have: MiniGrid's own environments, or its own
+wrappers of Atari, which need OpenCV and are left out without it. On Atari "fls" is our loop with sparse attention.
+Shares are of our loop.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import time
 import warnings
@@ -32,8 +36,9 @@ from saccade.agents.methods import ppo
 from saccade.agents.presets import preset
 from saccade.data.rollout import Rollout
 from saccade.envs.config import EnvConfig
-from saccade.envs.streams import Streams
+from saccade.envs.streams import Streams, WorkerStreams
 from saccade.envs.suites import suite_of
+from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.nets.nature import nature_convolutions
 from saccade.nets.precision import set_compute_dtype
 from saccade.runs.agents import make_agent
@@ -41,6 +46,7 @@ from saccade.runs.torch_setup import compute_dtype
 from saccade.runs.training import RunConfig, Training
 from saccade.train.on_policy import OnPolicyTraining
 
+ATARI = "atari/"
 CPU = torch.device("cpu")
 Round = Callable[[], None]
 
@@ -59,8 +65,11 @@ def main() -> None:
         "stable-baselines3": stable_baselines(config, AsVecEnv(streams_of(config))),
         "plain": plain_loop(config, streams_of(config)),
     }
-    if options.stock:
-        rounds["stable-baselines3, stock"] = stable_baselines(config, stock(config))
+    if options.stock and (env := stock(config)) is not None:
+        rounds["stable-baselines3, stock"] = stable_baselines(config, env)
+    if options.task.startswith(ATARI):
+        attentive = our_loop(run_config(options, "fls"), dtype)
+        rounds["saccade, fls"] = lambda: next(attentive.rounds)
     times: dict[str, list[float]] = {name: [] for name in rounds}
     for name in rounds:
         rounds[name]()  # warms up
@@ -91,23 +100,29 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
-    parser.add_argument("--no-stock", dest="stock", action="store_false", help="without MiniGrid's own environments")
+    parser.add_argument(
+        "--no-stock",
+        dest="stock",
+        action="store_false",
+        help="without MiniGrid's or Stable-Baselines3's own environments",
+    )
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 
-def run_config(options: argparse.Namespace) -> RunConfig:
-    start = preset("ppo", options.task, options.preset)
-    side = start.agent.trunk.image_size
+def run_config(options: argparse.Namespace, method: str = "ppo") -> RunConfig:
+    start = preset(method, options.task, options.preset)
+    side = (start.agent if method == "ppo" else start.agent.ppo).trunk.image_size
     env = EnvConfig.parse(options.task, image_size=side, **start.environment)
     training = Training(steps=10**9, envs=start.training["envs"], evaluate_every=0, evaluation_modes=())
-    return RunConfig("ppo", env, start.agent, training, None)
+    return RunConfig(method, env, start.agent, training, None)
 
 
 def streams_of(config: RunConfig) -> Streams:
-    made = suite_of(config.env.task).streams
-    assert made is not None, "a suite that steps a batch at once is needed"
-    return made(config.env, list(range(config.training.num_envs)))
+    """All in this process, whose time is what is measured."""
+    made, seeds = suite_of(config.env.task).streams, list(range(config.training.num_envs))
+    own = None if made is None else made(config.env, seeds)
+    return WorkerStreams(EnvWorkers([config.env] * len(seeds), seeds, num_workers=0)) if own is None else own
 
 
 # --- ours --------------------------------------------------------------------------------------------
@@ -150,8 +165,9 @@ def our_loop(config: RunConfig, dtype: torch.dtype) -> Ours:
     streams = streams_of(config)
     agent = make_agent(config, streams.spaces, CPU, None)
     set_compute_dtype(agent.networks, dtype)
-    steps, envs = config.agent.rollout_steps, streams.num_envs
-    rollout = Rollout(steps, envs, streams.spaces, CPU, steps * envs // config.agent.minibatches)
+    envs, learned = streams.num_envs, agent.rollouts
+    assert learned is not None
+    rollout = Rollout(learned.steps, envs, streams.spaces, CPU, learned.steps * envs // learned.minibatches)
     return Ours(OnPolicyTraining(config, agent, streams, rollout, CPU))
 
 
@@ -230,7 +246,29 @@ def stable_baselines(config: RunConfig, env: VecEnv) -> Round:
     return lambda: model.learn(steps * env.num_envs, reset_num_timesteps=False) and None
 
 
-def stock(config: RunConfig) -> VecEnv:
+def stock(config: RunConfig) -> VecEnv | None:
+    """What users of Stable-Baselines3 have of the task; None where OpenCV is missing."""
+    if not config.env.task.startswith(ATARI):
+        return stock_grids(config)
+    if importlib.util.find_spec("cv2") is None:
+        print("OpenCV is missing, so Stable-Baselines3's own wrappers are left out")
+        return None
+    return stock_games(config)
+
+
+def stock_games(config: RunConfig) -> VecEnv:
+    """Stable-Baselines3's wrappers of Atari, four frames stacked, as channels first."""
+    import ale_py
+    from stable_baselines3.common.env_util import make_atari_env
+    from stable_baselines3.common.vec_env import VecFrameStack, VecTransposeImage
+
+    gymnasium.register_envs(ale_py)
+    game = config.env.task.removeprefix(ATARI)
+    games = make_atari_env(f"{game}NoFrameskip-v4", n_envs=config.training.num_envs, seed=0)
+    return VecTransposeImage(VecFrameStack(games, n_stack=config.env.frame_stack))
+
+
+def stock_grids(config: RunConfig) -> VecEnv:
     """MiniGrid's Fetch with its own pictures, whole, as channels first."""
     from minigrid.wrappers import ImgObsWrapper, RGBImgObsWrapper
 

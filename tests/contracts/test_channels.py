@@ -41,6 +41,20 @@ def stacked(step: int, channels: int, frames: int) -> NDArray[np.uint8]:
     return np.concatenate([moving(max(0, step - back), channels) for back in reversed(range(frames))])
 
 
+def forgetful(step: int) -> NDArray[np.uint8]:
+    """Four grey frames on black at the beginning, and again in the third step, as after a lost life."""
+    begun = 2 if step >= 2 else 0
+    frames = [
+        moving(step - back, 1) if step - back >= begun else np.zeros((1, SIDE, SIDE), np.uint8) for back in range(4)
+    ]
+    return np.concatenate(frames[::-1])
+
+
+def flat(step: int) -> NDArray[np.uint8]:
+    """Two planes of which the first is always black: nothing moves up."""
+    return np.concatenate([np.zeros((1, SIDE, SIDE), np.uint8), moving(step, 1)])
+
+
 def rgbd(step: int) -> NDArray[np.uint8]:
     """Three colours and a depth that nothing is near to: 255 everywhere."""
     return np.concatenate([moving(step, 3), np.full((1, SIDE, SIDE), 255, np.uint8)])
@@ -57,6 +71,8 @@ SIGHTS: dict[str, tuple[Any, tuple[str, ...], int]] = {
     "four grey frames": (lambda step: stacked(step, 1, 4), ("grey",), 4),
     "twelve grey frames": (lambda step: stacked(step, 1, 12), ("grey",), 12),
     "four frames in colours": (lambda step: stacked(step, 3, 4), ("rgb",), 4),
+    "four grey frames that are forgotten": (forgetful, ("grey",), 4),
+    "a black plane and a grey one": (flat, unknown(2), 1),
     "colours and depth": (rgbd, unknown(4), 1),
     "noise": (lambda step: np.random.default_rng(step).integers(0, 256, (4, SIDE, SIDE), np.uint8), unknown(4), 1),
     "planes of objects": (lambda step: moving(step, 6), unknown(6), 1),

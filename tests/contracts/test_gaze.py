@@ -760,6 +760,7 @@ def test_the_page_in_a_browser(width: int, dark: bool, tab: Browser, scored: Pat
     before = tab.value(line)
     tab.value("(s => { s.value = 3; s.dispatchEvent(new Event('input')); })(document.querySelector('.film input'))")
     after = tab.value(line)
+    assert "action NOOP " in before or "action FIRE " in before or "action RIGHT " in before or "LEFT" in before
     assert "gaze samples" in before and after != before and after.startswith("step 3 of 6")
     assert tab.problems == []
 

@@ -73,5 +73,15 @@ def as_observations(pixels: Pixels, pictures: np.ndarray) -> np.ndarray:
 
 
 def _is_stack(frames: Sequence[np.ndarray], size: int) -> bool:
-    """Whether in every step all but the newest ``size`` channels are what were all but the oldest the step before."""
-    return all(np.array_equal(after[:-size], before[size:]) for before, after in pairwise(frames))
+    """Whether in every step all but the newest ``size`` channels are what were all but the oldest the step before.
+
+    Or black, where a stack begins anew within an episode, as after a lost life on Atari; but not in all steps.
+    """
+    moves = False
+    for before, after in pairwise(frames):
+        older = after[:-size]
+        if np.array_equal(older, before[size:]):
+            moves = moves or bool(older.any())
+        elif older.any():
+            return False
+    return moves

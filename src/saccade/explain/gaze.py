@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from saccade.data.atari_head.folder import GazeFolder, Trial, checked_game
 from saccade.envs.tasks.atari.frames import SIDE
+from saccade.envs.tasks.atari.games import ACTIONS, GAMES
 from saccade.explain.channels import as_observations
 from saccade.explain.episodes import Episode
 from saccade.explain.explanation import Explanation, Moments, Report, silent
@@ -30,6 +31,7 @@ from saccade.explain.maps import (
 )
 from saccade.explain.people import OTHERS, baselines_for, scores_of
 from saccade.explain.pictures import find_pictures
+from saccade.explain.preferences import Actions, preferences
 from saccade.explain.rows import Row, row_of
 from saccade.explain.tasks import Task
 from saccade.explain.trials import (
@@ -142,7 +144,7 @@ def explain_gaze(
         mode = mode_of(watched.trial)
         magnitudes, maps[mode], spent = _maps(policy, found, watched, chosen, shown, settings, report)
         costs = costs or spent
-        episodes[mode] = _episode(policy, watched, chosen[shown], screens)
+        episodes[mode] = _episode(policy, game, watched, chosen[shown], screens)
         pictures[mode] = find_pictures(policy, episodes[mode].obs, settings.max_batch)
         scored = baselines_for(watched.trial, looked) | {
             name: on_own_scale(found) for name, found in magnitudes.items()
@@ -250,7 +252,17 @@ def _given(policy: Policy, watched: Watched, chosen: NDArray[np.int64]) -> np.nd
     return as_observations(policy.pixels, watched.obs(chosen).astype(np.float32) / BYTE)
 
 
-def _episode(policy: Policy, watched: Watched, moments: NDArray[np.int64], screens: NDArray[np.uint8]) -> Episode:
+def _actions(policy: Policy, game: str, obs: np.ndarray) -> Actions:
+    """What the policy's actions are called: it chooses from the game's own, or from all that a joystick can do."""
+    count = {values.shape[1] for values in preferences(policy, obs[:1], 1).values()}
+    choices = (GAMES[game].played_with(every) for every in (False, True))
+    named = next((one for one in choices if {len(one)} == count), ())
+    return Actions(0, tuple(ACTIONS[action] for action in named))
+
+
+def _episode(
+    policy: Policy, game: str, watched: Watched, moments: NDArray[np.int64], screens: NDArray[np.uint8]
+) -> Episode:
     """What is shown of a trial; the actions are those of the policy."""
     obs = _given(policy, watched, moments)
     return Episode(
@@ -267,6 +279,7 @@ def _episode(policy: Policy, watched: Watched, moments: NDArray[np.int64], scree
         total=float("nan"),
         pixels=policy.pixels,
         provenance={},
+        actions=_actions(policy, game, obs),
         screen=screens,
         looked_at=watched.fixations(moments[:, None]).astype(np.uint16),
     )
