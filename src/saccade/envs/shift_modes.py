@@ -72,7 +72,7 @@ def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
             raise UserError(f"{word!r} changes the pictures of {part!r}: write that first, as in {part}+noise:0.1.")
         near = close_names(name, SHIFTS)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(SHIFTS)}."
-        raise UserError(f"There is no shift {name!r}{within}: {hint}")
+        raise UserError(f"There is no shift {name or part!r}{within}: {hint}")
     try:
         strength = float(f"{float(told):g}") + 0.0  # as it is told afterwards; and no -0
     except ValueError:
