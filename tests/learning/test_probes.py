@@ -38,6 +38,11 @@ OF_METHODS: dict[str, dict[str, Any]] = {
     # left of it without its mean.
     "svea": {"augmentation": "overlay"},
     "srm": {"augmentation": "overlay", "overlay_opacity": FAINT},
+    "sada": {
+        "strong_augmentations": ("rotation", "far_shift", "rotation_far_shift", "overlay"),
+        "far_shift": 2,
+        "conv_layers": 1,
+    },
     "sac_overlay": {"overlay_opacity": FAINT},
     "simgrl": {
         "architecture": dataclasses.replace(ARCHITECTURE, conv_layers=2),
