@@ -78,14 +78,14 @@ def draw_augmented_action_noise(action_dim: int) -> Prepare:
 
 def critic_phase(nets: sac.ActorCritic, config: SADA) -> Phase:
     """SVEA's critic phase; the target's projection moves as slowly as its Q heads."""
-    weights = {"clean_weight": config.clean_weight, "augmented_weight": config.augmented_weight}
+    errors = SVEA(config.sac, clean_weight=config.clean_weight, augmented_weight=config.augmented_weight)
 
     def move() -> None:
         for name, part in nets.target_critic.named_children():
             rate = config.sac.encoder_target_rate if name == "convolutions" else config.sac.q_target_rate
             sac.move_towards(part, nets.critic.get_submodule(name), rate)
 
-    return dataclasses.replace(svea.critic_phase(nets, SVEA(config.sac, **weights)), after=move)
+    return dataclasses.replace(svea.critic_phase(nets, errors), after=move)
 
 
 def actor_phase(nets: sac.ActorCritic, config: SADA) -> Phase:

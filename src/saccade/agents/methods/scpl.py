@@ -111,8 +111,8 @@ def draw_mask_fill(fill: str) -> Prepare:
 
 def critic_phase(nets: sac.ActorCritic, config: SCPL) -> Phase:
     """SVEA's critic phase with the consistency term, whose masks come from the pass that gives the values."""
-    weights = {"clean_weight": config.clean_weight, "augmented_weight": config.augmented_weight}
-    plain = svea.critic_phase(nets, SVEA(config.sac, **weights))
+    errors = SVEA(config.sac, clean_weight=config.clean_weight, augmented_weight=config.augmented_weight)
+    plain = svea.critic_phase(nets, errors)
     if not config.consistency_weight:
         return plain
     look = look_of_critic(nets.critic, config.attribution)
