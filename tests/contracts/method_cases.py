@@ -35,6 +35,8 @@ def tiny(config: Any) -> Any:
             "stem_layers": 1,
             "overlay_velocity": 1,
             "quantile": 0.9,
+            "dynamics_hidden": 16,
+            "far_shift": 2,
         }
         if field.name in replaced:
             changes[field.name] = replaced[field.name]

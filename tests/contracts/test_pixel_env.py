@@ -65,7 +65,7 @@ class Corridor:
         picture[0, self.place] = 255
         return picture
 
-    def mask(self) -> np.ndarray | None:
+    def mask(self, ground: bool = False) -> np.ndarray | None:
         return self.picture()[..., 0] > 0 if self.knows_mask else None
 
     def outcome(self) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from saccade.envs.oracle import shown
+
 BRIGHT, DARK, NEUTRAL = 255, 0, 128
 FRAMES = 3
 TARGETS = {BRIGHT: 0.5, DARK: -0.5}
@@ -32,6 +34,7 @@ class Probe:
     episode_steps: int = 1
     terminates: bool = True  # or else runs out of time
     distractor: bool = False  # whether the left half of every frame is noise that means nothing
+    oracle: bool = False  # whether the half that means nothing is hidden, as by an oracle that knows
     size: int = 8  # pixels
     choices: bool = False  # whether there are two actions to choose from, of which the picture's own pays 1 at the end
 
@@ -81,6 +84,9 @@ def frame(level: int, probe: Probe, random: np.random.Generator) -> NDArray[np.u
     if probe.distractor:
         columns = probe.size // 2
         pixels[:, :, :columns] = random.integers(0, 256, (3, probe.size, columns))
+    if probe.oracle:
+        task = np.broadcast_to(np.arange(probe.size) >= probe.size // 2, (probe.size, probe.size))
+        pixels = shown(pixels.transpose(1, 2, 0), task).transpose(2, 0, 1)
     return pixels
 
 

@@ -38,6 +38,11 @@ OF_METHODS: dict[str, dict[str, Any]] = {
     # left of it without its mean.
     "svea": {"augmentation": "overlay"},
     "srm": {"augmentation": "overlay", "overlay_opacity": FAINT},
+    "sada": {
+        "strong_augmentations": ("rotation", "far_shift", "rotation_far_shift", "overlay"),
+        "far_shift": 2,
+        "conv_layers": 1,
+    },
     "sac_overlay": {"overlay_opacity": FAINT},
     "simgrl": {
         "architecture": dataclasses.replace(ARCHITECTURE, conv_layers=2),
@@ -138,6 +143,20 @@ def test_noise_in_half_of_the_picture_does_not_matter(method: str) -> None:
     assert_near(agent.act(dark, None), TARGETS[DARK], tolerance=0.3)
     if method == "sgqn":
         check_predicted_mask(agent, torch.cat([bright, dark]))
+
+
+@pytest.mark.parametrize("method", ["sac", "scpl", "sada"])
+def test_behind_an_oracle_noise_costs_nothing(method: str) -> None:
+    """As above, with the noise hidden: an upper bound on what an agent can win that must find out what to ignore."""
+    wrong, spread = {}, {}
+    for oracle in (False, True):
+        task = Probe(bright=1.0, action_matters=True, distractor=True, oracle=oracle)
+        agent, probe = learn(method, task, steps=400)
+        values = {level: q_values(agent, seen(probe, level, count=50), TARGETS[level]) for level in (BRIGHT, DARK)}
+        wrong[oracle] = max((values[BRIGHT] - 1).abs().mean().item(), values[DARK].abs().mean().item())
+        spread[oracle] = max(value.std().item() for value in values.values())
+    assert spread[True] < 1e-5 < 1e-2 < spread[False]
+    assert wrong[True] < 0.1 and wrong[True] < wrong[False] + 0.01
 
 
 def check_predicted_mask(agent: Agent, obs: Tensor) -> None:

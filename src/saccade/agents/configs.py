@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from saccade.agents.settings import AT_LEAST_ONE, LOG_STD, NOT_NEGATIVE, POSITIVE, SHARE
+from saccade.agents.settings import AT_LEAST_ONE, DEGREES, LOG_STD, NOT_NEGATIVE, POSITIVE, SHARE
 
 
 @dataclass(frozen=True)
@@ -294,6 +294,97 @@ class SimGRL:
     """Channels of the convolutions that see one frame."""
     stem_layers: int = 3
     """How many of the encoder's convolutions see one frame; the first has stride 2."""
+
+
+@dataclass(frozen=True)
+class SCPL:
+    """Hyper-parameters of SCPL; the defaults are the authors' code. A weight of 0 leaves its loss out."""
+
+    sac: SAC = field(default_factory=SAC)
+    shift: int = 4
+    """Largest random shift in pixels, before the strong augmentation; 0 switches it off."""
+    strong: Augmentation = field(default_factory=Augmentation)
+    """Of observation and next observation, both by the same draw."""
+    clean_weight: float = 0.5
+    """Weight of the Bellman error on clean observations."""
+    augmented_weight: float = 0.5
+    """Weight of the Bellman error on augmented observations."""
+    quantile: float = 0.9
+    """Share of the pixels that masks hide, on every task."""
+    attribution: Literal["guided_backpropagation", "gradient", "integrated_gradients"] = "guided_backpropagation"
+    """How the pixels' importance for Q1 is found."""
+    mask_fill: Literal["random_grey", "zero"] = "random_grey"
+    """What hidden pixels become: one random grey level per update, or black."""
+    consistency_weight: float = 0.5
+    """Weight of the change of values when only salient pixels are left, of clean and of augmented observations."""
+    policy_consistency_weight: float = 1.0
+    """Weight of the divergence of the policy on augmented observations from the one on clean ones."""
+    dynamics_weight: float = 1.0
+    """Weight of the error of the next embedding, told from an embedding and the action."""
+    reward_weight: float = 1.0
+    """Weight of the error of the reward, told from the same."""
+    dynamics_hidden: int = 512
+    """Width of the hidden layer that next embedding and reward are told from."""
+    dynamics_lr: float = 3e-4
+    """Learning rate of the dynamics, which the encoder learns from too."""
+    dynamics_every: int = 2
+    """Updates between steps of the dynamics."""
+
+    @property
+    def dynamics_weights(self) -> Mapping[str, float]:
+        """Weights of the terms of the dynamics, without those that are off."""
+        weights = {"next_embedding": self.dynamics_weight, "reward": self.reward_weight}
+        return {name: weight for name, weight in weights.items() if weight}
+
+
+ROTATION, FAR_SHIFT, CONVOLUTION, OVERLAY = "rotation", "far_shift", "convolution", "overlay"
+"""What the names of SADA's augmentations are made of."""
+
+
+@dataclass(frozen=True)
+class SADA:
+    """Hyper-parameters of SADA; the defaults are the authors' code, whose encoder and rates are not the benchmark's."""
+
+    sac: SAC = field(
+        default_factory=lambda: SAC(
+            Architecture(conv_layers=4, projection=50),
+            batch_size=256,
+            critic_lr=5e-4,
+            actor_lr=5e-4,
+            temperature_lr=5e-4,
+            temperature_beta1=0.9,
+            actor_every=1,
+            target_every=1,
+            encoder_target_rate=1.0,
+        )
+    )
+    """At an encoder_target_rate of 1 the target reads the convolutions as they are; its projection is as slow as its Q
+    heads."""
+    shift: int = 4
+    """Largest random shift in pixels, before the strong augmentation; 0 switches it off."""
+    last_relu: bool = True
+    """Whether a ReLU follows the last convolution too."""
+    strong_augmentations: tuple[
+        Literal["rotation", "far_shift", "rotation_far_shift", "convolution", "overlay", "convolution_overlay"], ...
+    ] = ("rotation", "far_shift", "rotation_far_shift", "convolution", "overlay", "convolution_overlay")
+    """Of which every sample gets one, each as likely."""
+    rotation_degrees: Annotated[float, DEGREES] = 180.0
+    """Of a rotation: the largest angle to either side."""
+    far_shift: int = 16
+    """Of a far shift: the largest, in pixels."""
+    overlay_opacity: float = 0.5
+    """Of an overlay: share of the picture that is blended in."""
+    clean_weight: float = 0.25
+    """Weight of the Bellman error on clean observations."""
+    augmented_weight: float = 0.25
+    """Weight of the Bellman error on augmented observations."""
+    augmented_actor: bool = True
+    """Whether the actor acts on augmented observations too; without, this is SVEA."""
+
+    @property
+    def overlays(self) -> bool:
+        """Whether it needs pictures."""
+        return any(OVERLAY in name for name in self.strong_augmentations)
 
 
 @dataclass(frozen=True)

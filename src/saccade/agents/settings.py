@@ -24,6 +24,7 @@ class Range(NamedTuple):
 LARGEST_COUNT = 2.0**31 - 1  # of filters, units, samples: no machine holds more
 AT_LEAST_ONE, NOT_NEGATIVE, SHARE = Range(1.0, LARGEST_COUNT), Range(0.0, math.inf), Range(0.0, 1.0)
 POSITIVE = Range(1e-12, math.inf)
+DEGREES = Range(0.0, 180.0)
 ANY = Range(-math.inf, math.inf)  # of a name that the table does not know: a new method's own
 SMALLEST_TEMPERATURE = 1e-9  # its logarithm is what is learned
 HIGHEST_FREQUENCY = 0.5  # of any picture, in cycles per pixel

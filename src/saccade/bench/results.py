@@ -58,6 +58,8 @@ def setting_of(provenance: Mapping[str, Any]) -> str:
         parts.append(f"camera {provenance['camera']}")
     if not provenance.get("reach_bonus", True):
         parts.append("no reach bonus")
+    if provenance.get("oracle_mask", "off") != "off":
+        parts.append(f"behind an oracle that shows {provenance['oracle_mask'].replace('_', ' ')}")
     return ", ".join(parts)
 
 

@@ -196,14 +196,20 @@ def _typed(name: str, hint: Any, value: Any) -> tuple[str, bool]:
     if hint is bool:
         return (f"{flag}, --no-{flag[2:]}" if value else flag), False
     if get_origin(hint) is Literal:
-        words = f"{{{','.join(map(str, get_args(hint)))}}}"
+        words = _one_of(hint)
     elif get_origin(hint) is tuple:
-        inner = METAVARS.get(name) or KINDS[get_args(hint)[0]]
+        first = get_args(hint)[0]
+        inner = METAVARS.get(name) or (_one_of(first) if get_origin(first) is Literal else KINDS[first])
         several = f"{inner} [{inner} ...]" if positional else f"[{inner} ...]"
         words = several if get_args(hint)[-1] is Ellipsis else " ".join([inner] * len(get_args(hint)))
     else:
         words = METAVARS.get(name) or KINDS.get(hint, "VALUE")
     return (words, value is None) if positional else (f"{flag} {words}", value is None)
+
+
+def _one_of(hint: Any) -> str:
+    """The words of a ``Literal``, of which one is to be typed."""
+    return f"{{{','.join(map(str, get_args(hint)))}}}"
 
 
 def _sentences(kind: type[Any]) -> dict[str, str]:

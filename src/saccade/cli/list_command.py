@@ -195,7 +195,7 @@ def _starts(name: str, task: str, size: str) -> dict[str, Any]:
     of_suite = [option for each in others for option in each.environment if option in option_names(suite)]
     return {
         **{option: getattr(training, option) for option in (*SMALL_TRAINING, *of_training)},
-        "action_repeat": suite.action_repeat(task),
+        "action_repeat": shown.control_steps_per_action,
         "frame_stack": shown.frame_stack,
         **{option: shown.option(option) for option in (*suite.fast, *of_suite)},
         **dict(_settings(start.agent)),

@@ -13,6 +13,9 @@ from saccade.types import UserError
 SUITES_OF_OPTION = "suites"
 """In the metadata of a field: the names of the suites that it is an option of."""
 
+SWITCH = "switch"
+"""In the metadata of a field: whether its words on and off stand for yes and no."""
+
 
 def flag(option: str) -> str:
     """How an option is typed."""
@@ -28,8 +31,9 @@ def options_of_all_suites() -> type[Any]:
     fields = []
     for name, having in suites.items():
         hint = get_type_hints(SUITES[having[0]].options)[name]
-        hint = Literal["on", "off"] if hint is bool else hint
-        metadata = {SUITES_OF_OPTION: tuple(having)}
+        switch = hint is bool
+        hint = Literal["on", "off"] if switch else hint
+        metadata = {SUITES_OF_OPTION: tuple(having), SWITCH: switch}
         fields.append((name, hint | None, dataclasses.field(default=None, metadata=metadata)))
     made = dataclasses.make_dataclass("SuiteOptions", fields, frozen=True)
     made.__doc__ = "Options of Saccade's own tasks."
@@ -38,8 +42,12 @@ def options_of_all_suites() -> type[Any]:
 
 def given(options: Any, task: str | None = None) -> dict[str, Any]:
     """The values that were given of ``options_of_all_suites``. Raises UserError for one that ``task`` does not have."""
-    values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-    told = {name: {"on": True, "off": False}.get(value, value) for name, value in values.items() if value is not None}
+    values = {field: getattr(options, field.name) for field in dataclasses.fields(options)}
+    told = {
+        field.name: value == "on" if field.metadata[SWITCH] else value
+        for field, value in values.items()
+        if value is not None
+    }
     if task in TASKS:
         refuse_foreign(told, str(task))
     return told

@@ -71,9 +71,11 @@ class Simulation(Protocol):
         """What is seen now: uint8 ``[H, W, colours]``, which the next call may overwrite."""
         ...
 
-    def mask(self) -> np.ndarray | None:
+    def mask(self, ground: bool = False) -> np.ndarray | None:
         """Which pixels show the task now: bool ``[H, W]``; None where that is not known. Asked for in every step if
-        the configuration's ``task_mask`` is on.
+        the configuration's ``task_mask`` is on, or it has an oracle.
+
+        ground: what the task's bodies stand on is shown too.
         """
         ...
 

@@ -67,6 +67,20 @@ class ConvolutionStack(Convolutions):
         return channels_last(in_floats(center_crop(obs, self.image_size)))
 
 
+class RectifiedStack(Convolutions):
+    """``ConvolutionStack`` with a ReLU after its last convolution too (the encoder of DrQ-v2, Yarats et al., 2021)."""
+
+    def __init__(self, in_channels: int, image_size: int, filters: int, num_layers: int) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.out_features = filters * side_of_features(image_size, num_layers) ** 2
+        first = PixelConvolution(in_channels, filters, 3, stride=2)
+        self.layers = nn.Sequential(first, *further_convolutions(num_layers - 1, filters), nn.ReLU(inplace=True))
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.computed(self.layers, channels_last(in_floats(center_crop(obs, self.image_size))))
+
+
 class FrameStemStack(Convolutions):
     """The same stack whose first convolutions see one frame at a time (SimGRL's feature-level frame stack).
 

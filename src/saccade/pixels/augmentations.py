@@ -52,6 +52,18 @@ def center_crop(obs: Tensor, size: int) -> Tensor:
     return obs[..., top : top + size, left : left + size]
 
 
+def rotate_by(obs: Tensor, degrees: Tensor) -> Tensor:
+    """Turn each sample, all its frames alike, about the picture's middle; what was outside repeats the nearest border.
+
+    obs: float 0..255; degrees: ``[batch]``, positive turns as clocks do not. Bilinear between pixels.
+    """
+    angle = torch.deg2rad(degrees).to(obs.dtype)
+    cosine, sine, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    turn = torch.stack([cosine, -sine, zero, sine, cosine, zero], dim=1).view(-1, 2, 3)
+    places = F.affine_grid(turn, list(obs.shape), align_corners=False)
+    return F.grid_sample(obs, places, padding_mode="border", align_corners=False)
+
+
 def random_overlay(obs: Tensor, images: Tensor, opacity: float = 0.5) -> Tensor:
     """Blend one image into all frames of each sample (SODA, Hansen and Wang, 2021).
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from saccade.envs.mujoco.looks import FIRST_CAMERA
+from saccade.envs.oracle import OFF
 from saccade.envs.suites import TASKS, option_names, suite_of
 
 Values = Mapping[str, Any]
@@ -53,6 +54,17 @@ def _options_of_the_replay(values: Values) -> Values:
     return {**values, "training": {name: training[name] for name in training if name not in loop}, "loop": loop}
 
 
+def _no_oracle(values: Values) -> Values:
+    """Before there were oracles, everything was seen."""
+    return _within(values, "env", _with_an_oracle_that_is_off)
+
+
+def _with_an_oracle_that_is_off(env: Values) -> Values:
+    task, options = env.get("task"), env.get("options")
+    known = isinstance(task, str) and task in TASKS and "oracle_mask" in option_names(suite_of(task))
+    return {**env, "options": {"oracle_mask": OFF, **options}} if known and isinstance(options, Mapping) else env
+
+
 def _with_options(env: Values) -> Values:
     task = env.get("task")
     own = option_names(suite_of(task)) if isinstance(task, str) and task in TASKS else FLAT_OPTIONS
@@ -74,5 +86,6 @@ MIGRATIONS: tuple[Callable[[Values], Values], ...] = (
     _options_of_the_suite,
     _drawn_actions,
     _options_of_the_replay,
+    _no_oracle,
 )
 """Every change of what a configuration holds, the oldest first; one that has been made already changes nothing."""

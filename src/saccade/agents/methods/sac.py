@@ -198,10 +198,10 @@ def target_move(nets: ActorCritic, config: SAC) -> Callable[[], None]:
     return move
 
 
-def actor_phase(nets: ActorCritic, config: SAC) -> Phase:
+def actor_phase(nets: ActorCritic, config: SAC, **further_terms: Term) -> Phase:
     """Actor and temperature: two terms on disjoint parameters, from one pass of the (not differentiated) encoder.
 
-    It looks at ``features``, the convolutions' output for the observations.
+    It looks at ``features``, the convolutions' output for the observations, and shares ``mean log_std`` of the policy.
     """
 
     def look(batch: Batch) -> Seen:
@@ -212,6 +212,8 @@ def actor_phase(nets: ActorCritic, config: SAC) -> Phase:
         mean, log_std = nets.actor(features)
         action, log_probability = sample_action(mean, log_std, batch.drawn["action_noise"])
         return {
+            "mean": mean,
+            "log_std": log_std,
             "value": torch.minimum(*nets.critic.values(features, action)),
             "log_probability": log_probability,
             "excess_entropy": (-log_probability - nets.target_entropy).detach(),
@@ -221,7 +223,7 @@ def actor_phase(nets: ActorCritic, config: SAC) -> Phase:
     temperature = {"params": [nets.log_temperature], "lr": config.temperature_lr}
     optimizer = adam(nets.actor, lr=config.actor_lr)
     optimizer.add_param_group({**temperature, "betas": (config.temperature_beta1, 0.999)})
-    terms = {"policy": Term(policy_loss), "temperature": Term(temperature_loss)}
+    terms = {"policy": Term(policy_loss), "temperature": Term(temperature_loss), **further_terms}
     return Phase("actor", terms, optimizer, look=look, share=share, every=config.actor_every)
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, Term, in_order, sees_nothing, with_drawn
-from saccade.agents.configs import SGQN
+from saccade.agents.configs import SCPL, SGQN
 from saccade.agents.methods import sac
 from saccade.agents.methods.drq import random_shift
 from saccade.agents.parts.attribution import attribution_of_q1, look_of_critic, q_maps
@@ -90,7 +90,7 @@ def predicted_mask(nets: SGQNNetworks) -> Callable[[Tensor, Tensor], Tensor]:
     return mask
 
 
-def masked_picture(nets: sac.ActorCritic, config: SGQN) -> Callable[[Tensor], Tensor]:
+def masked_picture(nets: sac.ActorCritic, config: SGQN | SCPL) -> Callable[[Tensor], Tensor]:
     """The observation's salient pixels for Q1 of the greedy action, and black in place of the others."""
     attribute, quantile = attribution_of_q1(nets.critic, config.attribution), config.quantile
     act = sac.squashed_gaussian_policy(nets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Collection
 from typing import final
 
 import mujoco
@@ -39,12 +40,15 @@ class TaskMask:
     every pixel that they touch, so outlines may differ from an anti-aliased picture by one pixel.
     """
 
-    def __init__(self, model: mujoco.MjModel, image_size: int, camera: int = CAMERA) -> None:
-        """camera: the number of the one that looks."""
+    def __init__(
+        self, model: mujoco.MjModel, image_size: int, camera: int = CAMERA, ground: Collection[str] = ()
+    ) -> None:
+        """camera: the number of the one that looks. ground: the names of geoms that are shown where that is wanted."""
         self._size, self._camera = image_size, camera
         moving = _moving_bodies(model)
         self._geoms = _belongs(model, mujoco.mjtObj.mjOBJ_GEOM, model.geom_bodyid, moving)
         self._geoms &= model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
+        self._ground = np.array([name in ground for name in _names(model, mujoco.mjtObj.mjOBJ_GEOM, model.ngeom)])
         sites = _belongs(model, mujoco.mjtObj.mjOBJ_SITE, model.site_bodyid, moving)
         self._sites = np.flatnonzero(sites & (model.site_group < VISIBLE_GROUPS))
         self._rays = _camera_rays(float(model.cam_fovy[camera]), image_size)
@@ -64,15 +68,16 @@ class TaskMask:
         transparent = model.geom_rgba[:, 3] == 0  # not drawn, so not to be hit (the target of fish_upright)
         self._model.geom_group[:] = np.where(transparent, HIDDEN_GROUP, model.geom_group)
 
-    def __call__(self, data: mujoco.MjData) -> np.ndarray:
-        """The mask of the present state: bool ``[H, W]``, as the camera sees it."""
+    def __call__(self, data: mujoco.MjData, ground: bool = False) -> np.ndarray:
+        """The mask of the present state: bool ``[H, W]``, as the camera sees it, with the ground if that is wanted."""
         origin, axes = data.cam_xpos[self._camera], data.cam_xmat[self._camera].reshape(3, 3)
         directions = self._rays @ axes.T
         mujoco.mj_multiRay(
             self._model, data, origin, directions.ravel(), self._visible_groups, 1, -1,
             self._geom_hit, self._distance, None, len(directions), MAX_DISTANCE,
         )  # fmt: skip
-        mask = self._geoms[self._geom_hit] & (self._geom_hit >= 0)
+        kept = self._geoms | self._ground if ground else self._geoms
+        mask = kept[self._geom_hit] & (self._geom_hit >= 0)
         for site in self._sites.tolist():
             if _site_alpha(self._model, site) > 0:
                 shape = data.site_xpos[site], data.site_xmat[site], self._model.site_size[site]
@@ -150,10 +155,14 @@ def _moving_bodies(model: mujoco.MjModel) -> np.ndarray:
 
 def _belongs(model: mujoco.MjModel, kind: mujoco.mjtObj, bodies: np.ndarray, moving: np.ndarray) -> np.ndarray:
     """Which geoms or sites, lying on ``bodies``, move or are targets."""
-    names = [mujoco.mj_id2name(model, kind, number) or "" for number in range(len(bodies))]
+    names = _names(model, kind, len(bodies))
     owners = [mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_BODY, body) or "" for body in bodies]
     target = [TARGET in name or TARGET in owner for name, owner in zip(names, owners, strict=True)]
     return moving[bodies] | np.array(target, dtype=bool)
+
+
+def _names(model: mujoco.MjModel, kind: mujoco.mjtObj, count: int) -> list[str]:
+    return [mujoco.mj_id2name(model, kind, number) or "" for number in range(count)]
 
 
 def _site_alpha(model: mujoco.MjModel, site: int) -> float:

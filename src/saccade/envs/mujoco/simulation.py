@@ -14,6 +14,7 @@ from saccade.envs.mujoco.looks import COLOURS
 from saccade.envs.mujoco.mask import TaskMask
 from saccade.envs.mujoco.opengl import VERSIONS, claim_process, is_fork
 from saccade.envs.mujoco.scene import CAMERA, BuiltinTextures, Scene, camera_number
+from saccade.envs.oracle import OFF
 from saccade.envs.simulation import REPEATED, Before, StateValue, repeated
 from saccade.types import Continuous, UserError
 
@@ -28,6 +29,7 @@ class MujocoTask(Protocol):
         control_seconds: how long a control step lasts, in the simulator's own time.
         builtin_textures: the textures that distractions may have drawn with other colours.
         settings: how the task is played beyond its id, for the provenance.
+        ground: the names of the geoms that its bodies stand or lie on; a model may lack some of them.
     """
 
     physics: dm_mujoco.Physics
@@ -36,6 +38,7 @@ class MujocoTask(Protocol):
     control_seconds: float
     builtin_textures: BuiltinTextures
     settings: Mapping[str, object]
+    ground: tuple[str, ...]
 
     def seed(self, seed: int) -> None:
         """Begin the task's own random numbers anew."""
@@ -83,7 +86,8 @@ class MujocoSimulation:
         model, options = task.physics.model.ptr, config.options
         camera = camera_number(model, task.camera if options.camera is None else options.camera)
         self.scene = Scene(task.physics, config.image_size, options.render_quality, task.builtin_textures, camera)
-        self.task_mask = TaskMask(model, config.image_size, camera) if config.task_mask else None
+        masked = config.task_mask or options.oracle_mask != OFF
+        self.task_mask = TaskMask(model, config.image_size, camera, task.ground) if masked else None
         self.settings: dict[str, object] = {
             "render_quality": options.render_quality,
             "clip_order": options.clip_order,
@@ -118,9 +122,9 @@ class MujocoSimulation:
         """What the camera sees now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
         return self.scene.render()
 
-    def mask(self) -> np.ndarray | None:
-        """Which of its pixels show the task: bool ``[H, W]``; None where the configuration asks for none."""
-        return None if self.task_mask is None else self.task_mask(self.task.physics.data.ptr)
+    def mask(self, ground: bool = False) -> np.ndarray | None:
+        """Which of its pixels show the task, or it and its ground; None where the configuration asks for none."""
+        return None if self.task_mask is None else self.task_mask(self.task.physics.data.ptr, ground)
 
     def outcome(self) -> dict[str, Any]:
         """What the task tells of the present state."""

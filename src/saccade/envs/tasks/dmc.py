@@ -23,6 +23,9 @@ MODEL_SEED = 0
 UNLIMITED = 1e9
 TEXTURE_FILES = ("./common/materials.xml", "./common/skybox.xml")  # that the suite's domains share
 
+GROUND = ("floor", "ground", "terrain")
+"""Every domain has a level plane of one of the first two names, quadruped_escape hills of the last. No wall has one."""
+
 
 @final
 class ControlSuite:
@@ -39,6 +42,7 @@ class ControlSuite:
         self.num_actions = int(self._low.size)
         self.builtin_textures = builtin_textures(*(common.ASSETS[file] for file in TEXTURE_FILES))
         self.settings: Mapping[str, object] = {}
+        self.ground = GROUND
 
     def seed(self, seed: int) -> None:
         """Begin the task's random numbers anew, as ``suite.load(..., random=seed)`` does."""

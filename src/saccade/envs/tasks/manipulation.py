@@ -92,6 +92,7 @@ class Robot:
             self.problem = PegInBox(self._model, self._data, self.num_actions)
         self._wrist = self._data.body("link7")
         self._grasp = self._data.site("grasp")
+        self.ground = ("table",)  # which goals lie on; the floor of the room is scenery
         self._random = np.random.default_rng()
         self._success = False
         mujoco.mj_forward(self._model, self._data)

@@ -10,6 +10,7 @@ from saccade.envs.checks import check_kind, check_name
 from saccade.envs.distractions import Modes
 from saccade.envs.distractions.surroundings import Surroundings
 from saccade.envs.mujoco.looks import check_looks, rgb_spaces
+from saccade.envs.oracle import OFF, Oracle, check_oracle
 from saccade.types import Continuous, Spaces, UserError
 
 if TYPE_CHECKING:
@@ -53,9 +54,12 @@ class RobotOptions:
     """Which video an episode gets in the video modes: by its seed, or one after the other as published."""
     data: str | None = None
     """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    oracle_mask: Oracle = OFF
+    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
 
     def __post_init__(self) -> None:
         check_looks(self.render_quality, self.camera, self.clip_order, self.data)
+        check_oracle(self.oracle_mask)
         check_name("action_space", self.action_space, ACTION_SPACES)
         check_kind("reach_bonus", self.reach_bonus, bool)
 

@@ -13,6 +13,7 @@ from saccade.envs.distractions import Modes
 from saccade.envs.distractions.noise import Noise
 from saccade.envs.distractions.palette import Palette
 from saccade.envs.distractions.texture import Texture
+from saccade.envs.oracle import OFF, TASK_AND_GROUND, Oracle, check_oracle
 from saccade.envs.tasks.minigrid.tasks import NUM_ACTIONS, RED_FETCH_GREEN, TASKS, GridTask
 from saccade.types import Discrete, Spaces, UserError
 
@@ -46,6 +47,8 @@ class GridOptions:
     """Only the first so many of MiniGrid's actions: left, right, forward, pick up, drop, toggle, done."""
     wrong_pick: float = PUBLISHED_WRONG_PICK
     """Of red_fetch_green: the reward for another object than the green one, which ends the episode too."""
+    oracle_mask: Oracle = OFF
+    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
 
 
 def grid_task(task: str) -> GridTask:
@@ -75,8 +78,25 @@ def check(config: EnvConfig) -> None:
     check_kind("wrong_pick", config.options.wrong_pick, int, float)
     if not math.isfinite(config.options.wrong_pick):
         raise UserError(f"wrong_pick is {config.options.wrong_pick}, but must be a finite number, as rewards are")
+    _check_oracle(config)
     if config.options.wrong_pick != PUBLISHED_WRONG_PICK and config.task != f"{SUITE}/{RED_FETCH_GREEN}":
         raise UserError(f"wrong_pick is for {SUITE}/{RED_FETCH_GREEN} alone; leave it out for {config.task}")
+
+
+def _check_oracle(config: EnvConfig) -> None:
+    """Raise UserError where nobody knows what an oracle would show."""
+    oracle = config.options.oracle_mask
+    check_oracle(oracle)
+    if oracle == OFF:
+        return
+    if oracle == TASK_AND_GROUND:
+        raise UserError(f"oracle_mask is {oracle!r}, and in a grid world every cell is ground: use 'task'")
+    from saccade.envs.tasks.minigrid.rules import RULES  # not where names alone are listed
+
+    if not RULES[grid_task(config.task).rule].has_mission:
+        raise UserError(
+            f"oracle_mask is {oracle!r}, and {config.task} has no mission that says which pixels matter: leave it off"
+        )
 
 
 def spaces_of(config: EnvConfig) -> Spaces:

@@ -13,6 +13,7 @@ from gymnasium.error import ResetNeeded
 
 from saccade.envs.config import EnvConfig
 from saccade.envs.nuisances import NO_CHOICE, nuisances_of
+from saccade.envs.oracle import OFF, TASK, TASK_AND_GROUND, shown
 from saccade.envs.simulation import BLACK, KEPT, Simulation, StateValue
 from saccade.envs.spaces import gymnasium_spaces
 from saccade.types import Discrete, Spaces, UserError
@@ -40,6 +41,8 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         self.config = config
         self.simulation = simulation
         self.render_mode = render_mode
+        self._oracle = config.option("oracle_mask", OFF)
+        self._task_now: np.ndarray | None = None  # the mask of the present picture, where it is known already
         self._nuisances = nuisances_of(config)
         self._choices = [NO_CHOICE] * len(self._nuisances)
         self._frames: deque[np.ndarray] = deque(maxlen=config.frame_stack)
@@ -100,8 +103,8 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         return reward
 
     def draw(self) -> np.ndarray:
-        """The present frame as the agent sees it, distractions included: uint8 ``[colours, H, W]``."""
-        return self.distract(self.simulation.picture()).transpose(2, 0, 1).copy()
+        """The present frame as the agent sees it, distractions and oracle included: uint8 ``[colours, H, W]``."""
+        return self._behind_the_oracle(self.distract(self.simulation.picture())).transpose(2, 0, 1).copy()
 
     def distract(self, pixels: np.ndarray) -> np.ndarray:
         """What the mode makes of a rendered frame, uint8 ``[H, W, colours]``, at this agent step."""
@@ -140,6 +143,8 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
             "action_repeat": config.control_steps_per_action,
             **self.simulation.settings,
         }
+        if self._oracle != OFF:  # what is learned with it never stands beside what is learned without
+            told["oracle_mask"] = self._oracle
         for nuisance in self._nuisances:
             told |= nuisance.provenance()
         return told | dict(self.simulation.versions)
@@ -225,9 +230,20 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
     def _observation(self) -> np.ndarray:
         return np.concatenate(self._frames)
 
+    def _behind_the_oracle(self, pixels: np.ndarray) -> np.ndarray:
+        """What the oracle shows of the present frame, uint8 ``[H, W, colours]``, which is all where there is none."""
+        if self._oracle == OFF:
+            return pixels
+        mask = self.simulation.mask(ground=self._oracle == TASK_AND_GROUND)
+        if mask is None:
+            raise UserError(f"oracle_mask is {self._oracle!r}, and nobody knows which pixels show {self.config.task}")
+        self._task_now = mask if self._oracle == TASK else None
+        return shown(pixels, mask)
+
     def _look_for_the_task(self, frames: int = 1) -> None:
-        """Keep the mask of the present picture, for as many frames as show it."""
-        mask = self.simulation.mask() if self.config.task_mask else None
+        """Keep the mask of the present picture, which was just drawn, for as many frames as show it."""
+        known = self._task_now
+        mask = (self.simulation.mask() if known is None else known) if self.config.task_mask else None
         if mask is not None:
             self._masks.extend([mask] * frames)
 

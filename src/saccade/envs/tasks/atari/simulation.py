@@ -101,7 +101,7 @@ class AtariSimulation:
         """The two last frames of an action, in grey: uint8 ``[H, W, 1]``."""
         return self.scene.picture(self._shown, self._agent_steps)[..., None]
 
-    def mask(self) -> np.ndarray | None:
+    def mask(self, ground: bool = False) -> np.ndarray | None:
         """Not known: a console has no objects."""
         return None
 

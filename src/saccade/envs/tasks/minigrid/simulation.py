@@ -14,6 +14,7 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.distractions import Nuisance
 from saccade.envs.distractions.appearance import Appearance, AppearanceBank
 from saccade.envs.nuisances import NO_CHOICE, nuisances_of
+from saccade.envs.oracle import OFF, shown
 from saccade.envs.simulation import REPEATED, Before, StateValue, repeated
 from saccade.envs.streams import SUCCESS, StreamStep
 from saccade.envs.suites import suite_of
@@ -91,7 +92,7 @@ class GridSimulation:
     def picture(self) -> np.ndarray:
         return self._worlds.draw()[0]
 
-    def mask(self) -> np.ndarray | None:
+    def mask(self, ground: bool = False) -> np.ndarray | None:
         return self._worlds.task_mask()[0] if knows_success(self._config) else None
 
     def outcome(self) -> dict[str, Any]:
@@ -133,6 +134,7 @@ class GridStreams:
         self._spaces = suite_of(config.task).spaces(config)
         self._limit = config.episode_agent_steps
         self._knows_success = knows_success(config)
+        self._has_oracle = config.options.oracle_mask != OFF
         self._random = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]  # as Gymnasium seeds its own
         self._choices = np.full((len(seeds), len(self._nuisances)), NO_CHOICE, np.int64)
         self._steps = np.zeros(len(seeds), np.int64)
@@ -209,7 +211,7 @@ class GridStreams:
             if not isinstance(nuisance, AppearanceBank):
                 for row, index in enumerate(indices):
                     frames[row] = nuisance.apply(frames[row], int(self._choices[index, place]), int(self._steps[index]))
-        return frames
+        return shown(frames, self._worlds.task_mask(indices)) if self._has_oracle else frames
 
     def _observations(self, indices: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.uint8]:
         """``[n, frames * colours, height, width]``, a copy; of single frames in the order that they are drawn in."""
