@@ -1,4 +1,4 @@
-"""``saccade evaluate --dial``: rows, page and sentence of a zip, a run and somebody's environment; and what is refused."""
+"""``saccade evaluate --dial``: rows, page and sentence of a zip and of a run; and what is refused."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def written(tmp_path: Path) -> Path:
                 "changed_pixels": strength,
                 "policy_drift": drift if dial else None,
                 "map_drift": drift if dial == "noise" else None,
-            }  # fmt: skip
+            }
         )
         pictures[rows[-1]["mode"]] = png(random.integers(0, 256, (36, 36, 3), np.uint8))
     return write_dials(tmp_path, Dialled("<b>mine</b>", "it", rows, (("policy", "<b>mine</b>"),), pictures, "again"))

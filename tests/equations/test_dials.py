@@ -72,8 +72,8 @@ def test_the_sentence_says_where_it_breaks() -> None:
         "Under brightness this policy keeps nine tenths of its return up to 1, the strongest that was played."
     )
     assert told((0.1, scaled(0)), (1, scaled(0))) == (
-        "Under brightness this policy does not keep nine tenths of its return even at 0.1, the weakest that was played; "
-        "at 0.1 all of it is gone (0 of 10)."
+        "Under brightness this policy does not keep nine tenths of its return even at 0.1, the weakest that was "
+        "played; at 0.1 all of it is gone (0 of 10)."
     )
     assert "at 1 it keeps nine tenths" in told((0.25, kept), (0.5, few), (1, kept))
 

@@ -60,8 +60,9 @@ class Evaluate:
     dial: Annotated[
         tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]], tyro.conf.arg(metavar="NAME [STRENGTH ...]")
     ] = ()
-    """Instead of modes: a distraction at strengths from 0 to 1 (by default 0 0.25 0.5 0.75 1), such as --dial brightness
-    0 0.3 0.6 1; once for each dial. The page dials.html shows where the policy breaks. `saccade list` names the dials."""
+    """Instead of modes: a distraction at strengths from 0 to 1 (by default 0 0.25 0.5 0.75 1), such as --dial
+    brightness 0 0.3 0.6 1; once for each dial. The page dials.html shows where the policy breaks. `saccade list` names
+    the dials."""
     again: bool = False
     """Play the strengths of --dial anew that have been played with the same settings."""
     episodes: int = 10

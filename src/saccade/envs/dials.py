@@ -1,6 +1,6 @@
 """Dials: distractions along one scale, from 0, which changes nothing, to 1. Loads no simulator.
 
-A dial at a strength is a mode, ``brightness:0.3``. Every shift is one, in any task.
+A dial at a strength is a mode, ``brightness:0.3``. Every shift is one, in any task; simulators have more.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from saccade.envs.shift_modes import COLON
+from saccade.envs.scene_dials import SCENE_DIALS
+from saccade.envs.shift_modes import COLON, DIAL_NAMES
 from saccade.envs.shifts import SHIFTS
 from saccade.spelling import close_names
 from saccade.types import UserError
@@ -16,8 +17,15 @@ from saccade.types import UserError
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Where nobody names any."""
 
-ALL_DIALS: tuple[str, ...] = tuple(SHIFTS)
+ALL_DIALS = DIAL_NAMES
 """Every name that may be turned."""
+
+
+def meaning(name: str, suite: str = "") -> str:
+    """What a dial does, in a line; ``suite``: of Saccade's own tasks, theirs."""
+    if name in SCENE_DIALS and (name not in SHIFTS or suite in SCENE_DIALS[name].suites):
+        return SCENE_DIALS[name].told
+    return SHIFTS[name].summary
 
 
 def dial_mode(name: str, strength: float) -> str:

@@ -78,9 +78,10 @@ def clean_episode(
 
 
 def drift_in(clean: CleanEpisode, mode: str, report: Report = silent) -> dict[str, Numbers | None]:
-    """``policy_drift``, ``action_drift`` and ``map_drift`` of the same states in another mode; the first has a ``unit``.
+    """``policy_drift``, ``action_drift`` and ``map_drift`` of the same states in another mode.
 
-    All are None, with a warning, where the same seed and actions bring other rewards there: it is then another episode.
+    The first has a ``unit``. All are None, with a warning, where the same seed and actions bring other rewards
+    there: it is then another episode.
     """
     seen = _replayed(clean, mode, report)
     if seen is None:

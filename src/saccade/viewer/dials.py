@@ -11,7 +11,7 @@ from typing import Any, final
 from saccade.bench.dials import Row, clean_row, dials_in, sentences, strengths_of
 from saccade.bench.verdicts import amount_told, interval_of
 from saccade.envs.changes import told_share
-from saccade.envs.shifts import SHIFTS
+from saccade.envs.dials import meaning
 from saccade.viewer import figures
 from saccade.viewer.page import Code, Facts, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri
@@ -68,16 +68,12 @@ def _sections(dialled: Dialled) -> Iterator[Section]:
         yield _table(name, clean, rows)
     yield Heading("What the dials are")
     yield Text("Strength 0 leaves every bit of the picture as it is. No reward changes, and no end.")
-    yield Facts(tuple((name, f"{meaning(name)}.") for name in dials))
+    suite = dialled.task.partition("/")[0]
+    yield Facts(tuple((name, f"{meaning(name, suite)}.") for name in dials))
     yield Heading("How to repeat this")
     yield Facts(tuple(dialled.facts))
     if dialled.command:
         yield Code(dialled.command)
-
-
-def meaning(name: str) -> str:
-    """What a dial does."""
-    return SHIFTS[name].summary if name in SHIFTS else name
 
 
 def _charts(clean: Row, dials: Mapping[str, Sequence[Row]]) -> Iterator[Picture]:
@@ -86,8 +82,8 @@ def _charts(clean: Row, dials: Mapping[str, Sequence[Row]]) -> Iterator[Picture]
     yield _chart(
         _clipped(returns),
         "return of an episode",
-        f"Mean return of {counts} episodes, which begin with the same seeds at every strength. A band is where the mean "
-        "of ever more such episodes lies, 95 times of 100; a very wide one is cut off.",
+        f"Mean return of {counts} episodes, which begin with the same seeds at every strength. A band is where the "
+        "mean of ever more such episodes lies, 95 times of 100; a very wide one is cut off.",
     )
     unit = next((row["policy_drift"]["unit"] for rows in dials.values() for row in rows if row["policy_drift"]), "")
     drifts = (
@@ -181,10 +177,11 @@ def _table(name: str, clean: Row, rows: Sequence[Row]) -> Table:
     return Table(
         columns,
         tuple(lines),
-        f"{name}: mean return ± standard deviation over {len(clean['returns'])} episodes; policy, action and map drift: "
-        "means over the moments of one clean episode (policy drift: KL in nats, or the squared distance of actions; "
-        "action drift: the share of changed choices, or how far the action moves; map drift: the share of the gradient "
-        "map that moves elsewhere); pixels changed: the share that looks different from strength 0.",
+        f"{name}: mean return ± standard deviation over {len(clean['returns'])} episodes; policy, action and map "
+        "drift: means over the moments of one clean episode (policy drift: KL in nats, or the squared "
+        "distance of actions; action drift: the share of changed choices, or how far the action moves; map drift: the "
+        "share of the gradient map that moves elsewhere); pixels changed: the share that looks "
+        "different from strength 0.",
     )
 
 

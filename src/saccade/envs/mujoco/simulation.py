@@ -120,7 +120,10 @@ class MujocoSimulation:
 
     def mask(self) -> np.ndarray | None:
         """Which of its pixels show the task: bool ``[H, W]``; None where the configuration asks for none."""
-        return None if self.task_mask is None else self.task_mask(self.task.physics.data.ptr)
+        if self.task_mask is None:
+            return None
+        self.scene.view.aim()
+        return self.task_mask(self.task.physics.data.ptr)
 
     def outcome(self) -> dict[str, Any]:
         """What the task tells of the present state."""
