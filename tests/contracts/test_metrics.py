@@ -62,6 +62,9 @@ def cases_of(name: str) -> Cases:
         "action_drift": lambda: Cases(
             *({"clean_action": random[:, 0], "distracted_action": random[:, 0] + step} for step in (0.0, 0.1, 1.0))
         ),
+        "policy_drift": lambda: Cases(
+            *({"clean_policy": random[:, 0], "distracted_policy": random[:, 0] * by} for by in (1.0, 2.0, 20.0))
+        ),
     }
     return own[name]() if name in own else cases_for(METRICS[name])
 
@@ -80,7 +83,7 @@ BOUNDS_REACHED = {
     "unimportant_sum": (0, None), "task_identification": (100, 0), "task_identification_variance": (0, None),
     "kl_divergence": (0, None), "correlation_coefficient": (1, -1), "similarity": (1, None),
     "shuffled_auc": (1, 0), "randomisation": (0, 1), "centre_correlation": (-1, 1), "uniform_overlap": (None, 1),
-    "map_drift": (0, 1), "action_drift": (0, None),
+    "map_drift": (0, 1), "action_drift": (0, None), "policy_drift": (0, None),
 }  # fmt: skip
 """What the best and the worst inputs give, where it is an end of the range."""
 
@@ -121,7 +124,9 @@ def test_ignored_pixels_are_ignored(name: str) -> None:
     assert torch.equal(found(metric, swapped), found(metric, inputs))
 
 
-DEFINED_ON_CONSTANT_MAPS = {"kl_divergence", "similarity", "uniform_overlap", "deletion", "insertion", "action_drift"}
+DEFINED_ON_CONSTANT_MAPS = {
+    "kl_divergence", "similarity", "uniform_overlap", "deletion", "insertion", "action_drift", "policy_drift",
+}  # fmt: skip
 """The uniform map is a distribution, and pixels in random order are an order."""
 
 

@@ -21,7 +21,7 @@ from saccade.metrics.sanity import (
     uniform_map,
     uniform_overlap,
 )
-from saccade.metrics.stability import action_drift, map_drift
+from saccade.metrics.stability import action_drift, map_drift, policy_drift
 from saccade.types import UserError
 
 
@@ -155,3 +155,38 @@ def test_summary_of_nothing_defined_is_nan_with_count_0(num_frames: int) -> None
     summary = summary_of(torch.full((num_frames,), math.nan))
     assert math.isnan(summary.mean) and math.isnan(summary.std)
     assert (summary.count, summary.undefined) == (0, num_frames)
+
+
+def test_policy_drift_is_the_naive_divergence() -> None:
+    generator = torch.Generator().manual_seed(5)
+    clean, seen = 3 * torch.randn(2, 6, 4, generator=generator, dtype=torch.float64)
+    for found, before, after in zip(policy_drift(clean, seen), clean.tolist(), seen.tolist(), strict=True):
+        shares = [[math.exp(one) / sum(map(math.exp, row)) for one in row] for row in (before, after)]
+        assert found == pytest.approx(sum(p * math.log(p / q) for p, q in zip(*shares, strict=True)), rel=1e-12)
+    # By hand: even odds against 3 to 1 are 0.5 ln(0.5/0.75) + 0.5 ln(0.5/0.25) = 0.1438.
+    odds = policy_drift(torch.zeros(1, 2), torch.tensor([[3.0, 1.0]]).log())
+    assert odds.item() == pytest.approx(0.5 * math.log(4 / 3), rel=1e-6)
+
+
+def test_policy_drift_of_gaussians_is_the_integral() -> None:
+    clean = torch.tensor([[[0.3, -1.0], [-0.2, 0.4]]], dtype=torch.float64)
+    seen = torch.tensor([[[1.1, -0.5], [0.3, -0.1]]], dtype=torch.float64)
+    at = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
+    integral = 0.0
+    for place in range(2):
+        one, other = (
+            torch.distributions.Normal(each[0, 0, place], each[0, 1, place].exp()).log_prob(at)
+            for each in (clean, seen)
+        )
+        integral += torch.trapezoid(one.exp() * (one - other), at).item()
+    assert policy_drift(clean, seen, "gaussian").item() == pytest.approx(integral, rel=1e-6)
+    assert policy_drift(clean, clean, "gaussian").tolist() == [0.0]
+
+
+def test_policy_drift_of_actions_is_their_squared_distance() -> None:
+    clean, seen = torch.tensor([[0.0, 1.0], [0.5, 0.5]]), torch.tensor([[1.0, -1.0], [0.5, 0.5]])
+    assert policy_drift(clean, seen, "action").tolist() == [2.5, 0.0]  # (1 + 4) / 2
+    with pytest.raises(UserError, match="both must be gaussian of a batch"):
+        policy_drift(clean, seen, "gaussian")
+    with pytest.raises(UserError, match="NaN or infinite"):
+        policy_drift(clean, torch.full_like(seen, math.nan))

@@ -28,6 +28,7 @@ from saccade.bench.results import (
     worst_gap,
 )
 from saccade.cli import terminal
+from saccade.cli.dialling import evaluate_dials
 from saccade.cli.evaluating import evaluate_any
 from saccade.cli.explaining import say, task_and_modes
 from saccade.cli.options import Evaluate
@@ -61,6 +62,10 @@ def run(words: list[str]) -> int:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`, or zoo:NAME.")
     if options.episodes < 1:
         raise UserError(f"--episodes {options.episodes} is too small: it must be at least 1.")
+    if options.dial:
+        return evaluate_dials(options, words, play)
+    if options.again:
+        raise UserError("--again is for the strengths of --dial: other modes are played anew in any case.")
     _, modes = task_and_modes(options.task, options.modes)  # shifts that there are none of, before any work
     if _is_any(options):
         return evaluate_any(options, words, show, play)

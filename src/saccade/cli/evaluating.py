@@ -78,7 +78,7 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
         raise UserError(f"--seed {options.seed} is negative: it must be 0 or more.")
     if options.out is not None and len(options.runs) > 1:
         raise UserError("--out is one policy's folder: give the policies one after the other.")
-    subjects = [_subject(options, what) for what in options.runs or (None,)]  # mistakes show before anything is played
+    subjects = [subjected(options, what) for what in options.runs or (None,)]  # mistakes show before anything is played
     command = shlex.join(["saccade", "evaluate", *words])
     results: list[Result] = []
     told: list[str] = []
@@ -88,7 +88,7 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
             dataclasses.replace(one, run=str(subject.folder) if len(subjects) > 1 else "")
             for one in newest_results(rows)
         ]
-        facts = tuple(_facts(options, subject, rows))
+        facts = tuple(facts_of(options, subject, rows))
         name = subject.policy.name
         write_evaluation(subject.folder, Evaluated(name, subject.task.name, rows, facts, firsts, command))
         told.append(f"{f'{subject.folder}: ' if len(subjects) > 1 else ''}{sentence(rows)}")
@@ -100,8 +100,11 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
     return 0
 
 
-def _subject(options: Evaluate, what: Path | None) -> Subjected:
-    """A policy, its task in the modes that were asked for, and a folder that is its own. Raises UserError."""
+def subjected(options: Evaluate, what: Path | None, own: Path | None = None) -> Subjected:
+    """A policy, its task in the modes that were asked for, and a folder that is its own. Raises UserError.
+
+    own: of a run, whose results go there; None for a folder of evaluations.
+    """
     shared = {field.name for field in dataclasses.fields(Evaluate)} & {f.name for f in dataclasses.fields(Subject)}
     subject = Subject(what=what, **{name: getattr(options, name) for name in shared})
     _, words = task_and_modes(options.task, options.modes)
@@ -113,6 +116,8 @@ def _subject(options: Evaluate, what: Path | None) -> Subjected:
         check_data(task.config, [mode for mode in asked.names if mode not in asked.files and not _of_file(mode, asked)])
     # First what the others are compared with: each row then knows its gap as soon as it is written.
     modes = tuple(sorted(asked.names, key=lambda mode: mode != CLEAN))
+    if own is not None:
+        return Subjected(policy, task, modes, asked, own)
     folder = _folder(options, what, policy)
     folder.mkdir(parents=True, exist_ok=True)
     with written_aside(folder / OWNER) as path:
@@ -138,7 +143,7 @@ def _rows(
     path = subject.folder / EVALUATIONS
     clean: float | None = None
     try:
-        for result in _played(options, subject, console, play):
+        for result in played_in_modes(options, subject, console, play):
             clean = result.mean if result.mode == CLEAN else clean
             row = row_of(
                 result,
@@ -165,7 +170,8 @@ def _rows(
     return rows, firsts
 
 
-def _played(options: Evaluate, subject: Subjected, console: Console, play: Any) -> Iterator[Evaluation]:
+def played_in_modes(options: Evaluate, subject: Subjected, console: Console, play: Any) -> Iterator[Evaluation]:
+    """The subject's modes, one after the other, with progress shown."""
     policy, task, seed = subject.policy, subject.task, options.seed or 0
     if task.config is not None and not subject.asked.files and not policy.masked:
         asked = dataclasses.replace(options, modes=subject.modes)
@@ -209,7 +215,8 @@ def _batches(policy: Policy, task: Task, seed: int, options: Evaluate) -> Any:
     return begin
 
 
-def _facts(options: Evaluate, subject: Subjected, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+def facts_of(options: Evaluate, subject: Subjected, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """What a page says of the policy and of how it was played."""
     policy = subject.policy
     yield "policy", policy.name
     if policy.source:

@@ -23,6 +23,7 @@ from saccade.cli.nearest import nearest
 from saccade.cli.options import List
 from saccade.cli.parsing import parsed
 from saccade.envs.config import EnvConfig
+from saccade.envs.scene_dials import SCENE_DIALS
 from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import SUITES, option_names, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
@@ -81,11 +82,7 @@ def run(words: list[str]) -> int:
     for name, suite in SUITES.items():
         console.print(f"  {name}: {' '.join(suite.modes)}", highlight=False)
     console.print()
-    shifts = _names("shift, in any task, as NAME:STRENGTH", "what happens at strength 1")
-    for name, shift in SHIFTS.items():
-        shifts.add_row(name, shift.summary)
-    console.print(shifts)
-    console.print()
+    _show_dials(console)
     console.print(terminal.heading("tasks of the benchmark", ", with their action repeats"))
     console.print("  " + "  ".join(f"{task} ({action_repeat_of(task)})" for task in BENCHMARK_TASKS), highlight=False)
     console.print()
@@ -95,6 +92,19 @@ def run(words: list[str]) -> int:
         for word, tasks in suite.listed.items():
             console.print(f"  {word}: {' '.join(tasks)}", highlight=False)
     return 0
+
+
+def _show_dials(console: Console) -> None:
+    shifts = _names("shift, in any task, as NAME:STRENGTH", "what happens at strength 1")
+    for name, shift in SHIFTS.items():
+        shifts.add_row(name, shift.summary)
+    console.print(shifts)
+    console.print()
+    dials = _names("dial of a scene, as NAME:STRENGTH", "in tasks of", "what it does")
+    for name, dial in SCENE_DIALS.items():
+        dials.add_row(name, " ".join(dial.suites), dial.told)
+    console.print(dials)
+    console.print()
 
 
 def _names(name: str, *others: str) -> Table:

@@ -57,6 +57,14 @@ class Evaluate:
     """Modes to play in, by default all of the task; the gap is to the mode train. Beside the task's own there are
     shifts with a strength from 0 to 1, such as brightness:0.5 or brightness:0.3+noise:0.1, and NAME=FILE.PY:FUNCTION,
     which makes the environment under another light. `saccade list` names the shifts."""
+    dial: Annotated[
+        tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]], tyro.conf.arg(metavar="NAME [STRENGTH ...]")
+    ] = ()
+    """Instead of modes: a distraction at strengths from 0 to 1 (by default 0 0.25 0.5 0.75 1), such as --dial
+    brightness 0 0.3 0.6 1; once for each dial. The page dials.html shows where the policy breaks. `saccade list` names
+    the dials."""
+    again: bool = False
+    """Play the strengths of --dial anew that have been played with the same settings."""
     episodes: int = 10
     """Episodes in each mode; published tables use 100."""
     sampled: bool = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from saccade.envs.scene_dials import SCENE_DIALS
 from saccade.envs.shifts import RGB, SHIFTS, Occasion, changed_bytes
 from saccade.spelling import close_names
 from saccade.types import UserError
@@ -16,6 +17,8 @@ from saccade.types import UserError
 if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
 
+DIAL_NAMES = tuple(dict.fromkeys((*SHIFTS, *SCENE_DIALS)))
+"""Shifts, and the dials of scenes, which some tasks have."""
 CLEAN = "train"
 NUM_CHOICES = 2**32
 PLUS, COLON = "+", ":"
@@ -28,7 +31,7 @@ class ShiftMode:
 
     Attributes:
         under: the mode whose pictures they are.
-        parts: names of ``SHIFTS`` and their strengths, in the order in which they are applied.
+        parts: names of ``SHIFTS`` or ``SCENE_DIALS`` and their strengths, in the order in which they are applied.
     """
 
     under: str
@@ -43,7 +46,7 @@ class ShiftMode:
 
 def names_shift(word: str) -> bool:
     """Whether a mode's name has a part that is, or can only be meant as, a shift."""
-    return COLON in word or any(part in SHIFTS for part in word.split(PLUS))
+    return COLON in word or any(part in DIAL_NAMES for part in word.split(PLUS))
 
 
 def parse_shift(word: str, modes: Collection[str] = (CLEAN,)) -> ShiftMode:
@@ -67,11 +70,11 @@ def parse_shift(word: str, modes: Collection[str] = (CLEAN,)) -> ShiftMode:
 def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
     name, _, told = part.partition(COLON)
     within = "" if part == word else f" in {word!r}"
-    if name not in SHIFTS:
+    if name not in DIAL_NAMES:
         if part in modes:
             raise UserError(f"{word!r} changes the pictures of {part!r}: write that first, as in {part}+noise:0.1.")
-        near = close_names(name, SHIFTS)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(SHIFTS)}."
+        near = close_names(name, DIAL_NAMES)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(DIAL_NAMES)}."
         raise UserError(f"There is no shift {name or part!r}{within}: {hint}")
     try:
         strength = float(f"{float(told):g}") + 0.0  # as it is told afterwards; and no -0

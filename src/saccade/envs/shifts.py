@@ -219,6 +219,11 @@ SHIFTS: Mapping[str, Row] = MappingProxyType(
 """Every way in which pictures may change, by the name that people type before its strength."""
 
 
+def plays_clips(parts: Sequence[tuple[str, float]]) -> bool:
+    """Whether one of them must be told what it replaces, and with what."""
+    return any(name in SHIFTS and SHIFTS[name].needs_background for name, _ in parts)
+
+
 def changed(picture: Picture, parts: Sequence[tuple[str, float]], occasion: Occasion) -> Picture:
     """The picture after some rows, one after the other; those of strength 0 leave it as it is, bit for bit."""
     for place, (name, strength) in enumerate(parts):

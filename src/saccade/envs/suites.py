@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
+from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, final
 
 from saccade.envs.distractions import Distraction, Modes
 from saccade.envs.mujoco import looks
+from saccade.envs.scene_dials import SCENE_DIALS, refuse_scene_dials, scene_dials_of
 from saccade.envs.shift_modes import ShiftedPictures, parse_shift
 from saccade.envs.tasks import atari_suite, dmc_suite, manipulation_suite, minigrid_suite
 from saccade.later import Later
@@ -175,7 +177,15 @@ def distractions_of(task: str, mode: str) -> tuple[Distraction, ...]:
     if mode in modes:
         return modes[mode]
     shifted = parse_shift(mode, modes)
-    return (*modes[shifted.under], ShiftedPictures(shifted.parts))
+    own = scene_dials_of(name_of_suite(task))
+    refuse_scene_dials(shifted.parts, task, own)
+    changes: list[Distraction] = []
+    for in_scene, parts in groupby(shifted.parts, key=lambda part: part[0] in own):
+        if in_scene:
+            changes += [SCENE_DIALS[name].make(strength) for name, strength in parts]
+        else:
+            changes.append(ShiftedPictures(tuple(parts)))
+    return (*modes[shifted.under], *changes)
 
 
 def option_names(suite: Suite) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.explain.drifts import action_drifts, policy_drifts
 from saccade.explain.explanation import Explanation, Report, silent
 from saccade.explain.maps import find_maps, groups, magnitude
 from saccade.explain.randomisation import randomisation_rows
@@ -167,24 +168,20 @@ def _mean_curve(curve: Curve, metric: str) -> dict[str, Any]:
 
 
 def _stability(explanation: Explanation, mode: str, report: Report) -> Iterator[Row]:
-    """How far the distraction moves each map, and the action, in the very same states."""
+    """How far the distraction moves each map, the action and the whole policy, in the very same states."""
     policy, episode = explanation.policy, explanation.episodes[mode]
     if episode.clean_obs is None:
         return
     max_batch = explanation.method_settings.max_batch
-    actions = [
-        torch.cat(
-            [policy.greedy(policy.tensor(obs[some])).cpu() for some in groups(len(obs), max_batch, policy.device)]
-        )
-        for obs in (episode.clean_obs, episode.obs)
-    ]
-    moved = METRICS["action_drift"].function(*actions)
+    moved = action_drifts(policy, episode.clean_obs, episode.obs, max_batch)
+    shifted = policy_drifts(policy, episode.clean_obs, episode.obs, max_batch)
     for name, find in explanation.methods.items():
         progress = partial(report, f"{mode}: {name} without distractions")
         clean, _ = find_maps(policy, find, episode.clean_obs, max_batch, progress)
         pair = (torch.as_tensor(magnitude(maps)) for maps in (clean, explanation.maps[mode][name]))
         yield row_of(mode, name, "map_drift", METRICS["map_drift"].function(*pair))
         yield row_of(mode, name, "action_drift", moved)
+        yield row_of(mode, name, "policy_drift", shifted)
 
 
 def _returns(explanation: Explanation, mode: str, settings: ScoreSettings, report: Report) -> Iterator[Row]:

@@ -11,8 +11,9 @@ from typing import Any, final
 
 import gymnasium
 
+from saccade.envs.scene_dials import refuse_scene_dials
 from saccade.envs.shift_modes import CLEAN, ShiftMode, names_shift, parse_shift
-from saccade.envs.shifts import SHIFTS
+from saccade.envs.shifts import SHIFTS, plays_clips
 from saccade.envs.suites import distractions_of
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.explain import answers
@@ -49,7 +50,7 @@ class Asked:
     @property
     def has_video(self) -> bool:
         """Whether one of them plays clips."""
-        return any(SHIFTS[name].needs_background for shift in self.shifts.values() for name, _ in shift.parts)
+        return any(plays_clips(shift.parts) for shift in self.shifts.values())
 
 
 def read_modes(words: Sequence[str], known: Sequence[str] = (CLEAN,)) -> Asked:
@@ -143,6 +144,7 @@ def _drawn_here(task: Task, asked: Asked, makers: Mapping[str, Maker]) -> dict[s
         if task.config is not None and shift.under not in makers:
             distractions_of(task.config.task, name)
         else:
+            refuse_scene_dials(shift.parts, task.name)
             drawn[name] = shift
     return drawn
 
@@ -175,7 +177,7 @@ def _try(env: gymnasium.Env[Any, Any], shifts: Iterable[ShiftMode], shifted: _Sh
 
 
 def _plays(shift: ShiftMode) -> bool:
-    return any(SHIFTS[name].needs_background for name, _ in shift.parts)
+    return plays_clips(shift.parts)
 
 
 def _provenance(task: Task, env: gymnasium.Env[Any, Any]) -> Mapping[str, Any]:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from saccade.data.banks.clips import load_clips
 from saccade.data.folder import find_data
+from saccade.envs.scene_dials import refuse_scene_dials
 from saccade.envs.shift_modes import NUM_CHOICES, ShiftMode, check_picture, parse_shift
-from saccade.envs.shifts import RGB, SHIFTS, Occasion, changed
+from saccade.envs.shifts import RGB, Occasion, changed, plays_clips
 from saccade.explain.background import Background, background_of
 from saccade.explain.channels import channels_first
 from saccade.explain.fitting import fitting
@@ -71,6 +72,7 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         found = pixels or pixels_of_space(space, layout=layout)
         self._pixels = found if channels is None else found.with_channels(channels)
         self._whose = name or type(env.unwrapped).__name__
+        refuse_scene_dials(self.mode.parts, self._whose)
         self._places = _pictures_in(self._pixels, self._whose)
         self._background = _background(self.mode, video_where, self._pixels)
         self._clips = _clips(self.mode, data, max(self._pixels.channels_first[1:]))
@@ -265,7 +267,7 @@ def _pictures_in(pixels: Pixels, whose: str) -> list[slice]:
 
 
 def _background(mode: ShiftMode, where: str | None, pixels: Pixels) -> Background | None:
-    if any(SHIFTS[name].needs_background for name, _ in mode.parts):
+    if plays_clips(mode.parts):
         return background_of(where)
     if where is not None:
         raise UserError(f"--video-where {where} says what a video replaces, and {mode.name} has none: leave it out.")
@@ -274,7 +276,7 @@ def _background(mode: ShiftMode, where: str | None, pixels: Pixels) -> Backgroun
 
 def _clips(mode: ShiftMode, data: str | Path | None, side: int) -> Any:
     """What a video may play, at the size of the pictures; nothing where there is no video."""
-    if not any(SHIFTS[name].needs_background for name, _ in mode.parts):
+    if not plays_clips(mode.parts):
         return ()
     return load_clips(find_data(data), "video_hard", side).arrays
 

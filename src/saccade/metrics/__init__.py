@@ -25,7 +25,7 @@ from saccade.metrics.localisation import (
     unimportant_sum,
 )
 from saccade.metrics.sanity import centre_correlation, likeness, uniform_overlap
-from saccade.metrics.stability import action_drift, map_drift
+from saccade.metrics.stability import action_drift, map_drift, policy_drift
 from saccade.metrics.summary import Summary, summary_of
 
 __all__ = ["METRICS", "Metric", "Summary", "summary_of"]
@@ -147,6 +147,11 @@ METRICS: dict[str, Metric] = {
     "action_drift": Metric(
         action_drift, "stability", "lower", 0.0, None, "how far a distraction moves the action",
         "Euclidean distance; share of changed actions", ("clean_action", "distracted_action"),
+    ),
+    "policy_drift": Metric(
+        policy_drift, "stability", "lower", 0.0, None,
+        "how far a distraction moves the policy: KL in nats, or the squared distance of deterministic actions",
+        "KL as in DIGR and perturbation saliency", ("clean_policy", "distracted_policy"),
     ),
 }  # fmt: skip
 """Every metric by name, by question."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from saccade.metrics.checks import checked_map
 from saccade.metrics.measures import is_constant, overlap, shares, undefined_unless
 from saccade.types import UserError
+
+Kind = Literal["logits", "gaussian", "action"]
+"""What a policy's numbers are: ``logits`` ``[batch, actions]`` of a categorical one, mean and log standard deviation
+``[batch, 2, action_dim]`` of a Gaussian, or the deterministic ``action`` ``[batch, action_dim]``."""
+AXES = {"logits": 2, "gaussian": 3, "action": 2}
 
 
 def map_drift(clean_saliency: Tensor, distracted_saliency: Tensor) -> Tensor:
@@ -54,3 +61,36 @@ def action_drift(clean_action: Tensor, distracted_action: Tensor) -> Tensor:
     if not bool(difference.isfinite().all()):
         raise UserError("An action is NaN or infinite: look for NaN in the network's weights or in the observation.")
     return torch.linalg.vector_norm(difference, dim=-1)
+
+
+def policy_drift(clean_policy: Tensor, distracted_policy: Tensor, kind: Kind = "logits") -> Tensor:
+    """How far a distraction moves the whole policy in the same state: float64 ``[batch]``, 0 for a consistent one.
+
+    KL(policy at the clean frame || policy at the distracted one), in nats, of categorical and Gaussian policies; a
+    bijection such as tanh after the Gaussian changes nothing of it. A deterministic policy has no KL but 0 and
+    infinity: of its actions it is the squared distance, the mean over their dimensions. The three are no one scale.
+
+    Source: KL as a measure of what a perturbation does to a policy, DIGR and perturbation saliency.
+
+    Args:
+        kind: what the numbers are. Q values are taken for logits, as everywhere else.
+
+    Raises:
+        UserError: shapes that differ or are not of this kind, and NaN or infinity.
+    """
+    shapes = f"{tuple(clean_policy.shape)} and {tuple(distracted_policy.shape)}"
+    paired = kind != "gaussian" or clean_policy.shape[1:2] == (2,)
+    if clean_policy.shape != distracted_policy.shape or clean_policy.ndim != AXES[kind] or not paired:
+        raise UserError(f"The clean and the distracted policy have shapes {shapes}: both must be {kind} of a batch.")
+    clean, distracted = clean_policy.detach().double(), distracted_policy.detach().double()
+    if not bool(clean.isfinite().all() and distracted.isfinite().all()):
+        raise UserError("A policy is NaN or infinite: look for NaN in the network's weights or in the observation.")
+    if kind == "action":
+        return (clean - distracted).square().mean(-1)
+    if kind == "logits":
+        before, after = clean.log_softmax(-1), distracted.log_softmax(-1)
+        return (before.exp() * (before - after)).sum(-1).clamp(min=0.0)
+    (mean, log_std), (other_mean, other_log_std) = clean.unbind(1), distracted.unbind(1)
+    narrower = log_std - other_log_std
+    shift = (mean - other_mean) * torch.exp(-other_log_std)
+    return (0.5 * (torch.exp(2 * narrower) + shift.square() - 1) - narrower).sum(-1).clamp(min=0.0)

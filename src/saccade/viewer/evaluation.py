@@ -11,8 +11,8 @@ import numpy as np
 
 from saccade.bench.verdicts import amount_told, interval_of, mode_told, sentence, share_told, verdicts
 from saccade.envs.changes import told_share, too_little
+from saccade.envs.dials import ALL_DIALS, meaning
 from saccade.envs.shift_modes import CLEAN, COLON, PLUS, names_shift
-from saccade.envs.shifts import SHIFTS
 from saccade.viewer import figures
 from saccade.viewer.page import Code, Facts, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri, png
@@ -64,7 +64,8 @@ def _sections(evaluated: Evaluated) -> Iterator[Section]:
     shifts = dict.fromkeys(
         part.partition(COLON)[0] for row in rows if names_shift(row["mode"]) for part in row["mode"].split(PLUS)
     )
-    meanings = tuple((name, f"{SHIFTS[name].summary}.") for name in shifts if name in SHIFTS)
+    suite = evaluated.task.partition("/")[0]
+    meanings = tuple((name, f"{meaning(name, suite)}.") for name in shifts if name in ALL_DIALS)
     if meanings:
         yield Heading("What the shifts are")
         yield Text(

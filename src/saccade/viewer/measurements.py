@@ -12,7 +12,11 @@ from saccade.viewer.page import Better, Facts, Heading, Picture, Section, Table,
 from saccade.viewer.questions import QUESTIONS, curve_sentence, question
 from saccade.viewer.recordings import Curve, Explanation, ScoreRow
 
-ACTION_DRIFT = "action_drift"  # the metric of how far the action moves; the others of its question are about maps
+ACTION_DRIFT = "action_drift"  # the metric of how far the action moves
+OF_POLICY = (
+    ACTION_DRIFT,
+    "policy_drift",
+)  # the same for all maps of a mode; the others of their question are about maps
 STABILITY, COST, PEOPLE = "stability", "cost", "people"
 MILLISECONDS = 1000
 DRIFT_SENTENCE = (
@@ -37,7 +41,7 @@ def question_sections(explanation: Explanation) -> Iterator[Section]:
             yield Facts(tuple(metrics.items()))
         if name == STABILITY:
             yield from _drifts(rows)
-            rows = [row for row in rows if row.metric != ACTION_DRIFT]
+            rows = [row for row in rows if row.metric not in OF_POLICY]
         modes = list(dict.fromkeys(row.mode for row in rows))
         for mode in modes:
             of_mode = [row for row in rows if row.mode == mode]
@@ -163,11 +167,11 @@ def _drifts(rows: Sequence[ScoreRow]) -> Iterator[Section]:
     # The action is the policy's: every method's row of a mode says the same.
     acted = {row.mode: row for row in known if row.metric == ACTION_DRIFT}
     actions = {mode: row.mean or 0.0 for mode, row in acted.items()}
-    if acted:
-        yield Facts(
-            tuple((f"{ACTION_DRIFT} in {mode}", _cell(row, _decimals([row.mean])) or "") for mode, row in acted.items())
-        )
-    for metric in dict.fromkeys(row.metric for row in known if row.metric != ACTION_DRIFT):
+    told = {(row.metric, row.mode): row for name in OF_POLICY for row in known if row.metric == name}
+    if told:
+        cells = ((f"{metric} in {mode}", _cell(row, _decimals([row.mean]))) for (metric, mode), row in told.items())
+        yield Facts(tuple((name, cell or "") for name, cell in cells))
+    for metric in dict.fromkeys(row.metric for row in known if row.metric not in OF_POLICY):
         maps: dict[str, dict[str, float]] = {}
         for row in known:
             if row.metric == metric:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import final
 from xml.etree import ElementTree
@@ -13,6 +13,7 @@ import numpy as np
 from dm_control import mujoco as dm_mujoco
 
 from saccade.envs.mujoco.opengl import no_opengl
+from saccade.envs.mujoco.view import View
 from saccade.types import UserError
 
 CAMERA = 0  # where nobody chooses
@@ -26,6 +27,7 @@ Rgb = tuple[float, float, float]
 BuiltinTextures = Mapping[str, Mapping[str, str]]  # a texture's name -> its XML attributes
 
 CUBE_FACES = 6
+UNTOLD = {"rgb1": "0.8 0.8 0.8", "rgb2": "0.5 0.5 0.5"}  # colours of a texture that names none (MuJoCo's XML reference)
 
 
 @final
@@ -51,6 +53,8 @@ class Scene:
         self._textures = textures
         self._painted: dict[str, object] = {}
         self._own_colors = np.array(physics.model.mat_rgba)
+        self._unpainted: mujoco.MjrContext | None = None
+        self.view = View(physics.model.ptr, physics.data.ptr, camera)
         visual = physics.model.vis
         visual.global_.offwidth = visual.global_.offheight = image_size  # same pixels as a larger buffer, sooner
         if render_quality == "fast":
@@ -66,7 +70,22 @@ class Scene:
 
     def render(self) -> np.ndarray:
         """The picture now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
+        self.view.aim()
         return self._camera.render()
+
+    def texture_colour(self, name: str, which: str) -> Rgb:
+        """A built-in texture's own ``rgb1`` or ``rgb2`` (0..1), whatever was painted since."""
+        told = self._textures.get(name, {}).get(which, UNTOLD[which])
+        red, green, blue = map(float, told.split())
+        return red, green, blue
+
+    def material_colour(self, name: str) -> Rgb | None:
+        """A material's own colour (0..1), whatever was painted since; None where there is no such material."""
+        material = self._find(mujoco.mjtObj.mjOBJ_MATERIAL, name)
+        if material < 0:
+            return None
+        red, green, blue = map(float, self._own_colors[material, :3])
+        return red, green, blue
 
     def paint_texture(self, name: str, **colors: Rgb) -> None:
         """Draw one of the suite's built-in textures again with some of ``rgb1 rgb2 markrgb`` replaced (0..1).
@@ -96,6 +115,44 @@ class Scene:
         if material >= 0:
             self._physics.model.mat_rgba[material] = self._own_colors[material] * (*rgb, 1.0)
 
+    def keep_unpainted(self, names: Sequence[str], **cover: Rgb) -> None:
+        """Keep the textures as they are now, for ``render_unpainted``, in an OpenGL context of their own.
+
+        names, cover: those that a caller is going to paint, and how. Where they still are so, it has not been painted
+        over since the last time, and their own colours are kept.
+        """
+        for name in names:
+            if self._painted.get(name) == cover:
+                self.paint_texture(name)
+        model, contexts = self._physics.model.ptr, self._physics.contexts
+
+        def begin() -> mujoco.MjrContext:
+            if self._unpainted is not None:
+                self._unpainted.free()
+            context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, contexts.mujoco.ptr)
+            return context
+
+        with contexts.gl.make_current() as context:
+            self._unpainted = context.call(begin)
+
+    def render_unpainted(self) -> np.ndarray:
+        """The last picture again with the textures that were kept: uint8 ``[H, W, 3]``."""
+        assert self._unpainted is not None
+        camera, contexts = self._camera, self._physics.contexts
+        pixels = np.empty((camera.height, camera.width, 3), np.uint8)
+        whole = mujoco.MjrRect(0, 0, camera.width, camera.height)
+
+        def draw() -> None:
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._unpainted)
+            mujoco.mjr_render(whole, camera.scene.ptr, self._unpainted)
+            mujoco.mjr_readPixels(pixels, None, whole, self._unpainted)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, contexts.mujoco.ptr)
+
+        with contexts.gl.make_current() as context:
+            context.call(draw)
+        return np.asarray(contexts.gl.to_pixels(pixels))
+
     def upload_heights(self) -> None:
         """Draw every height field as it now is in the model (the terrain of quadruped_escape)."""
         for field in range(self._physics.model.nhfield):
@@ -103,6 +160,10 @@ class Scene:
 
     def close(self) -> None:
         """Free the OpenGL context; nothing can be rendered afterwards."""
+        if self._unpainted is not None:
+            with self._physics.contexts.gl.make_current() as context:
+                context.call(self._unpainted.free)
+            self._unpainted = None
         self._physics.free()
 
     def _find(self, kind: mujoco.mjtObj, name: str) -> int:

@@ -124,7 +124,10 @@ class MujocoSimulation:
 
     def mask(self, ground: bool = False) -> np.ndarray | None:
         """Which of its pixels show the task, or it and its ground; None where the configuration asks for none."""
-        return None if self.task_mask is None else self.task_mask(self.task.physics.data.ptr, ground)
+        if self.task_mask is None:
+            return None
+        self.scene.view.aim()
+        return self.task_mask(self.task.physics.data.ptr, ground)
 
     def outcome(self) -> dict[str, Any]:
         """What the task tells of the present state."""
