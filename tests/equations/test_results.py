@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from saccade.bench.results import Result, backgrounds_of, cell, differences, mean_over_seeds, setting_of
+from saccade.bench.results import Result, backgrounds_of, cell, differences, marked, mean_over_seeds, setting_of
 from saccade.cli.evaluate_command import show
 
 PROVENANCE = {"render_quality": "full", "image_size": 84, "action_repeat": 1}
@@ -52,6 +52,17 @@ def test_backgrounds_are_told_once_for_all_modes_alike() -> None:
         "test1, test3: generated table top",
         "test2: benchmark table top",
     ]
+
+
+def test_what_was_played_behind_an_oracle_is_marked_once() -> None:
+    def result(differs: str, **provenance: str) -> Result:
+        rows = {"train": {"provenance": {**PROVENANCE, **provenance}}}
+        return Result("sac", "dmc/walker_walk", 0, 100, "", rows, differs=differs)
+
+    assert marked(result("")).differs == "" and marked(result("lr 1")).differs == "lr 1"
+    assert marked(result("", oracle_mask="task")).differs == "oracle_mask task"
+    assert marked(result("lr 1", oracle_mask="task")).differs == "oracle_mask task, lr 1"
+    assert marked(result("lr 1, oracle_mask task", oracle_mask="task")).differs == "lr 1, oracle_mask task"
 
 
 def test_other_actions_and_rewards_are_another_setting() -> None:

@@ -63,6 +63,15 @@ def setting_of(provenance: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def marked(result: Result) -> Result:
+    """The same, where it was played behind an oracle with that in what it differs by: no other row says so."""
+    oracle = next(iter(result.rows.values()))["provenance"].get("oracle_mask", "off")
+    told = f"oracle_mask {oracle}"
+    if oracle == "off" or told in result.differs:
+        return result
+    return replace(result, differs=", ".join(filter(None, (told, result.differs))))
+
+
 def backgrounds_of(rows: Iterable[Row]) -> list[str]:
     """Where colours, videos and textures came from: a sentence part for all modes with the same answer."""
     modes: dict[str, dict[str, None]] = {}

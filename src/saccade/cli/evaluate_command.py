@@ -22,6 +22,7 @@ from saccade.bench.results import (
     changes_of,
     decimals_of,
     differences,
+    marked,
     mean_over_seeds,
     modes_of,
     newest_results,
@@ -168,7 +169,7 @@ def told_apart(results: list[Result], configs: list[RunConfig]) -> list[Result]:
     if len(results) == 1:
         return [dataclasses.replace(results[0], run="")]
     told = differences([to_json(config) for config in configs])
-    apart = [dataclasses.replace(result, differs=text) for result, text in zip(results, told, strict=True)]
+    apart = [marked(dataclasses.replace(result, differs=text)) for result, text in zip(results, told, strict=True)]
     return [*apart, *mean_over_seeds(apart)]
 
 
