@@ -21,6 +21,7 @@ from saccade.explain.dials import clean_episode, drift_in
 from saccade.explain.modes import in_modes, read_modes
 from saccade.explain.tasks import find_task
 from saccade.policies.scores import make_score
+from saccade.types import UserError
 from saccade.viewer.dials import Dialled, write_dials
 from saccade.viewer.pictures import png
 
@@ -147,6 +148,20 @@ def test_what_is_wrong_is_said_before_anything_is_played(
 ) -> None:
     assert reason in refusal(capsys, *WORDS, *words)
     assert not Path("evaluations/ppo/evaluations.jsonl").exists()
+
+
+def test_what_a_grey_task_cannot_turn_is_said_first(capsys: pytest.CaptureFixture[str]) -> None:
+    loaded = saccade.load("zoo:ppo-red-fetch-green", device="cpu")
+    task = find_task("atari/Pong")
+    with pytest.raises(UserError, match="hue turns colours, and atari/Pong is grey"):
+        in_modes(task, read_modes(("hue:0.5",), task.modes), loaded)
+
+
+def test_a_dial_of_another_suite_is_refused(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, whose in ((RUN, "minigrid/red_fetch_green"), (WORDS, "envs.py:Waves")):
+        told = refusal(capsys, *words, "--dial", "brightness", "--dial", "camera_yaw", "0.5")
+        assert f"in tasks of dmc and manipulation, and not in {whose}: there are brightness, darkness" in told
+    assert not Path("runs").exists() and not Path("evaluations/ppo/evaluations.jsonl").exists()
 
 
 # -------------------------------------------------------------------------------------------------------- page

@@ -29,6 +29,7 @@ from saccade.cli.options import Checks, Maps, People, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
+from saccade.envs.scene_dials import SCENE_DIALS
 from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import ALL_MODES, SUITES
 from saccade.explain.modes import read_modes
@@ -231,8 +232,9 @@ def test_defaults_of_explaining_are_the_codes() -> None:
         ("saliency.md", SCORES),
         ("saliency-scores.md", METRICS),
         ("../how-to/test-under-shift.md", SHIFTS),
+        ("../how-to/find-where-a-policy-breaks.md", SCENE_DIALS),
     ],
-    ids=["methods", "scores", "metrics", "shifts"],
+    ids=["methods", "scores", "metrics", "shifts", "dials"],
 )
 def test_every_name_of_a_table_is_explained(page: str, names: dict[str, Any]) -> None:
     text = (DOCS / "reference" / page).read_text()
@@ -298,6 +300,7 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
         ("how-to/train-on-minigrid.md", 1),
         ("how-to/test-under-shift.md", 0),
         ("how-to/test-under-shift.md", 1),
+        ("how-to/find-where-a-policy-breaks.md", 0),
     ],
 )
 def test_examples_run(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

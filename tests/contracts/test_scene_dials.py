@@ -89,6 +89,12 @@ def test_a_fading_video_is_so_far_between_two_pictures() -> None:
     np.testing.assert_array_equal(over.frames, none.frames)
 
 
+def test_colours_come_before_the_video_in_whatever_order() -> None:
+    one, other = (Played("dmc/walker_walk", mode) for mode in ("colors:1+video:0.5", "video:0.5+colors:1"))
+    np.testing.assert_array_equal(one.frames, other.frames)
+    assert one.distance(played("dmc/walker_walk", "video:0.5")) > 5
+
+
 def test_poses_are_those_of_the_closed_forms() -> None:
     # A camera at (0, -2, 1) that looks level along y, at a place 2 before it: (0, 0, 1).
     position, frame = np.array([0.0, -2.0, 1.0]), np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -198,6 +204,9 @@ def test_a_dial_is_a_mode_of_a_name() -> None:
         ("atari/Pong", "light_colour:1", "there are brightness"),
         ("manipulation/reach", "colors:0.5", "in tasks of dmc, and not in manipulation/reach: there are .*camera_yaw"),
         ("manipulation/reach", "video:0.5", "video is for environments of one's own"),
+        ("dmc/walker_walk", "camera_yaw:1+camera_yaw:0.5", "camera_yaw is turned twice"),
+        ("dmc/walker_walk", "video_easy+video:0.5", "video and the mode video_easy paint the same things"),
+        ("dmc/walker_walk", "color_hard+colors:0.5", "colors and the mode color_hard paint the same things"),
         ("dmc/walker_walk", "camera_yaw:1.1", "needs a strength from 0"),
         ("dmc/walker_walk", "camera_yawn:1", "did you mean camera_yaw"),
     ],

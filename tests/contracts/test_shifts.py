@@ -392,7 +392,7 @@ def test_a_mode_of_our_own_tasks_is_the_same_as_the_wrapper(task: str, mode: str
 
 def test_our_own_tasks_say_what_they_cannot() -> None:
     for mode, sentence in (
-        ("video:1", "is for environments of one's own"),
+        ("video:1+video:0.5", "video is turned twice"),
         ("blurr:1", "did you mean blur"),
         ("noise:0.1+video_hard", "write that first, as in video_hard"),
     ):

@@ -40,7 +40,8 @@ WIDEST, NARROWEST = 100, 60  # characters of a line
 FLAGS = 28  # characters of the column of options
 KINDS: Mapping[Any, str] = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 METAVARS = {
-    "checkpoint": "FILE", "data": "FOLDER", "device": "DEVICE", "evaluation_modes": "MODE", "game": "GAME",
+    "checkpoint": "FILE", "data": "FOLDER", "device": "DEVICE", "dial": "NAME [STRENGTH ...]",
+    "evaluation_modes": "MODE", "game": "GAME",
     "gaze": "FOLDER", "images": "FOLDER",
     "method": "FILE.PY:NAME", "methods": "METHOD", "modes": "MODE", "obs": "FRAMES", "out": "FOLDER",
     "output": "OUTPUT", "policy": "FILE.PY:CLASS", "preset": "NAME", "resume": "RUN", "return_methods": "METHOD",
@@ -197,6 +198,8 @@ def _typed(name: str, hint: Any, value: Any) -> tuple[str, bool]:
         return (f"{flag}, --no-{flag[2:]}" if value else flag), False
     if get_origin(hint) is Literal:
         words = _one_of(hint)
+    elif get_origin(hint) is tuple and get_origin(get_args(hint)[0]) is tuple:  # one that may be given several times
+        words = METAVARS[name]
     elif get_origin(hint) is tuple:
         first = get_args(hint)[0]
         inner = METAVARS.get(name) or (_one_of(first) if get_origin(first) is Literal else KINDS[first])

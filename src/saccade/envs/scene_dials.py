@@ -28,6 +28,8 @@ class SceneDial:
         half, full: what it is at strength 0.5 and at 1; at 0 everything is as it was.
         suites: whose tasks can be drawn so.
         make: ``strength -> Distraction``.
+        in_place: whether it changes rendered pictures as well, in its place among shifts; else it comes before all.
+        under: names of modes begin so under which it cannot be, for they paint the same things.
     """
 
     summary: str
@@ -35,6 +37,8 @@ class SceneDial:
     full: str
     suites: tuple[str, ...]
     make: Callable[[float], Distraction]
+    in_place: bool = False
+    under: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -77,10 +81,11 @@ SCENE_DIALS: Mapping[str, SceneDial] = MappingProxyType(
         ),
         "colors": SceneDial(
             "floor, body and sky go from their own colours to those of color_hard", "half-way", "color_hard", CONTROL,
-            ColorDial,
+            ColorDial, under=("color_", "video_"),
         ),
         "video": SceneDial(
-            "the picture fades into that of video_hard", "half of either", "video_hard", CONTROL, VideoDial
+            "the picture fades into that of video_hard", "half of either", "video_hard", CONTROL, VideoDial,
+            in_place=True, under=("video_",),
         ),
     }
 )  # fmt: skip
@@ -90,6 +95,16 @@ SCENE_DIALS: Mapping[str, SceneDial] = MappingProxyType(
 def scene_dials_of(suite: str) -> tuple[str, ...]:
     """Those that a suite's tasks have."""
     return tuple(name for name, dial in SCENE_DIALS.items() if suite in dial.suites)
+
+
+def check_scene(parts: Sequence[tuple[str, float]], under: str) -> None:
+    """Raise UserError for a dial of a scene that is turned twice, or under a mode that paints the same things."""
+    names = [name for name, _ in parts if name in SCENE_DIALS]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{name} is turned twice: give it one strength.")
+        if under.startswith(SCENE_DIALS[name].under):
+            raise UserError(f"{name} and the mode {under} paint the same things: leave one of them out.")
 
 
 def refuse_scene_dials(parts: Sequence[tuple[str, float]], whose: str, others: Sequence[str] = ()) -> None:

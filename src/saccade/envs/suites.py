@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from saccade.envs.distractions import Distraction, Modes
 from saccade.envs.mujoco import looks
-from saccade.envs.scene_dials import SCENE_DIALS, refuse_scene_dials, scene_dials_of
+from saccade.envs.scene_dials import SCENE_DIALS, check_scene, refuse_scene_dials, scene_dials_of
 from saccade.envs.shift_modes import ShiftedPictures, parse_shift
 from saccade.envs.tasks import atari_suite, dmc_suite, manipulation_suite, minigrid_suite
 from saccade.later import Later
@@ -179,8 +179,11 @@ def distractions_of(task: str, mode: str) -> tuple[Distraction, ...]:
     shifted = parse_shift(mode, modes)
     own = scene_dials_of(name_of_suite(task))
     refuse_scene_dials(shifted.parts, task, own)
-    changes: list[Distraction] = []
-    for in_scene, parts in groupby(shifted.parts, key=lambda part: part[0] in own):
+    check_scene([part for part in shifted.parts if part[0] in own], shifted.under)
+    first = [part for part in shifted.parts if part[0] in own and not SCENE_DIALS[part[0]].in_place]
+    changes: list[Distraction] = [SCENE_DIALS[name].make(strength) for name, strength in first]
+    others = [part for part in shifted.parts if part not in first]
+    for in_scene, parts in groupby(others, key=lambda part: part[0] in own):
         if in_scene:
             changes += [SCENE_DIALS[name].make(strength) for name, strength in parts]
         else:

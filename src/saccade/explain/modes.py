@@ -11,10 +11,10 @@ from typing import Any, final
 
 import gymnasium
 
-from saccade.envs.scene_dials import refuse_scene_dials
-from saccade.envs.shift_modes import CLEAN, ShiftMode, names_shift, parse_shift
+from saccade.envs.scene_dials import refuse_scene_dials, scene_dials_of
+from saccade.envs.shift_modes import CLEAN, ShiftMode, check_picture, names_shift, parse_shift
 from saccade.envs.shifts import SHIFTS, plays_clips
-from saccade.envs.suites import distractions_of
+from saccade.envs.suites import distractions_of, name_of_suite, suite_of
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.explain import answers
 from saccade.explain.background import background_of
@@ -143,6 +143,9 @@ def _drawn_here(task: Task, asked: Asked, makers: Mapping[str, Maker]) -> dict[s
     for name, shift in asked.shifts.items():
         if task.config is not None and shift.under not in makers:
             distractions_of(task.config.task, name)
+            spaces = suite_of(task.config.task).spaces(task.config)
+            seen = [part for part in shift.parts if part[0] not in scene_dials_of(name_of_suite(task.config.task))]
+            check_picture(seen, spaces.obs_shape[1:], spaces.colours, task.name)
         else:
             refuse_scene_dials(shift.parts, task.name)
             drawn[name] = shift

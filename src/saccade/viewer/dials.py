@@ -158,6 +158,7 @@ def _strips(dialled: Dialled, clean: Row, dials: Mapping[str, Sequence[Row]]) ->
 def _table(name: str, clean: Row, rows: Sequence[Row]) -> Table:
     beside = clean["return_mean"]
     positive = beside > 0
+    knows_success = all(row.get("success_rate") is not None for row in (clean, *rows))
     lines = []
     for one in strengths_of(clean, [clean, *rows]):
         row = one.row
@@ -171,11 +172,12 @@ def _table(name: str, clean: Row, rows: Sequence[Row]) -> Table:
                 f"{100 * share:.0f} %" if share >= 0 and one.strength and len(row["returns"]) > 1 else None,
                 *(_cell(row.get(metric)) for metric in ("policy_drift", "action_drift", "map_drift")),
                 None if changed is None else told_share(changed),
+                *([f"{100 * row['success_rate']:.0f} %"] if knows_success else []),
             )
         )
     columns = ("strength", "return", "of clean", "policy drift", "action drift", "map drift", "pixels changed")
     return Table(
-        columns,
+        (*columns, *(["successes"] if knows_success else [])),
         tuple(lines),
         f"{name}: mean return ± standard deviation over {len(clean['returns'])} episodes; policy, action and map "
         "drift: means over the moments of one clean episode (policy drift: KL in nats, or the squared "
