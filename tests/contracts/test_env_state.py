@@ -26,6 +26,8 @@ CASES = [
     "dmc/finger_turn_hard@color_hard",
     "dmc/reacher_hard@video_easy",
     "dmc/ball_in_cup_catch",
+    "dmc/walker_walk@gb2_rotate_hard",
+    "dmc/finger_spin@gb2_rotate_shift_easy",
     "dmc/cartpole_swingup@color_easy",
     "dmc/cheetah_run",
     "dmc/finger_spin",

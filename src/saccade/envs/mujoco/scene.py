@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 from dm_control import mujoco as dm_mujoco
 
+from saccade.envs.mujoco.camera import TurnableCamera
 from saccade.envs.mujoco.opengl import no_opengl
 from saccade.types import UserError
 
@@ -51,6 +52,7 @@ class Scene:
         self._textures = textures
         self._painted: dict[str, object] = {}
         self._own_colors = np.array(physics.model.mat_rgba)
+        self.own_camera = TurnableCamera(physics, camera)
         visual = physics.model.vis
         visual.global_.offwidth = visual.global_.offheight = image_size  # same pixels as a larger buffer, sooner
         if render_quality == "fast":

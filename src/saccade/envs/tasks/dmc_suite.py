@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, final
 from saccade.envs.distractions import Modes
 from saccade.envs.distractions.color import Color
 from saccade.envs.distractions.video import Video
+from saccade.envs.distractions.view import View
 from saccade.envs.mujoco.looks import check_looks, rgb_spaces
 from saccade.types import Continuous, Spaces
 
@@ -23,9 +24,17 @@ MODES: Modes = MappingProxyType(
         "color_hard": (Color("hard"),),
         "video_easy": (Video("video_easy", floor=False),),
         "video_hard": (Video("video_hard", floor=True),),
+        "gb2_rotate_easy": (View(rotate="easy"),),
+        "gb2_rotate_hard": (View(rotate="hard"),),
+        "gb2_shift_easy": (View(shift="easy"),),
+        "gb2_shift_hard": (View(shift="hard"),),
+        "gb2_rotate_shift_easy": (View(rotate="easy", shift="easy"),),
+        "gb2_rotate_shift_hard": (View(rotate="hard", shift="hard"),),
     }
 )
-"""The modes of the DMControl Generalization Benchmark (Hansen & Wang, 2021), by the literature's names."""
+"""The modes of the DMControl Generalization Benchmark (Hansen & Wang, 2021), by the literature's names; and those of
+DMC-GB2 (Almuzairee, Hansen, Christensen, 2024), by its names after ``gb2_``.
+"""
 
 DMC_DOMAINS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
