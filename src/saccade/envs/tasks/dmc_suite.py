@@ -36,6 +36,18 @@ MODES: Modes = MappingProxyType(
 DMC-GB2 (Almuzairee, Hansen, Christensen, 2024), by its names after ``gb2_``.
 """
 
+MODE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "dmcgb": ("color_easy", "color_hard", "video_easy", "video_hard"),
+        "gb2": ("gb2_geometric",),
+        "gb2_geometric": (
+            "gb2_rotate_easy", "gb2_rotate_hard", "gb2_shift_easy", "gb2_shift_hard", "gb2_rotate_shift_easy",
+            "gb2_rotate_shift_hard",
+        ),
+    }
+)  # fmt: skip
+"""What stands for all modes of a benchmark -> its modes, or its parts."""
+
 DMC_DOMAINS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
         "acrobot": ("swingup", "swingup_sparse"),
