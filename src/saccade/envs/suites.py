@@ -95,6 +95,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             action_repeat_source=dmc_suite.action_repeat_source,
             options=dmc_suite.ControlOptions,
             fast=looks.FAST,
+            check=dmc_suite.check,
             spaces=dmc_suite.spaces_of,
             simulation=MAKE_SIMULATION({"task": Later("saccade.envs.tasks.dmc", "ControlSuite")}),
             renderer=RENDERER,

@@ -14,6 +14,11 @@ FIXED = (mujoco.mjtCamLight.mjCAMLIGHT_FIXED,)
 TRACKING = (mujoco.mjtCamLight.mjCAMLIGHT_TRACK, mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM)
 
 
+def model_name(physics: dm_mujoco.Physics) -> str:
+    """What the XML calls a model, such as ``planar walker``."""
+    return str(physics.model.ptr.names.split(b"\0")[0].decode())
+
+
 @final
 class TurnableCamera:
     """A camera of a model and the way it looks there, from which every turn is counted."""
@@ -27,8 +32,8 @@ class TurnableCamera:
 
     @property
     def model_name(self) -> str:
-        """What the XML calls the model that it looks at, such as ``planar walker``."""
-        return str(self._physics.model.ptr.names.split(b"\0")[0].decode())
+        """What the XML calls the model that it looks at."""
+        return model_name(self._physics)
 
     def turn(self, rotation: np.ndarray) -> None:
         """Look as the model says, turned by a rotation ``[3, 3]`` in the camera's own axes; its place stays.

@@ -12,8 +12,10 @@ import mujoco
 import numpy as np
 from dm_control import mujoco as dm_mujoco
 
+from saccade.envs.distractions.on_screen import PUBLISHED_SCREENS
 from saccade.envs.mujoco.camera import TurnableCamera
 from saccade.envs.mujoco.opengl import no_opengl
+from saccade.envs.mujoco.screen import Screen
 from saccade.types import UserError
 
 CAMERA = 0  # where nobody chooses
@@ -53,6 +55,7 @@ class Scene:
         self._painted: dict[str, object] = {}
         self._own_colors = np.array(physics.model.mat_rgba)
         self.own_camera = TurnableCamera(physics, camera)
+        self.screen = Screen(physics, PUBLISHED_SCREENS.get(self.own_camera.model_name))
         visual = physics.model.vis
         visual.global_.offwidth = visual.global_.offheight = image_size  # same pixels as a larger buffer, sooner
         if render_quality == "fast":

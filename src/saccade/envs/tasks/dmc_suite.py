@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Literal, final
 
 from saccade.envs.distractions import Modes
 from saccade.envs.distractions.color import Color
+from saccade.envs.distractions.on_screen import ColorInTurn, VideoOnScreen
 from saccade.envs.distractions.video import Video
 from saccade.envs.distractions.view import View
 from saccade.envs.mujoco.looks import check_looks, rgb_spaces
-from saccade.types import Continuous, Spaces
+from saccade.envs.shift_modes import PLUS
+from saccade.types import Continuous, Spaces, UserError
 
 if TYPE_CHECKING:
     from saccade.envs.config import EnvConfig
@@ -30,6 +32,12 @@ MODES: Modes = MappingProxyType(
         "gb2_shift_hard": (View(shift="hard"),),
         "gb2_rotate_shift_easy": (View(rotate="easy", shift="easy"),),
         "gb2_rotate_shift_hard": (View(rotate="hard", shift="hard"),),
+        "gb2_color_easy": (ColorInTurn("easy"),),
+        "gb2_color_hard": (ColorInTurn("hard"),),
+        "gb2_video_easy": (VideoOnScreen("video_easy"),),
+        "gb2_video_hard": (VideoOnScreen("video_hard", floor=False),),
+        "gb2_color_video_easy": (ColorInTurn("easy"), VideoOnScreen("video_easy")),
+        "gb2_color_video_hard": (ColorInTurn("hard"), VideoOnScreen("video_hard")),
     }
 )
 """The modes of the DMControl Generalization Benchmark (Hansen & Wang, 2021), by the literature's names; and those of
@@ -39,10 +47,14 @@ DMC-GB2 (Almuzairee, Hansen, Christensen, 2024), by its names after ``gb2_``.
 MODE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "dmcgb": ("color_easy", "color_hard", "video_easy", "video_hard"),
-        "gb2": ("gb2_geometric",),
+        "gb2": ("gb2_geometric", "gb2_photometric"),
         "gb2_geometric": (
             "gb2_rotate_easy", "gb2_rotate_hard", "gb2_shift_easy", "gb2_shift_hard", "gb2_rotate_shift_easy",
             "gb2_rotate_shift_hard",
+        ),
+        "gb2_photometric": (
+            "gb2_color_easy", "gb2_color_hard", "gb2_video_easy", "gb2_video_hard", "gb2_color_video_easy",
+            "gb2_color_video_hard",
         ),
     }
 )  # fmt: skip
@@ -79,6 +91,9 @@ DMC_TASKS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
     {f"dmc/{domain}_{task}": (domain, task) for domain, tasks in DMC_DOMAINS.items() for task in tasks}
 )
 """Task id -> (domain, task)."""
+
+SCREEN_DOMAINS = ("ball_in_cup", "cartpole", "cheetah", "finger", "walker")
+"""The domains of DMC-GB2, where its code says where a screen stands."""
 
 BENCHMARK_TASKS = (
     "dmc/walker_walk",
@@ -147,6 +162,22 @@ class ControlOptions:
 
     def __post_init__(self) -> None:
         check_looks(self.render_quality, self.camera, self.clip_order, self.data)
+
+
+def shows_screen(config: EnvConfig) -> bool:
+    """Whether its mode plays clips on a screen in the scene."""
+    mode = config.mode.partition(PLUS)[0]  # shifts may follow
+    return any(isinstance(each, VideoOnScreen) for each in MODES.get(mode, ()))
+
+
+def check(config: EnvConfig) -> None:
+    """Raise UserError for a screen in a domain that has no place for it."""
+    domain, _ = DMC_TASKS[config.task]
+    if shows_screen(config) and domain not in SCREEN_DOMAINS:
+        raise UserError(
+            f"{config.mode} plays clips on a screen behind the agent, whose place is known for "
+            f"{', '.join(SCREEN_DOMAINS)} alone, and this is {domain}; the modes of dmcgb play clips in every domain"
+        )
 
 
 def camera_of(task: str) -> str:
