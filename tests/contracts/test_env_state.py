@@ -28,6 +28,7 @@ CASES = [
     "dmc/ball_in_cup_catch",
     "dmc/walker_walk@gb2_rotate_hard",
     "dmc/finger_spin@gb2_rotate_shift_easy",
+    "dmc/cheetah_run@gb2_color_video_hard",
     "dmc/cartpole_swingup@color_easy",
     "dmc/cheetah_run",
     "dmc/finger_spin",

@@ -30,7 +30,7 @@ def test_a_group_is_its_modes_each_once_in_order() -> None:
         *GEOMETRIC[4:],
     )
     assert expanded(("train", "video_hard")) == ("train", "video_hard")
-    assert set(GEOMETRIC) <= set(expanded(("gb2",)))
+    assert expanded(("gb2",))[:6] == GEOMETRIC and len(expanded(("gb2",))) == 12
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -172,8 +172,10 @@ def shows_screen(config: EnvConfig) -> bool:
 
 def check(config: EnvConfig) -> None:
     """Raise UserError for a screen in a domain that has no place for it."""
+    if not shows_screen(config):
+        return
     domain, _ = DMC_TASKS[config.task]
-    if shows_screen(config) and domain not in SCREEN_DOMAINS:
+    if domain not in SCREEN_DOMAINS:
         raise UserError(
             f"{config.mode} plays clips on a screen behind the agent, whose place is known for "
             f"{', '.join(SCREEN_DOMAINS)} alone, and this is {domain}; the modes of dmcgb play clips in every domain"
