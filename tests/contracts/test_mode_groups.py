@@ -6,6 +6,7 @@ from itertools import combinations
 
 import pytest
 
+from saccade.bench.results import Result, means_of_groups, newest_results
 from saccade.cli import main
 from saccade.cli.train_command import parse
 from saccade.envs.config import EnvConfig
@@ -59,6 +60,34 @@ def test_where_modes_are_listed_a_group_stands_for_them() -> None:
     assert read_modes(("train", "gb2=my.py:make")).names == ("train", "gb2")
     config, _ = parse(["sac", "dmc/walker_walk", "--evaluation-modes", "train", "gb2_geometric"])
     assert config.training.evaluation_modes == ("train", *GEOMETRIC)
+
+
+def results(task: str, *returns: dict[str, float]) -> list[Result]:
+    provenance = {"render_quality": "fast"}
+    return newest_results(
+        {
+            "method": "sac", "task": task, "seed": seed, "env_steps": 1, "mode": mode, "return_mean": mean,
+            "provenance": provenance,
+        }
+        for seed, of_run in enumerate(returns)
+        for mode, mean in of_run.items()
+    )  # fmt: skip
+
+
+def test_the_mean_of_a_group_that_is_whole() -> None:
+    # 0 + 10 + ... + 50 over six is 25; with six more of 85 it is (150 + 510) / 12 = 55.
+    half = {mode: 10.0 * number for number, mode in enumerate(GEOMETRIC)}
+    whole = {"train": 900.0, **half, **dict.fromkeys(expanded(("gb2_photometric",)), 85.0)}
+    told = "Mean return over the modes of a group"
+    assert means_of_groups(results("dmc/walker_walk", whole)) == [
+        f"{told}: gb2 55, gb2_geometric 25, gb2_photometric 85"
+    ]
+    lacking = {mode: value for mode, value in half.items() if mode != "gb2_shift_easy"}
+    assert means_of_groups(results("dmc/walker_walk", half, lacking)) == [
+        f"{told}, sac dmc/walker_walk: gb2_geometric 25"
+    ]
+    usual = dict.fromkeys(usual_modes("dmc/walker_walk"), 5.0)
+    assert means_of_groups(results("dmc/walker_walk", usual)) == means_of_groups(results("my.py:make", half)) == []
 
 
 def test_one_environment_has_one_mode() -> None:

@@ -23,6 +23,7 @@ from saccade.bench.results import (
     decimals_of,
     differences,
     mean_over_seeds,
+    means_of_groups,
     modes_of,
     newest_results,
     worst_gap,
@@ -233,6 +234,8 @@ def show(results: list[Result], console: Console) -> None:
     )
     if len(runs) < len(results):
         console.print("A mean of seeds: ± the standard deviation of the runs' means.", highlight=False)
+    for sentence in means_of_groups(results):
+        console.print(f"{sentence}.", highlight=False, markup=False)
     for sentence in changes_of(runs):
         console.print(f"{sentence}.", highlight=False, markup=False)
     told = backgrounds_of(row for result in runs for row in result.rows.values())

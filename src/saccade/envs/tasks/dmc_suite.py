@@ -156,7 +156,8 @@ class ControlOptions:
     camera: str | None = None
     """Name or number of the camera that looks; by default the task's own (side, fixed, y, ...)."""
     clip_order: Literal["seed", "sequential"] = "seed"
-    """Which video an episode gets in the video modes: by its seed, or one after the other as published."""
+    """Which video an episode gets in the video modes, and which view and colours in those of DMC-GB2: by its seed, or
+    one after the other as published."""
     data: str | None = None
     """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
 
