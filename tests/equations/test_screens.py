@@ -15,9 +15,16 @@ from saccade.data.banks.clips import Clips
 from saccade.data.banks.colors import ColorSetting
 from saccade.envs.config import EnvConfig
 from saccade.envs.distractions.color import ColorPalette
-from saccade.envs.distractions.on_screen import PUBLISHED_SCREENS, PaletteInTurn, PlayingScreen, clip_side
+from saccade.envs.distractions.on_screen import (
+    PUBLISHED_SCREENS,
+    ColorInTurn,
+    PaletteInTurn,
+    PlayingScreen,
+    VideoOnScreen,
+    clip_side,
+)
 from saccade.envs.make import make_env
-from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, DMC_TASKS, SCREEN_DOMAINS
+from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, DMC_TASKS, MODE_GROUPS, MODES, SCREEN_DOMAINS
 from saccade.types import UserError
 
 SIZE = 64
@@ -209,6 +216,19 @@ def test_every_domain_with_a_screen_has_a_place_for_it() -> None:
         names.add(model_name(made.physics))
         made.physics.free()
     assert names == set(PUBLISHED_SCREENS)
+
+
+def test_the_photometric_modes_are_the_published_ones() -> None:
+    """The floor is invisible in video_hard alone; color_video_hard keeps it."""
+    easy, hard = ColorInTurn("easy"), ColorInTurn("hard")
+    assert {mode.removeprefix("gb2_"): MODES[mode] for mode in MODE_GROUPS["gb2_photometric"]} == {
+        "color_easy": (easy,),
+        "color_hard": (hard,),
+        "video_easy": (VideoOnScreen("video_easy", floor=True),),
+        "video_hard": (VideoOnScreen("video_hard", floor=False),),
+        "color_video_easy": (easy, VideoOnScreen("video_easy", floor=True)),
+        "color_video_hard": (hard, VideoOnScreen("video_hard", floor=True)),
+    }
 
 
 def test_a_clip_has_as_many_pixels_as_the_picture() -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from saccade.envs.config import EnvConfig
-from saccade.envs.distractions.view import (
+from saccade.envs.distractions.turned_camera import (
     NUM_ENTRIES,
     OTHER_LIMITS,
     PUBLISHED_LIMITS,
+    CameraViews,
     ShiftLimits,
-    TurnedView,
-    View,
+    TurnedCamera,
     order,
     rotation_degrees,
     shift_degrees,
@@ -25,7 +25,7 @@ from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, MODES
 from saccade.types import UserError
 
 LIMITS = ShiftLimits(sideways=6, up=6, down=12)
-VIEWS = {name: parts[0] for name, parts in MODES.items() if any(isinstance(part, View) for part in parts)}
+VIEWS = {name: parts[0] for name, parts in MODES.items() if any(isinstance(part, TurnedCamera) for part in parts)}
 SIZE = 64
 EXACT = 1e-12
 
@@ -68,7 +68,7 @@ def test_both_lists_are_shuffled_alike_so_a_rotation_always_meets_the_same_shift
     for each in lists:
         np.random.RandomState(0).shuffle(each)
     assert lists[0] == lists[1] == order(100).tolist()
-    paired = View("hard", "hard").load(None, SIZE, "seed")  # type: ignore[arg-type]
+    paired = TurnedCamera("hard", "hard").load(None, SIZE, "seed")  # type: ignore[arg-type]
     assert paired.num_views == 100
     for choice in (1, 2, 77):
         entry = lists[0][choice - 1]
@@ -78,17 +78,17 @@ def test_both_lists_are_shuffled_alike_so_a_rotation_always_meets_the_same_shift
 
 
 def test_any_rotation_may_meet_any_shift() -> None:
-    free = View("hard", "hard", paired=False).load(None, SIZE, "sequential")  # type: ignore[arg-type]
+    free = TurnedCamera("hard", "hard", paired=False).load(None, SIZE, "sequential")  # type: ignore[arg-type]
     entry = int(order(10_000)[41])
     sideways, down = shift_degrees(entry % 100, LIMITS, "hard")
     turned = about((0, 1, 0), sideways) @ about((1, 0, 0), down) @ about((0, 0, 1), 3.6 * (entry // 100) - 180)
     np.testing.assert_allclose(free.rotation(42, LIMITS), turned, atol=EXACT)
     assert free.num_views == 10_000
-    assert View("hard", None, paired=False).load(None, SIZE, "seed").num_views == 100  # type: ignore[arg-type]
+    assert TurnedCamera("hard", None, paired=False).load(None, SIZE, "seed").num_views == 100  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
-def test_a_hundred_episodes_in_order_show_each_view_once(view: View) -> None:
+def test_a_hundred_episodes_in_order_show_each_view_once(view: TurnedCamera) -> None:
     nuisance = view.load(None, SIZE, "sequential")  # type: ignore[arg-type]
     random, choice, seen = np.random.default_rng(0), 0, set()
     for _ in range(100):
@@ -132,7 +132,7 @@ def test_the_camera_looks_as_the_closed_form_says_in_every_step(task: str) -> No
         env.close()
 
 
-def looking(env: Any, view: TurnedView, choice: int) -> tuple[np.ndarray, np.ndarray]:
+def looking(env: Any, view: CameraViews, choice: int) -> tuple[np.ndarray, np.ndarray]:
     """The picture, and the task's mask, of the present state in a view."""
     view.paint(env.simulation.scene, choice)
     return env.simulation.picture().copy(), env.simulation.mask()
@@ -143,10 +143,10 @@ def test_a_quarter_turn_turns_the_picture_and_its_mask() -> None:
     env.reset()
     picture, mask = env.simulation.picture().copy(), env.simulation.mask()
     first = 1 + order(100).tolist().index(0)  # -90 degrees: the camera clockwise, what it sees the other way
-    turned, its_mask = looking(env, TurnedView("easy", None, True, False), first)
+    turned, its_mask = looking(env, CameraViews("easy", None, True, False), first)
     assert (its_mask != np.rot90(mask)).mean() < 0.01 and mask.mean() > 0.03
     assert np.abs(turned.astype(int) - np.rot90(picture)).mean() < 3 < np.abs(turned.astype(int) - picture).mean()
-    back, its_mask = looking(env, TurnedView("easy", None, True, False), 1 + order(100).tolist().index(50))
+    back, its_mask = looking(env, CameraViews("easy", None, True, False), 1 + order(100).tolist().index(50))
     np.testing.assert_array_equal(back, picture)  # each view is counted from the model's own, not from the last one
     np.testing.assert_array_equal(its_mask, mask)
     env.close()

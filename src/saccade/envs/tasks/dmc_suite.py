@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, final
 from saccade.envs.distractions import Modes
 from saccade.envs.distractions.color import Color
 from saccade.envs.distractions.on_screen import ColorInTurn, VideoOnScreen
+from saccade.envs.distractions.turned_camera import TurnedCamera
 from saccade.envs.distractions.video import Video
-from saccade.envs.distractions.view import View
 from saccade.envs.mujoco.looks import check_looks, rgb_spaces
 from saccade.envs.shift_modes import PLUS
 from saccade.types import Continuous, Spaces, UserError
@@ -26,12 +26,12 @@ MODES: Modes = MappingProxyType(
         "color_hard": (Color("hard"),),
         "video_easy": (Video("video_easy", floor=False),),
         "video_hard": (Video("video_hard", floor=True),),
-        "gb2_rotate_easy": (View(rotate="easy"),),
-        "gb2_rotate_hard": (View(rotate="hard"),),
-        "gb2_shift_easy": (View(shift="easy"),),
-        "gb2_shift_hard": (View(shift="hard"),),
-        "gb2_rotate_shift_easy": (View(rotate="easy", shift="easy"),),
-        "gb2_rotate_shift_hard": (View(rotate="hard", shift="hard"),),
+        "gb2_rotate_easy": (TurnedCamera(rotate="easy"),),
+        "gb2_rotate_hard": (TurnedCamera(rotate="hard"),),
+        "gb2_shift_easy": (TurnedCamera(shift="easy"),),
+        "gb2_shift_hard": (TurnedCamera(shift="hard"),),
+        "gb2_rotate_shift_easy": (TurnedCamera(rotate="easy", shift="easy"),),
+        "gb2_rotate_shift_hard": (TurnedCamera(rotate="hard", shift="hard"),),
         "gb2_color_easy": (ColorInTurn("easy"),),
         "gb2_color_hard": (ColorInTurn("hard"),),
         "gb2_video_easy": (VideoOnScreen("video_easy"),),

@@ -1,4 +1,4 @@
-"""Views: the camera is turned for an episode: the agent stands askew or near an edge (DMC-GB2's geometric modes).
+"""Turned cameras: an agent stands askew or near an edge of the picture (the geometric modes of DMC-GB2).
 
 Source: DMC-GB2 (Almuzairee, Hansen, Christensen, 2024) and its code. The simulator draws what the turned camera sees:
 nothing is interpolated, and sky and floor fill the corners.
@@ -56,7 +56,7 @@ OTHER_LIMITS = PUBLISHED_LIMITS["planar walker"]
 
 @final
 @dataclass(frozen=True)
-class View:
+class TurnedCamera:
     """Turns the camera around its axis of view, or away from the agent, or both; an episode keeps its view.
 
     Attributes:
@@ -73,15 +73,15 @@ class View:
     def check(self, folder: DataFolder) -> None:
         """Nothing: views are computed."""
 
-    def load(self, folder: DataFolder, image_size: int, clip_order: str) -> TurnedView:
+    def load(self, folder: DataFolder, image_size: int, clip_order: str) -> CameraViews:
         """Nothing to open."""
-        return TurnedView(self.rotate, self.shift, self.paired, in_order=clip_order == "sequential")
+        return CameraViews(self.rotate, self.shift, self.paired, in_order=clip_order == "sequential")
 
 
 @final
 @dataclass(frozen=True)
-class TurnedView:
-    """What ``View`` becomes; an episode's choice is a position in the order of the views."""
+class CameraViews:
+    """What ``TurnedCamera`` becomes; an episode's choice is a position in the order of the views."""
 
     rotate: Difficulty | None
     shift: Difficulty | None
