@@ -298,6 +298,7 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
         ("reference/saliency-scores.md", 0),
         ("how-to/train-on-minigrid.md", 0),
         ("how-to/train-on-minigrid.md", 1),
+        ("how-to/test-on-dmc-gb2.md", 0),
         ("how-to/test-under-shift.md", 0),
         ("how-to/test-under-shift.md", 1),
         ("how-to/find-where-a-policy-breaks.md", 0),

@@ -8,6 +8,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from saccade.envs.changes import MARK, told_share, too_little
+from saccade.envs.suites import TASKS, expanded, suite_of
 
 SMALL_RETURN = 10.0  # below it the first digits are decimals
 
@@ -205,6 +206,26 @@ def changes_of(results: Iterable[Result]) -> list[str]:
     ]
     if any(too_little(share) for of_task in shares.values() for share in of_task.values()):
         told.append(f"{MARK}: the mode changes next to nothing there, so that its return tests no distraction")
+    return told
+
+
+def means_of_groups(results: Sequence[Result]) -> list[str]:
+    """For each result that has all modes of a group, the mean of their returns: every mode counts the same.
+
+    The first group of a suite is left out: its modes are what is played where nobody asks for a group.
+    """
+    told = []
+    for result in results:
+        groups = list(suite_of(result.task).mode_groups)[1:] if result.task in TASKS else []
+        means = {
+            group: fmean(result.rows[mode]["return_mean"] for mode in expanded((group,)))
+            for group in groups
+            if set(expanded((group,))) <= set(result.rows)
+        }
+        if means:
+            whose = " ".join(filter(None, (result.run, result.method, result.task))) if len(results) > 1 else ""
+            numbers = ", ".join(f"{group} {mean:.{decimals_of(results)}f}" for group, mean in means.items())
+            told.append(f"Mean return over the modes of a group{f', {whose}' if whose else ''}: {numbers}")
     return told
 
 

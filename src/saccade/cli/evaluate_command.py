@@ -24,6 +24,7 @@ from saccade.bench.results import (
     differences,
     marked,
     mean_over_seeds,
+    means_of_groups,
     modes_of,
     newest_results,
     worst_gap,
@@ -71,6 +72,7 @@ def run(words: list[str]) -> int:
     if _is_any(options):
         return evaluate_any(options, words, show, play)
     _refuse_of_others(options)
+    options = dataclasses.replace(options, modes=suites.expanded(options.modes))
     return _evaluate_runs(options, words, shifted=any(names_shift(mode) for mode in modes))
 
 
@@ -78,7 +80,7 @@ def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
     """Play runs in their own tasks; where shifts are asked for, each gets a page with one sentence on its top."""
     configs = {what: read_config(folder_of_run(what), options.method) for what in options.runs}
     for config in configs.values():  # before any work
-        check_data(_as_asked(config.env, options), options.modes or suites.modes_of(config.env.task))
+        check_data(_as_asked(config.env, options), options.modes or suites.usual_modes(config.env.task))
     console = terminal.console()
     results: list[Result] = []
     told: list[str] = []
@@ -184,7 +186,7 @@ def play(
     """Evaluate in each mode with a progress bar; ``begin`` gives what acts in it."""
     lines = terminal.LogLines(progress.console)
     with closing(EvaluationEnvs(options.workers)) as envs:
-        for mode in options.modes or suites.modes_of(env.task):
+        for mode in options.modes or suites.usual_modes(env.task):
             line = progress.add_task(f"{label} {mode}", total=options.episodes)
 
             def advance(done: int, total: int, line: TaskID = line, mode: str = mode) -> None:
@@ -238,6 +240,8 @@ def show(results: list[Result], console: Console) -> None:
     )
     if len(runs) < len(results):
         console.print("A mean of seeds: ± the standard deviation of the runs' means.", highlight=False)
+    for sentence in means_of_groups(results):
+        console.print(f"{sentence}.", highlight=False, markup=False)
     for sentence in changes_of(runs):
         console.print(f"{sentence}.", highlight=False, markup=False)
     told = backgrounds_of(row for result in runs for row in result.rows.values())

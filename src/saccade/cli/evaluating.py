@@ -110,7 +110,7 @@ def subjected(options: Evaluate, what: Path | None, own: Path | None = None) -> 
     _, words = task_and_modes(options.task, options.modes)
     policy, task = policy_and_task(subject)
     assert task is not None
-    asked = read_modes(words or task.modes, task.modes)
+    asked = read_modes(words or task.usual_modes, task.modes)
     task = in_modes(task, asked, policy, video_where=options.video_where, data=data_of(subject))
     if task.config is not None:
         check_data(task.config, [mode for mode in asked.names if mode not in asked.files and not _of_file(mode, asked)])

@@ -25,7 +25,7 @@ from saccade.cli.parsing import parsed
 from saccade.envs.config import EnvConfig
 from saccade.envs.scene_dials import SCENE_DIALS
 from saccade.envs.shifts import SHIFTS
-from saccade.envs.suites import SUITES, option_names, suite_of
+from saccade.envs.suites import SUITES, expanded, option_names, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
 from saccade.runs.training import Training, able_to_learn, check_actions
 from saccade.runs.zoo import PREFIX, account_of, zoo_names
@@ -78,9 +78,12 @@ def run(words: list[str]) -> int:
     console.print()
     console.print(zoo)
     console.print()
-    console.print(terminal.heading("modes", ", by suite"))
+    console.print(terminal.heading("modes", ", by suite; a name before = stands for all after it"))
     for name, suite in SUITES.items():
-        console.print(f"  {name}: {' '.join(suite.modes)}", highlight=False)
+        grouped = expanded([*suite.mode_groups])
+        console.print(f"  {name}: {' '.join(mode for mode in suite.modes if mode not in grouped)}", highlight=False)
+        for group, members in suite.mode_groups.items():
+            console.print(f"    {group} = {' '.join(members)}", highlight=False)
     console.print()
     _show_dials(console)
     console.print(terminal.heading("tasks of the benchmark", ", with their action repeats"))

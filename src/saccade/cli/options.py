@@ -54,9 +54,10 @@ class Evaluate:
     """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
     or a vector of some; by default a run's own."""
     modes: tuple[str, ...] = ()
-    """Modes to play in, by default all of the task; the gap is to the mode train. Beside the task's own there are
-    shifts with a strength from 0 to 1, such as brightness:0.5 or brightness:0.3+noise:0.1, and NAME=FILE.PY:FUNCTION,
-    which makes the environment under another light. `saccade list` names the shifts."""
+    """Modes to play in, or names of groups of them such as gb2; by default all of the task, on dmc train and dmcgb. The
+    gap is to the mode train. Beside the task's own there are shifts with a strength from 0 to 1, such as brightness:0.5
+    or brightness:0.3+noise:0.1, and NAME=FILE.PY:FUNCTION, which makes the environment under another light. `saccade
+    list` names modes, groups and shifts."""
     dial: Annotated[
         tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]], tyro.conf.arg(metavar="NAME [STRENGTH ...]")
     ] = ()

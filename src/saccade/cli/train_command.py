@@ -18,6 +18,7 @@ from saccade.cli.progress import TrainingProgress
 from saccade.cli.suite_options import flag, names_in, refuse_foreign
 from saccade.cli.train_options import Resume, beginning, is_resumed, option_names_of, train_options
 from saccade.doctor.facts import environment_facts
+from saccade.envs.suites import expanded
 from saccade.runs.training import OffPolicy, RunConfig
 from saccade.runs.zoo import refuse_resuming
 from saccade.train import session
@@ -74,7 +75,9 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     rendered = method_of(method).rendered_size(options.agent)
     env = env.changed(image_size=rendered, options=options.options, **dataclasses.asdict(options.environment))
     loop = options.loop if method_of(method).loop == "off_policy" else None
-    config = RunConfig(method, env, options.agent, options.training, loop)
+    modes = expanded(options.training.evaluation_modes)
+    training = dataclasses.replace(options.training, evaluation_modes=modes)
+    config = RunConfig(method, env, options.agent, training, loop)
     return config, options.out or session.run_folder(config)
 
 

@@ -12,13 +12,16 @@ from saccade.envs.checks import check_count, check_kind, check_name
 from saccade.envs.shift_modes import names_shift, parse_shift
 from saccade.envs.suites import (
     ALL_MODES,
+    MODE_GROUPS,
     SUITES,
     TASKS,
     distractions_of,
+    expanded,
     modes_of,
     name_of_suite,
     option_names,
     suite_of,
+    usual_modes,
 )
 from saccade.spelling import close_names
 from saccade.types import UserError
@@ -33,9 +36,9 @@ class EnvConfig:
 
     Attributes:
         task: a task id, ``dmc/walker_walk`` or ``manipulation/reach``.
-        mode: a mode of the task: ``train color_easy color_hard video_easy video_hard`` of ``dmc``, ``train test1
-            test2 test3 test4 test5`` of ``manipulation``; or one with shifts after it, such as ``brightness:0.5`` or
-            ``video_hard+noise:0.1`` (``envs/shifts.py``).
+        mode: a mode of the task, which `saccade list` names: ``train color_easy color_hard video_easy video_hard`` and
+            more of ``dmc``, ``train test1 test2 test3 test4 test5`` of ``manipulation``; or one with shifts after it,
+            such as ``brightness:0.5`` or ``video_hard+noise:0.1`` (``envs/shifts.py``).
         image_size: height and width of the picture in pixels, or its longer side; 0 for the suite's usual one, which is
             84, and on ``minigrid`` 8 a cell.
         frame_stack: how many of the newest frames an observation holds.
@@ -171,7 +174,19 @@ def _checked_mode(mode: str, task: str) -> str:
     if mode not in allowed and names_shift(mode):
         distractions_of(task, mode)
         return parse_shift(mode, allowed).name
+    if mode in MODE_GROUPS:
+        raise UserError(f"{mode!r} stands for several modes: name one of {', '.join(expanded((mode,)))}")
     if mode in ALL_MODES and mode not in allowed:
-        raise UserError(f"{task} has no mode {mode!r}; the choices are {', '.join(allowed)}")
-    check_name("mode", mode, allowed)
+        raise UserError(f"{task} has no mode {mode!r}; the choices are {_told_modes(task)}")
+    if mode not in allowed:
+        near = close_names(mode, (*allowed, *suite_of(task).mode_groups))
+        hint = f"the nearest: {', '.join(near)}" if near else f"the choices are {_told_modes(task)}"
+        raise UserError(f"there is no mode {mode!r}; {hint}")
     return mode
+
+
+def _told_modes(task: str) -> str:
+    """A task's modes in a sentence; of several groups, all but the first by their names."""
+    _, *others = suite_of(task).mode_groups or ("",)
+    more = f", and those of {' and '.join(others)} (`saccade list`)" if others else ""
+    return ", ".join(usual_modes(task)) + more

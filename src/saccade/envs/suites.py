@@ -5,7 +5,7 @@ Nothing here loads a simulator, so that listing and checking names costs nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import groupby
@@ -37,6 +37,9 @@ class Suite:
         listed: its tasks as such a list shows them, by the word that stands before them.
         tasks: their ids.
         modes: what each of its tasks can be played in, ``train`` first.
+        mode_groups: names that stand for several modes wherever modes are listed, and the modes or other groups that
+            each has. Where nobody says which, ``train`` and the first group are played, and all modes where there are
+            no groups.
         evaluated_in: the modes that training evaluates in, unless a person says otherwise.
         episode_control_steps: ``configuration -> control steps`` until an episode is truncated.
         action_repeat: ``task id -> control steps`` of an action, as published.
@@ -68,6 +71,7 @@ class Suite:
     spaces: Callable[[EnvConfig], Spaces]
     simulation: Callable[[EnvConfig], Simulation]
     renderer: Callable[[], Renderer] | None = None
+    mode_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     image_size: Callable[[str], int] = lambda task: 84
     streams: Callable[[EnvConfig, Sequence[int]], Streams | None] | None = None
     evaluated: Callable[[EnvConfig], EnvConfig] = lambda config: config
@@ -86,12 +90,14 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             listed=dmc_suite.DMC_DOMAINS,
             tasks=tuple(dmc_suite.DMC_TASKS),
             modes=dmc_suite.MODES,
+            mode_groups=dmc_suite.MODE_GROUPS,
             evaluated_in=dmc_suite.EVALUATED_IN,
             episode_control_steps=lambda config: dmc_suite.EPISODE_CONTROL_STEPS,
             action_repeat=dmc_suite.action_repeat_of,
             action_repeat_source=dmc_suite.action_repeat_source,
             options=dmc_suite.ControlOptions,
             fast=looks.FAST,
+            check=dmc_suite.check,
             spaces=dmc_suite.spaces_of,
             simulation=MAKE_SIMULATION({"task": Later("saccade.envs.tasks.dmc", "ControlSuite")}),
             renderer=RENDERER,
@@ -156,6 +162,12 @@ ALL_MODES: tuple[str, ...] = tuple(dict.fromkeys(mode for suite in SUITES.values
 """The name of every mode of any suite, once."""
 
 
+MODE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {name: members for suite in SUITES.values() for name, members in suite.mode_groups.items()}
+)
+"""What stands for several modes of any suite -> those modes, or other groups."""
+
+
 def name_of_suite(task: str) -> str:
     """The part of a task id before its slash."""
     return task.partition("/")[0]
@@ -169,6 +181,25 @@ def suite_of(task: str) -> Suite:
 def modes_of(task: str) -> Modes:
     """The modes that a task id can be played in, ``train`` first."""
     return suite_of(task).modes
+
+
+def usual_modes(task: str) -> tuple[str, ...]:
+    """What a task id is played in where nobody says: ``train`` and its suite's first group, or all there are."""
+    suite = suite_of(task)
+    clean = next(iter(suite.modes))
+    return tuple(suite.modes) if not suite.mode_groups else expanded((clean, next(iter(suite.mode_groups))))
+
+
+def expanded(words: Sequence[str], own: Container[str] = ()) -> tuple[str, ...]:
+    """The words, each once, with a group's modes in its place.
+
+    own: names that mean something else here.
+    """
+    found: dict[str, None] = {}
+    for word in words:
+        group = MODE_GROUPS.get(word) if word not in own else None
+        found |= dict.fromkeys((word,) if group is None else expanded(group))
+    return tuple(found)
 
 
 def distractions_of(task: str, mode: str) -> tuple[Distraction, ...]:

@@ -70,7 +70,7 @@ def evaluate(
     ``evaluate(saccade.load("ppo.zip"), "ALE/Pong-v5", modes=("train", "blur:0.5"))``
 
     Args:
-        task, modes: as for ``explain``; by default all modes that the task has without shifts.
+        task, modes: as for ``explain``; by default the usual ones of the task (``Task.usual_modes``).
         sampled: whether actions are drawn from the policy, instead of its most likely ones.
         max_steps: agent steps after which an episode is left, if it has not ended.
 

@@ -217,11 +217,11 @@ def explain(
 def task_in_modes(
     policy: Policy, task: str | Task | Mapping[str, Maker] | None, modes: Sequence[str] | None
 ) -> tuple[Task, tuple[str, ...]]:
-    """The task that a person means, ready for the modes that they named, or for all that it has; and those modes."""
+    """The task that a person means, ready for the modes that they named, or its usual ones; and those modes."""
     if isinstance(task, Mapping):
         task = task_of_makers(task)
     where = task if isinstance(task, Task) else task_of(policy, task)
-    asked = read_modes(where.modes if modes is None else modes, where.modes)
+    asked = read_modes(where.usual_modes if modes is None else modes, where.modes)
     return in_modes(where, asked, policy), asked.names
 
 

@@ -14,7 +14,7 @@ import gymnasium
 from saccade.envs.scene_dials import refuse_scene_dials, scene_dials_of
 from saccade.envs.shift_modes import CLEAN, ShiftMode, check_picture, names_shift, parse_shift
 from saccade.envs.shifts import SHIFTS, plays_clips
-from saccade.envs.suites import distractions_of, name_of_suite, suite_of
+from saccade.envs.suites import distractions_of, expanded, name_of_suite, suite_of
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.explain import answers
 from saccade.explain.background import background_of
@@ -56,6 +56,8 @@ class Asked:
 def read_modes(words: Sequence[str], known: Sequence[str] = (CLEAN,)) -> Asked:
     """What ``--modes`` says: names, shifts such as ``brightness:0.5+noise:0.1``, and ``name=file.py:function``.
 
+    The name of a group of modes, such as ``gb2``, stands for each of them.
+
     Args:
         known: modes of the task, whose pictures shifts may change.
 
@@ -70,7 +72,7 @@ def read_modes(words: Sequence[str], known: Sequence[str] = (CLEAN,)) -> Asked:
             files[name] = file
     shifts: dict[str, ShiftMode] = {}
     names: dict[str, None] = {}
-    for word in words:
+    for word in expanded(words, own=(*known, *files)):
         name = word.partition("=")[0]
         if "=" not in word and word not in (*known, *files) and names_shift(word):
             shift = parse_shift(word, (*known, *files))

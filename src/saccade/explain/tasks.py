@@ -13,7 +13,7 @@ import gymnasium
 from saccade.data.user_code import from_file, running
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
-from saccade.envs.suites import TASKS, suite_of
+from saccade.envs.suites import TASKS, suite_of, usual_modes
 from saccade.explain.registered import registered
 from saccade.explain.vectorised import single
 from saccade.policies.evaluate import in_mode
@@ -45,6 +45,11 @@ class Task:
     knows_truth: bool
     config: EnvConfig | None = None
     provenance: Callable[[Any], Mapping[str, Any]] = lambda env: {}
+
+    @property
+    def usual_modes(self) -> tuple[str, ...]:
+        """What it is played in where nobody says."""
+        return self.modes if self.config is None else usual_modes(self.config.task)
 
 
 def find_task(name: str, **fields: Any) -> Task:

@@ -12,7 +12,10 @@ import mujoco
 import numpy as np
 from dm_control import mujoco as dm_mujoco
 
+from saccade.envs.distractions.on_screen import PUBLISHED_SCREENS
+from saccade.envs.mujoco.camera import TurnableCamera
 from saccade.envs.mujoco.opengl import no_opengl
+from saccade.envs.mujoco.screen import Screen
 from saccade.envs.mujoco.view import View
 from saccade.types import UserError
 
@@ -55,6 +58,8 @@ class Scene:
         self._own_colors = np.array(physics.model.mat_rgba)
         self._unpainted: mujoco.MjrContext | None = None
         self.view = View(physics.model.ptr, physics.data.ptr, camera)
+        self.own_camera = TurnableCamera(physics, camera)
+        self.screen = Screen(physics, PUBLISHED_SCREENS.get(self.own_camera.model_name))
         visual = physics.model.vis
         visual.global_.offwidth = visual.global_.offheight = image_size  # same pixels as a larger buffer, sooner
         if render_quality == "fast":

@@ -8,19 +8,24 @@ from typing import Any, final
 
 import numpy as np
 from dm_control import suite
-from dm_control.suite import common
+from dm_control.suite import ball_in_cup, cartpole, cheetah, common, finger, walker
 
 from saccade.envs.config import EnvConfig
+from saccade.envs.distractions.on_screen import PUBLISHED_SCREENS, clip_side
+from saccade.envs.mujoco.camera import model_name
 from saccade.envs.mujoco.scene import builtin_textures
+from saccade.envs.mujoco.screen import add_screen
 from saccade.envs.mujoco.state import restore_task, save_task
 from saccade.envs.simulation import StateValue
-from saccade.envs.tasks.dmc_suite import DMC_TASKS, camera_of
+from saccade.envs.tasks.dmc_suite import DMC_TASKS, camera_of, shows_screen
 
 # Deviation: dm_control draws the springs of lqr at random when the task is made. Here they are those of this
 # seed, so that a task id is one problem whatever the environment's seed.
 MODEL_SEED = 0
 # Deviation: dm_control gives the motors of lqr no limit (1e10). Here -1..1 is taken as it is.
 UNLIMITED = 1e9
+SCREENED = {"ball_in_cup": ball_in_cup, "cartpole": cartpole, "cheetah": cheetah, "finger": finger, "walker": walker}
+NUM_POLES = {"two_poles": 2, "three_poles": 3}
 TEXTURE_FILES = ("./common/materials.xml", "./common/skybox.xml")  # that the suite's domains share
 
 GROUND = ("floor", "ground", "terrain")
@@ -35,6 +40,7 @@ class ControlSuite:
         domain, task = DMC_TASKS[config.task]
         self.environment = suite.load(domain, task, task_kwargs={"random": MODEL_SEED, "time_limit": math.inf})
         self.physics = self.environment.physics
+        self._add_screen(config, domain, task)
         self.camera = camera_of(config.task)
         self.control_seconds = float(self.environment.control_timestep())
         self._physics_steps = round(self.control_seconds / self.physics.timestep())
@@ -43,6 +49,13 @@ class ControlSuite:
         self.builtin_textures = builtin_textures(*(common.ASSETS[file] for file in TEXTURE_FILES))
         self.settings: Mapping[str, object] = {}
         self.ground = GROUND
+
+    def _add_screen(self, config: EnvConfig, domain: str, task: str) -> None:
+        """Compile the model again with a screen in it, where the mode shows one."""
+        if shows_screen(config):
+            document, assets = _documents(domain, task)
+            place = PUBLISHED_SCREENS[model_name(self.physics)]
+            add_screen(self.physics, document, assets, place, clip_side(config.image_size))
 
     def seed(self, seed: int) -> None:
         """Begin the task's random numbers anew, as ``suite.load(..., random=seed)`` does."""
@@ -73,6 +86,12 @@ class ControlSuite:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what ``save`` gave."""
         restore_task(self.environment, state)
+
+
+def _documents(domain: str, task: str) -> tuple[str | bytes, Mapping[str, bytes]]:
+    """What a task's model is compiled from, as dm_control does it."""
+    model = {name: each.get_model_and_assets for name, each in SCREENED.items()}[domain]
+    return model(NUM_POLES[task]) if task in NUM_POLES else model()
 
 
 def _control_limits(spec: Any) -> tuple[np.ndarray, np.ndarray]:

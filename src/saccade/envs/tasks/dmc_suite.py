@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Literal, final
 
 from saccade.envs.distractions import Modes
 from saccade.envs.distractions.color import Color
+from saccade.envs.distractions.on_screen import ColorInTurn, VideoOnScreen
+from saccade.envs.distractions.turned_camera import TurnedCamera
 from saccade.envs.distractions.video import Video
 from saccade.envs.mujoco.looks import check_looks, rgb_spaces
 from saccade.envs.oracle import OFF, Oracle, check_oracle
-from saccade.types import Continuous, Spaces
+from saccade.envs.shift_modes import PLUS
+from saccade.types import Continuous, Spaces, UserError
 
 if TYPE_CHECKING:
     from saccade.envs.config import EnvConfig
@@ -24,9 +27,39 @@ MODES: Modes = MappingProxyType(
         "color_hard": (Color("hard"),),
         "video_easy": (Video("video_easy", floor=False),),
         "video_hard": (Video("video_hard", floor=True),),
+        "gb2_rotate_easy": (TurnedCamera(rotate="easy"),),
+        "gb2_rotate_hard": (TurnedCamera(rotate="hard"),),
+        "gb2_shift_easy": (TurnedCamera(shift="easy"),),
+        "gb2_shift_hard": (TurnedCamera(shift="hard"),),
+        "gb2_rotate_shift_easy": (TurnedCamera(rotate="easy", shift="easy"),),
+        "gb2_rotate_shift_hard": (TurnedCamera(rotate="hard", shift="hard"),),
+        "gb2_color_easy": (ColorInTurn("easy"),),
+        "gb2_color_hard": (ColorInTurn("hard"),),
+        "gb2_video_easy": (VideoOnScreen("video_easy"),),
+        "gb2_video_hard": (VideoOnScreen("video_hard", floor=False),),
+        "gb2_color_video_easy": (ColorInTurn("easy"), VideoOnScreen("video_easy")),
+        "gb2_color_video_hard": (ColorInTurn("hard"), VideoOnScreen("video_hard")),
     }
 )
-"""The modes of the DMControl Generalization Benchmark (Hansen & Wang, 2021), by the literature's names."""
+"""The modes of the DMControl Generalization Benchmark (Hansen & Wang, 2021), by the literature's names; and those of
+DMC-GB2 (Almuzairee, Hansen, Christensen, 2024), by its names after ``gb2_``.
+"""
+
+MODE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "dmcgb": ("color_easy", "color_hard", "video_easy", "video_hard"),
+        "gb2": ("gb2_geometric", "gb2_photometric"),
+        "gb2_geometric": (
+            "gb2_rotate_easy", "gb2_rotate_hard", "gb2_shift_easy", "gb2_shift_hard", "gb2_rotate_shift_easy",
+            "gb2_rotate_shift_hard",
+        ),
+        "gb2_photometric": (
+            "gb2_color_easy", "gb2_color_hard", "gb2_video_easy", "gb2_video_hard", "gb2_color_video_easy",
+            "gb2_color_video_hard",
+        ),
+    }
+)  # fmt: skip
+"""What stands for all modes of a benchmark -> its modes, or its parts."""
 
 DMC_DOMAINS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -59,6 +92,9 @@ DMC_TASKS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
     {f"dmc/{domain}_{task}": (domain, task) for domain, tasks in DMC_DOMAINS.items() for task in tasks}
 )
 """Task id -> (domain, task)."""
+
+SCREEN_DOMAINS = ("ball_in_cup", "cartpole", "cheetah", "finger", "walker")
+"""The domains of DMC-GB2, where its code says where a screen stands."""
 
 BENCHMARK_TASKS = (
     "dmc/walker_walk",
@@ -121,7 +157,8 @@ class ControlOptions:
     camera: str | None = None
     """Name or number of the camera that looks; by default the task's own (side, fixed, y, ...)."""
     clip_order: Literal["seed", "sequential"] = "seed"
-    """Which video an episode gets in the video modes: by its seed, or one after the other as published."""
+    """Which video an episode gets in the video modes, and which view and colours in those of DMC-GB2: by its seed, or
+    one after the other as published."""
     data: str | None = None
     """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
     oracle_mask: Oracle = OFF
@@ -130,6 +167,24 @@ class ControlOptions:
     def __post_init__(self) -> None:
         check_looks(self.render_quality, self.camera, self.clip_order, self.data)
         check_oracle(self.oracle_mask)
+
+
+def shows_screen(config: EnvConfig) -> bool:
+    """Whether its mode plays clips on a screen in the scene."""
+    mode = config.mode.partition(PLUS)[0]  # shifts may follow
+    return any(isinstance(each, VideoOnScreen) for each in MODES.get(mode, ()))
+
+
+def check(config: EnvConfig) -> None:
+    """Raise UserError for a screen in a domain that has no place for it."""
+    if not shows_screen(config):
+        return
+    domain, _ = DMC_TASKS[config.task]
+    if domain not in SCREEN_DOMAINS:
+        raise UserError(
+            f"{config.mode} plays clips on a screen behind the agent, whose place is known for "
+            f"{', '.join(SCREEN_DOMAINS)} alone, and this is {domain}; the modes of dmcgb play clips in every domain"
+        )
 
 
 def camera_of(task: str) -> str:
