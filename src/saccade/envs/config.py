@@ -9,7 +9,8 @@ from typing import Any
 
 from saccade.data.folder import find_data
 from saccade.envs.checks import check_count, check_kind, check_name
-from saccade.envs.shift_modes import names_shift, parse_shift
+from saccade.envs.distractions.distracting_cs import FAMILIES
+from saccade.envs.shift_modes import COLON, PLUS, names_shift, parse_shift
 from saccade.envs.suites import (
     ALL_MODES,
     SUITES,
@@ -168,9 +169,12 @@ def foreign_option(name: str, task: str, spelled: Callable[[str], str] = str) ->
 def _checked_mode(mode: str, task: str) -> str:
     """The mode as it is written everywhere. Raises UserError for one that the task does not have."""
     allowed = modes_of(task)
+    graded = suite_of(task).graded(task)
+    if not graded and any(part.partition(COLON)[0] in FAMILIES for part in mode.split(PLUS)):
+        raise UserError(f"{task} has no mode {mode!r}; the choices are {', '.join(allowed)}, and shifts after them")
     if mode not in allowed and names_shift(mode):
         distractions_of(task, mode)
-        return parse_shift(mode, allowed).name
+        return parse_shift(mode, (*allowed, *graded)).name
     if mode in ALL_MODES and mode not in allowed:
         raise UserError(f"{task} has no mode {mode!r}; the choices are {', '.join(allowed)}")
     check_name("mode", mode, allowed)

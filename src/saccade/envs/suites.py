@@ -35,6 +35,7 @@ class Suite:
         listed: its tasks as such a list shows them, by the word that stands before them.
         tasks: their ids.
         modes: what each of its tasks can be played in, ``train`` first.
+        graded: ``task id -> modes`` with an intensity in their names, which are played only where a person names them.
         evaluated_in: the modes that training evaluates in, unless a person says otherwise.
         episode_control_steps: ``configuration -> control steps`` until an episode is truncated.
         action_repeat: ``task id -> control steps`` of an action, as published.
@@ -72,6 +73,7 @@ class Suite:
     fast: Mapping[str, Any] = field(default_factory=dict)
     knows_masks: bool = True
     check: Callable[[EnvConfig], None] = lambda config: None
+    graded: Callable[[str], Modes] = lambda task: {}
 
 
 MAKE_SIMULATION = partial(Later, "saccade.envs.mujoco.making", "make_simulation")
@@ -84,6 +86,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             listed=dmc_suite.DMC_DOMAINS,
             tasks=tuple(dmc_suite.DMC_TASKS),
             modes=dmc_suite.MODES,
+            graded=dmc_suite.graded_modes,
             evaluated_in=dmc_suite.EVALUATED_IN,
             episode_control_steps=lambda config: dmc_suite.EPISODE_CONTROL_STEPS,
             action_repeat=dmc_suite.action_repeat_of,
@@ -170,12 +173,13 @@ def modes_of(task: str) -> Modes:
 
 
 def distractions_of(task: str, mode: str) -> tuple[Distraction, ...]:
-    """What a mode changes: one of the task's own, or one with shifts after it. Raises UserError for unknown shifts."""
-    modes = modes_of(task)
+    """What a mode changes: one of the task's own, or one with shifts after it. Raises UserError for unknown ones."""
+    modes = {**modes_of(task), **suite_of(task).graded(task)}
     if mode in modes:
         return modes[mode]
     shifted = parse_shift(mode, modes)
-    return (*modes[shifted.under], ShiftedPictures(shifted.parts))
+    under = modes[shifted.under]
+    return (*under, ShiftedPictures(shifted.parts)) if shifted.parts else under
 
 
 def option_names(suite: Suite) -> tuple[str, ...]:

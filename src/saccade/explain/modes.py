@@ -11,6 +11,7 @@ from typing import Any, final
 
 import gymnasium
 
+from saccade.envs.distractions.distracting_cs import NAMES
 from saccade.envs.shift_modes import CLEAN, ShiftMode, names_shift, parse_shift
 from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import distractions_of
@@ -72,7 +73,7 @@ def read_modes(words: Sequence[str], known: Sequence[str] = (CLEAN,)) -> Asked:
     for word in words:
         name = word.partition("=")[0]
         if "=" not in word and word not in (*known, *files) and names_shift(word):
-            shift = parse_shift(word, (*known, *files))
+            shift = parse_shift(word, (*known, *files, *NAMES))
             name = shift.name
             shifts[name] = shift
         names[name] = None

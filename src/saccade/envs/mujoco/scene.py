@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 from dm_control import mujoco as dm_mujoco
 
+from saccade.envs.mujoco.moving import Moving
 from saccade.envs.mujoco.opengl import no_opengl
 from saccade.types import UserError
 
@@ -26,6 +27,7 @@ Rgb = tuple[float, float, float]
 BuiltinTextures = Mapping[str, Mapping[str, str]]  # a texture's name -> its XML attributes
 
 CUBE_FACES = 6
+SKY = "skybox"
 
 
 @final
@@ -51,6 +53,7 @@ class Scene:
         self._textures = textures
         self._painted: dict[str, object] = {}
         self._own_colors = np.array(physics.model.mat_rgba)
+        self.moving = Moving(physics, camera)
         visual = physics.model.vis
         visual.global_.offwidth = visual.global_.offheight = image_size  # same pixels as a larger buffer, sooner
         if render_quality == "fast":
@@ -95,6 +98,33 @@ class Scene:
         material = self._find(mujoco.mjtObj.mjOBJ_MATERIAL, name)
         if material >= 0:
             self._physics.model.mat_rgba[material] = self._own_colors[material] * (*rgb, 1.0)
+
+    @property
+    def material_colors(self) -> np.ndarray:
+        """The materials' own colours: red, green, blue in 0..1, ``[materials, 3]``, in the model's order."""
+        return np.array(self._own_colors[:, :3])
+
+    def color_materials(self, rgb: np.ndarray) -> None:
+        """Give every material a colour, ``[materials, 3]`` in 0..1; each stays as opaque as it is."""
+        self._physics.model.mat_rgba[:, :3] = rgb
+
+    def fade_material(self, name: str, opacity: float) -> None:
+        """Let a material show what lies behind it (0..1); a model without that material keeps what it has."""
+        material = self._find(mujoco.mjtObj.mjOBJ_MATERIAL, name)
+        if material >= 0:
+            self._physics.model.mat_rgba[material, 3] = opacity
+
+    def show_in_sky(self, picture: np.ndarray, painted: object) -> None:
+        """Show a picture, uint8 ``[side, side, 3]``, on all six sides of the sky; no larger than the sky's own are.
+
+        painted: what tells it from other pictures: with the same as before, nothing is done.
+        """
+        texture = self._find(mujoco.mjtObj.mjOBJ_TEXTURE, SKY)
+        if texture >= 0 and self._painted.get(SKY) != painted:
+            # MuJoCo repeats a texture that is as high as it is wide on all sides of a cube.
+            model = self._physics.model
+            model.tex_width[texture] = model.tex_height[texture] = len(picture)
+            self._replace_texture(SKY, painted, picture.ravel)
 
     def upload_heights(self) -> None:
         """Draw every height field as it now is in the model (the terrain of quadruped_escape)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, final
 
-from saccade.envs.distractions import Modes
+from saccade.envs.distractions import Modes, distracting_cs
 from saccade.envs.distractions.color import Color
 from saccade.envs.distractions.video import Video
 from saccade.envs.mujoco.looks import check_looks, rgb_spaces
@@ -126,6 +126,11 @@ class ControlOptions:
 
     def __post_init__(self) -> None:
         check_looks(self.render_quality, self.camera, self.clip_order, self.data)
+
+
+def graded_modes(task: str) -> Modes:
+    """The modes of the Distracting Control Suite for a task id, by name and intensity."""
+    return distracting_cs.modes_in(DMC_TASKS[task][0])
 
 
 def camera_of(task: str) -> str:
