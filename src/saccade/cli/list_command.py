@@ -23,6 +23,7 @@ from saccade.cli.nearest import nearest
 from saccade.cli.options import List
 from saccade.cli.parsing import parsed
 from saccade.envs.config import EnvConfig
+from saccade.envs.distractions import distracting_cs
 from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import SUITES, option_names, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
@@ -77,15 +78,7 @@ def run(words: list[str]) -> int:
     console.print()
     console.print(zoo)
     console.print()
-    console.print(terminal.heading("modes", ", by suite"))
-    for name, suite in SUITES.items():
-        console.print(f"  {name}: {' '.join(suite.modes)}", highlight=False)
-    console.print()
-    shifts = _names("shift, in any task, as NAME:STRENGTH", "what happens at strength 1")
-    for name, shift in SHIFTS.items():
-        shifts.add_row(name, shift.summary)
-    console.print(shifts)
-    console.print()
+    _show_modes(console)
     console.print(terminal.heading("tasks of the benchmark", ", with their action repeats"))
     console.print("  " + "  ".join(f"{task} ({action_repeat_of(task)})" for task in BENCHMARK_TASKS), highlight=False)
     console.print()
@@ -95,6 +88,24 @@ def run(words: list[str]) -> int:
         for word, tasks in suite.listed.items():
             console.print(f"  {word}: {' '.join(tasks)}", highlight=False)
     return 0
+
+
+def _show_modes(console: Console) -> None:
+    console.print(terminal.heading("modes", ", by suite"))
+    for name, suite in SUITES.items():
+        console.print(f"  {name}: {' '.join(suite.modes)}", highlight=False)
+    console.print()
+    graded = _names("mode of dmc, as NAME:INTENSITY", "what is seen")
+    for name, summary in distracting_cs.SUMMARIES.items():
+        graded.add_row(name, summary)
+    console.print(graded)
+    console.print(f"  INTENSITY: {' '.join(distracting_cs.FAMILIES[distracting_cs.NAME])}", highlight=False)
+    console.print()
+    shifts = _names("shift, in any task, as NAME:STRENGTH", "what happens at strength 1")
+    for name, shift in SHIFTS.items():
+        shifts.add_row(name, shift.summary)
+    console.print(shifts)
+    console.print()
 
 
 def _names(name: str, *others: str) -> Table:

@@ -84,7 +84,6 @@ class DataFolder:
             )
         return pictures.get(mode)
 
-
     def davis(self) -> Path | None:
         """The folder that holds one folder for each clip of DAVIS; None where there is no DAVIS.
 

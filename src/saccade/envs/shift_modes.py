@@ -88,9 +88,12 @@ def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
         if _with_intensity(part) in modes:
             raise UserError(f"{word!r} changes the pictures of {part!r}: write that first, as in {part}+noise:0.1.")
         if name in FAMILIES and any(mode.partition(COLON)[0] == name for mode in modes):
-            raise UserError(f"{part!r}{within} needs an intensity, one of {', '.join(FAMILIES[name])}, such as {name}:0.1.")
+            choices = ", ".join(FAMILIES[name])
+            raise UserError(f"{part!r}{within} needs an intensity, one of {choices}, such as {name}:0.1.")
         if name in FAMILIES:
-            raise UserError(f"{part!r}{within} is a mode of the tasks of dmc, such as dmc/walker_walk; others can have shifts.")
+            raise UserError(
+                f"{part!r}{within} is a mode of dmc tasks, such as dmc/walker_walk; others can have shifts."
+            )
         near = close_names(name, (*SHIFTS, *FAMILIES))
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(SHIFTS)}."
         raise UserError(f"There is no shift {name!r}{within}: {hint}")

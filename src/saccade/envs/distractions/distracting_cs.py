@@ -90,7 +90,7 @@ def modes_in(domain: str) -> Modes:
             period = NEVER if static else PERIODS[variant]
             for part, changed in PARTS.items():
                 for intensity, count in intensities.items():
-                    every = {
+                    every: dict[str, Distraction] = {
                         BACKGROUND: SkyClips(count, period, opacity),
                         CAMERA: CameraWalk(float(intensity), period),
                         COLOR: MaterialWalk(float(intensity), period),

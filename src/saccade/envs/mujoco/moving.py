@@ -89,8 +89,8 @@ class Moving:
                 reference, offset, follows = np.zeros(3), model.cam_pos[camera], False
             case _:
                 raise UserError(
-                    f"camera {camera} is mounted on the agent or turns to it, and a camera distraction moves those that "
-                    "stand still or follow: leave out --camera, or use a mode that leaves the camera alone"
+                    f"camera {camera} is mounted on the agent or turns to it, and this mode moves cameras that stand "
+                    "still or follow: leave out --camera, or choose a mode that leaves the camera alone"
                 )
         distance = self._agent_distance() if follows else self._first_distance
         position, axes = data.cam_xpos[camera].copy(), data.cam_xmat[camera].reshape(3, 3).copy()
