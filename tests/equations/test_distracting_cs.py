@@ -45,7 +45,9 @@ def test_the_published_table() -> None:
     opacities = {domain: modes_in(domain)["distracting_cs:0.1"][0].floor_opacity for domain in DOMAINS}  # type: ignore[attr-defined]
     assert opacities == {
         **dict.fromkeys(("cartpole", "finger", "ball_in_cup"), 0.3),
-        **{"reacher": 0, "walker": 1, "cheetah": 1},
+        "reacher": 0,
+        "walker": 1,
+        "cheetah": 1,
     }
     assert len(FAMILIES) == 16 and len(NAMES) == len(set(NAMES)) == 8 * 8 + 8 * 3 == len(walker)
     assert len(set(TRAINING_CLIPS)) == 60 and list(TRAINING_CLIPS) == sorted(TRAINING_CLIPS)
@@ -148,7 +150,9 @@ def naive_walk(seed: int, offset: np.ndarray, s: float, down: bool, count: int) 
         speed = math.sqrt((velocity**2).sum())
         if speed > 0.4 * s * r0 / 4:
             velocity = velocity * (0.4 * s * r0 / 4) / speed
-        roll_velocity = np.clip(roll_velocity + random.normal(0, math.pi / 300 * s), -math.pi / 50 * s, math.pi / 50 * s)
+        roll_velocity = np.clip(
+            roll_velocity + random.normal(0, math.pi / 300 * s), -math.pi / 50 * s, math.pi / 50 * s
+        )
         clipped = [min(max(c, low), high) for c, (low, high) in zip(told(position + velocity), bounds, strict=True)]
         velocity, position = at(*clipped) - position, at(*clipped)
         rolled = np.clip(roll + roll_velocity, -quarter * s, quarter * s)

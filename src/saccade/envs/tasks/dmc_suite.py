@@ -130,7 +130,8 @@ class ControlOptions:
 
 def graded_modes(task: str) -> Modes:
     """The modes of the Distracting Control Suite for a task id, by name and intensity."""
-    return distracting_cs.modes_in(DMC_TASKS[task][0])
+    domain, _ = DMC_TASKS.get(task, ("", ""))
+    return distracting_cs.modes_in(domain)
 
 
 def camera_of(task: str) -> str:
