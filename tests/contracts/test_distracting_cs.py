@@ -22,7 +22,6 @@ from saccade.doctor.examination import examine
 from saccade.envs.config import EnvConfig, check_data
 from saccade.envs.distractions.distracting_cs import FAMILIES
 from saccade.envs.make import make_env
-from saccade.envs.tasks.dmc_suite import DMC_TASKS
 from saccade.explain.modes import read_modes
 from saccade.explain.shifted import Shift
 from saccade.types import UserError
@@ -50,12 +49,15 @@ def seen(task: str, mode: str, steps: int, **fields: Any) -> np.ndarray:
         return np.stack(frames)[:, -3:]
 
 
-# One task of each domain.
-DOMAINS = {domain: task for task, (domain, _) in reversed(DMC_TASKS.items()) if domain != "dog"}
+# Cameras that stand and that follow, from each side and from above; the published domains have equations of their own.
+ELSEWHERE = [
+    *("dmc/acrobot_swingup", "dmc/fish_upright", "dmc/hopper_stand", "dmc/humanoid_stand", "dmc/lqr_lqr_2_1"),
+    *("dmc/manipulator_bring_ball", "dmc/point_mass_easy", "dmc/quadruped_walk", "dmc/swimmer_swimmer6"),
+]
 
 
-@pytest.mark.parametrize("task", [*DOMAINS.values(), "dmc/dog_walk"])
-def test_every_domain_is_seen_from_elsewhere_and_keeps_looking_at_the_agent(task: str) -> None:
+@pytest.mark.parametrize("task", ELSEWHERE)
+def test_other_domains_are_seen_from_elsewhere_too(task: str) -> None:
     with closing(made(task, "distracting_cs_camera:0.3")) as env, closing(made(task, "train")) as clean:
         env.reset()
         clean.reset()
