@@ -120,9 +120,10 @@ def _frames(clip: Path) -> tuple[Path, ...]:
 def _cache_name(paths: tuple[Path, ...]) -> str:
     """Changes with the place, sizes and times of the pictures, so that a replaced clip is decoded again."""
     identity = hashlib.sha256(f"{CACHE_VERSION}|{SIDE}".encode())
+    identity.update(f"|{paths[0].parent.resolve()}".encode())
     for path in paths:
         found = path.stat()
-        identity.update(f"|{path.resolve()}|{found.st_size}|{found.st_mtime_ns}".encode())
+        identity.update(f"|{path.name}|{found.st_size}|{found.st_mtime_ns}".encode())
     return f"davis-{identity.hexdigest()[:32]}"
 
 

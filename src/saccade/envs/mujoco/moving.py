@@ -47,7 +47,7 @@ class View:
 
 @final
 class Moving:
-    """The motions of a scene, and all of their state: how far the episode is, and how far the agent was at first.
+    """The motions of a scene, and all of their state: how far the episode is, and how far away the agent was at first.
 
     Where a camera stands follows from position and velocity, and no physics reads it: it may be written after each
     control step, and is computed anew before each picture.
@@ -56,7 +56,8 @@ class Moving:
     def __init__(self, physics: dm_mujoco.Physics, camera: int) -> None:
         self._physics, self._camera = physics, camera
         self._motions: dict[str, Motion] = {}
-        self._control_steps, self._first_distance = 0, 0.0
+        self._control_steps = 0
+        self._first_distance: float | None = None  # measured where it is asked for
 
     def move(self, what: str, motion: Motion) -> None:
         """Have something move for the rest of the episode, instead of what moved it before."""
@@ -64,7 +65,7 @@ class Moving:
 
     def begin(self) -> None:
         """An episode begins here."""
-        self._control_steps, self._first_distance = 0, self._agent_distance()
+        self._control_steps, self._first_distance = 0, None
 
     def advance(self, control_steps: int) -> None:
         """So many control steps have been played."""
@@ -92,7 +93,9 @@ class Moving:
                     f"camera {camera} is mounted on the agent or turns to it, and this mode moves cameras that stand "
                     "still or follow: leave out --camera, or choose a mode that leaves the camera alone"
                 )
-        distance = self._agent_distance() if follows else self._first_distance
+        distance = float(np.linalg.norm(data.cam_xpos[camera] - data.subtree_com[AGENT]))
+        if not follows:
+            self._first_distance = distance = distance if self._first_distance is None else self._first_distance
         position, axes = data.cam_xpos[camera].copy(), data.cam_xmat[camera].reshape(3, 3).copy()
         return View(position, axes, np.array(reference), np.array(offset), follows, distance)
 
@@ -105,14 +108,10 @@ class Moving:
         """All that later pictures depend on; nothing where nothing moves."""
         if not self._motions:
             return {}
-        return {CONTROL_STEPS: self._control_steps, AGENT_DISTANCE: self._first_distance}
+        told: dict[str, StateValue] = {CONTROL_STEPS: self._control_steps}
+        return told if self._first_distance is None else told | {AGENT_DISTANCE: self._first_distance}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what ``save`` gave; ``state`` may hold other keys too."""
         self._control_steps = int(state.get(CONTROL_STEPS, 0))
-        self._first_distance = float(state.get(AGENT_DISTANCE, 0.0))
-
-    def _agent_distance(self) -> float:
-        model, data = self._physics.model.ptr, self._physics.data.ptr
-        mujoco.mj_camlight(model, data)
-        return float(np.linalg.norm(data.cam_xpos[self._camera] - data.subtree_com[AGENT]))
+        self._first_distance = float(state[AGENT_DISTANCE]) if AGENT_DISTANCE in state else None
