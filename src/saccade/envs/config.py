@@ -36,8 +36,8 @@ class EnvConfig:
         task: a task id, ``dmc/walker_walk`` or ``manipulation/reach``.
         mode: a mode of the task: ``train color_easy color_hard video_easy video_hard`` of ``dmc``, ``train test1
             test2 test3 test4 test5`` of ``manipulation``; one with an intensity, such as ``distracting_cs:0.1`` of
-            ``dmc`` (``envs/distractions/distracting_cs.py``); or one with shifts after it, such as ``brightness:0.5`` or
-            ``video_hard+noise:0.1`` (``envs/shifts.py``).
+            ``dmc`` (``envs/distractions/distracting_cs.py``); or one with shifts after it, such as ``brightness:0.5``
+            or ``video_hard+noise:0.1`` (``envs/shifts.py``).
         image_size: height and width of the picture in pixels, or its longer side; 0 for the suite's usual one, which is
             84, and on ``minigrid`` 8 a cell.
         frame_stack: how many of the newest frames an observation holds.
