@@ -96,7 +96,7 @@ def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
             )
         near = close_names(name, (*SHIFTS, *FAMILIES))
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(SHIFTS)}."
-        raise UserError(f"There is no shift {name!r}{within}: {hint}")
+        raise UserError(f"There is no shift {name or part!r}{within}: {hint}")
     try:
         strength = float(f"{float(told):g}") + 0.0  # as it is told afterwards; and no -0
     except ValueError:
