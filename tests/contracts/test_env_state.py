@@ -35,6 +35,10 @@ CASES = [
     "dmc/swimmer_swimmer6",
     "dmc/point_mass_hard",
     "dmc/stacker_stack_2",
+    "dmc/walker_walk@distracting_cs:0.05",
+    "dmc/cartpole_swingup@distracting_cs_camera:0.3",
+    "dmc/reacher_easy@distracting_cs_original:0.1",
+    "dmc/finger_spin@distracting_cs_static:0.025",
     "manipulation/reach@test2",
     "manipulation/peg_in_box@test1",
 ]

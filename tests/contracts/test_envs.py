@@ -17,6 +17,7 @@ from gymnasium.utils.env_checker import check_env
 
 from saccade.envs import register
 from saccade.envs.config import EnvConfig
+from saccade.envs.distractions.distracting_cs import FAMILIES, PARTS
 from saccade.envs.make import make_env
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, MODES
 from saccade.envs.tasks.manipulation_suite import MANIPULATION_MODES, MANIPULATION_TASKS
@@ -25,12 +26,14 @@ from saccade.types import UserError
 
 SIZE = 48
 SMALL = {"image_size": SIZE, "render_quality": "fast"}
+GRADED = tuple(f"{family}:{intensities[0]}" for family, intensities in FAMILIES.items())
 SEEDED = [
-    *(f"dmc/walker_walk@{mode}" for mode in MODES),
+    *(f"dmc/walker_walk@{mode}" for mode in (*MODES, *GRADED[: len(PARTS)])),
     *(f"manipulation/reach@{mode}" for mode in MANIPULATION_MODES),
 ]
 DISTRACTED = [
-    *((task, tuple(MODES)) for task in ("dmc/walker_walk", "dmc/finger_turn_easy")),
+    ("dmc/walker_walk", (*MODES, *GRADED)),
+    ("dmc/finger_turn_easy", (*MODES, GRADED[0])),
     *((task, tuple(MANIPULATION_MODES)) for task in MANIPULATION_TASKS),
 ]
 

@@ -23,6 +23,7 @@ from saccade.cli.nearest import nearest
 from saccade.cli.options import List
 from saccade.cli.parsing import parsed
 from saccade.envs.config import EnvConfig
+from saccade.envs.distractions import distracting_cs
 from saccade.envs.scene_dials import SCENE_DIALS
 from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import SUITES, expanded, option_names, suite_of
@@ -85,6 +86,7 @@ def run(words: list[str]) -> int:
         for group, members in suite.mode_groups.items():
             console.print(f"    {group} = {' '.join(members)}", highlight=False)
     console.print()
+    _show_graded(console)
     _show_dials(console)
     console.print(terminal.heading("tasks of the benchmark", ", with their action repeats"))
     console.print("  " + "  ".join(f"{task} ({action_repeat_of(task)})" for task in BENCHMARK_TASKS), highlight=False)
@@ -95,6 +97,15 @@ def run(words: list[str]) -> int:
         for word, tasks in suite.listed.items():
             console.print(f"  {word}: {' '.join(tasks)}", highlight=False)
     return 0
+
+
+def _show_graded(console: Console) -> None:
+    graded = _names("mode of dmc, as NAME:INTENSITY", "what is seen")
+    for name, summary in distracting_cs.SUMMARIES.items():
+        graded.add_row(name, summary)
+    console.print(graded)
+    console.print(f"  INTENSITY: {' '.join(distracting_cs.FAMILIES[distracting_cs.NAME])}", highlight=False)
+    console.print()
 
 
 def _show_dials(console: Console) -> None:

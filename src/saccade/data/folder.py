@@ -18,6 +18,9 @@ TEXTURE_MODES = ("test1", "test2", "test3", "test4", "test5")
 TEXTURES = "textures"  # the folder that a person makes for pictures of the robot tasks' table tops
 TEXTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
+DAVIS = "DAVIS"  # the folder that DAVIS-2017-trainval-480p.zip is unpacked to
+DAVIS_CLIPS = Path("JPEGImages", "480p")  # in it: a folder of numbered pictures for each clip
+
 CLIP_SUFFIXES = (".mp4", ".m4v", ".mov")  # one format, whose endings differ
 OTHER_CLIP_SUFFIXES = (".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".mts", ".gif")
 """Of clips that are not opened, which is said."""
@@ -28,7 +31,7 @@ BENCHMARK_CLONE_DATA = Path("src", "env", "data")
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The benchmark's data folder: ``color_<difficulty>.pt`` files, ``video_<difficulty>/`` and ``textures/``.
+    """The data folder: ``color_<difficulty>.pt`` files, ``video_<difficulty>/``, ``textures/`` and ``DAVIS/``.
 
     ``root`` is None where there is no such folder; everything is then generated.
     """
@@ -81,6 +84,22 @@ class DataFolder:
             )
         return pictures.get(mode)
 
+    def davis(self) -> Path | None:
+        """The folder that holds one folder for each clip of DAVIS; None where there is no DAVIS.
+
+        Raises:
+            UserError: there is, and it is laid out otherwise.
+        """
+        if self.root is None or not (self.root / DAVIS).is_dir():
+            return None
+        clips = self.root / DAVIS / DAVIS_CLIPS
+        if clips.is_dir():
+            return clips
+        raise UserError(
+            f"{str(self.root / DAVIS)!r} has no folder {DAVIS_CLIPS}: unpack DAVIS-2017-trainval-480p.zip in "
+            f"{str(self.root)!r}, or remove the folder to use generated scenes"
+        )
+
 
 def find_data(explicit: str | Path | None = None) -> DataFolder:
     """The data folder that was asked for: ``explicit``, else the variable SACCADE_DATA, else none.
@@ -125,12 +144,13 @@ def _from_environment() -> tuple[str | None, str]:
 
 
 def _expected() -> str:
-    return ", ".join([*(f"{mode}.pt" for mode in COLOR_MODES), *(f"{mode}/" for mode in VIDEO_MODES), f"{TEXTURES}/"])
+    folders = (*VIDEO_MODES, TEXTURES, DAVIS)
+    return ", ".join([*(f"{mode}.pt" for mode in COLOR_MODES), *(f"{folder}/" for folder in folders)])
 
 
 def _holds_benchmark_data(root: Path) -> bool:
     return any((root / f"{mode}.pt").is_file() for mode in COLOR_MODES) or any(
-        (root / folder).is_dir() for folder in (*VIDEO_MODES, TEXTURES)
+        (root / folder).is_dir() for folder in (*VIDEO_MODES, TEXTURES, DAVIS)
     )
 
 

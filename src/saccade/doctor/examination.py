@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saccade.data.banks.colors import load_colors
+from saccade.data.banks.davis import TRAINING_CLIPS, clip_names
 from saccade.data.banks.textures import read_texture
 from saccade.data.documents import BadDocument, parse
 from saccade.data.files import NoFile, refuse_endless
 from saccade.data.folder import (
     COLOR_MODES,
+    DAVIS,
     TEXTURE_MODES,
     TEXTURES,
     VIDEO_MODES,
@@ -212,6 +214,7 @@ def _data(explicit: str | Path | None) -> Iterator[Row]:
     for mode in VIDEO_MODES:
         yield _clips(folder, mode)
     yield _textures(folder)
+    yield _davis(folder)
 
 
 def _colors(folder: DataFolder, mode: str) -> Row:
@@ -246,6 +249,21 @@ def _textures(folder: DataFolder) -> Row:
     except UserError as error:
         return Row(TEXTURES, "cannot be used", False, str(error))
     return Row(TEXTURES, f"table tops of {', '.join(own)}" if own else "none; table tops are generated")
+
+
+def _davis(folder: DataFolder) -> Row:
+    """The clips of distracting_cs in one row: most people have none."""
+    try:
+        root = folder.davis()
+        found = None if root is None else clip_names(root)
+    except UserError as error:
+        return Row(DAVIS, "cannot be used", False, str(error))
+    if found is None:
+        return Row(DAVIS, "none; clips of distracting_cs are generated")
+    known = len({*found} & {*TRAINING_CLIPS})
+    return Row(
+        DAVIS, f"{known} of {len(TRAINING_CLIPS)} training clips" if known else f"{len(found)} clips of your own"
+    )
 
 
 def _ranges(numbers: list[int]) -> str:

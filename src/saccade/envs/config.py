@@ -9,7 +9,8 @@ from typing import Any
 
 from saccade.data.folder import find_data
 from saccade.envs.checks import check_count, check_kind, check_name
-from saccade.envs.shift_modes import names_shift, parse_shift
+from saccade.envs.distractions.distracting_cs import FAMILIES
+from saccade.envs.shift_modes import COLON, PLUS, names_shift, parse_shift
 from saccade.envs.suites import (
     ALL_MODES,
     MODE_GROUPS,
@@ -37,7 +38,8 @@ class EnvConfig:
     Attributes:
         task: a task id, ``dmc/walker_walk`` or ``manipulation/reach``.
         mode: a mode of the task, which `saccade list` names: ``train color_easy color_hard video_easy video_hard`` and
-            more of ``dmc``, ``train test1 test2 test3 test4 test5`` of ``manipulation``; or one with shifts after it,
+            more of ``dmc``, ``train test1 test2 test3 test4 test5`` of ``manipulation``; one with an intensity, such as
+            ``distracting_cs:0.1`` of ``dmc`` (``envs/distractions/distracting_cs.py``); or one with shifts after it,
             such as ``brightness:0.5`` or ``video_hard+noise:0.1`` (``envs/shifts.py``).
         image_size: height and width of the picture in pixels, or its longer side; 0 for the suite's usual one, which is
             84, and on ``minigrid`` 8 a cell.
@@ -171,9 +173,12 @@ def foreign_option(name: str, task: str, spelled: Callable[[str], str] = str) ->
 def _checked_mode(mode: str, task: str) -> str:
     """The mode as it is written everywhere. Raises UserError for one that the task does not have."""
     allowed = modes_of(task)
+    graded = suite_of(task).graded(task)
+    if not graded and any(part.partition(COLON)[0] in FAMILIES for part in mode.split(PLUS)):
+        raise UserError(f"{task} has no mode {mode!r}; the choices are {', '.join(allowed)}, and shifts after them")
     if mode not in allowed and names_shift(mode):
         distractions_of(task, mode)
-        return parse_shift(mode, allowed).name
+        return parse_shift(mode, (*allowed, *graded)).name
     if mode in MODE_GROUPS:
         raise UserError(f"{mode!r} stands for several modes: name one of {', '.join(expanded((mode,)))}")
     if mode in ALL_MODES and mode not in allowed:

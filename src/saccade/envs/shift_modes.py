@@ -1,4 +1,7 @@
-"""Modes that people name by shifts: ``brightness:0.5``, ``brightness:0.3+noise:0.1``, ``video_hard+blur:0.2``."""
+"""Modes that people name by shifts: ``brightness:0.5``, ``brightness:0.3+noise:0.1``, ``video_hard+blur:0.2``.
+
+And those that have an intensity, ``distracting_cs:0.1``, whatever stands after them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from saccade.envs.distractions.distracting_cs import FAMILIES
 from saccade.envs.scene_dials import SCENE_DIALS
 from saccade.envs.shifts import RGB, SHIFTS, Occasion, changed_bytes
 from saccade.spelling import close_names
@@ -31,7 +35,8 @@ class ShiftMode:
 
     Attributes:
         under: the mode whose pictures they are.
-        parts: names of ``SHIFTS`` or ``SCENE_DIALS`` and their strengths, in the order in which they are applied.
+        parts: names of ``SHIFTS`` or ``SCENE_DIALS`` and their strengths, in the order in which they are applied; none
+            for a mode with an intensity as it is.
     """
 
     under: str
@@ -45,8 +50,8 @@ class ShiftMode:
 
 
 def names_shift(word: str) -> bool:
-    """Whether a mode's name has a part that is, or can only be meant as, a shift."""
-    return COLON in word or any(part in DIAL_NAMES for part in word.split(PLUS))
+    """Whether a mode's name has a part that is, or can only be meant as, a shift or a mode with an intensity."""
+    return COLON in word or any(part in DIAL_NAMES or part in FAMILIES for part in word.split(PLUS))
 
 
 def parse_shift(word: str, modes: Collection[str] = (CLEAN,)) -> ShiftMode:
@@ -56,24 +61,43 @@ def parse_shift(word: str, modes: Collection[str] = (CLEAN,)) -> ShiftMode:
         modes: whose pictures may be changed; such a name comes first, and ``train`` may be left out.
 
     Raises:
-        UserError: there is no such shift, or its strength does not lie in 0..1.
+        UserError: there is no such shift, or its strength does not lie in 0..1; no such intensity of such a mode.
     """
-    under, *rest = word.split(PLUS)
+    first, *rest = word.split(PLUS)
+    under = _with_intensity(first)
     if under not in modes:
-        under, rest = CLEAN, [under, *rest]
+        under, rest = CLEAN, [first, *rest]
     parts = tuple(_part(part, word, modes) for part in rest)
-    if not parts:
+    if not parts and COLON not in under:
         raise UserError(f"{word!r} names no shift: write one with its strength, such as brightness:0.5.")
     return ShiftMode(under, parts)
+
+
+def _with_intensity(mode: str) -> str:
+    """A mode's name with its intensity, if it has one, as it is written everywhere; others as they are."""
+    name, _, told = mode.partition(COLON)
+    if name not in FAMILIES:
+        return mode
+    try:
+        return f"{name}{COLON}{float(told):g}"
+    except ValueError:
+        return mode
 
 
 def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
     name, _, told = part.partition(COLON)
     within = "" if part == word else f" in {word!r}"
     if name not in DIAL_NAMES:
-        if part in modes:
+        if _with_intensity(part) in modes:
             raise UserError(f"{word!r} changes the pictures of {part!r}: write that first, as in {part}+noise:0.1.")
-        near = close_names(name, DIAL_NAMES)
+        if name in FAMILIES and any(mode.partition(COLON)[0] == name for mode in modes):
+            choices = ", ".join(FAMILIES[name])
+            raise UserError(f"{part!r}{within} needs an intensity, one of {choices}, such as {name}:0.1.")
+        if name in FAMILIES:
+            raise UserError(
+                f"{part!r}{within} is a mode of dmc tasks, such as dmc/walker_walk; others can have shifts."
+            )
+        near = close_names(name, (*DIAL_NAMES, *FAMILIES))
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(DIAL_NAMES)}."
         raise UserError(f"There is no shift {name or part!r}{within}: {hint}")
     try:

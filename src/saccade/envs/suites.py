@@ -40,6 +40,7 @@ class Suite:
         mode_groups: names that stand for several modes wherever modes are listed, and the modes or other groups that
             each has. Where nobody says which, ``train`` and the first group are played, and all modes where there are
             no groups.
+        graded: ``task id -> modes`` with an intensity in their names, which are played only where a person names them.
         evaluated_in: the modes that training evaluates in, unless a person says otherwise.
         episode_control_steps: ``configuration -> control steps`` until an episode is truncated.
         action_repeat: ``task id -> control steps`` of an action, as published.
@@ -78,6 +79,7 @@ class Suite:
     fast: Mapping[str, Any] = field(default_factory=dict)
     knows_masks: bool = True
     check: Callable[[EnvConfig], None] = lambda config: None
+    graded: Callable[[str], Modes] = lambda task: {}
 
 
 MAKE_SIMULATION = partial(Later, "saccade.envs.mujoco.making", "make_simulation")
@@ -91,6 +93,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             tasks=tuple(dmc_suite.DMC_TASKS),
             modes=dmc_suite.MODES,
             mode_groups=dmc_suite.MODE_GROUPS,
+            graded=dmc_suite.graded_modes,
             evaluated_in=dmc_suite.EVALUATED_IN,
             episode_control_steps=lambda config: dmc_suite.EPISODE_CONTROL_STEPS,
             action_repeat=dmc_suite.action_repeat_of,
@@ -203,8 +206,8 @@ def expanded(words: Sequence[str], own: Container[str] = ()) -> tuple[str, ...]:
 
 
 def distractions_of(task: str, mode: str) -> tuple[Distraction, ...]:
-    """What a mode changes: one of the task's own, or one with shifts after it. Raises UserError for unknown shifts."""
-    modes = modes_of(task)
+    """What a mode changes: one of the task's own, or one with shifts after it. Raises UserError for unknown ones."""
+    modes = {**modes_of(task), **suite_of(task).graded(task)}
     if mode in modes:
         return modes[mode]
     shifted = parse_shift(mode, modes)

@@ -11,6 +11,7 @@ from typing import Any, final
 
 import gymnasium
 
+from saccade.envs.distractions.distracting_cs import NAMES
 from saccade.envs.scene_dials import refuse_scene_dials, scene_dials_of
 from saccade.envs.shift_modes import CLEAN, ShiftMode, check_picture, names_shift, parse_shift
 from saccade.envs.shifts import SHIFTS, plays_clips
@@ -75,7 +76,7 @@ def read_modes(words: Sequence[str], known: Sequence[str] = (CLEAN,)) -> Asked:
     for word in expanded(words, own=(*known, *files)):
         name = word.partition("=")[0]
         if "=" not in word and word not in (*known, *files) and names_shift(word):
-            shift = parse_shift(word, (*known, *files))
+            shift = parse_shift(word, (*known, *files, *NAMES))
             name = shift.name
             shifts[name] = shift
         names[name] = None

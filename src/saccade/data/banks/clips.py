@@ -74,7 +74,7 @@ class LazyClips(Sequence[np.ndarray]):
 class Clips:
     """Every clip of a mode, in the benchmark's order (by number)."""
 
-    source: Literal["benchmark", "procedural"]
+    source: Literal["benchmark", "davis", "procedural"]
     names: tuple[str, ...]  # "video0.mp4", or "scene0" for a generated one
     arrays: Sequence[np.ndarray]  # as many; each uint8 [frames, size, size, 3], RGB, made on first use
     missing: tuple[str, ...] = ()  # "video3.mp4: why", for each that was skipped or is not there

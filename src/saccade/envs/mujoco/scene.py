@@ -14,6 +14,7 @@ from dm_control import mujoco as dm_mujoco
 
 from saccade.envs.distractions.on_screen import PUBLISHED_SCREENS
 from saccade.envs.mujoco.camera import TurnableCamera
+from saccade.envs.mujoco.moving import Moving
 from saccade.envs.mujoco.opengl import no_opengl
 from saccade.envs.mujoco.screen import Screen
 from saccade.envs.mujoco.view import View
@@ -31,6 +32,7 @@ BuiltinTextures = Mapping[str, Mapping[str, str]]  # a texture's name -> its XML
 
 CUBE_FACES = 6
 UNTOLD = {"rgb1": "0.8 0.8 0.8", "rgb2": "0.5 0.5 0.5"}  # colours of a texture that names none (MuJoCo's XML reference)
+SKY = "skybox"
 
 
 @final
@@ -60,6 +62,7 @@ class Scene:
         self.view = View(physics.model.ptr, physics.data.ptr, camera)
         self.own_camera = TurnableCamera(physics, camera)
         self.screen = Screen(physics, PUBLISHED_SCREENS.get(self.own_camera.model_name))
+        self.moving = Moving(physics, camera)
         visual = physics.model.vis
         visual.global_.offwidth = visual.global_.offheight = image_size  # same pixels as a larger buffer, sooner
         if render_quality == "fast":
@@ -75,8 +78,13 @@ class Scene:
 
     def render(self) -> np.ndarray:
         """The picture now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
-        self.view.aim()
+        self.look()
         return self._camera.render()
+
+    def look(self) -> None:
+        """Bring camera, lamps and sky to where they are in the present state; doing it twice changes nothing."""
+        self.moving.apply()
+        self.view.aim(from_the_models=not self.moving.moves_camera)
 
     def texture_colour(self, name: str, which: str) -> Rgb:
         """A built-in texture's own ``rgb1`` or ``rgb2`` (0..1), whatever was painted since."""
@@ -157,6 +165,33 @@ class Scene:
         with contexts.gl.make_current() as context:
             context.call(draw)
         return np.asarray(contexts.gl.to_pixels(pixels))
+
+    @property
+    def material_colors(self) -> np.ndarray:
+        """The materials' own colours: red, green, blue in 0..1, ``[materials, 3]``, in the model's order."""
+        return np.array(self._own_colors[:, :3])
+
+    def color_materials(self, rgb: np.ndarray) -> None:
+        """Give every material a colour, ``[materials, 3]`` in 0..1; each stays as opaque as it is."""
+        self._physics.model.mat_rgba[:, :3] = rgb
+
+    def fade_material(self, name: str, opacity: float) -> None:
+        """Let a material show what lies behind it (0..1); a model without that material keeps what it has."""
+        material = self._find(mujoco.mjtObj.mjOBJ_MATERIAL, name)
+        if material >= 0:
+            self._physics.model.mat_rgba[material, 3] = opacity
+
+    def show_in_sky(self, picture: np.ndarray, painted: object) -> None:
+        """Show a picture, uint8 ``[side, side, 3]``, on all six sides of the sky; no larger than the sky's own are.
+
+        painted: what tells it from other pictures: with the same as before, nothing is done.
+        """
+        texture = self._find(mujoco.mjtObj.mjOBJ_TEXTURE, SKY)
+        if texture >= 0 and self._painted.get(SKY) != painted:
+            # MuJoCo repeats a texture that is as high as it is wide on all sides of a cube.
+            model = self._physics.model
+            model.tex_width[texture] = model.tex_height[texture] = len(picture)
+            self._replace_texture(SKY, painted, picture.ravel)
 
     def upload_heights(self) -> None:
         """Draw every height field as it now is in the model (the terrain of quadruped_escape)."""

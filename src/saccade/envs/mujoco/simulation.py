@@ -112,11 +112,14 @@ class MujocoSimulation:
     def reset(self) -> None:
         """Start an episode."""
         self.task.reset()
+        self.scene.moving.begin()
         self._begin_looking()
 
     def step(self, action: np.ndarray, control_steps: int) -> tuple[float, bool]:
         """Play ``action``, in -1..1, for so many control steps; their rewards, and False."""
-        return repeated(lambda: (self.task.step(action), False), control_steps)
+        played = repeated(lambda: (self.task.step(action), False), control_steps)
+        self.scene.moving.advance(control_steps)
+        return played
 
     def picture(self) -> np.ndarray:
         """What the camera sees now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
@@ -126,7 +129,7 @@ class MujocoSimulation:
         """Which of its pixels show the task, or it and its ground; None where the configuration asks for none."""
         if self.task_mask is None:
             return None
-        self.scene.view.aim()
+        self.scene.look()
         return self.task_mask(self.task.physics.data.ptr, ground)
 
     def outcome(self) -> dict[str, Any]:
@@ -134,12 +137,13 @@ class MujocoSimulation:
         return self.task.outcome()
 
     def save(self) -> dict[str, StateValue]:
-        """The task's whole state."""
-        return self.task.save()
+        """The task's whole state, and that of what moves in the picture."""
+        return {**self.task.save(), **self.scene.moving.save()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what ``save`` gave."""
         self.task.restore(state)
+        self.scene.moving.restore(state)
         self.scene.upload_heights()
         self._begin_looking()
 

@@ -45,12 +45,16 @@ class View:
         for field, own in self._headlight.items():
             getattr(self._model.vis.headlight, field)[:] = own * left
 
-    def aim(self) -> None:
-        """Put camera and lamps where they are to be in the present state; physics reads neither of them."""
+    def aim(self, from_the_models: bool = True) -> None:
+        """Put camera and lamps where they are to be in the present state; physics reads neither of them.
+
+        from_the_models: whether they are turned from where the model has them; else from where they have been put.
+        """
         if not any(self._strengths.values()):
             return
         data, camera = self._data, self._camera
-        mujoco.mj_camlight(self._model, data)  # where they would be
+        if from_the_models:
+            mujoco.mj_camlight(self._model, data)
         position, frame = data.cam_xpos[camera].copy(), data.cam_xmat[camera].reshape(3, 3).copy()
         pivot = position - self.distance * frame[:, 2]
         told = [self._strengths.get(name, 0.0) for name in ("camera_yaw", "camera_pitch", "camera_roll")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, final
 
-from saccade.envs.distractions import Modes
+from saccade.envs.distractions import Modes, distracting_cs
 from saccade.envs.distractions.color import Color
 from saccade.envs.distractions.on_screen import ColorInTurn, VideoOnScreen
 from saccade.envs.distractions.turned_camera import TurnedCamera
@@ -185,6 +185,12 @@ def check(config: EnvConfig) -> None:
             f"{config.mode} plays clips on a screen behind the agent, whose place is known for "
             f"{', '.join(SCREEN_DOMAINS)} alone, and this is {domain}; the modes of dmcgb play clips in every domain"
         )
+
+
+def graded_modes(task: str) -> Modes:
+    """The modes of the Distracting Control Suite for a task id, by name and intensity."""
+    domain, _ = DMC_TASKS.get(task, ("", ""))
+    return distracting_cs.modes_in(domain)
 
 
 def camera_of(task: str) -> str:

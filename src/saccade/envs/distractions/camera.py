@@ -1,0 +1,193 @@
+"""A camera that walks: it starts elsewhere in each episode, moves and rolls, and keeps looking at the same point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import numpy as np
+
+from saccade.envs.distractions.walks import NEVER, Walk, changes
+
+if TYPE_CHECKING:
+    from saccade.data.folder import DataFolder
+    from saccade.envs.mujoco.moving import View
+    from saccade.envs.mujoco.scene import Scene
+
+CAMERA = "camera"  # what is moved, among all that moves in a scene
+NUM_CHOICES = 2**32
+STREAM = 21  # so that the same choice gives a walk unrelated to other draws
+
+# Source: the published code, each times the intensity.
+ANGLE_REACH = math.pi / 2  # of azimuth, polar angle and roll to either side
+ZOOM_IN, ZOOM_OUT = 0.5, 1.5  # shares of the distance
+SPEED_STD, MAX_SPEED = 0.1, 0.4
+ROLL_STD, MAX_ROLL_SPEED = math.pi / 300, math.pi / 50
+USUAL_DISTANCE = 4.0  # metres, at which speeds are as they stand here
+
+LEVEL = 1e-6  # of an axis' height or an angle: rounding
+
+
+@final
+@dataclass(frozen=True)
+class CameraWalk:
+    """Moves the camera around the agent.
+
+    Source: Stone et al., 2021, ``camera.py`` of the variant in the DMControl Generalization Benchmark.
+
+    Attributes:
+        intensity: how far it goes, 0..1.
+        period: control steps from one change to the next; 0 for a pose that an episode keeps.
+    """
+
+    intensity: float
+    period: int
+
+    def check(self, folder: DataFolder) -> None:
+        """Nothing: walks are drawn."""
+
+    def load(self, folder: DataFolder, image_size: int, clip_order: str) -> WalkingCamera:
+        """Nothing to open."""
+        return WalkingCamera(self.intensity, self.period)
+
+
+@final
+@dataclass(frozen=True)
+class WalkingCamera:
+    """What ``CameraWalk`` becomes; an episode's choice is the seed of its walk."""
+
+    intensity: float
+    period: int
+
+    def choose(self, previous: int, random: np.random.Generator) -> int:
+        """Any seed, whatever came before."""
+        return int(random.integers(NUM_CHOICES))
+
+    def paint(self, scene: Scene, choice: int) -> None:
+        """Have the camera walk from now on. Raises UserError for one that cannot be moved."""
+        moving = scene.moving
+        random, first = np.random.default_rng([STREAM, choice]), moving.view()
+        walk = Walk(camera_walk(random, first.offset, self.intensity, looks_down(first), self.period != NEVER))
+
+        def motion(control_steps: int) -> None:
+            moving.place_camera(*pose(moving.view(), walk[changes(control_steps, self.period)]))
+
+        moving.move(CAMERA, motion)
+
+    def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
+        """The frame as it was rendered."""
+        return pixels
+
+    def provenance(self) -> dict[str, object]:
+        """How far the camera goes, and how often it changes."""
+        return {"camera_intensity": self.intensity, "camera_period": self.period}
+
+
+@final
+class Place(NamedTuple):
+    """Where a walk is: metres from the camera's reference, and radians about its own axis."""
+
+    offset: np.ndarray
+    roll: float
+
+
+def camera_walk(
+    random: np.random.Generator, offset: np.ndarray, intensity: float, down: bool, moves: bool
+) -> Iterator[Place]:
+    """The places after each change, endlessly; the first change is applied as the episode begins.
+
+    Args:
+        offset: the place where no distraction moves it, ``[3]``.
+        down: whether it looks straight down there; all others stay in the upper front half.
+        moves: whether there is any speed.
+    """
+    turn = 0.0 if down else _turn(offset)
+    distance, azimuth, polar = spherical(_about_z(-turn) @ offset)
+    reach = ANGLE_REACH * intensity
+    low = np.array([distance * (1 - ZOOM_IN * intensity), azimuth - reach, polar - reach])
+    high = np.array([distance * (1 + ZOOM_OUT * intensity), azimuth + reach, polar + reach])
+    if not down:
+        low[1:], high[1:] = np.maximum(low[1:], (-math.pi, 0)), np.minimum(high[1:], (0, math.pi / 2))
+    scale = distance / USUAL_DISTANCE
+    place, roll = cartesian(random.uniform(low, high)), random.uniform(-reach, reach)
+    speed = _direction(random) * random.uniform(0, MAX_SPEED * intensity) * moves
+    roll_speed = random.uniform(-MAX_ROLL_SPEED, MAX_ROLL_SPEED) * intensity * moves
+    while True:
+        speed = speed + random.normal(0, SPEED_STD * intensity * moves, 3) * scale
+        length = float(np.linalg.norm(speed))
+        speed *= min(1.0, MAX_SPEED * intensity * scale / length) if length else 0.0
+        roll_speed += random.normal(0, ROLL_STD * intensity * moves)
+        roll_speed = min(max(roll_speed, -MAX_ROLL_SPEED * intensity), MAX_ROLL_SPEED * intensity)
+        after = cartesian(spherical(place + speed).clip(low, high))
+        speed, place = after - place, after  # a bound takes the part of the speed that it stops
+        rolled = min(max(roll + roll_speed, -reach), reach)
+        roll_speed, roll = rolled - roll, rolled
+        yield Place(_about_z(turn) @ place, roll)
+
+
+def pose(view: View, place: Place) -> tuple[np.ndarray, np.ndarray]:
+    """Position ``[3]`` and axes ``[3, 3]``, as columns, of the camera at a place of its walk.
+
+    It looks at the point that it would look at unmoved, as far away as the agent.
+    """
+    target = view.position - view.axes[:, 2] * view.agent_distance
+    position = view.reference + place.offset
+    towards = target - position
+    axes = _turned_down(towards) if looks_down(view) else _upright(towards)
+    return position, axes @ _about_z(place.roll)
+
+
+def looks_down(view: View) -> bool:
+    """Whether an unmoved camera looks straight down."""
+    return bool(view.axes[2, 2] > 1 - LEVEL)
+
+
+def spherical(place: np.ndarray) -> np.ndarray:
+    """Distance, azimuth ``h`` and polar angle ``v``: ``x = r sin v cos h``, ``y = r sin v sin h``, ``z = r cos v``."""
+    x, y, z = place
+    return np.array([math.sqrt(x * x + y * y + z * z), math.atan2(y, x), math.atan2(math.hypot(x, y), z)])
+
+
+def cartesian(place: np.ndarray) -> np.ndarray:
+    """The inverse of ``spherical``."""
+    distance, azimuth, polar = place
+    across = distance * math.sin(polar)
+    return np.array([across * math.cos(azimuth), across * math.sin(azimuth), distance * math.cos(polar)])
+
+
+def _turn(offset: np.ndarray) -> float:
+    """What the world is turned by for the front half to be in front of a camera that does not stand there."""
+    # Deviation: the published front half is that of -y, where the cameras of its six domains stand. Others (humanoid,
+    # quadruped, ...) have theirs before the camera's own place.
+    azimuth = math.atan2(offset[1], offset[0])
+    return 0.0 if -math.pi + LEVEL < azimuth < -LEVEL else azimuth + math.pi / 2
+
+
+def _upright(towards: np.ndarray) -> np.ndarray:
+    """The axes of a camera that looks along ``towards`` and is not tilted."""
+    x, y, z = towards
+    return _about_z(-math.atan2(x, y)) @ _about_x(math.atan2(z, math.hypot(x, y)) + math.pi / 2)
+
+
+def _turned_down(towards: np.ndarray) -> np.ndarray:
+    """The smallest rotation that takes a camera from looking straight down to looking along ``towards``."""
+    x, y, z = towards / np.linalg.norm(towards)
+    cross = np.array([[0, 0, -x], [0, 0, -y], [x, y, 0]])  # multiplies by (y, -x, 0), which is (0, 0, -1) x (x, y, z)
+    return np.eye(3) + cross + cross @ cross / (1 - z)
+
+
+def _about_z(angle: float) -> np.ndarray:
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+
+
+def _about_x(angle: float) -> np.ndarray:
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+
+
+def _direction(random: np.random.Generator) -> np.ndarray:
+    drawn = random.normal(size=3)
+    return np.asarray(drawn / np.linalg.norm(drawn))

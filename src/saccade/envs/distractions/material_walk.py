@@ -1,0 +1,81 @@
+"""Materials whose colours wander: each starts somewhere else in an episode and goes on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from saccade.envs.distractions.walks import Walk, changes
+
+if TYPE_CHECKING:
+    from saccade.data.folder import DataFolder
+    from saccade.envs.mujoco.scene import Scene
+
+NUM_CHOICES = 2**32
+STREAM = 23  # so that the same choice gives draws unrelated to others
+STEP_STD = 0.03  # of a change, times the intensity
+
+
+@final
+@dataclass(frozen=True)
+class MaterialWalk:
+    """Changes red, green and blue of every material, each by itself.
+
+    Source: Stone et al., 2021, ``color.py`` of the variant in the DMControl Generalization Benchmark. The sky has no
+    material, so it stays; the floor's colour multiplies its texture, so it can only become darker.
+
+    Attributes:
+        intensity: how far a channel may be from its own value, 0..1.
+        period: control steps from one change to the next; 0 for colours that an episode keeps.
+    """
+
+    intensity: float
+    period: int
+
+    def check(self, folder: DataFolder) -> None:
+        """Nothing: colours are drawn."""
+
+    def load(self, folder: DataFolder, image_size: int, clip_order: str) -> WalkingMaterials:
+        """Nothing to open."""
+        return WalkingMaterials(self.intensity, self.period)
+
+
+@final
+@dataclass(frozen=True)
+class WalkingMaterials:
+    """What ``MaterialWalk`` becomes; an episode's choice is the seed of its colours."""
+
+    intensity: float
+    period: int
+
+    def choose(self, previous: int, random: np.random.Generator) -> int:
+        """Any seed, whatever came before."""
+        return int(random.integers(NUM_CHOICES))
+
+    def paint(self, scene: Scene, choice: int) -> None:
+        """Have all colours wander from now on."""
+        random = np.random.default_rng([STREAM, choice])
+        walk = Walk(color_walk(random, scene.material_colors, self.intensity))
+        scene.moving.move(
+            "materials", lambda control_steps: scene.color_materials(walk[changes(control_steps, self.period)])
+        )
+
+    def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
+        """The frame as it was rendered."""
+        return pixels
+
+    def provenance(self) -> dict[str, object]:
+        """How far colours go, and how often they change."""
+        return {"color_intensity": self.intensity, "color_period": self.period}
+
+
+def color_walk(random: np.random.Generator, own: np.ndarray, intensity: float) -> Iterator[np.ndarray]:
+    """Colours like ``own``, ``[materials, 3]`` in 0..1, as an episode begins and after each change, endlessly."""
+    low, high = (own - intensity).clip(0, 1), (own + intensity).clip(0, 1)
+    colors = random.uniform(low, high)
+    while True:
+        yield colors
+        colors = (colors + random.normal(0, STEP_STD * intensity, own.shape)).clip(low, high)
