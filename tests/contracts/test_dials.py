@@ -150,6 +150,11 @@ def test_what_is_wrong_is_said_before_anything_is_played(
     assert not Path("evaluations/ppo/evaluations.jsonl").exists()
 
 
+def test_the_policy_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Name the policy before --dial" in refusal(capsys, "evaluate", "--dial", "blur", "0.5", "ppo.zip")
+    assert "nothere" in refusal(capsys, "evaluate", "nothere", "--dial", "blur")
+
+
 def test_what_a_grey_task_cannot_turn_is_said_first(capsys: pytest.CaptureFixture[str]) -> None:
     loaded = saccade.load("zoo:ppo-red-fetch-green", device="cpu")
     task = find_task("atari/Pong")

@@ -60,6 +60,8 @@ OF_OTHERS = ("checkpoint", "output", "layout", "channels", "mean", "std", "trust
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     options = parsed(Evaluate, "saccade evaluate", words)
+    if not options.runs and options.policy is None and options.dial:
+        raise UserError("Name the policy before --dial: what comes after it are names and strengths of dials.")
     if not options.runs and options.policy is None:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`, or zoo:NAME.")
     if options.episodes < 1:
