@@ -17,6 +17,7 @@ from test_evaluate_any import ENVIRONMENT
 import saccade
 from saccade.bench.dials import sentences
 from saccade.cli import main
+from saccade.explain import dial
 from saccade.explain.dials import clean_episode, drift_in
 from saccade.explain.modes import in_modes, read_modes
 from saccade.explain.tasks import find_task
@@ -69,6 +70,17 @@ def test_a_zip_in_somebodys_environment(policy: Path, capsys: pytest.CaptureFixt
     for sentence in sentences(rows):
         assert sentence in out and sentence in page
     assert page.count("data:image/png") == 5  # the clean picture stands in both strips
+
+
+def test_python_gives_the_same(policy: Path) -> None:
+    assert main([*WORDS, "--dial", "noise", "0.5", "1", "--episodes", "2"]) == 0
+    rows = rows_of("evaluations/ppo")
+    found = dial(saccade.load("ppo.zip", device="cpu"), "envs.py:Waves", "noise", (0.5, 1), episodes=2)
+    assert [one.strength for one in found] == [0.0, 0.5, 1.0]
+    for one, row in zip(found, rows, strict=True):
+        assert list(one.evaluation.returns) == row["returns"] and one.evaluation.mode == row["mode"]
+        assert all(row[name] == numbers for name, numbers in one.drifts.items())
+    assert set(found[1].drifts) == {"policy_drift", "action_drift", "map_drift"}
 
 
 def test_strengths_that_were_played_are_not_played_again(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,20 +193,20 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def written(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     rows, pictures = [], {}
-    for dial, strength in ((None, 0.0), ("brightness", 0.5), ("brightness", 1.0), ("noise", 1.0)):
+    for name, strength in ((None, 0.0), ("brightness", 0.5), ("brightness", 1.0), ("noise", 1.0)):
         returns = random.normal(20 * (1 - 0.8 * strength), 0.1, 6)
         drift = {"mean": strength, "low": strength / 2, "high": 2 * strength, "unit": "KL, in nats", "count": 4}
         rows.append(
             {
-                "mode": f"{dial}:{strength}",
-                "dial": dial,
+                "mode": f"{name}:{strength}",
+                "dial": name,
                 "strength": strength,
                 "returns": returns.tolist(),
                 "return_mean": returns.mean(),
                 "return_std": returns.std(),
                 "changed_pixels": strength,
-                "policy_drift": drift if dial else None,
-                "map_drift": drift if dial == "noise" else None,
+                "policy_drift": drift if name else None,
+                "map_drift": drift if name == "noise" else None,
             }
         )
         pictures[rows[-1]["mode"]] = png(random.integers(0, 256, (36, 36, 3), np.uint8))

@@ -302,6 +302,7 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
         ("how-to/test-under-shift.md", 0),
         ("how-to/test-under-shift.md", 1),
         ("how-to/find-where-a-policy-breaks.md", 0),
+        ("how-to/find-where-a-policy-breaks.md", 1),
     ],
 )
 def test_examples_run(page: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 ``saliency(saccade.load(WHAT), obs)`` gives maps of an array; ``explain(saccade.load(WHAT), TASK)`` finds the maps of an
 episode, ``score(explanation)`` says whether they are right. ``evaluate(policy, TASK, modes=...)`` plays whole episodes,
-under shifts too, which ``Shift(env, "brightness:0.5")`` puts on any environment.
+under shifts too, which ``Shift(env, "brightness:0.5")`` puts on any environment; ``dial(policy, TASK, "brightness")``
+says how much of one a policy stands.
 """
 
 from saccade.explain.arrays import saliency
+from saccade.explain.dials import dial
 from saccade.explain.evaluating import evaluate
 from saccade.explain.explanation import Explanation, Moments, explain, explain_recorded
 from saccade.explain.gaze import GazeSettings, explain_gaze
@@ -22,6 +24,7 @@ __all__ = [
     "Moments",
     "ScoreSettings",
     "Shift",
+    "dial",
     "evaluate",
     "explain",
     "explain_gaze",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,13 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saccade.envs.dials import STRENGTHS, dial_mode, read_dials
 from saccade.explain.channels import shown_by
 from saccade.explain.drifts import UNITS, action_drifts, kind_of, policy_drifts
 from saccade.explain.episodes import played
-from saccade.explain.explanation import Report, silent
+from saccade.explain.evaluating import MOST_STEPS as EPISODE_STEPS
+from saccade.explain.evaluating import evaluations
+from saccade.explain.explanation import Report, silent, task_in_modes
 from saccade.explain.maps import DEFAULT_SETTINGS, Find, find_maps, finder, magnitude
+from saccade.explain.modes import Maker
 from saccade.explain.tasks import CLEAN, Task
 from saccade.metrics import METRICS
+from saccade.policies.evaluate import Evaluation, episode_seeds
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 
@@ -52,6 +57,54 @@ class CleanEpisode:
     obs: np.ndarray
     find: Find | None
     maps: Tensor | None
+
+
+@final
+@dataclass(frozen=True)
+class Turned:
+    """One strength of a dial.
+
+    Attributes:
+        evaluation: the returns there, of episodes that begin alike at every strength.
+        drifts: what ``drift_in`` gives; empty at strength 0.
+    """
+
+    strength: float
+    evaluation: Evaluation
+    drifts: Mapping[str, Numbers | None]
+
+
+def dial(
+    policy: Policy,
+    task: str | Task | Mapping[str, Maker] | None,
+    name: str,
+    strengths: Sequence[float] = STRENGTHS,
+    *,
+    episodes: int = 10,
+    seed: int = 0,
+    max_steps: int = EPISODE_STEPS,
+    report: Report = silent,
+) -> list[Turned]:
+    """Play a policy at some strengths of one dial, 0 first: what ``saccade evaluate --dial`` does, without its files.
+
+    ``dial(saccade.load("ppo.zip"), "ALE/Pong-v5", "blur", (0.2, 0.5, 1))``
+
+    Args:
+        task: as for ``explain``.
+        name: of ``envs.dials.ALL_DIALS``.
+
+    Raises:
+        UserError: the task has no such dial, or a strength lies outside 0..1.
+    """
+    asked = read_dials([(name, *map(str, strengths))])[name]
+    modes = {CLEAN: 0.0, **{dial_mode(name, strength): strength for strength in asked if strength > 0}}
+    where, names = task_in_modes(policy, task, tuple(modes))
+    clean = clean_episode(policy, where, episode_seeds(seed, 1)[0], max_steps, report)
+    found = []
+    for one in evaluations(policy, where, names, episodes, seed, False, max_steps, report):
+        drifts = {} if one.mode == CLEAN else drift_in(clean, one.mode, report)
+        found.append(Turned(modes[one.mode], one, drifts))
+    return found
 
 
 def clean_episode(
