@@ -39,12 +39,23 @@ def test_groups_hold_modes_of_their_suite_and_have_names_of_their_own(name: str)
     suite = SUITES[name]
     for group in suite.mode_groups:
         modes = expanded((group,))
-        assert len(modes) > 1 and set(modes) <= set(suite.modes) - {"train"}
+        known = {*suite.modes, *suite.graded(suite.tasks[0])} - {"train"}
+        assert len(modes) > 1 and set(modes) <= known
         assert group not in ALL_MODES and group not in SHIFTS
     for one, other in combinations(SUITES.values(), 2):
         assert not set(one.mode_groups) & set(other.mode_groups)
     ungrouped = set(suite.modes) - set(expanded([*suite.mode_groups]))
     assert ungrouped == ({"train"} if suite.mode_groups else set(suite.modes))
+
+
+def test_the_distracting_control_suite_is_played_at_all_intensities_by_its_name() -> None:
+    modes = expanded(("train", "distracting_cs"))
+    assert modes[:2] == ("train", "distracting_cs:0.025") and len(modes) == 9
+    assert read_modes(("distracting_cs",), tuple(modes_of("dmc/walker_walk"))).names == modes[1:]
+    for mode in modes:
+        assert EnvConfig.parse("dmc/walker_walk", mode=mode).mode == mode
+    with pytest.raises(UserError, match="needs an intensity"):
+        EnvConfig.parse("dmc/walker_walk", mode="distracting_cs")
 
 
 def test_where_nobody_says_the_benchmark_is_played_that_papers_report() -> None:

@@ -13,10 +13,14 @@ from typing import final
 
 from saccade.envs.distractions import Distraction
 from saccade.envs.distractions.color_dial import ColorDial
+from saccade.envs.distractions.distracting_cs import FAMILIES
 from saccade.envs.distractions.video_dial import VideoDial
 from saccade.envs.distractions.view import View
 from saccade.envs.shifts import SHIFTS
 from saccade.types import UserError
+
+PAINTED_ELSEWHERE = ("gb2_color", "gb2_video", *(f"{name}:" for name in FAMILIES if "camera" not in name))
+"""How names of other benchmarks' modes begin that paint colours, skies or screens."""
 
 
 @final
@@ -81,11 +85,11 @@ SCENE_DIALS: Mapping[str, SceneDial] = MappingProxyType(
         ),
         "colors": SceneDial(
             "floor, body and sky go from their own colours to those of color_hard", "half-way", "color_hard", CONTROL,
-            ColorDial, under=("color_", "video_"),
+            ColorDial, under=("color_", "video_", *PAINTED_ELSEWHERE),
         ),
         "video": SceneDial(
             "the picture fades into that of video_hard", "half of either", "video_hard", CONTROL, VideoDial,
-            in_place=True, under=("video_",),
+            in_place=True, under=("video_", *PAINTED_ELSEWHERE),
         ),
     }
 )  # fmt: skip

@@ -49,6 +49,7 @@ MODE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "dmcgb": ("color_easy", "color_hard", "video_easy", "video_hard"),
         "gb2": ("gb2_geometric", "gb2_photometric"),
+        distracting_cs.NAME: tuple(each for each in distracting_cs.NAMES if each.startswith(f"{distracting_cs.NAME}:")),
         "gb2_geometric": (
             "gb2_rotate_easy", "gb2_rotate_hard", "gb2_shift_easy", "gb2_shift_hard", "gb2_rotate_shift_easy",
             "gb2_rotate_shift_hard",
