@@ -35,6 +35,12 @@ SIZE, FRAMES, ACTIONS = 44, 2, 3
 SPACES = Spaces((FRAMES, SIZE, SIZE), Discrete(ACTIONS), colours=1)
 TINY = FLS(PPO(Trunk(image_size=SIZE, filters=(4, 6, 5), hidden=8)), attention_filters=7)
 
+
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    torch.manual_seed(0)
+
+
 every_architecture = pytest.mark.parametrize("name", ARCHITECTURES)
 
 
@@ -101,12 +107,12 @@ def test_networks_compile_and_have_guided_views(name: str) -> None:
 @every_architecture
 def test_bfloat16_is_close(name: str) -> None:
     agent = build(name)
-    obs = torch.randint(0, 256, (3, *SPACES.obs_shape), dtype=torch.uint8)
+    obs = torch.randint(0, 256, (16, *SPACES.obs_shape), dtype=torch.uint8, generator=Generator().manual_seed(0))
     exact, maps = agent.networks.values(obs), {key: find(obs, obs) for key, find in agent.maps.items()}
     set_compute_dtype(agent.networks, torch.bfloat16)
     rounded = agent.networks.values(obs)
     assert rounded.dtype == torch.float32 and not torch.equal(rounded, exact)
-    assert (rounded - exact).abs().max() < 0.1 * exact.abs().max()
+    assert (rounded - exact).norm() < 0.1 * exact.norm()
     for key, find in agent.maps.items():
         assert find(obs, obs).dtype == torch.float32
         assert (find(obs, obs) - maps[key]).abs().max() < 0.1 * maps[key].max()

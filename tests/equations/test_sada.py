@@ -26,6 +26,11 @@ CONFIG = SADA(dataclasses.replace(SADA().sac, architecture=SIZE, batch_size=3), 
 SAMPLES = 3
 
 
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    torch.manual_seed(0)
+
+
 def networks() -> sac.ActorCritic:
     torch.manual_seed(0)
     nets = make_sada(CONFIG, SPACES, CPU, noise_pictures).networks
