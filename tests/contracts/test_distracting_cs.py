@@ -182,7 +182,8 @@ def test_a_camera_on_the_agents_head_cannot_be_moved() -> None:
 def test_a_list_has_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     told = capsys.readouterr().out
-    lines = [line.split()[0] for line in told.splitlines() if line.startswith("distracting_cs")]
+    words = [line.split()[0] for line in told.splitlines() if line.startswith("distracting_cs")]
+    lines = [word for word in words if ":" not in word]  # those are of the group, whose line is broken
     assert len(lines) == 5 and {line for line in lines if not line.endswith("...")} < set(FAMILIES)
     assert "INTENSITY: 0.025 0.05 0.1 0.15 0.2 0.3 0.4 0.5" in told
 
