@@ -7,7 +7,6 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -42,12 +41,7 @@ TINY = "--steps 64 --envs 2 --rollout-steps 8 --minibatches 2 --workers 0"
 WRAPPERS = ("paper", "recommended", "ale_vector")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def generated_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("SACCADE_DATA", raising=False)
-        patch.setenv("SACCADE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("generated_data")
 
 
 def described(task: str, **fields: Any) -> EnvConfig:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from any_evaluations import ENVIRONMENT, put_policy, refusal, rows_of
 from browser import Browser, browser
-from test_evaluate_any import ENVIRONMENT
 
 import saccade
 from saccade.bench.dials import sentences
@@ -33,21 +31,7 @@ RUN = ["evaluate", "zoo:ppo-red-fetch-green", "--episodes", "1", "--workers", "0
 
 @pytest.fixture
 def policy(ppo_zip: Path, elsewhere: None) -> Path:
-    Path("envs.py").write_text(ENVIRONMENT)
-    path = Path("ppo.zip")
-    path.write_bytes(ppo_zip.read_bytes())
-    return path
-
-
-def rows_of(folder: str | Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (Path(folder) / "evaluations.jsonl").read_text().splitlines()]
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert main(list(words)) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("saccade: ") and err.count("\n") == 1
-    return err
+    return put_policy(ppo_zip)
 
 
 def test_a_zip_in_somebodys_environment(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:

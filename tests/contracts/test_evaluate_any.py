@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from any_evaluations import ENVIRONMENT, put_policy, refusal, rows_of
 from browser import Browser, browser
 from foreign_policies import pictures
 
@@ -23,77 +22,12 @@ from saccade.viewer.evaluation import Evaluated, write_evaluation
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
-ENVIRONMENT = '''
-from pathlib import Path
-import gymnasium
-import numpy as np
-
-class Waves(gymnasium.Env):
-    """Moving stripes; an action that is named by them brings 1. An episode has eight steps."""
-    light, ends, bonus = 1.0, 8, 0.0
-    def __init__(self):
-        self.observation_space = gymnasium.spaces.Box(0, 255, (4, 36, 36), np.uint8)
-        self.action_space = gymnasium.spaces.Discrete(3)
-        Path("made").touch()
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.time, self.place = 0, float(self.np_random.uniform(0, 20))
-        self.frames = [self.frame()] * 4
-        return np.stack(self.frames), {}
-    def step(self, action):
-        Path("played").touch()
-        self.time += 1
-        good = int(self.place) % 3 == action
-        self.place += 1 + float(self.np_random.uniform(0, 2))
-        self.frames = [*self.frames[1:], self.frame()]
-        over = self.time == self.ends
-        return np.stack(self.frames), good + self.bonus, over, False, {"is_success": good}
-    def frame(self):
-        wave = 0.5 + 0.5 * np.sin(np.arange(36) / 3 + self.place)
-        return (self.light * 255 * np.tile(wave, (36, 1))).astype(np.uint8)
-
-class Dim(Waves):
-    light = 0.3
-
-class Generous(Dim):
-    bonus = 1.0
-
-class Endless(Waves):
-    ends = -1
-
-class Numbers(gymnasium.Env):
-    def __init__(self):
-        self.observation_space = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
-        self.action_space = gymnasium.spaces.Discrete(3)
-
-class Interrupted(Waves):
-    steps = 0
-    def step(self, action):
-        Interrupted.steps += 1
-        if Interrupted.steps == 30:  # eight of them show what the channels are, and sixteen are of train
-            raise KeyboardInterrupt
-        return super().step(action)
-'''
 QUICK = ["--device", "cpu"]
 
 
 @pytest.fixture
 def policy(ppo_zip: Path, elsewhere: None) -> Path:
-    Path("envs.py").write_text(ENVIRONMENT)
-    path = Path("ppo.zip")
-    path.write_bytes(ppo_zip.read_bytes())
-    return path
-
-
-def rows_of(folder: str | Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (Path(folder) / "evaluations.jsonl").read_text().splitlines()]
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert main(list(words)) == 2
-    err = capsys.readouterr().err
-    assert err.startswith("saccade: ") and err.count("\n") == 1
-    return err
+    return put_policy(ppo_zip)
 
 
 MODES = ["noise:0.50", "train", "dim=envs.py:Dim", "dim+blur:0.5", "brightness:0.3+shadow:1"]

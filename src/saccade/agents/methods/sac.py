@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from saccade.agents.agent import Act, Agent, Phase, Prepare, Seen, Shared, Term, in_order, with_drawn
+from saccade.agents.agent import Act, Agent, Look, Phase, Prepare, Seen, Shared, Term, in_order, with_drawn
 from saccade.agents.configs import SAC, Architecture
 from saccade.agents.parts.attribution import q_maps
 from saccade.agents.parts.augmentation import Images
@@ -198,6 +198,34 @@ def target_move(nets: ActorCritic, config: SAC) -> Callable[[], None]:
     return move
 
 
+def judged_actions(nets: ActorCritic, features: Tensor, judged_by: Tensor, noise: Tensor) -> Shared:
+    """What the terms of actor and temperature read: the actions drawn for ``features``, and Q of them at ``judged_by``.
+
+    Both are the convolutions' output; ``noise`` is standard normal ``[batch, action_dim]``.
+    """
+    mean, log_std = nets.actor(features)
+    action, log_probability = sample_action(mean, log_std, noise)
+    return {
+        "mean": mean,
+        "log_std": log_std,
+        "value": torch.minimum(*nets.critic.values(judged_by, action)),
+        "log_probability": log_probability,
+        "excess_entropy": (-log_probability - nets.target_entropy).detach(),
+        "temperature": nets.log_temperature.exp(),
+    }
+
+
+def look_at_both(nets: ActorCritic) -> Look:
+    """Looks at ``features augmented_features``: the convolutions' output for clean and augmented observations."""
+
+    def look(batch: Batch) -> Seen:
+        features = nets.critic.convolutions(torch.cat([batch.obs, batch.drawn["augmented_obs"]]))
+        clean, augmented = features.chunk(2)
+        return {"features": clean, "augmented_features": augmented}
+
+    return look
+
+
 def actor_phase(nets: ActorCritic, config: SAC, **further_terms: Term) -> Phase:
     """Actor and temperature: two terms on disjoint parameters, from one pass of the (not differentiated) encoder.
 
@@ -209,16 +237,7 @@ def actor_phase(nets: ActorCritic, config: SAC, **further_terms: Term) -> Phase:
 
     def share(batch: Batch) -> Shared:
         features = batch.seen["features"]
-        mean, log_std = nets.actor(features)
-        action, log_probability = sample_action(mean, log_std, batch.drawn["action_noise"])
-        return {
-            "mean": mean,
-            "log_std": log_std,
-            "value": torch.minimum(*nets.critic.values(features, action)),
-            "log_probability": log_probability,
-            "excess_entropy": (-log_probability - nets.target_entropy).detach(),
-            "temperature": nets.log_temperature.exp(),
-        }
+        return judged_actions(nets, features, features, batch.drawn["action_noise"])
 
     temperature = {"params": [nets.log_temperature], "lr": config.temperature_lr}
     optimizer = adam(nets.actor, lr=config.actor_lr)

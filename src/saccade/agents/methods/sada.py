@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, in_order, with_drawn
+from saccade.agents.agent import Agent, Phase, Prepare, Shared, in_order, with_drawn
 from saccade.agents.configs import CONVOLUTION, FAR_SHIFT, OVERLAY, ROTATION, SADA, SVEA
 from saccade.agents.methods import sac, svea
 from saccade.agents.methods.drq import random_shift
@@ -97,23 +97,13 @@ def actor_phase(nets: sac.ActorCritic, config: SADA) -> Phase:
     if not config.augmented_actor:
         return plain
 
-    def look(batch: Batch) -> Seen:
-        clean, augmented = nets.critic.convolutions(torch.cat([batch.obs, batch.drawn["augmented_obs"]])).chunk(2)
-        return {"features": clean, "augmented_features": augmented}
-
     def share(batch: Batch) -> Shared:
         clean = batch.seen["features"]
-        mean, log_std = nets.actor(torch.cat([clean, batch.seen["augmented_features"]]))
         noise = torch.cat([batch.drawn["action_noise"], batch.drawn["augmented_action_noise"]])
-        action, log_probability = sac.sample_action(mean, log_std, noise)
-        return {
-            "value": torch.minimum(*nets.critic.values(torch.cat([clean, clean]), action)),
-            "log_probability": log_probability,
-            "excess_entropy": (-log_probability - nets.target_entropy).detach(),
-            "temperature": nets.log_temperature.exp(),
-        }
+        features = torch.cat([clean, batch.seen["augmented_features"]])
+        return sac.judged_actions(nets, features, torch.cat([clean, clean]), noise)
 
-    return dataclasses.replace(plain, look=look, share=share)
+    return dataclasses.replace(plain, look=sac.look_at_both(nets), share=share)
 
 
 def make_sada(config: SADA, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:

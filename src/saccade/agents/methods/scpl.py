@@ -139,13 +139,8 @@ def actor_phase(nets: sac.ActorCritic, config: SCPL) -> Phase:
     if not config.policy_consistency_weight:
         return sac.actor_phase(nets, config.sac)
     divergence = Term(policy_divergence(nets), config.policy_consistency_weight)
-
-    def look(batch: Batch) -> Seen:
-        features = nets.critic.convolutions(torch.cat([batch.obs, batch.drawn["augmented_obs"]]))
-        clean, augmented = features.chunk(2)
-        return {"features": clean, "augmented_features": augmented}
-
-    return dataclasses.replace(sac.actor_phase(nets, config.sac, policy_consistency=divergence), look=look)
+    plain = sac.actor_phase(nets, config.sac, policy_consistency=divergence)
+    return dataclasses.replace(plain, look=sac.look_at_both(nets))
 
 
 def dynamics_phase(nets: SCPLNetworks, config: SCPL) -> Phase:

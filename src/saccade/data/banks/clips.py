@@ -82,6 +82,17 @@ class Clips:
     def __len__(self) -> int:
         return len(self.arrays)
 
+    def choose(self, previous: int, random: np.random.Generator, *, in_order: bool = False) -> int:
+        """An episode's clip: any; with ``in_order`` the next one, so that the first episode shows the second clip.
+
+        The published code advances before it shows (index 1, 2, ..., N - 1, 0), hence clip 0 comes last.
+        """
+        return (previous + 1) % len(self) if in_order else int(random.integers(len(self)))
+
+    def told(self) -> dict[str, object]:
+        """For the provenance: source and number of the clips, and how many were skipped."""
+        return {"clips": self.source, "num_clips": len(self), "num_missing_clips": len(self.missing)}
+
 
 def load_clips(folder: DataFolder, mode: Literal["video_easy", "video_hard"], image_size: int) -> Clips:
     """The clips of ``mode`` at ``image_size`` x ``image_size`` pixels: the folder's, else generated ones.

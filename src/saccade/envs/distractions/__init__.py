@@ -9,7 +9,7 @@ state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,13 +57,4 @@ class Nuisance(Protocol):
 
     def provenance(self) -> dict[str, object]:
         """Where the data came from and how much of it there is, to be kept with every result."""
-        ...
-
-
-@runtime_checkable
-class Playing(Protocol):
-    """What a nuisance has beside all that when something in the scene changes while an episode goes on."""
-
-    def pose(self, scene: Any, choice: int, agent_step: int) -> None:
-        """Change the scene before a frame is rendered; twice is as good as once."""
         ...

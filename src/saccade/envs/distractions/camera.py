@@ -71,7 +71,7 @@ class WalkingCamera:
         random, first = np.random.default_rng([STREAM, choice]), moving.view()
         walk = Walk(camera_walk(random, first.offset, self.intensity, looks_down(first), self.period != NEVER))
 
-        def motion(control_steps: int) -> None:
+        def motion(control_steps: int, agent_steps: int) -> None:
             moving.place_camera(*pose(moving.view(), walk[changes(control_steps, self.period)]))
 
         moving.move(CAMERA, motion)

@@ -59,9 +59,11 @@ class WalkingMaterials:
         """Have all colours wander from now on."""
         random = np.random.default_rng([STREAM, choice])
         walk = Walk(color_walk(random, scene.material_colors, self.intensity))
-        scene.moving.move(
-            "materials", lambda control_steps: scene.color_materials(walk[changes(control_steps, self.period)])
-        )
+
+        def motion(control_steps: int, agent_steps: int) -> None:
+            scene.color_materials(walk[changes(control_steps, self.period)])
+
+        scene.moving.move("materials", motion)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
         """The frame as it was rendered."""

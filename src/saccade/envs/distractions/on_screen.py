@@ -99,19 +99,19 @@ class PlayingScreen:
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any clip; with ``in_order`` the next one, so that the first episode shows the second clip."""
         # Deviation: the published order begins at a clip drawn from the run's seed; here all runs see the same ones.
-        count = len(self.clips.arrays)
-        return (previous + 1) % count if self.in_order else int(random.integers(count))
+        return self.clips.choose(previous, random, in_order=self.in_order)
 
     def paint(self, scene: Scene, choice: int) -> None:
-        """Show or hide the floor."""
+        """Show or hide the floor; from now on the screen follows the agent and plays a frame for each agent step."""
+        clip = self.clips.arrays[choice]
+
+        def motion(control_steps: int, agent_steps: int) -> None:
+            scene.screen.follow()
+            scene.paint_picture(SCREEN, clip[agent_steps % len(clip)])
+
         if not self.floor:
             scene.screen.hide_floor()
-
-    def pose(self, scene: Scene, choice: int, agent_step: int) -> None:
-        """Put the screen behind the agent, with the clip's frame of this agent step."""
-        clip = self.clips.arrays[choice]
-        scene.screen.follow()
-        scene.paint_picture(SCREEN, clip[agent_step % len(clip)])
+        scene.moving.move("screen", motion)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
         """The frame as it was rendered."""
@@ -119,12 +119,7 @@ class PlayingScreen:
 
     def provenance(self) -> dict[str, object]:
         """Source and number of the clips, and how many were skipped."""
-        return {
-            "clips": self.clips.source,
-            "num_clips": len(self.clips.arrays),
-            "num_missing_clips": len(self.clips.missing),
-            "clips_on_screen": True,
-        }
+        return {**self.clips.told(), "clips_on_screen": True}
 
 
 @final

@@ -70,7 +70,7 @@ class PlayingSky:
         clip = self.clips.arrays[number]
         frames = Walk(to_and_fro(random, len(clip)))
 
-        def motion(control_steps: int) -> None:
+        def motion(control_steps: int, agent_steps: int) -> None:
             frame = frames[changes(control_steps, self.period)]
             scene.show_in_sky(clip[frame], (number, frame))
 
@@ -83,12 +83,7 @@ class PlayingSky:
 
     def provenance(self) -> dict[str, object]:
         """Source and number of the clips, how many are not there, and how often a frame follows."""
-        return {
-            "clips": self.clips.source,
-            "num_clips": len(self.clips),
-            "num_missing_clips": len(self.clips.missing),
-            "clip_period": self.period,
-        }
+        return {**self.clips.told(), "clip_period": self.period}
 
 
 def to_and_fro(random: np.random.Generator, length: int) -> Iterator[int]:

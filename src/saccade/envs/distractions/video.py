@@ -53,13 +53,8 @@ class VideoBackground:
     in_order: bool
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any clip; with ``in_order`` the next one, so that the first episode shows the second clip.
-
-        The published code advances before it shows (index 1, 2, ..., N - 1, 0), hence clip 0 comes last.
-        """
-        if self.in_order:
-            return (previous + 1) % len(self.clips.arrays)
-        return int(random.integers(len(self.clips.arrays)))
+        """Any clip; with ``in_order`` the next one, so that the first episode shows the second clip."""
+        return self.clips.choose(previous, random, in_order=self.in_order)
 
     def paint(self, scene: Scene, choice: int) -> None:
         """Paint all of the sky, and the floor if it counts, in one green."""

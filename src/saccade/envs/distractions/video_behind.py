@@ -56,7 +56,7 @@ class ClipBehind:
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any clip, whatever came before."""
-        return int(random.integers(len(self.clips.arrays)))
+        return self.clips.choose(previous, random)
 
     def paint(self, scene: Screen, choice: int) -> None:
         """Have the screen show this episode's clip behind everything."""
@@ -68,9 +68,4 @@ class ClipBehind:
 
     def provenance(self) -> dict[str, object]:
         """Source and number of the clips, and how many were skipped."""
-        return {
-            "clips": self.clips.source,
-            "num_clips": len(self.clips.arrays),
-            "num_missing_clips": len(self.clips.missing),
-            "clip_brightness": self.brightness,
-        }
+        return {**self.clips.told(), "clip_brightness": self.brightness}

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from saccade.envs.simulation import StateValue
 
-Motion = Callable[[int], None]
-"""Brings the scene to where it is after so many control steps of the episode."""
+Motion = Callable[[int, int], None]
+"""Brings the scene to where it is after so many control steps, and so many agent steps, of the episode."""
 
 AGENT = 1  # the body that a camera's distance is told from, with everything that hangs on it
-CONTROL_STEPS, AGENT_DISTANCE = "moving/control_steps", "moving/agent_distance"
+CONTROL_STEPS, AGENT_STEPS = "moving/control_steps", "moving/agent_steps"
+AGENT_DISTANCE = "moving/agent_distance"
 
 
 @final
@@ -57,7 +58,7 @@ class Moving:
     def __init__(self, physics: dm_mujoco.Physics, camera: int) -> None:
         self._physics, self._camera = physics, camera
         self._motions: dict[str, Motion] = {}
-        self._control_steps = 0
+        self._control_steps = self._agent_steps = 0
         self._first_distance: float | None = None  # measured where it is asked for
 
     @property
@@ -71,16 +72,18 @@ class Moving:
 
     def begin(self) -> None:
         """An episode begins here."""
-        self._control_steps, self._first_distance = 0, None
+        self._control_steps = self._agent_steps = 0
+        self._first_distance = None
 
     def advance(self, control_steps: int) -> None:
-        """So many control steps have been played."""
+        """An agent step of so many control steps has been played."""
         self._control_steps += control_steps
+        self._agent_steps += 1
 
     def apply(self) -> None:
         """Bring everything to where it is now, before it is looked at; doing it twice changes nothing."""
         for motion in self._motions.values():
-            motion(self._control_steps)
+            motion(self._control_steps, self._agent_steps)
 
     def view(self) -> View:
         """The camera as the model has it. Raises UserError for one that is mounted on something that turns."""
@@ -114,10 +117,10 @@ class Moving:
         """All that later pictures depend on; nothing where nothing moves."""
         if not self._motions:
             return {}
-        told: dict[str, StateValue] = {CONTROL_STEPS: self._control_steps}
+        told: dict[str, StateValue] = {CONTROL_STEPS: self._control_steps, AGENT_STEPS: self._agent_steps}
         return told if self._first_distance is None else told | {AGENT_DISTANCE: self._first_distance}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what ``save`` gave; ``state`` may hold other keys too."""
-        self._control_steps = int(state.get(CONTROL_STEPS, 0))
+        self._control_steps, self._agent_steps = (int(state.get(name, 0)) for name in (CONTROL_STEPS, AGENT_STEPS))
         self._first_distance = float(state[AGENT_DISTANCE]) if AGENT_DISTANCE in state else None

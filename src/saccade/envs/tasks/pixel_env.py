@@ -12,7 +12,6 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from saccade.envs.config import EnvConfig
-from saccade.envs.distractions import Playing
 from saccade.envs.nuisances import NO_CHOICE, nuisances_of
 from saccade.envs.oracle import OFF, TASK, TASK_AND_GROUND, shown
 from saccade.envs.simulation import BLACK, KEPT, Simulation, StateValue
@@ -105,9 +104,6 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
 
     def draw(self) -> np.ndarray:
         """The present frame as the agent sees it, distractions and oracle included: uint8 ``[colours, H, W]``."""
-        for nuisance, choice in zip(self._nuisances, self._choices, strict=True):
-            if isinstance(nuisance, Playing):
-                nuisance.pose(self.simulation.scene, choice, self._agent_steps)
         return self._behind_the_oracle(self.distract(self.simulation.picture())).transpose(2, 0, 1).copy()
 
     def distract(self, pixels: np.ndarray) -> np.ndarray:
