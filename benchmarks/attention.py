@@ -27,7 +27,7 @@ from counting import OperationCount
 from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, make_update
-from saccade.agents.configs import FLS
+from saccade.agents.configs_on_policy import FLS
 from saccade.agents.methods.fls import make_fls
 from saccade.nets.attention_architectures import ARCHITECTURES
 from saccade.nets.precision import set_compute_dtype

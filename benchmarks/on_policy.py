@@ -31,7 +31,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import nn
 
-from saccade.agents.configs import PPO
+from saccade.agents.configs_on_policy import PPO
 from saccade.agents.methods import ppo
 from saccade.agents.presets import preset
 from saccade.data.rollout import Rollout

@@ -189,7 +189,7 @@ def test_configurations_are_where_their_methods_are() -> None:
     from saccade.agents.methods.sgqn import SGQN
 
     assert (SAC, Architecture, SGQN) == (configs.SAC, configs.Architecture, configs.SGQN)
-    assert all(type(row.config).__module__ == "saccade.agents.configs" for row in METHODS.values())
+    assert all(type(row.config).__module__.startswith("saccade.agents.configs") for row in METHODS.values())
 
 
 def test_a_function_named_in_a_table_is_like_the_function() -> None:

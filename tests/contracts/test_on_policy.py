@@ -16,7 +16,7 @@ from torch import Tensor
 from training_cases import assert_same, counters, final_tensors, newest, resume, rows, train, train_killed
 
 import saccade
-from saccade.agents.configs import PPO, Trunk
+from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.cli import main
 from saccade.data import rollout as rollout_module
 from saccade.data.rollout import Outcome, Rollout

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent
-from saccade.agents.configs import Trunk
+from saccade.agents.configs_on_policy import Trunk
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.config import EnvConfig
 from saccade.envs.workers.env_workers import EnvWorkers

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.agents.configs import PPO
+from saccade.agents.configs_on_policy import PPO
 from saccade.agents.methods.ppo import appraised
 from saccade.agents.parts.advantages import gae, normalised
 from saccade.data.rollout import Outcome

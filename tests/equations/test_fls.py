@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, anneal, gradients_of, look, make_update
-from saccade.agents.configs import FLS, PPO, Trunk
+from saccade.agents.configs_on_policy import FLS, PPO, Trunk
 from saccade.agents.methods.fls import make_fls
 from saccade.agents.methods.ppo import make_ppo
 from saccade.explain.maps import MethodSettings, finder

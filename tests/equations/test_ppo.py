@@ -11,7 +11,7 @@ from recorded_operations import CPURecorder
 from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, anneal, make_update
-from saccade.agents.configs import PPO, Trunk
+from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.methods import ppo
 from saccade.agents.parts.distributions import Categorical, Gaussian
 from saccade.agents.parts.tensorflow_adam import TensorFlowAdam

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from saccade.agents import agent as machinery
 from saccade.agents.agent import Agent
-from saccade.agents.configs import FLS, PPO, Trunk
+from saccade.agents.configs_on_policy import FLS, PPO, Trunk
 from saccade.agents.methods.fls import make_fls
 from saccade.agents.methods.ppo import PolicyAndValue, appraised, make_ppo
 from saccade.data.rollout import Outcome

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from waiting import waiting_is_an_error
 
 from saccade.agents.agent import Agent, anneal, make_update
-from saccade.agents.configs import PPO, Trunk
+from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.cuda_graphs import CUDAGraphs
 from saccade.agents.methods.ppo import make_ppo
 from saccade.agents.shortcuts import NETWORKS_LOCK

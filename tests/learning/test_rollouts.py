@@ -10,7 +10,7 @@ from probe_envs import BRIGHT, CHOICES, DARK, NEUTRAL, TARGETS, Probe, make_prob
 from torch import Tensor
 
 from saccade.agents.agent import Agent
-from saccade.agents.configs import FLS, PPO, Trunk
+from saccade.agents.configs_on_policy import FLS, PPO, Trunk
 from saccade.data.rollout import Rollout
 from saccade.envs.config import EnvConfig
 from saccade.envs.streams import WorkerStreams

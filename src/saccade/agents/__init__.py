@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from saccade.agents.configs import (
     CURL,
-    FLS,
-    PPO,
     RAD,
     SAC,
     SADA,
@@ -27,6 +25,7 @@ from saccade.agents.configs import (
     SimGRL,
     SVEAWithSODA,
 )
+from saccade.agents.configs_on_policy import FLS, PPO
 from saccade.later import Later
 from saccade.types import Continuous, Discrete
 

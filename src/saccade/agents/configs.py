@@ -1,4 +1,4 @@
-"""The hyper-parameters of every method, one frozen dataclass each; importing them loads no torch.
+"""The hyper-parameters of methods that learn from a replay, one frozen dataclass each; no torch is loaded for them.
 
 So the command line can list and explain them in a moment. A method's equations are in the file of its name.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from saccade.agents.settings import AT_LEAST_ONE, DEGREES, LOG_STD, NOT_NEGATIVE, POSITIVE, SHARE
+from saccade.agents.settings import DEGREES
 
 
 @dataclass(frozen=True)
@@ -385,96 +385,3 @@ class SADA:
     def overlays(self) -> bool:
         """Whether it needs pictures."""
         return any(OVERLAY in name for name in self.strong_augmentations)
-
-
-@dataclass(frozen=True)
-class Trunk:
-    """Sizes of PPO's networks; the defaults are those of Mnih et al. (2015)."""
-
-    network: Literal["nature", "small"] = "nature"
-    """nature: convolutions of 8, 4 and 3 pixels; small: three of 3 pixels that halve the picture, whatever its size."""
-    image_size: Annotated[int, AT_LEAST_ONE] = 84
-    """Side of the square image that the convolutions see, in pixels."""
-    filters: Annotated[tuple[int, int, int], AT_LEAST_ONE] = (32, 64, 64)
-    """Channels of the three convolutions."""
-    hidden: Annotated[int, AT_LEAST_ONE] = 512
-    """Width of the layer that heads read."""
-    shared_trunk: bool = True
-    """Whether policy and value read the same convolutions and layer; otherwise each has its own."""
-
-
-@dataclass(frozen=True)
-class PPO:
-    """Hyper-parameters of PPO; the defaults are those of OpenAI's Baselines for Atari."""
-
-    trunk: Trunk = field(default_factory=Trunk)
-    rollout_steps: Annotated[int, AT_LEAST_ONE] = 128
-    """Agent steps of every environment between two rounds of updates."""
-    epochs: Annotated[int, AT_LEAST_ONE] = 4
-    """How often the updates of a round go through the rollout."""
-    minibatches: Annotated[int, AT_LEAST_ONE] = 4
-    """Parts that a rollout is cut into, anew in every epoch; each is one update."""
-    discount: Annotated[float, SHARE] = 0.99
-    """Discount per agent step, whatever the action repeat."""
-    gae_lambda: Annotated[float, SHARE] = 0.95
-    """How slowly advantages forget: 0 looks one step ahead, 1 as far as the episode goes."""
-    truncation: Literal["bootstrap", "end"] = "bootstrap"
-    """An episode that ran out of time is worth what its last observation is (bootstrap), or nothing, as if it had
-    ended (end)."""
-    advantage_normalization: Literal["minibatch", "rollout", "none"] = "minibatch"
-    """What advantages get the mean 0 and the standard deviation 1 over."""
-    advantage_epsilon: Annotated[float, NOT_NEGATIVE] = 1e-8
-    """What is added to the standard deviation that advantages are divided by."""
-    clip_range: Annotated[float, SHARE] = 0.1
-    """How far from 1 the ratio of new to old probability may pay off."""
-    clip_schedule: Literal["constant", "linear"] = "constant"
-    """Whether the clip ranges, the value's too, stay or fall to 0 as training goes on."""
-    value_clip: Annotated[float | None, NOT_NEGATIVE] = 0.1
-    """How far from its old value a value may move and pay off; none, or a large number such as 1e9, lets it move
-    freely."""
-    value_weight: Annotated[float, NOT_NEGATIVE] = 0.5
-    """Weight of the value's error."""
-    entropy_weight: Annotated[float, NOT_NEGATIVE] = 0.01
-    """Weight of the policy's entropy, which is encouraged."""
-    learning_rate: Annotated[float, NOT_NEGATIVE] = 2.5e-4
-    """Learning rate at the start."""
-    learning_rate_schedule: Literal["constant", "linear"] = "linear"
-    """Whether the learning rate stays or falls to 0 as training goes on."""
-    adam: Literal["pytorch", "tensorflow"] = "pytorch"
-    """tensorflow: does not correct epsilon for the moments' bias, as TensorFlow 1 did not."""
-    adam_epsilon: Annotated[float, POSITIVE] = 1e-5
-    """What Adam adds to the root of the second moment, by which it divides."""
-    max_gradient_norm: Annotated[float, POSITIVE] = 0.5
-    """Length that longer gradients, of all parameters together, are scaled down to."""
-    initial_log_std: Annotated[float, LOG_STD] = 0.0
-    """Of continuous actions: logarithm of their standard deviation at the start; it does not depend on what is seen."""
-
-
-@dataclass(frozen=True)
-class FLS:
-    """Hyper-parameters of Free-Lunch Saliency; the defaults are the authors' code."""
-
-    ppo: PPO = field(default_factory=lambda: PPO(adam="tensorflow", truncation="end"))
-    attention: Literal[
-        "none",
-        "daqn",
-        "rsppo",
-        "rsppo_nopad",
-        "sparse",
-        "sparse_sumpool",
-        "sparse_norm",
-        "sparse_1x1",
-        "sparse_softplus2",
-        "sparse_no_relu",
-        "sparse_no_relu_sumpool",
-        "sparse_after_first",
-        "sparse_after_each",
-        "dense",
-        "dense_no_relu",
-    ] = "sparse"
-    """Which attention there is, and where. sparse: after the third convolution; dense: after three of its own that keep
-    the picture's size, whatever --network says, at a hundred times the arithmetic."""
-    attention_filters: Annotated[int, AT_LEAST_ONE] = 256
-    """Channels inside the attention; rsppo has twice as many."""
-    accumulate: Annotated[int, AT_LEAST_ONE] = 1
-    """Parts that a minibatch is learned from in, one after the other, with the same result in less memory."""

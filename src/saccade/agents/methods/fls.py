@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent
-from saccade.agents.configs import FLS
+from saccade.agents.configs_on_policy import FLS
 from saccade.agents.methods import ppo
 from saccade.agents.parts.augmentation import Images
 from saccade.nets.attention import AttentiveConvolutions, digits_for_sums

@@ -25,7 +25,7 @@ from saccade.agents.agent import (
     sees_nothing,
     set_learning_rate,
 )
-from saccade.agents.configs import PPO, Trunk
+from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.parts.advantages import gae, normalised
 from saccade.agents.parts.augmentation import Images
 from saccade.agents.parts.distributions import Categorical, Distribution, Gaussian
