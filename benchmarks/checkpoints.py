@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.agents import METHODS
+from saccade.agents.given import Given
 from saccade.agents.presets import SIZES, preset
 from saccade.data.replay import ReplayBuffer
 from saccade.doctor.facts import environment_facts
@@ -55,7 +56,7 @@ def main() -> None:
         EnvWorkers([env], [0], num_workers=1) as workers,
         tempfile.TemporaryDirectory(dir=options.folder) as folder,
     ):
-        agent = make_agent(config, workers.spaces, device, lambda count, size, generator: torch.empty(0))
+        agent = make_agent(config, workers.spaces, device, Given(lambda count, size, generator: torch.empty(0)))
         for phase in agent.phases:  # so that there are moments to save
             for parameter in phase.owned():
                 parameter.grad = torch.zeros_like(parameter)

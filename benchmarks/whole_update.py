@@ -49,6 +49,14 @@ except ModuleNotFoundError:  # a version from before these rooms were made
     from saccade.agents.recorded_updates import WholeUpdate, make_whole_update  # type: ignore[no-redef]
     from saccade.data.banks.images import BANK_SIZE, ImageBank  # type: ignore[no-redef]
 
+try:
+    from saccade.agents.given import Given
+except ModuleNotFoundError:  # a version whose methods were given pictures alone
+
+    def Given(images: Any) -> Any:  # type: ignore[no-redef]  # noqa: N802
+        return images
+
+
 TASK = "dmc/walker_walk"  # whose published settings are taken
 FRAME_STACK, ACTION_DIM = 3, 6
 REMEMBERED = 1000  # transitions in the replay
@@ -111,7 +119,7 @@ def training_update(options: argparse.Namespace, device: torch.device) -> WholeU
     torch.manual_seed(SEED)
     actions = types.Continuous(ACTION_DIM) if hasattr(types, "Continuous") else ACTION_DIM  # older ones have a width
     spaces = types.Spaces((FRAME_STACK * 3, side, side), actions)
-    agent = METHODS[options.method].make(config, spaces, device, bank.sample)
+    agent = METHODS[options.method].make(config, spaces, device, Given(bank.sample))
     set_compute_dtype(agent.networks, compute_dtype(options.precision, device))
     generators = torch.Generator(device).manual_seed(SEED), torch.Generator().manual_seed(SEED)
     losses = make_update(agent, compile_losses=is_compiled(settings, device))

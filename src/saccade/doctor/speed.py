@@ -199,6 +199,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
 
     from saccade.agents import METHODS
     from saccade.agents.agent import make_update
+    from saccade.agents.given import Given
     from saccade.agents.recorded_updates import WARM_UP, make_whole_update
     from saccade.agents.shortcuts import make_shortcuts
     from saccade.data.banks.images import ImageBank
@@ -213,7 +214,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
     spaces = Spaces((FRAME_STACK * 3, side, side), Continuous(ACTION_DIM))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)
-        agent = METHODS[method].make(config, spaces, device, ImageBank(pictures, "random").sample)
+        agent = METHODS[method].make(config, spaces, device, Given(ImageBank(pictures, "random").sample))
     set_compute_dtype(agent.networks, compute_dtype("auto", device))
     generators = torch.Generator(device).manual_seed(SEED), torch.Generator().manual_seed(SEED)
     shortcuts = make_shortcuts()

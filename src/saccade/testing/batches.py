@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from saccade.agents.given import SaliencyData, Teacher
 from saccade.types import Batch, Continuous, Decisions, Discrete, Spaces
 
 
@@ -44,3 +45,24 @@ def decisions(spaces: Spaces, count: int, seed: int) -> Decisions:
 def noise_pictures(count: int, size: int, generator: Generator) -> Tensor:
     """A bank of pictures to blend into observations: ``[count, 3, size, size]`` in 0..255."""
     return torch.rand((count, 3, size, size), generator=generator) * 255
+
+
+def noise_teacher(spaces: Spaces) -> Teacher:
+    """A teacher that has an opinion of every picture, by its brightness."""
+    choice = isinstance(spaces.actions, Discrete)
+    count = spaces.actions.count if isinstance(spaces.actions, Discrete) else spaces.actions.dims
+    slopes = torch.linspace(-1, 1, count)
+
+    def outputs(obs: Tensor) -> Tensor:
+        preferred = obs.float().mean((1, 2, 3))[:, None] / 255 * slopes.to(obs.device)
+        return preferred if choice else torch.stack([preferred, torch.full_like(preferred, -1.0)], 1)
+
+    return Teacher("noise", outputs)
+
+
+def noise_saliency(spaces: Spaces, count: int = 4) -> SaliencyData:
+    """Some pictures of noise, and a bright square in each."""
+    states = observations(spaces, count, torch.Generator().manual_seed(0))
+    maps = torch.zeros(count, *spaces.obs_shape[1:])
+    maps[:, : maps.shape[1] // 2, : maps.shape[2] // 2] = 1.0
+    return SaliencyData(states, maps)
