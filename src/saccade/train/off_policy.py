@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.agents.agent import Agent
+from saccade.agents.agent import Agent, anneal
+from saccade.data.actions import uniform_actions
 from saccade.data.checkpoints import Checkpoint, Segment, written_segments
 from saccade.data.documents import LARGEST_OF_STATES
 from saccade.data.replay import ReplayBuffer
@@ -49,7 +50,7 @@ BEGUN = ("action", "obs", "reward", "terminated", "truncated")
 class BegunStep:
     """A step of every environment on its way from the policy to the replay."""
 
-    action: np.ndarray  # float32 [envs, action_dim]
+    action: np.ndarray  # float32 [envs, action_dim], or int64 [envs] where actions are discrete
     outcome: Steps | None = None  # None while the environments make it
 
 
@@ -228,9 +229,9 @@ class OffPolicyTraining:
             self.replay.start_episode(index, obs[-channels:])
 
     def _choose_actions(self) -> np.ndarray:
-        shape = (self.config.num_envs, self.workers.spaces.action_dim)
+        anneal(self.agent, self.counters.env_steps / self.config.steps)
         if self.counters.env_steps < self.options.random_steps:
-            return (torch.rand(shape, generator=self.host_generator) * 2 - 1).numpy()
+            return uniform_actions(self.spaces.actions, self.config.num_envs, self.host_generator).numpy()
         action = self.agent.act(torch.as_tensor(self.obs, device=self.device), self.generator).cpu().numpy()
         if not np.isfinite(action).all():
             self.health.require_finite()
