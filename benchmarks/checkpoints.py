@@ -63,7 +63,7 @@ def main() -> None:
             phase.optimizer.step()
         frame = (workers.spaces.obs_shape[0] // env.frame_stack, env.image_size, env.image_size)
         capacity = 2 * options.steps * options.rounds
-        replay = ReplayBuffer(capacity, frame, workers.spaces.action_dim, frame_stack=env.frame_stack, device=device)
+        replay = ReplayBuffer(capacity, frame, workers.spaces.actions, frame_stack=env.frame_stack, device=device)
         training = OffPolicyTraining(config, agent, workers, replay, device)
         training.obs = workers.reset()
         rounds = [time_round(training, Path(folder), options.steps) for _ in range(options.rounds)]

@@ -236,7 +236,7 @@ class PublishedLoop:
         self.env, self.device, spaces = env, device, env.spaces
         self.agent, self._update = published_update(config, env, device)
         frame = (spaces.obs_shape[0] // config.env.frame_stack, *spaces.obs_shape[1:])
-        self.replay = ReplayBuffer(config.training.steps, frame, spaces.action_dim, frame_stack=config.env.frame_stack)
+        self.replay = ReplayBuffer(config.training.steps, frame, spaces.actions, frame_stack=config.env.frame_stack)
         self.host = torch.Generator().manual_seed(config.training.seed)
         self.generator = torch.Generator(device).manual_seed(config.training.seed)
         self.obs = self._begin_episode()

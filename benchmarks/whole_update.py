@@ -14,6 +14,7 @@ from Saccade only what has been there for long, and nothing from the other bench
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import time
 from pathlib import Path
@@ -128,7 +129,9 @@ def training_update(options: argparse.Namespace, device: torch.device) -> WholeU
 
 def filled_replay(side: int, device: torch.device) -> ReplayBuffer:
     """One long episode of random pictures."""
-    replay = ReplayBuffer(REMEMBERED, (3, side, side), ACTION_DIM, frame_stack=FRAME_STACK, device=device)
+    ours = "actions" in inspect.signature(ReplayBuffer).parameters
+    wanted: Any = types.Continuous(ACTION_DIM) if ours else ACTION_DIM  # older ones have a width
+    replay = ReplayBuffer(REMEMBERED, (3, side, side), wanted, frame_stack=FRAME_STACK, device=device)
     random = np.random.default_rng(SEED)
     replay.start_episode(0, random.integers(0, 256, (3, side, side), dtype=np.uint8))
     for _ in range(REMEMBERED):

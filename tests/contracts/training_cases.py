@@ -231,7 +231,7 @@ def loop(
     envs = run.training.num_envs
     with EnvWorkers([probe] * envs, list(range(envs)), num_workers=0, make=make_probe) as workers:
         agent = change(make_agent(run, workers.spaces, CPU, Given(images)))
-        replay = ReplayBuffer(100, (3, SIZE, SIZE), 1, num_envs=envs, segment_frames=16)
+        replay = ReplayBuffer(100, (3, SIZE, SIZE), workers.spaces.actions, num_envs=envs, segment_frames=16)
         yield OffPolicyTraining(run, agent, workers, replay, CPU)
 
 

@@ -76,7 +76,7 @@ def trained(
         agent = make_agent(run, workers.spaces, CPU, Given(draw_images))
         set_compute_dtype(agent.networks, dtype)
         layout = {"frame_stack": stack, "num_envs": len(stages), "segment_frames": 64}
-        replay = ReplayBuffer(training.steps, (3, *sides), workers.spaces.action_dim, **layout)
+        replay = ReplayBuffer(training.steps, (3, *sides), workers.spaces.actions, **layout)
         loop = OffPolicyTraining(run, agent, workers, replay, CPU)
         for _ in loop.events():
             pass

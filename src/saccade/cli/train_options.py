@@ -148,7 +148,7 @@ def train_options(method: str, task: str, size: str) -> type[Any]:
         ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),
     ]
     if method_of(method).loop == "off_policy":
-        fields.insert(1, ("loop", OffPolicy, dataclasses.field(default_factory=OffPolicy)))
+        fields.insert(1, ("loop", OffPolicy, dataclasses.field(default_factory=lambda: OffPolicy(**start.loop))))
     if method_of(method).taught:
         fields.insert(1, ("teaching", Teaching, dataclasses.field(default_factory=lambda: Teaching(**start.teaching))))
     _refuse_names_of_every_run(method, start.agent, [shown for _, kind, _ in fields[:-1] for shown in _names(kind)])

@@ -62,9 +62,7 @@ def _arrays(path: Path) -> Mapping[str, np.ndarray]:
                 raise UserError(f"{path} holds no saliency data: {EXPECTED} is needed.")
             return {name: data[name] for name in (STATES, MAPS)}
     except FileNotFoundError as error:
-        raise UserError(
-            f"There is no saliency data at {path}: name a file or a folder, or teacher or truth."
-        ) from error
+        raise UserError(f"There is no saliency data at {path}: name a file or folder, or teacher or truth.") from error
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         if isinstance(error, UserError):
             raise

@@ -250,8 +250,9 @@ def _filled_replay(side: int, device: torch.device) -> ReplayBuffer:
     import numpy as np
 
     from saccade.data.replay import ReplayBuffer
+    from saccade.types import Continuous
 
-    replay = ReplayBuffer(REMEMBERED, (3, side, side), ACTION_DIM, frame_stack=FRAME_STACK, device=device)
+    replay = ReplayBuffer(REMEMBERED, (3, side, side), Continuous(ACTION_DIM), frame_stack=FRAME_STACK, device=device)
     random = np.random.default_rng(SEED)
     frames = random.integers(0, 256, (REMEMBERED + 1, 3, side, side), dtype=np.uint8)
     replay.start_episode(0, frames[0])

@@ -55,8 +55,8 @@ class Suite:
         evaluated: ``configuration -> configuration``: what evaluations and explanations play of a run that trains so.
         fast: values of options that machines without a GPU can afford.
         knows_masks: whether its environments can tell which pixels show the task.
-        ignored: ``simulation -> bool [H, W]``: which pixels of the present picture are neither the task nor plainly of no
-            consequence; None where all that is not the task is.
+        ignored: ``simulation -> bool [H, W]``: which pixels of the present picture are neither the task nor plainly
+            of no consequence; None where all that is not the task is.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.

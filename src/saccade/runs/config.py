@@ -33,6 +33,7 @@ DIGEST = "method_sha256"
 MOST_BYTES = 2**20  # of a configuration, which has a few thousand
 LEAST = {
     **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
+    "update_every": 1,
     **dict.fromkeys(("checkpoint_every", "log_every"), 1),
     **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
 }

@@ -79,6 +79,8 @@ class OffPolicy:
     actions of a policy that is one step of them all older. A single environment never does."""
     replay_capacity: int | None = None
     """Transitions that are remembered; by default all of them."""
+    update_every: int = 1
+    """Agent steps, over all environments, between updates."""
 
 
 OF_TEACHER, OF_TRUTH = "teacher", "truth"

@@ -164,12 +164,12 @@ def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Pl
     assert config.loop is not None, "only a method that learns from a replay has one"
     capacity = config.loop.replay_capacity or training.steps
     frame = (spaces.obs_shape[0] // stack, *spaces.obs_shape[1:])
-    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.action_dim, frame_stack=stack, num_envs=training.num_envs)
+    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.actions, frame_stack=stack, num_envs=training.num_envs)
     place = place_by_what_is_free({"replay": size}, device)["replay"]
     replay = ReplayBuffer(
         capacity,
         frame,
-        spaces.action_dim,
+        spaces.actions,
         frame_stack=stack,
         num_envs=training.num_envs,
         device=place.device,

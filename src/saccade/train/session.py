@@ -65,8 +65,8 @@ def start(
     """Train a new run in ``folder`` and return its result; None when ``stop()`` ended it early, saved.
 
     facts: versions, hardware and the like, written to ``env.json``. ``watch`` sees every event; ``stop`` is asked at
-    every step; ``preparing(what, done, total)`` hears of pictures and the like being made ready. Raises UserError when the folder holds a
-    run already or cannot be written.
+    every step; ``preparing(what, done, total)`` hears of pictures and the like being made ready. Raises UserError when
+    the folder holds a run already or cannot be written.
     """
     check(config)
     check_settings(config.agent)
