@@ -240,6 +240,18 @@ class People:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """Thousands of states, the same for all policies that are compared, if it is those that maps are scored on."""
+
+    truth_states: int | None = None
+    """Score against the simulator's own knowledge of this many states (DIGR: 10000), by the methods of DIGR's table 1
+    unless others are named. The states are kept beside the scores."""
+    truth_player: Annotated[Path | None, tyro.conf.arg(metavar="WHAT")] = None
+    """Who comes to those states: a run folder, zoo:NAME or zip; by default a student's teacher, else the policy
+    itself."""
+
+
+@dataclass(frozen=True)
 class Score:
     """Score saliency maps: do they show the task, does the policy follow them, do they survive random weights? Or, with
     --gaze, do they lie where people look?
@@ -251,6 +263,7 @@ class Score:
     subject: Subject = field(default_factory=Subject)
     maps: Maps = field(default_factory=Maps)
     checks: Checks = field(default_factory=Checks)
+    truth: Truth = field(default_factory=Truth)
     people: People = field(default_factory=People)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from saccade.agents.given import Given
 from saccade.agents.methods_of import label_of
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.policies.normalisation import BYTE
@@ -38,7 +39,7 @@ def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -
     """The policy of one checkpoint. Raises UserError when its weights are of another method or size."""
     weights, spaces = checkpoint.tensors(NETWORKS), spaces_of(checkpoint, config)
     # Acting never overlays anything, so a bank of pictures is not needed.
-    agent = make_agent(config, spaces, device, lambda count, size, generator: torch.empty(0))
+    agent = make_agent(config, spaces, device, Given(lambda count, size, generator: torch.empty(0)))
     load_weights(agent, weights, checkpoint.folder)
     return Policy(
         name=label_of(config.method),
