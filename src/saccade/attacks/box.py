@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import final
 
@@ -33,12 +34,14 @@ class Box:
     high: float
     open: Tensor
 
-    @property
+    @functools.cached_property
     def low_edge(self) -> Tensor:
+        """The darkest that each pixel may be."""
         return (self.clean - self.radius * self.open).clamp(min=0)
 
-    @property
+    @functools.cached_property
     def high_edge(self) -> Tensor:
+        """The brightest that each pixel may be."""
         return (self.clean + self.radius * self.open).clamp(max=self.high)
 
     def inside(self, pictures: Tensor) -> Tensor:

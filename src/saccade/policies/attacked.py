@@ -123,14 +123,13 @@ class Attacker:
     """What stands between an environment and a policy: one attack with one budget.
 
     Attributes:
-        steps: how many observations it has changed.
-        changed: at how many of them the policy's deterministic action was then another one.
+        steps: how many observations it was given.
+        moved: over these, the sum of how far the deterministic action moved: of choices 1 where it is another one, of
+            numbers the mean distance over the dimensions.
         untouched: how many of them it left as they were, such as where a gradient is zero.
     """
 
-    def __init__(
-        self, policy: Policy, name: str, epsilon: float, settings: AttackSettings = DEFAULT_SETTINGS
-    ) -> None:
+    def __init__(self, policy: Policy, name: str, epsilon: float, settings: AttackSettings = DEFAULT_SETTINGS) -> None:
         self.policy, self.name, self.epsilon, self.settings = policy, name, epsilon, settings
         self.attack = attack_named(name)
         self.source = policy
@@ -138,8 +137,8 @@ class Attacker:
             self.source = _source(policy, settings.source)
         self.target = DIVERGENCE if self.attack.distance else settings.target
         check_part(policy.pixels, settings.part)
-        self.steps = self.changed = self.untouched = 0
-        self._calls = 0
+        self.steps = self.untouched = self._calls = 0
+        self.moved = 0.0
 
     def seen(self, obs: Tensor, allowed: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
         """What the policy is shown instead, and what it would have done: as ``policy.tensor`` and ``greedy`` give."""
@@ -172,9 +171,7 @@ class Attacker:
         draw = self.policy.drawer(seed)
         return lambda obs: self._acted(obs, None, draw)
 
-    def _acted(
-        self, obs: np.ndarray, allowed: np.ndarray | None, choose: Callable[[Tensor], Tensor]
-    ) -> np.ndarray:
+    def _acted(self, obs: np.ndarray, allowed: np.ndarray | None, choose: Callable[[Tensor], Tensor]) -> np.ndarray:
         batch = self.policy.tensor(obs)
         seen, clean = self.seen(batch, allowed)
         chosen = choose(seen)
@@ -185,14 +182,15 @@ class Attacker:
     def _count(self, batch: Tensor, seen: Tensor, clean: Tensor, action: Tensor) -> None:
         self.steps += len(batch)
         self.untouched += int((batch == seen).flatten(1).all(1).sum())
-        self.changed += int((clean != action).reshape(len(clean), -1).any(1).sum())
+        apart = (clean != action).float() if self.policy.discrete else (clean - action).abs().flatten(1).mean(1)
+        self.moved += float(apart.sum())
 
     def _seeds(self, obs: Tensor) -> list[int]:
         """Of each observation its own, whatever else is in the batch; another one each time."""
         self._calls += 1
         seed = zlib.crc32(f"{self.settings.seed} {self._calls}".encode())
         rows = obs.to(torch.float32).cpu().numpy()
-        return [seed << 32 | zlib.crc32(np.ascontiguousarray(row)) for row in rows]
+        return [seed << 32 | zlib.crc32(row.tobytes()) for row in rows]
 
 
 def check_part(pixels: Pixels, part: str) -> None:
