@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from saccade.cli.options import Demo, Doctor, Evaluate, Explain, List, Score, SuiteOptions
+from saccade.cli.options import Demo, Doctor, Evaluate, Explain, Export, List, Score, SuiteOptions
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,12 @@ COMMANDS: Mapping[str, Command] = {
         ),
         Score,
         POLICY_GROUPS,
+    ),
+    "export": Command(
+        "write a run's policy as a folder that others can load",
+        ("saccade export RUN [--out FOLDER]",),
+        ("saccade export runs/small", "saccade export zoo:sgqn-reach --out exports/reach"),
+        Export,
     ),
     "list": Command(
         "the methods, tasks and modes there are",

@@ -19,6 +19,7 @@ from saccade.cli.suite_options import flag, names_in, refuse_foreign
 from saccade.cli.train_options import Resume, beginning, is_resumed, option_names_of, train_options
 from saccade.doctor.facts import environment_facts
 from saccade.envs.suites import expanded
+from saccade.runs.exported import refuse_learning_on
 from saccade.runs.training import OffPolicy, RunConfig
 from saccade.runs.zoo import refuse_resuming
 from saccade.train import session
@@ -36,6 +37,7 @@ def run(words: list[str]) -> int:
     if is_resumed(words):
         options = parsed(Resume, "saccade train", words)
         refuse_resuming(options.resume)
+        refuse_learning_on(options.resume)
         chosen = {name: getattr(options, name) for name in ("device", "compile", "graphs", "data", "images", "method")}
         with _Watcher(terminal.console(), options.resume) as watcher:
             result = session.resume(
