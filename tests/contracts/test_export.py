@@ -72,7 +72,11 @@ def test_the_card_tells_what_the_run_measured_in_the_form_of_the_hub(exported: P
     hub = pytest.importorskip("huggingface_hub")
     data = hub.ModelCard.load(exported / CARD).data
     told = {(one.dataset_type, one.metric_type, one.metric_name, one.metric_value) for one in data.eval_results}
-    for row in read_rows(run / "evaluations.jsonl"):
+    of_weights = [
+        row for row in read_rows(run / "evaluations.jsonl") if row["env_steps"] == saccade.load(run).env_steps
+    ]
+    assert len(of_weights) == len([one for one in told if one[1] == "mean_reward"])
+    for row in of_weights:
         value = f"{row['return_mean']:.2f} +/- {row['return_std']:.2f}"
         of_mode = f"{row['task']}@{row['mode']}"
         assert (of_mode, "mean_reward", f"return over {row['episodes']} episodes", value) in told

@@ -41,7 +41,7 @@ POLICY_GROUPS = {
 }  # fmt: skip
 TRAINING_GROUPS = {
     "The run": (
-        "preset", "out", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
+        "preset", "out", "log", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
     ),
     SHOWN: ("action_repeat", "frame_stack"),
     "Evaluations on the way": (
