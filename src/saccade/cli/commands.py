@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from saccade.cli.options import Attack, Demo, Doctor, Evaluate, Explain, List, Score, SuiteOptions
+from saccade.cli.options import Attack, Demo, Doctor, Evaluate, Explain, Export, List, Score, SuiteOptions
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ POLICY_GROUPS = {
 }  # fmt: skip
 TRAINING_GROUPS = {
     "The run": (
-        "preset", "out", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
+        "preset", "out", "log", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
     ),
     SHOWN: ("action_repeat", "frame_stack"),
     "Evaluations on the way": (
@@ -173,6 +173,12 @@ COMMANDS: Mapping[str, Command] = {
             "Saccade's own tasks": tuple(field.name for field in fields(SuiteOptions)),
             "Where it runs, and where results go": ("device", "workers", "out"),
         },
+    ),
+    "export": Command(
+        "write a run's policy as a folder that others can load",
+        ("saccade export RUN [--out FOLDER]",),
+        ("saccade export runs/small", "saccade export zoo:sgqn-reach --out exports/reach"),
+        Export,
     ),
     "list": Command(
         "the methods, tasks and modes there are",

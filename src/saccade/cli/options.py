@@ -343,6 +343,20 @@ class Attack:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a run's policy as a folder that others can load: its configuration, its weights, and a model card.
+
+    The card has the returns of every mode and the saliency scores that the run has of these very weights. Nothing in
+    the folder names a path of this machine.
+    """
+
+    what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
+    """A run folder of Saccade, or zoo:NAME."""
+    out: Path | None = None
+    """The new folder; by default exports/TASK-METHOD-SEED."""
+
+
+@dataclass(frozen=True)
 class List:
     """Show the methods, saliency methods, trained agents, tasks and modes there are, or every setting of a method or a
     preset.

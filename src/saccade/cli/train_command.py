@@ -19,11 +19,13 @@ from saccade.cli.suite_options import flag, names_in, refuse_foreign
 from saccade.cli.train_options import Resume, beginning, is_resumed, option_names_of, train_options
 from saccade.doctor.facts import environment_facts
 from saccade.envs.suites import expanded
+from saccade.runs.exported import refuse_learning_on
 from saccade.runs.training import OffPolicy, RunConfig, Teaching
 from saccade.runs.zoo import refuse_resuming
 from saccade.train import session
 from saccade.train.events import Event
 from saccade.train.loop import Loop
+from saccade.train.sinks import Tracker
 from saccade.types import UserError
 from saccade.viewer.pictures import enlarged, write_video
 
@@ -36,6 +38,7 @@ def run(words: list[str]) -> int:
     if is_resumed(words):
         options = parsed(Resume, "saccade train", words)
         refuse_resuming(options.resume)
+        refuse_learning_on(options.resume)
         chosen = {
             name: getattr(options, name)
             for name in ("device", "compile", "graphs", "data", "images", "method", "teacher")
@@ -49,9 +52,10 @@ def run(words: list[str]) -> int:
                 watcher.warn,
                 watcher.progress.preparing,
                 {name: value for name, value in chosen.items() if value is not None},
+                options.log,
             )
             return watcher.finish(result)
-    config, folder = parse(words)
+    config, folder, tracker = parse_all(words)
     with _Watcher(terminal.console(), folder) as watcher:
         if config.env.mode != TRAINING_MODE:
             watcher.warn(
@@ -59,13 +63,25 @@ def run(words: list[str]) -> int:
                 f"nothing of generalization. To train in {TRAINING_MODE}, leave @{config.env.mode} away."
             )
         result = session.start(
-            config, folder, environment_facts(), watcher.see, watcher.asked_to_stop, watcher.progress.preparing
+            config,
+            folder,
+            environment_facts(),
+            watcher.see,
+            watcher.asked_to_stop,
+            watcher.progress.preparing,
+            tracker,
         )
         return watcher.finish(result)
 
 
 def parse(words: list[str]) -> tuple[RunConfig, Path]:
     """The run that the words of a command line describe, and its folder. Raises UserError."""
+    config, folder, _ = parse_all(words)
+    return config, folder
+
+
+def parse_all(words: list[str]) -> tuple[RunConfig, Path, Tracker | None]:
+    """The same, and what tracks it. Raises UserError."""
     begun = beginning(words)
     method, env = begun.method, begun.env
     program = f"saccade train {method} {env.task}"
@@ -82,7 +98,7 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     training = dataclasses.replace(options.training, evaluation_modes=modes)
     teaching = options.teaching if method_of(method).taught else None
     config = RunConfig(method, env, options.agent, training, loop, teaching)
-    return config, options.out or session.run_folder(config)
+    return config, options.out or session.run_folder(config), options.log
 
 
 def _refuse_of_other_loops(names: Iterable[str], method: str) -> None:

@@ -38,10 +38,13 @@ class Environment:
 
 @dataclass(frozen=True)
 class Folder:
-    """Where a run goes."""
+    """Where a run and its numbers go."""
 
     out: Path | None = None
     """Folder of the run, which must not hold one; by default runs/TASK/METHOD/SEED."""
+    log: Literal["wandb", "trackio"] | None = None
+    """Where numbers go beside the run's own files and TensorBoard: to Weights & Biases or to Trackio, whose package
+    must be installed."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Resume:
     """Where the teacher that the run learns from lies now; by default where it lay."""
     method: str | None = None
     """The file of a method of your own, where it has moved or changed: which it is from now on. That file is run."""
+    log: Literal["wandb", "trackio"] | None = None
+    """Where numbers go from now on beside the run's own files and TensorBoard, as in a new run; by default nowhere."""
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,14 @@ def spaces_of(checkpoint: Checkpoint, config: RunConfig) -> Spaces:
     """
     if not checkpoint.has_document(SPACES):  # of a version that had continuous actions alone
         return _spaces_of_weights(checkpoint.tensors(NETWORKS), config)
-    saved = checkpoint.document(SPACES, SavedSpaces)
+    return as_spaces(checkpoint.document(SPACES, SavedSpaces), checkpoint.folder / f"{SPACES}.json")
+
+
+def as_spaces(saved: SavedSpaces, path: Path) -> Spaces:
+    """The spaces of a document. Raises DamagedCheckpoint, which names its file, for no kind of action, or two."""
     continuous, discrete = saved["continuous"], saved["discrete"]
     if (continuous is None) == (discrete is None):
-        raise DamagedCheckpoint(f"{checkpoint.folder / SPACES}.json is damaged: it must name one kind of action.")
+        raise DamagedCheckpoint(f"{path} is damaged: it must name one kind of action.")
     actions = Continuous(continuous) if continuous is not None else Discrete(discrete or 0)
     return Spaces(saved["obs_shape"], actions, saved["colours"])
 

@@ -30,6 +30,8 @@ from saccade.types import UserError
 CONFIG, ENVIRONMENT = "config.json", "env.json"
 DIGEST = "method_sha256"
 """In env.json: of the file that a method of a person's own came from."""
+EXPORTED = "exported"
+"""In config.json: what an exported policy says beside the configuration, read by ``runs/exported.py``."""
 MOST_BYTES = 2**20  # of a configuration, which has a few thousand
 LEAST = {
     **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
@@ -170,6 +172,7 @@ def read_config(run: Path, method: str | None = None) -> RunConfig:
     path = run / CONFIG
     try:
         values = read_document(path, dict[str, Any], MOST_BYTES)
+        values.pop(EXPORTED, None)
         return from_json({**values, "method": _opened(run, values.get("method"), method)})
     except BadDocument as error:
         raise UserError(f"{path} is damaged: {error}.") from error
