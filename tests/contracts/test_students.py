@@ -197,9 +197,7 @@ def zips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "choices": gymnasium.spaces.Discrete(ACTIONS),
         "numbers": gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32),
     }.items():
-        model = stable_baselines3.PPO(
-            "CnnPolicy", Pictures(actions), n_steps=8, batch_size=8, seed=0, device="cpu", policy_kwargs=sizes
-        )
+        model = stable_baselines3.PPO("CnnPolicy", Pictures(actions), n_steps=8, batch_size=8, seed=0, **own)
         model.save(folder / name)
         made[name] = folder / f"{name}.zip"
     return made
