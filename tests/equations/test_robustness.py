@@ -115,7 +115,7 @@ def test_the_strongest_is_the_lowest_at_the_smallest_budget() -> None:
 
 
 def test_the_band_is_the_bootstraps() -> None:
-    """Of 0 and 1 the mean of two drawn is 0, 1/2 or 1 with chances 1/4, 1/2, 1/4; of equal numbers there is no width."""
+    """Of 0 and 1 the mean of two drawn is 0, 1/2 or 1 with chances 1/4, 1/2, 1/4; of equal numbers no width."""
     assert bootstrap_band([0.0, 1.0]) == (0.0, 1.0) and bootstrap_band([3.0] * 5) == (3.0, 3.0)
     values = np.random.default_rng(0).normal(5, 2, 400)
     low, high = bootstrap_band(values.tolist())

@@ -60,7 +60,6 @@ def run(words: list[str]) -> int:
     for name, method in METHODS.items():
         table.add_row(name, method.summary, method.source)
     console.print(table)
-    from saccade.attacks import ATTACKS
     from saccade.policies.score_kinds import SCORES
     from saccade.saliency import METHODS as SALIENCY
 
@@ -74,11 +73,7 @@ def run(words: list[str]) -> int:
         scores.add_row(name, kind.summary)
     console.print()
     console.print(scores)
-    attacks = _names("attack", "what it does", "source")
-    for name, attack in ATTACKS.items():
-        attacks.add_row(name, attack.summary, attack.source)
-    console.print()
-    console.print(attacks)
+    _show_attacks(console)
     zoo = _names("trained agent", "what it is")
     for name in zoo_names():
         zoo.add_row(f"{PREFIX}{name}", account_of(name).summary)
@@ -103,6 +98,16 @@ def run(words: list[str]) -> int:
         for word, tasks in suite.listed.items():
             console.print(f"  {word}: {' '.join(tasks)}", highlight=False)
     return 0
+
+
+def _show_attacks(console: Console) -> None:
+    from saccade.attacks import ATTACKS
+
+    attacks = _names("attack", "what it does", "source")
+    for name, attack in ATTACKS.items():
+        attacks.add_row(name, attack.summary, attack.source)
+    console.print()
+    console.print(attacks)
 
 
 def _show_graded(console: Console) -> None:
