@@ -17,7 +17,7 @@ from saccade.cli import list_command, main, train_command
 from saccade.cli.train_options import Environment
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import SUITES, TASKS, suite_of
-from saccade.runs.training import Training
+from saccade.runs.training import OffPolicy, Training
 from saccade.types import UserError
 
 GRID = "minigrid/red_fetch_green"
@@ -25,7 +25,7 @@ TO_COME = ("carla/highway",)
 """Tasks that presets know and no suite has yet."""
 OPTIONS = {
     field.name
-    for kind in (Training, Environment, *(suite.options for suite in SUITES.values()))
+    for kind in (Training, OffPolicy, Environment, *(suite.options for suite in SUITES.values()))
     for field in dataclasses.fields(kind)
 }
 """Of training and of environments."""

@@ -146,7 +146,7 @@ def train_options(method: str, task: str, size: str) -> type[Any]:
         ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),
     ]
     if method_of(method).loop == "off_policy":
-        fields.insert(1, ("loop", OffPolicy, dataclasses.field(default_factory=OffPolicy)))
+        fields.insert(1, ("loop", OffPolicy, dataclasses.field(default_factory=lambda: OffPolicy(**start.loop))))
     _refuse_names_of_every_run(method, start.agent, [shown for _, kind, _ in fields[:-1] for shown in _names(kind)])
     return dataclasses.make_dataclass("Options", fields, bases=(Folder,), frozen=True)
 

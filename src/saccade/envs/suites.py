@@ -53,6 +53,7 @@ class Suite:
         evaluated: ``configuration -> configuration``: what evaluations and explanations play of a run that trains so.
         fast: values of options that machines without a GPU can afford.
         knows_masks: whether its environments can tell which pixels show the task.
+        has_truth: ``configuration -> whether`` its task can, where not all of the suite's can.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
@@ -78,6 +79,7 @@ class Suite:
     evaluated: Callable[[EnvConfig], EnvConfig] = lambda config: config
     fast: Mapping[str, Any] = field(default_factory=dict)
     knows_masks: bool = True
+    has_truth: Callable[[EnvConfig], bool] = lambda config: True
     check: Callable[[EnvConfig], None] = lambda config: None
     graded: Callable[[str], Modes] = lambda task: {}
 
@@ -136,6 +138,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             simulation=Later("saccade.envs.tasks.minigrid.simulation", "GridSimulation"),
             streams=Later("saccade.envs.tasks.minigrid.simulation", "GridStreams"),
             image_size=minigrid_suite.usual_image_size,
+            has_truth=minigrid_suite.has_mission,
         ),
         "atari": Suite(
             title="Atari 2600, as atari/GAME",

@@ -54,6 +54,11 @@ def _options_of_the_replay(values: Values) -> Values:
     return {**values, "training": {name: training[name] for name in training if name not in loop}, "loop": loop}
 
 
+def _updates_of_a_step(values: Values) -> Values:
+    """Before an update could be for several steps, it was for one."""
+    return _within(values, "loop", lambda loop: {"update_every": 1, **loop})
+
+
 def _no_oracle(values: Values) -> Values:
     """Before there were oracles, everything was seen."""
     return _within(values, "env", _with_an_oracle_that_is_off)
@@ -87,5 +92,6 @@ MIGRATIONS: tuple[Callable[[Values], Values], ...] = (
     _drawn_actions,
     _options_of_the_replay,
     _no_oracle,
+    _updates_of_a_step,
 )
 """Every change of what a configuration holds, the oldest first; one that has been made already changes nothing."""
