@@ -57,6 +57,7 @@ class Suite:
         knows_masks: whether its environments can tell which pixels show the task.
         ignored: ``simulation -> bool [H, W]``: which pixels of the present picture are neither the task nor plainly
             of no consequence; None where all that is not the task is.
+        has_truth: ``configuration -> whether`` its task can, where not all of the suite's can.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
@@ -83,6 +84,7 @@ class Suite:
     fast: Mapping[str, Any] = field(default_factory=dict)
     knows_masks: bool = True
     ignored: Callable[[Any], np.ndarray] | None = None
+    has_truth: Callable[[EnvConfig], bool] = lambda config: True
     check: Callable[[EnvConfig], None] = lambda config: None
     graded: Callable[[str], Modes] = lambda task: {}
 
@@ -142,6 +144,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             streams=Later("saccade.envs.tasks.minigrid.simulation", "GridStreams"),
             ignored=Later("saccade.envs.tasks.minigrid.simulation", "ignored_pixels"),
             image_size=minigrid_suite.usual_image_size,
+            has_truth=minigrid_suite.has_mission,
         ),
         "atari": Suite(
             title="Atari 2600, as atari/GAME",
