@@ -111,7 +111,7 @@ def _several(names: Sequence[str]) -> str:
 
 
 def _measuring(lines: Sequence[Line], published_seeds: int) -> Iterator[str]:
-    own = [line for line in lines if line.measure in MEASURES]
+    own = [line for line in lines if line.measure in MEASURES and line.attack is None]
     seeds = sorted({len(line.seeds) for line in own})
     if seeds and seeds != [published_seeds]:
         few = f" Fewer than {FEWEST_SEEDS} have no interval." if seeds[0] < FEWEST_SEEDS else ""
