@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from saccade.cli.options import Demo, Doctor, Evaluate, Explain, Export, List, Score, SuiteOptions
+from saccade.cli.options import Attack, Demo, Doctor, Evaluate, Explain, Export, List, Score, SuiteOptions
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,48 @@ COMMANDS: Mapping[str, Command] = {
         ),
         Score,
         POLICY_GROUPS,
+    ),
+    "attack": Command(
+        "change what a policy sees by a little, where it hurts most, and play it",
+        (
+            "saccade attack RUN [options]",
+            "saccade attack ZIP --task TASK [options]",
+            "saccade attack --policy FILE.PY:CLASS --checkpoint FILE --task TASK [options]",
+        ),
+        (
+            "saccade attack zoo:ppo-red-fetch-green --sampled",
+            "saccade attack runs/mine --attacks fgsm pgd --epsilons 0 2 8 --episodes 20",
+            "saccade attack ppo.zip --task ALE/Pong-v5 --transfer-from other.zip",
+        ),
+        Attack,
+        {
+            "Which policy, on which task": (
+                "what",
+                "task",
+                "mode",
+                "video_where",
+                "method",
+                "policy",
+                "checkpoint",
+                "output",
+                "trust",
+            ),
+            "Which attacks": (
+                "attacks",
+                "beside",
+                "transfer_from",
+                "epsilons",
+                "target",
+                "part",
+                "whole_pixels",
+                "steps",
+                "restarts",
+            ),
+            "Which episodes": ("episodes", "sampled", "seed", "max_steps", "again"),
+            POLICY_SEES: ("layout", "channels", "mean", "std"),
+            "Saccade's own tasks": tuple(field.name for field in fields(SuiteOptions)),
+            "Where it runs, and where results go": ("device", "workers", "out"),
+        },
     ),
     "export": Command(
         "write a run's policy as a folder that others can load",

@@ -20,7 +20,7 @@ from saccade.cli.train_options import Resume, beginning, is_resumed, option_name
 from saccade.doctor.facts import environment_facts
 from saccade.envs.suites import expanded
 from saccade.runs.exported import refuse_learning_on
-from saccade.runs.training import OffPolicy, RunConfig
+from saccade.runs.training import OffPolicy, RunConfig, Teaching
 from saccade.runs.zoo import refuse_resuming
 from saccade.train import session
 from saccade.train.events import Event
@@ -39,7 +39,10 @@ def run(words: list[str]) -> int:
         options = parsed(Resume, "saccade train", words)
         refuse_resuming(options.resume)
         refuse_learning_on(options.resume)
-        chosen = {name: getattr(options, name) for name in ("device", "compile", "graphs", "data", "images", "method")}
+        chosen = {
+            name: getattr(options, name)
+            for name in ("device", "compile", "graphs", "data", "images", "method", "teacher")
+        }
         with _Watcher(terminal.console(), options.resume) as watcher:
             result = session.resume(
                 options.resume,
@@ -93,13 +96,19 @@ def parse_all(words: list[str]) -> tuple[RunConfig, Path, Tracker | None]:
     loop = options.loop if method_of(method).loop == "off_policy" else None
     modes = expanded(options.training.evaluation_modes)
     training = dataclasses.replace(options.training, evaluation_modes=modes)
-    config = RunConfig(method, env, options.agent, training, loop)
+    teaching = options.teaching if method_of(method).taught else None
+    config = RunConfig(method, env, options.agent, training, loop, teaching)
     return config, options.out or session.run_folder(config), options.log
 
 
 def _refuse_of_other_loops(names: Iterable[str], method: str) -> None:
     """Raise UserError for an option of the replay, given to a method that has none."""
     for name in names:
+        if name in set(option_names_of(Teaching())) and not method_of(method).taught:
+            raise UserError(
+                f"{flag(name)} is an option of methods that learn from a teacher, and {label_of(method)} has none: "
+                "leave it away."
+            )
         if name in set(option_names_of(OffPolicy())):
             raise UserError(
                 f"{flag(name)} is an option of methods that learn from a replay, and {label_of(method)} learns from "

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent
+from saccade.agents.given import Given
 from saccade.agents.methods_of import label_of, method_of, told_as_theirs
-from saccade.agents.parts.augmentation import Images
 from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint
 from saccade.data.documents import Count
 from saccade.data.memory import allocations_bounded
@@ -22,7 +22,7 @@ from saccade.types import Continuous, Discrete, Spaces, UserError
 NETWORKS, SPACES = "networks", "spaces"
 
 
-def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None) -> Agent:
+def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, given: Given) -> Agent:
     """The method's agent with weights that depend on the seed alone; global random states stay as they are."""
     fewer = "choose fewer --filters or --hidden units, or a smaller --projection"
     label = label_of(config.method)
@@ -32,7 +32,7 @@ def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: 
         allocations_bounded(f"A network of {label}", fewer),
     ):
         torch.default_generator.manual_seed(config.training.seed)  # weights are made on the CPU, then moved
-        return method_of(config.method).make(config.agent, spaces, device, images)
+        return method_of(config.method).make(config.agent, spaces, device, given)
 
 
 class SavedSpaces(TypedDict):

@@ -19,8 +19,9 @@ from saccade.policies.evaluate import evaluation_row, with_gaps
 from saccade.runs.config import CONFIG, DIGEST, check, read_config, to_json, with_envs, with_precision, with_whole_paths
 from saccade.runs.training import RunConfig
 from saccade.train import state
-from saccade.train.assembling import Preparing, assembled
+from saccade.train.assembling import assembled
 from saccade.train.events import Event, position
+from saccade.train.given import Preparing, with_digests
 from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import (
     EvaluationRow,
@@ -70,15 +71,15 @@ def start(
     """Train a new run in ``folder`` and return its result; None when ``stop()`` ended it early, saved.
 
     facts: versions, hardware and the like, written to ``env.json``. ``watch`` sees every event; ``stop`` is asked at
-    every step; ``preparing(done, total)`` hears of pictures being made ready. tracker: what gets the
-    numbers beside the run's files and TensorBoard. Raises UserError when the folder holds a run already or cannot be
-    written.
+    every step; ``preparing(what, done, total)`` hears of pictures and the like being made ready. tracker: what gets
+    the numbers beside the run's files and TensorBoard. Raises UserError when the folder holds a run already or cannot
+    be written.
     """
     sinks = Sinks(tracker)
     check(config)
     check_settings(config.agent)
     _refuse_used(folder)
-    config = with_whole_paths(with_envs(with_precision(config)))
+    config = with_digests(with_whole_paths(with_envs(with_precision(config))))
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
     with (
         told_as_theirs(config.method, f"Training {label_of(config.method)}"),
@@ -105,7 +106,7 @@ def resume(
 
     steps: a new total of agent steps. ways: other values of ``device``, ``compile`` and ``graphs`` from now on, and of
     ``data`` and ``images``, where those folders lie now, and of ``method``, where a file of one's own lies now or what
-    it has become. ``warn`` is told of damaged checkpoints, which are set aside,
+    it has become, and of ``teacher``, where it lies now. ``warn`` is told of damaged checkpoints, which are set aside,
     and of a run that was begun with CUDA graphs and goes on without. tracker: as for ``start``.
     """
     sinks = Sinks(tracker)
@@ -154,7 +155,11 @@ def _digest(config: RunConfig) -> dict[str, Any]:
 
 def _changed(config: RunConfig, ways: Mapping[str, Any]) -> RunConfig:
     """A run's configuration with other ways. Raises UserError where one of its folders is no longer there."""
-    of_training = {name: value for name, value in ways.items() if name not in ("data", "method")}
+    of_training = {name: value for name, value in ways.items() if name not in ("data", "method", "teacher")}
+    if "teacher" in ways:
+        if config.teaching is None:
+            raise UserError(f"{label_of(config.method)} has no teacher: leave --teacher away.")
+        config = dataclasses.replace(config, teaching=dataclasses.replace(config.teaching, teacher=ways["teacher"]))
     training = dataclasses.replace(config.training, **of_training)
     env = config.env.changed(data=ways["data"]) if "data" in ways else config.env
     for option, path in (("--data", env.option("data")), ("--images", training.images)):

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from saccade.agents.given import Given
 from saccade.agents.methods_of import label_of
 from saccade.data.checkpoints import Checkpoint, newest_checkpoint
 from saccade.policies.normalisation import BYTE
@@ -61,7 +62,7 @@ def _policy(
     origin: Path,
 ) -> Policy:
     # Acting never overlays anything, so a bank of pictures is not needed.
-    agent = make_agent(config, spaces, device, lambda count, size, generator: torch.empty(0))
+    agent = make_agent(config, spaces, device, Given(lambda count, size, generator: torch.empty(0)))
     load_weights(agent, weights, origin)
     return Policy(
         name=label_of(config.method),
