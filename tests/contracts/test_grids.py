@@ -73,7 +73,7 @@ def test_runs_are_named_by_what_they_are(name: str, preset: str) -> None:
     for cell in cells:
         assert cell.name == f"{cell.task.replace('/', '-')}/{cell.arm.name}/{cell.seed}"
         assert cell.needs is None or names.index(cell.needs) < names.index(cell.name), "a teacher comes first"
-        assert [step.name for step in cell.steps][0] == "train"
+        assert cell.steps[0].name == "train"
         assert cell.steps[0].words[-2:] == ("--out", RUN)
         assert (TEACHER in cell.steps[0].words) == (cell.needs is not None)
         assert all(RUN in step.words for step in cell.steps)

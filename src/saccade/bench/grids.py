@@ -18,7 +18,7 @@ SPACED = " \t\n\r"
 FORBIDDEN = frozenset('/\\:*?"<>|{}') | frozenset(SPACED)
 """What a name of an arm cannot hold, since a folder is called by it."""
 
-Value = bool | int | float | str | tuple[str, ...] | tuple[int, ...] | tuple[float, ...] | None
+Value = bool | int | float | str | tuple[int | float | str, ...] | None
 Options = Mapping[str, Value]
 """Flags of a command by their names with underscores; None leaves a flag away that a wider description gives."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from saccade.bench.cells import Cell, cells_of
-from saccade.bench.grids import Grid
+from saccade.bench.grids import Evaluating, Grid
 from saccade.bench.published import RETURN, TRAIN
 from saccade.bench.results import backgrounds_of, setting_of
 from saccade.data.documents import BadDocument, Count, read_document
@@ -94,11 +94,15 @@ def outcomes_of(grid: Grid, folder: Path, *, every: bool = False) -> list[Outcom
     Args:
         every: also what was measured on the way, not at the last measured step alone: for learning curves.
     """
-    return [outcome for cell in cells_of(grid) for outcome in outcomes_of_cell(cell, folder, every=every)]
+    return [
+        outcome for cell in cells_of(grid) for outcome in outcomes_of_cell(cell, folder, grid.evaluation, every=every)
+    ]
 
 
-def outcomes_of_cell(cell: Cell, folder: Path, *, every: bool = False) -> Iterator[Outcome]:
-    """The numbers of one run."""
+def outcomes_of_cell(
+    cell: Cell, folder: Path, plan: Evaluating | None = None, *, every: bool = False
+) -> Iterator[Outcome]:
+    """The numbers of one run. ``plan``: what its grid plays after training, which then stands for the run's own."""
     run = folder / cell.name
     if not run.is_dir():
         return
@@ -110,7 +114,7 @@ def outcomes_of_cell(cell: Cell, folder: Path, *, every: bool = False) -> Iterat
     for row in rows:  # what was played again stands for what was played before
         if every or row["env_steps"] == last:
             played[row["env_steps"], row["mode"], row["episodes"], bool(row.get("sampled"))] = row
-    for row in played.values() if every else _widest(played.values()):
+    for row in played.values() if every else _meant(list(played.values()), plan):
         yield from _of_evaluation(cell, row, version, seconds)
     yield from _of_scores(cell, run, version, last)
     yield from _of_attacks(cell, run, version, last)
@@ -135,15 +139,15 @@ def mixed(outcomes: Iterable[Outcome]) -> list[str]:
     ]
 
 
-def _widest(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Of each mode the row of most episodes: what is played after training replaces its own last evaluation."""
-    best: dict[tuple[str, bool], dict[str, Any]] = {}
-    for row in rows:
-        key = (row["mode"], bool(row.get("sampled")))
-        if key not in best or row["episodes"] >= best[key]["episodes"]:
-            best[key] = row
-    most = {key[1]: max(row["episodes"] for other, row in best.items() if other[1] == key[1]) for key in best}
-    return (row for key, row in best.items() if row["episodes"] == most[key[1]])
+def _meant(rows: list[dict[str, Any]], plan: Evaluating | None) -> list[dict[str, Any]]:
+    """What the grid plays after training, where it is there; else the rows of most episodes."""
+    if plan is not None:
+        asked = (plan.episodes, plan.sampled)
+        planned = [row for row in rows if (row["episodes"], bool(row.get("sampled"))) == asked]
+        if planned:
+            return planned
+    most = max((row["episodes"] for row in rows), default=0)
+    return [row for row in rows if row["episodes"] == most]
 
 
 def _of_evaluation(

@@ -40,8 +40,8 @@ TABLES: tuple[Table, ...] = (
             *(row for method, numbers in ROWS.items() for row in _three(TEACHER, method, numbers)),
             *_three(DIGR, "gradient", STUDENT),
         ),
-        protocol="10,000 states, maps divided by their maximum; important: the agent and the green object, unimportant: "
-        "empty cells; one teacher whose success is 100 %",
+        protocol="10,000 states, maps divided by their maximum; important: the agent and the green object, "
+        "unimportant: empty cells; one teacher whose success is 100 %",
         missing=("no spread is printed",),
         remarks=(
             "Where the paper has one student that learned with the maximum as the divisor of its maps, here are two: "

@@ -26,9 +26,9 @@ PROTOCOL = "500,000 agent steps, 5 seeds, 100 episodes a mode; ± is the standar
 T1, T2, T5, T8 = (f"{PAPER}, table {number}" for number in (1, 2, 5, 8))
 ROBOT = f"{PAPER}, the robot's tests on average"
 CONTRADICTION = (
-    "The paper contradicts itself: SGQN on ball_in_cup in video_hard is 782±57 in table 1 and 778±75 in table 2; SAC on "
-    "cartpole in video_easy is 474 in one place and 477 in another; SODA on cartpole in video_hard is 339 in tables 1 "
-    "and 8 and 403 in table 5."
+    "The paper contradicts itself: SGQN on ball_in_cup in video_hard is 782±57 in table 1 and 778±75 in table 2; SAC "
+    "on cartpole in video_easy is 474 in one place and 477 in another; SODA on cartpole in video_hard is 339 in tables "
+    "1 and 8 and 403 in table 5."
 )
 
 TABLES: tuple[Table, ...] = (
