@@ -37,15 +37,15 @@ def train(words: list[str]) -> int:
     else:
         run = Path(words[words.index("--out") + 1])
         if run.exists():
-            print(f"saccade: {run} exists already", file=sys.stderr)
+            sys.stderr.write(f"saccade: {run} exists already" + "\n")
             return 2
         given = {"method": words[0], "task": words[1], "seed": int(words[words.index("--seed") + 1])}
         config = {**given, "training": {"steps": STEPS}}
         if "--teacher" in words and not (Path(words[words.index("--teacher") + 1]) / "result.json").exists():
-            print("saccade: there is no teacher", file=sys.stderr)
+            sys.stderr.write("saccade: there is no teacher" + "\n")
             return 2
         if config["method"] == "refused":
-            print("saccade: this is refused", file=sys.stderr)
+            sys.stderr.write("saccade: this is refused" + "\n")
             return 2
         run.mkdir(parents=True)
         write(run / "config.json", config)

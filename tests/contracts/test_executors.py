@@ -67,7 +67,16 @@ def cluster() -> Iterator[Any]:
     ray_cluster = pytest.importorskip("ray.cluster_utils")
     found = ray_cluster.Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80_000_000},
+        head_node_args={
+            "num_cpus": 1,
+            "include_dashboard": False,
+            "object_store_memory": 80_000_000,
+            "_system_config": {
+                "health_check_initial_delay_ms": 0,
+                "health_check_period_ms": 300,
+                "health_check_failure_threshold": 3,
+            },
+        },
     )
     for _ in range(2):
         found.add_node(num_cpus=1, object_store_memory=80_000_000)
@@ -216,7 +225,7 @@ def running_with(word: str) -> list[int]:
 def test_runs_that_were_made_with_other_settings_are_refused(tmp_path: Path) -> None:
     run(of("steady"), tmp_path, locally(tmp_path))
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UserError, match="other settings .*--steps 9"):
+    with pytest.raises(UserError, match=r"other settings .*--steps 9"):
         check_folder(of("steady", options={"steps": 9}), tmp_path)
     with pytest.raises(UserError, match="--episodes 2, and now --episodes 3"):
         check_folder(of("steady", evaluation=Evaluating(("noise",), 3)), tmp_path)
@@ -310,7 +319,8 @@ def test_threads_and_cores_reach_the_process(tmp_path: Path) -> None:
     script.write_text(
         "import json, os, sys, pathlib\n"
         "run = pathlib.Path(sys.argv[sys.argv.index('--out') + 1]); run.mkdir(parents=True)\n"
-        "told = [os.environ['OMP_NUM_THREADS'], os.environ.get('CUDA_VISIBLE_DEVICES'), sorted(os.sched_getaffinity(0))]\n"
+        "told = [os.environ['OMP_NUM_THREADS'], os.environ.get('CUDA_VISIBLE_DEVICES')]\n"
+        "told += [sorted(os.sched_getaffinity(0))]\n"
         "(run / 'result.json').write_text(json.dumps(told))\n"
     )
     core = min(os.sched_getaffinity(0))

@@ -51,9 +51,9 @@ class Home:
             place.parent.mkdir(parents=True, exist_ok=True)
             with written_aside(place) as aside:
                 aside.write_bytes(content)
-        for path in files_of(self._folder, name):
-            if str(path.relative_to(self._folder)) not in there:
-                path.unlink()
+        for kept in files_of(self._folder, name):
+            if str(kept.relative_to(self._folder)) not in there:
+                kept.unlink()
         return self._stop
 
     def begun(self, name: str, step: str, place: str) -> None:
