@@ -45,7 +45,7 @@ class Batch(NamedTuple):
     """
 
     obs: Tensor  # [batch, frames * 3, height, width], 0..255
-    action: Tensor  # [batch, action_dim], -1..1
+    action: Tensor  # long [batch] if discrete, else [batch, action_dim], -1..1
     reward: Tensor  # [batch]
     discount: Tensor  # [batch], 0 or 1
     next_obs: Tensor  # [batch, frames * 3, height, width], 0..255

@@ -26,6 +26,7 @@ from saccade.agents.configs import (
     SVEAWithSODA,
 )
 from saccade.agents.configs_on_policy import FLS, PPO
+from saccade.agents.configs_students import DIGR
 from saccade.later import Later
 from saccade.types import Continuous, Discrete
 
@@ -37,7 +38,7 @@ __all__ = ["METHODS", "Architecture", "Method"]
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table of methods: ``make(config, spaces, device, images) -> Agent``.
+    """A row of the table of methods: ``make(config, spaces, device, given) -> Agent``.
 
     What was published for single tasks stands in ``saccade.agents.presets``.
     """
@@ -54,6 +55,10 @@ class Method:
     """Whether a configuration blends pictures into observations, and so needs a bank of them."""
     rendered_size: Callable[[Any], int] = lambda config: config.sac.architecture.image_size
     """Side in pixels of the observations that a configuration wants."""
+    taught: bool = False
+    """Whether it learns from a teacher, which ``--teacher`` names."""
+    takes_saliency: Callable[[Any], bool] = lambda config: False
+    """Whether a configuration learns from saliency data too, which are then made ready before."""
     decodes: Callable[[Any], bool] = lambda config: False
     """Whether a configuration decodes pictures of that side, which must then be a multiple of what decoders double."""
 
@@ -192,6 +197,26 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             loop="on_policy",
             actions=(Continuous, Discrete),
             rendered_size=lambda config: config.ppo.trunk.image_size,
+        ),
+        "digr": Method(
+            "a student of any policy, whose plain gradient lies where the teacher looks",
+            "Xing et al., 2022",
+            DIGR(),
+            Later("saccade.agents.methods.digr", "make_digr"),
+            actions=(Continuous, Discrete),
+            rendered_size=lambda config: config.trunk.image_size,
+            taught=True,
+            takes_saliency=lambda config: config.regularised,
+        ),
+        "distillation": Method(
+            "DIGR without its regularization: a student of any policy",
+            "Xing et al., 2022, ablation",
+            DIGR(regularised=False, distillation_weight=1.0),
+            Later("saccade.agents.methods.digr", "make_digr"),
+            actions=(Continuous, Discrete),
+            rendered_size=lambda config: config.trunk.image_size,
+            taught=True,
+            takes_saliency=lambda config: config.regularised,
         ),
         "simgrl": Method(
             "SVEA that stacks features of frames and blends in moving pictures",

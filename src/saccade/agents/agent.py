@@ -83,6 +83,8 @@ class Phase(Generic[Data]):
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs after the
     optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
     ``combine``: ``(weighted terms [terms], owned parameters) -> their gradients``, where that is not the sum's.
+    ``compiles``: whether its look and its losses can be compiled, where everything else is; otherwise they are computed
+    as they are.
     ``accumulate``: parts that the batch is differentiated in, one after the other, to take less memory: their gradients
     are averaged. Its terms are then means over samples, and everything that they read has samples in its rows.
     ``max_gradient_norm``: longer gradients, of all owned parameters together, are scaled down to this length.
@@ -101,6 +103,7 @@ class Phase(Generic[Data]):
     after_every: int = 1
     own_batch: OwnBatch[Data] | None = None
     combine: Combine | None = None
+    compiles: bool = True
     accumulate: int = 1
     max_gradient_norm: float | None = None
     anneal: Callable[[float], None] = _nothing_annealed
@@ -214,7 +217,7 @@ def make_update(
         phase.name: functools.partial(gradients_of, phase, phase.differentiated) for phase in agent.phases
     }
     if compile_losses:
-        for phase in agent.phases:
+        for phase in (phase for phase in agent.phases if phase.compiles):
             look, differentiate = looks[phase.name], gradients[phase.name]
             if look is not sees_nothing:
                 looks[phase.name] = falling_back(as_one_region(look, backend), look, agent.networks, shortcut)

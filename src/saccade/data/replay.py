@@ -11,9 +11,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from saccade.data.actions import action_dtype
 from saccade.data.frames import FrameRing, Segment, put
 from saccade.data.memory import available_bytes
-from saccade.types import Batch, UserError
+from saccade.types import Batch, Continuous, Discrete, UserError
 
 SEGMENT_FRAMES = 4096  # in one file of a checkpoint: 87 MB of 84x84 pixels
 SPARE_FRAMES = 0.01  # of the capacity, for first frames: enough for episodes of 100 steps and more
@@ -35,7 +36,7 @@ class Transitions(NamedTuple):
     """Sampled transitions whose observations still share their frames: what travels between devices."""
 
     frames: Tensor  # uint8 [batch, frame_stack + 1, channel, height, width], oldest first
-    action: Tensor  # [batch, action_dim], -1..1
+    action: Tensor  # long [batch] if discrete, else [batch, action_dim], -1..1
     reward: Tensor  # [batch]
     discount: Tensor  # [batch], 0 or 1
 
@@ -62,7 +63,7 @@ class ReplayBuffer:
     Args:
         capacity: transitions.
         frame_shape: (channel, height, width) of one frame.
-        action_dim: numbers in an action.
+        actions: their kind: numbers, or one of several by its number.
         frame_stack: frames in an observation.
         num_envs: environments, which must advance together: between two steps of one, every other
             makes at most one step and starts at most one episode.
@@ -79,7 +80,7 @@ class ReplayBuffer:
         self,
         capacity: int,
         frame_shape: tuple[int, int, int],
-        action_dim: int,
+        actions: Continuous | Discrete,
         *,
         frame_stack: int = 3,
         num_envs: int = 1,
@@ -92,13 +93,13 @@ class ReplayBuffer:
         self.capacity, self.frame_stack, self.device = capacity, frame_stack, torch.device(device)
         self._pinned = pinned
         assert not pinned or self.device.type == "cpu", "only memory of the host can be page-locked"
-        self._layout = (capacity, *frame_shape, action_dim, frame_stack, num_envs, segment_frames)
+        self._layout = (capacity, *frame_shape, _size(actions), frame_stack, num_envs, segment_frames)
         self._span = frame_span(frame_stack, num_envs)
-        self._check_memory(frame_shape, action_dim, num_envs, segment_frames)
+        self._check_memory(frame_shape, actions, num_envs, segment_frames)
         num_frames = ring_frames(capacity, frame_stack, num_envs, segment_frames)
         self._ring = FrameRing(num_frames, frame_shape, self.device, segment_frames)
         self._frame_ids = torch.zeros(capacity, frame_stack + 1, dtype=torch.int32, device=self.device)
-        self._action = torch.zeros(capacity, action_dim, device=self.device)
+        self._action = torch.zeros(capacity, *actions.shape, dtype=action_dtype(actions), device=self.device)
         self._reward = torch.zeros(capacity, device=self.device)
         self._discount = torch.zeros(capacity, device=self.device)
         # Bookkeeping stays on the host, so that adding never waits for a GPU.
@@ -112,7 +113,7 @@ class ReplayBuffer:
     def bytes_needed(
         capacity: int,
         frame_shape: tuple[int, int, int],
-        action_dim: int,
+        actions: Continuous | Discrete,
         *,
         frame_stack: int = 3,
         num_envs: int = 1,
@@ -120,8 +121,9 @@ class ReplayBuffer:
     ) -> int:
         """What a full buffer takes, most of it pixels: 10.8 GB for 500,000 steps of 84x84."""
         frame_bytes = ring_frames(capacity, frame_stack, num_envs, segment_frames) * math.prod(frame_shape)
-        frame_ids, floats, serial = 4 * (frame_stack + 1), 4 * (action_dim + 2), 8
-        return frame_bytes + capacity * (frame_ids + floats + serial)
+        action = math.prod(actions.shape) * action_dtype(actions).itemsize
+        frame_ids, floats, serial = 4 * (frame_stack + 1), 4 * 2, 8
+        return frame_bytes + capacity * (frame_ids + action + floats + serial)
 
     def __len__(self) -> int:
         """Transitions that can be sampled."""
@@ -139,7 +141,7 @@ class ReplayBuffer:
         """Store a step from the environment's latest stack to the same with ``next_frame`` pushed in.
 
         Args:
-            action: [action_dim], -1..1.
+            action: [action_dim], -1..1, or the number of the one that was chosen.
             discount: 0 where the episode truly ended, else 1.
             next_frame: uint8 [channel, height, width], the newest of the next observation.
         """
@@ -155,7 +157,7 @@ class ReplayBuffer:
         self._env_serials[env_index] = serials[1:]
         row = self._end % self.capacity
         put(self._frame_ids[row], torch.from_numpy((serials % self._ring.capacity).astype(np.int32)))
-        put(self._action[row], torch.from_numpy(np.array(action, dtype=np.float32)))
+        put(self._action[row], torch.as_tensor(np.array(action), dtype=self._action.dtype))
         self._reward[row].fill_(float(reward))  # an argument of what the GPU is told to do: no copy to wait for
         self._discount[row].fill_(float(discount))
         self._newest_serial[row] = serial
@@ -263,13 +265,13 @@ class ReplayBuffer:
             self._start += 1
 
     def _check_memory(
-        self, frame_shape: tuple[int, int, int], action_dim: int, num_envs: int, segment_frames: int
+        self, frame_shape: tuple[int, int, int], actions: Continuous | Discrete, num_envs: int, segment_frames: int
     ) -> None:
         def bytes_for(capacity: int) -> int:
             return self.bytes_needed(
                 capacity,
                 frame_shape,
-                action_dim,
+                actions,
                 frame_stack=self.frame_stack,
                 num_envs=num_envs,
                 segment_frames=segment_frames,
@@ -297,11 +299,17 @@ class ReplayBuffer:
         consistent = (
             len(newest) <= self.capacity
             and all(len(state[name]) == len(newest) for name in ("action", "reward", "discount"))
+            and state["action"].dtype == self._action.dtype
             and bool((newest.diff() > 0).all() and (newest < total).all())
             and bool((lags <= self._span).all() and (lags[:, -1] == 0).all())
         )
         if not consistent:
             raise UserError("the saved replay contradicts itself: it is damaged, resume from another checkpoint")
+
+
+def _size(actions: Continuous | Discrete) -> int:
+    """How many numbers, or how many to choose from."""
+    return actions.count if isinstance(actions, Discrete) else actions.dims
 
 
 def frame_span(frame_stack: int, num_envs: int) -> int:

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from saccade.types import Decisions, Discrete, Spaces
+from saccade.data.actions import action_dtype
+from saccade.types import Decisions, Spaces
 
 JUDGED_AT_ONCE = 512  # observations in a pass, so that a long rollout does not take the memory of all its features
 
@@ -63,12 +64,11 @@ class Rollout:
     def __init__(self, steps: int, num_envs: int, spaces: Spaces, device: torch.device, minibatch: int) -> None:
         self.steps, self.num_envs, self.device, self.minibatch = steps, num_envs, device, minibatch
         self.filled = 0
-        action = torch.int64 if isinstance(spaces.actions, Discrete) else torch.float32
         channels, height, width = spaces.obs_shape
         # Pixel after pixel, as convolutions want them in most precisions: put into that order once, and not in every
         # epoch.
         self._obs = self._zeros(height, width, channels, dtype=torch.uint8)
-        self._action = self._zeros(*spaces.actions.shape, dtype=action)
+        self._action = self._zeros(*spaces.actions.shape, dtype=action_dtype(spaces.actions))
         self._reward, self._value, self._log_probability, self._advantage, self._target = (
             self._zeros() for _ in range(5)
         )

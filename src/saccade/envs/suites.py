@@ -21,6 +21,8 @@ from saccade.later import Later
 from saccade.types import Spaces
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from saccade.envs.config import EnvConfig
     from saccade.envs.simulation import Simulation
     from saccade.envs.streams import Streams
@@ -53,6 +55,8 @@ class Suite:
         evaluated: ``configuration -> configuration``: what evaluations and explanations play of a run that trains so.
         fast: values of options that machines without a GPU can afford.
         knows_masks: whether its environments can tell which pixels show the task.
+        ignored: ``simulation -> bool [H, W]``: which pixels of the present picture are neither the task nor plainly
+            of no consequence; None where all that is not the task is.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
@@ -78,6 +82,7 @@ class Suite:
     evaluated: Callable[[EnvConfig], EnvConfig] = lambda config: config
     fast: Mapping[str, Any] = field(default_factory=dict)
     knows_masks: bool = True
+    ignored: Callable[[Any], np.ndarray] | None = None
     check: Callable[[EnvConfig], None] = lambda config: None
     graded: Callable[[str], Modes] = lambda task: {}
 
@@ -135,6 +140,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             spaces=minigrid_suite.spaces_of,
             simulation=Later("saccade.envs.tasks.minigrid.simulation", "GridSimulation"),
             streams=Later("saccade.envs.tasks.minigrid.simulation", "GridStreams"),
+            ignored=Later("saccade.envs.tasks.minigrid.simulation", "ignored_pixels"),
             image_size=minigrid_suite.usual_image_size,
         ),
         "atari": Suite(

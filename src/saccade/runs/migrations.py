@@ -59,6 +59,16 @@ def _no_oracle(values: Values) -> Values:
     return _within(values, "env", _with_an_oracle_that_is_off)
 
 
+def _no_teacher(values: Values) -> Values:
+    """Before there were teachers, nothing was learned from one."""
+    return {"teaching": None, "teacher_sha256": None, "saliency_sha256": None, **values}
+
+
+def _update_of_every_step(values: Values) -> Values:
+    """Before updates could be fewer than agent steps, there was one of each."""
+    return _within(values, "loop", lambda loop: {"update_every": 1, **loop})
+
+
 def _with_an_oracle_that_is_off(env: Values) -> Values:
     task, options = env.get("task"), env.get("options")
     known = isinstance(task, str) and task in TASKS and "oracle_mask" in option_names(suite_of(task))
@@ -87,5 +97,7 @@ MIGRATIONS: tuple[Callable[[Values], Values], ...] = (
     _drawn_actions,
     _options_of_the_replay,
     _no_oracle,
+    _no_teacher,
+    _update_of_every_step,
 )
 """Every change of what a configuration holds, the oldest first; one that has been made already changes nothing."""

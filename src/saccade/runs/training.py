@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from saccade.agents import METHODS
 from saccade.agents.methods_of import label_of, method_of
+from saccade.agents.settings import AT_LEAST_ONE, POSITIVE
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import suite_of
 from saccade.types import Continuous, Discrete, UserError
@@ -78,6 +79,41 @@ class OffPolicy:
     actions of a policy that is one step of them all older. A single environment never does."""
     replay_capacity: int | None = None
     """Transitions that are remembered; by default all of them."""
+    update_every: int = 1
+    """Agent steps, over all environments, between updates."""
+
+
+OF_TEACHER, OF_TRUTH = "teacher", "truth"
+SALIENCY_SOURCES = (OF_TEACHER, OF_TRUTH)
+"""What ``Teaching.saliency_data`` may be beside a path."""
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """Who a method learns from that has a teacher, and where the saliency comes from that it is held to."""
+
+    teacher: str | None = None
+    """The policy to learn from, on the same task: a run folder, zoo:NAME or a zip of Stable-Baselines3; with
+    --teacher-policy a file of weights."""
+    teacher_policy: str | None = None
+    """For any other network: its class, in a Python file of yours, which is run."""
+    teacher_output: tuple[str, ...] = ()
+    """What the network of --teacher-policy gives, as for `saccade explain`."""
+    teacher_trust: bool = False
+    """Allow a teacher's file that runs code when it is opened (pickles). Only for files of people you trust."""
+    teacher_temperature: Annotated[float, POSITIVE] = 1.0
+    """What the teacher's logits, or Q values, are divided by: less makes it surer of its actions."""
+    saliency_data: str = "teacher"
+    """teacher: perturb the states that it comes to; truth: take the simulator's own mask of what shows the task there;
+    or a file or folder of states and maps of your own."""
+    saliency_states: Annotated[int, AT_LEAST_ONE] = 1000
+    """States in the saliency data, unless they are your own."""
+    saliency_radius: Annotated[float, POSITIVE] = 4.0
+    """Of perturbations: standard deviation of the blurred spot in pixels."""
+    saliency_blur: Annotated[float, POSITIVE] = 3.0
+    """Of perturbations: standard deviation in pixels of the blur that is seen there."""
+    saliency_stride: Annotated[int, AT_LEAST_ONE] = 4
+    """Of perturbations: pixels between the spots."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +127,12 @@ class RunConfig:
     training: Training = field(default_factory=Training)
     loop: OffPolicy | None = field(default_factory=OffPolicy)
     """How it learns from a replay; None for a method that learns from rollouts, whose numbers are all its own."""
+    teaching: Teaching | None = None
+    """Of a method that learns from a teacher: which, and from what saliency."""
+    teacher_sha256: str | None = None
+    """Of the teacher's weights, once the run has begun."""
+    saliency_sha256: str | None = None
+    """Of saliency data of a person's own, once the run has begun."""
 
 
 def able_to_learn(env: EnvConfig) -> tuple[str, ...]:

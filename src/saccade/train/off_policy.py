@@ -1,4 +1,4 @@
-"""The off-policy loop: step environments, remember, update; one update per agent step.
+"""The off-policy loop: step environments, remember, update; one update per agent step, or per several.
 
 A *tick* is one step of every environment and the updates that it calls for. With one environment they alternate. With
 more, the environments make their next step while the networks learn from the last one (``Training.overlap``): actions
@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.agents.agent import Agent
+from saccade.agents.agent import Agent, anneal
+from saccade.data.actions import uniform_actions
 from saccade.data.checkpoints import Checkpoint, Segment, written_segments
 from saccade.data.documents import LARGEST_OF_STATES
 from saccade.data.replay import ReplayBuffer
@@ -49,7 +50,7 @@ BEGUN = ("action", "obs", "reward", "terminated", "truncated")
 class BegunStep:
     """A step of every environment on its way from the policy to the replay."""
 
-    action: np.ndarray  # float32 [envs, action_dim]
+    action: np.ndarray  # float32 [envs, action_dim], or int64 [envs] where actions are discrete
     outcome: Steps | None = None  # None while the environments make it
 
 
@@ -96,8 +97,9 @@ class OffPolicyTraining:
         """Updates once learning has begun: a step is done when its update is, and the first brings a thousand."""
         counters, first = self.counters, self.options.random_steps
         learning = counters.env_steps >= first
-        done, what = (counters.updates, "updates") if learning else (min(counters.env_steps, first - 1), "steps")
-        speed = f"{done / counters.seconds:.1f} {what}/s" if counters.seconds else ""
+        number, what = (counters.updates, "updates") if learning else (min(counters.env_steps, first - 1), "steps")
+        speed = f"{number / counters.seconds:.1f} {what}/s" if counters.seconds else ""
+        done = number * self.options.update_every if learning else number
         return Progress("training" if learning else "acting at random", done, speed)
 
     def ways(self) -> list[str]:
@@ -167,13 +169,14 @@ class OffPolicyTraining:
             yield Event("tick")
 
     def _updates_due(self) -> Iterator[Event]:
-        """Perform the updates that the agent steps so far call for: one each, once the random ones are over.
+        """Perform the updates that the agent steps so far call for, once the random ones are over.
 
         # Deviation: in the published code the burst after the random steps counts as one step, so that
         # phases with a period of 2 run in every update of it; here they keep their period.
         """
         counters = self.counters
-        while counters.env_steps >= self.options.random_steps and counters.updates < counters.env_steps:
+        due = counters.env_steps // self.options.update_every if counters.env_steps >= self.options.random_steps else 0
+        while counters.updates < due:
             yield from perform_update(self)
             yield Event("tick")
 
@@ -228,9 +231,9 @@ class OffPolicyTraining:
             self.replay.start_episode(index, obs[-channels:])
 
     def _choose_actions(self) -> np.ndarray:
-        shape = (self.config.num_envs, self.workers.spaces.action_dim)
+        anneal(self.agent, self.counters.env_steps / self.config.steps)
         if self.counters.env_steps < self.options.random_steps:
-            return (torch.rand(shape, generator=self.host_generator) * 2 - 1).numpy()
+            return uniform_actions(self.spaces.actions, self.config.num_envs, self.host_generator).numpy()
         action = self.agent.act(torch.as_tensor(self.obs, device=self.device), self.generator).cpu().numpy()
         if not np.isfinite(action).all():
             self.health.require_finite()

@@ -26,8 +26,8 @@ from saccade.agents.agent import (
     set_learning_rate,
 )
 from saccade.agents.configs_on_policy import PPO, Trunk
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.parts.advantages import gae, normalised
-from saccade.agents.parts.augmentation import Images
 from saccade.agents.parts.distributions import Categorical, Distribution, Gaussian
 from saccade.agents.parts.tensorflow_adam import TensorFlowAdam
 from saccade.data.rollout import Outcome
@@ -329,7 +329,7 @@ def make_networks(
     return PolicyAndValue(spaces, config, make).to(device)
 
 
-def make_ppo(config: PPO, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent[Decisions]:
+def make_ppo(config: PPO, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Decisions]:
     """PPO on pixels, for either kind of action."""
     return agent_of(make_networks(spaces, config, device), config, spaces)
 

@@ -16,6 +16,7 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, Term, in_order, sees_nothing, with_drawn
 from saccade.agents.configs import SCPL, SGQN
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac
 from saccade.agents.methods.drq import random_shift
 from saccade.agents.parts.attribution import attribution_of_q1, look_of_critic, q_maps
@@ -103,7 +104,7 @@ def masked_picture(nets: sac.ActorCritic, config: SGQN | SCPL) -> Callable[[Tens
     return masked
 
 
-def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC with the consistency term in the critic's phase and a phase that predicts saliency."""
     if not 0 < config.quantile < 1:
         raise UserError(
@@ -118,7 +119,7 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
     maps = dict(q_maps(actor_critic.critic))
     if config.self_supervision:
         maps["predicted_mask"] = predicted_mask(nets)
-        phases[1:] = phases_after_critic(nets, config, images)
+        phases[1:] = phases_after_critic(nets, config, given.images)
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(actor_critic),

@@ -20,7 +20,7 @@ from saccade.envs.streams import SUCCESS, StreamStep
 from saccade.envs.suites import suite_of
 from saccade.envs.tasks.minigrid.rules import RULES
 from saccade.envs.tasks.minigrid.tasks import ACTION_NAMES
-from saccade.envs.tasks.minigrid.world import GridWorlds
+from saccade.envs.tasks.minigrid.world import GridWorlds, Truth
 from saccade.envs.tasks.minigrid_suite import COLOURS, PUBLISHED_WRONG_PICK, grid_task, tile_size_of
 from saccade.envs.workers.env_workers import Arrangement
 from saccade.envs.workers.process import NO_OPENGL
@@ -112,6 +112,11 @@ class GridSimulation:
 def knows_success(config: EnvConfig) -> bool:
     """Whether the task has a mission, which says what matters and what a success is."""
     return RULES[grid_task(config.task).rule].has_mission
+
+
+def ignored_pixels(simulation: GridSimulation) -> np.ndarray:
+    """Walls, distractors and all else that could be argued about: bool ``[H, W]``; see ``Truth``."""
+    return simulation.scene.truth()[0] == Truth.IGNORED
 
 
 def _of_world(state: Mapping[str, Any]) -> dict[str, Any]:
