@@ -86,6 +86,22 @@ class Scene:
         """Have every picture drawn with or without one of MuJoCo's rendering flags, such as fog."""
         self._camera.scene.flags[flag] = wanted
 
+    def fill_with_air(self, rgb: Rgb, clear: float, gone: float) -> None:
+        """Have things fade into a colour (0..1): not until ``clear``, wholly from ``gone`` on (metres)."""
+        self.draw_with(mujoco.mjtRndFlag.mjRND_FOG, True)
+        contexts = self._physics.contexts
+        contexts.mujoco.ptr.fogRGBA[:] = (*rgb, 1.0)
+
+        def reach() -> None:
+            """Tell OpenGL itself: MuJoCo does so once, where a context is made."""
+            from OpenGL import GL
+
+            GL.glFogf(GL.GL_FOG_START, clear)
+            GL.glFogf(GL.GL_FOG_END, gone)
+
+        with contexts.gl.make_current() as context:
+            context.call(reach)
+
     def render_ids(self, option: MjvOption) -> np.ndarray:
         """The number of the geom that each pixel shows, -1 where it is none: int32 ``[H, W]``."""
         self.look()

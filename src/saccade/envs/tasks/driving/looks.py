@@ -45,14 +45,14 @@ class Look:
 LOOKS: Mapping[str, Look] = MappingProxyType(
     {
         "day": Look(
-            zenith=(0.25, 0.48, 0.82), horizon=(0.80, 0.88, 0.95), sun=(0.62, 0.60, 0.55), sun_from=(-0.5, 0.5, 1.0),
-            ambient=(0.40, 0.42, 0.45), air=(0.80, 0.88, 0.95), clear=70, gone=480, lamps=0.15, beams=0.0, shadows=0.5,
+            zenith=(0.02, 0.24, 0.78), horizon=(0.85, 0.92, 0.98), sun=(0.62, 0.60, 0.55), sun_from=(-0.5, 0.5, 1.0),
+            ambient=(0.40, 0.42, 0.45), air=(0.80, 0.88, 0.95), clear=60, gone=950, lamps=0.15, beams=0.0, shadows=0.5,
             sun_disc=(1.0, 1.0, 0.9, 0.0),
         ),
         "sunset": Look(
-            zenith=(0.24, 0.22, 0.42), horizon=(0.98, 0.56, 0.26), sun=(0.80, 0.42, 0.20), sun_from=(0.9, 0.5, 0.25),
-            ambient=(0.27, 0.21, 0.24), air=(0.93, 0.55, 0.32), clear=40, gone=420, lamps=0.6, beams=0.10, shadows=0.4,
-            sun_disc=(1.0, 0.88, 0.55, 1.0),
+            zenith=(0.05, 0.04, 0.40), horizon=(1.0, 0.52, 0.16), sun=(0.85, 0.50, 0.28), sun_from=(0.8, -0.35, 0.45),
+            ambient=(0.42, 0.33, 0.36), air=(0.93, 0.55, 0.32), clear=40, gone=850, lamps=0.6, beams=0.15, shadows=0.4,
+            sun_disc=(1.0, 0.93, 0.62, 1.0),
         ),
         "fog": Look(
             zenith=(0.72, 0.74, 0.76), horizon=(0.72, 0.74, 0.76), sun=(0.15, 0.15, 0.15), sun_from=(0.0, 0.0, 1.0),
@@ -60,8 +60,8 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
             sun_disc=(1.0, 1.0, 1.0, 0.0),
         ),
         "night": Look(
-            zenith=(0.01, 0.01, 0.04), horizon=(0.05, 0.06, 0.13), sun=(0.07, 0.08, 0.13), sun_from=(-0.3, -0.5, 1.0),
-            ambient=(0.10, 0.11, 0.16), air=(0.03, 0.035, 0.08), clear=30, gone=260, lamps=1.0, beams=0.5, shadows=0.0,
+            zenith=(0.0, 0.0, 0.03), horizon=(0.10, 0.11, 0.22), sun=(0.12, 0.13, 0.20), sun_from=(-0.3, -0.5, 1.0),
+            ambient=(0.22, 0.23, 0.32), air=(0.035, 0.04, 0.09), clear=30, gone=650, lamps=1.0, beams=1.0, shadows=0.0,
             sun_disc=(1.0, 1.0, 1.0, 0.0),
         ),
     }

@@ -17,6 +17,7 @@ POST_PERIOD, POST_REACH = 8.0, 96.0
 SCENERY_PERIOD, SCENERIES = 120.0, 3
 CAMERA = "chase"
 EGO = "ego"
+BEAMS = 5  # shapes of light on the road before the ego, one in another
 DECALS = 2  # the group of what is light or shade and no thing
 CHASE_BACK, CHASE_UP, CHASE_DOWN_DEGREES, FIELD_OF_VIEW = 8.2, 3.3, 10.5, 52
 
@@ -72,18 +73,18 @@ def model_xml(lanes: int, others: int, side: int) -> str:
   <statistic extent="1" center="0 0 0"/>
   <visual>
     <global offwidth="{side}" offheight="{side}"/>
-    <map znear="0.8" zfar="900" fogstart="70" fogend="480" shadowclip="1"/>
+    <map znear="0.8" zfar="680" fogstart="70" fogend="480" shadowclip="1"/>
     <quality numslices="10" numstacks="6" numquads="1" shadowsize="0"/>
     <headlight active="1" ambient="0.4 0.4 0.4" diffuse="0.08 0.08 0.08" specular="0 0 0"/>
   </visual>
   <asset>
     <texture name="skybox" type="skybox" builtin="gradient" rgb1="0.25 0.48 0.82" rgb2="0.8 0.88 0.95"
       width="128" height="768"/>
-    <texture name="asphalt" type="2d" builtin="flat" rgb1="0.30 0.30 0.32" width="128" height="128" mark="random"
-      markrgb="0.36 0.36 0.38" random="0.25"/>
+    <texture name="asphalt" type="2d" builtin="flat" rgb1="0.31 0.31 0.33" width="256" height="256" mark="random"
+      markrgb="0.35 0.35 0.37" random="0.3"/>
     <texture name="grass" type="2d" builtin="flat" rgb1="0.30 0.42 0.20" width="128" height="128" mark="random"
       markrgb="0.36 0.47 0.22" random="0.35"/>
-    <material name="asphalt" texture="asphalt" texuniform="true" texrepeat="0.15 0.15" specular="0" shininess="0"/>
+    <material name="asphalt" texture="asphalt" texuniform="true" texrepeat="0.11 0.11" specular="0" shininess="0"/>
     <material name="grass" texture="grass" texuniform="true" texrepeat="0.06 0.06" specular="0" shininess="0"/>
     <material name="marking" rgba="0.92 0.92 0.88 1" specular="0" emission="0.1"/>
     <material name="yellow" rgba="0.90 0.72 0.15 1" specular="0" emission="0.1"/>
@@ -137,10 +138,11 @@ def _meshes() -> str:
     turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     ring = [(np.cos(angle), np.sin(angle), 0.0) for angle in turn]
     told.append(_mesh("fir", [*((1.9 * x, 1.9 * y, 0) for x, y, _ in ring), (0, 0, 6.5)]))
-    shade = np.sign(np.array(ring)) * np.abs(np.array(ring)) ** 0.5 * (2.62, 1.22, 0)
+    shade = np.sign(np.array(ring)) * np.abs(np.array(ring)) ** 0.5 * (2.42, 1.02, 0)
     told.append(_mesh("shade", [*map(tuple, shade + (0, 0, 0.016)), *map(tuple, shade + (0, 0, 0.008))]))
-    for number, (near, far, narrow, wide) in enumerate(((0.2, 9.0, 0.8, 1.7), (0.6, 15.0, 0.7, 2.5), (1.2, 24.0, 0.6, 3.4))):
-        flat = [(near, narrow), (far * 0.75, wide), (far * 0.95, wide * 0.7), (far, wide * 0.25)]
+    for number in range(BEAMS):
+        near, far, narrow, wide = 0.1 + 0.3 * number, 9.0 + 4.5 * number, 0.85 - 0.05 * number, 1.6 + 0.45 * number
+        flat = [(near, narrow), (far * 0.6, wide), (far * 0.85, wide * 0.85), (far * 0.96, wide * 0.5), (far, wide * 0.2)]
         height = 0.02 + 0.008 * number
         corners = [(x, side * y, z) for x, y in flat for side in (1, -1) for z in (height, height + 0.004)]
         told.append(_mesh(f"beam{number}", corners))
@@ -180,14 +182,15 @@ def _car(name: str, kind: str, camera: bool = False) -> str:
             _box("tail", (tail_x, side * 0.68, tail_z), (0.035, 0.17, tall), f'name="{name}_tail_{which}"')
         )
         told.append(_box("head", (head_x, side * 0.62, head_z), (0.06, 0.18, 0.08)))
-        told.append(
-            f'<geom type="ellipsoid" group="{DECALS}" material="glow" pos="{tail_x - 0.05:g} {side * 0.68} {tail_z:g}" '
-            f'size="0.1 0.42 0.34"/>'
-        )
+        for spread in (1.0, 1.6, 2.3) if camera else (1.4, 2.1):
+            told.append(
+                f'<geom type="ellipsoid" group="{DECALS}" material="glow" pos="{tail_x - 0.05:g} {side * 0.68} {tail_z:g}" '
+                f'size="0.06 {0.20 * spread:.3g} {0.13 * spread:.3g}"/>'
+            )
     told.append(_box("plate", (tail_x - 0.02, 0, tail_z - 0.22), (0.02, 0.26, 0.06)))
     told.append(_box("plastic", (tail_x + 0.04, 0, 0.42), (0.05, 0.84, 0.09)))
     told.append(f'<geom type="mesh" mesh="shade" group="{DECALS}" material="shade"/>')
-    for number in range(3):
+    for number in range(BEAMS) if camera else (1, 3):
         told.append(f'<geom type="mesh" mesh="beam{number}" group="{DECALS}" material="beam" pos="2.2 0 0"/>')
     if camera:
         up = 90 - CHASE_DOWN_DEGREES
@@ -261,9 +264,9 @@ def _cylinder(material: str, x: float, y: float, z: float, radius: float, half: 
 
 def _horizon() -> str:
     """Hills that never come nearer, and the sun."""
-    hills = ((330, 150, 150, 26), (380, 40, 120, 17), (360, -70, 140, 22), (330, -190, 130, 32), (390, 260, 150, 34))
+    hills = ((320, 150, 150, 26), (340, 40, 120, 17), (330, -70, 140, 22), (320, -190, 130, 32), (340, 260, 150, 34))
     told = [
-        f'<geom type="ellipsoid" material="hill" pos="{x} {y} -4" size="90 {wide} {high}"/>' for x, y, wide, high in hills
+        f'<geom type="ellipsoid" material="hill" pos="{x} {y} -4" size="60 {wide} {high}"/>' for x, y, wide, high in hills
     ]
-    told.append(f'<geom type="ellipsoid" group="{DECALS}" material="disc" pos="460 -95 36" size="4 24 24"/>')
+    told.append(f'<geom type="ellipsoid" group="{DECALS}" material="disc" pos="300 -62 26" size="3 13 13"/>')
     return "".join(told)

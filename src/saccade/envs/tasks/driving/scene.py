@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from saccade.envs.tasks.driving.traffic import Traffic
 
 DAY = "day"
-SEEN_BEHIND, SEEN_BEFORE = 30.0, 450.0  # metres from the ego, beyond which no car is drawn
-OUT_OF_SIGHT = -60.0  # metres below the road
+SEEN_BEHIND, SEEN_BEFORE = 12.0, 300.0  # metres from the ego, beyond which no car is drawn
+DETAILED_BEFORE = 60.0  # metres, beyond which plates, hubs and the like are not drawn: they are smaller than a pixel
+HIDDEN_GROUP = 5
+DETAILS = ("hub", "plate", "plastic", "head")  # materials
+ALL, FAR, NONE = 0, 1, 2  # how much of a car is drawn
 BRAKING = -0.6  # m/s², from which a car's brake lights are on
 BRAKE_PEDAL = -0.05
 EGO_PAINT = (0.80, 0.07, 0.08)
@@ -54,9 +57,9 @@ class RoadScene:
         self._physics = dm_mujoco.Physics.from_xml_string(document)
         self._scene = Scene(self._physics, side, "full", builtin_textures(document))
         self.view = self._scene.view  # the dials of camera and light
-        self._scene.draw_with(mujoco.mjtRndFlag.mjRND_FOG, True)
         self._scene.draw_with(mujoco.mjtRndFlag.mjRND_SHADOW, False)
         self._scene.draw_with(mujoco.mjtRndFlag.mjRND_REFLECTION, False)
+        self._scene.draw_with(mujoco.mjtRndFlag.mjRND_HAZE, False)
         model = self._physics.model.ptr
         self._things = MjvOption()
         self._things.geomgroup[DECALS] = 0
@@ -72,6 +75,9 @@ class RoadScene:
             [[model.geom(f"{car}_tail_{side}").id for side in ("left", "right")] for car in self._cars]
         )
         owners = [model.body(int(body)).name for body in model.geom_bodyid]
+        self._geoms = [np.flatnonzero(np.array(owners) == car) for car in self._cars]
+        self._groups = [self._groups_of(model, geoms) for geoms in self._geoms]
+        self._drawn = [-1] * len(self._cars)
         self._of = {
             "ego": np.array([owner == EGO for owner in owners]),
             "others": np.array([owner.startswith("car") for owner in owners]),
@@ -94,13 +100,12 @@ class RoadScene:
         visual = model.vis
         visual.headlight.ambient[:] = row.ambient
         visual.headlight.diffuse[:] = 0.15 * np.array(row.ambient)
-        visual.rgba.fog[:] = (*row.air, 1.0)
-        visual.map.fogstart, visual.map.fogend = row.clear, row.gone
+        self._scene.fill_with_air(row.air, row.clear, row.gone)
         emission, colour = model.mat_emission, model.mat_rgba
         for name, share in (("tail", 0.9), ("head", 1.0), ("lamp", 1.0)):
             emission[self._materials[name]] = share * row.lamps
-        colour[self._materials["glow"], 3] = 0.45 * row.beams
-        colour[self._materials["beam"], 3] = 0.30 * row.beams
+        colour[self._materials["glow"], 3] = 0.22 * row.beams
+        colour[self._materials["beam"], 3] = 0.11 * row.beams
         colour[self._materials["shade"], 3] = row.shadows
         colour[self._materials["disc"]] = row.sun_disc
 
@@ -127,9 +132,9 @@ class RoadScene:
         for number, (vehicle, car) in enumerate(zip(traffic.vehicles, self._cars, strict=True)):
             place = self._mocap[car]
             along = float(vehicle.position[0]) - forward
-            seen = -SEEN_BEHIND < along < SEEN_BEFORE
+            self._draw_as(number, along)
             # Drawn round the ego, so that numbers stay small however far it drives.
-            data.mocap_pos[place] = (along, -float(vehicle.position[1]), 0.0 if seen else OUT_OF_SIGHT)
+            data.mocap_pos[place] = (along, -float(vehicle.position[1]), 0.0)
             half = -float(vehicle.heading) / 2
             data.mocap_quat[place] = (np.cos(half), 0.0, 0.0, np.sin(half))
             braking = traffic.pedal < BRAKE_PEDAL if number == 0 else float(vehicle.action["acceleration"]) < BRAKING
@@ -143,6 +148,19 @@ class RoadScene:
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
         mujoco.mj_camlight(model, data)
+
+    def _groups_of(self, model: mujoco.MjModel, geoms: NDArray[np.int64]) -> tuple[NDArray[np.int32], ...]:
+        """The groups of a car's geoms by how much of it is drawn."""
+        own = np.array(model.geom_group[geoms])
+        details = np.isin(model.geom_matid[geoms], [self._materials[name] for name in DETAILS])
+        return own, np.where(details, HIDDEN_GROUP, own), np.full_like(own, HIDDEN_GROUP)
+
+    def _draw_as(self, number: int, along: float) -> None:
+        """Draw as much of a car as can be seen so far from the ego."""
+        wanted = NONE if not -SEEN_BEHIND < along < SEEN_BEFORE else ALL if along < DETAILED_BEFORE else FAR
+        if self._drawn[number] != wanted:
+            self._drawn[number] = wanted
+            self._physics.model.ptr.geom_group[self._geoms[number]] = self._groups[number][wanted]
 
     def render(self) -> np.ndarray:
         """The picture now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
