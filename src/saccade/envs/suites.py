@@ -16,7 +16,7 @@ from saccade.envs.distractions import Distraction, Modes
 from saccade.envs.mujoco import looks
 from saccade.envs.scene_dials import SCENE_DIALS, check_scene, refuse_scene_dials, scene_dials_of
 from saccade.envs.shift_modes import ShiftedPictures, parse_shift
-from saccade.envs.tasks import atari_suite, dmc_suite, driving_suite, manipulation_suite, minigrid_suite
+from saccade.envs.tasks import atari_suite, carla_suite, dmc_suite, driving_suite, manipulation_suite, minigrid_suite
 from saccade.later import Later
 from saccade.types import Spaces
 
@@ -168,6 +168,20 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             simulation=Later("saccade.envs.tasks.driving.simulation", "HighwaySimulation"),
             renderer=RENDERER,
             image_size=lambda task: driving_suite.IMAGE_SIZE,
+        ),
+        "carla": Suite(
+            title="CARLA on a server of your own, as carla/TASK",
+            listed=MappingProxyType({"CARLA": ("highway",)}),
+            tasks=carla_suite.CARLA_TASKS,
+            modes=carla_suite.MODES,
+            evaluated_in=carla_suite.EVALUATED_IN,
+            episode_control_steps=lambda config: carla_suite.EPISODE_CONTROL_STEPS,
+            action_repeat=lambda task: 1,
+            action_repeat_source=lambda task: "DIGR paper",
+            options=carla_suite.CarlaOptions,
+            spaces=carla_suite.spaces_of,
+            simulation=Later("saccade.envs.tasks.carla.simulation", "CarlaSimulation"),
+            image_size=lambda task: carla_suite.IMAGE_SIZE,
         ),
     }
 )

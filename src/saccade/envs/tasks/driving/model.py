@@ -142,7 +142,13 @@ def _meshes() -> str:
     told.append(_mesh("shade", [*map(tuple, shade + (0, 0, 0.016)), *map(tuple, shade + (0, 0, 0.008))]))
     for number in range(BEAMS):
         near, far, narrow, wide = 0.1 + 0.3 * number, 9.0 + 4.5 * number, 0.85 - 0.05 * number, 1.6 + 0.45 * number
-        flat = [(near, narrow), (far * 0.6, wide), (far * 0.85, wide * 0.85), (far * 0.96, wide * 0.5), (far, wide * 0.2)]
+        flat = [
+            (near, narrow),
+            (far * 0.6, wide),
+            (far * 0.85, wide * 0.85),
+            (far * 0.96, wide * 0.5),
+            (far, wide * 0.2),
+        ]
         height = 0.02 + 0.008 * number
         corners = [(x, side * y, z) for x, y in flat for side in (1, -1) for z in (height, height + 0.004)]
         told.append(_mesh(f"beam{number}", corners))
@@ -178,9 +184,7 @@ def _car(name: str, kind: str, camera: bool = False) -> str:
                 )
     for side, which in ((1, "left"), (-1, "right")):
         tall = 0.10 if kind in ("saloon", "truck") else 0.2
-        told.append(
-            _box("tail", (tail_x, side * 0.68, tail_z), (0.035, 0.17, tall), f'name="{name}_tail_{which}"')
-        )
+        told.append(_box("tail", (tail_x, side * 0.68, tail_z), (0.035, 0.17, tall), f'name="{name}_tail_{which}"'))
         told.append(_box("head", (head_x, side * 0.62, head_z), (0.06, 0.18, 0.08)))
         for spread in (1.0, 1.6, 2.3) if camera else (1.4, 2.1):
             told.append(
@@ -218,15 +222,15 @@ def _along(middle: float, half: float) -> str:
 def _dashes(lanes: int) -> str:
     between = [-LANE_WIDTH * (lane + 0.5) for lane in range(lanes - 1)]
     starts = np.arange(-2 * DASH_PERIOD, DASH_REACH, DASH_PERIOD)
-    return "".join(
-        _box("marking", (float(x), y, 0.012), (DASH / 2, 0.09, 0.01)) for y in between for x in starts
-    )
+    return "".join(_box("marking", (float(x), y, 0.012), (DASH / 2, 0.09, 0.01)) for y in between for x in starts)
 
 
 def _posts(middle: float, half: float) -> str:
     starts = np.arange(-POST_PERIOD, POST_REACH, POST_PERIOD)
     return "".join(
-        _box("rail", (float(x), middle + side * (half + 0.3), 0.2), (0.07, 0.05, 0.45)) for x in starts for side in (1, -1)
+        _box("rail", (float(x), middle + side * (half + 0.3), 0.2), (0.07, 0.05, 0.45))
+        for x in starts
+        for side in (1, -1)
     )
 
 
@@ -266,7 +270,8 @@ def _horizon() -> str:
     """Hills that never come nearer, and the sun."""
     hills = ((320, 150, 150, 26), (340, 40, 120, 17), (330, -70, 140, 22), (320, -190, 130, 32), (340, 260, 150, 34))
     told = [
-        f'<geom type="ellipsoid" material="hill" pos="{x} {y} -4" size="60 {wide} {high}"/>' for x, y, wide, high in hills
+        f'<geom type="ellipsoid" material="hill" pos="{x} {y} -4" size="60 {wide} {high}"/>'
+        for x, y, wide, high in hills
     ]
     told.append(f'<geom type="ellipsoid" group="{DECALS}" material="disc" pos="300 -62 26" size="3 13 13"/>')
     return "".join(told)

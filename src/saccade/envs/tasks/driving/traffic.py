@@ -24,15 +24,14 @@ FIRST_SPEED, TOP_SPEED, SPEED_LIMIT = 25.0, 40.0, 30.0  # metres a second
 FULL_STEERING = 0.1  # radians of the wheels at steer 1
 FULL_THROTTLE, FULL_BRAKE = 3.0, 8.0  # m/s² at 1, as gym-carla counts its accelerations
 BEHIND = 4  # of the others, one in so many begins behind
+NO_IMPACT = (np.nan, np.nan)  # a car that nothing pushes
 KEPT = ("heading", "speed", "target_speed", "timer", "DELTA")  # numbers that an IDM driver has, beside its place
 
 NINE_ACTIONS: tuple[tuple[float, float], ...] = tuple(
     (steer, pedal) for pedal in (-3.0 / FULL_BRAKE, 0.0, 3.0 / FULL_THROTTLE) for steer in (0.2, 0.0, -0.2)
 )
 """Steering and pedal of each discrete action: gym-carla's steps of 0.2 and of 3 m/s² (Xing et al., 2021)."""
-NINE_NAMES = tuple(
-    f"{pedal}{way}" for pedal in ("brake", "coast", "accelerate") for way in (" left", "", " right")
-)
+NINE_NAMES = tuple(f"{pedal}{way}" for pedal in ("brake", "coast", "accelerate") for way in (" left", "", " right"))
 
 
 def load_highway() -> Any:
@@ -42,9 +41,7 @@ def load_highway() -> Any:
         import highway_env.vehicle.kinematics
         from highway_env.road.road import Road, RoadNetwork
     except ImportError as problem:
-        raise UserError(
-            f'driving tasks need highway-env ({problem}): pip install "saccade-rl[driving]"'
-        ) from problem
+        raise UserError(f'driving tasks need highway-env ({problem}): pip install "saccade-rl[driving]"') from problem
     return Road, RoadNetwork, highway_env.vehicle.behavior.IDMVehicle, highway_env.vehicle.kinematics.Vehicle
 
 
@@ -86,7 +83,7 @@ class Traffic:
             other.randomize_behavior()
             other.check_collisions = False  # drivers keep their distance; only the ego's collisions end anything
             road.vehicles.append(other)
-        self._begin(road, [ego, *(vehicle for vehicle in road.vehicles if vehicle is not ego)])
+        self.vehicles = [ego, *(vehicle for vehicle in road.vehicles if vehicle is not ego)]
         self.styles = self._random.integers(0, 1 << 16, self.num_others + 1)
 
     def step(self, steer: float, pedal: float) -> Driven:
@@ -144,6 +141,7 @@ class Traffic:
             ),
             "traffic/wanted_lane": np.array([each.target_lane_index[2] for each in self.others], np.int64),
             "traffic/acceleration": np.array([float(each.action["acceleration"]) for each in self.others]),
+            "traffic/impact": np.array([NO_IMPACT if each.impact is None else each.impact for each in self.vehicles]),
             "traffic/crashed": np.array([vehicle.crashed for vehicle in self.vehicles]),
             "traffic/hit_rail": self.hit_rail,
             "traffic/styles": self.styles.copy(),
@@ -157,23 +155,28 @@ class Traffic:
         heading, speed, self.steer, self.pedal = map(float, state["traffic/ego"])
         vehicles = [self._car(road, places[0], heading, speed)]
         for number, numbers in enumerate(state["traffic/others"]):
-            told = dict(zip(KEPT, map(float, numbers), strict=True))
+            numbers_of = dict(zip(KEPT, map(float, numbers), strict=True))
             lane = ("0", "1", int(state["traffic/wanted_lane"][number]))
-            other = self._driver(road, places[number + 1], told["heading"], told["speed"], target_lane_index=lane)
-            other.target_speed, other.timer, other.DELTA = told["target_speed"], told["timer"], told["DELTA"]
+            other = self._driver(
+                road, places[number + 1], numbers_of["heading"], numbers_of["speed"], target_lane_index=lane
+            )
+            other.target_speed, other.timer, other.DELTA = (
+                numbers_of["target_speed"],
+                numbers_of["timer"],
+                numbers_of["DELTA"],
+            )
             other.action["acceleration"] = float(state["traffic/acceleration"][number])
             other.check_collisions = False
             vehicles.append(other)
-        for vehicle, crashed in zip(vehicles, state["traffic/crashed"], strict=True):
+        told = zip(vehicles, state["traffic/crashed"], state["traffic/impact"], strict=True)
+        for vehicle, crashed, impact in told:
             vehicle.crashed = bool(crashed)
+            vehicle.impact = None if np.isnan(impact[0]) else np.array(impact)
         road.vehicles = [vehicles[int(index)] for index in state["traffic/order"]]
-        self._begin(road, vehicles)
+        self.vehicles = vehicles
         self.hit_rail = bool(state["traffic/hit_rail"])
         self.styles = np.array(state["traffic/styles"])
 
     def _new_road(self) -> Any:
         network = self._network.straight_road_network(self.lanes, speed_limit=SPEED_LIMIT)
         return self._road(network=network, np_random=self._random)
-
-    def _begin(self, road: Any, vehicles: list[Any]) -> None:
-        self.vehicles = vehicles
