@@ -22,8 +22,6 @@ from saccade.testing.batches import noise_pictures
 from saccade.types import Continuous, Discrete, UserError
 
 GRID = "minigrid/red_fetch_green"
-TO_COME = ("carla/highway", "driving/highway")
-"""Tasks that presets know and no suite has yet."""
 OPTIONS = {
     field.name
     for kind in (Training, OffPolicy, Teaching, Environment, *(suite.options for suite in SUITES.values()))
@@ -90,7 +88,7 @@ def settings() -> Iterator[tuple[str, Setting]]:
 @pytest.mark.parametrize(("method", "setting"), list(settings()))
 def test_published_names_and_tasks_exist(method: str, setting: Setting) -> None:
     assert set(setting.values) <= OPTIONS | set(dict(values_of(METHODS[method].config)))
-    assert all(any(task.startswith(start) for task in (*TASKS, *TO_COME)) for start in setting.tasks)
+    assert all(any(task.startswith(start) for task in TASKS) for start in setting.tasks)
 
 
 def test_fls_on_atari_is_its_authors_run() -> None:
@@ -107,10 +105,6 @@ def test_fls_on_atari_is_its_authors_run() -> None:
         "max_gradient_norm": 0.5, "advantage_normalization": "minibatch", "evaluation_sampled": True,
     }  # fmt: skip
     assert {name: values[name] for name in published} == published
-
-
-def test_tasks_to_come_are_not_there_yet() -> None:
-    assert not any(task.startswith(TO_COME) for task in TASKS)
 
 
 def test_every_general_value_is_of_some_method() -> None:
