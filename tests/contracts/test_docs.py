@@ -53,6 +53,8 @@ NAMED_CODE = re.compile(r"`([\w/]+\.py):(\w+)`")
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 DEFAULT = re.compile(r"^\| `--([\w-]+)` \| `([^`]*)` \|", re.MULTILINE)
 
+PARENTS = {"sg_dqn": "dqn", "sg_ppo": "ppo"}
+
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 every_method = pytest.mark.parametrize("method", METHODS)
 
@@ -165,12 +167,14 @@ def settings(config: Any) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("page", METHOD_PAGES, ids=lambda page: page.stem)
 def test_defaults_of_methods_are_the_codes(page: Path) -> None:
     rollouts = METHODS[page.stem].loop == "on_policy"
-    config = METHODS[page.stem].config if rollouts else preset(page.stem, "dmc/walker_walk").agent
+    numbers = Continuous in METHODS[page.stem].actions
+    config = preset(page.stem, "dmc/walker_walk").agent if numbers and not rollouts else METHODS[page.stem].config
     ours = dict(settings(config))
     told = dict(DEFAULT.findall(page.read_text()))
     assert told == {name: ours.get(name) for name in told}
-    alone = rollouts or page.stem == "sac"  # others have all that SAC has, which its page tells
-    shared = {} if alone else dict(settings(METHODS["sac"].config)) | dict(settings(Augmentation()))
+    parent = PARENTS.get(page.stem, "sac")  # others have all that it has, which its page tells
+    alone = page.stem not in PARENTS and (rollouts or not numbers or page.stem == "sac")
+    shared = {} if alone else dict(settings(METHODS[parent].config)) | dict(settings(Augmentation()))
     shared.pop("augmentation", None)  # each page says which one is the method's own
     assert set(ours) - set(shared) == set(told), "every hyper-parameter has its row"
 
@@ -300,6 +304,7 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
         ("reference/saliency-scores.md", 0),
         ("how-to/train-on-minigrid.md", 0),
         ("how-to/train-on-minigrid.md", 1),
+        ("how-to/guide-an-agent-that-chooses.md", 0),
         ("how-to/test-on-dmc-gb2.md", 0),
         ("how-to/test-under-shift.md", 0),
         ("how-to/test-under-shift.md", 1),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +14,21 @@ import torch
 from torch import Tensor
 
 from saccade.agents import METHODS
-from saccade.agents.agent import Agent, phases_due
+from saccade.agents.agent import Agent, make_update, phases_due
 from saccade.agents.configs_discrete import DQN, SGDQN, SGPPO, Guidance, QTrunk
 from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.given import Given
 from saccade.agents.methods import dqn, sg_dqn, sg_ppo
 from saccade.agents.parts.guidance import apart_from_truth, noise_like, salient
+from saccade.agents.presets import preset
 from saccade.data.rollout import Rollout
+from saccade.envs.config import EnvConfig
+from saccade.envs.suites import suite_of
 from saccade.testing.batches import decisions, noise_pictures, transitions
 from saccade.types import Batch, Discrete, Spaces, UserError
 
 CPU = torch.device("cpu")
+TASK = "minigrid/red_fetch_green"
 SPACES = Spaces((6, 8, 8), Discrete(3))
 GUIDANCE = Guidance(quantile=0.75, decoder_filters=(4, 4), saliency_every=1)
 OFF = SGDQN(DQN(QTrunk("small", 8, (4, 4, 4), 8), batch_size=4), GUIDANCE)
@@ -220,3 +226,37 @@ def test_masks_that_cannot_be_predicted_are_refused() -> None:
     with pytest.raises(UserError, match="a square one can"):
         made(ON, Spaces((6, 8, 16), Discrete(3)))
     made(guided(ON, self_supervision=False), Spaces((6, 8, 16), Discrete(3)))
+
+
+def arithmetic(method: str, count: Any) -> float:
+    """Floating-point operations of an update of sixteen decisions at the paper's size, markings once in four epochs."""
+    start = preset(method, TASK)
+    spaces = suite_of(TASK).spaces(EnvConfig.parse(TASK, image_size=64, **start.environment))
+    agent = METHODS[method].make(start.agent, spaces, CPU, noise_pictures)
+    data, generator, flop = decisions(spaces, 16, 0), torch.Generator().manual_seed(0), 0.0
+    if agent.mark is not None:
+        with count() as counted:
+            mask = agent.mark(data.obs, data.action, None, generator)
+        flop, data = counted.flop / start.agent.ppo.epochs, data._replace(seen={"mask": mask})
+    update, updates = make_update(agent), start.agent.guidance.saliency_every if agent.mark is not None else 1
+    found = []
+    for index in range(min(updates, 2)):  # the first predicts masks too, the others are alike
+        with count() as counted:
+            update(lambda size: data, generator, index)
+        found.append(counted.flop)
+    return flop + (found[0] + (updates - 1) * found[-1]) / updates
+
+
+def test_guidance_takes_at_most_two_and_a_half_times_the_arithmetic() -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "counting.py"
+    spec = importlib.util.spec_from_file_location("counting", path)
+    assert spec is not None and spec.loader is not None
+    counting = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(counting)
+    plain = arithmetic("ppo", counting.OperationCount)
+    ablations = {
+        name: arithmetic(name, counting.OperationCount) / plain
+        for name in ("sg_ppo", "sg_ppo_consistency", "sg_ppo_self_supervision")
+    }
+    assert ablations["sg_ppo"] <= 2.5
+    assert ablations["sg_ppo_consistency"] < ablations["sg_ppo"] > ablations["sg_ppo_self_supervision"]
