@@ -220,6 +220,7 @@ def test_defaults_of_training_are_the_codes() -> None:
     section = (DOCS / "reference" / "command-line.md").read_text().split("## train")[1].split("## evaluate")[0]
     told = dict(DEFAULT.findall(section))
     assert (told.pop("preset"), told.pop("out")) == ("paper", "runs/TASK/METHOD/SEED")
+    assert told.pop("log") == str(train_options.Folder().log)
     assert told == ours
 
 

@@ -85,7 +85,7 @@ def interval_told(line: Line, decimals: int) -> str:
 
 def markdown(tables: Sequence[Printed], title: str, notes: Sequence[str] = ()) -> str:
     """A page of text with every table."""
-    parts = [f"# {title}"]
+    parts = [f"# {_safe(title)}"]
     for table in tables:
         head = [_markdown_row(table.columns), _markdown_row(["---"] * len(table.columns))]
         parts.append("\n".join([f"{_safe(table.caption)}\n", *head, *map(_markdown_row, table.rows)]))

@@ -30,7 +30,16 @@ WORDS: Mapping[str, str] = {
 }  # fmt: skip
 """Settings as people call them; others go by their own name."""
 PUBLISHED_EPISODES, PUBLISHED_SEEDS = 100, 5  # as nearly all tables of these papers
-NOT_COMPARED = {*NOT_TOLD, "precision", "matmul", "overlap"} - {"steps"}
+NOT_COMPARED = {
+    *NOT_TOLD,
+    "precision",
+    "matmul",
+    "overlap",
+    "teacher",
+    "teacher_policy",
+    "teacher_sha256",
+    "saliency_sha256",
+} - {"steps"}
 """What decides how a run is carried out, and not what it is."""
 
 
@@ -57,8 +66,9 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
         try:
             ran = read_config(folder / cell.name)
             meant, _ = parse([cell.arm.method, cell.task, "--preset", PAPER, *words_of(_papers_options(grid, cell))])
-        except UserError as error:
-            yield f"What {whose} deviates in is not known: {error}"
+        except (UserError, SystemExit) as error:  # the command line's own words stand in the terminal
+            why = error if isinstance(error, UserError) else "its options are not those of this version."
+            yield f"What {whose} deviates in is not known: {why}"
             continue
         found[whose] = list(_different(meant, ran))
     shared = [told for told in next(iter(found.values()), []) if all(told in one for one in found.values())]
@@ -111,7 +121,7 @@ def _several(names: Sequence[str]) -> str:
 
 
 def _measuring(lines: Sequence[Line], published_seeds: int) -> Iterator[str]:
-    own = [line for line in lines if line.measure in MEASURES]
+    own = [line for line in lines if line.measure in MEASURES and line.attack is None]
     seeds = sorted({len(line.seeds) for line in own})
     if seeds and seeds != [published_seeds]:
         few = f" Fewer than {FEWEST_SEEDS} have no interval." if seeds[0] < FEWEST_SEEDS else ""

@@ -20,8 +20,9 @@ from saccade.agents.methods_of import is_own, label_of
 from saccade.data.checkpoints import DamagedCheckpoint, Described, describe, verify
 from saccade.data.documents import BadDocument, Count, read_document, typed
 from saccade.runs.config import CONFIG, EXPORTED, MOST_BYTES, to_json
-from saccade.runs.hub import hub_name
-from saccade.runs.training import RunConfig
+from saccade.runs.hub import HUB, hub_name
+from saccade.runs.training import SALIENCY_SOURCES, RunConfig, Teaching
+from saccade.runs.zoo import PREFIX
 from saccade.types import UserError
 
 if TYPE_CHECKING:
@@ -124,7 +125,17 @@ def refuse_learning_on(run: str | Path) -> None:
 def portable(config: RunConfig) -> RunConfig:
     """The configuration without the paths of this machine, which acting does not need."""
     env = config.env if config.env.option("data") is None else config.env.changed(data=None)
-    return replace(config, env=env, training=replace(config.training, images=None))
+    training = replace(config.training, images=None)
+    return replace(config, env=env, training=training, teaching=_portable(config.teaching))
+
+
+def _portable(teaching: Teaching | None) -> Teaching | None:
+    """Who taught, where that has a name that others know; of data of one's own the last part of its path."""
+    if teaching is None:
+        return None
+    named = teaching.teacher is not None and teaching.teacher.startswith((PREFIX, HUB))
+    data = teaching.saliency_data if teaching.saliency_data in SALIENCY_SOURCES else Path(teaching.saliency_data).name
+    return replace(teaching, teacher=teaching.teacher if named else None, teacher_policy=None, saliency_data=data)
 
 
 def write_export(
