@@ -17,9 +17,9 @@ from reference import ReferenceUpdate
 from torch import Generator
 
 from saccade.agents import METHODS
+from saccade.agents import given as from_outside
 from saccade.agents.agent import Agent, Sample, as_one_region, make_update, phases_due, sees_nothing, step
 from saccade.agents.cuda_graphs import CUDAGraphs
-from saccade.agents import given as from_outside
 from saccade.agents.methods.sgqn import SGQNNetworks
 from saccade.agents.presets import preset
 from saccade.agents.recorded_updates import WARM_UP, CapturedUpdate, Recorder

@@ -24,9 +24,13 @@ from saccade.agents.agent import make_update
 from saccade.agents.given import Given
 from saccade.agents.parts.augmentation import Augmentation
 from saccade.agents.presets import preset
+from saccade.bench.cells import cells_of
+from saccade.bench.checking import check_names, check_words
+from saccade.bench.described import grid_named
 from saccade.cli import HELP, explaining, main, train_command, train_options
+from saccade.cli.bench_command import parse_step
 from saccade.cli.commands import COMMANDS
-from saccade.cli.options import Checks, Maps, People, Subject
+from saccade.cli.options import Bench, Checks, Maps, People, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
@@ -225,6 +229,25 @@ def test_defaults_of_explaining_are_the_codes() -> None:
     ours = {name: value or "()" for group in groups for name, value in settings(group) if name != "what"}
     section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## list")[0]
     assert dict(DEFAULT.findall(section)) == ours
+
+
+def test_defaults_of_grids_are_the_codes() -> None:
+    ours = {name: value for name, value in settings(Bench("list")) if name not in ("verb", "name")}
+    ours = {name: "()" if value == "" else value for name, value in ours.items()}
+    section = (DOCS / "reference" / "command-line.md").read_text().split("## bench")[1].split("## Variables")[0]
+    assert dict(DEFAULT.findall(section)) == ours
+
+
+def test_the_grid_that_the_guide_describes_is_one(tmp_path: Path) -> None:
+    page = DOCS / "how-to" / "run-a-grid.md"
+    (tmp_path / "mine.toml").write_text(blocks(page, "toml")[0])
+    (tmp_path / "grids.py").write_text(blocks(page, "python")[0])
+    grid = grid_named(str(tmp_path / "mine.toml"))
+    check_names(grid)
+    check_words(grid, parse_step)
+    assert [step.name for step in cells_of(grid)[0].steps] == ["train", "evaluate", "score", "attack"]
+    same = grid_named(f"{tmp_path / 'grids.py'}:MINE")
+    assert [cell.name for cell in cells_of(same)] == [cell.name for cell in cells_of(grid)]
 
 
 @pytest.mark.parametrize(

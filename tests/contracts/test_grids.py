@@ -6,10 +6,13 @@ import dataclasses
 
 import pytest
 
+from saccade.agents import METHODS
 from saccade.bench.catalogue import GRIDS, TABLES
 from saccade.bench.cells import RUN, TEACHER, cells_of, words_of
+from saccade.bench.checking import check_names, check_words
 from saccade.bench.grids import Arm, Evaluating, Form, Grid, in_form, part_of
 from saccade.bench.published import mean_of
+from saccade.cli.bench_command import parse_step
 from saccade.envs.suites import TASKS
 from saccade.types import UserError
 
@@ -143,3 +146,17 @@ def test_what_is_no_grid_is_told_in_a_sentence(changes: dict[str, object], told:
 def test_a_part_that_is_not_there_is_told(part: dict[str, object], told: str) -> None:
     with pytest.raises(UserError, match=told):
         part_of(probe(), **part)
+
+
+@pytest.mark.parametrize("preset", ["paper", "small"])
+@every_grid
+def test_the_words_of_every_grid_are_commands(name: str, preset: str) -> None:
+    grid = in_form(GRIDS[name], preset)
+    unknown = [arm.name for arm in grid.arms if arm.method not in METHODS]
+    if unknown:
+        with pytest.raises(UserError, match="there is none"):
+            check_names(grid)
+        return
+    check_names(grid)
+    if preset == "small":
+        check_words(part_of(grid, tasks=grid.tasks[:1]), parse_step)

@@ -13,6 +13,8 @@ RUN, TEACHER = "{run}", "{teacher}"
 """In the words of a step: the folder of the cell's run, and of its teacher's."""
 TRAIN, EVALUATE, SCORE, ATTACK = "train", "evaluate", "score", "attack"
 RESULT, MARKS = "result.json", "steps"
+SCORES, SCORES_OF_STATES, OF_STATES = "explain/scores.jsonl", "explain-truth/scores.jsonl", "truth_states"
+"""Where scores go: those of an episode, and those of thousands of states, which the option asks for."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ def _steps(grid: Grid, arm: Arm, task: str, seed: int) -> list[Step]:
         given = {"modes": plan.modes or None, "episodes": plan.episodes, "sampled": plan.sampled, **plan.options}
         steps.append(_measured("evaluate", ("evaluate", RUN, *words_of(given)), "evaluations.jsonl"))
     if grid.scores is not None:
-        scored = {"modes": grid.scores.modes, "methods": grid.scores.methods, **grid.scores.options}
-        steps.append(_measured("score", ("score", RUN, *words_of(scored)), "explain/scores.jsonl"))
+        scored = {"modes": grid.scores.modes, "methods": grid.scores.methods or None, **grid.scores.options}
+        output = SCORES_OF_STATES if OF_STATES in grid.scores.options else SCORES
+        steps.append(_measured("score", ("score", RUN, *words_of(scored)), output))
     if grid.attacks is not None:
         budgets = tuple(f"{epsilon:g}" for epsilon in grid.attacks.epsilons)
         attacked = {

@@ -60,6 +60,7 @@ class Scoring:
     """Saliency maps that are scored of every finished run; ``options`` are flags of ``saccade score``."""
 
     methods: tuple[str, ...] = ("all",)
+    """None: those that the command chooses."""
     modes: tuple[str, ...] = ("train",)
     options: Options = field(default_factory=dict)
 

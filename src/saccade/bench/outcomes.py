@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from saccade.bench.cells import Cell, cells_of
+from saccade.bench.cells import SCORES, SCORES_OF_STATES, Cell, cells_of
 from saccade.bench.grids import Evaluating, Grid
 from saccade.bench.published import RETURN, TRAIN
 from saccade.bench.results import backgrounds_of, setting_of
@@ -21,7 +21,7 @@ from saccade.train.logs import EvaluationRow, read_rows
 from saccade.types import UserError
 
 SUCCESS = "success"
-EVALUATIONS, METRICS, SCORES, ATTACKS = "evaluations.jsonl", "metrics.jsonl", "explain/scores.jsonl", "attacks.jsonl"
+EVALUATIONS, METRICS, ATTACKS = "evaluations.jsonl", "metrics.jsonl", "attacks.jsonl"
 OF_MEASURING = ("saccade",)
 """Of the versions in ``env.json``, those that decide whether rows may stand together; simulators' are in rows."""
 
@@ -178,7 +178,10 @@ def _of_evaluation(
 
 
 def _of_scores(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator[Outcome]:
-    for row in read_rows(run / SCORES, _Score):
+    rows = {(row["metric"], row["method"], row["mode"]): row for row in read_rows(run / SCORES, _Score)}
+    # What was scored on thousands of states stands for what was scored on an episode's.
+    rows |= {(row["metric"], row["method"], row["mode"]): row for row in read_rows(run / SCORES_OF_STATES, _Score)}
+    for row in rows.values():
         if row["mean"] is not None:
             yield Outcome(
                 cell.arm.name,
@@ -210,7 +213,7 @@ def _of_attacks(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator
             f"{mode}+{attack}:{epsilon:g}",
             row["return_mean"],
             row.get("env_steps", env_steps),
-            setting_of(provenance) if isinstance(provenance, Mapping) else "",
+            ", ".join(filter(None, (setting_of(provenance), _how(row)))),
             version=version,
             spread=row.get("return_std"),
             count=row.get("episodes"),
@@ -221,6 +224,12 @@ def _of_attacks(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator
         yield common
         if row.get("success_rate") is not None:
             yield dataclasses.replace(common, measure=SUCCESS, value=row["success_rate"], spread=None)
+
+
+def _how(row: Mapping[str, Any]) -> str:
+    """What of an attack decides whether two numbers may stand together."""
+    told = [f"{name.replace('_', ' ')} {row[name]}" for name in ("target", "part", "whole_pixels") if name in row]
+    return ", ".join(told)
 
 
 class _Evaluation(EvaluationRow):

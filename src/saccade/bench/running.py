@@ -260,8 +260,8 @@ def check_folder(grid: Grid, folder: Path, there: Mapping[str, Mapping[str, Sequ
 def _difference(made: Sequence[str], words: Sequence[str]) -> str:
     """The words around the first in which two command lines differ."""
     place = next((i for i, (a, b) in enumerate(zip(made, words, strict=False)) if a != b), min(len(made), len(words)))
-    first = max(0, place - 1)
-    was, now = " ".join(made[first : place + 1]) or "nothing", " ".join(words[first : place + 1]) or "nothing"
+    around = slice(max(0, place - 1), place + 2)
+    was, now = " ".join(made[around]) or "nothing", " ".join(words[around]) or "nothing"
     return f"{was}, and now {now}"
 
 

@@ -56,9 +56,8 @@ def run(words: list[str]) -> int:
         raise UserError("--epsilons needs a budget or more, such as 0 1 2 4 8.")
     cells = cells_of(attacks, options.epsilons)
     seed, episode_seed = _seeds(options)
-    play = Play(
-        options.episodes, episode_seed, options.sampled, options.mode, options.max_steps or MOST_STEPS, options.workers
-    )
+    most_steps = MOST_STEPS if options.max_steps is None else options.max_steps
+    play = Play(options.episodes, episode_seed, options.sampled, options.mode, most_steps, options.workers)
     console = terminal.console()
     subject = subjected(_as_evaluation(options), options.what, _run_folder(options))
     settings = _settings(options)

@@ -96,7 +96,7 @@ def _run(grid: Grid, folder: Path, options: Bench) -> int:
         raise UserError(f"--retries {options.retries} is too small: it must be at least 0.")
     console = terminal.console()
     check_names(grid)
-    check_words(grid, _parse)
+    check_words(grid, parse_step)
     wanted = Wanted(
         folder.absolute(),
         options.slots,
@@ -114,7 +114,7 @@ def _run(grid: Grid, folder: Path, options: Bench) -> int:
     return _tell(grid, folder, finished, asked.to_stop(), console)
 
 
-def _parse(words: list[str]) -> None:
+def parse_step(words: list[str]) -> None:
     """What the command line makes of a step's words, without doing it. Raises UserError."""
     verb, rest = words[0], words[1:]
     if verb not in COMMANDS:

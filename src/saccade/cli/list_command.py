@@ -73,6 +73,7 @@ def run(words: list[str]) -> int:
         scores.add_row(name, kind.summary)
     console.print()
     console.print(scores)
+    _show_attacks(console)
     zoo = _names("trained agent", "what it is")
     for name in zoo_names():
         zoo.add_row(f"{PREFIX}{name}", account_of(name).summary)
@@ -97,6 +98,16 @@ def run(words: list[str]) -> int:
         for word, tasks in suite.listed.items():
             console.print(f"  {word}: {' '.join(tasks)}", highlight=False)
     return 0
+
+
+def _show_attacks(console: Console) -> None:
+    from saccade.attacks import ATTACKS
+
+    attacks = _names("attack", "what it does", "source")
+    for name, attack in ATTACKS.items():
+        attacks.add_row(name, attack.summary, attack.source)
+    console.print()
+    console.print(attacks)
 
 
 def _show_graded(console: Console) -> None:

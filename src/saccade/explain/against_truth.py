@@ -35,7 +35,8 @@ from saccade.explain.maps import (
 from saccade.explain.pictures import find_pictures
 from saccade.explain.rows import Row, cost_rows, row_of
 from saccade.explain.tasks import Task
-from saccade.metrics.localisation import area_under_curve, area_under_roc, important_sum, unimportant_sum
+from saccade.metrics.localisation import area_under_roc, important_sum, unimportant_sum
+from saccade.metrics.measures import area_under_curve
 from saccade.policies.normalisation import BYTE
 from saccade.policies.played import IGNORED, IMPORTANT, UNIMPORTANT, Played
 from saccade.policies.policy import Policy

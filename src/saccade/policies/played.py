@@ -63,7 +63,8 @@ def play_states(
         env = dataclasses.replace(env, task_mask=True)
     numbers, envs = np.random.default_rng(seed), min(ENVS, count)
     act = drawing(policy, seed)
-    states, truths = [], []
+    states: list[np.ndarray] = []
+    truths: list[np.ndarray] = []
     with ExitStack() as stack:
         made = [stack.enter_context(closing(make_env(env, seed + index))) for index in range(envs)]
         now = [one.reset() for one in made]

@@ -84,25 +84,21 @@ GRIDS: tuple[Grid, ...] = (
             Arm(TEACHER, "ppo", about="PPO, as table 2 of the paper has it"),
             Arm(DISTILLATION, "distillation", teacher=TEACHER, about="the student without the gradient's term"),
             Arm(
-                DIGR, "digr", {"normalization": "maximum"}, TEACHER, about="maps divided by their maximum, as published"
+                DIGR, "digr", {"normalisation": "maximum"}, TEACHER, about="maps divided by their maximum, as published"
             ),
-            Arm(MASS, "digr", {"normalization": "mass"}, TEACHER, about="maps divided by their sum"),
+            Arm(MASS, "digr", {"normalisation": "mass"}, TEACHER, about="maps divided by their sum"),
         ),
         (TASK,),
         (0, 1, 2),
         f"{PAPER}, table 1, figures 8 and 9",
         evaluation=Evaluating((TRAIN,), 50, sampled=True),
-        scores=Scoring(("all",), (TRAIN,), {"frames": 64, "sanity_frames": 0, "perturbation_radius": 4.0}),
-        attacks=Attacking(ATTACKS, BUDGETS, 50),
+        scores=Scoring((), (TRAIN,), {"truth_states": 10_000}),
+        attacks=Attacking(ATTACKS, BUDGETS, 50, {"sampled": True}),
         forms={
             "small": Form(
                 "small networks, a teacher of 512,000 steps with four actions and nothing lost by a wrong pick",
-                scores=Scoring(
-                    ("all",),
-                    (TRAIN,),
-                    {"frames": 32, "sanity_frames": 0, "perturbation_radius": 4.0, "perturbation_stride": 4},
-                ),
-                attacks=Attacking(ATTACKS, BUDGETS, 20),
+                scores=Scoring((), (TRAIN,), {"truth_states": 1_000}),
+                attacks=Attacking(ATTACKS, BUDGETS, 20, {"sampled": True}),
             )
         },
         published=("digr-table-1", "digr-figure-8", "digr-figure-9"),
@@ -114,7 +110,6 @@ GRIDS: tuple[Grid, ...] = (
         ),
         deviations=(
             "digr-mass divides maps by their sum: with the maximum the loss has a degenerate best, one bright pixel.",
-            "Scores are of 64 states a run, where the paper has 10,000.",
         ),
     ),
 )
