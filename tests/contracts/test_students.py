@@ -193,6 +193,7 @@ class Pictures(gymnasium.Env[Any, Any]):
 @pytest.fixture(scope="module")
 def zips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder, made = tmp_path_factory.mktemp("zips"), {}
+    own = {"policy_kwargs": {"net_arch": [8], "features_extractor_kwargs": {"features_dim": 8}}, "device": "cpu"}
     for name, actions in {
         "choices": gymnasium.spaces.Discrete(ACTIONS),
         "numbers": gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32),

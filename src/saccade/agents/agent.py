@@ -13,7 +13,8 @@ from torch import Generator, Tensor, nn
 from typing_extensions import TypeVar
 
 from saccade.agents.shortcuts import NETWORKS_LOCK, Shortcut, is_out_of_memory
-from saccade.data.rollout import Appraise, Judge
+from saccade.data.replay import Returns
+from saccade.data.rollout import Appraise, Judge, Mark
 from saccade.types import Learnable, UserError
 
 COMPILED_VARIANTS = 256
@@ -148,12 +149,14 @@ class Rollouts:
         epochs: how often the updates of a round go through the rollout.
         minibatches: that it is cut into, anew in every epoch; each is one update.
         appraise: advantages and targets of a rollout that was judged.
+        mark_epochs: whether an agent that marks pixels does so anew before each epoch, or once before all of them.
     """
 
     steps: int
     epochs: int
     minibatches: int
     appraise: Appraise
+    mark_epochs: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,11 @@ class Agent(Generic[Data]):
     reach weights through that argument alone; names and shapes as in ``saccade.policies.policy.OUTPUTS``.
     judge: ``(obs, action) -> (log_probability [batch], value [batch])`` of the policy as it is, without a gradient:
     asked once for a whole rollout, before its updates. None where an agent learns from transitions.
+    mark: which pixels of a rollout's observations matter, by the policy as it is or by the simulator's own masks: asked
+    once for a whole rollout, or for each of its epochs, and found in ``batch.seen["mask"]``. None where nobody reads
+    it.
     rollouts: what it learns from, where that are rollouts.
+    returns: what the rewards of sampled transitions are made of; None for the reward of one step.
     layer: dotted name, in ``networks``, of the layer whose maps Grad-CAM reads; None for the last convolution that is
     run, which is the right one unless a network looks at its maps by further convolutions.
     """
@@ -189,7 +196,9 @@ class Agent(Generic[Data]):
     outputs: Mapping[str, Callable[..., Tensor]] = field(default_factory=dict)
     pictures: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     judge: Judge | None = None
+    mark: Mark | None = None
     rollouts: Rollouts | None = None
+    returns: Returns | None = None
     layer: str | None = None
 
 

@@ -44,7 +44,8 @@ class Preset:
 
     Attributes:
         agent: the method's hyper-parameters.
-        training, environment, loop, teaching: options of ``saccade train`` that differ from their defaults.
+        training, environment, loop, teaching: options of ``saccade train`` that differ from their defaults; the last
+            two of a method that learns from a replay, and from a teacher.
         sources: who published a value, by its name, where that is not the method's own default.
     """
 
@@ -76,6 +77,7 @@ _LIKE_SMG_ON_ROBOT = Setting(f"{NOT_PUBLISHED}; SMG's", {"steps": 250_000}, (ROB
 SMG_TABLE = ("sac", "drq", "soda", "svea", "srm", "sgqn")
 """The baselines that SMG's authors ran."""
 
+SG_PPO = ("sg_ppo", "sg_ppo_consistency", "sg_ppo_self_supervision")
 RED_FETCH_GREEN = "minigrid/red_fetch_green"
 FLS_CODE, DIGR_PAPER = "FLS's code", "DIGR paper"
 DIGR_AUTHOR = f"the code of DIGR's first author; {NOT_PUBLISHED} in the paper"
@@ -161,6 +163,44 @@ PPO_PUBLISHED: tuple[Setting, ...] = (
 )
 """Settings of PPO; some of the tasks are still to come."""
 
+DQN_PAPER, RAINBOW_PAPER = "Mnih et al., 2015", "Hessel et al., 2018"
+DQN_PUBLISHED: tuple[Setting, ...] = (
+    Setting(
+        RAINBOW_PAPER,
+        {
+            "steps": 50_000_000,
+            "frame_stack": 4,
+            "random_steps": 20_000,
+            "replay_capacity": 1_000_000,
+            "update_every": 4,
+            "envs": 1,
+        },
+        ("atari/",),
+    ),
+    Setting(
+        f"{NOT_PUBLISHED}: fifty in a run", {"evaluate_every": 1_000_000, "checkpoint_every": 1_000_000}, ("atari/",)
+    ),
+    Setting(
+        f"{NOT_PUBLISHED}; Atari's for fewer steps",
+        {
+            "steps": 2_000_000,
+            "frame_stack": 1,
+            "random_steps": 20_000,
+            "replay_capacity": 200_000,
+            "update_every": 4,
+            "envs": 1,
+            "target_every": 2_500,
+            "epsilon_share": 0.2,
+            "epsilon_end": 0.05,
+        },
+        ("minigrid/",),
+    ),
+    Setting(f"{NOT_PUBLISHED}: greedy play gets stuck", {"evaluation_sampled": True}, ("minigrid/",)),
+    Setting(f"{NOT_PUBLISHED}: ten in a run", {"evaluate_every": 200_000, "checkpoint_every": 200_000}, ("minigrid/",)),
+    Setting(DIGR_TASK, {"num_actions": 7, "wrong_pick": -1.0}, (RED_FETCH_GREEN,)),
+)
+"""Settings of DQN, and of SG-DQN: what is published is of Atari."""
+
 FLS_PUBLISHED: tuple[Setting, ...] = (
     *PPO_PUBLISHED,
     Setting(f"{NOT_PUBLISHED}; ppo's", {"truncation": "bootstrap"}, ("minigrid/", "dmc/", ROBOT)),
@@ -230,6 +270,8 @@ PUBLISHED: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
         "fls": FLS_PUBLISHED,
         "digr": DIGR_PUBLISHED,
         "distillation": DISTILLATION_PUBLISHED,
+        **dict.fromkeys(SG_PPO, PPO_PUBLISHED),
+        **dict.fromkeys(("dqn", "sg_dqn"), DQN_PUBLISHED),
         "scpl": (Setting(SCPL_CODE, {"action_repeat": 2}, ("dmc/walker",)), _LIKE_SMG_ON_ROBOT),
         "sada": (
             Setting(SADA_CODE, SADA_SIZES),
@@ -308,6 +350,42 @@ PPO_SMALL: tuple[Setting, ...] = (
 )
 """What ``small`` says of PPO, on top of what is published for a task."""
 
+DQN_SMALL: tuple[Setting, ...] = (
+    Setting(
+        NOT_PUBLISHED,
+        {
+            "filters": (16, 32, 32),
+            "hidden": 128,
+            "batch_size": 32,
+            "learning_rate": 5e-4,
+            "n_steps": 3,
+            "target_every": 500,
+            "epsilon_share": 0.4,
+            "epsilon_end": 0.05,
+            "random_steps": 2_000,
+            "replay_capacity": 50_000,
+            "update_every": 4,
+            "envs": 8,
+        },
+    ),
+    Setting(
+        NOT_PUBLISHED,
+        {"steps": 256_000, "evaluate_every": 64_000, "evaluation_episodes": 50, "checkpoint_every": 64_000},
+        ("minigrid/",),
+    ),
+    Setting(
+        f"{NOT_PUBLISHED}: with seven actions and a wrong object at -1 it learns for long not to pick anything up",
+        {"num_actions": 4, "wrong_pick": 0.0},
+        (RED_FETCH_GREEN,),
+    ),
+    Setting(
+        NOT_PUBLISHED,
+        {"steps": 256_000, "evaluate_every": 64_000, "evaluation_episodes": 10, "checkpoint_every": 64_000},
+        ("atari/",),
+    ),
+)
+"""What ``small`` says of DQN and SG-DQN, on top of what is published for a task."""
+
 FLS_SMALL: tuple[Setting, ...] = (*PPO_SMALL, Setting(NOT_PUBLISHED, {"attention_filters": 64}))
 """What ``small`` says of FLS, on top of what is published for a task."""
 
@@ -336,7 +414,13 @@ DIGR_SMALL: tuple[Setting, ...] = (
 """What ``small`` says of students, on top of what is published for a task: PPO's small networks."""
 
 SMALL_SETTINGS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
-    {"ppo": PPO_SMALL, "fls": FLS_SMALL, "digr": DIGR_SMALL, "distillation": DIGR_SMALL}
+    {
+        "ppo": PPO_SMALL,
+        "fls": FLS_SMALL,
+        **dict.fromkeys(SG_PPO, PPO_SMALL),
+        **dict.fromkeys(("dqn", "sg_dqn"), DQN_SMALL),
+        **dict.fromkeys(("digr", "distillation"), DIGR_SMALL),
+    }
 )
 """What ``small`` says of single methods, on top of ``SMALL_VALUES``."""
 

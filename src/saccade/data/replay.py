@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -32,17 +33,34 @@ LAYOUT = (
 )
 
 
+@dataclass(frozen=True)
+class Returns:
+    """What a sampled transition's reward is: the rewards of several steps, each discounted, and what comes after them.
+
+    reward = r_t + discount r_{t+1} + ... + discount^(k-1) r_{t+k-1}; the next observation is the one k steps later, and
+    the transition's own discount is discount^(k-1), or 0 where the episode truly ended by then. k is ``steps``, or as
+    many as there are of the episode by now.
+    """
+
+    steps: int
+    discount: float
+
+
 class Transitions(NamedTuple):
     """Sampled transitions whose observations still share their frames: what travels between devices."""
 
-    frames: Tensor  # uint8 [batch, frame_stack + 1, channel, height, width], oldest first
+    frames: Tensor
+    """uint8 ``[batch, frame_stack + 1, channel, height, width]``, oldest first; or ``[batch, 2, frame_stack, ...]``, of
+    observation and next observation, where there are steps between them."""
     action: Tensor  # long [batch] if discrete, else [batch, action_dim], -1..1
     reward: Tensor  # [batch]
-    discount: Tensor  # [batch], 0 or 1
+    discount: Tensor  # [batch], 0 or 1; with ``Returns`` a power of its discount
 
     def batch(self) -> Batch:
         """The transitions as an update takes them; ``obs`` and ``next_obs`` are views of ``frames``."""
-        obs, next_obs = self.frames[:, :-1].flatten(1, 2), self.frames[:, 1:].flatten(1, 2)
+        apart = self.frames.ndim == 6
+        first, last = self.frames.unbind(1) if apart else (self.frames[:, :-1], self.frames[:, 1:])
+        obs, next_obs = first.flatten(1, 2), last.flatten(1, 2)
         return Batch(obs, self.action, self.reward, self.discount, next_obs)
 
     def to(self, device: torch.device) -> Transitions:
@@ -71,6 +89,8 @@ class ReplayBuffer:
         segment_frames: frames in a complete ``Segment``.
         pinned: of a buffer on the CPU, whether batches are made in page-locked memory, from which they are copied to a
             GPU while the program goes on. Needs a GPU.
+        returns: what samples' rewards are made of; None for the reward of one step. Only of an environment whose steps
+            are ``num_envs`` rows apart, as those are that are all stepped in turn, there are several.
 
     Raises:
         UserError: the device has too little memory for ``capacity``.
@@ -87,11 +107,13 @@ class ReplayBuffer:
         device: torch.device | str = "cpu",
         segment_frames: int = SEGMENT_FRAMES,
         pinned: bool = False,
+        returns: Returns | None = None,
     ) -> None:
         if capacity < 1:
             raise UserError(f"the replay capacity is {capacity}: give --replay-capacity 1 or more")
         self.capacity, self.frame_stack, self.device = capacity, frame_stack, torch.device(device)
-        self._pinned = pinned
+        self._pinned, self._num_envs = pinned, num_envs
+        self._returns = None if returns is None or returns.steps == 1 else returns
         assert not pinned or self.device.type == "cpu", "only memory of the host can be page-locked"
         self._layout = (capacity, *frame_shape, _size(actions), frame_stack, num_envs, segment_frames)
         self._span = frame_span(frame_stack, num_envs)
@@ -185,11 +207,39 @@ class ReplayBuffer:
         drawn = (share.to(self.device) * self._count).long()
         rows = (drawn + self._first).remainder_(self.capacity)
         ids = self._frame_ids.index_select(0, rows)
+        if self._returns is not None:
+            return self._reaching(self._returns, drawn, rows, ids)
         return Transitions(
             frames=self._ring.gather(ids.flatten(), pinned=self._pinned).unflatten(0, ids.shape),
             action=self._chosen(self._action, rows),
             reward=self._chosen(self._reward, rows),
             discount=self._chosen(self._discount, rows),
+        )
+
+    def _reaching(self, returns: Returns, drawn: Tensor, rows: Tensor, ids: Tensor) -> Transitions:
+        """The transitions in ``rows``, the ``drawn``-th of those that can be sampled, as far as ``returns`` reaches.
+
+        Nothing but what a buffer has anyway is read. A row belongs to the step after another's if it begins with the
+        frames that the other ends with: no two frames of a buffer are in the same place, and the first of an episode is
+        in no other's.
+        """
+        last_ids, going = ids, torch.ones_like(drawn, dtype=torch.bool)
+        reward, discount = self._reward.index_select(0, rows), self._discount.index_select(0, rows)
+        for ahead in range(1, returns.steps):
+            place = drawn + ahead * self._num_envs
+            further = (rows + ahead * self._num_envs).remainder_(self.capacity)
+            further_ids = self._frame_ids.index_select(0, further)
+            going = going & (place < self._count) & (further_ids[:, :-1] == last_ids[:, 1:]).all(1)
+            weight = returns.discount**ahead
+            reward = torch.where(going, reward + weight * self._reward.index_select(0, further), reward)
+            discount = torch.where(going, weight * self._discount.index_select(0, further), discount)
+            last_ids = torch.where(going[:, None], further_ids, last_ids)
+        both = torch.stack([ids[:, :-1], last_ids[:, 1:]], dim=1)
+        return Transitions(
+            frames=self._ring.gather(both.flatten(), pinned=self._pinned).unflatten(0, both.shape),
+            action=self._chosen(self._action, rows),
+            reward=reward.pin_memory() if self._pinned else reward,
+            discount=discount.pin_memory() if self._pinned else discount,
         )
 
     def state_tensors(self) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from saccade.nets.decoders import SIDE_STEP, nearest_side
 from saccade.runs.device import device_of
 from saccade.runs.migrations import migrated
 from saccade.runs.torch_setup import compute_dtype
-from saccade.runs.training import SALIENCY_SOURCES, OffPolicy, RunConfig, Teaching, check_actions
+from saccade.runs.training import SALIENCY_SOURCES, OffPolicy, RunConfig, Teaching, check_actions, check_truth
 from saccade.runs.zoo import PREFIX, zoo_names
 from saccade.spelling import close_names
 from saccade.types import UserError
@@ -35,8 +35,7 @@ EXPORTED = "exported"
 MOST_BYTES = 2**20  # of a configuration, which has a few thousand
 LEAST = {
     **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
-    "update_every": 1,
-    **dict.fromkeys(("checkpoint_every", "log_every"), 1),
+    **dict.fromkeys(("checkpoint_every", "log_every", "update_every"), 1),
     **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
 }
 """Smallest sensible values of the training options."""
@@ -48,6 +47,7 @@ def check(config: RunConfig) -> None:
     """Raise UserError for numbers that no run can have, and for modes that it cannot be evaluated in."""
     check_numbers(config)
     check_actions(config.method, config.env)
+    check_truth(config.method, config.agent, config.env)
     check_data(config.env, config.training.evaluation_modes)
 
 

@@ -22,7 +22,7 @@ class Training:
     steps: int = 500_000
     """Agent steps, over all environments; an agent step is ``action_repeat`` steps of the simulator's control."""
     envs: int | None = None
-    """Environments that are stepped together. With a replay there is one update per agent step whatever their number;
+    """Environments that are stepped together. With a replay there are as many updates whatever their number;
     a rollout has its steps in each. By default one on a CPU; on a GPU, which would wait for it, one per core up to 16
     that --steps can be divided by."""
     workers: int | None = None
@@ -80,7 +80,7 @@ class OffPolicy:
     replay_capacity: int | None = None
     """Transitions that are remembered; by default all of them."""
     update_every: int = 1
-    """Agent steps, over all environments, between updates."""
+    """Agent steps to every update."""
 
 
 OF_TEACHER, OF_TRUTH = "teacher", "truth"
@@ -133,6 +133,16 @@ class RunConfig:
     """Of the teacher's weights, once the run has begun."""
     saliency_sha256: str | None = None
     """Of saliency data of a person's own, once the run has begun."""
+
+
+def check_truth(name: str, agent: Any, env: EnvConfig) -> None:
+    """Raise UserError where a method learns from the simulator's own masks, and the task has none."""
+    suite = suite_of(env.task)
+    if method_of(name).truth(agent) and not (suite.knows_masks and suite.has_truth(env)):
+        raise UserError(
+            f"{label_of(name)} with --mask oracle learns from the simulator's own masks, and {env.task} cannot say "
+            "which pixels matter: use --mask attribution or random, or another task."
+        )
 
 
 def able_to_learn(env: EnvConfig) -> tuple[str, ...]:

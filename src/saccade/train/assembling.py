@@ -17,7 +17,7 @@ from saccade.agents.methods_of import method_of
 from saccade.data.banks.images import ImageBank, bank_bytes, bank_size, load_bank
 from saccade.data.memory import refuse_beyond
 from saccade.data.placement import Placement, place_by_what_is_free
-from saccade.data.replay import ReplayBuffer
+from saccade.data.replay import ReplayBuffer, Returns
 from saccade.data.rollout import Rollout
 from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco.opengl import is_software, why_in_software
@@ -72,7 +72,7 @@ def _off_policy(
     """A loop on a replay, and where that is kept. why: there shall be no CUDA graphs."""
     with _workers(config, device) as workers:
         agent = _agent(config, workers.spaces, device, bank, given)
-        place, replay = _replay(config, workers.spaces, device)
+        place, replay = _replay(config, workers.spaces, device, agent.returns)
         yield OffPolicyTraining(config, agent, workers, replay, device, eager_because=why), place
 
 
@@ -81,28 +81,42 @@ def _on_policy(
     config: RunConfig, device: torch.device, bank: ImageBank | None, given: Given, why: str | None
 ) -> Iterator[tuple[Loop, Placement | None]]:
     """A loop on rollouts, which are kept where they are learned from. why: there shall be no CUDA graphs."""
+    knows_truth = method_of(config.method).truth(config.agent)
     with closing(_streams(config, device)) as streams:
         agent = _agent(config, streams.spaces, device, bank, given)
         assert agent.rollouts is not None, "an agent that learns from rollouts says how"
         minibatch = _minibatch(agent.rollouts, streams.num_envs)
         needed = Rollout.bytes_needed(agent.rollouts.steps, streams.num_envs, streams.spaces)
         refuse_beyond(needed, f"A rollout of {agent.rollouts.steps} steps", "choose fewer --rollout-steps", device)
-        rollout = Rollout(agent.rollouts.steps, streams.num_envs, streams.spaces, device, minibatch)
+        rollout = Rollout(
+            agent.rollouts.steps,
+            streams.num_envs,
+            streams.spaces,
+            device,
+            minibatch,
+            masked=agent.mark is not None,
+            knows_truth=knows_truth,
+        )
         yield OnPolicyTraining(config, agent, streams, rollout, device, eager_because=why), None
 
 
 def _streams(config: RunConfig, device: torch.device) -> Streams:
     """Environments that restart themselves: the suite's own, or any in processes."""
     suite = suite_of(config.env.task)
-    own = None if suite.streams is None else suite.streams(config.env, _seeds(config))
+    own = None if suite.streams is None else suite.streams(_env(config), _seeds(config))
     return WorkerStreams(_workers(config, device)) if own is None else own
 
 
 def _workers(config: RunConfig, device: torch.device) -> EnvWorkers[EnvConfig]:
     envs = config.training.num_envs
-    workers = EnvWorkers([config.env] * envs, _seeds(config), num_workers=config.training.workers)
+    workers = EnvWorkers([_env(config)] * envs, _seeds(config), num_workers=config.training.workers)
     _warn_of_software(device, workers.arrangement.renderer)
     return workers
+
+
+def _env(config: RunConfig) -> EnvConfig:
+    """What is played: with the simulator's own masks where these are learned from."""
+    return config.env.changed(task_mask=True) if method_of(config.method).truth(config.agent) else config.env
 
 
 def _seeds(config: RunConfig) -> list[int]:
@@ -158,12 +172,15 @@ def _load_pictures(config: RunConfig, place: Placement | None, preparing: Prepar
     )
 
 
-def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Placement, ReplayBuffer]:
+def _replay(
+    config: RunConfig, spaces: Spaces, device: torch.device, returns: Returns | None
+) -> tuple[Placement, ReplayBuffer]:
     """An empty replay for a run's environments, and where it is."""
     training, stack = config.training, config.env.frame_stack
     assert config.loop is not None, "only a method that learns from a replay has one"
     capacity = config.loop.replay_capacity or training.steps
-    frame = (spaces.obs_shape[0] // stack, *spaces.obs_shape[1:])
+    masks = 1 if method_of(config.method).truth(config.agent) else 0  # of each frame, as one more channel
+    frame = (spaces.obs_shape[0] // stack + masks, *spaces.obs_shape[1:])
     size = ReplayBuffer.bytes_needed(capacity, frame, spaces.actions, frame_stack=stack, num_envs=training.num_envs)
     place = place_by_what_is_free({"replay": size}, device)["replay"]
     replay = ReplayBuffer(
@@ -174,6 +191,7 @@ def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Pl
         num_envs=training.num_envs,
         device=place.device,
         pinned=place.pinned,
+        returns=returns,
     )
     return place, replay
 
