@@ -19,7 +19,7 @@ from saccade.cli.suite_options import flag, names_in, refuse_foreign
 from saccade.cli.train_options import Resume, beginning, is_resumed, option_names_of, train_options
 from saccade.doctor.facts import environment_facts
 from saccade.envs.suites import expanded
-from saccade.runs.training import OffPolicy, RunConfig
+from saccade.runs.training import OffPolicy, RunConfig, check_actions
 from saccade.runs.zoo import refuse_resuming
 from saccade.train import session
 from saccade.train.events import Event
@@ -74,6 +74,7 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     options = parsed(kind, program, begun.rest)
     rendered = method_of(method).rendered_size(options.agent)
     env = env.changed(image_size=rendered, options=options.options, **dataclasses.asdict(options.environment))
+    check_actions(method, env)
     loop = options.loop if method_of(method).loop == "off_policy" else None
     modes = expanded(options.training.evaluation_modes)
     training = dataclasses.replace(options.training, evaluation_modes=modes)
