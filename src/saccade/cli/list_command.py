@@ -154,7 +154,7 @@ def _usual_task(preset_or_method: str) -> str:
 def _show_preset(name: str, task: str, console: Console) -> None:
     if name not in METHODS:
         raise UserError(f"There is no method or preset {name!r}. {nearest(name, [*METHODS, *SIZES])}")
-    check_actions(name, EnvConfig(task))  # raises for a task that does not exist, too
+    check_actions(name, EnvConfig(task), with_any_options=True)  # raises for a task that does not exist, too
     method = METHODS[name]
     console.print(terminal.heading(name, f": {method.summary} ({method.source}), on {task}"))
     table = _names("option", *SIZES, "source")
