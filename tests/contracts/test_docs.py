@@ -23,9 +23,10 @@ from saccade.agents import METHODS
 from saccade.agents.agent import make_update
 from saccade.agents.parts.augmentation import Augmentation
 from saccade.agents.presets import preset
+from saccade.attacks import ATTACKS
 from saccade.cli import HELP, explaining, main, train_command, train_options
 from saccade.cli.commands import COMMANDS
-from saccade.cli.options import Checks, Maps, People, Subject
+from saccade.cli.options import Attack, Checks, Maps, People, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
@@ -35,6 +36,7 @@ from saccade.envs.suites import ALL_MODES, SUITES
 from saccade.explain.modes import read_modes
 from saccade.metrics import METRICS
 from saccade.policies.scores import SCORES
+from saccade.policies.targets import TARGETS
 from saccade.runs.training import OffPolicy, Training
 from saccade.saliency import METHODS as SALIENCY
 from saccade.types import Continuous, Spaces, UserError
@@ -221,8 +223,15 @@ def test_defaults_of_training_are_the_codes() -> None:
 def test_defaults_of_explaining_are_the_codes() -> None:
     groups = (Subject(), Maps(), Checks(), People())
     ours = {name: value or "()" for group in groups for name, value in settings(group) if name != "what"}
-    section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## list")[0]
+    section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## attack")[0]
     assert dict(DEFAULT.findall(section)) == ours
+
+
+def test_defaults_of_attacking_are_the_codes() -> None:
+    ours = dict(settings(Attack())) | {"epsilons": " ".join(map(str, Attack().epsilons))}
+    section = (DOCS / "reference" / "command-line.md").read_text().split("## attack")[1].split("## list")[0]
+    told = dict(DEFAULT.findall(section))
+    assert len(told) >= 8 and told == {name: ours[name] for name in told}
 
 
 @pytest.mark.parametrize(
@@ -231,10 +240,12 @@ def test_defaults_of_explaining_are_the_codes() -> None:
         ("saliency.md", SALIENCY),
         ("saliency.md", SCORES),
         ("saliency-scores.md", METRICS),
+        ("../how-to/attack-a-policy.md", ATTACKS),
+        ("../how-to/attack-a-policy.md", TARGETS),
         ("../how-to/test-under-shift.md", SHIFTS),
         ("../how-to/find-where-a-policy-breaks.md", SCENE_DIALS),
     ],
-    ids=["methods", "scores", "metrics", "shifts", "dials"],
+    ids=["methods", "scores", "metrics", "attacks", "targets", "shifts", "dials"],
 )
 def test_every_name_of_a_table_is_explained(page: str, names: dict[str, Any]) -> None:
     text = (DOCS / "reference" / page).read_text()
