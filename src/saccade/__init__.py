@@ -61,7 +61,7 @@ def load(what: str | Path, **options: Any) -> Policy:
 
 
 def __getattr__(name: str) -> Any:
-    """``saccade.explain``, ``saccade.attack`` and ``saccade.Shift`` without an import of their own, which loads torch."""
+    """``saccade.explain``, ``attack`` and ``Shift`` without an import of their own, which loads torch."""
     if name == "attack":
         return import_module("saccade.policies.attacked").attack
     if name not in ("explain", "Shift"):

@@ -1,4 +1,4 @@
-"""``saccade attack``: rows, page, sentences; what goes on after an interruption; and what is refused before it plays."""
+"""``saccade attack``: rows, page, sentences; going on after an interruption; what is refused before it plays."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ REFUSED = {
     "--target speed": "There is no target 'speed': there are action, value, policy",
     "--target action_mean": "PPO has no score 'action_mean': its network gives",
     "--attacks transfer": "say which with --transfer-from",
-    "--transfer-from zoo:ppo-red-fetch-green": "An attack on zoo:ppo-red-fetch-green cannot be shown to PPO: the one sees",
+    "--transfer-from zoo:ppo-red-fetch-green": "An attack on zoo:ppo-red-fetch-green cannot be shown to PPO: the one",
     "--transfer-from nothing.zip": "nothing.zip",
     "--mode night": "envs.py:Waves has no mode 'night'",
     "--task envs.py:Numbers": "observations of shape (4,)",

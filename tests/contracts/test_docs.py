@@ -27,10 +27,11 @@ from saccade.agents.presets import preset
 from saccade.bench.cells import cells_of
 from saccade.bench.checking import check_names, check_words
 from saccade.bench.described import grid_named
+from saccade.attacks import ATTACKS
 from saccade.cli import HELP, explaining, main, train_command, train_options
 from saccade.cli.bench_command import parse_step
 from saccade.cli.commands import COMMANDS
-from saccade.cli.options import Bench, Checks, Maps, People, Subject
+from saccade.cli.options import Attack, Bench, Checks, Maps, People, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
@@ -40,6 +41,7 @@ from saccade.envs.suites import ALL_MODES, SUITES
 from saccade.explain.modes import read_modes
 from saccade.metrics import METRICS
 from saccade.policies.scores import SCORES
+from saccade.policies.targets import TARGETS
 from saccade.runs.training import OffPolicy, Training
 from saccade.saliency import METHODS as SALIENCY
 from saccade.types import Continuous, Spaces, UserError
@@ -231,7 +233,7 @@ def test_defaults_of_training_are_the_codes() -> None:
 def test_defaults_of_explaining_are_the_codes() -> None:
     groups = (Subject(), Maps(), Checks(), People())
     ours = {name: value or "()" for group in groups for name, value in settings(group) if name != "what"}
-    section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## list")[0]
+    section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## attack")[0]
     assert dict(DEFAULT.findall(section)) == ours
 
 
@@ -254,16 +256,25 @@ def test_the_grid_that_the_guide_describes_is_one(tmp_path: Path) -> None:
     assert [cell.name for cell in cells_of(same)] == [cell.name for cell in cells_of(grid)]
 
 
+def test_defaults_of_attacking_are_the_codes() -> None:
+    ours = dict(settings(Attack())) | {"epsilons": " ".join(map(str, Attack().epsilons))}
+    section = (DOCS / "reference" / "command-line.md").read_text().split("\n## attack")[1].split("\n## ")[0]
+    told = dict(DEFAULT.findall(section))
+    assert len(told) >= 8 and told == {name: ours[name] for name in told}
+
+
 @pytest.mark.parametrize(
     ("page", "names"),
     [
         ("saliency.md", SALIENCY),
         ("saliency.md", SCORES),
         ("saliency-scores.md", METRICS),
+        ("../how-to/attack-a-policy.md", ATTACKS),
+        ("../how-to/attack-a-policy.md", TARGETS),
         ("../how-to/test-under-shift.md", SHIFTS),
         ("../how-to/find-where-a-policy-breaks.md", SCENE_DIALS),
     ],
-    ids=["methods", "scores", "metrics", "shifts", "dials"],
+    ids=["methods", "scores", "metrics", "attacks", "targets", "shifts", "dials"],
 )
 def test_every_name_of_a_table_is_explained(page: str, names: dict[str, Any]) -> None:
     text = (DOCS / "reference" / page).read_text()

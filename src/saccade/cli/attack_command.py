@@ -292,7 +292,8 @@ def _facts(options: Attack, subject: Subjected, settings: AttackSettings, play: 
     yield "target", f"{settings.target}; mad drives the policy as a whole"
     yield "changes", "all frames" if settings.part == "stack" else "the newest frame"
     yield "pixels", "whole numbers 0..255 after each attack" if settings.whole_pixels else "not rounded"
-    yield "restarts of pgd_restarts", str(options.restarts)
+    if RESTARTED in (*options.attacks, *options.beside):
+        yield f"restarts of {RESTARTED}", str(options.restarts)
     if settings.source is not None:
         yield "transfer from", _transferred(settings) or ""
     yield "episodes", f"{play.episodes} for each attack and budget, whose seeds come from {play.seed}"

@@ -163,7 +163,7 @@ class Attacker:
     def act(self, obs: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
         """As ``Policy.act``, of what it is shown."""
         single = obs.ndim == len(self.policy.pixels.shape)
-        action = self._acted(obs, allowed, lambda seen: self.policy.greedy(seen, allowed))
+        action = self._acted(obs, allowed, None)
         return action[0] if single else action
 
     def sampler(self, seed: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -171,12 +171,16 @@ class Attacker:
         draw = self.policy.drawer(seed)
         return lambda obs: self._acted(obs, None, draw)
 
-    def _acted(self, obs: np.ndarray, allowed: np.ndarray | None, choose: Callable[[Tensor], Tensor]) -> np.ndarray:
+    def _acted(
+        self, obs: np.ndarray, allowed: np.ndarray | None, choose: Callable[[Tensor], Tensor] | None
+    ) -> np.ndarray:
         batch = self.policy.tensor(obs)
         seen, clean = self.seen(batch, allowed)
-        chosen = choose(seen)
+        greedy = clean
         if self.epsilon > 0:
-            self._count(batch, seen, clean, self.policy.greedy(seen, allowed))
+            greedy = self.policy.greedy(seen, allowed)
+            self._count(batch, seen, clean, greedy)
+        chosen = greedy if choose is None else choose(seen)
         return self.policy.to_env(chosen.cpu().numpy())
 
     def _count(self, batch: Tensor, seen: Tensor, clean: Tensor, action: Tensor) -> None:
