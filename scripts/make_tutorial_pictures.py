@@ -16,8 +16,8 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -41,8 +41,7 @@ PICTURES = {
 """The kept name of a picture, and the file that a tutorial makes."""
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """One block of a page: ``python``, ``sh`` or ``text``, and the file that it is to be saved as."""
 
     language: str
@@ -61,7 +60,7 @@ def play(page: Path) -> dict[str, object]:
         if block.language == "python" and block.file:
             Path(block.file).write_text(block.code)
         elif block.language == "python":
-            exec(compile(block.code, f"{page.name}", "exec"), names)
+            exec(compile(block.code, page.name, "exec"), names)
         elif block.language == "sh":
             for line in block.code.splitlines():
                 words = shlex.split(line, comments=True)

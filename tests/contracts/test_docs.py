@@ -46,7 +46,7 @@ METHOD_PAGES = sorted((DOCS / "methods").glob("*.md"))
 GUIDE = DOCS / "how-to" / "add-a-method.md"
 FEWEST_COMMANDS = 25  # fewer found would mean that they are no longer recognised
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]*)\)")
 NAMED_CODE = re.compile(r"`([\w/]+\.py):(\w+)`")
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
