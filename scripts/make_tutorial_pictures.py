@@ -26,7 +26,6 @@ from saccade.cli import main as saccade
 ROOT = Path(__file__).parents[1]
 TUTORIALS = ROOT / "docs" / "tutorials"
 FENCE = re.compile(r'^```(\w*)(?: title="([^"]*)")?\n(.*?)^```', re.MULTILINE | re.DOTALL)
-COLOURS = 128  # of a kept picture: half the bytes, and no difference that an eye sees
 PICTURES = {
     "1-explain-your-own-agent": {
         "catch_cheats.png": "explanations/catch/grids/train.png",
@@ -95,7 +94,7 @@ def inside(folder: Path) -> Iterator[None]:
 
 def keep(made: Path, kept: Path) -> None:
     with Image.open(made) as picture:
-        picture.convert("RGB").quantize(COLOURS).save(kept, optimize=True)
+        picture.convert("RGB").save(kept, optimize=True)  # with all its colours: in two tutorials they are what matters
 
 
 def main() -> None:
