@@ -1,9 +1,9 @@
 """Saccade: visual reinforcement-learning agents that know where to look.
 
 ``saccade.make("dmc/walker_walk@video_hard")`` gives an environment, ``saccade.load("runs/mine")`` the
-policy of a finished run, ``saccade.explain.saliency(policy, obs)`` maps of what it sees, and
-``saccade.Shift(env, "brightness:0.5")`` any environment under another light. Importing the package loads neither
-torch nor a simulator.
+policy of a finished run, ``saccade.explain.saliency(policy, obs)`` maps of what it sees,
+``saccade.attack(policy, obs, "pgd", 4)`` what would fool it, and ``saccade.Shift(env, "brightness:0.5")`` any
+environment under another light. Importing the package loads neither torch nor a simulator.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import gymnasium
 
     from saccade.explain.shifted import Shift
+    from saccade.policies.attacked import attack
     from saccade.policies.policy import Policy
 
-__all__ = ["Shift", "__version__", "load", "make"]
+__all__ = ["Shift", "__version__", "attack", "load", "make"]
 __version__ = "0.1.0"
 
 
@@ -59,7 +60,9 @@ def load(what: str | Path, **options: Any) -> Policy:
 
 
 def __getattr__(name: str) -> Any:
-    """``saccade.explain`` and ``saccade.Shift`` without an import of their own, which loads torch."""
+    """``saccade.explain``, ``saccade.attack`` and ``saccade.Shift`` without an import of their own, which loads torch."""
+    if name == "attack":
+        return import_module("saccade.policies.attacked").attack
     if name not in ("explain", "Shift"):
         raise AttributeError(f"module 'saccade' has no attribute {name!r}")
     explain = import_module("saccade.explain")

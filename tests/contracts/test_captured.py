@@ -25,7 +25,7 @@ from saccade.agents.recorded_updates import (
 from saccade.data.banks.images import ImageBank
 from saccade.data.replay import ReplayBuffer, Transitions
 from saccade.testing.host_reads import HostReads
-from saccade.types import Batch
+from saccade.types import Batch, Continuous
 
 UPDATES, WARM_UP, CAPACITY = 20, 2, 40
 
@@ -39,7 +39,7 @@ class Run:
     def __init__(self, method: str, *, inputs: bool = False, captured: bool = True, agent: Agent | None = None) -> None:
         self.agent = agent or build(method)
         size = METHODS[method].rendered_size(tiny(METHODS[method].config))
-        self.replay = ReplayBuffer(CAPACITY, (3, size, size), ACTIONS, segment_frames=4)
+        self.replay = ReplayBuffer(CAPACITY, (3, size, size), Continuous(ACTIONS), segment_frames=4)
         self.frames = np.random.default_rng(0)
         self.steps = 0
         while self.steps < CAPACITY - UPDATES // 2:

@@ -17,18 +17,18 @@ from saccade.cli import list_command, main, train_command
 from saccade.cli.train_options import Environment
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import SUITES, TASKS, suite_of
-from saccade.runs.training import Training
+from saccade.runs.training import OffPolicy, Teaching, Training
 from saccade.types import UserError
 
 GRID = "minigrid/red_fetch_green"
-TO_COME = ("carla/highway",)
+TO_COME = ("carla/highway", "driving/highway")
 """Tasks that presets know and no suite has yet."""
 OPTIONS = {
     field.name
-    for kind in (Training, Environment, *(suite.options for suite in SUITES.values()))
+    for kind in (Training, OffPolicy, Teaching, Environment, *(suite.options for suite in SUITES.values()))
     for field in dataclasses.fields(kind)
 }
-"""Of training and of environments."""
+"""Of training, of a replay, of teachers and of environments."""
 
 
 def values_of(config: Any) -> Iterator[tuple[str, Any]]:

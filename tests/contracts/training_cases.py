@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent
 from saccade.agents.configs_on_policy import Trunk
+from saccade.agents.given import Given
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.config import EnvConfig
 from saccade.envs.workers.env_workers import EnvWorkers
@@ -229,8 +230,8 @@ def loop(
     run = run_config(method, EnvConfig("dmc/cartpole_balance"), agent_config, training | options)
     envs = run.training.num_envs
     with EnvWorkers([probe] * envs, list(range(envs)), num_workers=0, make=make_probe) as workers:
-        agent = change(make_agent(run, workers.spaces, CPU, images))
-        replay = ReplayBuffer(100, (3, SIZE, SIZE), 1, num_envs=envs, segment_frames=16)
+        agent = change(make_agent(run, workers.spaces, CPU, Given(images)))
+        replay = ReplayBuffer(100, (3, SIZE, SIZE), workers.spaces.actions, num_envs=envs, segment_frames=16)
         yield OffPolicyTraining(run, agent, workers, replay, CPU)
 
 

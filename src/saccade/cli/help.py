@@ -40,12 +40,15 @@ WIDEST, NARROWEST = 100, 60  # characters of a line
 FLAGS = 28  # characters of the column of options
 KINDS: Mapping[Any, str] = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 METAVARS = {
+    "attacks": "ATTACK", "beside": "ATTACK",
     "checkpoint": "FILE", "data": "FOLDER", "device": "DEVICE", "dial": "NAME [STRENGTH ...]",
     "evaluation_modes": "MODE", "game": "GAME",
     "gaze": "FOLDER", "images": "FOLDER",
     "method": "FILE.PY:NAME", "methods": "METHOD", "modes": "MODE", "obs": "FRAMES", "out": "FOLDER",
     "output": "OUTPUT", "policy": "FILE.PY:CLASS", "preset": "NAME", "resume": "RUN", "return_methods": "METHOD",
-    "runs": "WHAT", "score": "SCORE", "task": "TASK", "video_where": "COLOUR", "what": "WHAT",
+    "runs": "WHAT", "score": "SCORE", "target": "TARGET", "task": "TASK", "teacher": "WHAT",
+    "teacher_output": "OUTPUT", "teacher_policy": "FILE.PY:CLASS", "transfer_from": "WHAT",
+    "truth_player": "WHAT", "video_where": "COLOUR", "what": "WHAT",
 }  # fmt: skip
 """What stands for a value, by the name of an option; others are named by their type."""
 EXAMPLE_TASK = "dmc/walker_walk"

@@ -240,6 +240,18 @@ class People:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """Thousands of states, the same for all policies that are compared, if it is those that maps are scored on."""
+
+    truth_states: int | None = None
+    """Score against the simulator's own knowledge of this many states (DIGR: 10000), by the methods of DIGR's table 1
+    unless others are named. The states are kept beside the scores."""
+    truth_player: Annotated[Path | None, tyro.conf.arg(metavar="WHAT")] = None
+    """Who comes to those states: a run folder, zoo:NAME or zip; by default a student's teacher, else the policy
+    itself."""
+
+
+@dataclass(frozen=True)
 class Score:
     """Score saliency maps: do they show the task, does the policy follow them, do they survive random weights? Or, with
     --gaze, do they lie where people look?
@@ -251,7 +263,97 @@ class Score:
     subject: Subject = field(default_factory=Subject)
     maps: Maps = field(default_factory=Maps)
     checks: Checks = field(default_factory=Checks)
+    truth: Truth = field(default_factory=Truth)
     people: People = field(default_factory=People)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """Change what a policy sees by a little, where it hurts most, and play whole episodes: how much return is left?
+
+    Rows are added to attacks.jsonl in a run's folder, those of other policies to evaluations/NAME, with a page. What
+    has been played with the same settings is not played again, so an interrupted command goes on where it was.
+    """
+
+    what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = None
+    """A run folder of Saccade, zoo:NAME, or a zip of Stable-Baselines3 or sb3-contrib, with --task."""
+    task: str | None = None
+    """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
+    or a vector of some; by default a run's own."""
+    mode: str = "train"
+    """The mode of the task to play in, or a shift such as brightness:0.5."""
+    attacks: tuple[str, ...] = ("fgsm", "pgd", "mi_fgsm", "mad")
+    """Which attacks. `saccade list` names them."""
+    beside: tuple[str, ...] = ("random_sign", "pgd_restarts")
+    """What is played beside them, to tell a robust policy from a hidden gradient: noise, and PGD from several
+    starts."""
+    transfer_from: Annotated[Path | None, tyro.conf.arg(metavar="WHAT")] = None
+    """Another policy of the same observations: PGD against it is shown to this one, as the attack transfer."""
+    epsilons: Annotated[tuple[float, ...], tyro.conf.arg(metavar="[X ...]")] = (0, 1, 2, 4, 8, 12, 16)
+    """Budgets: by how many of 255 steps from black to white any pixel may change. 0 is no attack."""
+    target: str = "action"
+    """What is attacked: the action, the value, or the policy as a whole (policy); or a score of the policy, such as
+    logit, which is lowered. mad always attacks the policy."""
+    part: Literal["stack", "newest"] = "stack"
+    """Whether every frame of an observation is changed, or the newest alone."""
+    whole_pixels: bool = True
+    """Round what the policy sees to whole pixels 0..255, as a camera would."""
+    steps: int | None = None
+    """Gradient steps of the attacks that make several; by default 10."""
+    restarts: int = 4
+    """Random starts of pgd_restarts, of which the worst counts."""
+    episodes: int = 50
+    """Episodes for each attack and budget."""
+    sampled: bool = False
+    """Draw actions from the policy, as training does."""
+    seed: int | None = None
+    """Of the episodes; by default the run's own, else 0."""
+    again: bool = False
+    """Play anew what has been played with the same settings."""
+    video_where: Annotated[str | None, tyro.conf.arg(metavar="COLOUR")] = None
+    """Which pixels the shift video replaces, as for `saccade evaluate`."""
+    method: str | None = None
+    """Of a run of a method of your own whose file has moved or changed: which it is now. That file is run."""
+    device: str = "auto"
+    """Where the networks run: auto, cpu, cuda or cuda:1."""
+    workers: int | None = None
+    """Processes for the environments of Saccade's own tasks: 0 none, by default one per core."""
+    max_steps: int | None = None
+    """Agent steps after which an episode of somebody's environment is left, if it has not ended; by default 100,000."""
+    policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
+    """For any other network: its class, in a Python file of yours, which is run."""
+    checkpoint: Path | None = None
+    """The weights for --policy, as for `saccade explain`."""
+    output: tuple[str, ...] = ()
+    """What the network of --policy gives, as for `saccade explain`."""
+    layout: Literal["channels_first", "channels_last"] | None = None
+    """Where the channels of observations are, if their shape does not say."""
+    channels: str | None = None
+    """What the channels of one frame are, such as rgb,depth or grey; by default an episode shows it."""
+    mean: tuple[float, ...] = ()
+    """What the network's input is normalised with, if it is, as for `saccade explain`; with --std."""
+    std: tuple[float, ...] = ()
+    """The standard deviation to --mean."""
+    trust: bool = False
+    """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
+    out: Path | None = None
+    """Folder for rows and page; by default the run's, or evaluations/NAME (NAME-2 and so on where NAME holds another
+    policy's)."""
+    options: SuiteOptions = field(default_factory=SuiteOptions)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a run's policy as a folder that others can load: its configuration, its weights, and a model card.
+
+    The card has the returns of every mode and the saliency scores that the run has of these very weights. Nothing in
+    the folder names a path of this machine.
+    """
+
+    what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
+    """A run folder of Saccade, or zoo:NAME."""
+    out: Path | None = None
+    """The new folder; by default exports/TASK-METHOD-SEED."""
 
 
 @dataclass(frozen=True)
@@ -277,3 +379,55 @@ class Doctor:
     """Show instead how fast the machine is at what training does, and by which paths; takes half a minute."""
     preset: Literal["small", "paper"] = "small"
     """Whose networks and pictures --bench times; paper takes minutes on a CPU."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A table of a paper, or an experiment of your own, by one command: list, show, run, report.
+
+    A grid is every one of its methods on every task with every seed. It can be stopped at any moment; the same command
+    goes on with what is missing. Its runs are ordinary ones, and its commands those that you could type.
+    """
+
+    verb: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="{list,show,run,report}")]
+    """list: grids and published tables; show: published numbers, what has run, what is missing and what it would cost
+    here; run: run what is missing; report: write the page."""
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
+    """A grid of `saccade bench list`, a file FILE.toml that describes one, or FILE.PY:NAME, whose file is run."""
+    preset: Annotated[str | None, tyro.conf.arg(metavar="PRESET")] = None
+    """What every run starts with, and the grid's form of that name, such as small; by default the grid's own."""
+    methods: tuple[str, ...] = ()
+    """Its methods to run, as its rows are called; by default all. Teachers of these come along."""
+    tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TASK")] = ()
+    """Its tasks to run; by default all."""
+    seeds: int | None = None
+    """How many seeds: the first of the grid's, or more; by default all of the grid's."""
+    out: Path | None = None
+    """Folder of its runs; by default runs/bench/NAME, with the preset after it where that is not paper."""
+    executor: str = "local"
+    """Where its runs are done: local, ray or slurm."""
+    slots: int | None = None
+    """Runs at the same time; by default 1 here, what the cluster holds with ray, and 100 jobs with slurm."""
+    threads: int | None = None
+    """Threads of each run; by default the cores of this machine, shared by the slots, and 1 on a cluster."""
+    gpus: float | None = None
+    """GPUs of each run, or the part of one, such as 0.25; by default all of this machine, shared by the slots, and 0 on
+    a cluster."""
+    retries: int = 2
+    """How often a run that crashed is tried again from its newest checkpoint."""
+    address: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Of a Ray cluster that is there, or auto; by default ray begins one on this machine."""
+    seconds_between_copies: float = 60.0
+    """With ray, seconds between copies of a run from the machine that makes it."""
+    partition: str | None = None
+    """With slurm, the partition; by default Slurm's own."""
+    hours: float = 24.0
+    """With slurm, the longest time of a job, which is asked for again where a run needs more."""
+    images: str | None = None
+    """Folder of pictures to blend into observations, in every run."""
+    data: str | None = None
+    """The benchmark's data folder, in every run."""
+    device: str | None = None
+    """Where every run trains: auto, cpu, cuda."""
+    measure: bool = False
+    """With show: first measure how fast each method is here, which takes a minute for each."""

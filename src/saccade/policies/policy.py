@@ -90,22 +90,29 @@ class Policy:
 
         Raises UserError where it has no probabilities to draw by.
         """
-        generator = torch.Generator(self.device).manual_seed(seed)
-        draw = self.draw
-        if draw is None:
-            if "logits" not in self.outputs:
-                raise UserError(f"{self.name} gives no probabilities to draw actions by: leave --sampled away.")
-            logits = self.outputs["logits"]
-
-            def draw(obs: Tensor, generator: Generator) -> Tensor:
-                with torch.no_grad():
-                    chances = logits(self.network, obs).softmax(-1)
-                return torch.multinomial(chances, 1, generator=generator)[:, 0]
+        draw = self.drawer(seed)
 
         def act(obs: np.ndarray) -> np.ndarray:
-            return self.to_env(draw(self.tensor(obs), generator).cpu().numpy())
+            return self.to_env(draw(self.tensor(obs)).cpu().numpy())
 
         return act
+
+    def drawer(self, seed: int) -> Callable[[Tensor], Tensor]:
+        """As ``greedy``, with actions that are drawn from the policy. Raises UserError as ``sampler`` does."""
+        generator = torch.Generator(self.device).manual_seed(seed)
+        draw = self.draw
+        if draw is not None:
+            return lambda obs: draw(obs, generator)
+        if "logits" not in self.outputs:
+            raise UserError(f"{self.name} gives no probabilities to draw actions by: leave --sampled away.")
+        logits = self.outputs["logits"]
+
+        def by_chances(obs: Tensor) -> Tensor:
+            with torch.no_grad():
+                chances = logits(self.network, obs).softmax(-1)
+            return torch.multinomial(chances, 1, generator=generator)[:, 0]
+
+        return by_chances
 
     def tensor(self, obs: np.ndarray) -> Tensor:
         """Observations as the scores take them: float ``[batch, channel, height, width]`` on the policy's device."""

@@ -1,0 +1,72 @@
+"""The one loop of every attack that follows a gradient: step, and back into the box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from saccade.attacks.box import Box
+from saccade.attacks.noise import Noise
+from saccade.types import Score, UserError
+
+Direction = Callable[[Tensor, int], Tensor]
+"""``(gradient, number of the step from 0) -> what the step takes the sign of``."""
+
+IGNORED = (
+    "The score does not depend on the observation, or what it depends on is cut off by a detach, a no_grad or a "
+    "conversion to whole numbers: attack another output of the network."
+)
+
+
+def steepest(gradient: Tensor, step: int) -> Tensor:
+    """The gradient itself."""
+    return gradient
+
+
+def ascended(
+    score: Score, box: Box, start: Tensor, *, steps: int, size: float, direction: Direction = steepest
+) -> Tensor:
+    """Pictures of a higher score: ``x = P(x + size * sign(direction))``, so many times (Madry et al., 2018).
+
+    Args:
+        start: where it begins, inside the box.
+        size: of a step, in the units of the pictures. The sign of 0 is 0.
+    """
+    pictures = start
+    for step in range(steps):
+        towards = direction(gradient(score, pictures) * box.open, step).sign()
+        pictures = box.inside(pictures + size * towards)
+    return pictures
+
+
+def gradient(score: Score, pictures: Tensor) -> Tensor:
+    """Derivative of each sample's score by its own pixels; the weights get none.
+
+    Raises:
+        UserError: the score has no gradient, none that is finite, or is not one number per sample.
+    """
+    with torch.enable_grad():
+        pixels = pictures.detach().requires_grad_()
+        value = score(pixels)
+        if value.shape != (len(pixels),):
+            raise UserError(
+                f"The score gave shape {list(value.shape)} for {len(pixels)} observations: it must give one number "
+                f"for each, of shape [{len(pixels)}]."
+            )
+        found = torch.autograd.grad(value.sum(), pixels, allow_unused=True)[0] if value.requires_grad else None
+    if found is None:
+        raise UserError(IGNORED)
+    if not bool(found.sum().isfinite()) and not bool(found.isfinite().all()):
+        raise UserError("The score's gradient holds NaN or infinity: are the network's weights finite?")
+    return found
+
+
+def beginning(score: Score, box: Box, noise: Noise, size: float) -> Tensor:
+    """Where an attack without a random start begins: at the clean pictures.
+
+    A distance from what the policy does there is zero at them, and so is its gradient. It begins a step of ``size`` in
+    a random direction away, as MAD does (Zhang et al., 2020).
+    """
+    return box.inside(box.clean + size * noise.signs(box.clean) * box.open) if score.distance else box.clean

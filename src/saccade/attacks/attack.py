@@ -1,0 +1,97 @@
+"""An attack by name, behind a door that refuses what it could only get wrong."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from saccade.types import Score, UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEAST = {"steps": 1, "restarts": 1, "step_share": 0.0, "momentum": 0.0, "nudge": 0.0}
+
+
+@final
+@dataclass(frozen=True)
+class Attack:
+    """One line of ``ATTACKS``: ``attack(score, obs, budget)`` gives observations within the budget of those.
+
+    Attributes:
+        find: ``(score, box, noise, *, hyperparameters) -> obs`` inside the box.
+        summary: what it does, for tables.
+        source: where it is defined.
+        gradients: whether it follows a gradient; else it is a baseline that knows nothing of the policy.
+        distance: whether it climbs a distance from what the policy does, and takes no other score.
+        of_another: whether its score is to be another policy's than the one that is then shown what it found.
+    """
+
+    find: Callable[..., Tensor]
+    summary: str
+    source: str
+    gradients: bool = True
+    distance: bool = False
+    of_another: bool = False
+
+    @functools.cached_property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        """The keywords of ``find`` and their defaults."""
+        parameters = inspect.signature(self.find).parameters.values()
+        return {
+            parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY
+        }
+
+    def __call__(
+        self,
+        score: Score,
+        obs: Tensor,
+        budget: float,
+        *,
+        high: float = 255.0,
+        channels: int | None = None,
+        whole_pixels: bool = True,
+        seed: int | Sequence[int] = 0,
+        max_batch: int = 256,
+        **changes: Any,
+    ) -> Tensor:
+        """Observations like ``obs`` that raise the score of each, none of whose pixels changes by more than the budget.
+
+        Args:
+            obs: float ``[batch, channel, height, width]`` in 0..high, as the network takes them.
+            budget: in steps of a pixel of one byte: 4 is 4/255 of ``high``. 0 gives the observations back.
+            channels: how many of the last channels may change, such as those of the newest frame; None for all.
+            whole_pixels: whether the result is rounded to what a byte can hold, as a camera's picture.
+            seed: of what is drawn; or one for each sample.
+            max_batch: how many pictures go through the network at once; the result does not depend on it.
+            changes: other ``hyperparameters`` than the defaults.
+
+        Raises:
+            UserError: a budget below 0, a score that this attack cannot climb, or no picture.
+        """
+        from saccade.attacks.box import box_around  # these load torch, which a list of the attacks needs not
+        from saccade.attacks.searching import searched
+
+        self._check(score, changes, max_batch)
+        box = box_around(obs, budget, high=high, channels=channels)
+        if budget == 0:
+            return obs.clone()
+        return searched(functools.partial(self.find, **changes), score, box, seed, max_batch, whole_pixels)
+
+    def _check(self, score: Score, changes: Mapping[str, Any], max_batch: int) -> None:
+        for name, value in changes.items():
+            if name not in self.hyperparameters:
+                have = ", ".join(self.hyperparameters) or "none"
+                raise UserError(f"The attack has no hyper-parameter {name!r}: it has {have}.")
+            if name in LEAST and not value >= LEAST[name]:
+                raise UserError(f"{name} {value:g} is too small: use {LEAST[name]:g} or more.")
+        if max_batch < 1:
+            raise UserError(f"max_batch {max_batch} is too small: use 1 or more.")
+        if self.distance and not score.distance:
+            raise UserError(
+                f"This attack ({self.summary}) climbs how far the policy is from what it does at the clean "
+                "observation, and the score is no such distance: attack the policy's divergence."
+            )

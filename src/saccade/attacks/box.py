@@ -1,0 +1,91 @@
+"""What an attacked picture may be: near the clean one, no darker than black, no brighter than white."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from saccade.types import UserError
+
+WHOLE = 255.0
+"""Budgets are told in steps of a pixel of one byte, of which there are so many from black to white."""
+LARGEST_BUDGET = WHOLE
+SLACK = 1e-3  # of such a step: what pixels in 0..1 differ from whole ones by rounding
+
+
+@final
+@dataclass(frozen=True)
+class Box:
+    """The pictures within a budget (l-infinity) of clean ones.
+
+    Attributes:
+        clean: ``[batch, channel, height, width]`` in 0..high.
+        radius: by how much a pixel may change, in the units of the pictures.
+        high: the brightest value; the darkest is 0.
+        open: 1 for channels that may change and 0 for others, ``[1, channel, 1, 1]``.
+    """
+
+    clean: Tensor
+    radius: float
+    high: float
+    open: Tensor
+
+    @functools.cached_property
+    def low_edge(self) -> Tensor:
+        """The darkest that each pixel may be."""
+        return (self.clean - self.radius * self.open).clamp(min=0)
+
+    @functools.cached_property
+    def high_edge(self) -> Tensor:
+        """The brightest that each pixel may be."""
+        return (self.clean + self.radius * self.open).clamp(max=self.high)
+
+    def inside(self, pictures: Tensor) -> Tensor:
+        """The nearest pictures that are allowed."""
+        return torch.minimum(torch.maximum(pictures, self.low_edge), self.high_edge)
+
+    def whole(self, pictures: Tensor) -> Tensor:
+        """The same with whole pixels 0..255, as a camera gives them: rounded to the nearest (half to even).
+
+        Where the clean picture's pixels are no whole numbers, and none lies within the budget, they stay as they are.
+        """
+        least, most = (edge * (WHOLE / self.high) for edge in (self.low_edge, self.high_edge))
+        rounded = (pictures * (WHOLE / self.high)).round()
+        rounded = torch.minimum(torch.maximum(rounded, (least - SLACK).ceil()), (most + SLACK).floor())
+        return self.inside(rounded * self.high / WHOLE)
+
+    def rows(self, samples: slice) -> Box:
+        """The box of some of the samples."""
+        return Box(self.clean[samples], self.radius, self.high, self.open)
+
+
+def box_around(obs: Tensor, budget: float, *, high: float = WHOLE, channels: int | None = None) -> Box:
+    """The box of a budget in steps of 1/255 of ``high``.
+
+    Args:
+        channels: how many of the last channels may change; None for all. Those of the newest frame are the last.
+
+    Raises:
+        UserError: a negative budget or one beyond 255, or what is no picture.
+    """
+    if not 0 <= budget <= LARGEST_BUDGET:  # NaN too
+        raise UserError(
+            f"A budget of {budget:g} is none: say by how many of 255 steps from black to white a pixel may change, "
+            f"from 0 to {LARGEST_BUDGET:g}."
+        )
+    if obs.ndim != 4 or not obs.is_floating_point() or obs.numel() == 0:
+        kind = str(obs.dtype).removeprefix("torch.")
+        raise UserError(
+            f"Observations of shape {list(obs.shape)} and type {kind} cannot be attacked: "
+            "give floats [batch, channel, height, width], at least one of them."
+        )
+    count = obs.shape[1]
+    if channels is not None and not 1 <= channels <= count:
+        raise UserError(f"{channels} of {count} channels cannot be attacked: give 1 to {count}, or None for all.")
+    is_open = torch.ones(1, count, 1, 1, dtype=obs.dtype, device=obs.device)
+    is_open[:, : count - (count if channels is None else channels)] = 0
+    return Box(obs.detach(), budget * high / WHOLE, high, is_open)

@@ -1,0 +1,329 @@
+"""Whole episodes of a policy whose observations are attacked: one result for each attack and budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import gymnasium
+import numpy as np
+import torch
+
+from saccade.data.user_code import running
+from saccade.envs.spaces import gymnasium_spaces
+from saccade.envs.streams import SUCCESS
+from saccade.envs.suites import suite_of
+from saccade.explain import answers
+from saccade.explain.episodes import checked, in_space, played
+from saccade.explain.evaluating import MOST_STEPS, picture_of
+from saccade.explain.explanation import Report, silent
+from saccade.explain.fitting import fitting
+from saccade.explain.tasks import CLEAN, Task
+from saccade.policies.attacked import Attacker, AttackSettings, as_env
+from saccade.policies.evaluate import (
+    SIMULTANEOUS_EPISODES,
+    Evaluation,
+    EvaluationEnvs,
+    episode_seeds,
+    evaluate,
+    in_mode,
+)
+from saccade.policies.policy import Policy
+from saccade.types import UserError
+
+NONE = "none"
+"""What the attack of budget 0 is called, which all attacks share."""
+
+
+@final
+@dataclass(frozen=True)
+class Cell:
+    """One attack with one budget, in steps of 255. Of budget 0 there is one cell for all attacks."""
+
+    attack: str
+    epsilon: float
+
+
+@final
+@dataclass(frozen=True)
+class UnderAttack:
+    """What came of a cell.
+
+    Attributes:
+        evaluation: returns and successes of its episodes.
+        action_change: how far the deterministic action moved, mean over the steps: of choices the share of changed
+            ones. None at budget 0.
+        untouched: share of the observations that the attack left as they were. None at budget 0.
+        seconds: that its episodes took.
+    """
+
+    cell: Cell
+    evaluation: Evaluation
+    action_change: float | None
+    untouched: float | None
+    seconds: float
+
+
+@final
+@dataclass(frozen=True)
+class Play:
+    """Which episodes are played, and how.
+
+    Attributes:
+        seed: what the episodes' seeds are derived from, the same in every cell.
+        sampled: whether actions are drawn from the policy.
+        max_steps: agent steps after which an episode of somebody's environment is left.
+        workers: processes of Saccade's own environments; None for one per core.
+    """
+
+    episodes: int = 10
+    seed: int = 0
+    sampled: bool = False
+    mode: str = CLEAN
+    max_steps: int = MOST_STEPS
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("episodes", 1), ("max_steps", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value < least:
+                flag = f"--{name.replace('_', '-')}"
+                raise UserError(f"{flag} {value} is too small: it must be at least {least}.")
+
+
+def cells_of(attacks: Sequence[str], epsilons: Sequence[float]) -> list[Cell]:
+    """The cells of attacks at budgets, budget by budget: 0 first, which all attacks share."""
+    budgets = sorted(set(map(float, epsilons)))
+    clean = [Cell(NONE, 0.0)] if 0.0 in budgets else []
+    return clean + [Cell(attack, budget) for budget in budgets if budget > 0 for attack in dict.fromkeys(attacks)]
+
+
+def under_attack(
+    policy: Policy,
+    task: Task,
+    cells: Sequence[Cell],
+    settings: AttackSettings,
+    play: Play,
+    report: Report = silent,
+) -> Generator[UnderAttack, None, None]:
+    """Play each cell's episodes, whose seeds are the same in all: environments are made once and kept.
+
+    Raises:
+        UserError: an attack that this policy cannot be attacked with, or an environment that is not its own.
+    """
+    check_cells(policy, cells, settings, play)
+    with closing(_arena(policy, task, play)) as arena:
+        for cell in cells:
+            attacker = _attacker(policy, cell, settings)
+            begun = time.monotonic()
+
+            def tell(done: int, total: int, cell: Cell = cell) -> None:
+                report(told(cell), done, total)
+
+            evaluation = arena.evaluated(attacker, tell)
+            spent, steps = time.monotonic() - begun, attacker.steps
+            known = cell.epsilon > 0 and steps > 0
+            yield UnderAttack(
+                cell,
+                evaluation,
+                attacker.moved / steps if known else None,
+                attacker.untouched / steps if known else None,
+                spent,
+            )
+
+
+def told(cell: Cell) -> str:
+    """A cell in words."""
+    return "no attack" if cell.epsilon == 0 else f"{cell.attack}, {cell.epsilon:g} of 255"
+
+
+def check_cells(policy: Policy, cells: Sequence[Cell], settings: AttackSettings, play: Play) -> None:
+    """Before anything is played: raise UserError for what this policy cannot be attacked with."""
+    if play.sampled:
+        if policy.masked:
+            raise UserError(
+                f"{policy.name} was trained with action masks, and is not drawn from: leave --sampled away."
+            )
+        policy.drawer(play.seed)
+    grey = torch.full((1, *policy.pixels.channels_first), policy.pixels.high / 2, device=policy.device)
+    for name in dict.fromkeys(cell.attack for cell in cells if cell.epsilon > 0):
+        budget = next(cell.epsilon for cell in cells if cell.attack == name and cell.epsilon > 0)
+        _attacker(policy, Cell(name, budget), settings).seen(grey)
+    for cell in cells:
+        _attacker(policy, cell, settings)
+
+
+def _attacker(policy: Policy, cell: Cell, settings: AttackSettings) -> Attacker:
+    # Of budget 0 any attack is the identity.
+    return Attacker(policy, "random_sign" if cell.attack == NONE else cell.attack, cell.epsilon, settings)
+
+
+class _Arena(Protocol):
+    """Where episodes are played, one cell after the other."""
+
+    def evaluated(self, attacker: Attacker, tell: Callable[[int, int], None]) -> Evaluation: ...
+
+    def close(self) -> None: ...
+
+
+def _arena(policy: Policy, task: Task, play: Play) -> _Arena:
+    own = task.config is not None and play.mode in suite_of(task.config.task).modes
+    return _OwnEnvs(policy, task, play) if own and not policy.masked else _AnyEnvs(policy, task, play)
+
+
+@final
+class _OwnEnvs:
+    """Environments of Saccade's own tasks, in processes."""
+
+    def __init__(self, policy: Policy, task: Task, play: Play) -> None:
+        assert task.config is not None
+        self._env, self._play, self._task = in_mode(task.config, play.mode), play, task.name
+        observations, self._actions = gymnasium_spaces(suite_of(task.config.task).spaces(self._env))
+        self._see = fitting(observations, policy.pixels, task.name)
+        self._envs = EvaluationEnvs(play.workers)
+
+    def evaluated(self, attacker: Attacker, tell: Callable[[int, int], None]) -> Evaluation:
+        choose = attacker.sampler(self._play.seed) if self._play.sampled else attacker.act
+
+        def act(obs: np.ndarray) -> np.ndarray:
+            given = choose(np.stack([self._see(one) for one in obs]))
+            return np.stack([np.asarray(in_space(self._actions, np.asarray(one), self._task)) for one in given])
+
+        return evaluate(
+            act,
+            self._env,
+            episodes=self._play.episodes,
+            seed=self._play.seed,
+            progress=tell,
+            envs=self._envs,
+        )
+
+    def close(self) -> None:
+        self._envs.close()
+
+
+@final
+class _AnyEnvs:
+    """Anybody's environments, in this process: several side by side, so that their observations are one batch."""
+
+    def __init__(self, policy: Policy, task: Task, play: Play) -> None:
+        self._policy, self._task, self._play = policy, task, play
+        self._stack = ExitStack()
+        self._envs: list[gymnasium.Env[Any, Any]] = []
+        for _ in range(min(play.episodes, SIMULTANEOUS_EPISODES)):
+            env = task.make(play.mode, False)
+            self._stack.callback(answers.close, env, task.name)
+            self._envs.append(env)
+        self._see = fitting(self._envs[0].observation_space, policy.pixels, task.name)
+
+    def evaluated(self, attacker: Attacker, tell: Callable[[int, int], None]) -> Evaluation:
+        play = self._play
+        seeds = episode_seeds(play.seed, play.episodes)
+        draw = attacker.sampler(play.seed) if play.sampled else None
+        returns: list[float] = []
+        successes: list[bool | None] = []
+        first: np.ndarray | None = None
+        for start in range(0, play.episodes, len(self._envs)):
+            batch = seeds[start : start + len(self._envs)]
+            totals, ended, seen = self._episodes(attacker, draw, batch)
+            returns += totals
+            successes += ended
+            first = seen if first is None else first
+            tell(len(returns), play.episodes)
+        assert first is not None
+        provenance: dict[str, Any] = {"mode": play.mode, **self._task.provenance(self._envs[0])}
+        if "image_size" not in provenance:
+            provenance["observations"] = self._policy.pixels.told()
+        known = None if any(one is None for one in successes) else tuple(map(bool, successes))
+        shown = picture_of(self._policy, first)
+        return Evaluation(play.mode, tuple(returns), provenance, play.seed, successes=known, first=shown)
+
+    def _episodes(
+        self, attacker: Attacker, draw: Callable[[np.ndarray], np.ndarray] | None, seeds: Sequence[int]
+    ) -> tuple[list[float], list[bool | None], np.ndarray]:
+        """One episode in each of the first environments, whose seeds these are."""
+        name = self._task.name
+        obs = [self._given(answers.reset(env, seed, name)[0]) for env, seed in zip(self._envs, seeds, strict=False)]
+        first = obs[0].copy()
+        totals = [0.0] * len(seeds)
+        successes: list[bool | None] = [None] * len(seeds)
+        active = list(range(len(seeds)))
+        for _ in range(self._play.max_steps):
+            masks = [answers.allowed(self._policy, self._envs[index], name) for index in active]
+            allowed = None if masks[0] is None else np.stack([mask for mask in masks if mask is not None])
+            batch = np.stack([obs[index] for index in active])
+            actions = attacker.act(batch, allowed) if draw is None else draw(batch)
+            going_on = []
+            for index, action in zip(active, actions, strict=True):
+                taken = checked(self._envs[index], np.array(action), name)
+                given, reward, over, info = answers.step(self._envs[index], taken, name)
+                totals[index] += reward
+                if SUCCESS in info:
+                    successes[index] = bool(successes[index]) or bool(np.any(info[SUCCESS]))
+                if not over:
+                    obs[index] = self._given(given)
+                    going_on.append(index)
+            active = going_on
+            if not active:
+                break
+        return totals, successes, first
+
+    def _given(self, obs: Any) -> np.ndarray:
+        with running(f"An observation of {self._task.name}"):
+            return self._see(obs)
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@final
+@dataclass(frozen=True)
+class Film:
+    """An attacked episode, step by step.
+
+    Attributes:
+        clean, seen: what the environment showed and what the policy saw, uint8 ``[time, height, width, 3]``.
+        difference: seen - clean of the newest frames, -255..255, ``[time, height, width, 3]``.
+        did, would: the actions that it did and those that it would have done undisturbed.
+        rewards: of each step.
+    """
+
+    cell: Cell
+    clean: np.ndarray
+    seen: np.ndarray
+    difference: np.ndarray
+    did: np.ndarray
+    would: np.ndarray
+    rewards: np.ndarray
+
+
+def filmed(
+    policy: Policy, task: Task, cell: Cell, settings: AttackSettings, play: Play, most: int, report: Report = silent
+) -> Film:
+    """The first episode of a cell again, with its most likely actions; at most so many steps of it."""
+    attacker = _attacker(policy, cell, settings)
+    clean, seen, did, would, rewards = [], [], [], [], []
+
+    def act(obs: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
+        batch = policy.tensor(obs)
+        shown, before = attacker.seen(batch, allowed)
+        clean.append(picture_of(policy, obs))
+        seen.append(picture_of(policy, as_env(policy.pixels, shown)[0]))
+        would.append(policy.to_env(before.cpu().numpy())[0])
+        did.append(policy.to_env(policy.greedy(shown, allowed).cpu().numpy())[0])
+        return np.asarray(did[-1])
+
+    seed = episode_seeds(play.seed, 1)[0]
+    for _, _, reward, _ in played(policy, _evaluated(task), play.mode, seed, min(most, play.max_steps), act, {}):
+        rewards.append(reward)
+        report(f"film: {told(cell)}", len(rewards), most)
+    before, after = np.stack(clean), np.stack(seen)
+    return Film(cell, before, after, after.astype(np.int16) - before, np.stack(did), np.stack(would), np.array(rewards))
+
+
+def _evaluated(task: Task) -> Task:
+    return dataclasses.replace(task, knows_truth=False)  # no masks are drawn

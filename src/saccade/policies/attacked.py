@@ -1,0 +1,212 @@
+"""A policy whose observations are attacked before it acts."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saccade.attacks import ATTACKS
+from saccade.attacks.attack import Attack
+from saccade.policies.normalisation import BYTE
+from saccade.policies.pixels import Pixels
+from saccade.policies.policy import Policy
+from saccade.policies.targets import check_target, target_score
+from saccade.spelling import close_names
+from saccade.types import UserError
+
+Part = Literal["stack", "newest"]
+DIVERGENCE = "policy"
+
+
+@final
+@dataclass(frozen=True)
+class AttackSettings:
+    """What is attacked, and how.
+
+    Attributes:
+        target: of ``targets.TARGETS`` or a score; attacks that climb a divergence alone take ``policy`` in its place.
+        part: whether all frames of an observation are changed or the newest alone. Older frames are then as the
+            environment drew them, not as they were attacked.
+        whole_pixels: whether pixels are whole numbers of 0..255 at the end of each attack.
+        seed: of what attacks draw.
+        source: the policy that ``transfer`` is computed on.
+        changes: other hyper-parameters than the defaults, by attack.
+    """
+
+    target: str = "action"
+    part: Part = "stack"
+    whole_pixels: bool = True
+    seed: int = 0
+    source: Policy | None = None
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_target(self.target)
+
+
+DEFAULT_SETTINGS = AttackSettings()
+
+
+@final
+@dataclass(frozen=True)
+class Attacked:
+    """Observations before and after an attack, and what the policy does at both.
+
+    Attributes:
+        obs: as the environment gives them: ``[batch, *shape]``, bytes where its observations are bytes and pixels are
+            whole.
+        clean_obs: likewise.
+        action: the deterministic action there, as the environment takes it; ``clean_action`` the one before.
+        changed: bool ``[batch]``, of choices whether the action is another one, of numbers whether they differ at all.
+    """
+
+    obs: np.ndarray
+    clean_obs: np.ndarray
+    action: np.ndarray
+    clean_action: np.ndarray
+
+    @property
+    def changed(self) -> np.ndarray:
+        differs = self.action != self.clean_action
+        return np.asarray(differs.reshape(len(differs), -1).any(1))
+
+
+def attack_named(name: str) -> Attack:
+    """The attack of ``ATTACKS``. Raises UserError with the nearest names for one that does not exist."""
+    if name not in ATTACKS:
+        near = close_names(name, ATTACKS)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(ATTACKS)}."
+        raise UserError(f"There is no attack {name!r}: {hint}")
+    return ATTACKS[name]
+
+
+def attack(
+    policy: Policy, obs: np.ndarray, name: str, epsilon: float, settings: AttackSettings = DEFAULT_SETTINGS
+) -> Attacked:
+    """Attack what a policy sees: ``attack(saccade.load("runs/mine"), obs, "pgd", 4).obs``.
+
+    Args:
+        obs: as the environment gives them: ``[*shape]`` or ``[batch, *shape]``.
+        name: of ``saccade.attacks.ATTACKS``.
+        epsilon: by how much a pixel may change, in steps of 1/255 from black to white.
+
+    Raises:
+        UserError: an unknown attack, a negative budget, a target that the policy does not compute, or observations
+            that are not its own.
+    """
+    attacker = Attacker(policy, name, epsilon, settings)
+    batch = policy.tensor(obs)
+    seen, clean_action = attacker.seen(batch)
+    action = policy.greedy(seen)
+    before, after = (policy.to_env(one.cpu().numpy()) for one in (clean_action, action))
+    return Attacked(as_env(policy.pixels, seen, settings.whole_pixels), as_env(policy.pixels, batch), after, before)
+
+
+def as_env(pixels: Pixels, obs: Tensor, whole: bool = True) -> np.ndarray:
+    """Tensors ``[batch, channel, height, width]`` in 0..high as the environment gives them: the way back."""
+    if np.dtype(pixels.dtype).kind == "f":
+        return pixels.as_given(obs).cpu().numpy().astype(pixels.dtype)
+    # What bytes are normalised with is done to them by the network's owner.
+    given = dataclasses.replace(pixels, normalised=None).as_given(obs * (BYTE / pixels.high)).cpu().numpy()
+    return given.round().astype(pixels.dtype) if whole else given
+
+
+@final
+class Attacker:
+    """What stands between an environment and a policy: one attack with one budget.
+
+    Attributes:
+        steps: how many observations it was given.
+        moved: over these, the sum of how far the deterministic action moved: of choices 1 where it is another one, of
+            numbers the mean distance over the dimensions.
+        untouched: how many of them it left as they were, such as where a gradient is zero.
+    """
+
+    def __init__(self, policy: Policy, name: str, epsilon: float, settings: AttackSettings = DEFAULT_SETTINGS) -> None:
+        self.policy, self.name, self.epsilon, self.settings = policy, name, epsilon, settings
+        self.attack = attack_named(name)
+        self.source = policy
+        if self.attack.of_another:
+            self.source = _source(policy, settings.source)
+        self.target = DIVERGENCE if self.attack.distance else settings.target
+        check_part(policy.pixels, settings.part)
+        self.steps = self.untouched = self._calls = 0
+        self.moved = 0.0
+
+    def seen(self, obs: Tensor, allowed: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+        """What the policy is shown instead, and what it would have done: as ``policy.tensor`` and ``greedy`` give."""
+        action = self.policy.greedy(obs, allowed)
+        if self.epsilon == 0:
+            return obs, action
+        pixels, source = self.policy.pixels, self.source
+        at_source = obs if source is self.policy else obs * (source.pixels.high / pixels.high)
+        judged = action if source is self.policy else source.greedy(at_source)
+        found = self.attack(
+            target_score(source, self.target, at_source, judged),
+            at_source,
+            self.epsilon,
+            high=source.pixels.high,
+            channels=pixels.colours if self.settings.part == "newest" else None,
+            whole_pixels=self.settings.whole_pixels,
+            seed=self._seeds(obs),
+            **self.settings.changes.get(self.name, {}),
+        )
+        return (found if source is self.policy else found * (pixels.high / source.pixels.high)), action
+
+    def act(self, obs: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
+        """As ``Policy.act``, of what it is shown."""
+        single = obs.ndim == len(self.policy.pixels.shape)
+        action = self._acted(obs, allowed, lambda seen: self.policy.greedy(seen, allowed))
+        return action[0] if single else action
+
+    def sampler(self, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+        """As ``Policy.sampler``, of what it is shown. Raises UserError where it cannot be drawn from."""
+        draw = self.policy.drawer(seed)
+        return lambda obs: self._acted(obs, None, draw)
+
+    def _acted(self, obs: np.ndarray, allowed: np.ndarray | None, choose: Callable[[Tensor], Tensor]) -> np.ndarray:
+        batch = self.policy.tensor(obs)
+        seen, clean = self.seen(batch, allowed)
+        chosen = choose(seen)
+        if self.epsilon > 0:
+            self._count(batch, seen, clean, self.policy.greedy(seen, allowed))
+        return self.policy.to_env(chosen.cpu().numpy())
+
+    def _count(self, batch: Tensor, seen: Tensor, clean: Tensor, action: Tensor) -> None:
+        self.steps += len(batch)
+        self.untouched += int((batch == seen).flatten(1).all(1).sum())
+        apart = (clean != action).float() if self.policy.discrete else (clean - action).abs().flatten(1).mean(1)
+        self.moved += float(apart.sum())
+
+    def _seeds(self, obs: Tensor) -> list[int]:
+        """Of each observation its own, whatever else is in the batch; another one each time."""
+        self._calls += 1
+        seed = zlib.crc32(f"{self.settings.seed} {self._calls}".encode())
+        rows = obs.to(torch.float32).cpu().numpy()
+        return [seed << 32 | zlib.crc32(row.tobytes()) for row in rows]
+
+
+def check_part(pixels: Pixels, part: str) -> None:
+    """Raise UserError where a part of the observation cannot be told."""
+    if part not in ("stack", "newest"):
+        raise UserError(f"There is no part {part!r} of an observation: it is stack or newest.")
+
+
+def _source(policy: Policy, source: Policy | None) -> Policy:
+    if source is None:
+        raise UserError(
+            "The attack transfer is computed on another policy: say which with --transfer-from (source=...)."
+        )
+    if source.pixels.channels_first != policy.pixels.channels_first:
+        raise UserError(
+            f"An attack on {source.source or source.name} cannot be shown to {policy.name}: the one sees "
+            f"{source.pixels.told()}, the other {policy.pixels.told()}."
+        )
+    return source

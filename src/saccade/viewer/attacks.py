@@ -1,0 +1,192 @@
+"""The page of attacks: whether to believe them, return against budget, a film of what the policy saw, the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from saccade.bench.robustness import attacks_in, bootstrap_band, clean_row, sentences
+from saccade.bench.verdicts import amount_told
+from saccade.viewer import figures
+from saccade.viewer.film import Film, panel
+from saccade.viewer.page import Code, Facts, Heading, Picture, Section, Table, Text, write_page
+
+PAGE = "attacks.html"
+GREY, MOST = 128, 127  # of the panel of differences: no change, and the largest that fits on either side
+BASELINE = "random_sign"
+Row = Mapping[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class AttackedEpisode:
+    """What the film shows.
+
+    Attributes:
+        clean, seen: uint8 ``[time, height, width, 3]``.
+        difference: seen - clean, ``[time, height, width, 3]``.
+        lines: a text for each step: both actions and the reward.
+    """
+
+    attack: str
+    epsilon: float
+    clean: np.ndarray
+    seen: np.ndarray
+    difference: np.ndarray
+    lines: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Robustness:
+    """One policy under some attacks.
+
+    Attributes:
+        name, task: what the page calls them.
+        rows: of ``attacks.jsonl``, one for each attack and budget; that of budget 0 is shared.
+        meanings: what the attacks are, by name.
+        facts: names and what they are here.
+        command: what repeats it.
+    """
+
+    name: str
+    task: str
+    rows: Sequence[Row]
+    meanings: Mapping[str, str]
+    film: AttackedEpisode | None = None
+    facts: Sequence[tuple[str, str]] = ()
+    command: str = ""
+
+
+def write_attacks(folder: Path, robustness: Robustness) -> Path:
+    """Write ``attacks.html``; returns its path. Raises UserError where it cannot be written."""
+    path = folder / PAGE
+    write_page(path, f"{robustness.name} under attack in {robustness.task}", list(_sections(robustness)))
+    return path
+
+
+def _sections(robustness: Robustness) -> Iterator[Section]:
+    rows = robustness.rows
+    for sentence in sentences(rows):
+        yield Text(sentence)
+    yield Heading("Return against budget")
+    yield _curves(rows)
+    changes = _changes(rows)
+    if changes is not None:
+        yield changes
+    if robustness.film is not None:
+        yield Heading("What the policy sees")
+        yield film_of(robustness.film)
+    yield Heading("The numbers")
+    yield _table(rows)
+    yield Heading("What the attacks are")
+    yield Facts(tuple((name, f"{robustness.meanings[name]}.") for name in attacks_in(rows)))
+    yield Heading("How to repeat this")
+    yield Facts(tuple(robustness.facts))
+    if robustness.command:
+        yield Code(robustness.command)
+
+
+def _curves(rows: Sequence[Row]) -> Picture:
+    clean = clean_row(rows)
+    series, bands = {}, {}
+    for name, some in attacks_in(rows).items():
+        points = [*([clean] if clean is not None else []), *some]
+        ends = [bootstrap_band(row["returns"]) for row in points]
+        series[name] = ([float(row["epsilon"]) for row in points], [float(row["return_mean"]) for row in points])
+        bands[name] = ([low for low, _ in ends], [high for _, high in ends])
+    chart = figures.curves(
+        series,
+        x_label="budget (steps of 255 by which a pixel may change)",
+        y_label="return of an episode",
+        band=bands,
+        baselines=(BASELINE,),
+    )
+    counts = "/".join(map(str, sorted({len(row["returns"]) for row in rows})))
+    return Picture(
+        chart,
+        f"Mean return against budget under {', '.join(series)}",
+        f"Mean return of {counts} episodes, which begin with the same seeds at every point. A band is the bootstrap's: "
+        "episodes drawn anew with replacement, 2000 times, and the middle 95 % of their means. Black is what random "
+        "signs of the same size do.",
+    )
+
+
+def _changes(rows: Sequence[Row]) -> Picture | None:
+    """How far the action moves; None where no row knows."""
+    series = {}
+    for name, some in attacks_in(rows).items():
+        known = [row for row in some if row.get("action_change") is not None]
+        if known:
+            x = [0.0, *(float(row["epsilon"]) for row in known)]
+            series[name] = (x, [0.0, *(float(row["action_change"]) for row in known)])
+    if not series:
+        return None
+    chart = figures.curves(
+        series,
+        x_label="budget (steps of 255 by which a pixel may change)",
+        y_label="change of the action",
+        baselines=(BASELINE,),
+    )
+    return Picture(
+        chart,
+        f"Change of the action against budget under {', '.join(series)}",
+        "How far the most likely action moves, mean over all steps: of choices the share that becomes another one, of "
+        "numbers their mean distance. A policy whose actions change and whose return stays can afford its mistakes.",
+    )
+
+
+def film_of(film: AttackedEpisode) -> Film:
+    """Clean, attacked, and their difference, enlarged around grey until the largest just fits."""
+    largest = max(1, int(np.abs(film.difference).max()))
+    factor = MOST // largest
+    enlarged = (GREY + factor * film.difference).clip(0, 255).astype(np.uint8)
+    panels = (
+        panel("clean", "what the environment shows", film.clean, lossless=True),
+        panel("attacked", "what the policy sees", film.seen, lossless=True),
+        panel(f"difference x {factor}", "attacked minus clean, around grey", enlarged, lossless=True),
+    )
+    height, width = film.clean.shape[1:3]
+    return Film(
+        panels,
+        film.lines,
+        height,
+        width,
+        f"The first episode under {film.attack} with {film.epsilon:g} of 255, played by most likely actions. Grey is "
+        f"no change; the difference, at most {largest} of 255, is multiplied by {factor}. Below: what the policy does, "
+        "and what it would have done had nobody changed the picture.",
+    )
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    clean = clean_row(rows)
+    beside = clean["return_mean"] if clean is not None else rows[0]["return_mean"]
+    knows_success = all(row.get("success_rate") is not None for row in rows)
+    lines = []
+    for row in rows:
+        low, high = (amount_told(end, beside) for end in bootstrap_band(row["returns"]))
+        mean, deviation = (amount_told(row[key], beside) for key in ("return_mean", "return_std"))
+        change, untouched = row.get("action_change"), row.get("untouched")
+        lines.append(
+            (
+                "no attack" if row["epsilon"] == 0 else row["attack"],
+                f"{row['epsilon']:g}",
+                f"{mean} ± {deviation}",
+                f"{low} to {high}",
+                None if change is None else f"{change:.3g}",
+                None if untouched is None else f"{100 * untouched:.0f} %",
+                *([f"{100 * row['success_rate']:.0f} %"] if knows_success else []),
+            )
+        )
+    columns = ("attack", "budget", "return", "mean, 95 %", "action change", "untouched")
+    return Table(
+        (*columns, *(["successes"] if knows_success else [])),
+        tuple(lines),
+        "Budget: steps of 255. Return: mean ± standard deviation over the episodes. Mean, 95 %: where the mean lies by "
+        "the bootstrap over episodes. Action change: of choices the share that becomes another one, of numbers their "
+        "mean distance. Untouched: observations that the attack left as they were.",
+    )
