@@ -7,8 +7,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,14 @@ NAMED = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
 ADDRESS = re.compile(r"""(?:url\(\s*["']?|@import\s+["']?)(?:https?:)?//""")
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
 WIDTHS = (390, 1440)
+SECONDS = 30  # more than a busy machine takes to search
+TYPED = """(() => {
+    const field = document.querySelector(".md-search__input");
+    field.focus();
+    field.value = "guided";
+    for (const kind of ["keyup", "input"]) field.dispatchEvent(new Event(kind, {bubbles: true}));
+})()"""
+FOUND = "document.querySelectorAll('.md-search-result__item').length"
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +137,33 @@ def test_pages_fit_and_load_without_a_complaint(site: Path, tab: Browser, width:
         scheme = tab.value("document.body.dataset.mdColorScheme")
         assert scheme == ("slate" if dark else "default"), name
         assert tab.problems == [], name
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Requests are nobody's business."""
+
+
+@pytest.fixture
+def served(site: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_served_site_can_be_searched(served: str, tab: Browser) -> None:
+    tab.problems.clear()
+    tab.send("Page.navigate", url=f"{served}index.html")
+    deadline = time.monotonic() + SECONDS
+    while not tab.value("document.readyState === 'complete' && location.protocol === 'http:'"):
+        assert time.monotonic() < deadline, "the page does not load"
+        time.sleep(0.05)
+    while not tab.value(FOUND):
+        assert time.monotonic() < deadline, "nothing is found"
+        tab.value(TYPED)
+        time.sleep(0.3)
+    assert tab.problems == []
