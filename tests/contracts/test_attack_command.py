@@ -21,7 +21,7 @@ from saccade.explain.attacking import Play, cells_of, under_attack
 from saccade.explain.evaluating import evaluate
 from saccade.explain.fitting import fitting
 from saccade.explain.tasks import task_of
-from saccade.policies.attacked import AttackSettings, Attacker
+from saccade.policies.attacked import Attacker, AttackSettings
 from saccade.policies.targets import TARGETS, target_score
 from saccade.types import UserError
 

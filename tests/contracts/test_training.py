@@ -271,7 +271,8 @@ def test_every_number_of_a_method_has_a_range_and_is_refused_beyond_it(method: s
     check_settings(agent)
     names = {name for name, _ in numbers_of(agent)}
     of_loop = {"off_policy": {"batch_size", "critic_lr"}, "on_policy": {"rollout_steps", "learning_rate"}}
-    assert of_loop[METHODS[method].loop] | {"image_size"} <= names
+    own = of_loop[METHODS[method].loop] if Continuous in METHODS[method].actions else {"learning_rate", "discount"}
+    assert own | {"image_size"} <= names
     for name in names:
         for value in (-math.inf, math.nan):
             with pytest.raises(UserError, match=f"^--{name.replace('_', '-')} {value} is out of range: it must be "):

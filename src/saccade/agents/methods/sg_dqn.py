@@ -73,7 +73,7 @@ def look_at_mask(draw: Draw) -> Look[Any]:
     def look(batch: Any) -> Seen:
         if "mask" in batch.seen:
             return {}
-        return {"mask": draw(batch.obs, batch.action, batch.drawn.get(TRUTH), batch.drawn.get(NOISE))}
+        return {"mask": draw(batch.obs.float(), batch.action, batch.drawn.get(TRUTH), batch.drawn.get(NOISE))}
 
     return look
 

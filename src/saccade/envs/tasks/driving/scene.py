@@ -18,7 +18,6 @@ from saccade.envs.tasks.driving.model import (
     DASH_PERIOD,
     DECALS,
     EGO,
-    LANE_WIDTH,
     POST_PERIOD,
     SCENERIES,
     SCENERY_PERIOD,
