@@ -46,6 +46,7 @@ def make(task: str, *, seed: int | None = None, **options: Any) -> gymnasium.Env
 def load(what: str | Path, **options: Any) -> Policy:
     """A policy that acts and can be explained: of a run's newest checkpoint, or a zip of Stable-Baselines3.
 
+    What `saccade export` wrote is loaded by its folder, or as ``hub:OWNER/NAME`` from the Hugging Face hub.
     ``load(run).act(obs)`` gives actions; ``saccade.explain`` shows what they depend on.
 
     Args:

@@ -28,6 +28,7 @@ from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.envs.workers.env_workers import WorkerError
 from saccade.train import assembling
 from saccade.train.logs import read_rows
+from saccade.types import Continuous
 from saccade.viewer.pictures import write_video
 
 TASK = "dmc/cartpole_balance"  # 125 agent steps an episode
@@ -487,6 +488,10 @@ def test_list_names_every_method_task_and_mode(capsys: pytest.CaptureFixture[str
 def test_list_shows_every_setting_of_a_method(method: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--preset", method]) == 0
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line[:2] == "--"}
+    if Continuous not in METHODS[method].actions:  # on a grid, whose pictures have 8 pixels a cell
+        assert rows["--image-size"][0] == "64" and ("--quantile" in rows) == (method != "dqn")
+        assert ("--update-every" in rows) == (METHODS[method].loop == "off_policy")
+        return
     source = "DMControl-GB" if METHODS[method].loop == "off_policy" else "OpenAI's Baselines for Atari"
     assert rows["--image-size"] == ["84", "40", *source.split()] and rows["--discount"] == ["0.99", *source.split()]
     assert rows["--steps"][0] == "500000"

@@ -24,9 +24,13 @@ from saccade.agents.agent import make_update
 from saccade.agents.given import Given
 from saccade.agents.parts.augmentation import Augmentation
 from saccade.agents.presets import preset
+from saccade.bench.cells import cells_of
+from saccade.bench.checking import check_names, check_words
+from saccade.bench.described import grid_named
 from saccade.cli import HELP, explaining, main, train_command, train_options
+from saccade.cli.bench_command import parse_step
 from saccade.cli.commands import COMMANDS
-from saccade.cli.options import Checks, Maps, People, Subject
+from saccade.cli.options import Bench, Checks, Maps, People, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
@@ -53,6 +57,8 @@ LINK = re.compile(r"\]\(([^)\s]*)\)")
 NAMED_CODE = re.compile(r"`([\w/]+\.py):(\w+)`")
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 DEFAULT = re.compile(r"^\| `--([\w-]+)` \| `([^`]*)` \|", re.MULTILINE)
+
+PARENTS = {"sg_dqn": "dqn", "sg_ppo": "ppo"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -167,12 +173,14 @@ def settings(config: Any) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("page", METHOD_PAGES, ids=lambda page: page.stem)
 def test_defaults_of_methods_are_the_codes(page: Path) -> None:
     rollouts = METHODS[page.stem].loop == "on_policy"
-    config = METHODS[page.stem].config if rollouts else preset(page.stem, "dmc/walker_walk").agent
+    numbers = Continuous in METHODS[page.stem].actions
+    config = preset(page.stem, "dmc/walker_walk").agent if numbers and not rollouts else METHODS[page.stem].config
     ours = dict(settings(config))
     told = dict(DEFAULT.findall(page.read_text()))
     assert told == {name: ours.get(name) for name in told}
-    alone = rollouts or page.stem == "sac"  # others have all that SAC has, which its page tells
-    shared = {} if alone else dict(settings(METHODS["sac"].config)) | dict(settings(Augmentation()))
+    parent = PARENTS.get(page.stem, "sac")  # others have all that it has, which its page tells
+    alone = page.stem not in PARENTS and (rollouts or not numbers or page.stem == "sac")
+    shared = {} if alone else dict(settings(METHODS[parent].config)) | dict(settings(Augmentation()))
     shared.pop("augmentation", None)  # each page says which one is the method's own
     assert set(ours) - set(shared) == set(told), "every hyper-parameter has its row"
 
@@ -227,6 +235,25 @@ def test_defaults_of_explaining_are_the_codes() -> None:
     ours = {name: value or "()" for group in groups for name, value in settings(group) if name != "what"}
     section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## list")[0]
     assert dict(DEFAULT.findall(section)) == ours
+
+
+def test_defaults_of_grids_are_the_codes() -> None:
+    ours = {name: value for name, value in settings(Bench("list")) if name not in ("verb", "name")}
+    ours = {name: "()" if value == "" else value for name, value in ours.items()}
+    section = (DOCS / "reference" / "command-line.md").read_text().split("## bench")[1].split("## Variables")[0]
+    assert dict(DEFAULT.findall(section)) == ours
+
+
+def test_the_grid_that_the_guide_describes_is_one(tmp_path: Path) -> None:
+    page = DOCS / "how-to" / "run-a-grid.md"
+    (tmp_path / "mine.toml").write_text(blocks(page, "toml")[0])
+    (tmp_path / "grids.py").write_text(blocks(page, "python")[0])
+    grid = grid_named(str(tmp_path / "mine.toml"))
+    check_names(grid)
+    check_words(grid, parse_step)
+    assert [step.name for step in cells_of(grid)[0].steps] == ["train", "evaluate", "score", "attack"]
+    same = grid_named(f"{tmp_path / 'grids.py'}:MINE")
+    assert [cell.name for cell in cells_of(same)] == [cell.name for cell in cells_of(grid)]
 
 
 @pytest.mark.parametrize(
@@ -302,6 +329,7 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
         ("reference/saliency-scores.md", 0),
         ("how-to/train-on-minigrid.md", 0),
         ("how-to/train-on-minigrid.md", 1),
+        ("how-to/guide-an-agent-that-chooses.md", 0),
         ("how-to/test-on-dmc-gb2.md", 0),
         ("how-to/test-under-shift.md", 0),
         ("how-to/test-under-shift.md", 1),

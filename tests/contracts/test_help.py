@@ -30,7 +30,7 @@ GRID = "minigrid/red_fetch_green"
 HEAVY = ("torch", "gymnasium", "matplotlib", "av", "dm_control", "mujoco")
 HELPS = [*COMMANDS, "train sgqn", f"train sgqn {TASK}", f"train ppo {GRID}", "train --resume run"]
 QUICK = [*(f"{words} --help" for words in ("", *HELPS)), "list", "list --preset sgqn", "list --preset small"]
-FLAG = re.compile(r"^  (--[\w-]+|WHAT|RUN)\b", re.MULTILINE)
+FLAG = re.compile(r"^  (--[\w-]+|WHAT|RUN|VERB|NAME)\b", re.MULTILINE)
 
 LOADED = """
 import json, sys

@@ -19,6 +19,7 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.suites import SUITES, TASKS, suite_of
 from saccade.runs.training import OffPolicy, Teaching, Training
 from saccade.testing.batches import noise_pictures
+from saccade.testing.cases import MethodCase
 from saccade.types import Continuous, Discrete, UserError
 
 GRID = "minigrid/red_fetch_green"
@@ -161,7 +162,9 @@ def multiplications(method: str, start: Preset, task: str) -> int:
     """Of one observation's way through all networks that decide and judge."""
     size = METHODS[method].rendered_size(start.agent)
     spaces = suite_of(task).spaces(EnvConfig.parse(task, image_size=size, **start.environment))
-    agent = METHODS[method].make(start.agent, spaces, torch.device("cpu"), noise_pictures)
+    agent = METHODS[method].make(
+        start.agent, spaces, torch.device("cpu"), MethodCase(METHODS[method], start.agent, spaces).given
+    )
     with FlopCounterMode(display=False) as counted:
         agent.networks(torch.zeros(1, *spaces.obs_shape))
     return counted.get_total_flops() // 2

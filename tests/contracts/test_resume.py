@@ -37,6 +37,7 @@ from training_cases import (
 )
 
 from saccade.agents import METHODS
+from saccade.cli import train_command
 from saccade.data import checkpoints
 from saccade.data.checkpoints import Segment, newest_checkpoint, write_checkpoint
 from saccade.data.replay import ReplayBuffer
@@ -95,6 +96,31 @@ def test_every_method_resumes(method: str, tmp_path: Path) -> None:
     train_in_parts(tmp_path / "parts", run, [11])
     assert_same(final_tensors(tmp_path / "parts"), final_tensors(tmp_path / "whole"))
     assert counters(tmp_path / "parts") == counters(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("method", ["sg_dqn", "sg_ppo"])
+def test_the_simulators_own_masks_are_found_again(method: str, tmp_path: Path) -> None:
+    """Of several environments, in the middle of a step that has begun and of a rollout."""
+    run = config(method, steps=40, envs=2, update_every=2) if method == "sg_dqn" else config(method, steps=40, envs=2)
+    guidance = dataclasses.replace(run.agent.guidance, mask="oracle")
+    run = dataclasses.replace(run, agent=dataclasses.replace(run.agent, guidance=guidance))
+    train(tmp_path / "whole", run)
+    train_in_parts(tmp_path / "parts", run, [6, 14, 26])
+    assert_same(final_tensors(tmp_path / "parts"), final_tensors(tmp_path / "whole"))
+    assert counters(tmp_path / "parts") == counters(tmp_path / "whole")
+    expected = 20 if method == "sg_dqn" else 2 * 4 * 2
+    assert counters(tmp_path / "parts")["updates"] == expected
+
+
+@pytest.mark.parametrize("task", ["atari/Breakout", "minigrid/Playground"])
+@pytest.mark.parametrize("method", ["sg_dqn", "sg_ppo"])
+def test_an_oracle_without_a_truth_is_refused_before_anything_is_written(
+    method: str, task: str, tmp_path: Path
+) -> None:
+    run, _ = train_command.parse([method, task, "--mask", "oracle", "--preset", "small"])
+    with pytest.raises(UserError, match=f"{task} cannot say which pixels matter"):
+        train(tmp_path / "refused", run)
+    assert not (tmp_path / "refused").exists()
 
 
 def test_several_environments_resume_too_whatever_the_workers(tmp_path: Path) -> None:

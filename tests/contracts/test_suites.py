@@ -69,6 +69,8 @@ def test_a_suite_brings_its_flags(row: Suite) -> None:
 def test_what_environments_show_and_take_is_known_before_one_is_made(task: str) -> None:
     """Of a suite that draws with OpenGL the actions alone: its pictures are compared by the tests of forks."""
     row, config = suite_of(task), EnvConfig(task)
+    if name_of_suite(task) in ("carla", "driving"):
+        pytest.skip("made, and compared, by tests of their own")
     if row.renderer is None:
         made = row.simulation(config)
         shape = (config.frame_stack * made.colours, *made.size)

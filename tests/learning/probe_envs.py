@@ -6,7 +6,7 @@ An episode's first picture is bright or dark, each as likely; what that means is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -36,6 +36,9 @@ class Probe:
     distractor: bool = False  # whether the left half of every frame is noise that means nothing
     oracle: bool = False  # whether the half that means nothing is hidden, as by an oracle that knows
     size: int = 8  # pixels
+    told_beside: Literal["", "alike", "other"] = ""
+    """Whether three quarters of a frame that are not the task tell the picture too: as it is, or the other one. The
+    simulator's own mask, ``info["task_mask"]``, then has the last quarter alone."""
     choices: bool = False  # whether there are two actions to choose from, of which the picture's own pays 1 at the end
 
 
@@ -58,7 +61,11 @@ class ProbeEnv(gymnasium.Env[NDArray[np.uint8], Any]):
         self.steps = 0
         self.level = BRIGHT if self.random.random() < 0.5 else DARK
         self.obs = np.tile(frame(self.level, self.probe, self.random), (FRAMES, 1, 1))
-        return self.obs, {}
+        return self.obs, self.told()
+
+    def told(self) -> dict[str, Any]:
+        """The simulator's own mask, where a probe has one."""
+        return {"task_mask": np.stack([task_of(self.probe)] * FRAMES)} if self.probe.told_beside else {}
 
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         self.steps += 1
@@ -71,11 +78,16 @@ class ProbeEnv(gymnasium.Env[NDArray[np.uint8], Any]):
                 reward += float(action == CHOICES[self.level])
             elif self.probe.action_matters:
                 reward -= float(action[0] - TARGETS[self.level]) ** 2
-        return self.obs, reward, over and self.probe.terminates, over and not self.probe.terminates, {}
+        return self.obs, reward, over and self.probe.terminates, over and not self.probe.terminates, self.told()
 
 
 def make_probe(probe: Probe, seed: int | None) -> ProbeEnv:
     return ProbeEnv(probe, seed)
+
+
+def task_of(probe: Probe) -> NDArray[np.bool_]:
+    """The last quarter of a picture, bool [size, size]."""
+    return np.broadcast_to(np.arange(probe.size) >= 3 * probe.size // 4, (probe.size, probe.size))
 
 
 def frame(level: int, probe: Probe, random: np.random.Generator) -> NDArray[np.uint8]:
@@ -84,6 +96,9 @@ def frame(level: int, probe: Probe, random: np.random.Generator) -> NDArray[np.u
     if probe.distractor:
         columns = probe.size // 2
         pixels[:, :, :columns] = random.integers(0, 256, (3, probe.size, columns))
+    if probe.told_beside:
+        beside = level if probe.told_beside == "alike" else BRIGHT - level
+        pixels = np.where(task_of(probe), pixels, np.uint8(beside))
     if probe.oracle:
         task = np.broadcast_to(np.arange(probe.size) >= probe.size // 2, (probe.size, probe.size))
         pixels = shown(pixels.transpose(1, 2, 0), task).transpose(2, 0, 1)

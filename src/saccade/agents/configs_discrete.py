@@ -74,7 +74,7 @@ class Guidance:
     """Whether the auxiliary mask prediction is trained."""
     saliency_lr: float = 3e-4
     """Learning rate of the mask prediction."""
-    saliency_every: int = 8
+    saliency_every: int = 16
     """Updates between steps of the mask prediction."""
     decoder_filters: tuple[int, int] = (16, 8)
     """Channels inside the mask predictor; SGQN's 128 and 64 take twelve times the arithmetic of the nature trunk."""

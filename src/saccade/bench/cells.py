@@ -13,7 +13,7 @@ RUN, TEACHER = "{run}", "{teacher}"
 """In the words of a step: the folder of the cell's run, and of its teacher's."""
 TRAIN, EVALUATE, SCORE, ATTACK = "train", "evaluate", "score", "attack"
 RESULT, MARKS = "result.json", "steps"
-SCORES, SCORES_OF_STATES, OF_STATES = "explain/scores.jsonl", "truth/scores.jsonl", "truth_states"
+SCORES, SCORES_OF_STATES, OF_STATES = "explain/scores.jsonl", "explain-truth/scores.jsonl", "truth_states"
 """Where scores go: those of an episode, and those of thousands of states, which the option asks for."""
 
 

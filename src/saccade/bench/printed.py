@@ -40,7 +40,7 @@ def _row(line: Line, decimals: int) -> tuple[str, ...]:
         line.arm,
         line.mode,
         published_told(line, decimals),
-        f"{told(line.mean, decimals)} ± {told(line.deviation, decimals)}",
+        ours_told(line, decimals),
         difference_told(line, decimals),
         interval_told(line, decimals),
         str(len(line.seeds)),
@@ -57,6 +57,12 @@ def decimals_of(lines: Sequence[Line]) -> int:
 def told(number: float, decimals: int) -> str:
     """A number as tables show it, with a true minus."""
     return f"{number:.{decimals}f}".replace("-", MINUS)
+
+
+def ours_told(line: Line, decimals: int) -> str:
+    """``360 ± 8``, or of one seed its number alone."""
+    spread = f" ± {told(line.deviation, decimals)}" if len(line.seeds) > 1 else ""
+    return f"{told(line.mean, decimals)}{spread}"
 
 
 def published_told(line: Line, decimals: int) -> str:

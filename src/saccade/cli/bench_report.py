@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -24,7 +25,8 @@ from saccade.data.files import written_aside
 from saccade.train.logs import read_rows
 from saccade.train.ways import facts_of
 from saccade.types import UserError
-from saccade.viewer.experiment import Experiment, Learned, write_experiment
+from saccade.viewer.experiment import Experiment, write_experiment
+from saccade.viewer.experiment_curves import Learned
 
 PAGE, MARKDOWN, LATEX = "report.html", "report.md", "report.tex"
 
@@ -210,10 +212,19 @@ def _named(word: str, cell: Cell) -> str:
 
 def _texts(lines: Sequence[Line]) -> Iterator[Printed]:
     """The tables as text: of every task and measure, and of attacks."""
+    maps: dict[str, list[Line]] = {}
     for group in groups_of(lines):
-        what = group.measure.replace("_", " ")
+        metric, colon, method = group.measure.partition(":")
         told = f" ({group.told})" if group.told else ""
-        yield printed(group.lines, f"{group.task}, {what}{told}: mean ± standard deviation over seeds.")
+        caption = f"{group.task}, {metric.replace('_', ' ')}{told}: mean ± standard deviation over seeds."
+        if colon:  # the saliency methods of a metric stand in one table
+            maps.setdefault(caption, []).extend(
+                replace(line, arm=f"{line.arm}, {method.replace('_', ' ')}") for line in group.lines
+            )
+        else:
+            yield printed(group.lines, caption)
+    for caption, own in maps.items():
+        yield printed(own, caption)
     for (task, measure, what), arms in attacked(lines).items():
-        own = [line for several in arms.values() for line in several]
-        yield printed(own, f"{task}, {measure} under {what}: mean ± standard deviation over seeds.")
+        attacks = [line for several in arms.values() for line in several]
+        yield printed(attacks, f"{task}, {measure} under {what}: mean ± standard deviation over seeds.")

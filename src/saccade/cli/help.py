@@ -49,6 +49,7 @@ METAVARS = {
     "runs": "WHAT", "score": "SCORE", "target": "TARGET", "task": "TASK", "teacher": "WHAT",
     "teacher_output": "OUTPUT", "teacher_policy": "FILE.PY:CLASS", "transfer_from": "WHAT",
     "truth_player": "WHAT", "video_where": "COLOUR", "what": "WHAT",
+    "name": "NAME", "tasks": "TASK", "verb": "VERB",
 }  # fmt: skip
 """What stands for a value, by the name of an option; others are named by their type."""
 EXAMPLE_TASK = "dmc/walker_walk"

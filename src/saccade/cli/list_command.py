@@ -13,6 +13,7 @@ from rich.table import Table
 from saccade.agents import METHODS
 from saccade.agents.presets import (
     NOT_PUBLISHED,
+    RED_FETCH_GREEN,
     SIZES,
     SMALL_TRAINING,
     SMG_TABLE,
@@ -30,7 +31,7 @@ from saccade.envs.suites import SUITES, expanded, option_names, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
 from saccade.runs.training import OffPolicy, Training, able_to_learn, check_actions
 from saccade.runs.zoo import PREFIX, account_of, zoo_names
-from saccade.types import UserError
+from saccade.types import Continuous, UserError
 
 FIRST = next(iter(SIZES))
 BENCHMARK, BASELINES, OURS = "DMControl-GB", "OpenAI's Baselines for Atari", "Saccade"
@@ -54,7 +55,7 @@ def run(words: list[str]) -> int:
     console = terminal.console()
     if options.preset is not None:
         show = _show_size if options.preset in SIZES else _show_preset
-        show(options.preset, options.task, console)
+        show(options.preset, options.task or _usual_task(options.preset), console)
         return 0
     table = _names("method", "what it is", "source")
     for name, method in METHODS.items():
@@ -141,10 +142,19 @@ def _names(name: str, *others: str) -> Table:
     return table
 
 
+ANY_TASK = "dmc/walker_walk"
+
+
+def _usual_task(preset_or_method: str) -> str:
+    """The task whose settings are shown where nobody says which: one that the method can learn."""
+    method = METHODS.get(preset_or_method)
+    return ANY_TASK if method is None or Continuous in method.actions else RED_FETCH_GREEN
+
+
 def _show_preset(name: str, task: str, console: Console) -> None:
     if name not in METHODS:
         raise UserError(f"There is no method or preset {name!r}. {nearest(name, [*METHODS, *SIZES])}")
-    check_actions(name, EnvConfig(task))  # raises for a task that does not exist, too
+    check_actions(name, EnvConfig(task), with_any_options=True)  # raises for a task that does not exist, too
     method = METHODS[name]
     console.print(terminal.heading(name, f": {method.summary} ({method.source}), on {task}"))
     table = _names("option", *SIZES, "source")
@@ -167,6 +177,8 @@ def _sources_of_defaults(name: str, task: str) -> dict[str, str]:
         ppo, own = (dict(_settings(METHODS[one].config)) for one in ("ppo", name))
         of_method = {option: BASELINES for option, value in own.items() if option in ppo and ppo[option] == value}
         of_method |= {"steps": NOT_PUBLISHED, "frame_stack": NOT_PUBLISHED}
+    elif Continuous not in METHODS[name].actions:
+        of_method = {**dict.fromkeys(dict(_settings(METHODS["dqn"].config)), METHODS["dqn"].source), **OF_AUGMENTATIONS}
     else:
         of_method = {**dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK), **OF_AUGMENTATIONS}
     start = preset(name, task, "small")

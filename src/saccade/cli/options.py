@@ -365,8 +365,9 @@ class List:
     preset: str | None = None
     """A method: show every setting that it is trained with, of every preset, and who published it. Or a preset, such as
     small: show what it changes."""
-    task: str = "dmc/walker_walk"
-    """The task whose settings --preset shows, where they differ between tasks."""
+    task: str | None = None
+    """The task whose settings --preset shows, where they differ between tasks; by default dmc/walker_walk, or
+    minigrid/red_fetch_green for a method that chooses among actions."""
 
 
 @dataclass(frozen=True)

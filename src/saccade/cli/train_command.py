@@ -20,7 +20,7 @@ from saccade.cli.train_options import Resume, beginning, is_resumed, option_name
 from saccade.doctor.facts import environment_facts
 from saccade.envs.suites import expanded
 from saccade.runs.exported import refuse_learning_on
-from saccade.runs.training import OffPolicy, RunConfig, Teaching
+from saccade.runs.training import OffPolicy, RunConfig, Teaching, check_actions
 from saccade.runs.zoo import refuse_resuming
 from saccade.train import session
 from saccade.train.events import Event
@@ -93,6 +93,7 @@ def parse_all(words: list[str]) -> tuple[RunConfig, Path, Tracker | None]:
     options = parsed(kind, program, begun.rest)
     rendered = method_of(method).rendered_size(options.agent)
     env = env.changed(image_size=rendered, options=options.options, **dataclasses.asdict(options.environment))
+    check_actions(method, env)
     loop = options.loop if method_of(method).loop == "off_policy" else None
     modes = expanded(options.training.evaluation_modes)
     training = dataclasses.replace(options.training, evaluation_modes=modes)

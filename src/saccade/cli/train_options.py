@@ -97,7 +97,7 @@ def beginning(words: list[str]) -> Beginning:
     method = method_named(method)
     size, rest = chosen_preset(words[2:])
     env = EnvConfig.parse(task)
-    check_actions(method, env)
+    check_actions(method, env, with_any_options=True)
     return Beginning(method, env, size, tuple(rest))
 
 

@@ -42,6 +42,7 @@ class Suite:
         mode_groups: names that stand for several modes wherever modes are listed, and the modes or other groups that
             each has. Where nobody says which, ``train`` and the first group are played, and all modes where there are
             no groups.
+        other_actions: values of options with which its tasks take another kind of action than by default.
         graded: ``task id -> modes`` with an intensity in their names, which are played only where a person names them.
         evaluated_in: the modes that training evaluates in, unless a person says otherwise.
         episode_control_steps: ``configuration -> control steps`` until an episode is truncated.
@@ -87,6 +88,7 @@ class Suite:
     has_truth: Callable[[EnvConfig], bool] = lambda config: True
     check: Callable[[EnvConfig], None] = lambda config: None
     graded: Callable[[str], Modes] = lambda task: {}
+    other_actions: Mapping[str, Any] = field(default_factory=dict)
 
 
 MAKE_SIMULATION = partial(Later, "saccade.envs.mujoco.making", "make_simulation")
@@ -177,6 +179,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             simulation=Later("saccade.envs.tasks.driving.simulation", "HighwaySimulation"),
             renderer=RENDERER,
             image_size=lambda task: driving_suite.IMAGE_SIZE,
+            other_actions=MappingProxyType({"controls": "continuous"}),
         ),
         "carla": Suite(
             title="CARLA on a server of your own, as carla/TASK",
@@ -191,6 +194,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             spaces=carla_suite.spaces_of,
             simulation=Later("saccade.envs.tasks.carla.simulation", "CarlaSimulation"),
             image_size=lambda task: carla_suite.IMAGE_SIZE,
+            other_actions=MappingProxyType({"carla_setting": "rlvigen"}),
         ),
     }
 )

@@ -151,11 +151,22 @@ def able_to_learn(env: EnvConfig) -> tuple[str, ...]:
     return tuple(name for name, row in METHODS.items() if wanted in row.actions)
 
 
-def check_actions(name: str, env: EnvConfig) -> None:
-    """Raise UserError for a method whose kinds of action are not the task's, with those that can."""
-    if type(suite_of(env.task).spaces(env).actions) not in method_of(name).actions:
-        kinds = {Continuous: "actions of numbers", Discrete: "actions to choose from"}
-        kind = kinds[type(suite_of(env.task).spaces(env).actions)]
-        raise UserError(
-            f"{env.task} has {kind}, which {label_of(name)} cannot learn: use one of {', '.join(able_to_learn(env))}."
-        )
+def check_actions(name: str, env: EnvConfig, with_any_options: bool = False) -> None:
+    """Raise UserError for a method whose kinds of action are not the task's, with those that can.
+
+    with_any_options: whether it is enough that the task has such actions with other options.
+    """
+    able, row = method_of(name).actions, suite_of(env.task)
+    actions = type(row.spaces(env).actions)
+    if actions in able:
+        return
+    changed = env.changed(**row.other_actions)
+    helps = bool(row.other_actions) and type(row.spaces(changed).actions) in able
+    if helps and with_any_options:
+        return
+    kind = {Continuous: "actions of numbers", Discrete: "actions to choose from"}[actions]
+    flags = " ".join(f"--{option.replace('_', '-')} {value}" for option, value in row.other_actions.items())
+    raise UserError(
+        f"{env.task} has {kind}, which {label_of(name)} cannot learn: use one of {', '.join(able_to_learn(env))}"
+        f"{f', or give {flags}' if helps else ''}."
+    )

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from saccade.bench.work import Ended, Job
 from saccade.later import Later
+from saccade.types import UserError
 
 
 class Executor(Protocol):
@@ -57,6 +58,14 @@ class Wanted:
     partition: str | None = None
     hours: float = 24.0
     seconds_between_copies: float = 60.0
+
+
+def refuse_too_few(wanted: Wanted) -> None:
+    """Raise UserError for numbers that no run on a cluster can have."""
+    for name, least in (("slots", 1), ("threads", 1), ("gpus", 0)):
+        value = getattr(wanted, name)
+        if value is not None and value < least:
+            raise UserError(f"--{name} {value:g} is too small: it must be at least {least}.")
 
 
 EXECUTORS: Mapping[str, Callable[[Wanted], Executor]] = MappingProxyType(

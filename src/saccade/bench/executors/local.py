@@ -132,4 +132,5 @@ class LocalExecutor:
 def local_executor(wanted: Wanted) -> LocalExecutor:
     """The executor of this machine; by default with one slot."""
     cores = cores_of_process()
-    return LocalExecutor(wanted, shares(cores, wanted.slots or 1, wanted.threads, wanted.gpus, num_gpus()))
+    slots = 1 if wanted.slots is None else wanted.slots
+    return LocalExecutor(wanted, shares(cores, slots, wanted.threads, wanted.gpus, num_gpus()))

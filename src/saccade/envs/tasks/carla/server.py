@@ -49,8 +49,8 @@ class Server:
         self._key = (host, port)
         if self._key in _taken:
             raise UserError(
-                f"another environment drives on the CARLA server at {self._place}, which takes one at a time: close it, "
-                "use one environment (--num-envs 1), or give another server by --carla-port"
+                f"another environment drives on the CARLA server at {self._place}, which takes one at a time: close "
+                "it, or use one environment alone (--envs 1, and no evaluations on the way)"
             )
         self._actors: list[Any] = []
         self._settings: Any = None

@@ -139,7 +139,7 @@ def _meshes() -> str:
     ring = [(np.cos(angle), np.sin(angle), 0.0) for angle in turn]
     told.append(_mesh("fir", [*((1.9 * x, 1.9 * y, 0) for x, y, _ in ring), (0, 0, 6.5)]))
     shade = np.sign(np.array(ring)) * np.abs(np.array(ring)) ** 0.5 * (2.42, 1.02, 0)
-    told.append(_mesh("shade", [*map(tuple, shade + (0, 0, 0.016)), *map(tuple, shade + (0, 0, 0.008))]))
+    told.append(_mesh("shade", [(x, y, z) for x, y, _ in shade.tolist() for z in (0.016, 0.008)]))
     for number in range(BEAMS):
         near, far, narrow, wide = 0.1 + 0.3 * number, 9.0 + 4.5 * number, 0.85 - 0.05 * number, 1.6 + 0.45 * number
         flat = [
@@ -150,8 +150,8 @@ def _meshes() -> str:
             (far, wide * 0.2),
         ]
         height = 0.02 + 0.008 * number
-        corners = [(x, side * y, z) for x, y in flat for side in (1, -1) for z in (height, height + 0.004)]
-        told.append(_mesh(f"beam{number}", corners))
+        beam = [(x, side * y, z) for x, y in flat for side in (1, -1) for z in (height, height + 0.004)]
+        told.append(_mesh(f"beam{number}", beam))
     return "".join(told)
 
 
@@ -188,7 +188,8 @@ def _car(name: str, kind: str, camera: bool = False) -> str:
         told.append(_box("head", (head_x, side * 0.62, head_z), (0.06, 0.18, 0.08)))
         for spread in (1.0, 1.6, 2.3) if camera else (1.4, 2.1):
             told.append(
-                f'<geom type="ellipsoid" group="{DECALS}" material="glow" pos="{tail_x - 0.05:g} {side * 0.68} {tail_z:g}" '
+                f'<geom type="ellipsoid" group="{DECALS}" material="glow" '
+                f'pos="{tail_x - 0.05:g} {side * 0.68} {tail_z:g}" '
                 f'size="0.06 {0.20 * spread:.3g} {0.13 * spread:.3g}"/>'
             )
     told.append(_box("plate", (tail_x - 0.02, 0, tail_z - 0.22), (0.02, 0.26, 0.06)))
@@ -197,10 +198,9 @@ def _car(name: str, kind: str, camera: bool = False) -> str:
     for number in range(BEAMS) if camera else (1, 3):
         told.append(f'<geom type="mesh" mesh="beam{number}" group="{DECALS}" material="beam" pos="2.2 0 0"/>')
     if camera:
-        up = 90 - CHASE_DOWN_DEGREES
         told.append(
-            f'<camera name="{CAMERA}" pos="{-CHASE_BACK} 0 {CHASE_UP}" euler="{up} 0 -90" fovy="{FIELD_OF_VIEW}" '
-            'mode="fixed"/>'.replace(f'euler="{up} 0 -90"', f'xyaxes="{_axes(CHASE_DOWN_DEGREES)}"')
+            f'<camera name="{CAMERA}" pos="{-CHASE_BACK} 0 {CHASE_UP}" xyaxes="{_axes(CHASE_DOWN_DEGREES)}" '
+            f'fovy="{FIELD_OF_VIEW}"/>'
         )
     return f'<body name="{name}" mocap="true">{"".join(told)}</body>'
 

@@ -1,7 +1,7 @@
-"""The cars on a straight highway, step by step: highway-env's road, drivers (IDM, MOBIL) and collisions (Leurent, 2018).
+"""The cars on a straight highway, step by step: highway-env's road, drivers (IDM, MOBIL) and collisions.
 
-Only its road and vehicles are used: its environment would draw a picture with pygame and spend two thirds of a step on
-a table of observations that nobody reads here.
+Of highway-env (Leurent, 2018) only road and vehicles are used: its environment would draw with pygame, and spend two
+thirds of a step on a table of observations that nobody reads here.
 """
 
 from __future__ import annotations

@@ -1,0 +1,171 @@
+"""What was measured along something, as sections of a page: learning, saliency scores, returns under attack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from saccade.bench import statistics
+from saccade.bench.comparison import RETURN, SUCCESS, Group, Line, attacked
+from saccade.bench.printed import difference_told, interval_told, ours_told, published_told
+from saccade.viewer import figures
+from saccade.viewer.page import Better, Cell, Heading, Picture, Section, Table
+
+MEASURES = {RETURN: "return of an episode", SUCCESS: "share of episodes with a success"}
+WINDOW = 5  # episodes that a learning curve averages
+PLACES = 60  # of a learning curve
+
+
+@final
+@dataclass(frozen=True)
+class Learned:
+    """Training of one run: after which agent steps and seconds an episode ended, and with which return."""
+
+    arm: str
+    task: str
+    setting: str
+    env_steps: Sequence[float]
+    seconds: Sequence[float]
+    returns: Sequence[float]
+
+
+def learning(learned: Sequence[Learned]) -> Iterator[Section]:
+    """Of every task how each method learned, over agent steps and over minutes; nothing of runs that are too short."""
+    charts = []
+    for task in dict.fromkeys(one.task for one in learned):
+        own = [one for one in learned if one.task == task]
+        for what, minutes in (("agent steps", False), ("minutes of training", True)):
+            found = _learning_bands(own, minutes)
+            if found:
+                charts.append(_learning_chart(task, what, found))
+    if charts:
+        yield Heading("How they learned")
+        yield from charts
+
+
+def _learning_chart(task: str, what: str, found: Mapping[str, statistics.Band]) -> Picture:
+    return Picture(
+        figures.curves(
+            {name: (band.places.tolist(), band.value.tolist()) for name, band in found.items()},
+            x_label=what,
+            y_label="return while training",
+            band=bands(found),
+        ),
+        f"return of training episodes in {task} over {what}",
+        f"{task}: mean over seeds of the return of training episodes, {WINDOW} averaged, over {what}, as far as all "
+        "seeds of a method have come. Faint: 95 % bands, of methods with three seeds or more.",
+    )
+
+
+def _learning_bands(learned: Sequence[Learned], minutes: bool) -> dict[str, statistics.Band]:
+    settings = {one.arm: {other.setting for other in learned if other.arm == one.arm} for one in learned}
+    runs: dict[str, list[tuple[Sequence[float], Sequence[float]]]] = {}
+    for one in learned:
+        name = one.arm if len(settings[one.arm]) == 1 else f"{one.arm}, {one.setting}"
+        places = [second / 60 for second in one.seconds] if minutes else one.env_steps
+        if len(places):
+            runs.setdefault(name, []).append((places, figures.smoothed(one.returns, WINDOW)))
+    found = {}
+    for name, curves in runs.items():
+        if max(x[0] for x, _ in curves) < min(x[-1] for x, _ in curves):
+            found[name] = statistics.learning_curve(curves, most_places=PLACES)
+    return found
+
+
+def saliency(groups: Sequence[Group]) -> Iterator[Section]:
+    """A table for every score of saliency maps that was measured."""
+    own = [group for group in groups if group.measure not in MEASURES and ":" in group.measure]
+    if not own:
+        return
+    yield Heading("How good their saliency maps are")
+    tables: dict[tuple[str, str, str], list[tuple[str, Line]]] = {}
+    for group in own:
+        metric, _, method = group.measure.partition(":")
+        for line in group.lines:
+            tables.setdefault((group.task, metric, group.version), []).append((method, line))
+    for (task, metric, version), lines in tables.items():
+        yield _score_table(task, metric, version, lines)
+
+
+def _score_table(task: str, metric: str, version: str, lines: Sequence[tuple[str, Line]]) -> Table:
+    decimals = 3 if all(abs(line.mean) < 10 for _, line in lines) else 1
+    rows: list[tuple[Cell, ...]] = [
+        (
+            f"{line.arm}, {method}, {line.mode}",
+            ours_told(line, decimals),
+            published_told(line, decimals) if line.published else None,
+            difference_told(line, decimals) if line.published else None,
+            interval_told(line, decimals),
+            len(line.seeds),
+        )
+        for method, line in lines
+    ]
+    direction = {line.better for _, line in lines}
+    better: Better | None = None
+    if direction == {"higher"}:
+        better = "higher"
+    elif direction == {"lower"}:
+        better = "lower"
+    return Table(
+        ("method, saliency, mode", metric.replace("_", " "), "published", "difference", "interval", "seeds"),
+        tuple(rows),
+        f"{metric} of maps in {task}: mean ± standard deviation over seeds. {version}.".replace(" .", ""),
+        (None, better, None, None, None, None),
+        frozenset(str(row[0]) for (method, _), row in zip(lines, rows, strict=True) if method.startswith("baseline")),
+    )
+
+
+def robustness(lines: Sequence[Line]) -> Iterator[Section]:
+    """A chart for every attack that was measured, over its budgets."""
+    found = attacked(lines)
+    if not found:
+        return
+    yield Heading("How robust they are")
+    for (task, measure, what), arms in found.items():
+        ways = dict.fromkeys(_way(line) for own in arms.values() for line in own)
+        for way in ways:
+            own = [line for several in arms.values() for line in several if _way(line) == way]
+            yield _robustness_chart(task, measure, what, own, way[0])
+
+
+def _way(line: Line) -> tuple[str, str, bool]:
+    """The setting, the version and whether actions were drawn: what lines of one chart have in common."""
+    setting, _, version, _, _, sampled = line.kind
+    return setting, version, sampled
+
+
+def _robustness_chart(task: str, measure: str, what: str, lines: Sequence[Line], setting: str) -> Picture:
+    curves: dict[str, list[Line]] = {}
+    for line in lines:
+        # After how many steps, and over how many episodes, decides which numbers are one curve.
+        alike = {other.kind[3:5] for other in lines if other.arm == line.arm}
+        name = line.arm if len(alike) == 1 else f"{line.arm}, {line.kind[3]:,} steps, {line.kind[4]} episodes"
+        curves.setdefault(name, []).append(line)
+    series, ends = {}, {}
+    for name, own in curves.items():
+        budgets = [line.attack[1] for line in own if line.attack is not None]
+        series[name] = (budgets, [line.mean for line in own])
+        found = [line.estimate for line in own]
+        low, high = (
+            [one.low for one in found if one.low is not None],
+            [one.high for one in found if one.high is not None],
+        )
+        if len(low) == len(high) == len(budgets):
+            ends[name] = (low, high)
+    return Picture(
+        figures.curves(series, x_label="budget, of 255", y_label=MEASURES[measure], band=ends),
+        f"{MEASURES[measure]} of each method under {what}, over the attack's budget",
+        f"{task} under {what}: mean over seeds, over how much the attack may change each pixel. Faint: 95 % bands, of "
+        f"methods with three seeds or more. {setting}".rstrip(". ")
+        + ".",
+    )
+
+
+def bands(found: Mapping[str, statistics.Band]) -> dict[str, tuple[list[float], list[float]]]:
+    """The ends of the bands that there are, as charts take them."""
+    return {
+        name: (band.low.tolist(), band.high.tolist())
+        for name, band in found.items()
+        if band.low is not None and band.high is not None
+    }

@@ -1,0 +1,172 @@
+"""The numbers of an experiment as sections of a page: charts and tables by task, and all tasks together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from saccade.bench import statistics
+from saccade.bench.comparison import RETURN, SUCCESS, Aggregate, Group, Line, Pair
+from saccade.bench.printed import decimals_of, difference_told, interval_told, ours_told, published_told
+from saccade.bench.statistics import FEWEST_SEEDS, Estimate, too_few
+from saccade.viewer import figures
+from saccade.viewer.experiment_curves import MEASURES, bands
+from saccade.viewer.figures import ModeReturn
+from saccade.viewer.page import Cell, Heading, Picture, Section, Table, Text
+
+THRESHOLDS = np.linspace(0.0, 1.0, 41)
+INTERVALS = (
+    "In square brackets are 95 % intervals from runs drawn anew within each task; fewer than "
+    f"{FEWEST_SEEDS} seeds have none."
+)
+
+
+def results(groups: Sequence[Group], mixed: Sequence[str]) -> Iterator[Section]:
+    """Of every task a chart and a table for each way of measuring; and what is not averaged, in words."""
+    own = [group for group in groups if group.measure in MEASURES]
+    for task in dict.fromkeys(group.task for group in own):
+        yield Heading(f"Results: {task}")
+        for group in (one for one in own if one.task == task):
+            yield _chart(group)
+            yield _table(group)
+    if mixed:
+        yield Heading("What is not averaged", 3)
+        yield Text("\n".join(f"• {sentence}" for sentence in mixed))
+
+
+def _chart(group: Group) -> Picture:
+    percent = 100 if group.measure == SUCCESS else 1
+    marks = [
+        ModeReturn(
+            _row_name(line, group), line.mode, percent * line.mean, percent * line.deviation, _values(line, percent)
+        )
+        for line in group.lines
+    ]
+    label = "episodes with a success, %" if group.measure == SUCCESS else MEASURES[RETURN]
+    return Picture(
+        figures.returns_by_mode(marks, y_label=label),
+        f"{label} of each method in {', '.join(dict.fromkeys(line.mode for line in group.lines))}",
+        f"{_measured(group)} Large: mean over seeds, with the standard deviation; small: each seed.",
+    )
+
+
+def _values(line: Line, percent: int) -> tuple[float, ...]:
+    return tuple(percent * value for value in line.values)
+
+
+def _measured(group: Group) -> str:
+    what = MEASURES.get(group.measure, group.measure).capitalize()
+    return f"{what} ({group.told})." if group.told else f"{what}."
+
+
+def _row_name(line: Line, group: Group) -> str:
+    """The arm, and where one has several lines in a mode after how many steps each was measured."""
+    alike = [one for one in group.lines if (one.arm, one.mode) == (line.arm, line.mode)]
+    return line.arm if len(alike) == 1 else f"{line.arm}, {line.kind[3]:,} steps, {line.kind[4]} episodes"
+
+
+def _table(group: Group) -> Table:
+    decimals = decimals_of(group.lines)
+    rows: list[tuple[Cell, ...]] = [
+        (
+            f"{_row_name(line, group)}, {line.mode}",
+            ours_told(line, decimals),
+            published_told(line, decimals) if line.published else None,
+            difference_told(line, decimals) if line.published else None,
+            interval_told(line, decimals),
+            len(line.seeds),
+            line.kind[3],
+        )
+        for line in group.lines
+    ]
+    columns = ("method, mode", "ours", "published", "difference", "interval", "seeds", "agent steps")
+    counts = "/".join(dict.fromkeys(str(line.kind[4]) for line in group.lines if line.kind[4]))
+    printed = dict.fromkeys(one.source for line in group.lines for one in line.published)
+    caption = (
+        f"{_measured(group)} Mean ± standard deviation over seeds, {counts or 'some'} episodes each. Interval: of that "
+        f"mean, 95 %, from seeds drawn anew."
+        + (f" Published: {'; '.join(printed)}." if printed else " Nothing published stands beside.")
+    )
+    return Table(columns, tuple(rows), caption)
+
+
+def over_tasks(aggregates: Sequence[Aggregate], pairs: Sequence[Pair]) -> Iterator[Section]:
+    """What may be said of all runs on all tasks together, and of the last method beside each other one."""
+    if not aggregates:
+        return
+    several = any(len(one.tasks) > 1 for one in aggregates)
+    yield Heading("All tasks together" if several else "The methods beside each other")
+    for measure in dict.fromkeys(one.measure for one in aggregates):
+        own = [one for one in aggregates if one.measure == measure]
+        columns = ("method, mode", "interquartile mean", "optimality gap", "seeds")
+        rows: list[tuple[Cell, ...]] = [
+            (
+                f"{one.arm}, {one.mode}",
+                amount(one),
+                None if one.optimality_gap is None else one.optimality_gap.told(2),
+                one.interquartile_mean.seeds,
+            )
+            for one in own
+        ]
+        tasks = "; ".join(dict.fromkeys(", ".join(one.tasks) for one in own))
+        yield Table(
+            columns,
+            tuple(rows),
+            f"{MEASURES[measure].capitalize()}, over {tasks}: the mean of the middle half of all runs. {INTERVALS} "
+            "Optimality gap: how far runs stay behind the greatest return, as a share of it; where that is known.",
+        )
+        if several:
+            yield from _profiles(own)
+    if pairs:
+        yield _pairs(pairs)
+
+
+def _pairs(pairs: Sequence[Pair]) -> Table:
+    return Table(
+        ("beside, mode", "how often better", "difference"),
+        tuple(
+            (f"{pair.other}, {pair.mode}", _percent(pair.probability), pair.difference.told(2).replace("-", "\u2212"))
+            for pair in pairs
+        ),
+        f"{pairs[0].arm} beside each other method. How often better: the share of pairs of runs on the same task in "
+        f"which {pairs[0].arm} gets more (a tie counts half). Difference: of the interquartile means, in shares of the "
+        f"greatest return where that is known. {INTERVALS}",
+    )
+
+
+def _percent(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return f"{100 * found.value:.0f} % ({too_few(found.seeds)})"
+    return f"{100 * found.value:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+
+
+def _profiles(aggregates: Sequence[Aggregate]) -> Iterator[Picture]:
+    """A chart for each mode where numbers are shares of something."""
+    for mode in dict.fromkeys(one.mode for one in aggregates if one.scale is not None and one.scores.size > 1):
+        own = [one for one in aggregates if one.mode == mode]
+        found = {one.arm: statistics.performance_profile(one.scores, THRESHOLDS) for one in own}
+        yield Picture(
+            figures.curves(
+                {arm: (band.places.tolist(), band.value.tolist()) for arm, band in found.items()},
+                x_label="share of the greatest return",
+                y_label="runs above it",
+                band=bands(found),
+            ),
+            f"performance profile of each method in {mode}",
+            f"Performance profile in {mode}: the share of all runs on all tasks that get more than so much. Higher is "
+            "better, everywhere. Faint: 95 % bands, of methods with three seeds or more.",
+        )
+
+
+def amount(one: Aggregate) -> str:
+    """The interquartile mean with its interval: of returns as returns, of successes as a share."""
+    scale = one.scale or 1.0
+    return one.interquartile_mean.told(2) if one.measure == SUCCESS else _scaled(one.interquartile_mean, scale)
+
+
+def _scaled(found: Estimate, scale: float) -> str:
+    """An estimate of shares as the returns that they are shares of."""
+    low, high = (None if end is None else end * scale for end in (found.low, found.high))
+    decimals = 0 if abs(found.value * scale) >= 100 else 1
+    return Estimate(found.value * scale, low, high, found.seeds).told(decimals).replace("-", "\u2212")

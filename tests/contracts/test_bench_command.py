@@ -1,0 +1,131 @@
+"""``saccade bench``: what it prints, and what bad input gets: a sentence, exit code 2, and nothing written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from saccade.bench import running
+from saccade.bench.catalogue import GRIDS, TABLES
+from saccade.bench.cells import cells_of
+from saccade.bench.described import grid_of_toml
+from saccade.cli import main
+
+GOOD = """
+tasks = ["minigrid/Empty-5x5"]
+seeds = 2
+preset = "small"
+arms = ["ppo"]
+"""
+OTHER_STEPS = "options = { steps = 9 }\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SACCADE_CACHE", str(tmp_path.parent / "cache"))
+    (tmp_path / "good.toml").write_text(GOOD)
+    return tmp_path
+
+
+def refused(words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    before = sorted(Path.cwd().rglob("*"))
+    assert main(words.split()) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("saccade: ") and told.count("\n") == 1, told
+    assert sorted(Path.cwd().rglob("*")) == before, "nothing is written"
+    return told
+
+
+def test_list_names_every_grid_and_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "list"]) == 0
+    out = capsys.readouterr().out
+    assert [name for name in (*GRIDS, *TABLES) if name not in out] == []
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_is_shown_with_its_numbers(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "show", name]
+    if name in GRIDS:  # so that the costs of one run are asked for, not of a hundred
+        words += ["--tasks", GRIDS[name].tasks[0], "--methods", GRIDS[name].arms[0].name]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    table = TABLES[name]
+    assert all(f"{row.value:g}" in out for row in table.rows)
+    assert all(sentence.split()[0] in out for sentence in table.missing)
+    assert list(here.iterdir()) == [here / "good.toml"]
+
+
+def test_show_says_what_is_missing_and_what_it_costs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = grid_of_toml(here / "good.toml")
+    run = here / "runs" / cells_of(grid)[0].name
+    run.mkdir(parents=True)
+    (run / "metrics.jsonl").write_text(json.dumps({"env_steps": 1000, "seconds": 10.0}) + "\n")
+    assert main(["bench", "show", "good.toml", "--out", "runs"]) == 0
+    out = capsys.readouterr().out
+    assert "0 done, 1 begun, 1 missing" in out
+    assert "512,000" in out and "100.0" in out and "its own runs" in out
+    assert "2.8 h" in out, "two runs of 512,000 steps at 100 a second"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("bench dance", "no `saccade bench dance`"),
+        ("bench run", "Name a grid"),
+        ("bench run sgqn-tabel-6", "sgqn-table-6"),
+        ("bench run sgqn-table-6 --methods sgn", "did you mean sgqn"),
+        ("bench run sgqn-table-6 --tasks dmc/walker_walk", "has no task"),
+        ("bench run sgqn-table-6 --seeds 0", "--seeds 0"),
+        ("bench run sgqn-table-6 --preset large", "preset 'large'"),
+        ("bench run good.toml --slots 0", "--slots 0"),
+        ("bench run good.toml --gpus 99", "more than the"),
+        ("bench run good.toml --retries -1", "--retries -1"),
+        ("bench run good.toml --executor cloud", "no executor 'cloud'"),
+        ("bench run good.toml --executor ray --address nowhere", "no HOST:PORT"),
+        ("bench run none.toml", "cannot be read"),
+        ("bench run none.py:MINE", "no file"),
+        ("bench show none.toml", "cannot be read"),
+    ],
+)
+def test_bad_words_are_a_sentence(words: str, told: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told in refused(words, capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("tasks = [", "is not TOML"),
+        (GOOD + "sed = 3\n", "'sed', which no grid has: it may be seeds"),
+        (GOOD.replace("seeds = 2", 'seeds = "two"'), "no description of a grid"),
+        (GOOD.replace('"ppo"', '"pppo"'), "did you mean ppo"),
+        (GOOD.replace('"ppo"', '"ppo", "ppo"'), "method ppo twice"),
+        (GOOD.replace("Empty-5x5", "Empty-5x6"), "Empty-5x5"),
+        (
+            GOOD.replace("minigrid/Empty-5x5", "dmc/walker_walk").replace("ppo", "sac")
+            + "[evaluation]\nmodes = ['fog']\n",
+            "fog",
+        ),
+        (GOOD + "[scores]\nmethods = ['gradiant']\n", "did you mean gradient"),
+        (GOOD.replace('["ppo"]', '[{ method = "ppo", teacher = "nobody" }]'), "teacher 'nobody'"),
+        (GOOD.replace('"ppo"', '"sac"'), "which sac cannot learn"),
+        (GOOD + 'published = ["no-table"]\n', "published table"),
+    ],
+)
+def test_a_file_that_is_no_grid_is_a_sentence(
+    text: str, told: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "bad.toml").write_text(text)
+    assert told in refused("bench run bad.toml", capsys)
+
+
+def test_runs_of_other_settings_are_a_sentence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = grid_of_toml(here / "good.toml")
+    with running.planned(grid, here / "runs"):
+        run = here / "runs" / cells_of(grid)[0].name
+        run.mkdir(parents=True)
+        (run / "config.json").write_text("{}")
+    (here / "other.toml").write_text(GOOD + OTHER_STEPS)
+    assert "was made with other settings" in refused("bench run other.toml --out runs", capsys)
