@@ -86,7 +86,7 @@ install_packages() {
     say "3/3 the other packages, simulator included"
     # Its name until it became saccade-rl: two distributions of one package would be in each other's way.
     .venv/bin/python -m pip uninstall -qq -y --disable-pip-version-check saccade
-    .venv/bin/python -m pip install -qq --disable-pip-version-check -e '.[all,dev]'
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -e '.[all,dev,docs]'
     recipe >"$STAMP"
     say "ready: .venv/bin/saccade"
 }

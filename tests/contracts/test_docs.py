@@ -51,9 +51,10 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 METHOD_PAGES = sorted((DOCS / "methods").glob("*.md"))
 GUIDE = DOCS / "how-to" / "add-a-method.md"
+WRITTEN_METHOD = DOCS / "tutorials" / "2-write-a-method.md"
 FEWEST_COMMANDS = 25  # fewer found would mean that they are no longer recognised
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]*)\)")
 NAMED_CODE = re.compile(r"`([\w/]+\.py):(\w+)`")
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
@@ -81,7 +82,7 @@ def command_lines(program: str) -> Iterator[str]:
 
 
 def parse(words: list[str]) -> None:
-    """What the command line makes of the words behind ``saccade``, without doing it."""
+    """What the command line makes of the words after ``saccade``, without doing it."""
     name, *rest = words
     if any(word in HELP for word in rest):
         assert main(words) == 0
@@ -104,6 +105,7 @@ def test_commands_parse(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SACCADE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "my_method.py").write_text(blocks(GUIDE, "python")[0])
+    (tmp_path / "steady.py").write_text(blocks(WRITTEN_METHOD, "python")[0])
     try:
         parse(shlex.split(line)[1:])
     except UserError as error:

@@ -58,7 +58,7 @@ OWN = "or FILE.PY:NAME, a Method of that name in a Python file of yours, which i
 
 @dataclass(frozen=True)
 class Option:
-    """One option as it is typed and told; ``about`` says what its dataclass is for."""
+    """One option as it is typed and explained; ``about`` says what its dataclass is for."""
 
     name: str
     typed: str

@@ -140,8 +140,8 @@ def option_names_of(options: Any) -> Iterator[str]:
 
 
 def train_options(method: str, task: str, size: str) -> type[Any]:
-    """Train an agent, and keep all of it in one folder. What is not said is as published for the method and the task,
-    or as the preset says.
+    """Train an agent, and keep all of it in one folder. Options that you leave out are as published for the method and
+    the task, or as the preset says.
     """
     start, suite = preset(method, task, size), suite_of(task)
     shown = {name: value for name, value in start.environment.items() if name not in option_names(suite)}
