@@ -24,10 +24,10 @@ from saccade.agents.agent import make_update
 from saccade.agents.given import Given
 from saccade.agents.parts.augmentation import Augmentation
 from saccade.agents.presets import preset
+from saccade.attacks import ATTACKS
 from saccade.bench.cells import cells_of
 from saccade.bench.checking import check_names, check_words
 from saccade.bench.described import grid_named
-from saccade.attacks import ATTACKS
 from saccade.cli import HELP, explaining, main, train_command, train_options
 from saccade.cli.bench_command import parse_step
 from saccade.cli.commands import COMMANDS

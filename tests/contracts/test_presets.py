@@ -18,7 +18,6 @@ from saccade.cli.train_options import Environment
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import SUITES, TASKS, suite_of
 from saccade.runs.training import OffPolicy, Teaching, Training
-from saccade.testing.batches import noise_pictures
 from saccade.testing.cases import MethodCase
 from saccade.types import Continuous, Discrete, UserError
 
