@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import os
 import statistics
@@ -107,10 +108,16 @@ def make(options: argparse.Namespace) -> Callable[[int], Any]:
     types = module("saccade.types")
     actions = types.Continuous(ACTION_DIM) if hasattr(types, "Continuous") else ACTION_DIM  # older ones have a width
     spaces = types.Spaces((frames * 3, side, side), actions)
-    agent = methods[options.method].make(config, spaces, device, bank.sample)
+    try:  # older ones are given pictures alone
+        given = module("saccade.agents.given", "saccade.agents.given").Given(bank.sample)
+    except ImportError:
+        given = bank.sample
+    agent = methods[options.method].make(config, spaces, device, given)
     dtype = module("saccade.runs.torch_setup", "saccade.policies.run").compute_dtype(options.precision, device)
     module("saccade.nets.precision").set_compute_dtype(agent.networks, dtype)
-    replay = module("saccade.data.replay").ReplayBuffer(FRAMES + 1, (3, side, side), ACTION_DIM, frame_stack=frames)
+    replays = module("saccade.data.replay").ReplayBuffer
+    wanted = actions if "actions" in inspect.signature(replays).parameters else ACTION_DIM
+    replay = replays(FRAMES + 1, (3, side, side), wanted, frame_stack=frames)
     for step in range(FRAMES):
         frame = random.integers(0, 256, (3, side, side), dtype=np.uint8)
         if step % 100 == 0:

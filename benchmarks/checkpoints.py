@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.agents import METHODS
+from saccade.agents.given import Given
 from saccade.agents.presets import SIZES, preset
 from saccade.data.replay import ReplayBuffer
 from saccade.doctor.facts import environment_facts
@@ -55,14 +56,14 @@ def main() -> None:
         EnvWorkers([env], [0], num_workers=1) as workers,
         tempfile.TemporaryDirectory(dir=options.folder) as folder,
     ):
-        agent = make_agent(config, workers.spaces, device, lambda count, size, generator: torch.empty(0))
+        agent = make_agent(config, workers.spaces, device, Given(lambda count, size, generator: torch.empty(0)))
         for phase in agent.phases:  # so that there are moments to save
             for parameter in phase.owned():
                 parameter.grad = torch.zeros_like(parameter)
             phase.optimizer.step()
         frame = (workers.spaces.obs_shape[0] // env.frame_stack, env.image_size, env.image_size)
         capacity = 2 * options.steps * options.rounds
-        replay = ReplayBuffer(capacity, frame, workers.spaces.action_dim, frame_stack=env.frame_stack, device=device)
+        replay = ReplayBuffer(capacity, frame, workers.spaces.actions, frame_stack=env.frame_stack, device=device)
         training = OffPolicyTraining(config, agent, workers, replay, device)
         training.obs = workers.reset()
         rounds = [time_round(training, Path(folder), options.steps) for _ in range(options.rounds)]

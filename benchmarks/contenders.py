@@ -17,6 +17,7 @@ from reference import ReferenceUpdate
 from torch import Generator
 
 from saccade.agents import METHODS
+from saccade.agents import given as from_outside
 from saccade.agents.agent import Agent, Sample, as_one_region, make_update, phases_due, sees_nothing, step
 from saccade.agents.cuda_graphs import CUDAGraphs
 from saccade.agents.methods.sgqn import SGQNNetworks
@@ -210,7 +211,7 @@ def build(name: str, options: argparse.Namespace, bank: ImageBank) -> Contender:
     spaces = Spaces((FRAME_STACK * 3, size, size), Continuous(ACTION_DIM))
     before = allocated_bytes(device)
     torch.manual_seed(SEED)
-    agent = METHODS[method].make(config, spaces, device, bank.sample)
+    agent = METHODS[method].make(config, spaces, device, from_outside.Given(bank.sample))
     set_compute_dtype(agent.networks, compute_dtype(options.precision, device))
     generator = torch.Generator(device).manual_seed(SEED)
     own = [phase.own_batch.size for phase in agent.phases if phase.own_batch is not None]

@@ -43,6 +43,7 @@ from rich.table import Table
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, make_update
+from saccade.agents.given import Given
 from saccade.agents.methods.sgqn import SGQNNetworks
 from saccade.agents.presets import SIZES, preset
 from saccade.data.banks.images import load_bank
@@ -235,7 +236,7 @@ class PublishedLoop:
         self.env, self.device, spaces = env, device, env.spaces
         self.agent, self._update = published_update(config, env, device)
         frame = (spaces.obs_shape[0] // config.env.frame_stack, *spaces.obs_shape[1:])
-        self.replay = ReplayBuffer(config.training.steps, frame, spaces.action_dim, frame_stack=config.env.frame_stack)
+        self.replay = ReplayBuffer(config.training.steps, frame, spaces.actions, frame_stack=config.env.frame_stack)
         self.host = torch.Generator().manual_seed(config.training.seed)
         self.generator = torch.Generator(device).manual_seed(config.training.seed)
         self.obs = self._begin_episode()
@@ -283,7 +284,7 @@ def published_update(
     The networks that act do not learn then, which changes no time.
     """
     bank = load_bank(None, count=config.training.image_count, seed=config.training.seed, device=device)
-    agent = make_agent(config, env.spaces, device, bank.sample)
+    agent = make_agent(config, env.spaces, device, Given(bank.sample))
     if config.method != RESTATED:
         return agent, make_update(agent)
     assert isinstance(agent.networks, SGQNNetworks)

@@ -32,6 +32,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch import nn
 
 from saccade.agents.configs_on_policy import PPO
+from saccade.agents.given import NOTHING
 from saccade.agents.methods import ppo
 from saccade.agents.presets import preset
 from saccade.data.rollout import Rollout
@@ -163,7 +164,7 @@ class Ours:
 
 def our_loop(config: RunConfig, dtype: torch.dtype) -> Ours:
     streams = streams_of(config)
-    agent = make_agent(config, streams.spaces, CPU, None)
+    agent = make_agent(config, streams.spaces, CPU, NOTHING)
     set_compute_dtype(agent.networks, dtype)
     envs, learned = streams.num_envs, agent.rollouts
     assert learned is not None

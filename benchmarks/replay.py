@@ -30,6 +30,7 @@ from rich.table import Table
 from torch import Tensor
 
 from saccade.data.replay import SEGMENT_FRAMES, ReplayBuffer, ring_frames
+from saccade.types import Continuous
 
 FRAME_STACK = 3
 EPISODE_STEPS = 250  # of the benchmark with action repeat 4
@@ -90,7 +91,7 @@ class Timing:
 def fill(capacity: int, image_size: int, device: str) -> tuple[ReplayBuffer, ObjectReplay]:
     random = np.random.default_rng(0)
     shape = (3, image_size, image_size)
-    ours, reference = ReplayBuffer(capacity, shape, ACTION_DIM, device=device), ObjectReplay(capacity)
+    ours, reference = ReplayBuffer(capacity, shape, Continuous(ACTION_DIM), device=device), ObjectReplay(capacity)
     for step in range(capacity):
         if step % EPISODE_STEPS == 0:
             first = random.integers(0, 256, shape, dtype=np.uint8)
@@ -156,7 +157,7 @@ def measure_memory(capacity: int, image_size: int) -> Memory:
     frames = random.integers(0, 256, (EPISODE_STEPS, *shape), dtype=np.uint8)
     action = random.uniform(-1, 1, ACTION_DIM)
     before = resident_bytes()
-    replay = ReplayBuffer(capacity, shape, ACTION_DIM)
+    replay = ReplayBuffer(capacity, shape, Continuous(ACTION_DIM))
     num_frames = ring_frames(capacity, FRAME_STACK, 1, SEGMENT_FRAMES)
     for step in range(num_frames):
         if step % EPISODE_STEPS == 0:
@@ -164,7 +165,7 @@ def measure_memory(capacity: int, image_size: int) -> Memory:
         replay.add(0, action, 0.0, 1.0, frames[step % EPISODE_STEPS])
     assert len(replay) == capacity
     resident = resident_bytes() - before
-    return Memory(ReplayBuffer.bytes_needed(capacity, shape, ACTION_DIM) / 1e9, resident / 1e9)
+    return Memory(ReplayBuffer.bytes_needed(capacity, shape, Continuous(ACTION_DIM)) / 1e9, resident / 1e9)
 
 
 def show(timings: list[Timing], title: str) -> None:

@@ -42,9 +42,9 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 def rate_in_words(rows: list[dict[str, Any]], after: int) -> str:
     counted = [row for row in rows if row["updates"] > after]
-    if len(counted) < 2:
+    if len({row["updates"] for row in counted}) < 2:
         last = rows[-1]["updates"] if rows else 0
-        return f"TRAINING: no rate, which needs two rows after {after} updates; it came to {last}"
+        return f"TRAINING: no rate, which needs rows of two different updates after {after} updates; it came to {last}"
     updates = counted[-1]["updates"] - counted[0]["updates"]
     seconds = counted[-1]["seconds"] - counted[0]["seconds"]
     minutes = PAPERS_STEPS / updates * seconds / 60

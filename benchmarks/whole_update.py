@@ -14,6 +14,7 @@ from Saccade only what has been there for long, and nothing from the other bench
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import time
 from pathlib import Path
@@ -48,6 +49,14 @@ except ModuleNotFoundError:  # a version from before these rooms were made
 
     from saccade.agents.recorded_updates import WholeUpdate, make_whole_update  # type: ignore[no-redef]
     from saccade.data.banks.images import BANK_SIZE, ImageBank  # type: ignore[no-redef]
+
+try:
+    from saccade.agents.given import Given
+except ModuleNotFoundError:  # a version whose methods were given pictures alone
+
+    def Given(images: Any) -> Any:  # type: ignore[no-redef]  # noqa: N802
+        return images
+
 
 TASK = "dmc/walker_walk"  # whose published settings are taken
 FRAME_STACK, ACTION_DIM = 3, 6
@@ -111,7 +120,7 @@ def training_update(options: argparse.Namespace, device: torch.device) -> WholeU
     torch.manual_seed(SEED)
     actions = types.Continuous(ACTION_DIM) if hasattr(types, "Continuous") else ACTION_DIM  # older ones have a width
     spaces = types.Spaces((FRAME_STACK * 3, side, side), actions)
-    agent = METHODS[options.method].make(config, spaces, device, bank.sample)
+    agent = METHODS[options.method].make(config, spaces, device, Given(bank.sample))
     set_compute_dtype(agent.networks, compute_dtype(options.precision, device))
     generators = torch.Generator(device).manual_seed(SEED), torch.Generator().manual_seed(SEED)
     losses = make_update(agent, compile_losses=is_compiled(settings, device))
@@ -120,7 +129,9 @@ def training_update(options: argparse.Namespace, device: torch.device) -> WholeU
 
 def filled_replay(side: int, device: torch.device) -> ReplayBuffer:
     """One long episode of random pictures."""
-    replay = ReplayBuffer(REMEMBERED, (3, side, side), ACTION_DIM, frame_stack=FRAME_STACK, device=device)
+    ours = "actions" in inspect.signature(ReplayBuffer).parameters
+    wanted: Any = types.Continuous(ACTION_DIM) if ours else ACTION_DIM  # older ones have a width
+    replay = ReplayBuffer(REMEMBERED, (3, side, side), wanted, frame_stack=FRAME_STACK, device=device)
     random = np.random.default_rng(SEED)
     replay.start_episode(0, random.integers(0, 256, (3, side, side), dtype=np.uint8))
     for _ in range(REMEMBERED):

@@ -38,16 +38,17 @@ class Learnable(Protocol):
 class Batch(NamedTuple):
     """Transitions, and every random number that an update of them uses.
 
-    ``discount`` is 0 only where an episode truly ended; an episode that ran out of time has 1.
+    ``discount`` is 0 only where an episode truly ended; an episode that ran out of time has 1. Where a reward is the
+    sum of several steps', ``discount`` is what the agent's own discount makes of all of them but the last.
     ``drawn`` is filled by ``Agent.prepare``: noise, augmented observations and the like, each under
     the name that the losses read it by. So a loss is a pure function and draws nothing itself.
     ``seen`` is filled by ``Phase.look``: what the networks make of it, without a gradient, for several phases.
     """
 
     obs: Tensor  # [batch, frames * 3, height, width], 0..255
-    action: Tensor  # [batch, action_dim], -1..1
+    action: Tensor  # long [batch] if discrete, else [batch, action_dim], -1..1
     reward: Tensor  # [batch]
-    discount: Tensor  # [batch], 0 or 1
+    discount: Tensor  # [batch], 0 or 1, or between them where rewards are of several steps
     next_obs: Tensor  # [batch, frames * 3, height, width], 0..255
     drawn: Mapping[str, Tensor] = {}
     seen: Mapping[str, Tensor] = {}

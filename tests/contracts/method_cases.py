@@ -8,20 +8,26 @@ from typing import Any
 import torch
 from torch import nn
 
-from saccade.agents import METHODS, Architecture
+from saccade.agents import METHODS, Architecture, Method
 from saccade.agents.agent import Agent, Phase, look
+from saccade.agents.configs_discrete import DQN, Guidance, QTrunk
+from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.methods.madi import MaDiNetworks
 from saccade.testing.batches import noise_pictures
 from saccade.testing.cases import MethodCase
-from saccade.types import Batch, Continuous, Decisions, Spaces
+from saccade.types import Batch, Continuous, Decisions, Discrete, Spaces
 
-SIZE, RENDERED, ACTIONS, BATCH = 12, 16, 2, 4
+SIZE, RENDERED, ACTIONS, CHOICES, BATCH = 12, 16, 2, 3, 4
 images = noise_pictures
 TINY = Architecture(image_size=SIZE, filters=4, conv_layers=2, projection=8, hidden=16)
 
 
 def tiny(config: Any) -> Any:
     changes: dict[str, Any] = {}
+    if isinstance(config, DQN):
+        changes["target_every"] = 2
+    if isinstance(config, Guidance):
+        changes["saliency_every"] = 2
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         replaced = {
@@ -40,16 +46,26 @@ def tiny(config: Any) -> Any:
         }
         if field.name in replaced:
             changes[field.name] = replaced[field.name]
+        elif isinstance(value, QTrunk):
+            changes[field.name] = QTrunk("small", SIZE, (4, 4, 4), 16)
+        elif isinstance(value, PPO):
+            changes[field.name] = dataclasses.replace(value, trunk=Trunk("small", SIZE, (4, 4, 4), 16))
         elif dataclasses.is_dataclass(value):
             changes[field.name] = tiny(value)
     return dataclasses.replace(config, **changes)
+
+
+def spaces_of(row: Method, rendered: int) -> Spaces:
+    """Observations of this size, and an action of numbers where the method can learn one."""
+    numbers = Continuous in row.actions
+    return Spaces((9, rendered, rendered), Continuous(ACTIONS) if numbers else Discrete(CHOICES))
 
 
 def case(method: str) -> MethodCase:
     """A method at a tiny size, in the spaces that it is checked in."""
     config = tiny(METHODS[method].config)
     rendered = METHODS[method].rendered_size(config)
-    return MethodCase(METHODS[method], config, Spaces((9, rendered, rendered), Continuous(ACTIONS)))
+    return MethodCase(METHODS[method], config, spaces_of(METHODS[method], rendered))
 
 
 def build(method: str, seed: int = 0) -> Agent:

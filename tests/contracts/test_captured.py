@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from method_cases import ACTIONS, build, tiny
+from method_cases import ACTIONS, build, spaces_of, tiny
 from recorded_operations import CPURecorder, Recording
 
 from saccade.agents import METHODS
@@ -25,7 +25,7 @@ from saccade.agents.recorded_updates import (
 from saccade.data.banks.images import ImageBank
 from saccade.data.replay import ReplayBuffer, Transitions
 from saccade.testing.host_reads import HostReads
-from saccade.types import Batch
+from saccade.types import Batch, Discrete
 
 UPDATES, WARM_UP, CAPACITY = 20, 2, 40
 
@@ -39,7 +39,10 @@ class Run:
     def __init__(self, method: str, *, inputs: bool = False, captured: bool = True, agent: Agent | None = None) -> None:
         self.agent = agent or build(method)
         size = METHODS[method].rendered_size(tiny(METHODS[method].config))
-        self.replay = ReplayBuffer(CAPACITY, (3, size, size), ACTIONS, segment_frames=4)
+        self.actions = spaces_of(METHODS[method], size).actions
+        self.replay = ReplayBuffer(
+            CAPACITY, (3, size, size), self.actions, segment_frames=4, returns=self.agent.returns
+        )
         self.frames = np.random.default_rng(0)
         self.steps = 0
         while self.steps < CAPACITY - UPDATES // 2:
@@ -64,7 +67,10 @@ class Run:
         if self.steps % 7 == 0:
             self.replay.start_episode(0, self.frames.integers(0, 256, shape, dtype=np.uint8))
         frame = self.frames.integers(0, 256, shape, dtype=np.uint8)
-        self.replay.add(0, self.frames.uniform(-1, 1, ACTIONS), self.frames.normal(), float(self.steps % 7 != 6), frame)
+        action = self.frames.uniform(-1, 1, ACTIONS)
+        if isinstance(self.actions, Discrete):
+            action = self.frames.integers(self.actions.count)
+        self.replay.add(0, action, self.frames.normal(), float(self.steps % 7 != 6), frame)
         self.steps += 1
 
     def go_on(self, indices: range) -> list[Metrics]:

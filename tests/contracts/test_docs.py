@@ -21,6 +21,7 @@ from method_cases import ACTIONS, build, images, sample, tiny
 from saccade import testing
 from saccade.agents import METHODS
 from saccade.agents.agent import make_update
+from saccade.agents.given import Given
 from saccade.agents.parts.augmentation import Augmentation
 from saccade.agents.presets import preset
 from saccade.attacks import ATTACKS
@@ -217,6 +218,7 @@ def test_defaults_of_training_are_the_codes() -> None:
     section = (DOCS / "reference" / "command-line.md").read_text().split("## train")[1].split("## evaluate")[0]
     told = dict(DEFAULT.findall(section))
     assert (told.pop("preset"), told.pop("out")) == ("paper", "runs/TASK/METHOD/SEED")
+    assert told.pop("log") == str(train_options.Folder().log)
     assert told == ours
 
 
@@ -229,7 +231,7 @@ def test_defaults_of_explaining_are_the_codes() -> None:
 
 def test_defaults_of_attacking_are_the_codes() -> None:
     ours = dict(settings(Attack())) | {"epsilons": " ".join(map(str, Attack().epsilons))}
-    section = (DOCS / "reference" / "command-line.md").read_text().split("## attack")[1].split("## list")[0]
+    section = (DOCS / "reference" / "command-line.md").read_text().split("## attack")[1].split("## export")[0]
     told = dict(DEFAULT.findall(section))
     assert len(told) >= 8 and told == {name: ours[name] for name in told}
 
@@ -289,7 +291,7 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
     row = guide.INVARIANCE
     config = tiny(row.config)
     size = row.rendered_size(config)
-    agent = row.make(config, Spaces((9, size, size), Continuous(ACTIONS)), torch.device("cpu"), images)
+    agent = row.make(config, Spaces((9, size, size), Continuous(ACTIONS)), torch.device("cpu"), Given(images))
     metrics = make_update(agent)(lambda count: sample("sac", 0, count), torch.Generator().manual_seed(0), 0)
     assert row.overlays(config) and metrics["critic/invariance"] > 0
     _, equation, check = blocks(GUIDE, "python")

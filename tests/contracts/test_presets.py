@@ -17,18 +17,17 @@ from saccade.cli import list_command, main, train_command
 from saccade.cli.train_options import Environment
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import SUITES, TASKS, suite_of
-from saccade.runs.training import Training
-from saccade.types import UserError
+from saccade.runs.training import OffPolicy, Teaching, Training
+from saccade.testing.batches import noise_pictures
+from saccade.types import Continuous, Discrete, UserError
 
 GRID = "minigrid/red_fetch_green"
-TO_COME = ("carla/highway",)
-"""Tasks that presets know and no suite has yet."""
 OPTIONS = {
     field.name
-    for kind in (Training, Environment, *(suite.options for suite in SUITES.values()))
+    for kind in (Training, OffPolicy, Teaching, Environment, *(suite.options for suite in SUITES.values()))
     for field in dataclasses.fields(kind)
 }
-"""Of training and of environments."""
+"""Of training, of a replay, of teachers and of environments."""
 
 
 def values_of(config: Any) -> Iterator[tuple[str, Any]]:
@@ -89,7 +88,7 @@ def settings() -> Iterator[tuple[str, Setting]]:
 @pytest.mark.parametrize(("method", "setting"), list(settings()))
 def test_published_names_and_tasks_exist(method: str, setting: Setting) -> None:
     assert set(setting.values) <= OPTIONS | set(dict(values_of(METHODS[method].config)))
-    assert all(any(task.startswith(start) for task in (*TASKS, *TO_COME)) for start in setting.tasks)
+    assert all(any(task.startswith(start) for task in TASKS) for start in setting.tasks)
 
 
 def test_fls_on_atari_is_its_authors_run() -> None:
@@ -106,10 +105,6 @@ def test_fls_on_atari_is_its_authors_run() -> None:
         "max_gradient_norm": 0.5, "advantage_normalization": "minibatch", "evaluation_sampled": True,
     }  # fmt: skip
     assert {name: values[name] for name in published} == published
-
-
-def test_tasks_to_come_are_not_there_yet() -> None:
-    assert not any(task.startswith(TO_COME) for task in TASKS)
 
 
 def test_every_general_value_is_of_some_method() -> None:
@@ -134,15 +129,24 @@ def test_the_rerun_of_sgqn_on_the_robot_is_not_its_authors() -> None:
     assert start.training["steps"] == 250_000 and "frame_stack" not in start.environment
 
 
-@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if row.loop == "off_policy"])
+@pytest.mark.parametrize(
+    "method", [name for name, row in METHODS.items() if row.loop == "off_policy" and Continuous in row.actions]
+)
 def test_small_is_small_for_every_method_with_a_replay(method: str) -> None:
     config = preset(method, "dmc/walker_walk", "small").agent
     values = dict(values_of(config))
     assert values["conv_layers"] == 3 and values["batch_size"] == 24 and METHODS[method].rendered_size(config) <= 48
 
 
-@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if row.loop == "on_policy"])
-@pytest.mark.parametrize(("task", "times"), [("dmc/walker_walk", 10), (GRID, 3)])
+@pytest.mark.parametrize(
+    ("method", "task", "times"),
+    [
+        (name, task, times)
+        for name, row in METHODS.items()
+        for task, times, kind in (("dmc/walker_walk", 10, Continuous), (GRID, 3, Discrete))
+        if row.loop == "on_policy" and kind in row.actions
+    ],
+)
 def test_small_is_small_for_every_method_with_rollouts(method: str, task: str, times: int) -> None:
     """On a grid, whose pictures are as small as its cells allow, the networks alone can be smaller."""
     small, paper = (preset(method, task, size) for size in ("small", "paper"))
@@ -157,10 +161,33 @@ def multiplications(method: str, start: Preset, task: str) -> int:
     """Of one observation's way through all networks that decide and judge."""
     size = METHODS[method].rendered_size(start.agent)
     spaces = suite_of(task).spaces(EnvConfig.parse(task, image_size=size, **start.environment))
-    agent = METHODS[method].make(start.agent, spaces, torch.device("cpu"))
+    agent = METHODS[method].make(start.agent, spaces, torch.device("cpu"), noise_pictures)
     with FlopCounterMode(display=False) as counted:
         agent.networks(torch.zeros(1, *spaces.obs_shape))
     return counted.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("method", ["dqn", "sg_dqn"])
+def test_small_is_small_for_methods_with_a_replay_that_choose(method: str) -> None:
+    small, paper = (preset(method, GRID, size) for size in ("small", "paper"))
+    assert 3 * multiplications(method, small, GRID) <= multiplications(method, paper, GRID)
+    assert small.training["steps"] * 5 < paper.training["steps"]
+    config, _ = train_command.parse([method, GRID, "--preset", "small", "--update-every", "2"])
+    assert config.loop == OffPolicy(random_steps=2_000, replay_capacity=50_000, update_every=2)
+
+
+def test_dqns_published_numbers() -> None:
+    """Mnih et al. (2015) for Atari, with the loop's numbers and Adam's of Hessel et al. (2018)."""
+    config, _ = train_command.parse(["dqn", "atari/Breakout"])
+    values = dict(values_of(config.agent))
+    assert config.loop is not None and config.training.steps == 50_000_000 and config.env.frame_stack == 4
+    assert (config.loop.random_steps, config.loop.replay_capacity, config.loop.update_every) == (20_000, 1_000_000, 4)
+    published = {
+        "batch_size": 32, "discount": 0.99, "learning_rate": 6.25e-5, "adam_epsilon": 1.5e-4, "target_every": 10_000,
+        "epsilon_end": 0.1, "filters": (32, 64, 64), "hidden": 512, "network": "nature", "image_size": 84,
+    }  # fmt: skip
+    assert {name: values[name] for name in published} == published
+    assert values["epsilon_share"] * config.training.steps == 1_000_000
 
 
 @pytest.mark.parametrize("task", ["dmc/walker_walk", "manipulation/reach"])

@@ -35,7 +35,7 @@ from saccade.train.events import Event
 from saccade.train.health import NonFiniteLoss, NonFiniteReward
 from saccade.train.logs import append_row, read_rows
 from saccade.train.off_policy import OffPolicyTraining
-from saccade.types import Batch, UserError
+from saccade.types import Batch, Continuous, UserError
 
 COUNTERS = {"env_steps", "updates", "seconds"}
 EVALUATION_KEYS = {
@@ -139,7 +139,7 @@ def test_a_seed_is_a_run(tmp_path: Path) -> None:
 
 def test_a_replay_of_the_published_size_fits_in_eleven_gigabytes() -> None:
     for envs in (1, 16):
-        needed = ReplayBuffer.bytes_needed(500_000, (3, 84, 84), action_dim=6, num_envs=envs)
+        needed = ReplayBuffer.bytes_needed(500_000, (3, 84, 84), Continuous(6), num_envs=envs)
         assert 500_000 * 3 * 84 * 84 < needed < 11e9
 
 
@@ -271,7 +271,8 @@ def test_every_number_of_a_method_has_a_range_and_is_refused_beyond_it(method: s
     check_settings(agent)
     names = {name for name, _ in numbers_of(agent)}
     of_loop = {"off_policy": {"batch_size", "critic_lr"}, "on_policy": {"rollout_steps", "learning_rate"}}
-    assert of_loop[METHODS[method].loop] | {"image_size"} <= names
+    own = of_loop[METHODS[method].loop] if Continuous in METHODS[method].actions else {"learning_rate", "discount"}
+    assert own | {"image_size"} <= names
     for name in names:
         for value in (-math.inf, math.nan):
             with pytest.raises(UserError, match=f"^--{name.replace('_', '-')} {value} is out of range: it must be "):

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import saccade
+from saccade.agents.given import Given
 from saccade.cli import main, train_command
 from saccade.data.checkpoints import newest_checkpoint
 from saccade.data.documents import read_document
@@ -148,7 +149,7 @@ def test_the_command_begins_as_the_run_did(name: str, tmp_path: Path) -> None:
     assert replace(asked, training=as_here) == config
     checkpoint, _ = newest_checkpoint(zoo_folder(name) / session.CHECKPOINTS)
     spaces = spaces_of(checkpoint, config)
-    agent = make_agent(config, spaces, torch.device("cpu"), lambda count, size, generator: torch.empty(0))
+    agent = make_agent(config, spaces, torch.device("cpu"), Given(lambda count, size, generator: torch.empty(0)))
     told = {}
     for key, value in agent.networks.state_dict().items():
         flat = value.double().flatten()

@@ -51,7 +51,7 @@ def squared_error(batch: Batch, shared: Shared) -> Tensor:
     return (shared["q"] - batch.reward).square().mean()
 
 
-def make_toy(config: Toy, spaces: Spaces, device: torch.device, images: Any = None) -> Agent:
+def make_toy(config: Toy, spaces: Spaces, device: torch.device, given: Any = None) -> Agent:
     """The value is regressed on the reward; the policy climbs it."""
     nets = ToyNetworks(spaces, spaces.action_dim, spaces.action_dim).to(device)
 
@@ -98,7 +98,7 @@ def make_toy(config: Toy, spaces: Spaces, device: torch.device, images: Any = No
     )
 
 
-def make_chooser(config: Toy, spaces: Spaces, device: torch.device, images: Any = None) -> Agent:
+def make_chooser(config: Toy, spaces: Spaces, device: torch.device, given: Any = None) -> Agent:
     """A policy gradient on the decisions of a rollout, and a value."""
     assert isinstance(spaces.actions, Discrete)
     nets = ToyNetworks(spaces, spaces.actions.count, 0).to(device)

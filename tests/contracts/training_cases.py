@@ -22,7 +22,9 @@ from safetensors.torch import load_file
 
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent
+from saccade.agents.configs_discrete import QTrunk
 from saccade.agents.configs_on_policy import Trunk
+from saccade.agents.given import Given
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.config import EnvConfig
 from saccade.envs.workers.env_workers import EnvWorkers
@@ -34,6 +36,7 @@ from saccade.train import assembling, session
 from saccade.train.events import Event
 from saccade.train.loop import Loop
 from saccade.train.off_policy import OffPolicyTraining
+from saccade.types import Continuous
 
 ARCHITECTURE = Architecture(image_size=16, filters=4, conv_layers=2, projection=8, hidden=16)
 TRUNK = Trunk(network="small", image_size=16, filters=(4, 4, 4), hidden=16)
@@ -47,6 +50,8 @@ session.start(config, Path(sys.argv[2]), {}, lambda event, training: None, lambd
 """
 """A program that trains a run, given as JSON and the name of its folder."""
 TASK = "dmc/cartpole_balance@video_hard"  # with clips, whose position must be saved
+GRID = "minigrid/red_fetch_green"
+"""For methods that choose among actions."""
 EPISODE_STEPS = 25
 ACTION_REPEAT = 1000 // EPISODE_STEPS  # physics costs little, pictures and updates much
 
@@ -72,6 +77,7 @@ def config(method: str = "sgqn", **training: Any) -> RunConfig:
         "minibatches": 2,
         "batch_size": 4,
         "decoder_filters": (4, 4),
+        "saliency_every": 2,
         "rendered_size": 20,
         "stem_layers": 1,
         "soda_batch_size": 4,
@@ -79,16 +85,23 @@ def config(method: str = "sgqn", **training: Any) -> RunConfig:
     agent = METHODS[method].config
 
     def shrink(values: Any) -> Any:
-        changes = {
-            field.name: sizes[field.name] if field.name in sizes else shrink(getattr(values, field.name))
-            for field in dataclasses.fields(values)
-            if field.name in sizes or dataclasses.is_dataclass(getattr(values, field.name))
-        }
+        if isinstance(values, QTrunk):
+            return QTrunk("small", 16, (4, 4, 4), 16)
+        changes = {}
+        for field in dataclasses.fields(values):
+            value = getattr(values, field.name)
+            if field.name in sizes and not isinstance(value, QTrunk):
+                changes[field.name] = sizes[field.name]
+            elif dataclasses.is_dataclass(value):
+                changes[field.name] = shrink(value)
         return dataclasses.replace(values, **changes)
 
     agent = shrink(agent)
     size = METHODS[method].rendered_size(agent)
-    env = EnvConfig.parse(TASK, image_size=size, render_quality="fast", action_repeat=ACTION_REPEAT)
+    if Continuous in METHODS[method].actions:
+        env = EnvConfig.parse(TASK, image_size=size, render_quality="fast", action_repeat=ACTION_REPEAT)
+    else:
+        env = EnvConfig.parse(GRID, image_size=size)
     return run_config(method, env, agent, options | training)
 
 
@@ -229,8 +242,8 @@ def loop(
     run = run_config(method, EnvConfig("dmc/cartpole_balance"), agent_config, training | options)
     envs = run.training.num_envs
     with EnvWorkers([probe] * envs, list(range(envs)), num_workers=0, make=make_probe) as workers:
-        agent = change(make_agent(run, workers.spaces, CPU, images))
-        replay = ReplayBuffer(100, (3, SIZE, SIZE), 1, num_envs=envs, segment_frames=16)
+        agent = change(make_agent(run, workers.spaces, CPU, Given(images)))
+        replay = ReplayBuffer(100, (3, SIZE, SIZE), workers.spaces.actions, num_envs=envs, segment_frames=16)
         yield OffPolicyTraining(run, agent, workers, replay, CPU)
 
 

@@ -9,6 +9,7 @@ from saccade.data import placement
 from saccade.data.banks.images import ImageBank, bank_bytes
 from saccade.data.placement import TRAINING_RESERVE, place, place_by_what_is_free
 from saccade.data.replay import ReplayBuffer
+from saccade.types import Continuous
 
 GPU, CPU = torch.device("cuda:0"), torch.device("cpu")
 SIZES = {"pictures": 2_000_000_000, "replay": 10_800_000_000}
@@ -63,7 +64,7 @@ def test_what_is_free_is_asked_of_the_device(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_papers_replay_fits_a_gpu_of_24_gigabytes() -> None:
-    sizes = {"pictures": bank_bytes(), "replay": ReplayBuffer.bytes_needed(500_000, (3, 84, 84), 6)}
+    sizes = {"pictures": bank_bytes(), "replay": ReplayBuffer.bytes_needed(500_000, (3, 84, 84), Continuous(6))}
     assert {found.device for found in place(sizes, GPU, 24_000_000_000).values()} == {GPU}
 
 

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent, draws_nothing, make_update
+from saccade.agents.given import Given
 from saccade.agents.methods.sgqn import SGQN, make_sgqn
 from saccade.types import Batch, Continuous, Spaces
 
@@ -51,7 +52,7 @@ def both(config: SGQN, size: int) -> tuple[Agent, Any, Pictures]:
     pictures, spaces = Pictures(), Spaces((9, size, size), Continuous(ACTIONS))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        agent = make_sgqn(config, spaces, torch.device("cpu"), pictures)
+        agent = make_sgqn(config, spaces, torch.device("cpu"), Given(pictures))
         with torch.no_grad():
             for parameter in agent.networks.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.05)

@@ -18,10 +18,10 @@ from saccade.data import memory, replay
 from saccade.data.frames import Segment
 from saccade.data.memory import available_bytes, machine_bytes
 from saccade.data.replay import ReplayBuffer
-from saccade.types import Batch, UserError
+from saccade.types import Batch, Continuous, Discrete, UserError
 
 SHAPE = (2, 3, 4)  # channel, height, width: all different, so that a mix-up shows
-ACTIONS = 2
+ACTIONS = Continuous(2)
 
 
 def frame_of(number: int) -> np.ndarray:
@@ -113,7 +113,7 @@ def test_batch_has_the_shapes_and_types_of_the_glossary() -> None:
     batch = recorder.buffer.sample(4, torch.Generator().manual_seed(0))
     assert batch.obs.shape == batch.next_obs.shape == (4, 6, 3, 4)
     assert batch.obs.dtype == batch.next_obs.dtype == torch.uint8
-    assert batch.action.shape == (4, ACTIONS) and batch.reward.shape == batch.discount.shape == (4,)
+    assert batch.action.shape == (4, ACTIONS.dims) and batch.reward.shape == batch.discount.shape == (4,)
     assert {batch.action.dtype, batch.reward.dtype, batch.discount.dtype} == {torch.float32}
     assert batch.drawn == {}
 
@@ -232,7 +232,7 @@ def test_frames_are_the_buffers() -> None:
     frame.flags.writeable = False  # as some environments give them
     buffer.start_episode(0, frame)
     changing = frame_of(2)
-    buffer.add(0, np.zeros(ACTIONS), 0.0, 1.0, changing)
+    buffer.add(0, np.zeros(ACTIONS.dims), 0.0, 1.0, changing)
     changing[:] = 0
     batch = buffer.sample(1, torch.Generator().manual_seed(0))
     np.testing.assert_array_equal(batch.next_obs[0, -2:].numpy(), frame_of(2))
@@ -247,6 +247,28 @@ def copied(recorder: Recorder, buffer: ReplayBuffer) -> Recorder:
     """The same past with another buffer."""
     episodes = {env: list(frames) for env, frames in recorder.episodes.items()}
     return Recorder(buffer, recorder.frame_stack, recorder.frames, episodes, list(recorder.transitions))
+
+
+def test_chosen_actions_are_kept_as_whole_numbers() -> None:
+    """Also such as no float32 tells from the next one; and a buffer of numbers does not take them."""
+    choices = Discrete(2**25)
+    buffer = ReplayBuffer(6, SHAPE, choices, num_envs=2)
+    for env in range(2):
+        buffer.start_episode(env, frame_of(env))
+    for number in range(6):
+        buffer.add(number % 2, np.int64(2**24 + number), float(number), 1.0, frame_of(number + 2))
+    batch = buffer.sample(64, torch.Generator().manual_seed(0))
+    assert batch.action.dtype == torch.int64 and batch.action.shape == (64,)
+    assert torch.equal(batch.action - 2**24, batch.reward.long()) and len(batch.action.unique()) == 6
+    other = ReplayBuffer(6, SHAPE, choices, num_envs=2)
+    other.load(*saved(buffer))
+    again = other.sample(64, torch.Generator().manual_seed(0))
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(batch[:5], again[:5], strict=True))
+    with pytest.raises(UserError, match="33554432 as its actions"):
+        ReplayBuffer(6, SHAPE, Continuous(1), num_envs=2).load(*saved(buffer))
+    few = ReplayBuffer(6, SHAPE, Discrete(2), num_envs=2)
+    with pytest.raises(UserError, match="contradicts itself"):  # as many numbers as there were choices
+        ReplayBuffer(6, SHAPE, Continuous(2), num_envs=2).load(*saved(few))
 
 
 @pytest.mark.parametrize("ticks", [0, 1, 7, 100])
@@ -338,7 +360,7 @@ def test_misuse_is_an_error_not_a_wrong_stack() -> None:
     with pytest.raises(ValueError, match="nothing to sample"):
         buffer.sample(1, torch.Generator())
     with pytest.raises(ValueError, match="environment 1 has no first frame"):
-        buffer.add(1, np.zeros(ACTIONS), 0.0, 1.0, frame_of(0))
+        buffer.add(1, np.zeros(ACTIONS.dims), 0.0, 1.0, frame_of(0))
     with pytest.raises(ValueError, match="float64"):
         buffer.start_episode(0, np.zeros(SHAPE))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"\(3, 3, 4\)"):
@@ -346,16 +368,16 @@ def test_misuse_is_an_error_not_a_wrong_stack() -> None:
     buffer.start_episode(0, frame_of(0))
     buffer.start_episode(1, frame_of(1))
     for number in range(20):
-        buffer.add(0, np.zeros(ACTIONS), 0.0, 1.0, frame_of(number))
+        buffer.add(0, np.zeros(ACTIONS.dims), 0.0, 1.0, frame_of(number))
     with pytest.raises(ValueError, match="environment 1 stood still"):
-        buffer.add(1, np.zeros(ACTIONS), 0.0, 1.0, frame_of(2))
+        buffer.add(1, np.zeros(ACTIONS.dims), 0.0, 1.0, frame_of(2))
     buffer.start_episode(1, frame_of(3))
-    buffer.add(1, np.zeros(ACTIONS), 0.0, 1.0, frame_of(4))
+    buffer.add(1, np.zeros(ACTIONS.dims), 0.0, 1.0, frame_of(4))
     assert len(buffer) == 21
 
 
 def test_half_a_million_steps_fit_into_eleven_gigabytes() -> None:
-    needed = ReplayBuffer.bytes_needed(500_000, (3, 84, 84), 6, num_envs=16)
+    needed = ReplayBuffer.bytes_needed(500_000, (3, 84, 84), Continuous(6), num_envs=16)
     # 500,000 + 1% + 2 * 2 * 4 * 16 + 4096 frames of 21,168 bytes, and 16 + 4 * 8 + 8 bytes a step.
     assert needed == 509_352 * 21_168 + 500_000 * 56
     assert needed < 11e9
@@ -372,13 +394,13 @@ def test_what_is_reserved_is_what_was_announced() -> None:
 def test_too_little_memory_is_said_before_anything_is_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "available_bytes", lambda device: int(5.4e9))
     with pytest.raises(UserError, match=r"500000 steps of 84x84 pixels needs 10\.8 GB, but 5\.4 GB") as caught:
-        ReplayBuffer(500_000, (3, 84, 84), 6)
+        ReplayBuffer(500_000, (3, 84, 84), Continuous(6))
     advice = re.search(r"--replay-capacity to (\d+) or less", str(caught.value))
     assert advice is not None
     fitting = int(advice[1])
-    assert 5.3e9 < ReplayBuffer.bytes_needed(fitting, (3, 84, 84), 6) <= 5.4e9
+    assert 5.3e9 < ReplayBuffer.bytes_needed(fitting, (3, 84, 84), Continuous(6)) <= 5.4e9
     with pytest.raises(UserError, match="replay capacity is 0"):
-        ReplayBuffer(0, (3, 84, 84), 6)
+        ReplayBuffer(0, (3, 84, 84), Continuous(6))
 
 
 def test_a_containers_limit_counts(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from saccade.agents.agent import look, step
 from saccade.agents.configs import SAC, SADA, SVEA, Architecture
+from saccade.agents.given import Given
 from saccade.agents.methods import sac, svea
 from saccade.agents.methods.sada import actor_phase, critic_phase, make_sada, one_of_each
 from saccade.nets.encoders import RectifiedStack
@@ -33,7 +34,7 @@ def _same_draws() -> None:
 
 def networks() -> sac.ActorCritic:
     torch.manual_seed(0)
-    nets = make_sada(CONFIG, SPACES, CPU, noise_pictures).networks
+    nets = make_sada(CONFIG, SPACES, CPU, Given(noise_pictures)).networks
     assert isinstance(nets, sac.ActorCritic)
     with torch.no_grad():  # away from a start whose gradients are mostly zero
         for parameter in nets.parameters():

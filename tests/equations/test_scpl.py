@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from saccade.agents.agent import Agent, look
 from saccade.agents.configs import SAC, SCPL, Architecture, Augmentation
+from saccade.agents.given import Given
 from saccade.agents.methods import sac
 from saccade.agents.methods.scpl import (
     Transition,
@@ -36,7 +37,7 @@ SAMPLES = 3
 
 def agent(config: SCPL = CONFIG) -> Agent:
     torch.manual_seed(0)
-    made = make_scpl(config, SPACES, CPU, noise_pictures)
+    made = make_scpl(config, SPACES, CPU, Given(noise_pictures))
     with torch.no_grad():  # away from a start whose gradients are mostly zero
         for parameter in made.networks.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.05)

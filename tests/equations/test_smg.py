@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.agents.agent import step
+from saccade.agents.given import Given
 from saccade.agents.methods import smg
 from saccade.agents.methods.sac import SAC, Architecture, make_networks
 from saccade.agents.methods.smg import SMG, SMGNetworks, make_smg
@@ -135,7 +136,7 @@ def test_attribution_augmentation_keeps_the_observation_where_the_mask_is(monkey
 
 
 def test_one_draw_decides_for_the_whole_batch_and_one_picture_is_behind_all_frames() -> None:
-    agent = make_smg(config(), SPACES, CPU, images)
+    agent = make_smg(config(), SPACES, CPU, Given(images))
     chosen = []
     for seed in range(200):
         drawn = agent.prepare(batch(), torch.Generator().manual_seed(seed)).drawn
@@ -256,7 +257,7 @@ def test_a_term_switched_off_leaves_the_others_as_they_were(term: str) -> None:
 @every_term
 def test_a_term_alone_runs_what_it_needs_and_nothing_else(term: str) -> None:
     off = {f"{name}_weight": 0.0 for name in TERMS if name != term}
-    agent = make_smg(config(**off, mask_first_update=0), SPACES, CPU, images)
+    agent = make_smg(config(**off, mask_first_update=0), SPACES, CPU, Given(images))
     ran: list[str] = []
     for name, part in agent.networks.named_children():
         part.register_forward_hook(lambda *_, name=name: ran.append(name))
@@ -285,7 +286,7 @@ def test_without_consistency_the_critic_sees_clean_observations_alone() -> None:
 
 def test_only_what_is_read_is_drawn() -> None:
     def drawn(**changes: float) -> set[str]:
-        agent = make_smg(config(**changes), SPACES, CPU, images)
+        agent = make_smg(config(**changes), SPACES, CPU, Given(images))
         return set(agent.prepare(batch(), torch.Generator()).drawn) - {"next_action_noise", "action_noise"}
 
     assert drawn() == {"background", "attribution_obs", "augmented_obs"}
@@ -301,7 +302,7 @@ def test_only_what_is_read_is_drawn() -> None:
 
 def test_networks_are_the_same_whatever_is_switched_off() -> None:
     off = {f"{name}_weight": 0.0 for name in (*TERMS, "q_consistency")}
-    whole, bare = (make_smg(chosen, SPACES, CPU, images) for chosen in (config(), config(**off)))
+    whole, bare = (make_smg(chosen, SPACES, CPU, Given(images)) for chosen in (config(), config(**off)))
     assert set(whole.networks.state_dict()) == set(bare.networks.state_dict())
     assert [phase.name for phase in bare.phases] == ["critic", "actor"]
 
@@ -329,7 +330,7 @@ def test_gradients_are_cut_down_to_a_length() -> None:
 
 
 def test_pictures_are_the_parts_of_the_reconstruction() -> None:
-    agent = make_smg(config(), SPACES, CPU, images)
+    agent = make_smg(config(), SPACES, CPU, Given(images))
     obs = torch.randint(0, 256, (2, 9, 12, 12), dtype=torch.uint8)
     mask = agent.maps["foreground_mask"](obs, torch.zeros(2, 2)).repeat_interleave(3, 1)
     seen = {name: find(obs) for name, find in agent.pictures.items()}
@@ -342,7 +343,7 @@ def test_pictures_are_the_parts_of_the_reconstruction() -> None:
 @pytest.mark.parametrize("ratio", [0.0, 1.0, -0.1, 1.5, float("nan")])
 def test_a_mask_ratio_of_all_or_nothing_is_refused(ratio: float) -> None:
     with pytest.raises(UserError, match="mask-ratio"):
-        make_smg(config(mask_ratio=ratio), SPACES, CPU, images)
+        make_smg(config(mask_ratio=ratio), SPACES, CPU, Given(images))
 
 
 @pytest.mark.parametrize(
@@ -357,4 +358,4 @@ def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
 @pytest.mark.parametrize(("shape", "word"), [((4, 12, 12), "channels"), ((9, 16, 16), "--image-size")])
 def test_observations_that_cannot_be_taken_apart_are_refused(shape: tuple[int, int, int], word: str) -> None:
     with pytest.raises(UserError, match=word):
-        make_smg(config(), Spaces(shape, Continuous(2)), CPU, images)
+        make_smg(config(), Spaces(shape, Continuous(2)), CPU, Given(images))

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from saccade.agents import METHODS, agent
+from saccade.agents.given import Given
 from saccade.agents.methods.sac import SAC, Architecture
 from saccade.agents.methods.sgqn import salient_pixels
 from saccade.agents.methods.smg import replaced_background
@@ -150,7 +151,7 @@ def rebuild(path: Path) -> tuple[str, np.lib.npyio.NpzFile, agent.Agent]:
     sac = SAC(architecture=architecture, batch_size=len(data["batch/obs"]))
     config = with_sac(METHODS[method].config, sac, **RECORDED_SETTINGS.get(method, {}))
     spaces = Spaces(data["batch/obs"].shape[1:], Continuous(data["batch/action"].shape[1]))
-    built = METHODS[method].make(config, spaces, torch.device("cpu"), lambda count, size, generator: None)
+    built = METHODS[method].make(config, spaces, torch.device("cpu"), Given(lambda count, size, generator: None))
     state = built.networks.state_dict()
     weights = recorded_weights(data, "before", method, set(state))
     missing = set(state) - set(weights)

@@ -90,7 +90,7 @@ class Run:
         self.first = self.weights()
         size = METHODS[method].rendered_size(tiny(METHODS[method].config))
         place: dict[str, Any] = {"device": "cuda"} if resident else {"pinned": True}
-        self.replay = ReplayBuffer(CAPACITY, (3, size, size), ACTIONS, segment_frames=4, **place)
+        self.replay = ReplayBuffer(CAPACITY, (3, size, size), Continuous(ACTIONS), segment_frames=4, **place)
         self.random, self.steps = np.random.default_rng(0), 0
         while self.steps < CAPACITY // 2:
             self.make_step()
@@ -355,7 +355,9 @@ def filled(buffer: ReplayBuffer, seed: int = 0, steps: int = 50) -> ReplayBuffer
 
 def test_adding_does_not_wait_and_loses_nothing() -> None:
     """Memory that copies are made from must not be used again before they are made, and the GPU is far behind."""
-    host, device, other = (ReplayBuffer(40, SHAPE, ACTIONS, device=place) for place in ("cpu", "cuda", "cuda"))
+    host, device, other = (
+        ReplayBuffer(40, SHAPE, Continuous(ACTIONS), device=place) for place in ("cpu", "cuda", "cuda")
+    )
     filled(host)
     torch.cuda._sleep(BUSY_CYCLES)
     filled(other, seed=1)  # so that there is page-locked memory to be used again
@@ -369,7 +371,7 @@ def test_adding_does_not_wait_and_loses_nothing() -> None:
 
 
 def test_batches_go_up_without_waiting_and_unharmed() -> None:
-    plain, pinned = (filled(ReplayBuffer(40, SHAPE, ACTIONS, pinned=choice)) for choice in (False, True))
+    plain, pinned = (filled(ReplayBuffer(40, SHAPE, Continuous(ACTIONS), pinned=choice)) for choice in (False, True))
     ours, theirs = (torch.Generator().manual_seed(0) for _ in range(2))
     device = torch.device("cuda")
     assert all(value.is_pinned() for value in pinned.draw(3, torch.Generator()))
@@ -386,7 +388,7 @@ def test_batches_go_up_without_waiting_and_unharmed() -> None:
 
 
 def test_a_buffer_on_the_gpu_is_sampled_evenly_by_its_own_generator() -> None:
-    buffer = filled(ReplayBuffer(40, SHAPE, ACTIONS, segment_frames=4, device="cuda"))
+    buffer = filled(ReplayBuffer(40, SHAPE, Continuous(ACTIONS), segment_frames=4, device="cuda"))
     batch = buffer.sample(400 * len(buffer), torch.Generator("cuda").manual_seed(1))
     counts = torch.unique(batch.reward, return_counts=True)[1].double()
     # Chi-square with 39 degrees of freedom: mean 39, standard deviation 8.8.

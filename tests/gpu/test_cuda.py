@@ -22,6 +22,7 @@ from waiting import waiting_is_an_error
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, look, step
+from saccade.agents.given import Given
 from saccade.train import session
 from saccade.types import Continuous, Spaces
 
@@ -38,7 +39,7 @@ def on_gpu(method: str) -> Agent:
     host = build(method)
     spec = METHODS[method]
     shape = (9, *[spec.rendered_size(tiny(spec.config))] * 2)
-    agent = spec.make(tiny(spec.config), Spaces(shape, Continuous(ACTIONS)), torch.device("cuda"), images)
+    agent = spec.make(tiny(spec.config), Spaces(shape, Continuous(ACTIONS)), torch.device("cuda"), Given(images))
     agent.networks.load_state_dict(host.networks.state_dict())
     return agent
 

@@ -10,6 +10,7 @@ import gymnasium
 import torch
 from method_cases import images
 
+from saccade.agents.given import Given
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.config import EnvConfig
 from saccade.envs.workers.env_workers import EnvWorkers
@@ -72,10 +73,10 @@ def trained(
         run = RunConfig(
             method, EnvConfig("dmc/cartpole_balance", frame_stack=stack), config, training, OffPolicy(**of_loop)
         )
-        agent = make_agent(run, workers.spaces, CPU, draw_images)
+        agent = make_agent(run, workers.spaces, CPU, Given(draw_images))
         set_compute_dtype(agent.networks, dtype)
         layout = {"frame_stack": stack, "num_envs": len(stages), "segment_frames": 64}
-        replay = ReplayBuffer(training.steps, (3, *sides), workers.spaces.action_dim, **layout)
+        replay = ReplayBuffer(training.steps, (3, *sides), workers.spaces.actions, **layout)
         loop = OffPolicyTraining(run, agent, workers, replay, CPU)
         for _ in loop.events():
             pass

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent
 from saccade.agents.configs_on_policy import FLS, PPO, Trunk
+from saccade.agents.given import NOTHING
 from saccade.data.rollout import Rollout
 from saccade.envs.config import EnvConfig
 from saccade.envs.streams import WorkerStreams
@@ -44,7 +45,7 @@ def learned(probe: Probe, steps: int, config: PPO | FLS = QUICK) -> Agent:
     run = RunConfig(method, EnvConfig("dmc/cartpole_balance"), config, training, None)
     workers = EnvWorkers([probe] * ENVS, list(range(ENVS)), num_workers=0, make=make_probe)
     with closing(WorkerStreams(workers)) as streams:
-        agent = make_agent(run, streams.spaces, CPU, None)
+        agent = make_agent(run, streams.spaces, CPU, NOTHING)
         rollout = Rollout(ROLLOUT, ENVS, streams.spaces, CPU, ROLLOUT * ENVS // MINIBATCHES)
         loop = OnPolicyTraining(run, agent, streams, rollout, CPU)
         for _ in loop.events():

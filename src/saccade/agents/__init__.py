@@ -25,7 +25,9 @@ from saccade.agents.configs import (
     SimGRL,
     SVEAWithSODA,
 )
+from saccade.agents.configs_discrete import DQN, SGDQN, SGPPO, Guidance
 from saccade.agents.configs_on_policy import FLS, PPO
+from saccade.agents.configs_students import DIGR
 from saccade.later import Later
 from saccade.types import Continuous, Discrete
 
@@ -37,7 +39,7 @@ __all__ = ["METHODS", "Architecture", "Method"]
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table of methods: ``make(config, spaces, device, images) -> Agent``.
+    """A row of the table of methods: ``make(config, spaces, device, given) -> Agent``.
 
     What was published for single tasks stands in ``saccade.agents.presets``.
     """
@@ -54,8 +56,19 @@ class Method:
     """Whether a configuration blends pictures into observations, and so needs a bank of them."""
     rendered_size: Callable[[Any], int] = lambda config: config.sac.architecture.image_size
     """Side in pixels of the observations that a configuration wants."""
+    taught: bool = False
+    """Whether it learns from a teacher, which ``--teacher`` names."""
+    takes_saliency: Callable[[Any], bool] = lambda config: False
+    """Whether a configuration learns from saliency data too, which are then made ready before."""
     decodes: Callable[[Any], bool] = lambda config: False
     """Whether a configuration decodes pictures of that side, which must then be a multiple of what decoders double."""
+    truth: Callable[[Any], bool] = lambda config: False
+    """Whether a configuration learns from the simulator's own masks of what is seen."""
+
+
+def _blends(config: Any) -> bool:
+    """Whether a guided agent predicts masks of observations that pictures are blended into."""
+    return bool(config.guidance.self_supervision and config.guidance.strong.overlays)
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -192,6 +205,81 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             loop="on_policy",
             actions=(Continuous, Discrete),
             rendered_size=lambda config: config.ppo.trunk.image_size,
+        ),
+        "digr": Method(
+            "a student of any policy, whose plain gradient lies where the teacher looks",
+            "Xing et al., 2022",
+            DIGR(),
+            Later("saccade.agents.methods.digr", "make_digr"),
+            actions=(Continuous, Discrete),
+            rendered_size=lambda config: config.trunk.image_size,
+            taught=True,
+            takes_saliency=lambda config: config.regularised,
+        ),
+        "distillation": Method(
+            "DIGR without its regularization: a student of any policy",
+            "Xing et al., 2022, ablation",
+            DIGR(regularised=False, distillation_weight=1.0),
+            Later("saccade.agents.methods.digr", "make_digr"),
+            actions=(Continuous, Discrete),
+            rendered_size=lambda config: config.trunk.image_size,
+            taught=True,
+            takes_saliency=lambda config: config.regularised,
+        ),
+        "dqn": Method(
+            "values of all actions at once, learned from what is remembered, for choices",
+            "Mnih et al., 2015",
+            DQN(),
+            Later("saccade.agents.methods.dqn", "make_dqn"),
+            actions=(Discrete,),
+            rendered_size=lambda config: config.trunk.image_size,
+        ),
+        "sg_dqn": Method(
+            "DQN whose values agree with themselves on their salient pixels, for choices",
+            "after Bertoin et al., 2022",
+            SGDQN(),
+            Later("saccade.agents.methods.sg_dqn", "make_sg_dqn"),
+            actions=(Discrete,),
+            overlays=_blends,
+            rendered_size=lambda config: config.dqn.trunk.image_size,
+            decodes=lambda config: config.guidance.self_supervision,
+            truth=lambda config: config.guidance.mask == "oracle",
+        ),
+        "sg_ppo": Method(
+            "PPO whose policy and value agree with themselves on their salient pixels, for choices",
+            "after Bertoin et al., 2022",
+            SGPPO(),
+            Later("saccade.agents.methods.sg_ppo", "make_sg_ppo"),
+            loop="on_policy",
+            actions=(Discrete,),
+            overlays=_blends,
+            rendered_size=lambda config: config.ppo.trunk.image_size,
+            decodes=lambda config: config.guidance.self_supervision,
+            truth=lambda config: config.guidance.mask == "oracle",
+        ),
+        "sg_ppo_consistency": Method(
+            "SG-PPO without its self-supervision",
+            "after Bertoin et al., 2022, ablation",
+            SGPPO(guidance=Guidance(self_supervision=False)),
+            Later("saccade.agents.methods.sg_ppo", "make_sg_ppo"),
+            loop="on_policy",
+            actions=(Discrete,),
+            overlays=_blends,
+            rendered_size=lambda config: config.ppo.trunk.image_size,
+            decodes=lambda config: config.guidance.self_supervision,
+            truth=lambda config: config.guidance.mask == "oracle",
+        ),
+        "sg_ppo_self_supervision": Method(
+            "SG-PPO without its consistency",
+            "after Bertoin et al., 2022, ablation",
+            SGPPO(guidance=Guidance(consistency_weight=0.0), value_consistency_weight=0.0),
+            Later("saccade.agents.methods.sg_ppo", "make_sg_ppo"),
+            loop="on_policy",
+            actions=(Discrete,),
+            overlays=_blends,
+            rendered_size=lambda config: config.ppo.trunk.image_size,
+            decodes=lambda config: config.guidance.self_supervision,
+            truth=lambda config: config.guidance.mask == "oracle",
         ),
         "simgrl": Method(
             "SVEA that stacks features of frames and blends in moving pictures",

@@ -13,7 +13,8 @@ from torch import Generator, Tensor, nn
 from typing_extensions import TypeVar
 
 from saccade.agents.shortcuts import NETWORKS_LOCK, Shortcut, is_out_of_memory
-from saccade.data.rollout import Appraise, Judge
+from saccade.data.replay import Returns
+from saccade.data.rollout import Appraise, Judge, Mark
 from saccade.types import Learnable, UserError
 
 COMPILED_VARIANTS = 256
@@ -83,6 +84,8 @@ class Phase(Generic[Data]):
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs after the
     optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
     ``combine``: ``(weighted terms [terms], owned parameters) -> their gradients``, where that is not the sum's.
+    ``compiles``: whether its look and its losses can be compiled, where everything else is; otherwise they are computed
+    as they are.
     ``accumulate``: parts that the batch is differentiated in, one after the other, to take less memory: their gradients
     are averaged. Its terms are then means over samples, and everything that they read has samples in its rows.
     ``max_gradient_norm``: longer gradients, of all owned parameters together, are scaled down to this length.
@@ -101,6 +104,7 @@ class Phase(Generic[Data]):
     after_every: int = 1
     own_batch: OwnBatch[Data] | None = None
     combine: Combine | None = None
+    compiles: bool = True
     accumulate: int = 1
     max_gradient_norm: float | None = None
     anneal: Callable[[float], None] = _nothing_annealed
@@ -145,12 +149,14 @@ class Rollouts:
         epochs: how often the updates of a round go through the rollout.
         minibatches: that it is cut into, anew in every epoch; each is one update.
         appraise: advantages and targets of a rollout that was judged.
+        mark_epochs: whether an agent that marks pixels does so anew before each epoch, or once before all of them.
     """
 
     steps: int
     epochs: int
     minibatches: int
     appraise: Appraise
+    mark_epochs: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,11 @@ class Agent(Generic[Data]):
     reach weights through that argument alone; names and shapes as in ``saccade.policies.policy.OUTPUTS``.
     judge: ``(obs, action) -> (log_probability [batch], value [batch])`` of the policy as it is, without a gradient:
     asked once for a whole rollout, before its updates. None where an agent learns from transitions.
+    mark: which pixels of a rollout's observations matter, by the policy as it is or by the simulator's own masks: asked
+    once for a whole rollout, or for each of its epochs, and found in ``batch.seen["mask"]``. None where nobody reads
+    it.
     rollouts: what it learns from, where that are rollouts.
+    returns: what the rewards of sampled transitions are made of; None for the reward of one step.
     layer: dotted name, in ``networks``, of the layer whose maps Grad-CAM reads; None for the last convolution that is
     run, which is the right one unless a network looks at its maps by further convolutions.
     """
@@ -186,7 +196,9 @@ class Agent(Generic[Data]):
     outputs: Mapping[str, Callable[..., Tensor]] = field(default_factory=dict)
     pictures: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     judge: Judge | None = None
+    mark: Mark | None = None
     rollouts: Rollouts | None = None
+    returns: Returns | None = None
     layer: str | None = None
 
 
@@ -214,7 +226,7 @@ def make_update(
         phase.name: functools.partial(gradients_of, phase, phase.differentiated) for phase in agent.phases
     }
     if compile_losses:
-        for phase in agent.phases:
+        for phase in (phase for phase in agent.phases if phase.compiles):
             look, differentiate = looks[phase.name], gradients[phase.name]
             if look is not sees_nothing:
                 looks[phase.name] = falling_back(as_one_region(look, backend), look, agent.networks, shortcut)

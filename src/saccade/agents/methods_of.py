@@ -74,7 +74,7 @@ def open_named(spelled: str) -> str:
     name = f"{path}:{row}"
     if digest_of(name) != digest:
         _OPENED[name] = digest, _row_in(module_from(path), path, row)
-    _allow(path, digest)
+    remember_named(path, digest)
     return name
 
 
@@ -100,7 +100,7 @@ def open_recorded(name: str, digest: str | None, run: Path) -> None:
     meant = f"if it is what you mean, say so with --method {name}."
     if present != digest:
         raise UserError(f"{path} is not as it was when {run} was trained: {meant}")
-    if not _is_allowed(path, present):
+    if not was_named(path, present):
         raise UserError(f"Opening {run} runs {path}, a file that you have not named before: {meant}")
     if digest_of(name) != present:
         _OPENED[name] = present, _row_in(module_from(path), path, row)
@@ -162,14 +162,16 @@ def _mark(path: Path, digest: str) -> Path:
     return cache_dir() / "methods" / whole
 
 
-def _allow(path: Path, digest: str) -> None:
+def remember_named(path: Path, digest: str) -> None:
+    """Keep that this person has named a file with this content, whose code was run then."""
     mark = _mark(path, digest)
     with suppress(OSError):  # then it is asked for again
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
 
 
-def _is_allowed(path: Path, digest: str) -> bool:
+def was_named(path: Path, digest: str) -> bool:
+    """Whether this person has named a file with this content before."""
     try:
         return _mark(path, digest).stat().st_uid == os.getuid()  # a cache may be shared
     except OSError:

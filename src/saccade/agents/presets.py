@@ -44,13 +44,16 @@ class Preset:
 
     Attributes:
         agent: the method's hyper-parameters.
-        training, environment: options of ``saccade train`` that differ from their defaults.
+        training, environment, loop, teaching: options of ``saccade train`` that differ from their defaults; the last
+            two of a method that learns from a replay, and from a teacher.
         sources: who published a value, by its name, where that is not the method's own default.
     """
 
     agent: Any
     training: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    loop: Mapping[str, Any] = field(default_factory=dict)
+    teaching: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,6 +77,7 @@ _LIKE_SMG_ON_ROBOT = Setting(f"{NOT_PUBLISHED}; SMG's", {"steps": 250_000}, (ROB
 SMG_TABLE = ("sac", "drq", "soda", "svea", "srm", "sgqn")
 """The baselines that SMG's authors ran."""
 
+SG_PPO = ("sg_ppo", "sg_ppo_consistency", "sg_ppo_self_supervision")
 RED_FETCH_GREEN = "minigrid/red_fetch_green"
 FLS_CODE, DIGR_PAPER = "FLS's code", "DIGR paper"
 DIGR_AUTHOR = f"the code of DIGR's first author; {NOT_PUBLISHED} in the paper"
@@ -159,6 +163,44 @@ PPO_PUBLISHED: tuple[Setting, ...] = (
 )
 """Settings of PPO; some of the tasks are still to come."""
 
+DQN_PAPER, RAINBOW_PAPER = "Mnih et al., 2015", "Hessel et al., 2018"
+DQN_PUBLISHED: tuple[Setting, ...] = (
+    Setting(
+        RAINBOW_PAPER,
+        {
+            "steps": 50_000_000,
+            "frame_stack": 4,
+            "random_steps": 20_000,
+            "replay_capacity": 1_000_000,
+            "update_every": 4,
+            "envs": 1,
+        },
+        ("atari/",),
+    ),
+    Setting(
+        f"{NOT_PUBLISHED}: fifty in a run", {"evaluate_every": 1_000_000, "checkpoint_every": 1_000_000}, ("atari/",)
+    ),
+    Setting(
+        f"{NOT_PUBLISHED}; Atari's for fewer steps",
+        {
+            "steps": 2_000_000,
+            "frame_stack": 1,
+            "random_steps": 20_000,
+            "replay_capacity": 200_000,
+            "update_every": 4,
+            "envs": 1,
+            "target_every": 2_500,
+            "epsilon_share": 0.2,
+            "epsilon_end": 0.05,
+        },
+        ("minigrid/",),
+    ),
+    Setting(f"{NOT_PUBLISHED}: greedy play gets stuck", {"evaluation_sampled": True}, ("minigrid/",)),
+    Setting(f"{NOT_PUBLISHED}: ten in a run", {"evaluate_every": 200_000, "checkpoint_every": 200_000}, ("minigrid/",)),
+    Setting(DIGR_TASK, {"num_actions": 7, "wrong_pick": -1.0}, (RED_FETCH_GREEN,)),
+)
+"""Settings of DQN, and of SG-DQN: what is published is of Atari."""
+
 FLS_PUBLISHED: tuple[Setting, ...] = (
     *PPO_PUBLISHED,
     Setting(f"{NOT_PUBLISHED}; ppo's", {"truncation": "bootstrap"}, ("minigrid/", "dmc/", ROBOT)),
@@ -179,6 +221,45 @@ SADA_SIZES: Mapping[str, Any] = MappingProxyType(
 )
 """What SADA's authors ran, where it is not as in the benchmark."""
 
+DIGR_TABLE = "DIGR paper, table 3"
+_OF_STUDENTS = (
+    "distillation_weight",
+    "learning_rate",
+    "optimizer",
+    "replay_capacity",
+    "saliency_states",
+    "saliency_radius",
+)
+DIGR_STUDENTS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
+    {
+        task: (Setting(DIGR_TABLE, {"threshold": 0.1, **dict(zip(_OF_STUDENTS, values, strict=True))}, (task,)),)
+        for task, values in {
+            RED_FETCH_GREEN: (0.01, 1e-3, "adam", 10_000, 1_000, 4.0),
+            "atari/Breakout": (0.01, 1e-3, "adam", 10_000, 10_000, 8.0),
+            "carla/highway": (1.0, 2e-4, "rmsprop", 10_000, 2_500, 5.0),
+            "driving/highway": (1.0, 2e-4, "rmsprop", 10_000, 2_500, 5.0),
+        }.items()
+    }
+)
+"""What DIGR's authors trained their students with, by task id; CARLA's also stand for the highway without CARLA."""
+
+DIGR_PUBLISHED: tuple[Setting, ...] = (
+    Setting(
+        f"{NOT_PUBLISHED}: the paper gives no length and no batch",
+        {"replay_capacity": 10_000, "random_steps": 64, "update_every": 1, "envs": 16, "steps": 100_000},
+    ),
+    Setting(f"{NOT_PUBLISHED}: greedy play gets stuck", {"evaluation_sampled": True}, ("minigrid/", "atari/")),
+    Setting(DIGR_PAPER, {"frame_stack": 1}, ("minigrid/", "driving/", "carla/")),
+    Setting(DIGR_PAPER, {"frame_stack": 2}, ("atari/Breakout",)),
+    Setting(DIGR_TASK, {"num_actions": 7, "wrong_pick": -1.0}, (RED_FETCH_GREEN,)),
+    *(setting for settings in DIGR_STUDENTS.values() for setting in settings),
+    Setting(f"{NOT_PUBLISHED}: places closer than the spots are wide", {"saliency_stride": 7}, ("atari/",)),
+)
+"""Settings of DIGR."""
+
+DISTILLATION_PUBLISHED: tuple[Setting, ...] = (*DIGR_PUBLISHED, Setting("the only term", {"distillation_weight": 1.0}))
+"""Settings of distillation alone: DIGR's, with a weight that makes no difference to Adam's steps."""
+
 PUBLISHED: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
     {
         **dict.fromkeys(SMG_TABLE, (_STEPS_ON_ROBOT,)),
@@ -187,6 +268,10 @@ PUBLISHED: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
         "sac_self_supervision": (*_QUANTILE, _SGQN_ON_ROBOT),
         "ppo": PPO_PUBLISHED,
         "fls": FLS_PUBLISHED,
+        "digr": DIGR_PUBLISHED,
+        "distillation": DISTILLATION_PUBLISHED,
+        **dict.fromkeys(SG_PPO, PPO_PUBLISHED),
+        **dict.fromkeys(("dqn", "sg_dqn"), DQN_PUBLISHED),
         "scpl": (Setting(SCPL_CODE, {"action_repeat": 2}, ("dmc/walker",)), _LIKE_SMG_ON_ROBOT),
         "sada": (
             Setting(SADA_CODE, SADA_SIZES),
@@ -265,10 +350,78 @@ PPO_SMALL: tuple[Setting, ...] = (
 )
 """What ``small`` says of PPO, on top of what is published for a task."""
 
+DQN_SMALL: tuple[Setting, ...] = (
+    Setting(
+        NOT_PUBLISHED,
+        {
+            "filters": (16, 32, 32),
+            "hidden": 128,
+            "batch_size": 32,
+            "learning_rate": 5e-4,
+            "n_steps": 3,
+            "target_every": 500,
+            "epsilon_share": 0.4,
+            "epsilon_end": 0.05,
+            "random_steps": 2_000,
+            "replay_capacity": 50_000,
+            "update_every": 4,
+            "envs": 8,
+        },
+    ),
+    Setting(
+        NOT_PUBLISHED,
+        {"steps": 256_000, "evaluate_every": 64_000, "evaluation_episodes": 50, "checkpoint_every": 64_000},
+        ("minigrid/",),
+    ),
+    Setting(
+        f"{NOT_PUBLISHED}: with seven actions and a wrong object at -1 it learns for long not to pick anything up",
+        {"num_actions": 4, "wrong_pick": 0.0},
+        (RED_FETCH_GREEN,),
+    ),
+    Setting(
+        NOT_PUBLISHED,
+        {"steps": 256_000, "evaluate_every": 64_000, "evaluation_episodes": 10, "checkpoint_every": 64_000},
+        ("atari/",),
+    ),
+)
+"""What ``small`` says of DQN and SG-DQN, on top of what is published for a task."""
+
 FLS_SMALL: tuple[Setting, ...] = (*PPO_SMALL, Setting(NOT_PUBLISHED, {"attention_filters": 64}))
 """What ``small`` says of FLS, on top of what is published for a task."""
 
-SMALL_SETTINGS: Mapping[str, tuple[Setting, ...]] = MappingProxyType({"ppo": PPO_SMALL, "fls": FLS_SMALL})
+DIGR_SMALL: tuple[Setting, ...] = (
+    Setting(
+        # With the published weight of 0.01 students of this size hardly come to act as their teachers do.
+        NOT_PUBLISHED,
+        {
+            "filters": (16, 32, 32),
+            "hidden": 128,
+            "distillation_weight": 1.0,
+            "batch_size": 64,
+            "envs": 16,
+            "update_every": 16,
+            "random_steps": 1_024,
+            "steps": 40_000,
+            "evaluate_every": 8_000,
+            "evaluation_episodes": 50,
+            "checkpoint_every": 8_000,
+        },
+    ),
+    Setting(f"{NOT_PUBLISHED}: as its small teacher", {"num_actions": 4, "wrong_pick": 0.0}, (RED_FETCH_GREEN,)),
+    Setting(f"{NOT_PUBLISHED}: as its small teacher", {"network": "small", "image_size": 40}, ("dmc/", ROBOT)),
+    Setting(NOT_PUBLISHED, {"saliency_states": 1_000, "evaluation_episodes": 10}, ("atari/",)),
+)
+"""What ``small`` says of students, on top of what is published for a task: PPO's small networks."""
+
+SMALL_SETTINGS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
+    {
+        "ppo": PPO_SMALL,
+        "fls": FLS_SMALL,
+        **dict.fromkeys(SG_PPO, PPO_SMALL),
+        **dict.fromkeys(("dqn", "sg_dqn"), DQN_SMALL),
+        **dict.fromkeys(("digr", "distillation"), DIGR_SMALL),
+    }
+)
 """What ``small`` says of single methods, on top of ``SMALL_VALUES``."""
 
 SMG_RERUN: Mapping[tuple[str, ...], Mapping[str, Any]] = MappingProxyType(
@@ -319,14 +472,24 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
     agent = method_of(name).config
     training: dict[str, Any] = {"evaluation_modes": suite_of(task).evaluated_in}
     environment: dict[str, Any] = {}
+    loop: dict[str, Any] = {}
+    teaching: dict[str, Any] = {}
+    places = {
+        option: values
+        for options, values in (
+            (OF_TRAINING, training),
+            (OF_ENVIRONMENT, environment),
+            (OF_LOOP, loop),
+            (OF_TEACHING, teaching),
+        )
+        for option in options
+    }
     sources: dict[str, str] = {}
     for setting in _settings(name, task, size):
         agent, changed = _replaced(agent, setting.values)
         for option, value in setting.values.items():
-            if option in OF_TRAINING:
-                training[option] = value
-            elif option in OF_ENVIRONMENT:
-                environment[option] = value
+            if option in places:
+                places[option][option] = value
             elif option not in changed:
                 continue  # a value that other methods have
             sources[option] = setting.source
@@ -337,17 +500,19 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
         for setting in SMALL_SETTINGS.get(name, ()):
             if task.startswith(setting.tasks):
                 agent, _ = _replaced(agent, setting.values)
-                training |= {option: value for option, value in setting.values.items() if option in OF_TRAINING}
-                environment |= {option: value for option, value in setting.values.items() if option in OF_ENVIRONMENT}
+                for option in places.keys() & setting.values.keys():
+                    places[option][option] = setting.values[option]
     usual = suite_of(task).image_size(task)
     if usual != USUAL_SIDE:  # a suite whose pictures come in sizes of its own
         agent, _ = _replaced(agent, {"image_size": usual})
-    return Preset(agent, training, environment, sources)
+    return Preset(agent, training, environment, loop, teaching, sources)
 
 
 OF_TRAINING = ("steps", "envs", "evaluate_every", "evaluation_episodes", "evaluation_sampled", "checkpoint_every")
 OF_ENVIRONMENT = ("frame_stack", "action_repeat", "num_actions", "wrong_pick")
-"""Names of values that are not the method's: options of training and of the environment."""
+OF_LOOP = ("random_steps", "replay_capacity", "update_every")
+OF_TEACHING = ("saliency_states", "saliency_radius", "saliency_blur", "saliency_stride")
+"""Names of values that are not the method's: options of training, of the environment, of the replay, of a teacher."""
 
 
 def _settings(name: str, task: str, size: str) -> Iterator[Setting]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from saccade.cli.options import Attack, Demo, Doctor, Evaluate, Explain, List, Score, SuiteOptions
+from saccade.cli.options import Attack, Bench, Demo, Doctor, Evaluate, Explain, Export, List, Score, SuiteOptions
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ POLICY_GROUPS = {
 }  # fmt: skip
 TRAINING_GROUPS = {
     "The run": (
-        "preset", "out", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
+        "preset", "out", "log", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
     ),
     SHOWN: ("action_repeat", "frame_stack"),
     "Evaluations on the way": (
@@ -172,6 +172,43 @@ COMMANDS: Mapping[str, Command] = {
             POLICY_SEES: ("layout", "channels", "mean", "std"),
             "Saccade's own tasks": tuple(field.name for field in fields(SuiteOptions)),
             "Where it runs, and where results go": ("device", "workers", "out"),
+        },
+    ),
+    "export": Command(
+        "write a run's policy as a folder that others can load",
+        ("saccade export RUN [--out FOLDER]",),
+        ("saccade export runs/small", "saccade export zoo:sgqn-reach --out exports/reach"),
+        Export,
+    ),
+    "bench": Command(
+        "a paper's table, or a grid of your own, by one command",
+        (
+            "saccade bench list",
+            "saccade bench show NAME [options]",
+            "saccade bench run NAME [--preset small] [options]",
+            "saccade bench report NAME [options]",
+        ),
+        (
+            "saccade bench show sgqn-table-1",
+            "saccade bench run sgqn-table-6 --preset small --seeds 3 --methods sac sgqn --slots 2",
+            "saccade bench report sgqn-table-6 --preset small",
+        ),
+        Bench,
+        {
+            "What": ("verb", "name", "preset", "methods", "tasks", "seeds", "out", "measure"),
+            "Where its runs are done": (
+                "executor",
+                "slots",
+                "threads",
+                "gpus",
+                "retries",
+                "device",
+                "address",
+                "seconds_between_copies",
+                "partition",
+                "hours",
+            ),
+            "What every run is given": ("images", "data"),
         },
     ),
     "list": Command(

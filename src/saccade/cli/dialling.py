@@ -30,7 +30,7 @@ from saccade.explain.folder import fingerprint, owner_of
 from saccade.explain.tasks import CLEAN
 from saccade.policies.evaluate import episode_seeds, row_of
 from saccade.runs.config import read_config
-from saccade.runs.zoo import folder_of_results, folder_of_run, zoo_name
+from saccade.runs.zoo import folder_of_results, folder_of_run, is_named
 from saccade.train.logs import append_row
 from saccade.train.session import EVALUATIONS
 from saccade.types import UserError
@@ -110,7 +110,7 @@ def _check(options: Evaluate) -> None:
 def _run_folder(options: Evaluate, what: Path | None) -> Path | None:
     """Where the results of a run in its own task go; None for all other policies and tasks."""
     others = options.policy is not None or options.task is not None or options.out is not None
-    if what is None or others or not (zoo_name(what) is not None or (what / CONFIG).is_file()):
+    if what is None or others or not (is_named(what) or (what / CONFIG).is_file()):
         return None
     return folder_of_results(what)
 

@@ -44,7 +44,7 @@ from saccade.policies.policy import Policy
 from saccade.policies.sources.run import load_policy
 from saccade.runs.config import read_config, to_json
 from saccade.runs.training import RunConfig
-from saccade.runs.zoo import folder_of_results, folder_of_run, zoo_name
+from saccade.runs.zoo import folder_of_results, folder_of_run, is_named
 from saccade.train.logs import append_row, cannot_write
 from saccade.train.session import EVALUATIONS
 from saccade.types import UserError
@@ -140,7 +140,7 @@ def _is_any(options: Evaluate) -> bool:
 def _may_be_run(what: Path) -> bool:
     """Whether it is a run, or a name that may be meant as one."""
     zipped = what.is_file() or (what.parent / f"{what.name}.zip").is_file()
-    return zoo_name(what) is not None or not zipped or what.is_dir()
+    return is_named(what) or not zipped or what.is_dir()
 
 
 def _refuse_of_others(options: Evaluate) -> None:

@@ -46,8 +46,9 @@ METAVARS = {
     "gaze": "FOLDER", "images": "FOLDER",
     "method": "FILE.PY:NAME", "methods": "METHOD", "modes": "MODE", "obs": "FRAMES", "out": "FOLDER",
     "output": "OUTPUT", "policy": "FILE.PY:CLASS", "preset": "NAME", "resume": "RUN", "return_methods": "METHOD",
-    "runs": "WHAT", "score": "SCORE", "target": "TARGET", "task": "TASK",
-    "transfer_from": "WHAT", "video_where": "COLOUR", "what": "WHAT",
+    "runs": "WHAT", "score": "SCORE", "target": "TARGET", "task": "TASK", "teacher": "WHAT",
+    "teacher_output": "OUTPUT", "teacher_policy": "FILE.PY:CLASS", "transfer_from": "WHAT",
+    "truth_player": "WHAT", "video_where": "COLOUR", "what": "WHAT",
 }  # fmt: skip
 """What stands for a value, by the name of an option; others are named by their type."""
 EXAMPLE_TASK = "dmc/walker_walk"

@@ -28,7 +28,7 @@ from saccade.envs.scene_dials import SCENE_DIALS
 from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import SUITES, expanded, option_names, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
-from saccade.runs.training import Training, able_to_learn, check_actions
+from saccade.runs.training import OffPolicy, Training, able_to_learn, check_actions
 from saccade.runs.zoo import PREFIX, account_of, zoo_names
 from saccade.types import UserError
 
@@ -170,7 +170,10 @@ def _sources_of_defaults(name: str, task: str) -> dict[str, str]:
     else:
         of_method = {**dict.fromkeys(dict(_settings(METHODS["sac"].config)), BENCHMARK), **OF_AUGMENTATIONS}
     start = preset(name, task, "small")
-    ours = {*SMALL_TRAINING, *suite_of(task).fast, *start.training, *start.environment} - {"steps", "frame_stack"}
+    ours = {*SMALL_TRAINING, *suite_of(task).fast, *start.training, *start.loop, *start.environment} - {
+        "steps",
+        "frame_stack",
+    }
     return of_method | dict.fromkeys(ours, OURS)
 
 
@@ -228,8 +231,11 @@ def _starts(name: str, task: str, size: str) -> dict[str, Any]:
     others = [preset(name, task, other) for other in SIZES]
     of_training = [option for each in others for option in each.training if option != "evaluation_modes"]
     of_suite = [option for each in others for option in each.environment if option in option_names(suite)]
+    loop = OffPolicy(**start.loop)
+    of_loop = [option for each in others for option in each.loop]
     return {
         **{option: getattr(training, option) for option in (*SMALL_TRAINING, *of_training)},
+        **{option: getattr(loop, option) for option in of_loop},
         "action_repeat": shown.control_steps_per_action,
         "frame_stack": shown.frame_stack,
         **{option: shown.option(option) for option in (*suite.fast, *of_suite)},

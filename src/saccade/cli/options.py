@@ -240,6 +240,18 @@ class People:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """Thousands of states, the same for all policies that are compared, if it is those that maps are scored on."""
+
+    truth_states: int | None = None
+    """Score against the simulator's own knowledge of this many states (DIGR: 10000), by the methods of DIGR's table 1
+    unless others are named. The states are kept beside the scores."""
+    truth_player: Annotated[Path | None, tyro.conf.arg(metavar="WHAT")] = None
+    """Who comes to those states: a run folder, zoo:NAME or zip; by default a student's teacher, else the policy
+    itself."""
+
+
+@dataclass(frozen=True)
 class Score:
     """Score saliency maps: do they show the task, does the policy follow them, do they survive random weights? Or, with
     --gaze, do they lie where people look?
@@ -251,6 +263,7 @@ class Score:
     subject: Subject = field(default_factory=Subject)
     maps: Maps = field(default_factory=Maps)
     checks: Checks = field(default_factory=Checks)
+    truth: Truth = field(default_factory=Truth)
     people: People = field(default_factory=People)
 
 
@@ -330,6 +343,20 @@ class Attack:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a run's policy as a folder that others can load: its configuration, its weights, and a model card.
+
+    The card has the returns of every mode and the saliency scores that the run has of these very weights. Nothing in
+    the folder names a path of this machine.
+    """
+
+    what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
+    """A run folder of Saccade, or zoo:NAME."""
+    out: Path | None = None
+    """The new folder; by default exports/TASK-METHOD-SEED."""
+
+
+@dataclass(frozen=True)
 class List:
     """Show the methods, saliency methods, trained agents, tasks and modes there are, or every setting of a method or a
     preset.
@@ -352,3 +379,55 @@ class Doctor:
     """Show instead how fast the machine is at what training does, and by which paths; takes half a minute."""
     preset: Literal["small", "paper"] = "small"
     """Whose networks and pictures --bench times; paper takes minutes on a CPU."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A table of a paper, or an experiment of your own, by one command: list, show, run, report.
+
+    A grid is every one of its methods on every task with every seed. It can be stopped at any moment; the same command
+    goes on with what is missing. Its runs are ordinary ones, and its commands those that you could type.
+    """
+
+    verb: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="{list,show,run,report}")]
+    """list: grids and published tables; show: published numbers, what has run, what is missing and what it would cost
+    here; run: run what is missing; report: write the page."""
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
+    """A grid of `saccade bench list`, a file FILE.toml that describes one, or FILE.PY:NAME, whose file is run."""
+    preset: Annotated[str | None, tyro.conf.arg(metavar="PRESET")] = None
+    """What every run starts with, and the grid's form of that name, such as small; by default the grid's own."""
+    methods: tuple[str, ...] = ()
+    """Its methods to run, as its rows are called; by default all. Teachers of these come along."""
+    tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TASK")] = ()
+    """Its tasks to run; by default all."""
+    seeds: int | None = None
+    """How many seeds: the first of the grid's, or more; by default all of the grid's."""
+    out: Path | None = None
+    """Folder of its runs; by default runs/bench/NAME, with the preset after it where that is not paper."""
+    executor: str = "local"
+    """Where its runs are done: local, ray or slurm."""
+    slots: int | None = None
+    """Runs at the same time; by default 1 here, what the cluster holds with ray, and 100 jobs with slurm."""
+    threads: int | None = None
+    """Threads of each run; by default the cores of this machine, shared by the slots, and 1 on a cluster."""
+    gpus: float | None = None
+    """GPUs of each run, or the part of one, such as 0.25; by default all of this machine, shared by the slots, and 0 on
+    a cluster."""
+    retries: int = 2
+    """How often a run that crashed is tried again from its newest checkpoint."""
+    address: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Of a Ray cluster that is there, or auto; by default ray begins one on this machine."""
+    seconds_between_copies: float = 60.0
+    """With ray, seconds between copies of a run from the machine that makes it."""
+    partition: str | None = None
+    """With slurm, the partition; by default Slurm's own."""
+    hours: float = 24.0
+    """With slurm, the longest time of a job, which is asked for again where a run needs more."""
+    images: str | None = None
+    """Folder of pictures to blend into observations, in every run."""
+    data: str | None = None
+    """The benchmark's data folder, in every run."""
+    device: str | None = None
+    """Where every run trains: auto, cpu, cuda."""
+    measure: bool = False
+    """With show: first measure how fast each method is here, which takes a minute for each."""

@@ -40,10 +40,10 @@ class TrainingProgress:
     def stop(self) -> None:
         self._bar.stop()
 
-    def preparing(self, done: int, total: int) -> None:
-        """Bring the line up to date while pictures are made ready."""
-        self._bar.update(self._line, description="preparing pictures", completed=done, total=total)
-        self._lines.say(lambda: f"preparing pictures: {done} of {total}")
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Bring the line up to date while pictures and the like are made ready."""
+        self._bar.update(self._line, description=f"preparing {what}", completed=done, total=total)
+        self._lines.say(lambda: f"preparing {what}: {done} of {total}")
 
     def show(self, event: Event, training: Loop) -> None:
         """Bring the line up to date with an event, and print evaluations."""

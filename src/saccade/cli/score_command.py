@@ -8,6 +8,7 @@ from saccade.cli.gaze_command import against_people, refuse_gaze_options, score_
 from saccade.cli.options import Score
 from saccade.cli.parsing import parsed
 from saccade.cli.score_tables import print_tables
+from saccade.cli.truth_command import against_truth, refuse_truth_options, score_against_truth
 from saccade.explain.measuring import ScoreSettings, check, score
 from saccade.explain.rows import save_rows
 from saccade.viewer.report import write_report
@@ -26,6 +27,9 @@ def run(words: list[str]) -> int:
     if against_people(options.people):
         return score_against_people(options, words)
     refuse_gaze_options(options.people)
+    if against_truth(options.truth):
+        return score_against_truth(options, words)
+    refuse_truth_options(options.truth)
     checks = options.checks
     settings = ScoreSettings(checks.sanity_frames, checks.sanity_stages, checks.return_steps, checks.return_methods)
     check(settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -30,19 +30,27 @@ SHOWN = {
     "similarity": "SIM",
 }
 """Metrics in the table that is printed, with short titles; the page has all of them in full."""
+TRUTH_SHOWN = {
+    "important_sum": "important",
+    "unimportant_sum": "unimportant",
+    "area_under_roc": "AUC",
+    "milliseconds_per_frame": "ms",
+    "milliseconds_alone": "ms alone",
+}
+"""The same where maps are scored on shared states: DIGR's table 1, and what each map costs."""
 WIDTH_OF_FILES = 120  # characters, where what is printed goes to no terminal
 ARROWS = {"higher": "↑", "lower": "↓"}
 BASELINE, BEST = "baseline: ", " *"
 
 
-def print_tables(rows: list[Row], modes: Iterable[str], console: Console) -> None:
-    """A table for each mode; wide enough where it goes to no terminal."""
+def print_tables(rows: list[Row], modes: Iterable[str], console: Console, shown: Mapping[str, str] = SHOWN) -> None:
+    """A table for each mode; wide enough where it goes to no terminal. shown: metrics with their titles."""
     wide = console if console.is_terminal else terminal.console(max(console.width, WIDTH_OF_FILES))
     for mode in modes:
-        wide.print(table_of(rows, mode))
+        wide.print(table_of(rows, mode, shown))
 
 
-def table_of(rows: list[Row], mode: str) -> Table:
+def table_of(rows: list[Row], mode: str, shown: Mapping[str, str] = SHOWN) -> Table:
     """Methods down, the most telling metrics across, with an arrow to the better side.
 
     Against people's gaze the best is marked, where it beats every row that was made without asking the network.
@@ -50,14 +58,14 @@ def table_of(rows: list[Row], mode: str) -> Table:
     What was measured in the first mode alone (random weights, cost) stands in its table.
     """
     here = [row for row in rows if row["mode"] == mode]
-    metrics = [metric for metric in SHOWN if any(row["metric"] == metric for row in here)]
+    metrics = [metric for metric in shown if any(row["metric"] == metric for row in here)]
     directions = {row["metric"]: ARROWS[row["direction"]] for row in here}
     share = here[0].get("changed_pixels") if here else None
     title = mode if share is None else f"{mode} (changes {told_share(share)} of the pixels)"
     table = Table(box=None, pad_edge=False, padding=(0, 1), title=title)
     table.add_column("method", no_wrap=True)
     for metric in metrics:
-        table.add_column(f"{SHOWN[metric]} {directions[metric]}", justify="right", no_wrap=True)
+        table.add_column(f"{shown[metric]} {directions[metric]}", justify="right", no_wrap=True)
     cells = {(row["method"], row["metric"]): row for row in here}
     for method in dict.fromkeys(row["method"] for row in here):
         found = (cells.get((method, metric)) for metric in metrics)

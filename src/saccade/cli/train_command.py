@@ -19,11 +19,13 @@ from saccade.cli.suite_options import flag, names_in, refuse_foreign
 from saccade.cli.train_options import Resume, beginning, is_resumed, option_names_of, train_options
 from saccade.doctor.facts import environment_facts
 from saccade.envs.suites import expanded
-from saccade.runs.training import OffPolicy, RunConfig
+from saccade.runs.exported import refuse_learning_on
+from saccade.runs.training import OffPolicy, RunConfig, Teaching
 from saccade.runs.zoo import refuse_resuming
 from saccade.train import session
 from saccade.train.events import Event
 from saccade.train.loop import Loop
+from saccade.train.sinks import Tracker
 from saccade.types import UserError
 from saccade.viewer.pictures import enlarged, write_video
 
@@ -36,7 +38,11 @@ def run(words: list[str]) -> int:
     if is_resumed(words):
         options = parsed(Resume, "saccade train", words)
         refuse_resuming(options.resume)
-        chosen = {name: getattr(options, name) for name in ("device", "compile", "graphs", "data", "images", "method")}
+        refuse_learning_on(options.resume)
+        chosen = {
+            name: getattr(options, name)
+            for name in ("device", "compile", "graphs", "data", "images", "method", "teacher")
+        }
         with _Watcher(terminal.console(), options.resume) as watcher:
             result = session.resume(
                 options.resume,
@@ -46,9 +52,10 @@ def run(words: list[str]) -> int:
                 watcher.warn,
                 watcher.progress.preparing,
                 {name: value for name, value in chosen.items() if value is not None},
+                options.log,
             )
             return watcher.finish(result)
-    config, folder = parse(words)
+    config, folder, tracker = parse_all(words)
     with _Watcher(terminal.console(), folder) as watcher:
         if config.env.mode != TRAINING_MODE:
             watcher.warn(
@@ -56,13 +63,25 @@ def run(words: list[str]) -> int:
                 f"nothing of generalization. To train in {TRAINING_MODE}, leave @{config.env.mode} away."
             )
         result = session.start(
-            config, folder, environment_facts(), watcher.see, watcher.asked_to_stop, watcher.progress.preparing
+            config,
+            folder,
+            environment_facts(),
+            watcher.see,
+            watcher.asked_to_stop,
+            watcher.progress.preparing,
+            tracker,
         )
         return watcher.finish(result)
 
 
 def parse(words: list[str]) -> tuple[RunConfig, Path]:
     """The run that the words of a command line describe, and its folder. Raises UserError."""
+    config, folder, _ = parse_all(words)
+    return config, folder
+
+
+def parse_all(words: list[str]) -> tuple[RunConfig, Path, Tracker | None]:
+    """The same, and what tracks it. Raises UserError."""
     begun = beginning(words)
     method, env = begun.method, begun.env
     program = f"saccade train {method} {env.task}"
@@ -77,13 +96,19 @@ def parse(words: list[str]) -> tuple[RunConfig, Path]:
     loop = options.loop if method_of(method).loop == "off_policy" else None
     modes = expanded(options.training.evaluation_modes)
     training = dataclasses.replace(options.training, evaluation_modes=modes)
-    config = RunConfig(method, env, options.agent, training, loop)
-    return config, options.out or session.run_folder(config)
+    teaching = options.teaching if method_of(method).taught else None
+    config = RunConfig(method, env, options.agent, training, loop, teaching)
+    return config, options.out or session.run_folder(config), options.log
 
 
 def _refuse_of_other_loops(names: Iterable[str], method: str) -> None:
     """Raise UserError for an option of the replay, given to a method that has none."""
     for name in names:
+        if name in set(option_names_of(Teaching())) and not method_of(method).taught:
+            raise UserError(
+                f"{flag(name)} is an option of methods that learn from a teacher, and {label_of(method)} has none: "
+                "leave it away."
+            )
         if name in set(option_names_of(OffPolicy())):
             raise UserError(
                 f"{flag(name)} is an option of methods that learn from a replay, and {label_of(method)} learns from "

@@ -17,7 +17,7 @@ from saccade.agents.presets import SIZES, preset
 from saccade.cli.nearest import nearest
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import option_names, suite_of
-from saccade.runs.training import OffPolicy, Training, check_actions
+from saccade.runs.training import OffPolicy, Teaching, Training, check_actions
 from saccade.types import UserError
 
 SIZE_HELP = (
@@ -38,10 +38,13 @@ class Environment:
 
 @dataclass(frozen=True)
 class Folder:
-    """Where a run goes."""
+    """Where a run and its numbers go."""
 
     out: Path | None = None
     """Folder of the run, which must not hold one; by default runs/TASK/METHOD/SEED."""
+    log: Literal["wandb", "trackio"] | None = None
+    """Where numbers go beside the run's own files and TensorBoard: to Weights & Biases or to Trackio, whose package
+    must be installed."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,12 @@ class Resume:
     """Where the benchmark's data folder lies now; by default where it lay."""
     images: str | None = None
     """Where the folder of pictures to blend lies now; by default where it lay."""
+    teacher: str | None = None
+    """Where the teacher that the run learns from lies now; by default where it lay."""
     method: str | None = None
     """The file of a method of your own, where it has moved or changed: which it is from now on. That file is run."""
+    log: Literal["wandb", "trackio"] | None = None
+    """Where numbers go from now on beside the run's own files and TensorBoard, as in a new run; by default nowhere."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,9 @@ def train_options(method: str, task: str, size: str) -> type[Any]:
         ("agent", type(start.agent), dataclasses.field(default_factory=lambda: start.agent)),
     ]
     if method_of(method).loop == "off_policy":
-        fields.insert(1, ("loop", OffPolicy, dataclasses.field(default_factory=OffPolicy)))
+        fields.insert(1, ("loop", OffPolicy, dataclasses.field(default_factory=lambda: OffPolicy(**start.loop))))
+    if method_of(method).taught:
+        fields.insert(1, ("teaching", Teaching, dataclasses.field(default_factory=lambda: Teaching(**start.teaching))))
     _refuse_names_of_every_run(method, start.agent, [shown for _, kind, _ in fields[:-1] for shown in _names(kind)])
     return dataclasses.make_dataclass("Options", fields, bases=(Folder,), frozen=True)
 

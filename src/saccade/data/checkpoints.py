@@ -162,7 +162,7 @@ def _write(
     manifest = {
         "format": FORMAT,
         "env_steps": env_steps,
-        "files": {path.name: _describe(path) for path in sorted(temporary.iterdir())},
+        "files": {path.name: describe(path) for path in sorted(temporary.iterdir())},
         "segments": references,
     }
     manifest["digest"] = _digest_of(manifest)
@@ -200,7 +200,7 @@ def _write_segment(root: Path, segment: Segment, env_steps: int, known: Mapping[
         save_file({"frames": segment.frames.contiguous()}, aside)
         _flush(aside)
         os.replace(aside, path)
-        description = _describe(path)
+        description = describe(path)
     return {"file": name, "start": segment.start, **description}
 
 
@@ -218,11 +218,11 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """Verify every file of a checkpoint and open it. Raises DamagedCheckpoint that names the file, or UserError."""
     manifest = _manifest(folder)
     for name, described in manifest.files.items():
-        _verify(folder / name, described)
+        verify(folder / name, described)
     segments = []
     for reference in manifest.segments:
         path = folder.parent / SEGMENTS / reference.file
-        _verify(path, reference)
+        verify(path, reference)
         segments.append((reference.start, path))
     return Checkpoint(folder, manifest.env_steps, tuple(segments))
 
@@ -276,7 +276,8 @@ def _manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _verify(path: Path, described: Described) -> None:
+def verify(path: Path, described: Described) -> None:
+    """Raise DamagedCheckpoint, which names the file, unless its size and content are as they were described."""
     try:
         size = path.stat().st_size
         if size != described.bytes:
@@ -309,7 +310,8 @@ def _forget(root: Path, keep: int) -> None:
             path.unlink()
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def describe(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file, as ``Described`` reads them."""
     return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
 
 

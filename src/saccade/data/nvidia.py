@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import shutil
 import subprocess
@@ -27,6 +28,20 @@ def nvidia_device(devices: Path = Path("/dev"), program: str = "nvidia-smi") -> 
     except (OSError, subprocess.TimeoutExpired):
         return False
     return answer.returncode == 0 and "GPU 0" in answer.stdout
+
+
+def num_gpus(devices: Path = Path("/dev"), program: str = "nvidia-smi") -> int:
+    """How many NVIDIA GPUs this process may use, by NVIDIA's program and by CUDA_VISIBLE_DEVICES."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return len([word for word in chosen.split(",") if word.strip() not in ("", "-1", "NoDevFiles")])
+    if shutil.which(program) is None:
+        return len(list(devices.glob("nvidia[0-9]*")))
+    try:
+        answer = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return len(re.findall(r"^GPU \d+", answer.stdout, re.MULTILINE)) if answer.returncode == 0 else 0
 
 
 def driver_version(file: Path = Path("/proc/driver/nvidia/version")) -> str | None:

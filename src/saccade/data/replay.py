@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from saccade.data.actions import action_dtype
 from saccade.data.frames import FrameRing, Segment, put
 from saccade.data.memory import available_bytes
-from saccade.types import Batch, UserError
+from saccade.types import Batch, Continuous, Discrete, UserError
 
 SEGMENT_FRAMES = 4096  # in one file of a checkpoint: 87 MB of 84x84 pixels
 SPARE_FRAMES = 0.01  # of the capacity, for first frames: enough for episodes of 100 steps and more
@@ -31,17 +33,34 @@ LAYOUT = (
 )
 
 
+@dataclass(frozen=True)
+class Returns:
+    """What a sampled transition's reward is: the rewards of several steps, each discounted, and what comes after them.
+
+    reward = r_t + discount r_{t+1} + ... + discount^(k-1) r_{t+k-1}; the next observation is the one k steps later, and
+    the transition's own discount is discount^(k-1), or 0 where the episode truly ended by then. k is ``steps``, or as
+    many as there are of the episode by now.
+    """
+
+    steps: int
+    discount: float
+
+
 class Transitions(NamedTuple):
     """Sampled transitions whose observations still share their frames: what travels between devices."""
 
-    frames: Tensor  # uint8 [batch, frame_stack + 1, channel, height, width], oldest first
-    action: Tensor  # [batch, action_dim], -1..1
+    frames: Tensor
+    """uint8 ``[batch, frame_stack + 1, channel, height, width]``, oldest first; or ``[batch, 2, frame_stack, ...]``, of
+    observation and next observation, where there are steps between them."""
+    action: Tensor  # long [batch] if discrete, else [batch, action_dim], -1..1
     reward: Tensor  # [batch]
-    discount: Tensor  # [batch], 0 or 1
+    discount: Tensor  # [batch], 0 or 1; with ``Returns`` a power of its discount
 
     def batch(self) -> Batch:
         """The transitions as an update takes them; ``obs`` and ``next_obs`` are views of ``frames``."""
-        obs, next_obs = self.frames[:, :-1].flatten(1, 2), self.frames[:, 1:].flatten(1, 2)
+        apart = self.frames.ndim == 6
+        first, last = self.frames.unbind(1) if apart else (self.frames[:, :-1], self.frames[:, 1:])
+        obs, next_obs = first.flatten(1, 2), last.flatten(1, 2)
         return Batch(obs, self.action, self.reward, self.discount, next_obs)
 
     def to(self, device: torch.device) -> Transitions:
@@ -62,7 +81,7 @@ class ReplayBuffer:
     Args:
         capacity: transitions.
         frame_shape: (channel, height, width) of one frame.
-        action_dim: numbers in an action.
+        actions: their kind: numbers, or one of several by its number.
         frame_stack: frames in an observation.
         num_envs: environments, which must advance together: between two steps of one, every other
             makes at most one step and starts at most one episode.
@@ -70,6 +89,8 @@ class ReplayBuffer:
         segment_frames: frames in a complete ``Segment``.
         pinned: of a buffer on the CPU, whether batches are made in page-locked memory, from which they are copied to a
             GPU while the program goes on. Needs a GPU.
+        returns: what samples' rewards are made of; None for the reward of one step. Only of an environment whose steps
+            are ``num_envs`` rows apart, as those are that are all stepped in turn, there are several.
 
     Raises:
         UserError: the device has too little memory for ``capacity``.
@@ -79,26 +100,28 @@ class ReplayBuffer:
         self,
         capacity: int,
         frame_shape: tuple[int, int, int],
-        action_dim: int,
+        actions: Continuous | Discrete,
         *,
         frame_stack: int = 3,
         num_envs: int = 1,
         device: torch.device | str = "cpu",
         segment_frames: int = SEGMENT_FRAMES,
         pinned: bool = False,
+        returns: Returns | None = None,
     ) -> None:
         if capacity < 1:
             raise UserError(f"the replay capacity is {capacity}: give --replay-capacity 1 or more")
         self.capacity, self.frame_stack, self.device = capacity, frame_stack, torch.device(device)
-        self._pinned = pinned
+        self._pinned, self._num_envs = pinned, num_envs
+        self._returns = None if returns is None or returns.steps == 1 else returns
         assert not pinned or self.device.type == "cpu", "only memory of the host can be page-locked"
-        self._layout = (capacity, *frame_shape, action_dim, frame_stack, num_envs, segment_frames)
+        self._layout = (capacity, *frame_shape, _size(actions), frame_stack, num_envs, segment_frames)
         self._span = frame_span(frame_stack, num_envs)
-        self._check_memory(frame_shape, action_dim, num_envs, segment_frames)
+        self._check_memory(frame_shape, actions, num_envs, segment_frames)
         num_frames = ring_frames(capacity, frame_stack, num_envs, segment_frames)
         self._ring = FrameRing(num_frames, frame_shape, self.device, segment_frames)
         self._frame_ids = torch.zeros(capacity, frame_stack + 1, dtype=torch.int32, device=self.device)
-        self._action = torch.zeros(capacity, action_dim, device=self.device)
+        self._action = torch.zeros(capacity, *actions.shape, dtype=action_dtype(actions), device=self.device)
         self._reward = torch.zeros(capacity, device=self.device)
         self._discount = torch.zeros(capacity, device=self.device)
         # Bookkeeping stays on the host, so that adding never waits for a GPU.
@@ -112,7 +135,7 @@ class ReplayBuffer:
     def bytes_needed(
         capacity: int,
         frame_shape: tuple[int, int, int],
-        action_dim: int,
+        actions: Continuous | Discrete,
         *,
         frame_stack: int = 3,
         num_envs: int = 1,
@@ -120,8 +143,9 @@ class ReplayBuffer:
     ) -> int:
         """What a full buffer takes, most of it pixels: 10.8 GB for 500,000 steps of 84x84."""
         frame_bytes = ring_frames(capacity, frame_stack, num_envs, segment_frames) * math.prod(frame_shape)
-        frame_ids, floats, serial = 4 * (frame_stack + 1), 4 * (action_dim + 2), 8
-        return frame_bytes + capacity * (frame_ids + floats + serial)
+        action = math.prod(actions.shape) * action_dtype(actions).itemsize
+        frame_ids, floats, serial = 4 * (frame_stack + 1), 4 * 2, 8
+        return frame_bytes + capacity * (frame_ids + action + floats + serial)
 
     def __len__(self) -> int:
         """Transitions that can be sampled."""
@@ -139,7 +163,7 @@ class ReplayBuffer:
         """Store a step from the environment's latest stack to the same with ``next_frame`` pushed in.
 
         Args:
-            action: [action_dim], -1..1.
+            action: [action_dim], -1..1, or the number of the one that was chosen.
             discount: 0 where the episode truly ended, else 1.
             next_frame: uint8 [channel, height, width], the newest of the next observation.
         """
@@ -155,7 +179,7 @@ class ReplayBuffer:
         self._env_serials[env_index] = serials[1:]
         row = self._end % self.capacity
         put(self._frame_ids[row], torch.from_numpy((serials % self._ring.capacity).astype(np.int32)))
-        put(self._action[row], torch.from_numpy(np.array(action, dtype=np.float32)))
+        put(self._action[row], torch.as_tensor(np.array(action), dtype=self._action.dtype))
         self._reward[row].fill_(float(reward))  # an argument of what the GPU is told to do: no copy to wait for
         self._discount[row].fill_(float(discount))
         self._newest_serial[row] = serial
@@ -183,11 +207,39 @@ class ReplayBuffer:
         drawn = (share.to(self.device) * self._count).long()
         rows = (drawn + self._first).remainder_(self.capacity)
         ids = self._frame_ids.index_select(0, rows)
+        if self._returns is not None:
+            return self._reaching(self._returns, drawn, rows, ids)
         return Transitions(
             frames=self._ring.gather(ids.flatten(), pinned=self._pinned).unflatten(0, ids.shape),
             action=self._chosen(self._action, rows),
             reward=self._chosen(self._reward, rows),
             discount=self._chosen(self._discount, rows),
+        )
+
+    def _reaching(self, returns: Returns, drawn: Tensor, rows: Tensor, ids: Tensor) -> Transitions:
+        """The transitions in ``rows``, the ``drawn``-th of those that can be sampled, as far as ``returns`` reaches.
+
+        Nothing but what a buffer has anyway is read. A row belongs to the step after another's if it begins with the
+        frames that the other ends with: no two frames of a buffer are in the same place, and the first of an episode is
+        in no other's.
+        """
+        last_ids, going = ids, torch.ones_like(drawn, dtype=torch.bool)
+        reward, discount = self._reward.index_select(0, rows), self._discount.index_select(0, rows)
+        for ahead in range(1, returns.steps):
+            place = drawn + ahead * self._num_envs
+            further = (rows + ahead * self._num_envs).remainder_(self.capacity)
+            further_ids = self._frame_ids.index_select(0, further)
+            going = going & (place < self._count) & (further_ids[:, :-1] == last_ids[:, 1:]).all(1)
+            weight = returns.discount**ahead
+            reward = torch.where(going, reward + weight * self._reward.index_select(0, further), reward)
+            discount = torch.where(going, weight * self._discount.index_select(0, further), discount)
+            last_ids = torch.where(going[:, None], further_ids, last_ids)
+        both = torch.stack([ids[:, :-1], last_ids[:, 1:]], dim=1)
+        return Transitions(
+            frames=self._ring.gather(both.flatten(), pinned=self._pinned).unflatten(0, both.shape),
+            action=self._chosen(self._action, rows),
+            reward=reward.pin_memory() if self._pinned else reward,
+            discount=discount.pin_memory() if self._pinned else discount,
         )
 
     def state_tensors(self) -> dict[str, Tensor]:
@@ -263,13 +315,13 @@ class ReplayBuffer:
             self._start += 1
 
     def _check_memory(
-        self, frame_shape: tuple[int, int, int], action_dim: int, num_envs: int, segment_frames: int
+        self, frame_shape: tuple[int, int, int], actions: Continuous | Discrete, num_envs: int, segment_frames: int
     ) -> None:
         def bytes_for(capacity: int) -> int:
             return self.bytes_needed(
                 capacity,
                 frame_shape,
-                action_dim,
+                actions,
                 frame_stack=self.frame_stack,
                 num_envs=num_envs,
                 segment_frames=segment_frames,
@@ -297,11 +349,17 @@ class ReplayBuffer:
         consistent = (
             len(newest) <= self.capacity
             and all(len(state[name]) == len(newest) for name in ("action", "reward", "discount"))
+            and state["action"].dtype == self._action.dtype
             and bool((newest.diff() > 0).all() and (newest < total).all())
             and bool((lags <= self._span).all() and (lags[:, -1] == 0).all())
         )
         if not consistent:
             raise UserError("the saved replay contradicts itself: it is damaged, resume from another checkpoint")
+
+
+def _size(actions: Continuous | Discrete) -> int:
+    """How many numbers, or how many to choose from."""
+    return actions.count if isinstance(actions, Discrete) else actions.dims
 
 
 def frame_span(frame_stack: int, num_envs: int) -> int:

@@ -10,12 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from saccade.types import Decisions, Discrete, Spaces
+from saccade.data.actions import action_dtype
+from saccade.types import Decisions, Spaces
 
 JUDGED_AT_ONCE = 512  # observations in a pass, so that a long rollout does not take the memory of all its features
 
 Judge = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """``(obs, action) -> (log_probability [batch], value [batch])``."""
+
+
+Mark = Callable[[Tensor, Tensor, Tensor | None, Generator], Tensor]
+"""``(obs, action, the simulator's own masks or None, generator) -> masks``, bool ``[batch, frames, height, width]``."""
 
 
 class Outcome(NamedTuple):
@@ -58,20 +63,34 @@ class Rollout:
         spaces: theirs.
         device: where it is kept and learned from.
         minibatch: decisions in a minibatch.
+        masked: whether decisions are learned from with masks of what they were made of, which ``marked`` finds.
+        knows_truth: whether it remembers the simulator's own masks.
     """
 
-    def __init__(self, steps: int, num_envs: int, spaces: Spaces, device: torch.device, minibatch: int) -> None:
+    def __init__(
+        self,
+        steps: int,
+        num_envs: int,
+        spaces: Spaces,
+        device: torch.device,
+        minibatch: int,
+        *,
+        masked: bool = False,
+        knows_truth: bool = False,
+    ) -> None:
         self.steps, self.num_envs, self.device, self.minibatch = steps, num_envs, device, minibatch
         self.filled = 0
-        action = torch.int64 if isinstance(spaces.actions, Discrete) else torch.float32
         channels, height, width = spaces.obs_shape
         # Pixel after pixel, as convolutions want them in most precisions: put into that order once, and not in every
         # epoch.
         self._obs = self._zeros(height, width, channels, dtype=torch.uint8)
-        self._action = self._zeros(*spaces.actions.shape, dtype=action)
+        self._action = self._zeros(*spaces.actions.shape, dtype=action_dtype(spaces.actions))
         self._reward, self._value, self._log_probability, self._advantage, self._target = (
             self._zeros() for _ in range(5)
         )
+        frames = (channels // spaces.colours, height, width)
+        self._mask = self._zeros(*frames, dtype=torch.bool) if masked else None
+        self._truth = self._zeros(*frames, dtype=torch.bool) if knows_truth else None
         self._terminated, self._truncated = (self._zeros(dtype=torch.bool) for _ in range(2))
         self._cut: dict[
             tuple[int, int], Tensor
@@ -98,17 +117,22 @@ class Rollout:
         terminated: NDArray[np.bool_],
         truncated: NDArray[np.bool_],
         last_obs: NDArray[np.uint8],
+        truth: NDArray[np.bool_] | None = None,
     ) -> None:
         """Remember a step of every environment.
 
         Args:
             obs: uint8 ``[envs, ...]``, what was acted on.
             last_obs: of the episodes that have ended, in order.
+            truth: bool ``[envs, frames, height, width]``, the simulator's own masks of ``obs``, where they are known.
         """
         step = self.filled
         self._obs[step].copy_(obs.permute(0, 2, 3, 1))
         self._action[step].copy_(action)
         self._reward[step].copy_(torch.from_numpy(reward.astype(np.float32)))
+        if self._truth is not None:
+            assert truth is not None, "an environment that knows the truth tells it"
+            self._truth[step].copy_(torch.from_numpy(truth))
         self._terminated[step].copy_(torch.from_numpy(terminated))
         self._truncated[step].copy_(torch.from_numpy(truncated & ~terminated))
         for place, index in enumerate(np.flatnonzero(terminated | truncated)):
@@ -139,6 +163,15 @@ class Rollout:
         self._advantage.copy_(advantage)
         self._target.copy_(target)
 
+    def marked(self, mark: Mark, generator: Generator) -> None:
+        """Have the policy as it is say which pixels of a full rollout matter, until it is asked again."""
+        assert self.is_full and self._mask is not None, "a rollout is marked when it is full, if it has masks"
+        obs, action = self._obs.flatten(0, 1).permute(0, 3, 1, 2), self._action.flatten(0, 1)
+        mask, truth = self._mask.flatten(0, 1), None if self._truth is None else self._truth.flatten(0, 1)
+        for first in range(0, len(obs), JUDGED_AT_ONCE):
+            part = slice(first, first + JUDGED_AT_ONCE)
+            mask[part] = mark(obs[part], action[part], None if truth is None else truth[part], generator)
+
     def minibatches(self, generator: Generator) -> Iterator[None]:
         """Put every decision into one minibatch, at random; each is what ``draw`` gives until the next.
 
@@ -163,6 +196,7 @@ class Rollout:
                 value=chosen(self._value),
                 advantage=chosen(self._advantage),
                 target=chosen(self._target),
+                seen={} if self._mask is None else {"mask": chosen(self._mask)},
             )
         )
 
@@ -189,7 +223,8 @@ class Rollout:
                 self._cut[int(step), int(env)] = value
 
     def _steps(self) -> dict[str, Tensor]:
-        return {
+        truth = {} if self._truth is None else {"truth": self._truth}
+        return truth | {
             "obs": self._obs,
             "action": self._action,
             "reward": self._reward,

@@ -199,6 +199,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
 
     from saccade.agents import METHODS
     from saccade.agents.agent import make_update
+    from saccade.agents.given import Given
     from saccade.agents.recorded_updates import WARM_UP, make_whole_update
     from saccade.agents.shortcuts import make_shortcuts
     from saccade.data.banks.images import ImageBank
@@ -213,7 +214,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
     spaces = Spaces((FRAME_STACK * 3, side, side), Continuous(ACTION_DIM))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)
-        agent = METHODS[method].make(config, spaces, device, ImageBank(pictures, "random").sample)
+        agent = METHODS[method].make(config, spaces, device, Given(ImageBank(pictures, "random").sample))
     set_compute_dtype(agent.networks, compute_dtype("auto", device))
     generators = torch.Generator(device).manual_seed(SEED), torch.Generator().manual_seed(SEED)
     shortcuts = make_shortcuts()
@@ -249,8 +250,9 @@ def _filled_replay(side: int, device: torch.device) -> ReplayBuffer:
     import numpy as np
 
     from saccade.data.replay import ReplayBuffer
+    from saccade.types import Continuous
 
-    replay = ReplayBuffer(REMEMBERED, (3, side, side), ACTION_DIM, frame_stack=FRAME_STACK, device=device)
+    replay = ReplayBuffer(REMEMBERED, (3, side, side), Continuous(ACTION_DIM), frame_stack=FRAME_STACK, device=device)
     random = np.random.default_rng(SEED)
     frames = random.integers(0, 256, (REMEMBERED + 1, 3, side, side), dtype=np.uint8)
     replay.start_episode(0, frames[0])

@@ -7,7 +7,7 @@ brings its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, final
 
 import numpy as np
@@ -18,6 +18,16 @@ from saccade.types import Spaces
 
 SUCCESS = "is_success"
 """What ``info`` of a step calls it, here and in other libraries."""
+
+
+TASK_MASK = "task_mask"
+"""What ``info`` calls the pixels that show the task, bool ``[frames, height, width]``."""
+
+
+def masks_of(infos: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
+    """What each environment says of its observation, ``[n, frames, height, width]``; None where one does not."""
+    known = all(TASK_MASK in info for info in infos)
+    return np.stack([np.asarray(info[TASK_MASK], np.bool_) for info in infos]) if known else None
 
 
 class StreamStep(NamedTuple):
@@ -65,6 +75,12 @@ class Streams(Protocol):
         """Play one action in each: float32 ``[n, action_dim]``, or int64 ``[n]`` where actions are discrete."""
         ...
 
+    def truth(self) -> NDArray[np.bool_] | None:
+        """The simulator's own masks of what was last shown, ``[n, frames, height, width]``, of which a copy is given;
+        None where the configuration's ``task_mask`` is off.
+        """
+        ...
+
     def get_state(self) -> list[dict[str, Any]]:
         """Everything that later steps depend on, per environment, as arrays and plain values."""
         ...
@@ -86,6 +102,7 @@ class WorkerStreams:
 
     def __init__(self, workers: EnvWorkers[Any]) -> None:
         self._workers = workers
+        self._truth: NDArray[np.bool_] | None = None
 
     @property
     def num_envs(self) -> int:
@@ -100,7 +117,9 @@ class WorkerStreams:
         return self._workers.arrangement
 
     def start(self) -> NDArray[np.uint8]:
-        return self._workers.reset()
+        obs = self._workers.reset()
+        self._truth = masks_of(self._workers.reset_infos)
+        return obs
 
     def step(self, actions: NDArray[Any]) -> StreamStep:
         step = self._workers.step(actions)
@@ -109,9 +128,15 @@ class WorkerStreams:
         success = None
         if all(SUCCESS in info for info in step.infos):
             success = np.array([bool(info[SUCCESS]) for info in step.infos])
+        self._truth = masks_of(step.infos)
         if len(ended):
             obs[ended] = self._workers.reset([int(index) for index in ended])
+            if self._truth is not None:
+                self._truth[ended] = masks_of([self._workers.reset_infos[index] for index in ended])
         return StreamStep(obs, step.reward, step.terminated, step.truncated, last, success)
+
+    def truth(self) -> NDArray[np.bool_] | None:
+        return None if self._truth is None else self._truth.copy()
 
     def get_state(self) -> list[dict[str, Any]]:
         return list(self._workers.get_state())

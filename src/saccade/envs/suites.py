@@ -16,11 +16,13 @@ from saccade.envs.distractions import Distraction, Modes
 from saccade.envs.mujoco import looks
 from saccade.envs.scene_dials import SCENE_DIALS, check_scene, refuse_scene_dials, scene_dials_of
 from saccade.envs.shift_modes import ShiftedPictures, parse_shift
-from saccade.envs.tasks import atari_suite, dmc_suite, manipulation_suite, minigrid_suite
+from saccade.envs.tasks import atari_suite, carla_suite, dmc_suite, driving_suite, manipulation_suite, minigrid_suite
 from saccade.later import Later
 from saccade.types import Spaces
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from saccade.envs.config import EnvConfig
     from saccade.envs.simulation import Simulation
     from saccade.envs.streams import Streams
@@ -53,6 +55,9 @@ class Suite:
         evaluated: ``configuration -> configuration``: what evaluations and explanations play of a run that trains so.
         fast: values of options that machines without a GPU can afford.
         knows_masks: whether its environments can tell which pixels show the task.
+        ignored: ``simulation -> bool [H, W]``: which pixels of the present picture are neither the task nor plainly
+            of no consequence; None where all that is not the task is.
+        has_truth: ``configuration -> whether`` its task can, where not all of the suite's can.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
@@ -78,6 +83,8 @@ class Suite:
     evaluated: Callable[[EnvConfig], EnvConfig] = lambda config: config
     fast: Mapping[str, Any] = field(default_factory=dict)
     knows_masks: bool = True
+    ignored: Callable[[Any], np.ndarray] | None = None
+    has_truth: Callable[[EnvConfig], bool] = lambda config: True
     check: Callable[[EnvConfig], None] = lambda config: None
     graded: Callable[[str], Modes] = lambda task: {}
 
@@ -135,7 +142,9 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             spaces=minigrid_suite.spaces_of,
             simulation=Later("saccade.envs.tasks.minigrid.simulation", "GridSimulation"),
             streams=Later("saccade.envs.tasks.minigrid.simulation", "GridStreams"),
+            ignored=Later("saccade.envs.tasks.minigrid.simulation", "ignored_pixels"),
             image_size=minigrid_suite.usual_image_size,
+            has_truth=minigrid_suite.has_mission,
         ),
         "atari": Suite(
             title="Atari 2600, as atari/GAME",
@@ -153,6 +162,35 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             streams=Later("saccade.envs.tasks.atari.vector", "streams_of"),
             evaluated=atari_suite.evaluated,
             knows_masks=False,
+        ),
+        "driving": Suite(
+            title="driving, as driving/TASK",
+            listed=MappingProxyType({"highway-env": ("highway",)}),
+            tasks=driving_suite.DRIVING_TASKS,
+            modes=driving_suite.MODES,
+            evaluated_in=driving_suite.EVALUATED_IN,
+            episode_control_steps=lambda config: driving_suite.EPISODE_CONTROL_STEPS,
+            action_repeat=lambda task: 1,
+            action_repeat_source=lambda task: "DIGR paper",
+            options=driving_suite.DrivingOptions,
+            spaces=driving_suite.spaces_of,
+            simulation=Later("saccade.envs.tasks.driving.simulation", "HighwaySimulation"),
+            renderer=RENDERER,
+            image_size=lambda task: driving_suite.IMAGE_SIZE,
+        ),
+        "carla": Suite(
+            title="CARLA on a server of your own, as carla/TASK",
+            listed=MappingProxyType({"CARLA": ("highway",)}),
+            tasks=carla_suite.CARLA_TASKS,
+            modes=carla_suite.MODES,
+            evaluated_in=carla_suite.EVALUATED_IN,
+            episode_control_steps=lambda config: carla_suite.EPISODE_CONTROL_STEPS,
+            action_repeat=lambda task: 1,
+            action_repeat_source=lambda task: "DIGR paper",
+            options=carla_suite.CarlaOptions,
+            spaces=carla_suite.spaces_of,
+            simulation=Later("saccade.envs.tasks.carla.simulation", "CarlaSimulation"),
+            image_size=lambda task: carla_suite.IMAGE_SIZE,
         ),
     }
 )

@@ -16,7 +16,7 @@ from saccade.explain.explanation import Explanation, Report, silent
 from saccade.explain.maps import find_maps, groups, magnitude
 from saccade.explain.randomisation import randomisation_rows
 from saccade.explain.returns import kept_returns
-from saccade.explain.rows import Row, means_of, row_of
+from saccade.explain.rows import Row, cost_rows, means_of, row_of
 from saccade.metrics import METRICS
 from saccade.metrics.faithfulness import Curve, deletion, insertion
 from saccade.metrics.sanity import centre_prior, uniform_map
@@ -86,7 +86,7 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
     first = next(iter(explanation.episodes))
     if settings.sanity_frames:
         rows += randomisation_rows(explanation, first, settings.sanity_frames, settings.sanity_stages, report)
-    rows += _costs(explanation, first)
+    rows += cost_rows(first, explanation.costs)
     policy = explanation.policy
     told = {
         "identity": explanation.identity,
@@ -225,23 +225,3 @@ def _likeness(explanation: Explanation, mode: str) -> Iterator[Row]:
     for name, saliency in unsigned_maps(explanation, mode).items():
         for metric in ("centre_correlation", "uniform_overlap"):
             yield row_of(mode, name, metric, METRICS[metric].function(saliency))
-
-
-def _costs(explanation: Explanation, mode: str) -> Iterator[Row]:
-    for name, (batched, alone) in explanation.costs.items():
-        for metric, seconds, summary in (
-            ("milliseconds_per_frame", batched, "of frames that are worked on together"),
-            ("milliseconds_alone", alone, "of one frame on its own"),
-        ):
-            yield {
-                "mode": mode,
-                "method": name,
-                "metric": metric,
-                "question": "cost",
-                "direction": "lower",
-                "mean": 1000 * seconds,
-                "std": None,
-                "count": 1,
-                "undefined": 0,
-                "summary": summary,
-            }

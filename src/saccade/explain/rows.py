@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,26 @@ def _finite(value: float) -> float | None:
 def means_of(values: Tensor) -> list[float | None]:
     """The mean of each row over the frames that it is defined on; None where there is none."""
     return [_finite(mean) for mean in values.nanmean(1).tolist()]
+
+
+def cost_rows(mode: str, costs: Mapping[str, tuple[float, float]]) -> list[Row]:
+    """What maps cost: by method, seconds per frame of many together and of one alone."""
+    return [
+        {
+            "mode": mode,
+            "method": name,
+            "metric": metric,
+            "question": "cost",
+            "direction": "lower",
+            "mean": 1000 * seconds,
+            "std": None,
+            "count": 1,
+            "undefined": 0,
+            "summary": summary,
+        }
+        for name, (together, alone) in costs.items()
+        for metric, seconds, summary in (
+            ("milliseconds_per_frame", together, "of frames that are worked on together"),
+            ("milliseconds_alone", alone, "of one frame on its own"),
+        )
+    ]

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 
-def largest_per_frame(attribution: Tensor) -> Tensor:
-    """Reduce an attribution ``[batch, frames * 3, height, width]`` to ``[batch, frames, height, width]``.
+def largest_per_frame(attribution: Tensor, colours: int = 3) -> Tensor:
+    """Reduce an attribution ``[batch, frames * colours, height, width]`` to ``[batch, frames, height, width]``.
 
-    Largest absolute value over the three colours of each frame (SGQN's published code).
+    Largest absolute value over the colours of each frame (SGQN's published code).
     """
     batch, channels, height, width = attribution.shape
     # Each channel's pixels side by side in memory: the largest of three numbers is found twice as fast so.
-    return attribution.abs().contiguous().view(batch, channels // 3, 3, height, width).amax(2)
+    return attribution.abs().contiguous().view(batch, channels // colours, colours, height, width).amax(2)
 
 
 def quantile_mask(saliency: Tensor, quantile: float) -> Tensor:
@@ -55,14 +55,14 @@ def _(values: Tensor, k: int) -> Tensor:
     return values.new_empty(values.shape[:-1])
 
 
-def per_channel(mask: Tensor) -> Tensor:
-    """Repeat a per-frame mask ``[batch, frames, height, width]`` on the three colours of each frame."""
-    return mask.repeat_interleave(3, dim=1)
+def per_channel(mask: Tensor, colours: int = 3) -> Tensor:
+    """Repeat a per-frame mask ``[batch, frames, height, width]`` on the colours of each frame."""
+    return mask.repeat_interleave(colours, dim=1)
 
 
-def fill_outside(obs: Tensor, mask: Tensor, fill: Tensor | float) -> Tensor:
+def fill_outside(obs: Tensor, mask: Tensor, fill: Tensor | float, colours: int = 3) -> Tensor:
     """Keep the pixels of a per-frame mask; write ``fill`` (0..255, broadcast) into the others.
 
-    obs ``[batch, frames * 3, height, width]``; mask bool ``[batch, frames, height, width]``.
+    obs ``[batch, frames * colours, height, width]``; mask bool ``[batch, frames, height, width]``.
     """
-    return torch.where(per_channel(mask), obs, fill)
+    return torch.where(per_channel(mask, colours), obs, fill)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import Agent
+from saccade.agents.given import Given
 from saccade.agents.methods_of import label_of, method_of, told_as_theirs
-from saccade.agents.parts.augmentation import Images
 from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint
 from saccade.data.documents import Count
 from saccade.data.memory import allocations_bounded
@@ -22,7 +22,7 @@ from saccade.types import Continuous, Discrete, Spaces, UserError
 NETWORKS, SPACES = "networks", "spaces"
 
 
-def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None) -> Agent:
+def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, given: Given) -> Agent:
     """The method's agent with weights that depend on the seed alone; global random states stay as they are."""
     fewer = "choose fewer --filters or --hidden units, or a smaller --projection"
     label = label_of(config.method)
@@ -32,7 +32,7 @@ def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, images: 
         allocations_bounded(f"A network of {label}", fewer),
     ):
         torch.default_generator.manual_seed(config.training.seed)  # weights are made on the CPU, then moved
-        return method_of(config.method).make(config.agent, spaces, device, images)
+        return method_of(config.method).make(config.agent, spaces, device, given)
 
 
 class SavedSpaces(TypedDict):
@@ -64,10 +64,14 @@ def spaces_of(checkpoint: Checkpoint, config: RunConfig) -> Spaces:
     """
     if not checkpoint.has_document(SPACES):  # of a version that had continuous actions alone
         return _spaces_of_weights(checkpoint.tensors(NETWORKS), config)
-    saved = checkpoint.document(SPACES, SavedSpaces)
+    return as_spaces(checkpoint.document(SPACES, SavedSpaces), checkpoint.folder / f"{SPACES}.json")
+
+
+def as_spaces(saved: SavedSpaces, path: Path) -> Spaces:
+    """The spaces of a document. Raises DamagedCheckpoint, which names its file, for no kind of action, or two."""
     continuous, discrete = saved["continuous"], saved["discrete"]
     if (continuous is None) == (discrete is None):
-        raise DamagedCheckpoint(f"{checkpoint.folder / SPACES}.json is damaged: it must name one kind of action.")
+        raise DamagedCheckpoint(f"{path} is damaged: it must name one kind of action.")
     actions = Continuous(continuous) if continuous is not None else Discrete(discrete or 0)
     return Spaces(saved["obs_shape"], actions, saved["colours"])
 

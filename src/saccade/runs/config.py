@@ -22,7 +22,7 @@ from saccade.nets.decoders import SIDE_STEP, nearest_side
 from saccade.runs.device import device_of
 from saccade.runs.migrations import migrated
 from saccade.runs.torch_setup import compute_dtype
-from saccade.runs.training import OffPolicy, RunConfig, check_actions
+from saccade.runs.training import SALIENCY_SOURCES, OffPolicy, RunConfig, Teaching, check_actions, check_truth
 from saccade.runs.zoo import PREFIX, zoo_names
 from saccade.spelling import close_names
 from saccade.types import UserError
@@ -30,10 +30,12 @@ from saccade.types import UserError
 CONFIG, ENVIRONMENT = "config.json", "env.json"
 DIGEST = "method_sha256"
 """In env.json: of the file that a method of a person's own came from."""
+EXPORTED = "exported"
+"""In config.json: what an exported policy says beside the configuration, read by ``runs/exported.py``."""
 MOST_BYTES = 2**20  # of a configuration, which has a few thousand
 LEAST = {
     **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
-    **dict.fromkeys(("checkpoint_every", "log_every"), 1),
+    **dict.fromkeys(("checkpoint_every", "log_every", "update_every"), 1),
     **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
 }
 """Smallest sensible values of the training options."""
@@ -45,6 +47,7 @@ def check(config: RunConfig) -> None:
     """Raise UserError for numbers that no run can have, and for modes that it cannot be evaluated in."""
     check_numbers(config)
     check_actions(config.method, config.env)
+    check_truth(config.method, config.agent, config.env)
     check_data(config.env, config.training.evaluation_modes)
 
 
@@ -62,6 +65,8 @@ def check_numbers(config: RunConfig) -> None:
             f"--steps {training.steps} is not a multiple of --envs {training.envs}: choose numbers that divide."
         )
     check_settings(config.agent)
+    if config.teaching is not None:
+        check_settings(config.teaching)
     method = method_of(config.method)
     size = method.rendered_size(config.agent)
     if method.decodes(config.agent) and size % SIDE_STEP:
@@ -76,10 +81,24 @@ def with_whole_paths(config: RunConfig) -> RunConfig:
     env, data, images = config.env, config.env.option("data"), config.training.images
     if data is not None:
         env = env.changed(data=_whole_path(data))
+    config = dataclasses.replace(config, env=env, teaching=_with_whole_paths(config.teaching))
     if images is None:
-        return dataclasses.replace(config, env=env)
-    training = dataclasses.replace(config.training, images=_whole_path(images))
-    return dataclasses.replace(config, env=env, training=training)
+        return config
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, images=_whole_path(images)))
+
+
+def _with_whole_paths(teaching: Teaching | None) -> Teaching | None:
+    if teaching is None:
+        return None
+    teacher, network, data = teaching.teacher, teaching.teacher_policy, teaching.saliency_data
+    if teacher is not None and not teacher.startswith(PREFIX):
+        teacher = _whole_path(teacher)
+    if network is not None:
+        file, _, name = network.rpartition(":")
+        network = f"{_whole_path(file)}:{name}" if file else network
+    if data not in SALIENCY_SOURCES:
+        data = _whole_path(data)
+    return dataclasses.replace(teaching, teacher=teacher, teacher_policy=network, saliency_data=data)
 
 
 def _whole_path(path: str | Path) -> str:
@@ -102,7 +121,8 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
     values = migrated(values)
     row = method_of(method)
     loop = OffPolicy() if row.loop == "off_policy" else None
-    template = RunConfig(method, EnvConfig(_task_of(values)), row.config, loop=loop)
+    teaching = Teaching() if row.taught else None
+    template = RunConfig(method, EnvConfig(_task_of(values)), row.config, loop=loop, teaching=teaching)
     _check_fields(template, values, label_of(method) if is_own(method) else None)
     env = values["env"]
     config = typed({**values, "env": {**env, "options": None} if isinstance(env, Mapping) else env}, RunConfig)
@@ -152,6 +172,7 @@ def read_config(run: Path, method: str | None = None) -> RunConfig:
     path = run / CONFIG
     try:
         values = read_document(path, dict[str, Any], MOST_BYTES)
+        values.pop(EXPORTED, None)
         return from_json({**values, "method": _opened(run, values.get("method"), method)})
     except BadDocument as error:
         raise UserError(f"{path} is damaged: {error}.") from error

@@ -54,9 +54,19 @@ def _options_of_the_replay(values: Values) -> Values:
     return {**values, "training": {name: training[name] for name in training if name not in loop}, "loop": loop}
 
 
+def _updates_of_a_step(values: Values) -> Values:
+    """Before an update could be for several steps, it was for one."""
+    return _within(values, "loop", lambda loop: {"update_every": 1, **loop})
+
+
 def _no_oracle(values: Values) -> Values:
     """Before there were oracles, everything was seen."""
     return _within(values, "env", _with_an_oracle_that_is_off)
+
+
+def _no_teacher(values: Values) -> Values:
+    """Before there were teachers, nothing was learned from one."""
+    return {"teaching": None, "teacher_sha256": None, "saliency_sha256": None, **values}
 
 
 def _with_an_oracle_that_is_off(env: Values) -> Values:
@@ -87,5 +97,7 @@ MIGRATIONS: tuple[Callable[[Values], Values], ...] = (
     _drawn_actions,
     _options_of_the_replay,
     _no_oracle,
+    _no_teacher,
+    _updates_of_a_step,
 )
 """Every change of what a configuration holds, the oldest first; one that has been made already changes nothing."""

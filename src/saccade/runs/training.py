@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from saccade.agents import METHODS
 from saccade.agents.methods_of import label_of, method_of
+from saccade.agents.settings import AT_LEAST_ONE, POSITIVE
 from saccade.envs.config import EnvConfig
 from saccade.envs.suites import suite_of
 from saccade.types import Continuous, Discrete, UserError
@@ -21,7 +22,7 @@ class Training:
     steps: int = 500_000
     """Agent steps, over all environments; an agent step is ``action_repeat`` steps of the simulator's control."""
     envs: int | None = None
-    """Environments that are stepped together. With a replay there is one update per agent step whatever their number;
+    """Environments that are stepped together. With a replay there are as many updates whatever their number;
     a rollout has its steps in each. By default one on a CPU; on a GPU, which would wait for it, one per core up to 16
     that --steps can be divided by."""
     workers: int | None = None
@@ -78,6 +79,41 @@ class OffPolicy:
     actions of a policy that is one step of them all older. A single environment never does."""
     replay_capacity: int | None = None
     """Transitions that are remembered; by default all of them."""
+    update_every: int = 1
+    """Agent steps to every update."""
+
+
+OF_TEACHER, OF_TRUTH = "teacher", "truth"
+SALIENCY_SOURCES = (OF_TEACHER, OF_TRUTH)
+"""What ``Teaching.saliency_data`` may be beside a path."""
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """Who a method learns from that has a teacher, and where the saliency comes from that it is held to."""
+
+    teacher: str | None = None
+    """The policy to learn from, on the same task: a run folder, zoo:NAME or a zip of Stable-Baselines3; with
+    --teacher-policy a file of weights."""
+    teacher_policy: str | None = None
+    """For any other network: its class, in a Python file of yours, which is run."""
+    teacher_output: tuple[str, ...] = ()
+    """What the network of --teacher-policy gives, as for `saccade explain`."""
+    teacher_trust: bool = False
+    """Allow a teacher's file that runs code when it is opened (pickles). Only for files of people you trust."""
+    teacher_temperature: Annotated[float, POSITIVE] = 1.0
+    """What the teacher's logits, or Q values, are divided by: less makes it surer of its actions."""
+    saliency_data: str = "teacher"
+    """teacher: perturb the states that it comes to; truth: take the simulator's own mask of what shows the task there;
+    or a file or folder of states and maps of your own."""
+    saliency_states: Annotated[int, AT_LEAST_ONE] = 1000
+    """States in the saliency data, unless they are your own."""
+    saliency_radius: Annotated[float, POSITIVE] = 4.0
+    """Of perturbations: standard deviation of the blurred spot in pixels."""
+    saliency_blur: Annotated[float, POSITIVE] = 3.0
+    """Of perturbations: standard deviation in pixels of the blur that is seen there."""
+    saliency_stride: Annotated[int, AT_LEAST_ONE] = 4
+    """Of perturbations: pixels between the spots."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +127,22 @@ class RunConfig:
     training: Training = field(default_factory=Training)
     loop: OffPolicy | None = field(default_factory=OffPolicy)
     """How it learns from a replay; None for a method that learns from rollouts, whose numbers are all its own."""
+    teaching: Teaching | None = None
+    """Of a method that learns from a teacher: which, and from what saliency."""
+    teacher_sha256: str | None = None
+    """Of the teacher's weights, once the run has begun."""
+    saliency_sha256: str | None = None
+    """Of saliency data of a person's own, once the run has begun."""
+
+
+def check_truth(name: str, agent: Any, env: EnvConfig) -> None:
+    """Raise UserError where a method learns from the simulator's own masks, and the task has none."""
+    suite = suite_of(env.task)
+    if method_of(name).truth(agent) and not (suite.knows_masks and suite.has_truth(env)):
+        raise UserError(
+            f"{label_of(name)} with --mask oracle learns from the simulator's own masks, and {env.task} cannot say "
+            "which pixels matter: use --mask attribution or random, or another task."
+        )
 
 
 def able_to_learn(env: EnvConfig) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from saccade.data.documents import read_document
+from saccade.runs.hub import hub_folder, hub_name
 from saccade.spelling import close_names
 from saccade.types import UserError
 
@@ -74,15 +75,28 @@ def account_of(name: str) -> Account:
 
 
 def folder_of_run(what: str | Path) -> Path:
-    """The run folder that a person means, by its path or as ``zoo:NAME``. Raises UserError for an unknown name."""
+    """The run folder that a person means, by its path, as ``zoo:NAME`` or as ``hub:OWNER/NAME``, which is fetched.
+
+    Raises UserError for an unknown name.
+    """
+    if hub_name(what) is not None:
+        return hub_folder(what)
     name = zoo_name(what)
     return Path(what) if name is None else zoo_folder(name)
 
 
 def folder_of_results(run: str | Path) -> Path:
-    """Where results of a run are kept: in it, or in runs/zoo/NAME for an agent of the zoo."""
+    """Where results of a run are kept: in it, or in runs/zoo/NAME or runs/hub/OWNER/NAME for one that is not ours."""
+    of_hub = hub_name(run)
+    if of_hub is not None:
+        return Path("runs", "hub", of_hub)
     name = zoo_name(run)
     return Path(run) if name is None else Path("runs", "zoo", name)
+
+
+def is_named(what: str | Path) -> bool:
+    """Whether it is a run by a name, ``zoo:NAME`` or ``hub:OWNER/NAME``, and no path."""
+    return zoo_name(what) is not None or hub_name(what) is not None
 
 
 def refuse_resuming(run: str | Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from saccade.types import Batch, Continuous, Decisions, Discrete, Spaces
+from saccade.agents.given import SaliencyData, Teacher
+from saccade.data.actions import uniform_actions
+from saccade.types import Batch, Decisions, Discrete, Spaces
 
 
 def observations(spaces: Spaces, count: int, generator: Generator) -> Tensor:
@@ -13,20 +15,11 @@ def observations(spaces: Spaces, count: int, generator: Generator) -> Tensor:
     return torch.randint(0, 256, (count, *spaces.obs_shape), generator=generator, dtype=torch.uint8)
 
 
-def actions(spaces: Spaces, count: int, generator: Generator) -> Tensor:
-    """Random actions: long ``[count]`` if discrete, else float ``[count, dims]`` in -1..1."""
-    match spaces.actions:
-        case Discrete(number):
-            return torch.randint(0, number, (count,), generator=generator)
-        case Continuous(dims):
-            return torch.rand((count, dims), generator=generator) * 2 - 1
-
-
 def transitions(spaces: Spaces, count: int, seed: int) -> Batch:
     """Transitions, the last of which ends its episode."""
     generator = torch.Generator().manual_seed(seed)
     obs, next_obs = (observations(spaces, count, generator) for _ in range(2))
-    action, reward = actions(spaces, count, generator), torch.rand(count, generator=generator)
+    action, reward = uniform_actions(spaces.actions, count, generator), torch.rand(count, generator=generator)
     discount = torch.ones(count)
     discount[-1] = 0.0
     return Batch(obs, action, reward, discount, next_obs)
@@ -35,7 +28,7 @@ def transitions(spaces: Spaces, count: int, seed: int) -> Batch:
 def decisions(spaces: Spaces, count: int, seed: int) -> Decisions:
     """Decisions of some policy, about as probable as chance makes an action."""
     generator = torch.Generator().manual_seed(seed)
-    obs, action = observations(spaces, count, generator), actions(spaces, count, generator)
+    obs, action = observations(spaces, count, generator), uniform_actions(spaces.actions, count, generator)
     log_probability = -torch.rand(count, generator=generator) - 0.5
     value, advantage, target = (torch.randn(count, generator=generator) for _ in range(3))
     return Decisions(obs, action, log_probability, value, advantage, target)
@@ -44,3 +37,24 @@ def decisions(spaces: Spaces, count: int, seed: int) -> Decisions:
 def noise_pictures(count: int, size: int, generator: Generator) -> Tensor:
     """A bank of pictures to blend into observations: ``[count, 3, size, size]`` in 0..255."""
     return torch.rand((count, 3, size, size), generator=generator) * 255
+
+
+def noise_teacher(spaces: Spaces) -> Teacher:
+    """A teacher that has an opinion of every picture, by its brightness."""
+    choice = isinstance(spaces.actions, Discrete)
+    count = spaces.actions.count if isinstance(spaces.actions, Discrete) else spaces.actions.dims
+    slopes = torch.linspace(-1, 1, count)
+
+    def outputs(obs: Tensor) -> Tensor:
+        preferred = obs.float().mean((1, 2, 3))[:, None] / 255 * slopes.to(obs.device)
+        return preferred if choice else torch.stack([preferred, torch.full_like(preferred, -1.0)], 1)
+
+    return Teacher("noise", outputs)
+
+
+def noise_saliency(spaces: Spaces, count: int = 4) -> SaliencyData:
+    """Some pictures of noise, and a bright square in each."""
+    states = observations(spaces, count, torch.Generator().manual_seed(0))
+    maps = torch.zeros(count, *spaces.obs_shape[1:])
+    maps[:, : maps.shape[1] // 2, : maps.shape[2] // 2] = 1.0
+    return SaliencyData(states, maps)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from saccade.agents import Method
 from saccade.agents.agent import Agent, Phase, phases_due
-from saccade.testing.batches import decisions, noise_pictures, observations, transitions
+from saccade.agents.given import Given
+from saccade.testing.batches import decisions, noise_pictures, noise_saliency, noise_teacher, observations, transitions
 from saccade.types import Continuous, Spaces, UserError
 
 CPU = torch.device("cpu")
@@ -44,6 +45,11 @@ class MethodCase:
     def on_policy(self) -> bool:
         return self.method.loop == "on_policy"
 
+    @property
+    def given(self) -> Given:
+        """What any method may want from outside, made of noise."""
+        return Given(noise_pictures, noise_teacher(self.spaces), noise_saliency(self.spaces))
+
     def agent(self, seed: int = 0) -> Agent:
         """An agent on the CPU; global random states stay as they are.
 
@@ -51,7 +57,7 @@ class MethodCase:
         """
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            agent = self.method.make(self.config, self.spaces, CPU, noise_pictures)
+            agent = self.method.make(self.config, self.spaces, CPU, self.given)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for weight in agent.networks.parameters():

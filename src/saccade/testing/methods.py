@@ -22,7 +22,7 @@ def check_method(
     decisions. Seconds for small networks and batches, minutes for published ones: give a ``config`` with small ones.
 
     Args:
-        method: a row such as those of ``saccade.agents.METHODS``, or ``make(config, spaces, device, images) -> Agent``,
+        method: a row such as those of ``saccade.agents.METHODS``, or ``make(config, spaces, device, given) -> Agent``,
             which learns from transitions.
         spaces: that agents are made for; by default three RGB frames of the size that the row renders, and two numbers
             as an action.

@@ -125,6 +125,8 @@ def _check_waiting(phase: Phase, batch: Any) -> None:
 
 def _check_compiled(phase: Phase, twin: Phase, batch: Any) -> None:
     """A twin's look and loss, compiled without a break, give what the phase's give, and the same gradients."""
+    if not phase.compiles:
+        return
     total, gradients, seen = _computed(phase, batch, compiled=False)
     try:
         with warnings.catch_warnings():  # of the compiler, about itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,11 +12,12 @@ from pathlib import Path
 import torch
 
 from saccade.agents.agent import Agent, Rollouts
+from saccade.agents.given import Given
 from saccade.agents.methods_of import method_of
 from saccade.data.banks.images import ImageBank, bank_bytes, bank_size, load_bank
 from saccade.data.memory import refuse_beyond
 from saccade.data.placement import Placement, place_by_what_is_free
-from saccade.data.replay import ReplayBuffer
+from saccade.data.replay import ReplayBuffer, Returns
 from saccade.data.rollout import Rollout
 from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco.opengl import is_software, why_in_software
@@ -27,6 +29,7 @@ from saccade.runs.agents import make_agent
 from saccade.runs.device import device_of
 from saccade.runs.torch_setup import compute_dtype, prepare_torch
 from saccade.runs.training import RunConfig
+from saccade.train.given import Preparing, given_to
 from saccade.train.loop import Loop
 from saccade.train.off_policy import OffPolicyTraining
 from saccade.train.on_policy import OnPolicyTraining
@@ -36,9 +39,6 @@ from saccade.types import Spaces, UserError
 SEED_STRIDE = 10_007  # between the environments of one run
 LARGEST_SEED = 2**32 // SEED_STRIDE - 1  # environments take seeds of 32 bits
 FLOAT_BYTES = 4
-
-Preparing = Callable[[int, int], None] | None
-"""Hears of pictures being made ready: how many are, of how many."""
 
 
 @contextmanager
@@ -58,49 +58,65 @@ def assembled(config: RunConfig, preparing: Preparing, without_graphs: Callable[
         without_graphs(why)
     bank = _load_pictures(config, pictures, preparing)
     make = _off_policy if method_of(config.method).loop == "off_policy" else _on_policy
-    with make(config, device, bank, why) as (loop, place):
+    images = None if bank is None else bank.sample
+    given = given_to(config, suite_of(config.env.task).spaces(config.env), device, images, preparing)
+    with make(config, device, bank, given, why) as (loop, place):
         loop.paths = tuple(kept.sentence for kept in (pictures, place) if kept is not None)
         yield loop
 
 
 @contextmanager
 def _off_policy(
-    config: RunConfig, device: torch.device, bank: ImageBank | None, why: str | None
+    config: RunConfig, device: torch.device, bank: ImageBank | None, given: Given, why: str | None
 ) -> Iterator[tuple[Loop, Placement]]:
     """A loop on a replay, and where that is kept. why: there shall be no CUDA graphs."""
     with _workers(config, device) as workers:
-        agent = _agent(config, workers.spaces, device, bank)
-        place, replay = _replay(config, workers.spaces, device)
+        agent = _agent(config, workers.spaces, device, bank, given)
+        place, replay = _replay(config, workers.spaces, device, agent.returns)
         yield OffPolicyTraining(config, agent, workers, replay, device, eager_because=why), place
 
 
 @contextmanager
 def _on_policy(
-    config: RunConfig, device: torch.device, bank: ImageBank | None, why: str | None
+    config: RunConfig, device: torch.device, bank: ImageBank | None, given: Given, why: str | None
 ) -> Iterator[tuple[Loop, Placement | None]]:
     """A loop on rollouts, which are kept where they are learned from. why: there shall be no CUDA graphs."""
+    knows_truth = method_of(config.method).truth(config.agent)
     with closing(_streams(config, device)) as streams:
-        agent = _agent(config, streams.spaces, device, bank)
+        agent = _agent(config, streams.spaces, device, bank, given)
         assert agent.rollouts is not None, "an agent that learns from rollouts says how"
         minibatch = _minibatch(agent.rollouts, streams.num_envs)
         needed = Rollout.bytes_needed(agent.rollouts.steps, streams.num_envs, streams.spaces)
         refuse_beyond(needed, f"A rollout of {agent.rollouts.steps} steps", "choose fewer --rollout-steps", device)
-        rollout = Rollout(agent.rollouts.steps, streams.num_envs, streams.spaces, device, minibatch)
+        rollout = Rollout(
+            agent.rollouts.steps,
+            streams.num_envs,
+            streams.spaces,
+            device,
+            minibatch,
+            masked=agent.mark is not None,
+            knows_truth=knows_truth,
+        )
         yield OnPolicyTraining(config, agent, streams, rollout, device, eager_because=why), None
 
 
 def _streams(config: RunConfig, device: torch.device) -> Streams:
     """Environments that restart themselves: the suite's own, or any in processes."""
     suite = suite_of(config.env.task)
-    own = None if suite.streams is None else suite.streams(config.env, _seeds(config))
+    own = None if suite.streams is None else suite.streams(_env(config), _seeds(config))
     return WorkerStreams(_workers(config, device)) if own is None else own
 
 
 def _workers(config: RunConfig, device: torch.device) -> EnvWorkers[EnvConfig]:
     envs = config.training.num_envs
-    workers = EnvWorkers([config.env] * envs, _seeds(config), num_workers=config.training.workers)
+    workers = EnvWorkers([_env(config)] * envs, _seeds(config), num_workers=config.training.workers)
     _warn_of_software(device, workers.arrangement.renderer)
     return workers
+
+
+def _env(config: RunConfig) -> EnvConfig:
+    """What is played: with the simulator's own masks where these are learned from."""
+    return config.env.changed(task_mask=True) if method_of(config.method).truth(config.agent) else config.env
 
 
 def _seeds(config: RunConfig) -> list[int]:
@@ -108,8 +124,8 @@ def _seeds(config: RunConfig) -> list[int]:
     return [training.seed * SEED_STRIDE + index for index in range(training.num_envs)]
 
 
-def _agent(config: RunConfig, spaces: Spaces, device: torch.device, bank: ImageBank | None) -> Agent:
-    agent = make_agent(config, spaces, device, bank.sample if bank else None)
+def _agent(config: RunConfig, spaces: Spaces, device: torch.device, bank: ImageBank | None, given: Given) -> Agent:
+    agent = make_agent(config, spaces, device, given)
     _refuse_large_batch(agent.batch_size, spaces, device)
     set_compute_dtype(agent.networks, compute_dtype(config.training.precision, device))
     if bank is not None:
@@ -150,27 +166,32 @@ def _load_pictures(config: RunConfig, place: Placement | None, preparing: Prepar
         return None
     training, size = config.training, bank_size(config.env.image_size)
     folder = None if training.images is None else Path(training.images)
+    progress = None if preparing is None else functools.partial(preparing, "pictures")
     return load_bank(
-        folder, count=training.image_count, size=size, seed=training.seed, device=place.device, progress=preparing
+        folder, count=training.image_count, size=size, seed=training.seed, device=place.device, progress=progress
     )
 
 
-def _replay(config: RunConfig, spaces: Spaces, device: torch.device) -> tuple[Placement, ReplayBuffer]:
+def _replay(
+    config: RunConfig, spaces: Spaces, device: torch.device, returns: Returns | None
+) -> tuple[Placement, ReplayBuffer]:
     """An empty replay for a run's environments, and where it is."""
     training, stack = config.training, config.env.frame_stack
     assert config.loop is not None, "only a method that learns from a replay has one"
     capacity = config.loop.replay_capacity or training.steps
-    frame = (spaces.obs_shape[0] // stack, *spaces.obs_shape[1:])
-    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.action_dim, frame_stack=stack, num_envs=training.num_envs)
+    masks = 1 if method_of(config.method).truth(config.agent) else 0  # of each frame, as one more channel
+    frame = (spaces.obs_shape[0] // stack + masks, *spaces.obs_shape[1:])
+    size = ReplayBuffer.bytes_needed(capacity, frame, spaces.actions, frame_stack=stack, num_envs=training.num_envs)
     place = place_by_what_is_free({"replay": size}, device)["replay"]
     replay = ReplayBuffer(
         capacity,
         frame,
-        spaces.action_dim,
+        spaces.actions,
         frame_stack=stack,
         num_envs=training.num_envs,
         device=place.device,
         pinned=place.pinned,
+        returns=returns,
     )
     return place, replay
 

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from saccade.agents.agent import Agent
+from saccade.agents.given import Given
 from saccade.agents.shortcuts import NETWORKS_LOCK
 from saccade.envs.workers.env_workers import Arrangement
 from saccade.envs.workers.process import DEFAULT_OPENGL
@@ -108,7 +109,9 @@ class BackgroundEvaluation:
     @cached_property
     def _agent(self) -> Agent:
         # Acting never overlays anything, so a bank of pictures is not needed.
-        return make_agent(self._config, self._spaces, self._device, lambda count, size, generator: torch.empty(0))
+        return make_agent(
+            self._config, self._spaces, self._device, Given(lambda count, size, generator: torch.empty(0))
+        )
 
     def _live(self, asked: _Asked) -> None:
         """The thread: plays what it is asked for, until that is nothing more."""

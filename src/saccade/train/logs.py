@@ -1,4 +1,4 @@
-"""What a run writes about itself: JSON lines, which are the truth, and TensorBoard, which is for looking."""
+"""What a run writes about itself: JSON lines, which are the truth; ``train/sinks.py`` has what is for looking."""
 
 from __future__ import annotations
 
@@ -78,20 +78,3 @@ def write_aside(path: Path, text: str) -> None:
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The mistake that a file or folder which cannot be written is."""
     return UserError(f"{path} cannot be written ({error.strerror}): free space, make it writable, or choose another.")
-
-
-class TensorBoard:
-    """Writes rows as TensorBoard scalars, by agent step. TensorBoard is imported when the first one is made."""
-
-    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(folder), purge_step=purge_step)
-
-    def write(self, row: dict[str, Any]) -> None:
-        for key, value in row.items():
-            if key not in COUNTERS and isinstance(value, int | float):
-                self._writer.add_scalar(key, value, row["env_steps"])
-
-    def close(self) -> None:
-        self._writer.close()

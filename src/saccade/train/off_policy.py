@@ -1,4 +1,4 @@
-"""The off-policy loop: step environments, remember, update; one update per agent step.
+"""The off-policy loop: step environments, remember, update; one update per agent step, or to every few of them.
 
 A *tick* is one step of every environment and the updates that it calls for. With one environment they alternate. With
 more, the environments make their next step while the networks learn from the last one (``Training.overlap``): actions
@@ -20,11 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saccade.agents.agent import Agent
+from saccade.agents.agent import Agent, anneal
+from saccade.agents.methods_of import method_of
+from saccade.data.actions import uniform_actions
 from saccade.data.checkpoints import Checkpoint, Segment, written_segments
 from saccade.data.documents import LARGEST_OF_STATES
 from saccade.data.replay import ReplayBuffer
 from saccade.envs.config import EnvConfig
+from saccade.envs.streams import masks_of
 from saccade.envs.workers.env_workers import EnvWorkers, Steps
 from saccade.runs.training import RunConfig
 from saccade.train.env_states import join_states, split_states
@@ -49,8 +52,9 @@ BEGUN = ("action", "obs", "reward", "terminated", "truncated")
 class BegunStep:
     """A step of every environment on its way from the policy to the replay."""
 
-    action: np.ndarray  # float32 [envs, action_dim]
+    action: np.ndarray  # float32 [envs, action_dim], or int64 [envs] where actions are discrete
     outcome: Steps | None = None  # None while the environments make it
+    truth: np.ndarray | None = None  # bool [envs, frames, height, width], of the outcome, where it is learned from
 
 
 class OffPolicyTraining:
@@ -73,7 +77,7 @@ class OffPolicyTraining:
         self.agent, self.workers, self.replay, self.device = agent, workers, replay, device
         assert config.loop is not None, "a method that learns from a replay says how"
         self.env, self.config, self.options = config.env, config.training, config.loop
-        self.spaces = workers.spaces
+        self.spaces, self.knows_truth = workers.spaces, method_of(config.method).truth(config.agent)
         self.counters = Counters()
         self.generator, self.host_generator = make_generators(self.config.seed, device)
         self.obs = np.zeros((self.config.num_envs, *workers.spaces.obs_shape), np.uint8)
@@ -96,8 +100,9 @@ class OffPolicyTraining:
         """Updates once learning has begun: a step is done when its update is, and the first brings a thousand."""
         counters, first = self.counters, self.options.random_steps
         learning = counters.env_steps >= first
-        done, what = (counters.updates, "updates") if learning else (min(counters.env_steps, first - 1), "steps")
-        speed = f"{done / counters.seconds:.1f} {what}/s" if counters.seconds else ""
+        made, what = (counters.updates, "updates") if learning else (min(counters.env_steps, first - 1), "steps")
+        speed = f"{made / counters.seconds:.1f} {what}/s" if counters.seconds else ""
+        done = made * self.options.update_every if learning else made
         return Progress("training" if learning else "acting at random", done, speed)
 
     def ways(self) -> list[str]:
@@ -148,6 +153,7 @@ class OffPolicyTraining:
         """Wait for a step that the environments are making, and keep what comes of it until its turn: to be saved."""
         if self.begun is not None and self.begun.outcome is None:
             self.begun.outcome = self.workers.finish_step()
+            self.begun.truth = masks_of(self.begun.outcome.infos) if self.knows_truth else None
 
     def _train(self) -> Generator[Event, None, None]:
         if not self.started:
@@ -167,13 +173,13 @@ class OffPolicyTraining:
             yield Event("tick")
 
     def _updates_due(self) -> Iterator[Event]:
-        """Perform the updates that the agent steps so far call for: one each, once the random ones are over.
+        """Perform the updates that the agent steps so far call for, once the random ones are over.
 
         # Deviation: in the published code the burst after the random steps counts as one step, so that
         # phases with a period of 2 run in every update of it; here they keep their period.
         """
-        counters = self.counters
-        while counters.env_steps >= self.options.random_steps and counters.updates < counters.env_steps:
+        counters, due = self.counters, self.counters.env_steps // self.options.update_every
+        while counters.env_steps >= self.options.random_steps and counters.updates < due:
             yield from perform_update(self)
             yield Event("tick")
 
@@ -200,13 +206,13 @@ class OffPolicyTraining:
         config, counters, began = self.config, self.counters, time.monotonic()
         self.settle()
         assert self.begun is not None and self.begun.outcome is not None
-        action, step, self.begun = self.begun.action, self.begun.outcome, None
+        action, step, truth, self.begun = self.begun.action, self.begun.outcome, self.begun.truth, None
         self.health.require_finite_rewards(step.reward)
         counters.env_steps += config.num_envs
-        channels = step.obs.shape[1] // self.env.frame_stack
+        frames = self._newest_frames(step.obs, truth)
         for index in range(config.num_envs):
             discount = 0.0 if step.terminated[index] else 1.0
-            self.replay.add(index, action[index], step.reward[index], discount, step.obs[index, -channels:])
+            self.replay.add(index, action[index], step.reward[index], discount, frames[index])
         self.obs = step.obs
         self.episode_return += step.reward
         ended = np.flatnonzero(step.terminated | step.truncated)
@@ -221,16 +227,26 @@ class OffPolicyTraining:
 
     def _start_episodes(self, indices: range | list[int]) -> None:
         first = self.workers.reset(list(indices))
-        channels = first.shape[1] // self.env.frame_stack
-        for index, obs in zip(indices, first, strict=True):
+        truth = masks_of([self.workers.reset_infos[index] for index in indices]) if self.knows_truth else None
+        for index, obs, frame in zip(indices, first, self._newest_frames(first, truth), strict=True):
             self.obs[index] = obs
             self.episode_return[index] = 0.0
-            self.replay.start_episode(index, obs[-channels:])
+            self.replay.start_episode(index, frame)
+
+    def _newest_frames(self, obs: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
+        """What is remembered of observations: their newest frames, with the simulator's own masks as one more channel
+        where these are learned from.
+        """
+        channels = obs.shape[1] // self.env.frame_stack
+        if not self.knows_truth:
+            return obs[:, -channels:]
+        assert truth is not None, "an environment that knows the truth tells it"
+        return np.concatenate([obs[:, -channels:], truth[:, -1:].astype(np.uint8)], axis=1)
 
     def _choose_actions(self) -> np.ndarray:
-        shape = (self.config.num_envs, self.workers.spaces.action_dim)
+        anneal(self.agent, self.counters.env_steps / self.config.steps)
         if self.counters.env_steps < self.options.random_steps:
-            return (torch.rand(shape, generator=self.host_generator) * 2 - 1).numpy()
+            return uniform_actions(self.spaces.actions, self.config.num_envs, self.host_generator).numpy()
         action = self.agent.act(torch.as_tensor(self.obs, device=self.device), self.generator).cpu().numpy()
         if not np.isfinite(action).all():
             self.health.require_finite()
@@ -242,7 +258,8 @@ def _begun_tensors(begun: BegunStep | None) -> dict[str, Tensor]:
         return {}
     assert begun.outcome is not None, "settle comes before a snapshot"
     values = (begun.action, *begun.outcome[:4])
-    return {f"begun/{name}": torch.from_numpy(value) for name, value in zip(BEGUN, values, strict=True)}
+    truth = {} if begun.truth is None else {"begun/truth": torch.from_numpy(begun.truth)}
+    return truth | {f"begun/{name}": torch.from_numpy(value) for name, value in zip(BEGUN, values, strict=True)}
 
 
 def _take_begun(arrays: dict[str, Tensor]) -> BegunStep | None:
@@ -250,4 +267,5 @@ def _take_begun(arrays: dict[str, Tensor]) -> BegunStep | None:
     if f"begun/{BEGUN[0]}" not in arrays:
         return None
     action, obs, reward, terminated, truncated = (arrays.pop(f"begun/{name}").numpy() for name in BEGUN)
-    return BegunStep(action, Steps(obs, reward, terminated, truncated, infos=[]))
+    truth = arrays.pop("begun/truth").numpy() if "begun/truth" in arrays else None
+    return BegunStep(action, Steps(obs, reward, terminated, truncated, infos=[]), truth)

@@ -59,6 +59,7 @@ class OnPolicyTraining:
         self.obs = np.zeros((streams.num_envs, *streams.spaces.obs_shape), np.uint8)
         self.episode_return, self.episode_length = np.zeros(streams.num_envs), np.zeros(streams.num_envs, np.int64)
         self.succeeded = np.zeros(streams.num_envs, np.bool_)
+        self.truth: np.ndarray | None = None  # of obs, where the simulator's own masks are learned from
         self.started = False
         self.paths: tuple[str, ...] = ()
         self.health = Health(agent, self.counters)
@@ -87,6 +88,8 @@ class OnPolicyTraining:
         arrays, scalars = split_states(self.streams.get_state())
         arrays |= {name: torch.from_numpy(value) for name, value in self._episodes().items()}
         arrays["obs"] = torch.from_numpy(self.obs).contiguous()
+        if self.truth is not None:
+            arrays["truth"] = torch.from_numpy(self.truth).contiguous()
         return Snapshot(
             changing={"environments": arrays, "rollout": self.rollout.state_tensors()},
             documents={"environments": scalars},
@@ -97,6 +100,7 @@ class OnPolicyTraining:
         self.rollout.load(checkpoint.tensors("rollout"))
         arrays = checkpoint.tensors("environments")
         self.obs = arrays.pop("obs").numpy()
+        self.truth = arrays.pop("truth").numpy() if "truth" in arrays else None
         for name, value in self._episodes().items():
             value[...] = arrays.pop(name).numpy()
         states = checkpoint.document("environments", list[dict[str, Any]], LARGEST_OF_STATES)
@@ -112,7 +116,7 @@ class OnPolicyTraining:
 
     def _train(self) -> Generator[Event, None, None]:
         if not self.started:
-            self.obs = self.streams.start()
+            self.obs, self.truth = self.streams.start(), self.streams.truth()
             self.started = True
         interrupted = was_interrupted(self)
         yield from self.evaluations.go_on()
@@ -133,8 +137,8 @@ class OnPolicyTraining:
         step = self.streams.step(self._playable(action))
         self.health.require_finite_rewards(step.reward)
         counters.env_steps += self.streams.num_envs
-        self.rollout.add(obs, action, step.reward, step.terminated, step.truncated, step.last_obs)
-        self.obs = step.obs
+        self.rollout.add(obs, action, step.reward, step.terminated, step.truncated, step.last_obs, self.truth)
+        self.obs, self.truth = step.obs, self.streams.truth()
         rows = self._ended(step)
         counters.seconds += time.monotonic() - began
         return iter(rows)
@@ -170,13 +174,22 @@ class OnPolicyTraining:
             value[step.ended] = 0
         return rows
 
+    def _mark(self, epoch: int) -> None:
+        """Have the pixels of the rollout marked where that is due before an epoch."""
+        if self.agent.mark is None or (epoch and not self.plan.mark_epochs):
+            return
+        began = time.monotonic()
+        self.rollout.marked(self.agent.mark, self.generator)
+        self.counters.seconds += time.monotonic() - began
+
     def _learn(self) -> Iterator[Event]:
         """All updates that a full rollout calls for."""
         began, played = time.monotonic(), self.rollout.steps * self.streams.num_envs
         anneal(self.agent, (self.counters.env_steps - played) / self.config.steps)
         self.rollout.judged(self.judge, self.plan.appraise, torch.from_numpy(self.obs).to(self.device))
         self.counters.seconds += time.monotonic() - began
-        for _ in range(self.plan.epochs):
+        for epoch in range(self.plan.epochs):
+            self._mark(epoch)
             for _ in self.rollout.minibatches(self.generator):
                 yield from perform_update(self)
         self.rollout.empty()

@@ -19,12 +19,12 @@ from saccade.policies.evaluate import evaluation_row, with_gaps
 from saccade.runs.config import CONFIG, DIGEST, check, read_config, to_json, with_envs, with_precision, with_whole_paths
 from saccade.runs.training import RunConfig
 from saccade.train import state
-from saccade.train.assembling import Preparing, assembled
+from saccade.train.assembling import assembled
 from saccade.train.events import Event, position
+from saccade.train.given import Preparing, with_digests
 from saccade.train.gpu_failures import gpu_failures_explained
 from saccade.train.logs import (
     EvaluationRow,
-    TensorBoard,
     append_row,
     cannot_write,
     forget_rows_after,
@@ -33,6 +33,7 @@ from saccade.train.logs import (
 )
 from saccade.train.loop import Loop
 from saccade.train.saving import BackgroundSaving
+from saccade.train.sinks import Begun, Sinks, Tracker
 from saccade.train.ways import (
     PATHS,
     facts_of,
@@ -59,18 +60,26 @@ def run_folder(config: RunConfig) -> Path:
 
 
 def start(
-    config: RunConfig, folder: Path, facts: dict[str, Any], watch: Watch, stop: Stop, preparing: Preparing = None
+    config: RunConfig,
+    folder: Path,
+    facts: dict[str, Any],
+    watch: Watch,
+    stop: Stop,
+    preparing: Preparing = None,
+    tracker: Tracker | None = None,
 ) -> dict[str, Any] | None:
     """Train a new run in ``folder`` and return its result; None when ``stop()`` ended it early, saved.
 
     facts: versions, hardware and the like, written to ``env.json``. ``watch`` sees every event; ``stop`` is asked at
-    every step; ``preparing(done, total)`` hears of pictures being made ready. Raises UserError when the folder holds a
-    run already or cannot be written.
+    every step; ``preparing(what, done, total)`` hears of pictures and the like being made ready. tracker: what gets
+    the numbers beside the run's files and TensorBoard. Raises UserError when the folder holds a run already or cannot
+    be written.
     """
+    sinks = Sinks(tracker)
     check(config)
     check_settings(config.agent)
     _refuse_used(folder)
-    config = with_whole_paths(with_envs(with_precision(config)))
+    config = with_digests(with_whole_paths(with_envs(with_precision(config))))
     # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
     with (
         told_as_theirs(config.method, f"Training {label_of(config.method)}"),
@@ -80,7 +89,7 @@ def start(
     ):
         write_aside(folder / CONFIG, json.dumps(to_json(config), indent=1))
         write_facts(folder, facts | _digest(config), training)
-        return _go_on(training, config, folder, [], watch, stop)
+        return _go_on(training, config, folder, [], watch, stop, sinks)
 
 
 def resume(
@@ -91,14 +100,16 @@ def resume(
     warn: Callable[[str], None],
     preparing: Preparing = None,
     ways: Mapping[str, Any] | None = None,
+    tracker: Tracker | None = None,
 ) -> dict[str, Any] | None:
     """Continue a run from its newest undamaged checkpoint, on a CPU exactly as if it had never stopped.
 
     steps: a new total of agent steps. ways: other values of ``device``, ``compile`` and ``graphs`` from now on, and of
     ``data`` and ``images``, where those folders lie now, and of ``method``, where a file of one's own lies now or what
-    it has become. ``warn`` is told of damaged checkpoints, which are set aside,
-    and of a run that was begun with CUDA graphs and goes on without.
+    it has become, and of ``teacher``, where it lies now. ``warn`` is told of damaged checkpoints, which are set aside,
+    and of a run that was begun with CUDA graphs and goes on without. tracker: as for ``start``.
     """
+    sinks = Sinks(tracker)
     config = _changed(with_envs(read_config(folder, (ways or {}).get("method"))), ways or {})
     if steps is not None:
         if config.loop is not None and config.loop.replay_capacity is None:  # keep the size that the saved replay has
@@ -133,7 +144,7 @@ def resume(
             note = f"from here on the method is {config.method} with the SHA-256 {digest_of(config.method)}"
             append_row(folder / NOTES, {**position(counters), "note": note})
         (folder / RESULT).unlink(missing_ok=True)
-        return _go_on(training, config, folder, latest, watch, stop)
+        return _go_on(training, config, folder, latest, watch, stop, sinks)
 
 
 def _digest(config: RunConfig) -> dict[str, Any]:
@@ -144,7 +155,11 @@ def _digest(config: RunConfig) -> dict[str, Any]:
 
 def _changed(config: RunConfig, ways: Mapping[str, Any]) -> RunConfig:
     """A run's configuration with other ways. Raises UserError where one of its folders is no longer there."""
-    of_training = {name: value for name, value in ways.items() if name not in ("data", "method")}
+    of_training = {name: value for name, value in ways.items() if name not in ("data", "method", "teacher")}
+    if "teacher" in ways:
+        if config.teaching is None:
+            raise UserError(f"{label_of(config.method)} has no teacher: leave --teacher away.")
+        config = dataclasses.replace(config, teaching=dataclasses.replace(config.teaching, teacher=ways["teacher"]))
     training = dataclasses.replace(config.training, **of_training)
     env = config.env.changed(data=ways["data"]) if "data" in ways else config.env
     for option, path in (("--data", env.option("data")), ("--images", training.images)):
@@ -181,20 +196,21 @@ def _go_on(
     evaluations: list[dict[str, Any]],
     watch: Watch,
     stop: Stop,
+    sinks: Sinks,
 ) -> dict[str, Any] | None:
     """Train to the end or until told to stop; ``evaluations`` are the rows of the latest one so far."""
     watch(Event("begun"), training)
-    board = TensorBoard(folder / "tensorboard", purge_step=training.counters.env_steps + 1)
     with (
-        closing(board),
+        closing(sinks),
         closing(training.events()) as events,
         BackgroundSaving() as saving,
     ):
+        sinks.begin(Begun(config, folder, training.counters.env_steps))
         for event in events:
             saving.raise_failure()
             if event.kind in ("episode", "losses"):
                 append_row(folder / METRICS, event.row)
-                board.write(event.row)
+                sinks.write(event.row)
             elif event.evaluation is not None:
                 row = evaluation_row(
                     event.evaluation,
@@ -209,7 +225,7 @@ def _go_on(
                 row = with_gaps(evaluations)[-1]
                 if not _is_written(row, folder):  # a run that was killed plays its latest modes again
                     append_row(folder / EVALUATIONS, row)
-                board.write({"env_steps": row["env_steps"], f"evaluation/{row['mode']}": row["return_mean"]})
+                sinks.write({"env_steps": row["env_steps"], f"evaluation/{row['mode']}": row["return_mean"]})
             elif event.kind in ("note", "warning"):
                 append_row(folder / NOTES, event.row)
                 if event.kind == "warning":
@@ -220,7 +236,7 @@ def _go_on(
             watch(event, training)
             if event.kind in LEAVE_AT and stop():
                 saving.finish()
-                _save_and_leave(training, folder)
+                _save_and_leave(training, folder, sinks)
                 return None
         saving.finish()
         result = {**position(training.counters), "evaluations": with_gaps(evaluations), PATHS: paths_of(training)}
@@ -238,9 +254,11 @@ def _is_written(row: dict[str, Any], folder: Path) -> bool:
     return any(asked(old) == asked(row) for old in read_rows(folder / EVALUATIONS, EvaluationRow))
 
 
-def _save_and_leave(training: Loop, folder: Path) -> None:
+def _save_and_leave(training: Loop, folder: Path, sinks: Sinks) -> None:
     if len(training.health):
-        append_row(folder / METRICS, {**position(training.counters), **training.health.read()})
+        row = {**position(training.counters), **training.health.read()}
+        append_row(folder / METRICS, row)
+        sinks.write(row)
     training.health.require_finite()
     state.save(training, folder / CHECKPOINTS)
 

@@ -10,10 +10,10 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
 from saccade.agents.configs import CURL
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac
 from saccade.agents.methods.rad import draw_crops, random_crop
 from saccade.agents.parts.attribution import q_maps
-from saccade.agents.parts.augmentation import Images
 from saccade.types import Batch, Spaces
 
 
@@ -72,7 +72,7 @@ def contrast_phase(nets: CURLNetworks, config: CURL) -> Phase:
     )
 
 
-def make_curl(config: CURL, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_curl(config: CURL, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC on random crops, and the contrastive task on the same minibatch."""
     actor_critic = sac.make_networks(spaces, config.sac, device)
     size = config.sac.architecture

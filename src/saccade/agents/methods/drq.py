@@ -7,9 +7,9 @@ from torch import Generator
 
 from saccade.agents.agent import Agent, Prepare, in_order
 from saccade.agents.configs import DrQ
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac
 from saccade.agents.parts.attribution import q_maps
-from saccade.agents.parts.augmentation import Images
 from saccade.pixels.augmentations import draw_offsets, shift_at
 from saccade.types import Batch, Spaces
 
@@ -29,7 +29,7 @@ def random_shift(pad: int) -> Prepare:
     return prepare
 
 
-def make_drq(config: DrQ, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_drq(config: DrQ, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC whose minibatches are randomly shifted."""
     nets = sac.make_networks(spaces, config.sac, device)
     return Agent(

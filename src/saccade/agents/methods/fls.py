@@ -14,8 +14,8 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent
 from saccade.agents.configs_on_policy import FLS
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import ppo
-from saccade.agents.parts.augmentation import Images
 from saccade.nets.attention import AttentiveConvolutions, digits_for_sums
 from saccade.nets.attention_architectures import ARCHITECTURES, attentive_convolutions
 from saccade.nets.nature import nature_blocks, small_blocks
@@ -73,7 +73,7 @@ def attention_maps(convolutions: AttentiveConvolutions, frames: int) -> Mapping[
     return maps if convolutions.attentions else {}
 
 
-def make_fls(config: FLS, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent[Decisions]:
+def make_fls(config: FLS, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Decisions]:
     """PPO with attention, for either kind of action. Raises UserError where nothing is left of the pictures."""
     networks = ppo.make_networks(spaces, config.ppo, device, lambda: convolutions_for(spaces, config))
     convolutions = networks.trunk[0]

@@ -14,9 +14,9 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Act, Agent, Phase, Seen, Shared
 from saccade.agents.configs import MaDi
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac, svea
 from saccade.agents.parts.attribution import q_maps
-from saccade.agents.parts.augmentation import Images
 from saccade.nets.encoders import COLOURS
 from saccade.nets.masker import Masker
 from saccade.pixels.masks import per_channel
@@ -102,7 +102,7 @@ def mask(nets: MaDiNetworks) -> Callable[[Tensor, Tensor], Tensor]:
     return find
 
 
-def make_madi(config: MaDi, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_madi(config: MaDi, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SVEA whose networks see masked observations. Raises UserError where frames do not have three colours."""
     channels = spaces.obs_shape[0]
     if channels % COLOURS:
@@ -114,7 +114,7 @@ def make_madi(config: MaDi, spaces: Spaces, device: torch.device, images: Images
     return Agent(
         networks=nets,
         act=masked_policy(nets),
-        prepare=svea.prepare_svea(config.svea, spaces.action_dim, images),
+        prepare=svea.prepare_svea(config.svea, spaces.action_dim, given.images),
         phases=(critic_phase(nets, config), actor_phase(nets, config)),
         batch_size=config.svea.sac.batch_size,
         maps={**q_maps(nets), "mask": mask(nets)},

@@ -26,8 +26,8 @@ from saccade.agents.agent import (
     set_learning_rate,
 )
 from saccade.agents.configs_on_policy import PPO, Trunk
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.parts.advantages import gae, normalised
-from saccade.agents.parts.augmentation import Images
 from saccade.agents.parts.distributions import Categorical, Distribution, Gaussian
 from saccade.agents.parts.tensorflow_adam import TensorFlowAdam
 from saccade.data.rollout import Outcome
@@ -196,21 +196,9 @@ def learning_phase(nets: PolicyAndValue, config: PPO, accumulate: int = 1) -> Ph
     within = config.advantage_normalization == "minibatch"
     looks = within and accumulate > 1  # a part has another mean
 
-    def advantage_of(batch: Decisions) -> Tensor:
-        if looks:
-            return batch.seen["advantage"]
-        return normalised(batch.advantage, config.advantage_epsilon) if within else batch.advantage
-
     def share(batch: Decisions) -> Shared:
         distribution, value = nets(batch.obs)
-        log_probability = distribution.log_probability(batch.action)
-        return {
-            "log_probability": log_probability,
-            "ratio": (log_probability - batch.log_probability).exp(),
-            "value": value,
-            "entropy": distribution.entropy(),
-            "advantage": advantage_of(batch),
-        }
+        return shared_of(distribution, value, batch, config)
 
     def anneal(share_done: float) -> None:
         set_learning_rate(optimizer, config.learning_rate * left(config.learning_rate_schedule, share_done))
@@ -236,6 +224,22 @@ def learning_phase(nets: PolicyAndValue, config: PPO, accumulate: int = 1) -> Ph
         max_gradient_norm=config.max_gradient_norm,
         anneal=anneal,
     )
+
+
+def shared_of(distribution: Distribution, value: Tensor, batch: Decisions, config: PPO) -> Shared:
+    """What PPO's terms read of a policy and values for a batch: ``log_probability ratio value entropy advantage``."""
+    log_probability, advantage = distribution.log_probability(batch.action), batch.advantage
+    if "advantage" in batch.seen:  # of a whole minibatch that is learned from in parts
+        advantage = batch.seen["advantage"]
+    elif config.advantage_normalization == "minibatch":
+        advantage = normalised(advantage, config.advantage_epsilon)
+    return {
+        "log_probability": log_probability,
+        "ratio": (log_probability - batch.log_probability).exp(),
+        "value": value,
+        "entropy": distribution.entropy(),
+        "advantage": advantage,
+    }
 
 
 def left(schedule: str, share_done: float) -> float:
@@ -329,7 +333,7 @@ def make_networks(
     return PolicyAndValue(spaces, config, make).to(device)
 
 
-def make_ppo(config: PPO, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent[Decisions]:
+def make_ppo(config: PPO, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Decisions]:
     """PPO on pixels, for either kind of action."""
     return agent_of(make_networks(spaces, config, device), config, spaces)
 

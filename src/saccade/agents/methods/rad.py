@@ -7,9 +7,9 @@ from torch import Generator, Tensor
 
 from saccade.agents.agent import Agent, Prepare, in_order
 from saccade.agents.configs import RAD
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac
 from saccade.agents.parts.attribution import q_maps
-from saccade.agents.parts.augmentation import Images
 from saccade.pixels.augmentations import crop_at, draw_offsets
 from saccade.types import Batch, Spaces
 
@@ -30,7 +30,7 @@ def draw_crops(obs: Tensor, size: int, positions: int, generator: Generator) -> 
     return crop_at(obs, draw_offsets(len(obs), count, generator), size)
 
 
-def make_rad(config: RAD, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_rad(config: RAD, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC whose minibatches are randomly cropped."""
     nets = sac.make_networks(spaces, config.sac, device)
     crop = random_crop(config.sac.architecture.image_size, config.crop_positions)

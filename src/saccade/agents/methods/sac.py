@@ -16,8 +16,8 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Act, Agent, Look, Phase, Prepare, Seen, Shared, Term, in_order, with_drawn
 from saccade.agents.configs import SAC, Architecture
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.parts.attribution import q_maps
-from saccade.agents.parts.augmentation import Images
 from saccade.nets.encoders import Convolutions, ConvolutionStack, Projection
 from saccade.nets.heads import multilayer_perceptron
 from saccade.nets.initialization import orthogonal_and_delta
@@ -320,7 +320,7 @@ def make_networks(
     return ActorCritic(spaces, config, convolutions).to(device)
 
 
-def make_sac(config: SAC, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_sac(config: SAC, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC on unaugmented observations: the benchmark's plain baseline."""
     nets = make_networks(spaces, config, device)
     return Agent(

@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, in_order, with_drawn
 from saccade.agents.configs import CONVOLUTION, FAR_SHIFT, OVERLAY, ROTATION, SADA, SVEA
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac, svea
 from saccade.agents.methods.drq import random_shift
 from saccade.agents.parts.attribution import q_maps
@@ -106,7 +107,7 @@ def actor_phase(nets: sac.ActorCritic, config: SADA) -> Phase:
     return dataclasses.replace(plain, look=sac.look_at_both(nets), share=share)
 
 
-def make_sada(config: SADA, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_sada(config: SADA, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SVEA's critic and the actor that sees augmented observations, on DrQ-v2's encoder."""
     if not config.strong_augmentations:
         raise UserError("--strong-augmentations is empty: name at least one, such as overlay.")
@@ -123,7 +124,7 @@ def make_sada(config: SADA, spaces: Spaces, device: torch.device, images: Images
             sac.as_float,
             sac.draw_action_noise(spaces.action_dim),
             draw_augmented_action_noise(spaces.action_dim),
-            draw_augmented(one_of_each(config, images)),
+            draw_augmented(one_of_each(config, given.images)),
         ),
         phases=(critic_phase(nets, config), actor_phase(nets, config)),
         batch_size=config.sac.batch_size,

@@ -16,10 +16,11 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, Term, in_order, with_drawn
 from saccade.agents.configs import SCPL, SVEA
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac, sgqn, svea
 from saccade.agents.methods.drq import random_shift
 from saccade.agents.parts.attribution import look_of_critic, q_maps
-from saccade.agents.parts.augmentation import Augment, Images, make_augment
+from saccade.agents.parts.augmentation import Augment, make_augment
 from saccade.pixels.masks import fill_outside
 from saccade.types import Batch, Spaces, UserError
 
@@ -166,7 +167,7 @@ def dynamics_phase(nets: SCPLNetworks, config: SCPL) -> Phase:
     return Phase("dynamics", terms, optimizer, look=look, share=share, every=config.dynamics_every)
 
 
-def make_scpl(config: SCPL, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_scpl(config: SCPL, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SVEA with a consistency in the critic's phase and one in the actor's, and the phase of the dynamics."""
     if not 0 < config.quantile < 1:
         raise UserError(f"--quantile {config.quantile} hides all or nothing: it must lie between 0 and 1, such as 0.9.")
@@ -183,7 +184,7 @@ def make_scpl(config: SCPL, spaces: Spaces, device: torch.device, images: Images
             random_shift(config.shift),
             sac.as_float,
             sac.draw_action_noise(spaces.action_dim),
-            draw_both_augmented(make_augment(config.strong, images)),
+            draw_both_augmented(make_augment(config.strong, given.images)),
             draw_mask_fill(config.mask_fill),
         ),
         phases=tuple(phases),

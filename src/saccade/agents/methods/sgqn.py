@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, Phase, Prepare, Seen, Shared, Term, in_order, sees_nothing, with_drawn
 from saccade.agents.configs import SCPL, SGQN
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac
 from saccade.agents.methods.drq import random_shift
 from saccade.agents.parts.attribution import attribution_of_q1, look_of_critic, q_maps
@@ -41,9 +43,15 @@ class SGQNNetworks(nn.Module):
         return self.decoder(torch.cat([self.actor_critic.critic.embed(obs), action], dim=-1))
 
 
-def salient_pixels(attribution: Tensor, quantile: float) -> Tensor:
+class PredictsMasks(Protocol):
+    """Networks that tell masks' logits ``[batch, frames * colours, height, width]``."""
+
+    def predict(self, obs: Tensor, action: Tensor) -> Tensor: ...
+
+
+def salient_pixels(attribution: Tensor, quantile: float, colours: int = 3) -> Tensor:
     """Each frame's most important pixels, bool ``[batch, frames, height, width]``, from their signed importance."""
-    return quantile_mask(largest_per_frame(attribution), quantile)
+    return quantile_mask(largest_per_frame(attribution, colours), quantile)
 
 
 def masked_q_consistency(nets: sac.ActorCritic) -> Callable[[Batch, Shared], Tensor]:
@@ -59,20 +67,21 @@ def masked_q_consistency(nets: sac.ActorCritic) -> Callable[[Batch, Shared], Ten
     return loss
 
 
-def saliency_prediction(nets: SGQNNetworks) -> Callable[[Batch, Shared], Tensor]:
+def saliency_prediction(nets: PredictsMasks, colours: int = 3) -> Callable[[Any, Shared], Tensor]:
     """Cross-entropy of the mask predicted from the augmented observation against the clean one's (section 3, L_SL)."""
 
-    def loss(batch: Batch, shared: Shared) -> Tensor:
+    def loss(batch: Any, shared: Shared) -> Tensor:
         predicted = nets.predict(batch.drawn["augmented_obs"], batch.action)
-        return F.binary_cross_entropy_with_logits(predicted, per_channel(batch.seen["mask"]).to(predicted.dtype))
+        mask = per_channel(batch.seen["mask"], colours)
+        return F.binary_cross_entropy_with_logits(predicted, mask.to(predicted.dtype))
 
     return loss
 
 
-def draw_mask_fill(fill: str) -> Prepare:
+def draw_mask_fill(fill: str) -> Prepare[Any]:
     """Adds ``mask_fill``: one level for the whole batch, uniform between its darkest and brightest value, or 0."""
 
-    def prepare(batch: Batch, generator: Generator) -> Batch:
+    def prepare(batch: Any, generator: Generator) -> Any:
         position = torch.rand((), generator=generator, device=generator.device)
         level = torch.lerp(batch.obs.amin().to(position), batch.obs.amax().to(position), position)
         return with_drawn(batch, mask_fill=level if fill == "random_grey" else torch.zeros_like(level))
@@ -80,12 +89,12 @@ def draw_mask_fill(fill: str) -> Prepare:
     return prepare
 
 
-def predicted_mask(nets: SGQNNetworks) -> Callable[[Tensor, Tensor], Tensor]:
-    """The mask that the agent predicts, as probabilities: the largest over each frame's three channels."""
+def predicted_mask(nets: PredictsMasks, colours: int = 3) -> Callable[[Tensor, Tensor], Tensor]:
+    """The mask that the agent predicts, as probabilities: the largest over each frame's channels."""
 
     @torch.no_grad()
     def mask(obs: Tensor, action: Tensor) -> Tensor:
-        return largest_per_frame(torch.sigmoid(nets.predict(obs, action)))
+        return largest_per_frame(torch.sigmoid(nets.predict(obs, action)), colours)
 
     return mask
 
@@ -103,12 +112,15 @@ def masked_picture(nets: sac.ActorCritic, config: SGQN | SCPL) -> Callable[[Tens
     return masked
 
 
-def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def check_quantile(quantile: float) -> None:
+    """Raise UserError for a quantile that hides all or nothing."""
+    if not 0 < quantile < 1:
+        raise UserError(f"--quantile {quantile} hides all or nothing: it must lie between 0 and 1, such as 0.95.")
+
+
+def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC with the consistency term in the critic's phase and a phase that predicts saliency."""
-    if not 0 < config.quantile < 1:
-        raise UserError(
-            f"--quantile {config.quantile} hides all or nothing: it must lie between 0 and 1, such as 0.95."
-        )
+    check_quantile(config.quantile)
     actor_critic = sac.make_networks(spaces, config.sac, device)
     nets = SGQNNetworks(actor_critic, config, spaces).to(device)
     phases = [critic_phase(actor_critic, config), sac.actor_phase(actor_critic, config.sac)]
@@ -118,7 +130,7 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, images: Images
     maps = dict(q_maps(actor_critic.critic))
     if config.self_supervision:
         maps["predicted_mask"] = predicted_mask(nets)
-        phases[1:] = phases_after_critic(nets, config, images)
+        phases[1:] = phases_after_critic(nets, config, given.images)
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(actor_critic),

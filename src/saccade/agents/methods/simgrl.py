@@ -10,9 +10,9 @@ import torch
 
 from saccade.agents.agent import Agent
 from saccade.agents.configs import SimGRL
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac, svea
 from saccade.agents.parts.attribution import q_maps
-from saccade.agents.parts.augmentation import Images
 from saccade.nets.encoders import Convolutions, FrameStemStack
 from saccade.types import Spaces
 
@@ -28,14 +28,14 @@ def encoder(spaces: Spaces, config: SimGRL) -> Convolutions:
     )
 
 
-def make_simgrl(config: SimGRL, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_simgrl(config: SimGRL, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SVEA's phases on another encoder and other pictures."""
     base = config.svea
     nets = sac.make_networks(spaces, base.sac, device, encoder(spaces, config))
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(nets),
-        prepare=svea.prepare_svea(base, spaces.action_dim, images),
+        prepare=svea.prepare_svea(base, spaces.action_dim, given.images),
         phases=(svea.critic_phase(nets, base), sac.actor_phase(nets, base.sac)),
         batch_size=base.sac.batch_size,
         maps=q_maps(nets.critic),

@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order, with_drawn
 from saccade.agents.configs import SMG, SVEA
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac, svea
 from saccade.agents.methods.drq import random_shift
 from saccade.agents.parts.attribution import q_maps
@@ -284,7 +285,7 @@ def check(config: SMG, spaces: Spaces) -> None:
         )
 
 
-def make_smg(config: SMG, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_smg(config: SMG, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC with the consistency term in the critic's phase and the phase that separates foreground and background."""
     check(config, spaces)
     actor_critic = sac.make_networks(spaces, config.sac, device)
@@ -294,9 +295,9 @@ def make_smg(config: SMG, spaces: Spaces, device: torch.device, images: Images |
         phases.append(separation_phase(nets, config))
     prepare = [random_shift(config.shift), sac.as_float, sac.draw_action_noise(spaces.action_dim)]
     if config.replaces_backgrounds:
-        prepare.append(draw_replaced_backgrounds(nets, images))
+        prepare.append(draw_replaced_backgrounds(nets, given.images))
     if config.augments:
-        prepare.append(draw_augmented(make_augment(config.strong, images), config.attribution_share))
+        prepare.append(draw_augmented(make_augment(config.strong, given.images), config.attribution_share))
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(actor_critic),

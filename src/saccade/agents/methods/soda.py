@@ -11,11 +11,12 @@ from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, OwnBatch, Phase, Prepare, Shared, Term, in_order, with_drawn
 from saccade.agents.configs import SODA, SVEAWithSODA
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac, svea
 from saccade.agents.methods.drq import random_shift
 from saccade.agents.methods.rad import draw_crops, random_crop
 from saccade.agents.parts.attribution import q_maps
-from saccade.agents.parts.augmentation import Augment, Images, draw_augmented, make_augment
+from saccade.agents.parts.augmentation import Augment, draw_augmented, make_augment
 from saccade.nets.encoders import Convolutions
 from saccade.nets.heads import normalized_perceptron
 from saccade.nets.initialization import orthogonal_and_delta
@@ -88,12 +89,12 @@ def two_views(size: int, positions: int, augment: Augment) -> Prepare:
     return prepare
 
 
-def make_soda(config: SODA, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_soda(config: SODA, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC on random crops, and the auxiliary task on a batch of its own."""
     size = config.sac.architecture.image_size
     actor_critic = sac.make_networks(spaces, config.sac, device)
     nets = SODANetworks(actor_critic, config.sac.architecture.projection).to(device)
-    views = two_views(size, config.crop_positions, make_augment(config.strong, images))
+    views = two_views(size, config.crop_positions, make_augment(config.strong, given.images))
     crop = random_crop(size, config.crop_positions)
     return Agent(
         networks=nets,
@@ -110,19 +111,17 @@ def make_soda(config: SODA, spaces: Spaces, device: torch.device, images: Images
     )
 
 
-def make_svea_with_soda(
-    config: SVEAWithSODA, spaces: Spaces, device: torch.device, images: Images | None = None
-) -> Agent:
+def make_svea_with_soda(config: SVEAWithSODA, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SVEA with SODA's phase after it; both augment shifted pictures of the encoder's own size."""
     base = config.svea
     actor_critic = sac.make_networks(spaces, base.sac, device)
     nets = SODANetworks(actor_critic, base.sac.architecture.projection).to(device)
-    augment = draw_augmented(make_augment(base.strong, images))
+    augment = draw_augmented(make_augment(base.strong, given.images))
     shift_and_augment = in_order(random_shift(base.shift), sac.as_float, augment)
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(actor_critic),
-        prepare=svea.prepare_svea(base, spaces.action_dim, images),
+        prepare=svea.prepare_svea(base, spaces.action_dim, given.images),
         phases=(
             svea.critic_phase(actor_critic, base),
             sac.actor_phase(actor_critic, base.sac),

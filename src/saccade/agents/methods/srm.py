@@ -11,10 +11,11 @@ from torch import Generator
 
 from saccade.agents.agent import Agent, Prepare, in_order
 from saccade.agents.configs import AugmentedSAC
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac
 from saccade.agents.methods.drq import random_shift
 from saccade.agents.parts.attribution import q_maps
-from saccade.agents.parts.augmentation import Augment, Images, make_augment
+from saccade.agents.parts.augmentation import Augment, make_augment
 from saccade.types import Batch, Spaces
 
 
@@ -28,12 +29,10 @@ def augmented(augment: Augment, next_obs: bool) -> Prepare:
     return prepare
 
 
-def make_augmented_sac(
-    config: AugmentedSAC, spaces: Spaces, device: torch.device, images: Images | None = None
-) -> Agent:
+def make_augmented_sac(config: AugmentedSAC, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC whose minibatches are shifted and strongly augmented."""
     nets = sac.make_networks(spaces, config.sac, device)
-    augment = augmented(make_augment(config.strong, images), config.augment_next_obs)
+    augment = augmented(make_augment(config.strong, given.images), config.augment_next_obs)
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(nets),

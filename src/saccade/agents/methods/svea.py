@@ -7,6 +7,7 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent, Phase, Prepare, Shared, Term, in_order
 from saccade.agents.configs import SVEA
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import sac
 from saccade.agents.methods.drq import random_shift
 from saccade.agents.parts.attribution import q_maps
@@ -50,13 +51,13 @@ def prepare_svea(config: SVEA, action_dim: int, images: Images | None) -> Prepar
     return in_order(random_shift(config.shift), sac.as_float, sac.draw_action_noise(action_dim), augment)
 
 
-def make_svea(config: SVEA, spaces: Spaces, device: torch.device, images: Images | None = None) -> Agent:
+def make_svea(config: SVEA, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
     """SAC with the stabilised critic; the actor learns on clean observations alone."""
     nets = sac.make_networks(spaces, config.sac, device)
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(nets),
-        prepare=prepare_svea(config, spaces.action_dim, images),
+        prepare=prepare_svea(config, spaces.action_dim, given.images),
         phases=(critic_phase(nets, config), sac.actor_phase(nets, config.sac)),
         batch_size=config.sac.batch_size,
         maps=q_maps(nets.critic),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from saccade.saliency.gradient import derivative
 from saccade.saliency.integrated_gradients import integrated_derivative
 
 Attribution = Callable[[Tensor, Tensor], Tensor]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 Look = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -28,16 +30,28 @@ def attribution_of_q1(critic: nn.Module, method: str) -> Attribution:
     Inside losses: compiles, and never waits for the device. A ``Score`` would not: PyTorch 2.11 cannot make one while
     it compiles, hence plain functions.
     """
-    seen = guided_view(critic) if method == "guided_backpropagation" else critic
+
+    def q1(network: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
+        value: Tensor = network(obs, action)[0]
+        return value
+
+    return attribution_of(critic, q1, method)
+
+
+def attribution_of(network: Network, output: Callable[[Network, Tensor, Tensor], Tensor], method: str) -> Attribution:
+    """``(obs, action) -> `` importance of every pixel for some output of a network, signed, in the shape of ``obs``.
+
+    output: ``(network, obs, action) -> [batch]``, which reaches weights through that argument alone.
+    """
+    seen = guided_view(network) if method == "guided_backpropagation" else network
 
     def attribute(obs: Tensor, action: Tensor) -> Tensor:
-        def q1(pixels: Tensor) -> Tensor:
-            value: Tensor = seen(pixels, action)[0]
-            return value
+        def score(pixels: Tensor) -> Tensor:
+            return output(seen, pixels, action)
 
         if method == "integrated_gradients":
-            return integrated_derivative(q1, obs, steps=STEPS_IN_LOSS)
-        return derivative(q1, obs)
+            return integrated_derivative(score, obs, steps=STEPS_IN_LOSS)
+        return derivative(score, obs)
 
     return attribute
 

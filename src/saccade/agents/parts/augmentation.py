@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -17,7 +18,9 @@ from saccade.pixels.augmentations import (
     shifted_overlay,
 )
 from saccade.pixels.frequency import draw_ring, mask_spectrum
-from saccade.types import Batch, UserError
+from saccade.types import UserError
+
+COLOURS = 3  # of the frames that augmentations change
 
 Images = Callable[[int, int, Generator], Tensor]
 """``(count, size, generator) -> [count, 3, size, size]`` in 0..255: pictures to blend into observations.
@@ -79,10 +82,22 @@ def convolution(obs: Tensor, generator: Generator) -> Tensor:
     return random_convolution(obs.float(), draw_convolutions(len(obs), generator))
 
 
-def draw_augmented(augment: Augment) -> Prepare:
+def in_colours(augment: Augment, colours: int) -> Augment:
+    """An augmentation of frames of three colours for frames of one, as if these were grey: what comes is the mean."""
+    if colours == COLOURS:
+        return augment
+
+    def augment_grey(obs: Tensor, generator: Generator) -> Tensor:
+        coloured = augment(obs.repeat_interleave(COLOURS, dim=1), generator)
+        return coloured.unflatten(1, (-1, COLOURS)).mean(2)
+
+    return augment_grey
+
+
+def draw_augmented(augment: Augment) -> Prepare[Any]:
     """Adds the drawn tensor ``augmented_obs``: a strongly augmented copy of obs."""
 
-    def prepare(batch: Batch, generator: Generator) -> Batch:
+    def prepare(batch: Any, generator: Generator) -> Any:
         return with_drawn(batch, augmented_obs=augment(batch.obs, generator))
 
     return prepare

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import mujoco
 import numpy as np
 from dm_control import mujoco as dm_mujoco
+from dm_control.mujoco.wrapper import MjvOption
 
 from saccade.envs.distractions.on_screen import PUBLISHED_SCREENS
 from saccade.envs.mujoco.camera import TurnableCamera
@@ -80,6 +81,32 @@ class Scene:
         """The picture now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
         self.look()
         return self._camera.render()
+
+    def draw_with(self, flag: mujoco.mjtRndFlag, wanted: bool) -> None:
+        """Have every picture drawn with or without one of MuJoCo's rendering flags, such as fog."""
+        self._camera.scene.flags[flag] = wanted
+
+    def fill_with_air(self, rgb: Rgb, clear: float, gone: float) -> None:
+        """Have things fade into a colour (0..1): not until ``clear``, wholly from ``gone`` on (metres)."""
+        self.draw_with(mujoco.mjtRndFlag.mjRND_FOG, True)
+        contexts = self._physics.contexts
+        contexts.mujoco.ptr.fogRGBA[:] = (*rgb, 1.0)
+
+        def reach() -> None:
+            """Tell OpenGL itself: MuJoCo does so once, where a context is made."""
+            from OpenGL import GL
+
+            GL.glFogf(GL.GL_FOG_START, clear)
+            GL.glFogf(GL.GL_FOG_END, gone)
+
+        with contexts.gl.make_current() as context:
+            context.call(reach)
+
+    def render_ids(self, option: MjvOption) -> np.ndarray:
+        """The number of the geom that each pixel shows, -1 where it is none: int32 ``[H, W]``."""
+        self.look()
+        shown = self._camera.render(segmentation=True, scene_option=option)
+        return np.where(shown[..., 1] == mujoco.mjtObj.mjOBJ_GEOM, shown[..., 0], -1)
 
     def look(self) -> None:
         """Bring camera, lamps and sky to where they are in the present state; doing it twice changes nothing."""

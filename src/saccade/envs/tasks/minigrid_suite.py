@@ -91,12 +91,17 @@ def _check_oracle(config: EnvConfig) -> None:
         return
     if oracle == TASK_AND_GROUND:
         raise UserError(f"oracle_mask is {oracle!r}, and in a grid world every cell is ground: use 'task'")
-    from saccade.envs.tasks.minigrid.rules import RULES  # not where names alone are listed
-
-    if not RULES[grid_task(config.task).rule].has_mission:
+    if not has_mission(config):
         raise UserError(
             f"oracle_mask is {oracle!r}, and {config.task} has no mission that says which pixels matter: leave it off"
         )
+
+
+def has_mission(config: EnvConfig) -> bool:
+    """Whether the task has a mission, which says which pixels matter."""
+    from saccade.envs.tasks.minigrid.rules import RULES  # not where names alone are listed
+
+    return RULES[grid_task(config.task).rule].has_mission
 
 
 def spaces_of(config: EnvConfig) -> Spaces:

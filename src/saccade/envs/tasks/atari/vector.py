@@ -104,6 +104,9 @@ class VectorStreams:
                 last[row] = info["final_obs"][index]
         return StreamStep(obs, np.array(reward, np.float64), terminated, truncated, last)
 
+    def truth(self) -> None:
+        """A console knows none."""
+
     def get_state(self) -> list[dict[str, Any]]:
         """How often the run has gone on: games stay where they are, in C++."""
         return [{"times_resumed": self._times_resumed} for _ in self._seeds]

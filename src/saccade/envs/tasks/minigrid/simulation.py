@@ -20,7 +20,7 @@ from saccade.envs.streams import SUCCESS, StreamStep
 from saccade.envs.suites import suite_of
 from saccade.envs.tasks.minigrid.rules import RULES
 from saccade.envs.tasks.minigrid.tasks import ACTION_NAMES
-from saccade.envs.tasks.minigrid.world import GridWorlds
+from saccade.envs.tasks.minigrid.world import GridWorlds, Truth
 from saccade.envs.tasks.minigrid_suite import COLOURS, PUBLISHED_WRONG_PICK, grid_task, tile_size_of
 from saccade.envs.workers.env_workers import Arrangement
 from saccade.envs.workers.process import NO_OPENGL
@@ -114,6 +114,11 @@ def knows_success(config: EnvConfig) -> bool:
     return RULES[grid_task(config.task).rule].has_mission
 
 
+def ignored_pixels(simulation: GridSimulation) -> np.ndarray:
+    """Walls, distractors and all else that could be argued about: bool ``[H, W]``; see ``Truth``."""
+    return simulation.scene.truth()[0] == Truth.IGNORED
+
+
 def _of_world(state: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix("world/"): value for name, value in state.items() if name.startswith("world/")}
 
@@ -134,6 +139,8 @@ class GridStreams:
         self._spaces = suite_of(config.task).spaces(config)
         self._limit = config.episode_agent_steps
         self._knows_success = knows_success(config)
+        self._tells_truth = config.task_mask and self._knows_success
+        self._masks = np.zeros((len(seeds), config.frame_stack, *self._worlds.frame_shape[:2]), np.bool_)
         self._has_oracle = config.options.oracle_mask != OFF
         self._random = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]  # as Gymnasium seeds its own
         self._choices = np.full((len(seeds), len(self._nuisances)), NO_CHOICE, np.int64)
@@ -163,11 +170,17 @@ class GridStreams:
         success = self._worlds.success().copy() if self._knows_success else None
         self._frames[:, :-1] = self._frames[:, 1:]
         self._frames[:, -1] = self._drawn(np.arange(self.num_envs))
+        if self._tells_truth:
+            self._masks[:, :-1] = self._masks[:, 1:]
+            self._masks[:, -1] = self._worlds.task_mask()
         ended = np.flatnonzero(terminated | truncated)
         last = self._observations(ended)
         if len(ended):
             self._begin(ended, [None] * len(ended))
         return StreamStep(self._observations(), rewarded(self._config, reward), terminated, truncated, last, success)
+
+    def truth(self) -> NDArray[np.bool_] | None:
+        return self._masks.copy() if self._tells_truth else None
 
     def get_state(self) -> list[dict[str, Any]]:
         return [
@@ -177,6 +190,7 @@ class GridStreams:
                 "choices": self._choices[index].copy(),
                 "agent_steps": int(self._steps[index]),
                 "frames": self._frames[index].copy(),
+                **({"masks": self._masks[index].copy()} if self._tells_truth else {}),
             }
             for index in range(self.num_envs)
         ]
@@ -188,6 +202,8 @@ class GridStreams:
             self._choices[index] = state["choices"]
             self._steps[index] = int(state["agent_steps"])
             self._frames[index] = state["frames"]
+            if self._tells_truth:
+                self._masks[index] = state["masks"]
 
     def close(self) -> None:
         """Nothing."""
@@ -204,6 +220,8 @@ class GridStreams:
             if isinstance(nuisance, AppearanceBank):
                 self._worlds.state.appearance[indices] = self._choices[indices, place]
         self._frames[indices] = self._drawn(indices)[:, None]
+        if self._tells_truth:
+            self._masks[indices] = self._worlds.task_mask(indices)[:, None]
 
     def _drawn(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         frames = self._worlds.draw(None if len(indices) == self.num_envs else indices)

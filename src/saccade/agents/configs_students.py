@@ -1,0 +1,36 @@
+"""The hyper-parameters of methods that learn from a teacher, as those of others in ``configs``; no torch is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from saccade.agents.configs_on_policy import Trunk
+from saccade.agents.settings import AT_LEAST_ONE, LOG_STD, NOT_NEGATIVE, SHARE
+
+
+@dataclass(frozen=True)
+class DIGR:
+    """Hyper-parameters of DIGR; the defaults are the paper's for Red-Fetch-Green, and ours where it says nothing."""
+
+    trunk: Trunk = field(default_factory=Trunk)
+    batch_size: Annotated[int, AT_LEAST_ONE] = 64
+    """States in a minibatch of the student's own, and as many of the saliency data."""
+    learning_rate: Annotated[float, NOT_NEGATIVE] = 1e-3
+    """Learning rate, which stays."""
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    """PyTorch's, with its own defaults."""
+    regularised: bool = True
+    """Whether the gradient is held to the saliency data; otherwise this is distillation alone."""
+    distillation_weight: Annotated[float, NOT_NEGATIVE] = 0.01
+    """Weight of the distance to the teacher's actions beside the gradient's share: the paper's alpha."""
+    threshold: Annotated[float, SHARE] = 0.1
+    """Where the teacher's saliency is at most this share of its largest, the student's gradient should vanish."""
+    normalisation: Literal["maximum", "mass"] = "maximum"
+    """What the gradient's map is divided by: its largest value, as published, or its sum, times its pixels."""
+    channels: Literal["max", "sum", "all"] = "max"
+    """How the channels of the gradient, all frames' colours, become one map: their largest value, their sum, or not."""
+    log_std_min: Annotated[float, LOG_STD] = -10.0
+    """Of continuous actions: smallest logarithm of their standard deviation."""
+    log_std_max: Annotated[float, LOG_STD] = 2.0
+    """Of continuous actions: largest logarithm of their standard deviation."""

@@ -1,0 +1,194 @@
+"""DQN (Mnih et al., 2015) with Adam: one network values all actions at once, and learns from what is remembered.
+
+Double Q-learning (van Hasselt et al., 2016), rewards of several steps (Hessel et al., 2018) and the error's shape are
+choices of the configuration. What chance an action has of being any is kept in the networks, where evaluations and
+whoever loads them find it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from saccade.agents.agent import Act, Agent, Phase, Shared, Term
+from saccade.agents.configs_discrete import DQN, QTrunk
+from saccade.agents.given import NOTHING, Given
+from saccade.agents.methods.ppo import picture_of, trunk_of
+from saccade.agents.methods.sac import as_pixels, move_towards
+from saccade.agents.parts.attribution import Attribution, attribution_of
+from saccade.data.replay import Returns
+from saccade.nets.encoders import Convolutions
+from saccade.nets.nature import nature_convolutions, small_convolutions
+from saccade.nets.precision import MixedPrecision
+from saccade.pixels.masks import largest_per_frame
+from saccade.types import Batch, Discrete, Spaces, UserError
+
+Loss = Callable[[Batch, Shared], Tensor]
+
+
+class QNetwork(nn.Module):
+    """Values of all actions ``[batch, actions]`` of observations ``[batch, channels, height, width]``."""
+
+    def __init__(self, spaces: Spaces, config: QTrunk) -> None:
+        super().__init__()
+        self.trunk = trunk_of(convolutions_for(spaces, config), config.hidden)
+        self.values = nn.Linear(config.hidden, choices_of(spaces))
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.values(self.trunk(obs))
+
+
+class QNetworks(nn.Module):
+    """The network that learns, its target, and the chance that an action is any: ``epsilon``, a number."""
+
+    epsilon: Tensor
+
+    def __init__(self, spaces: Spaces, config: DQN) -> None:
+        super().__init__()
+        self.online = QNetwork(spaces, config.trunk)  # as PyTorch starts it, which is as Torch did for the paper
+        self.target = copy.deepcopy(self.online).requires_grad_(False)
+        self.register_buffer("epsilon", torch.tensor(config.epsilon_start))
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.online(obs)
+
+
+def choices_of(spaces: Spaces) -> int:
+    """How many actions there are. Raises UserError where actions are numbers."""
+    if not isinstance(spaces.actions, Discrete):
+        raise UserError("This method chooses among actions, and an action here is made of numbers: use sac or ppo.")
+    return spaces.actions.count
+
+
+def convolutions_for(spaces: Spaces, trunk: QTrunk) -> Convolutions:
+    """The convolutions that a configuration names, for an environment's pictures. Raises UserError for too small."""
+    make = {"nature": nature_convolutions, "small": small_convolutions}[trunk.network]
+    return make(*picture_of(spaces), trunk.filters)
+
+
+def value_of(q_values: Tensor, action: Tensor) -> Tensor:
+    """The values ``[batch]`` of the actions, long ``[batch]``, among those of all ``[batch, actions]``."""
+    return q_values.gather(-1, action[:, None]).squeeze(-1)
+
+
+def bootstrapped_return(nets: QNetworks, batch: Batch, *, discount: float, double: bool) -> Tensor:
+    """Target of the Bellman equation ``[batch]``: r + discount max Q_target(s', a'). No gradient.
+
+    With ``double`` the action is the one that the network which learns values most (van Hasselt et al., 2016, section
+    "Double DQN"). Where rewards are of several steps, ``batch.discount`` has the discount of all but the last.
+    """
+    with torch.no_grad():
+        values = nets.target(batch.next_obs)
+        chosen = (nets.online(batch.next_obs) if double else values).argmax(-1)
+        return batch.reward + batch.discount * discount * value_of(values, chosen)
+
+
+def bellman_error(error: str) -> Loss:
+    """Difference of the chosen action's value and its target: Huber's with delta 1, or squared.
+
+    Of Huber's the gradient is the clipped error of Mnih et al. (2015), and so is that of half the square.
+    """
+
+    def loss(batch: Batch, shared: Shared) -> Tensor:
+        if error == "huber":
+            return F.smooth_l1_loss(shared["q"], shared["target"])
+        return 0.5 * F.mse_loss(shared["q"], shared["target"])
+
+    return loss
+
+
+def learning_phase(nets: QNetworks, config: DQN, **further_terms: Term) -> Phase[Batch]:
+    """DQN's one phase: the Bellman error, and whatever terms a method adds. Shares ``q_values q target``."""
+    parameters = list(nets.online.parameters())
+    optimizer = torch.optim.Adam(
+        parameters, lr=config.learning_rate, eps=config.adam_epsilon, fused=True, capturable=parameters[0].is_cuda
+    )
+
+    def share(batch: Batch) -> Shared:
+        q_values = nets.online(batch.obs)
+        target = bootstrapped_return(nets, batch, discount=config.discount, double=config.double)
+        return {"q_values": q_values, "q": value_of(q_values, batch.action), "target": target}
+
+    return Phase(
+        "dqn",
+        {"bellman": Term(bellman_error(config.error)), **further_terms},
+        optimizer,
+        share=share,
+        after=lambda: move_towards(nets.target, nets.online, config.target_rate),
+        after_every=config.target_every,
+        anneal=lambda share_done: set_epsilon(nets, config, share_done),
+    )
+
+
+@torch.no_grad()
+def set_epsilon(nets: QNetworks, config: DQN, share_done: float) -> None:
+    """The chance of any action when a share of training is done."""
+    fallen = 1.0 if config.epsilon_share == 0 else min(share_done / config.epsilon_share, 1.0)
+    nets.epsilon.fill_(config.epsilon_start + (config.epsilon_end - config.epsilon_start) * fallen)
+
+
+def epsilon_greedy(nets: QNetworks) -> Act:
+    """Acts: what has the largest value, or with a generator, at the chance ``epsilon``, any action, each as likely."""
+
+    @torch.no_grad()
+    def act(obs: Tensor, generator: Generator | None) -> Tensor:
+        q_values = nets.online(obs)
+        greedy = q_values.argmax(-1)
+        if generator is None:
+            return greedy
+        device, count = generator.device, q_values.shape[-1]
+        any_action = torch.randint(count, greedy.shape, generator=generator, device=device)
+        explores = torch.rand(greedy.shape, generator=generator, device=device) < nets.epsilon
+        return torch.where(explores, any_action, greedy)
+
+    return act
+
+
+def q_outputs(
+    nets_of: Callable[[nn.Module], nn.Module] = lambda networks: networks,
+) -> Mapping[str, Callable[..., Tensor]]:
+    """What the networks compute, for scores: ``q_values``.
+
+    nets_of: finds DQN's networks in those of a method.
+    """
+
+    def q_values(networks: nn.Module, obs: Tensor) -> Tensor:
+        return nets_of(networks)(obs)
+
+    return {"q_values": q_values}
+
+
+def attribution_of_q(nets: QNetworks, method: str) -> Attribution:
+    """``(obs, action) -> [batch, channels, height, width]``: importance of every pixel for the action's value."""
+    return attribution_of(nets.online, lambda online, obs, action: value_of(online(obs), action), method)
+
+
+def q_maps(nets: QNetworks, colours: int) -> Mapping[str, Attribution]:
+    """Guided backpropagation of the action's value, its largest over a frame's colours."""
+    attribute = attribution_of_q(nets, "guided_backpropagation")
+
+    def q_attribution(obs: Tensor, action: Tensor) -> Tensor:
+        return largest_per_frame(attribute(obs.float(), action), colours)
+
+    return {"q_attribution": q_attribution}
+
+
+def make_dqn(config: DQN, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Batch]:
+    """DQN on pixels. Raises UserError where actions are numbers, or nothing is left of the pictures."""
+    nets = QNetworks(spaces, config).to(device)
+    convolutions = nets.online.trunk[0]
+    assert isinstance(convolutions, MixedPrecision)
+    return Agent(
+        networks=nets,
+        act=epsilon_greedy(nets),
+        prepare=as_pixels(convolutions),
+        phases=(learning_phase(nets, config),),
+        batch_size=config.batch_size,
+        maps=q_maps(nets, spaces.colours),
+        outputs=q_outputs(),
+        returns=Returns(config.n_steps, config.discount),
+    )

@@ -1,0 +1,65 @@
+"""Whether a grid's commands are commands: before the first of them runs, so that the last does not fail for a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from saccade.agents import METHODS
+from saccade.agents.methods_of import is_own
+from saccade.agents.presets import SIZES
+from saccade.bench.catalogue import TABLES
+from saccade.bench.cells import RUN, TEACHER, Step, cells_of
+from saccade.bench.grids import Grid
+from saccade.envs.config import EnvConfig, check_data
+from saccade.saliency import METHODS as SALIENCY
+from saccade.spelling import close_names
+from saccade.types import UserError
+
+PLACE = "run"
+"""What stands for a folder while words are checked."""
+
+
+def check_names(grid: Grid) -> None:
+    """Raise UserError for a preset, task, mode, method of learning or of saliency, or table that does not exist."""
+    _check(grid, "preset", grid.preset, SIZES)
+    for arm in grid.arms:
+        if not is_own(arm.method):
+            _check(grid, "method", arm.method, METHODS)
+    for task in grid.tasks:
+        env = EnvConfig.parse(task)
+        if grid.evaluation is not None:
+            check_data(env, grid.evaluation.modes)
+        if grid.scores is not None:
+            check_data(env, grid.scores.modes)
+    for method in () if grid.scores is None else grid.scores.methods:
+        _check(grid, "saliency method", method, {"all", *SALIENCY})
+    for name in grid.published:
+        _check(grid, "published table", name, TABLES)
+
+
+def check_words(grid: Grid, parse: Callable[[list[str]], object]) -> None:
+    """Give the words of every arm's steps on every task to ``parse``, which raises UserError for what is no command."""
+    for cell in cells_of(grid):
+        if cell.seed != grid.seeds[0]:
+            continue  # the others differ in a number
+        for step in cell.steps:
+            try:
+                parse([PLACE if word in (RUN, TEACHER) else word for word in step.words])
+            except UserError as error:
+                raise UserError(f"{grid.name}, {cell.name}, {step.name}: {error}") from error
+
+
+def verbs_of(grid: Grid) -> set[str]:
+    """The commands that a grid needs."""
+    return {step.name for step in _steps(grid)}
+
+
+def _steps(grid: Grid) -> tuple[Step, ...]:
+    return cells_of(grid)[0].steps
+
+
+def _check(grid: Grid, what: str, name: str, allowed: Collection[str]) -> None:
+    if name not in allowed:
+        close = close_names(name, allowed)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(allowed)}."
+        raise UserError(f"{grid.name} names the {what} {name!r}, and there is none: {hint}")

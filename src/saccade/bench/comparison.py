@@ -1,0 +1,287 @@
+"""A grid's numbers beside the published ones: one line for every arm, task, measure, mode and setting.
+
+Numbers of runs that were measured in other ways (``Outcome.kind``) never come into one line, and lines of another
+rendering, size, data or version never into one table or aggregate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any, final
+
+import numpy as np
+
+from saccade.bench import statistics
+from saccade.bench.outcomes import Outcome, alike
+from saccade.bench.published import Published
+from saccade.bench.statistics import Estimate
+
+RETURN, SUCCESS = "return", "success"
+MEANS: Mapping[str, tuple[str, ...]] = {"tests": ("test1", "test2", "test3")}
+"""Modes that papers print the average of, by what tables call it."""
+MEASURES = (RETURN, SUCCESS)
+"""Those that are about episodes; the others are about saliency maps."""
+FULL_RETURN = {"dmc/": 1000.0}
+"""By how task ids begin, the greatest return of an episode: 1,000 steps of at most 1 in the Control Suite."""
+
+Key = tuple[str, str, str, str]
+
+
+def with_means(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes, and of each run the averages over modes that papers print, where it has all of them."""
+    found = list(outcomes)
+    for name, modes in MEANS.items():
+        runs: dict[tuple[Any, ...], dict[str, Outcome]] = {}
+        for one in outcomes:
+            if one.measure in MEASURES and one.mode in modes:
+                key = (one.arm, one.task, one.seed, one.measure, one.setting, one.version, one.env_steps, one.count)
+                runs.setdefault((*key, one.sampled), {})[one.mode] = one
+        for by_mode in runs.values():
+            if len(by_mode) == len(modes):
+                several = [by_mode[mode] for mode in modes]
+                data = "; ".join(filter(None, dict.fromkeys(one.data for one in several)))
+                value = fmean(one.value for one in several)
+                found.append(replace(several[0], mode=name, value=value, data=data, spread=None, extra={}))
+    return found
+
+
+@final
+@dataclass(frozen=True)
+class Line:
+    """One arm on one task in one mode: every seed's number, what is made of them, and what was published.
+
+    Attributes:
+        kind: how the numbers were measured (``Outcome.kind``).
+        seeds, values: of each run its seed and its number.
+        published: the numbers that papers print for the same thing, the grid's own table first.
+        better: whether ``higher`` or ``lower`` is better; None where nobody knows.
+        attack: the name and the budget (of 255) of what it was measured under; None where nobody attacked.
+    """
+
+    arm: str
+    task: str
+    measure: str
+    mode: str
+    kind: tuple[Any, ...]
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    published: tuple[Published, ...] = ()
+    better: str | None = "higher"
+    attack: tuple[str, float] | None = None
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return statistics.mean_and_deviation(self.values)[0]
+
+    @property
+    def deviation(self) -> float:
+        """Over seeds, as papers print it."""
+        return statistics.mean_and_deviation(self.values)[1]
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the first published number."""
+        return self.mean - self.published[0].value if self.published else None
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean with its bootstrap interval over seeds."""
+        return statistics.estimate(self.values, statistics.mean)
+
+
+def lines_of(outcomes: Iterable[Outcome], published: Iterable[Published] = ()) -> list[Line]:
+    """A line for every group of numbers that may stand together, arm by arm in the order in which they first appear.
+
+    Of a published number the arm, task, measure and mode decide what it stands beside.
+    """
+    printed: dict[Key, list[Published]] = {}
+    for number in published:
+        printed.setdefault((number.arm, number.task, number.measure, number.mode), []).append(number)
+    lines = []
+    for key, kinds in alike(outcomes).items():
+        for kind, group in kinds.items():
+            by_seed = {one.seed: one.value for one in group}
+            better = next((one.extra["direction"] for one in group if one.extra.get("direction")), None)
+            lines.append(
+                Line(
+                    *key,
+                    kind,
+                    tuple(sorted(by_seed)),
+                    tuple(by_seed[seed] for seed in sorted(by_seed)),
+                    tuple(printed.get(key, ())),
+                    "higher" if key[2] in MEASURES else better,
+                    _attack_of(group),
+                )
+            )
+    arms = list(dict.fromkeys(line.arm for line in lines))
+    return sorted(lines, key=lambda line: arms.index(line.arm))
+
+
+def not_run(lines: Sequence[Line], published: Iterable[Published]) -> list[Published]:
+    """Published numbers that nothing of ours stands beside."""
+    ours = {(line.arm, line.task, line.measure, line.mode) for line in lines}
+    return [one for one in published if (one.arm, one.task, one.measure, one.mode) not in ours]
+
+
+@final
+@dataclass(frozen=True)
+class Aggregate:
+    """One arm over all tasks in one mode: what may be said of all its runs together.
+
+    Attributes:
+        scores: ``[seeds, tasks]``, as shares of the greatest return where that is known, NaN where a run is missing.
+        tasks: the columns' names.
+        scale: ``1`` is the greatest return, or a success in every episode; None where numbers are as they are, and
+            neither an optimality gap nor a profile means anything.
+    """
+
+    arm: str
+    measure: str
+    mode: str
+    scores: np.ndarray
+    tasks: tuple[str, ...]
+    scale: float | None
+
+    @property
+    def interquartile_mean(self) -> Estimate:
+        """Over all runs on all tasks."""
+        return statistics.estimate(self.scores)
+
+    @property
+    def optimality_gap(self) -> Estimate | None:
+        """How far the runs stay behind the greatest return."""
+        return None if self.scale is None else statistics.estimate(self.scores, statistics.optimality_gap)
+
+
+def aggregates_of(lines: Sequence[Line]) -> list[Aggregate]:
+    """Of every arm and mode all tasks together, where each task was measured in one way by all of the arms.
+
+    A task that some arms were measured in otherwise than others, or that an arm has no run of, is left out.
+    """
+    found = []
+    for measure in MEASURES:
+        for mode in dict.fromkeys(line.mode for line in lines if line.measure == measure and line.attack is None):
+            own = [line for line in lines if (line.measure, line.mode) == (measure, mode)]
+            arms = list(dict.fromkeys(line.arm for line in own))
+            tasks = [task for task in dict.fromkeys(line.task for line in own) if _shared(own, task, arms)]
+            if tasks:
+                found += [_aggregate(arm, measure, mode, own, tasks) for arm in arms]
+    return found
+
+
+def _shared(lines: Sequence[Line], task: str, arms: Sequence[str]) -> bool:
+    """Whether all arms have one line of a task, all measured in one way; how long each was trained is its own."""
+    own = [line for line in lines if line.task == task]
+    return len(own) == len(arms) == len({line.arm for line in own}) and len({_way(line) for line in own}) == 1
+
+
+def _way(line: Line) -> tuple[Any, ...]:
+    setting, data, version, _, _, sampled = line.kind
+    return setting, data, version, sampled
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """Lines of one task and measure that may stand in one table, and what they share.
+
+    ``data`` says by mode where colours and videos came from.
+    """
+
+    task: str
+    measure: str
+    setting: str
+    version: str
+    sampled: bool
+    data: Mapping[str, str]
+    lines: tuple[Line, ...]
+
+    @property
+    def told(self) -> str:
+        """How all of it was measured, in words."""
+        acts = "actions drawn from the policy" if self.sampled else ""
+        sources = dict.fromkeys(self.data.values())
+        told = [f"{', '.join(mode for mode in self.data if self.data[mode] == one)}: {one}" for one in sources if one]
+        return "; ".join(filter(None, (self.setting, acts, *told, self.version)))
+
+
+def groups_of(lines: Sequence[Line]) -> list[Group]:
+    """Lines without an attack as tables: a task's lines of another rendering, size, data or version have their own."""
+    variants: dict[tuple[str, str, str], list[str]] = {}
+    members: dict[tuple[Any, ...], list[Line]] = {}
+    for line in lines:
+        setting, data, version, sampled = _way(line)
+        known = variants.setdefault((line.task, line.measure, line.mode), [])
+        known += [data] if data not in known else []
+        key = (line.task, line.measure, setting, version, sampled, known.index(data))
+        if line.attack is None:
+            members.setdefault(key, []).append(line)
+    return [
+        Group(task, measure, setting, version, sampled, {line.mode: line.kind[1] for line in own}, tuple(own))
+        for (task, measure, setting, version, sampled, _), own in members.items()
+    ]
+
+
+def _aggregate(arm: str, measure: str, mode: str, lines: Sequence[Line], tasks: Sequence[str]) -> Aggregate:
+    columns = {line.task: line.values for line in lines if line.arm == arm and line.task in tasks}
+    scale = 1.0 if measure == SUCCESS else _greatest(tasks)
+    scores = np.full((max(map(len, columns.values())), len(tasks)), np.nan)
+    for place, task in enumerate(tasks):
+        scores[: len(columns[task]), place] = columns[task]
+    return Aggregate(arm, measure, mode, scores / (scale or 1.0), tuple(tasks), scale)
+
+
+def _greatest(tasks: Sequence[str]) -> float | None:
+    """The greatest return of an episode, where it is known of all tasks and the same."""
+    known = {next((most for begin, most in FULL_RETURN.items() if task.startswith(begin)), None) for task in tasks}
+    return known.pop() if len(known) == 1 else None
+
+
+@final
+@dataclass(frozen=True)
+class Pair:
+    """How often runs of ``arm`` beat runs of ``other`` on the same task, and by how much."""
+
+    arm: str
+    other: str
+    mode: str
+    probability: Estimate
+    difference: Estimate
+
+
+def pairs_of(aggregates: Sequence[Aggregate], measure: str = RETURN) -> list[Pair]:
+    """The last arm beside each other one, in every mode: a grid's last arm is what its paper is about."""
+    own = [one for one in aggregates if one.measure == measure]
+    pairs = []
+    for mode in dict.fromkeys(one.mode for one in own):
+        *others, last = [one for one in own if one.mode == mode]
+        for other in others:
+            probability = statistics.probability_of_improvement(last.scores, other.scores)
+            difference = statistics.difference(last.scores, other.scores)
+            pairs.append(Pair(last.arm, other.arm, mode, probability, difference))
+    return pairs
+
+
+def _attack_of(outcomes: Sequence[Outcome]) -> tuple[str, float] | None:
+    extra = outcomes[0].extra
+    return (str(extra["attack"]), float(extra["epsilon"])) if "attack" in extra else None
+
+
+def attacked(lines: Sequence[Line]) -> Mapping[tuple[str, str, str], dict[str, list[Line]]]:
+    """Lines under attack: by task, measure and ``fgsm in train`` the lines of each arm, by rising budget."""
+    found: dict[tuple[str, str, str], dict[str, list[Line]]] = {}
+    for line in lines:
+        if line.attack is not None and line.measure in MEASURES:
+            mode = line.mode.rpartition("+")[0]
+            found.setdefault((line.task, line.measure, f"{line.attack[0]} in {mode}"), {}).setdefault(
+                line.arm, []
+            ).append(line)
+    return {key: {arm: sorted(own, key=_budget) for arm, own in arms.items()} for key, arms in found.items()}
+
+
+def _budget(line: Line) -> float:
+    assert line.attack is not None
+    return line.attack[1]

@@ -1,0 +1,157 @@
+"""What a grid would cost on this machine: by how fast its runs were here, or by short measurements of each method."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saccade.agents.methods_of import method_of
+from saccade.bench.cells import RUN, TRAIN, Cell, cells_of, words_of
+from saccade.bench.grids import Grid
+from saccade.bench.standing import DONE, standing_of
+from saccade.bench.work import PROGRAM
+from saccade.data.documents import BadDocument, read_document
+from saccade.data.folder import cache_dir
+from saccade.train.logs import write_aside
+from saccade.types import UserError
+
+RATES = "rates.json"
+MEASURED_STEPS = {"off_policy": 200, "on_policy": 4096}
+RANDOM_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a part of a grid takes: ``runs`` of it are missing, and it makes ``rate`` agent steps a second.
+
+    None where nobody measured. Evaluations, scores and attacks are not in it but where they were in the runs measured.
+    """
+
+    arm: str
+    task: str
+    runs: int
+    steps: int | None
+    rate: float | None
+    source: str
+
+    @property
+    def seconds(self) -> float | None:
+        """Of all runs that are missing, one after the other."""
+        return None if self.rate is None or self.steps is None else self.runs * self.steps / self.rate
+
+
+def costs_of(
+    grid: Grid, folder: Path, steps_of: Callable[[Cell], int | None], rates: Mapping[str, float]
+) -> list[Cost]:
+    """What is missing of a grid below ``folder``, by arm and task.
+
+    steps_of: agent steps of a cell's run. rates: ``measured`` ones, for what has not run here.
+    """
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells_of(grid):
+        found.setdefault((cell.arm.name, cell.task), []).append(cell)
+    return [_cost(arm, task, cells, folder, steps_of, rates) for (arm, task), cells in found.items()]
+
+
+def _cost(
+    arm: str,
+    task: str,
+    cells: list[Cell],
+    folder: Path,
+    steps_of: Callable[[Cell], int | None],
+    rates: Mapping[str, float],
+) -> Cost:
+    standings = [standing_of(cell, folder) for cell in cells]
+    missing = sum(standing.state != DONE for standing in standings)
+    seen = [standing.rate for standing in standings if standing.rate is not None]
+    rate, source = rates.get(key_of(cells[0])), "measured here"
+    if seen:
+        rate, source = sum(seen) / len(seen), "its own runs"
+    return Cost(arm, task, missing, steps_of(cells[0]), rate, source if rate is not None else "not measured")
+
+
+def key_of(cell: Cell) -> str:
+    """What decides how fast a run is: its words without its seed, and the machine's processor and cores."""
+    words = [word for word in cell.steps[0].words if word != RUN]
+    if "--seed" in words:
+        place = words.index("--seed")
+        words = words[:place] + words[place + 2 :]
+    return " ".join([*words, f"[{os.cpu_count()} cores, {_processor()}]"])
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return sys.platform
+
+
+def known_rates() -> dict[str, float]:
+    """What was measured on this machine before: agent steps a second, by ``key_of``."""
+    try:
+        return read_document(cache_dir() / RATES, dict[str, float])
+    except (OSError, BadDocument, UserError):
+        return {}
+
+
+def measured(grid: Grid, tell: Callable[[str], None]) -> dict[str, float]:
+    """Train every arm on every task for some hundred steps, and keep how fast that was. Students are left out.
+
+    tell: is given a sentence about each.
+    """
+    rates = known_rates()
+    seen: set[tuple[str, str]] = set()
+    for cell in cells_of(grid):
+        if (cell.arm.name, cell.task) in seen or cell.needs is not None:
+            continue
+        seen.add((cell.arm.name, cell.task))
+        rate = _measure(cell)
+        tell(f"{cell.arm.name} on {cell.task}: " + ("could not be measured" if rate is None else f"{rate:.1f} steps/s"))
+        if rate is not None:
+            rates[key_of(cell)] = rate
+    path = cache_dir() / RATES
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(path, json.dumps(rates, indent=1))
+    return rates
+
+
+def _measure(cell: Cell) -> float | None:
+    loop = method_of(cell.arm.method).loop
+    brief: dict[str, Any] = {
+        "steps": MEASURED_STEPS[loop],
+        "evaluate_every": 0,
+        "evaluation_episodes": 1,
+        "evaluation_modes": ("train",),
+        "log_every": 20,
+        "checkpoint_every": 10**9,
+    }
+    if loop == "off_policy":
+        brief["random_steps"] = RANDOM_STEPS
+    with tempfile.TemporaryDirectory() as scratch:
+        run = Path(scratch) / "run"
+        assert cell.steps[0].name == TRAIN
+        words = [str(run) if word == RUN else word for word in cell.steps[0].words]
+        subprocess.run([*PROGRAM, *words, *words_of(brief)], capture_output=True, check=False)
+        return _rate_of(run, loop)
+
+
+def _rate_of(run: Path, loop: str) -> float | None:
+    """Agent steps a second of the part in which the run learned."""
+    from saccade.bench.standing import newest_rows
+
+    rows = [row for row in newest_rows(run / "metrics.jsonl") if row.get("updates")]
+    if not rows:
+        return None
+    first, last = rows[0], rows[-1]
+    if loop == "off_policy" and last["seconds"] > first["seconds"]:
+        return float(last["updates"] - first["updates"]) / float(last["seconds"] - first["seconds"])
+    return float(last["env_steps"]) / float(last["seconds"]) if last["seconds"] else None

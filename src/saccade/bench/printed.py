@@ -1,0 +1,135 @@
+"""A comparison as tables for a paper or a page of text: Markdown and LaTeX of the same cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from saccade.bench.comparison import Line
+from saccade.bench.statistics import FEWEST_SEEDS, too_few
+
+SMALL = 10.0  # below it the first digits are decimals
+MINUS = "\u2212"
+LATEX = {
+    "\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "\u00b1": r"$\pm$", MINUS: "$-$", "–": "--",
+}  # fmt: skip
+COLUMNS = ("method", "mode", "published", "ours", "difference", "95 % interval", "seeds")
+
+
+@final
+@dataclass(frozen=True)
+class Printed:
+    """A table as text: ``rows`` have a cell for each column; ``caption`` says how it was measured."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def printed(lines: Sequence[Line], caption: str) -> Printed:
+    """Lines of one task and measure: published beside ours, the difference, and the interval of our mean."""
+    decimals = decimals_of(lines)
+    return Printed(caption, COLUMNS, tuple(_row(line, decimals) for line in lines))
+
+
+def _row(line: Line, decimals: int) -> tuple[str, ...]:
+    return (
+        line.arm,
+        line.mode,
+        published_told(line, decimals),
+        f"{told(line.mean, decimals)} ± {told(line.deviation, decimals)}",
+        difference_told(line, decimals),
+        interval_told(line, decimals),
+        str(len(line.seeds)),
+    )
+
+
+def decimals_of(lines: Sequence[Line]) -> int:
+    """Decimals that the numbers of a table are shown with."""
+    numbers = [abs(line.mean) for line in lines] + [abs(one.value) for line in lines for one in line.published]
+    largest = max(numbers, default=0.0)
+    return 0 if largest >= 10 * SMALL else 1 if largest >= SMALL else 2
+
+
+def told(number: float, decimals: int) -> str:
+    """A number as tables show it, with a true minus."""
+    return f"{number:.{decimals}f}".replace("-", MINUS)
+
+
+def published_told(line: Line, decimals: int) -> str:
+    """``739 ± 21`` of the first published number; a dash where nothing was published."""
+    if not line.published:
+        return "–"
+    first = line.published[0]
+    spread = "" if first.spread is None else f" ± {told(first.spread, decimals)}"
+    return f"{told(first.value, decimals)}{spread}"
+
+
+def difference_told(line: Line, decimals: int) -> str:
+    """``+12``; a dash where nothing was published."""
+    if line.difference is None:
+        return "–"
+    return ("+" if line.difference >= 0 else "") + told(line.difference, decimals)
+
+
+def interval_told(line: Line, decimals: int) -> str:
+    """``[398, 460]``, or why there is none."""
+    found = line.estimate
+    if found.low is None or found.high is None:
+        return too_few(found.seeds).replace(f", and an interval takes {FEWEST_SEEDS}", ": too few")
+    return f"[{told(found.low, decimals)}, {told(found.high, decimals)}]"
+
+
+def markdown(tables: Sequence[Printed], title: str, notes: Sequence[str] = ()) -> str:
+    """A page of text with every table."""
+    parts = [f"# {_safe(title)}"]
+    for table in tables:
+        head = [_markdown_row(table.columns), _markdown_row(["---"] * len(table.columns))]
+        parts.append("\n".join([f"{_safe(table.caption)}\n", *head, *map(_markdown_row, table.rows)]))
+    if notes:
+        parts.append("\n".join(f"- {_safe(note)}" for note in notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_safe, cells))} |"
+
+
+def _safe(text: str) -> str:
+    """Text that Markdown shows as it is: no cell ends early, and no name becomes markup."""
+    shown = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
+    return shown.replace("\n", " ")
+
+
+def latex(tables: Sequence[Printed], title: str, notes: Sequence[str] = ()) -> str:
+    """Every table as a ``table`` with ``booktabs`` rules, to be read by ``\\input``."""
+    parts = [f"% {title}\n% needs \\usepackage{{booktabs}}"]
+    parts += [f"% {note}" for note in notes]
+    for table in tables:
+        columns = "ll" + "r" * (len(table.columns) - 2)
+        parts.append(
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    r"  \centering",
+                    f"  \\caption{{{escaped(table.caption)}}}",
+                    f"  \\begin{{tabular}}{{{columns}}}",
+                    r"    \toprule",
+                    f"    {' & '.join(map(escaped, table.columns))} \\\\",
+                    r"    \midrule",
+                    *(f"    {' & '.join(map(escaped, row))} \\\\" for row in table.rows),
+                    r"    \bottomrule",
+                    r"  \end{tabular}",
+                    r"\end{table}",
+                ]
+            )
+        )
+    return "\n\n".join(part.replace("\n\n", "\n") for part in parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(LATEX.get(letter, letter) for letter in text.replace("\n", " "))

@@ -1,0 +1,332 @@
+"""Statistics of a few runs on several tasks: what a table may say of them, and with which intervals.
+
+Scores are a matrix ``[runs, tasks]``, one number for each run; NaN where a run is missing, so that tasks may have
+different numbers of runs. Runs are drawn anew *within* each task (the stratified bootstrap), all repetitions at once.
+Source: Agarwal et al., 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Scores: TypeAlias = NDArray[np.float64]
+"""``[runs, tasks]``, NaN where there is no run."""
+Statistic: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""From ``[..., runs of all tasks]`` to ``[...]``."""
+
+FEWEST_SEEDS = 3
+"""Runs of a task below which no interval is shown: two of them have three means when they are drawn anew."""
+TRIMMED = 0.25  # of the runs at either end, left out of the interquartile mean
+CONFIDENCE = 0.95
+REPETITIONS = 10_000
+AT_ONCE = 4_000_000  # numbers that a repetition's draws may hold together: 32 MB
+
+
+@final
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic and its interval; ``low`` and ``high`` are None where the runs are too few for one.
+
+    ``seeds`` is the number of runs of the task that has fewest.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    seeds: int
+
+    def told(self, decimals: int = 0) -> str:
+        """``431 [398, 460]``, or without an interval why there is none."""
+        if self.low is None or self.high is None:
+            return f"{self.value:.{decimals}f} ({too_few(self.seeds)})"
+        return f"{self.value:.{decimals}f} [{self.low:.{decimals}f}, {self.high:.{decimals}f}]"
+
+
+@final
+@dataclass(frozen=True)
+class Band:
+    """A statistic at every place, and its interval there: arrays ``[places]``.
+
+    ``low`` and ``high`` are None where the runs are too few. ``seeds`` is the number of runs of the place with fewest.
+    """
+
+    places: NDArray[np.float64]
+    value: NDArray[np.float64]
+    low: NDArray[np.float64] | None
+    high: NDArray[np.float64] | None
+    seeds: int
+
+
+def too_few(seeds: int) -> str:
+    """Why there is no interval: ``2 seeds, and an interval takes 3``."""
+    return f"{seeds} seed{'s' * (seeds != 1)}, and an interval takes {FEWEST_SEEDS}"
+
+
+def as_scores(values: ArrayLike) -> Scores:
+    """Numbers as a score matrix: those of one task may come without its axis.
+
+    Raises:
+        ValueError: it has other than one or two axes, no number at all, an infinite one, or a task without any run.
+    """
+    scores = np.asarray(values, dtype=np.float64)
+    if scores.ndim == 1:
+        scores = scores[:, None]
+    if scores.ndim != 2 or scores.size == 0:
+        raise ValueError(f"scores are a matrix [runs, tasks] with at least one number, not of shape {scores.shape}")
+    if np.isinf(scores).any():
+        raise ValueError("scores must be finite, or NaN where there is no run")
+    empty = np.flatnonzero(np.isnan(scores).all(0))
+    if len(empty):
+        raise ValueError(f"task {empty[0]} has no run: leave it out")
+    return scores
+
+
+def fewest_runs(scores: Scores) -> int:
+    """The number of runs of the task that has fewest."""
+    return int((~np.isnan(scores)).sum(0).min())
+
+
+# ------------------------------------------------------------------------------------------------ statistics
+
+
+def mean_and_deviation(scores: ArrayLike) -> tuple[float, float]:
+    """Mean and standard deviation over the runs of one task, as the papers print them: ``mean ± deviation``.
+
+    The deviation is that of the runs' means around their mean (population, ``numpy.std``); of one run it is 0. Source:
+    the authors of DMC-GB (issues 4 and 20 of their repository): mean over episodes, then deviation over seeds.
+    """
+    values = as_scores(scores)
+    if values.shape[1] != 1:
+        raise ValueError(f"mean and deviation are those of one task, not of {values.shape[1]}")
+    return float(np.nanmean(values)), float(np.nanstd(values))
+
+
+def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the last axis."""
+    return values.mean(-1)
+
+
+def interquartile_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the middle half of the last axis: a quarter of the numbers, rounded down, is left out at either end."""
+    count = values.shape[-1]
+    cut = int(TRIMMED * count)
+    if cut == 0:
+        return values.mean(-1)
+    middle = np.partition(values, (cut, count - cut - 1), axis=-1)[..., cut : count - cut]
+    return middle.mean(-1)
+
+
+def optimality_gap(values: NDArray[np.float64], target: float = 1.0) -> NDArray[np.float64]:
+    """By how much numbers fall short of ``target`` on average; what lies above it counts as if it had been met."""
+    return target - np.minimum(values, target).mean(-1)
+
+
+# ------------------------------------------------------------------------------------------------- bootstrap
+
+
+def estimate(
+    scores: ArrayLike,
+    statistic: Statistic = interquartile_mean,
+    *,
+    repetitions: int = REPETITIONS,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Estimate:
+    """A statistic of all runs on all tasks together, with its percentile interval from the stratified bootstrap.
+
+    Without an interval where a task has fewer than three runs.
+    """
+    matrix = as_scores(scores)
+    flat, seeds = _flat(matrix), fewest_runs(matrix)
+    value = float(statistic(flat.values))
+    if seeds < FEWEST_SEEDS:
+        return Estimate(value, None, None, seeds)
+    generator = np.random.default_rng(seed)
+    drawn = np.concatenate([statistic(flat.values[places]) for places in _draws(flat, repetitions, generator)])
+    low, high = _ends(drawn, confidence)
+    return Estimate(value, float(low), float(high), seeds)
+
+
+def difference(
+    scores: ArrayLike,
+    others: ArrayLike,
+    statistic: Statistic = interquartile_mean,
+    *,
+    repetitions: int = REPETITIONS,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Estimate:
+    """By how much a statistic of one method's runs exceeds that of another's; both are drawn anew."""
+    ours, theirs = as_scores(scores), as_scores(others)
+    first, second = _flat(ours), _flat(theirs)
+    seeds = min(fewest_runs(ours), fewest_runs(theirs))
+    value = float(statistic(first.values) - statistic(second.values))
+    if seeds < FEWEST_SEEDS:
+        return Estimate(value, None, None, seeds)
+    of_first, of_second = np.random.default_rng(seed).spawn(2)
+    drawn = [
+        np.concatenate([statistic(flat.values[places]) for places in _draws(flat, repetitions, generator)])
+        for flat, generator in ((first, of_first), (second, of_second))
+    ]
+    low, high = _ends(drawn[0] - drawn[1], confidence)
+    return Estimate(value, float(low), float(high), seeds)
+
+
+def probability_of_improvement(
+    scores: ArrayLike,
+    others: ArrayLike,
+    *,
+    repetitions: int = REPETITIONS,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Estimate:
+    """How often a run of the first method beats one of the second on the same task, in 0..1, averaged over tasks.
+
+    A tie counts half. Both matrices have the same tasks, and each its own runs, which are drawn anew.
+    """
+    ours, theirs = as_scores(scores), as_scores(others)
+    if ours.shape[1] != theirs.shape[1]:
+        raise ValueError(f"both need the same tasks, not {ours.shape[1]} and {theirs.shape[1]}")
+    of_ours, of_theirs = np.random.default_rng(seed).spawn(2)
+    seeds = min(fewest_runs(ours), fewest_runs(theirs))
+    values, drawn = [], np.zeros(repetitions)
+    for task in range(ours.shape[1]):
+        first, second = (matrix[~np.isnan(matrix[:, task]), task] for matrix in (ours, theirs))
+        beats = (first[:, None] > second) + 0.5 * (first[:, None] == second)
+        values.append(beats.mean())
+        if seeds >= FEWEST_SEEDS:
+            # How often each run is drawn says as much as which runs are.
+            left, right = (
+                _counts(len(runs), repetitions, own) for runs, own in ((first, of_ours), (second, of_theirs))
+            )
+            drawn += ((left @ beats) * right).sum(-1) / beats.size
+    value = float(np.mean(values))
+    if seeds < FEWEST_SEEDS:
+        return Estimate(value, None, None, seeds)
+    low, high = _ends(drawn / ours.shape[1], confidence)
+    return Estimate(value, float(low), float(high), seeds)
+
+
+def performance_profile(
+    scores: ArrayLike,
+    thresholds: ArrayLike,
+    *,
+    repetitions: int = 2_000,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Band:
+    """For each threshold the share of runs, over all tasks, whose score lies above it, and the band around it."""
+    matrix, places = as_scores(scores), np.asarray(thresholds, dtype=np.float64)
+    flat, seeds = _flat(matrix), fewest_runs(matrix)
+    above = (flat.values[:, None] > places).astype(np.float64)
+    if seeds < FEWEST_SEEDS:
+        return Band(places, above.mean(0), None, None, seeds)
+    low, high = _ends(_drawn_means(flat, above, repetitions, seed), confidence)
+    return Band(places, above.mean(0), low, high, seeds)
+
+
+# ------------------------------------------------------------------------------------------- learning curves
+
+
+def along(curves: Sequence[tuple[ArrayLike, ArrayLike]], places: ArrayLike) -> NDArray[np.float64]:
+    """Curves of runs, each ``(x, y)`` with rising x, at common places: ``[runs, places]``.
+
+    Between its own points a run is a straight line; before its first and after its last it is NaN. Places may be agent
+    steps or seconds of the wall clock.
+    """
+    at = np.asarray(places, dtype=np.float64)
+    rows = []
+    for x, y in curves:
+        where, values = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        if len(where) != len(values) or len(where) == 0 or (np.diff(where) < 0).any():
+            raise ValueError("a curve is as many numbers as places, at least one, and its places rise")
+        rows.append(np.interp(at, where, values, left=np.nan, right=np.nan))
+    return np.stack(rows)
+
+
+def learning_curve(
+    curves: Sequence[tuple[ArrayLike, ArrayLike]],
+    places: ArrayLike | None = None,
+    *,
+    most_places: int = 100,
+    repetitions: int = 2_000,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Band:
+    """Mean over the runs of one task at each place, with its bootstrap band; the same runs are drawn at all places.
+
+    places: by default ``most_places`` of what all runs have in common, from the latest first point to the earliest last
+    one, evenly spread.
+    """
+    if places is None:
+        begin, end = max(float(np.asarray(x)[0]) for x, _ in curves), min(float(np.asarray(x)[-1]) for x, _ in curves)
+        if end < begin:
+            raise ValueError("the runs have no place in common")
+        places = np.linspace(begin, end, most_places if end > begin else 1)
+    at, runs = np.asarray(places, dtype=np.float64), along(curves, places)
+    present = ~np.isnan(runs)
+    if not present.all():
+        kept = present.all(0)
+        at, runs = at[kept], runs[:, kept]
+    seeds = len(runs)
+    if seeds < FEWEST_SEEDS:
+        return Band(at, runs.mean(0), None, None, seeds)
+    drawn = _drawn_means(_flat(np.zeros((seeds, 1))), runs, repetitions, seed)
+    low, high = _ends(drawn, confidence)
+    return Band(at, runs.mean(0), low, high, seeds)
+
+
+# --------------------------------------------------------------------------------------------------- drawing
+
+
+@final
+@dataclass(frozen=True)
+class _Flat:
+    """All runs of all tasks in one line: each one's number, where its task begins, and how many runs that has."""
+
+    values: NDArray[np.float64]
+    starts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+def _flat(scores: Scores) -> _Flat:
+    present = ~np.isnan(scores)
+    counts = present.sum(0)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return _Flat(scores.T[present.T], np.repeat(starts, counts), np.repeat(counts, counts))
+
+
+def _draws(flat: _Flat, repetitions: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Places of the runs that are drawn within their own task, ``[some repetitions, runs]`` at a time."""
+    count = len(flat.values)
+    step = max(1, AT_ONCE // count)
+    for begin in range(0, repetitions, step):
+        some = min(step, repetitions - begin)
+        yield flat.starts + (generator.random((some, count)) * flat.counts).astype(np.int64)
+
+
+def _drawn_means(flat: _Flat, columns: NDArray[Any], repetitions: int, seed: int) -> NDArray[np.float64]:
+    """Means of columns ``[runs, places]`` over runs drawn anew: ``[repetitions, places]``, as one matrix product."""
+    count = len(flat.values)
+    means = []
+    for places in _draws(flat, repetitions, np.random.default_rng(seed)):
+        rows = np.arange(len(places))[:, None] * count
+        times = np.bincount((rows + places).ravel(), minlength=len(places) * count).reshape(len(places), count)
+        means.append(times @ columns / count)
+    return np.concatenate(means)
+
+
+def _counts(runs: int, repetitions: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """How often each run is drawn in each repetition: ``[repetitions, runs]``."""
+    return generator.multinomial(runs, np.full(runs, 1 / runs), size=repetitions).astype(np.float64)
+
+
+def _ends(drawn: NDArray[np.float64], confidence: float) -> NDArray[np.float64]:
+    """The two ends of the percentile interval over the first axis."""
+    outside = (1 - confidence) / 2
+    return np.quantile(drawn, (outside, 1 - outside), axis=0)

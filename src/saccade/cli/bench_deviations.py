@@ -1,0 +1,135 @@
+"""What of a grid's runs deviates from the paper, in words: what ran is compared with what the paper's preset is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from saccade.agents.methods_of import method_of
+from saccade.bench.catalogue import GRIDS
+from saccade.bench.cells import Cell, words_of
+from saccade.bench.comparison import MEASURES, Line
+from saccade.bench.grids import PAPER, Grid, Options
+from saccade.bench.results import NOT_TOLD
+from saccade.bench.statistics import FEWEST_SEEDS
+from saccade.cli.train_command import parse
+from saccade.runs.config import read_config, to_json
+from saccade.runs.training import RunConfig
+from saccade.types import UserError
+
+WORDS: Mapping[str, str] = {
+    "steps": "agent steps", "image_size": "pixels of a side", "render_quality": "rendering", "filters": "filters",
+    "projection": "numbers in a projection", "hidden": "units of a hidden layer",
+    "batch_size": "transitions in a batch",
+    "frame_stack": "frames in an observation", "action_repeat": "control steps per agent step",
+    "image_count": "pictures for overlays", "evaluation_episodes": "episodes of an evaluation on the way",
+    "conv_layers": "layers of convolutions", "shift": "pixels of a random shift",
+    "decoder_filters": "filters of a decoder",
+    "replay_capacity": "transitions that are remembered", "random_steps": "random steps before learning",
+}  # fmt: skip
+"""Settings as people call them; others go by their own name."""
+PUBLISHED_EPISODES, PUBLISHED_SEEDS = 100, 5  # as nearly all tables of these papers
+NOT_COMPARED = {
+    *NOT_TOLD,
+    "precision",
+    "matmul",
+    "overlap",
+    "teacher",
+    "teacher_policy",
+    "teacher_sha256",
+    "saliency_sha256",
+} - {"steps"}
+"""What decides how a run is carried out, and not what it is."""
+
+
+def deviations(grid: Grid, folder: Path, cells: Sequence[Cell], lines: Sequence[Line]) -> Iterator[str]:
+    """Sentences on everything that is not as in the paper.
+
+    Args:
+        cells: the runs that are there.
+    """
+    if grid.preset != PAPER:
+        form = grid.forms.get(grid.preset)
+        about = f": {form.about}" if form is not None and form.about else ""
+        yield f"The runs start from the preset {grid.preset}, not from the paper's settings{about}."
+    yield from _settings(grid, folder, cells)
+    known = GRIDS.get(grid.name)
+    yield from _measuring(lines, len(known.seeds) if known is not None else PUBLISHED_SEEDS)
+
+
+def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
+    """What all arms have in common in a sentence, and what is one's own in another."""
+    found: dict[str, list[str]] = {}
+    for cell in {(cell.arm.name, cell.task): cell for cell in reversed(cells)}.values():
+        whose = f"{cell.arm.name} on {cell.task}"
+        try:
+            ran = read_config(folder / cell.name)
+            meant, _ = parse([cell.arm.method, cell.task, "--preset", PAPER, *words_of(_papers_options(grid, cell))])
+        except (UserError, SystemExit) as error:  # the command line's own words stand in the terminal
+            why = error if isinstance(error, UserError) else "its options are not those of this version."
+            yield f"What {whose} deviates in is not known: {why}"
+            continue
+        found[whose] = list(_different(meant, ran))
+    shared = [told for told in next(iter(found.values()), []) if all(told in one for one in found.values())]
+    if shared:
+        whose = "all methods" if len(found) > 1 else next(iter(found))
+        yield f"Instead of the paper's settings {whose} had: {', '.join(shared)}."
+    own: dict[str, list[str]] = {}
+    for whose, told in found.items():
+        rest = ", ".join(one for one in told if one not in shared)
+        if rest:
+            own.setdefault(rest, []).append(whose)
+    for rest, several in own.items():
+        yield f"{'Beside that' if shared else 'Not as in the paper'}, {_several(several)} had: {rest}."
+
+
+def _papers_options(grid: Grid, cell: Cell) -> Options:
+    """What makes the arm what it is in the paper: the options of the grid as it stands in the catalogue."""
+    known = GRIDS.get(grid.name)
+    if known is not None and any(arm.name == cell.arm.name for arm in known.arms):
+        return {**known.options, **known.arm(cell.arm.name).options}
+    return cell.arm.options
+
+
+def _different(meant: RunConfig, ran: RunConfig) -> Iterator[str]:
+    paper, ours = dict(_flat(to_json(meant))), dict(_flat(to_json(ran)))
+    for name, value in ours.items():
+        meant_by = paper.get(name)
+        if name not in NOT_COMPARED and None not in (value, meant_by) and meant_by != value:
+            yield f"{_told(value)} {WORDS.get(name, name.replace('_', ' '))} instead of {_told(meant_by)}"
+    if ran.training.images is None and method_of(ran.method).overlays(ran.agent):
+        yield "generated pictures for overlays instead of Places365"
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        else:
+            yield name, value
+
+
+def _several(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _measuring(lines: Sequence[Line], published_seeds: int) -> Iterator[str]:
+    own = [line for line in lines if line.measure in MEASURES and line.attack is None]
+    seeds = sorted({len(line.seeds) for line in own})
+    if seeds and seeds != [published_seeds]:
+        few = f" Fewer than {FEWEST_SEEDS} have no interval." if seeds[0] < FEWEST_SEEDS else ""
+        yield f"Numbers are of {' or '.join(map(str, seeds))} seeds instead of {published_seeds}.{few}"
+    episodes = sorted({line.kind[4] for line in own if line.kind[4] is not None})
+    if episodes and episodes != [PUBLISHED_EPISODES]:
+        played = " or ".join(map(str, episodes))
+        yield f"Modes were played for {played} episodes instead of {PUBLISHED_EPISODES}."
+    for source in dict.fromkeys(line.kind[1] for line in own if "generated" in line.kind[1]):
+        modes = dict.fromkeys(line.mode for line in own if line.kind[1] == source)
+        yield f"{', '.join(modes)} used {source}, and not the benchmark's data."

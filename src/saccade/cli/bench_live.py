@@ -1,0 +1,79 @@
+"""A grid while it runs: a table in the terminal, lines in a log, and one page that a browser reads again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import live
+from rich.console import Console
+from rich.table import Table
+
+from saccade.bench.cells import TRAIN
+from saccade.bench.running import FAILED, RUNNING, SKIPPED, WAITING, Moment, Shown
+from saccade.bench.standing import DONE
+from saccade.cli import terminal
+from saccade.viewer.grid import told_seconds, write_page
+
+MOST_LINES = 24
+ORDER = (RUNNING, FAILED, SKIPPED, WAITING, DONE)
+"""What is told first where not all of a grid fits."""
+
+
+class Live:
+    """Shows moments of a grid; used in a ``with`` block."""
+
+    def __init__(self, console: Console, folder: Path) -> None:
+        self._console, self._folder = console, folder
+        self._lines = terminal.LogLines(console)
+        self._live = live.Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> Live:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, moment: Moment) -> None:
+        """Draw a moment, and write the page."""
+        write_page(moment, self._folder)
+        if self._live is not None:
+            self._live.update(table_of(moment), refresh=True)
+        self._lines.say(lambda: sentence(moment))
+
+
+def sentence(moment: Moment) -> str:
+    """A grid in a line: ``3 of 12 runs done, 2 running, 7 waiting, about 21 min left``."""
+    parts = [f"{moment.count(DONE)} of {len(moment.cells)} runs done"]
+    parts += [f"{moment.count(state)} {state}" for state in (RUNNING, WAITING, FAILED, SKIPPED) if moment.count(state)]
+    if moment.seconds_left is not None and moment.count(RUNNING, WAITING):
+        parts.append(f"about {told_seconds(moment.seconds_left)} left")
+    return ("Stopping: " if moment.stopping else "") + ", ".join(parts)
+
+
+def table_of(moment: Moment) -> Table:
+    """What runs where, returns so far, and the time left."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), title=sentence(moment), title_justify="left")
+    for name in ("run", "state", "where", "steps", "return", "left"):
+        table.add_column(name, justify="right" if name in ("steps", "return", "left") else "left", no_wrap=True)
+    ordered = sorted(moment.cells, key=lambda shown: ORDER.index(shown.state))
+    for shown in ordered[:MOST_LINES]:
+        table.add_row(*cells_of_line(shown))
+    if len(ordered) > MOST_LINES:
+        table.add_row(f"and {len(ordered) - MOST_LINES} more")
+    return table
+
+
+def cells_of_line(shown: Shown) -> tuple[str, ...]:
+    """A run as the cells of a line."""
+    standing = shown.standing
+    steps = "" if standing.steps is None else f"{standing.env_steps:,}/{standing.steps:,}"
+    returned = "" if standing.returned is None else f"{standing.returned:.4g}"
+    training = shown.state == RUNNING and standing.step == TRAIN
+    left = told_seconds(standing.seconds_left) if training and standing.seconds_left is not None else ""
+    state = shown.told if shown.told else " ".join(filter(None, (shown.state, shown.step)))
+    if shown.tries and not shown.told:
+        state += f", try {shown.tries + 1}"
+    return shown.cell.name, state, shown.place, steps, returned, left

@@ -1,0 +1,219 @@
+"""The report of a grid: what lies in its runs' folders, read and written as one page, a Markdown and a LaTeX table."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+from saccade.bench.catalogue import published_of
+from saccade.bench.cells import TEACHER, Cell, cells_of
+from saccade.bench.comparison import MEASURES, Line, attacked, groups_of, lines_of, not_run, with_means
+from saccade.bench.grids import Grid
+from saccade.bench.outcomes import METRICS, Outcome, mixed, outcomes_of
+from saccade.bench.printed import Printed, latex, markdown, printed
+from saccade.bench.published import Table
+from saccade.bench.statistics import FEWEST_SEEDS
+from saccade.cli import terminal
+from saccade.cli.bench_deviations import deviations
+from saccade.cli.bench_looking import looks_of
+from saccade.cli.explaining import say
+from saccade.data.documents import Count
+from saccade.data.files import written_aside
+from saccade.train.logs import read_rows
+from saccade.train.ways import facts_of
+from saccade.types import UserError
+from saccade.viewer.experiment import Experiment, Learned, write_experiment
+
+PAGE, MARKDOWN, LATEX = "report.html", "report.md", "report.tex"
+
+
+class _Metrics(TypedDict):
+    """What is read of a row of ``metrics.jsonl``."""
+
+    env_steps: Count
+    seconds: float
+
+
+def write_reports(
+    grid: Grid, folder: Path, out: Path | None = None, *, commands: Sequence[str] = (), draw: bool = True
+) -> Path:
+    """Write ``report.html``, ``report.md`` and ``report.tex`` of a grid's runs; returns the page.
+
+    Args:
+        folder: of the grid's runs, one folder each.
+        out: where to write; by default ``folder``.
+        commands: what made the runs, and this report.
+        draw: whether pictures are made of runs without an explanation, which starts their environment.
+
+    Raises:
+        UserError: no run has any number yet, or something cannot be read or written.
+    """
+    outcomes = with_means(outcomes_of(grid, folder))
+    if not outcomes:
+        raise UserError(
+            f"There is nothing to report: no run of {grid.name} in {folder} has been evaluated. "
+            f"`saccade bench run {grid.name}` does both."
+        )
+    tables = published_of(grid)
+    rows = [row for table in tables for row in table.rows]
+    lines = lines_of(outcomes, rows)
+    cells = cells_of(grid)
+    done = {one.run for one in outcomes}
+    present = [cell for cell in cells if (folder / cell.name).is_dir()]
+    differs = [*grid.deviations, *deviations(grid, folder, present, lines), *_missing(cells, done)]
+    looks, why = looks_of(grid, folder, present, draw)
+    experiment = Experiment(
+        grid.name,
+        grid.title,
+        grid.source,
+        lines,
+        len(done),
+        len(cells),
+        not_run(lines, rows),
+        [(table.name, " ".join([f"{table.paper}: {table.title}.", *_about(table)])) for table in tables],
+        [*differs, *(f"The paper does not say, and here: {one}" for one in grid.assumptions)],
+        mixed(outcomes),
+        list(_learned(folder, present, outcomes)),
+        looks,
+        why,
+        list(_facts(folder, present, outcomes)),
+        list(_settings(present)),
+        commands or [f"saccade bench run {grid.name}", f"saccade bench report {grid.name}"],
+    )
+    place = out or folder
+    write_experiment(place / PAGE, experiment)
+    texts = list(_texts(lines))
+    for name, text in (
+        (MARKDOWN, markdown(texts, f"{grid.name}: {grid.title}", experiment.differs)),
+        (LATEX, latex(texts, f"{grid.name}: {grid.title}", experiment.differs)),
+    ):
+        with written_aside(place / name) as aside:
+            aside.write_text(text, encoding="utf-8")
+    return place / PAGE
+
+
+def report(grid: Grid, folder: Path, options: Any) -> int:
+    """Carry out ``saccade bench report``, whose options are ``cli.options.Bench``; returns the exit code."""
+    page = write_reports(grid, folder, commands=_commands(grid, options))
+    console = terminal.console()
+    say(console, f"Open {page}; the tables are also in {page.with_name(MARKDOWN)} and {page.with_name(LATEX)}.")
+    return 0
+
+
+def _commands(grid: Grid, options: Any) -> list[str]:
+    """What runs the grid as it was asked for, and what writes its report."""
+    words = [str(options.name)]
+    for name in ("preset", "methods", "tasks", "seeds", "out", "images", "data", "device"):
+        value = getattr(options, name)
+        if value:
+            words += [f"--{name}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
+    return [shlex.join(["saccade", "bench", verb, *words]) for verb in ("run", "report")]
+
+
+def _about(table: Table) -> Iterator[str]:
+    if table.protocol:
+        yield f"Measured with {table.protocol}."
+    yield from (f"{remark.rstrip('.')}." for remark in table.remarks)
+    if table.missing:
+        yield f"Not here: {'; '.join(table.missing)}."
+
+
+def _missing(cells: Sequence[Cell], done: set[str]) -> Iterator[str]:
+    """Which runs are not there, by arm and task."""
+    lacking: dict[tuple[str, str], list[int]] = {}
+    for cell in cells:
+        if cell.name not in done:
+            lacking.setdefault((cell.arm.name, cell.task), []).append(cell.seed)
+    if lacking:
+        told = "; ".join(
+            f"{arm} on {task}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+            for (arm, task), seeds in lacking.items()
+        )
+        yield f"Runs without numbers: {told}."
+
+
+def _learned(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> Iterator[Learned]:
+    """Every run's training episodes."""
+    settings = {one.run: one.setting for one in outcomes if one.measure in MEASURES}
+    for cell in cells:
+        rows = [row for row in read_rows(folder / cell.name / METRICS, _Metrics) if "episode/return" in row]
+        rows.sort(key=lambda row: row["env_steps"])
+        if rows:
+            yield Learned(
+                cell.arm.name,
+                cell.task,
+                settings.get(cell.name, ""),
+                [float(row["env_steps"]) for row in rows],
+                [float(row["seconds"]) for row in rows],
+                [float(row["episode/return"]) for row in rows],
+            )
+
+
+def _facts(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
+    """Versions, hardware, data and commits of all runs; each answer once, with how many runs gave it."""
+    facts = [facts_of(folder / cell.name) for cell in cells]
+    yield "runs", str(len(cells))
+    for name, answer in (
+        ("versions", _versions),
+        ("hardware", _hardware),
+        ("python", lambda one: str(one.get("python") or "")),
+        ("code", _commit),
+        ("paths taken", lambda one: "; ".join(map(str, one.get("paths") or ()))),
+    ):
+        counted: dict[str, int] = {}
+        for one in facts:
+            counted[answer(one) or "not recorded"] = counted.get(answer(one) or "not recorded", 0) + 1
+        yield name, "\n".join(f"{told} ({count} runs)" if len(counted) > 1 else told for told, count in counted.items())
+    data: dict[str, dict[str, None]] = {}
+    for outcome in outcomes:
+        if outcome.data:
+            data.setdefault(outcome.data, {})[outcome.mode] = None
+    yield "data", "; ".join(f"{', '.join(modes)}: {source}" for source, modes in data.items()) or "no mode needs any"
+    yield "seeds", ", ".join(map(str, sorted({one.seed for one in outcomes})))
+    yield "intervals", f"95 %, from runs drawn anew within each task; none of fewer than {FEWEST_SEEDS} seeds"
+
+
+def _versions(facts: Mapping[str, Any]) -> str:
+    versions = facts.get("versions")
+    return ", ".join(f"{name} {one}" for name, one in versions.items() if one) if isinstance(versions, Mapping) else ""
+
+
+def _hardware(facts: Mapping[str, Any]) -> str:
+    hardware = facts.get("hardware")
+    if not isinstance(hardware, Mapping):
+        return ""
+    gpus = hardware.get("gpus") or ["no GPU"]
+    return ", ".join([str(hardware.get("processor")), f"{hardware.get('cores')} cores", *map(str, gpus)])
+
+
+def _commit(facts: Mapping[str, Any]) -> str:
+    git = facts.get("git")
+    if not isinstance(git, Mapping):
+        return "no commit is known"
+    return f"commit {git.get('commit')}" + (", changed since" if git.get("changed") else "")
+
+
+def _settings(cells: Sequence[Cell]) -> Iterator[tuple[str, str]]:
+    """Of the first run of each arm and task every command, as a person would type it."""
+    for cell in {(cell.arm.name, cell.task): cell for cell in reversed(cells)}.values():
+        yield (
+            f"{cell.arm.name}, {cell.task}",
+            "\n".join(shlex.join(["saccade", *(_named(word, cell) for word in step.words)]) for step in cell.steps),
+        )
+
+
+def _named(word: str, cell: Cell) -> str:
+    return word.replace("{run}", cell.name).replace(TEACHER, cell.needs or "")
+
+
+def _texts(lines: Sequence[Line]) -> Iterator[Printed]:
+    """The tables as text: of every task and measure, and of attacks."""
+    for group in groups_of(lines):
+        what = group.measure.replace("_", " ")
+        told = f" ({group.told})" if group.told else ""
+        yield printed(group.lines, f"{group.task}, {what}{told}: mean ± standard deviation over seeds.")
+    for (task, measure, what), arms in attacked(lines).items():
+        own = [line for several in arms.values() for line in several]
+        yield printed(own, f"{task}, {measure} under {what}: mean ± standard deviation over seeds.")

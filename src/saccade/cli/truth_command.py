@@ -1,0 +1,123 @@
+"""``saccade score WHAT --truth-states N``: maps against the simulator's truth, on states that policies share."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import Any
+
+from saccade.cli import terminal
+from saccade.cli.explaining import (
+    Bars,
+    check_writable,
+    drawn,
+    introduce,
+    method_settings,
+    out_folder,
+    policy_and_task,
+    say,
+    task_and_modes,
+)
+from saccade.cli.options import Checks, Maps, Score, Truth
+from saccade.cli.score_tables import TRUTH_SHOWN, print_tables
+from saccade.envs.suites import suite_of
+from saccade.explain.against_truth import TruthSettings, explain_truth, save_data_set, with_usual_score
+from saccade.explain.rows import save_rows
+from saccade.explain.tasks import CLEAN, Task
+from saccade.policies.load import load_any
+from saccade.policies.policy import Policy
+from saccade.policies.teachers import open_teacher
+from saccade.types import UserError
+from saccade.viewer.report import write_report
+
+TOLD = (
+    "important, unimportant: sum of the map over pixels that show the task, or that are plainly of no consequence, in "
+    "pixels of its brightest value; AUC: chance that one of the first is more salient than one of the second; ms: per "
+    "state, of many together and of one alone. (-n): states without a score; ↑ ↓: which way is better."
+)
+OF_EPISODES = ("frames", "every", "max_steps")  # of Maps
+
+
+def against_truth(options: Truth) -> bool:
+    """Whether a person asked for scores on shared states."""
+    return options.truth_states is not None
+
+
+def refuse_truth_options(options: Truth) -> None:
+    """Raise UserError for an option of shared states where there are none."""
+    if options.truth_player is not None:
+        raise UserError("--truth-player says whose states maps are scored on: give --truth-states N too.")
+
+
+def score_against_truth(options: Score, words: list[str]) -> int:
+    """Carry out the command; returns the exit code."""
+    _refuse_others(options)
+    policy, task = policy_and_task(options.subject)
+    if task is None or task.config is None:
+        name = options.subject.obs or (task.name if task else "")
+        raise UserError(f"{name} says nothing of its pixels: --truth-states is for Saccade's own tasks.")
+    settings = with_usual_score(policy, method_settings(options.maps))
+    player = player_of(policy, task, options)
+    folder = out_folder(options.subject, policy, "truth")
+    console = terminal.console()
+    bars = Bars(console)
+    _, modes = task_and_modes(options.subject.task, options.subject.modes)
+    truth = TruthSettings(options.truth.truth_states or 0, options.maps.seed)
+    tables: list[dict[str, Any]] = []
+    with bars.shown():
+        introduce(policy, settings, console)
+        check_writable(folder)
+        for mode in modes or (CLEAN,):
+            explanation, rows, played = explain_truth(
+                policy, player, task, mode, methods=options.maps.methods, truth=truth, settings=settings, report=bars
+            )
+            drawn(explanation, folder, options.subject, ["score", *words], console, bars)
+            path = save_rows(folder, rows)
+            tables += rows
+        data = save_data_set(folder, played)
+        page = write_report(folder)
+    print_tables(tables, modes or (CLEAN,), console, TRUTH_SHOWN)
+    say(console, TOLD)
+    say(console, f"All scores are in {path}, the states and what is known of them in {data}. Open {page}")
+    return 0
+
+
+def player_of(policy: Policy, task: Task, options: Score) -> Policy:
+    """Who comes to the states: the named policy, else a student's teacher, else the policy itself.
+
+    Raises:
+        UserError: the named one, or the teacher, cannot be opened or cannot play the task.
+    """
+    assert task.config is not None
+    named, run = options.truth.truth_player, policy.config
+    spaces = suite_of(task.config.task).spaces(task.config)
+    if named is not None:
+        player = load_any(named, device=options.subject.device, trust=options.subject.trust)
+        if player.pixels.channels_first != spaces.obs_shape:
+            raise UserError(
+                f"--truth-player {named} sees {player.pixels.told()}, and {task.name} shows other pictures."
+            )
+        return player
+    if run is not None and run.teaching is not None:
+        return open_teacher(replace(run, env=task.config), spaces, policy.device)
+    return policy
+
+
+def _refuse_others(options: Score) -> None:
+    """Raise UserError for options that ask for episodes, of which there are none."""
+    foreign = ["obs"] if options.subject.obs is not None else []
+    foreign += [name for name in OF_EPISODES if getattr(options.maps, name) != _default(Maps, name)]
+    foreign += [
+        field.name
+        for field in dataclasses.fields(Checks)
+        if getattr(options.checks, field.name) != _default(Checks, field.name)
+    ]
+    if foreign:
+        raise UserError(
+            f"--{foreign[0].replace('_', '-')} belongs to an episode that is explained, and --truth-states takes "
+            "states of many: leave it out."
+        )
+
+
+def _default(of: type[Any], name: str) -> Any:
+    return next(field.default for field in dataclasses.fields(of) if field.name == name)

@@ -1,0 +1,1 @@
+"""A highway in CARLA, on a server that a person runs."""

@@ -1,0 +1,173 @@
+"""A CARLA server: found, taken over for one environment, and left as it was found.
+
+Every fault of it is one sentence. ``carla`` is imported where a server is asked for and nowhere else.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import queue
+from collections.abc import Callable, Iterator
+from typing import Any, final
+
+from saccade.types import UserError
+
+CONTROL_SECONDS = 0.05
+CLIENT = "0.9.16"
+_taken: set[tuple[str, int]] = set()
+
+
+def load_carla() -> Any:
+    """Import the client. Raises UserError, with what to install, where it is missing."""
+    try:
+        import carla
+    except ImportError as problem:
+        raise UserError(
+            f'carla/highway needs the CARLA client, {CLIENT} ({problem}): pip install "saccade-rl[carla]"'
+        ) from problem
+    return carla
+
+
+@final
+class Server:
+    """A world in synchronous mode with whatever actors are spawned in it, until it is closed.
+
+    Args:
+        host, port: where it listens; the traffic manager at ``traffic_port``.
+        town: the map to load, unless it is loaded already.
+        timeout: seconds that it may take to answer.
+
+    Raises:
+        UserError: nobody answers, it is of another version than the client, or it is lost; or another environment of
+            this process drives there.
+    """
+
+    def __init__(self, host: str, port: int, traffic_port: int, town: str, timeout: float) -> None:
+        self.carla = load_carla()
+        self._place, self._timeout = f"{host}:{port}", timeout
+        self._key = (host, port)
+        if self._key in _taken:
+            raise UserError(
+                f"another environment drives on the CARLA server at {self._place}, which takes one at a time: close it, "
+                "use one environment (--num-envs 1), or give another server by --carla-port"
+            )
+        self._actors: list[Any] = []
+        self._settings: Any = None
+        self._weather: Any = None
+        self._traffic: Any = None
+        self.world: Any = None
+        _taken.add(self._key)
+        atexit.register(self.close)
+        try:
+            self._connect(host, port, traffic_port, town)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, host: str, port: int, traffic_port: int, town: str) -> None:
+        with self.asked(lost=False):
+            self._client = self.carla.Client(host, port)
+            self._client.set_timeout(self._timeout)
+            theirs, ours = self._client.get_server_version(), self._client.get_client_version()
+        if theirs != ours:
+            raise UserError(
+                f"the CARLA server at {self._place} is {theirs} and the client here {ours}, and they have to be equal: "
+                f"start a server of {ours}, or run `pip install carla=={theirs}`"
+            )
+        with self.asked():
+            self.world = self._client.get_world()
+            if self.world.get_map().name.rpartition("/")[2] != town:  # newer servers say Carla/Maps/Town04
+                self.world = self._client.load_world(town)
+            self._weather = self.world.get_weather()
+            # Kept before anything is changed, so that an interruption in between restores it too.
+            self._settings = self.world.get_settings()
+            wanted = self.world.get_settings()
+            wanted.synchronous_mode, wanted.fixed_delta_seconds = True, CONTROL_SECONDS
+            self.world.apply_settings(wanted)
+            self._traffic = self._client.get_trafficmanager(traffic_port)
+            self._traffic.set_synchronous_mode(True)
+        self.version, self.traffic_port = theirs, traffic_port
+
+    @contextlib.contextmanager
+    def asked(self, lost: bool = True) -> Iterator[None]:
+        """Whatever is asked of the server in here: its faults are UserErrors.
+
+        lost: whether it has answered before.
+        """
+        try:
+            yield
+        except (RuntimeError, OSError, queue.Empty) as fault:
+            said = str(fault).strip().rstrip(".") or f"nothing came for {self._timeout:g} s"
+            if lost:
+                raise UserError(
+                    f"the CARLA server at {self._place} was lost ({said}): start it again and go on with --resume"
+                ) from fault
+            why = "took too long" if "time-out" in said or "timeout" in said else "refused"
+            raise UserError(
+                f"no CARLA server answers at {self._place}, the connection {why} ({said}): start one there, such as "
+                f"./CarlaUE4.sh -RenderOffScreen -carla-rpc-port={self._place.rpartition(':')[2]}"
+            ) from fault
+
+    @property
+    def traffic(self) -> Any:
+        """The traffic manager."""
+        return self._traffic
+
+    def spawn(self, blueprint: Any, transform: Any, attach_to: Any = None) -> Any:
+        """An actor, which is destroyed with the others; None where something stands there already."""
+        with self.asked():
+            actor = self.world.try_spawn_actor(blueprint, transform, attach_to=attach_to)
+            if actor is not None:
+                self._actors.append(actor)
+            return actor
+
+    def listen(self, sensor: Any) -> queue.Queue[Any]:
+        """What a sensor measures from now on."""
+        found: queue.Queue[Any] = queue.Queue()
+        with self.asked():
+            sensor.listen(found.put)
+        return found
+
+    def tick(self) -> int:
+        """Let 0.05 s pass; the number of the frame."""
+        with self.asked():
+            return int(self.world.tick())
+
+    def measured(self, found: queue.Queue[Any], frame: int) -> Any:
+        """What a sensor measured in a frame; older measurements are thrown away."""
+        with self.asked():
+            while True:
+                measured = found.get(timeout=self._timeout)
+                if measured.frame >= frame:
+                    return measured
+
+    def clear(self) -> None:
+        """Destroy all actors that were spawned here, whatever becomes of one of them."""
+        while self._actors:
+            actor = self._actors.pop()
+            if actor.type_id.startswith("sensor."):
+                _quietly(actor.stop)
+            _quietly(actor.destroy)
+
+    def close(self) -> None:
+        """Destroy the actors and put the server's settings back, as far as it still answers; again does nothing."""
+        atexit.unregister(self.close)
+        _taken.discard(self._key)
+        try:
+            self.clear()
+        finally:
+            settings, traffic, weather = self._settings, self._traffic, self._weather
+            self._settings = self._traffic = self._weather = None
+            if traffic is not None:
+                _quietly(lambda: traffic.set_synchronous_mode(False))
+            if weather is not None:
+                _quietly(lambda: self.world.set_weather(weather))
+            if settings is not None:
+                _quietly(lambda: self.world.apply_settings(settings))
+
+
+def _quietly(act: Callable[[], object]) -> None:
+    """What is done last, and cannot be helped where it fails: the server may be gone."""
+    with contextlib.suppress(RuntimeError, OSError):
+        act()

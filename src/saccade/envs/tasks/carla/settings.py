@@ -1,0 +1,100 @@
+"""How papers play CARLA's highway, as numbers: camera, cars, reward, end and weather. Loads no simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, NamedTuple, final
+
+Controls = Literal["discrete", "steer_pedal", "pedal_steer"]
+
+
+class Weather(NamedTuple):
+    """Shares in percent, and how high the sun stands in degrees; as ``carla.WeatherParameters`` has them."""
+
+    cloudiness: float
+    precipitation: float
+    precipitation_deposits: float
+    wind_intensity: float
+    fog_density: float
+    wetness: float
+    sun_altitude_angle: float
+
+
+CLEAR = Weather(0, 0, 0, 0, 0, 0, 45)
+
+WEATHERS: Mapping[str, Weather] = MappingProxyType(
+    {
+        "hard_high_light": Weather(0, 0, 0, 0, 0, 0, 90),
+        "soft_high_light": Weather(20, 0, 0, 0, 20, 0, 10),
+        "soft_low_light": Weather(50, 0, 0, 0, 30, 0, 5),
+        "hard_low_light": Weather(100, 0, 0, 0, 100, 0, -90),
+        "soft_noisy_low_light": Weather(80, 50, 50, 0, 30, 0, 20),
+        "hard_noisy_low_light": Weather(100, 100, 100, 100, 100, 0, -90),
+    }
+)
+"""RL-ViGen's weathers (Yuan et al., 2023)."""
+
+
+@final
+@dataclass(frozen=True)
+class Setting:
+    """One paper's way. Lengths are metres, angles degrees.
+
+    Attributes:
+        town: the map.
+        image_size: pixels of a side, as published.
+        field_of_view: of the camera.
+        camera: where it is: forwards, up, and its pitch.
+        sees_ego: whether the car is in its own picture.
+        controls: nine actions; steering and pedal; or pedal and steering.
+        cars: how many others there are, and how many of them are near.
+        slower: by how many percent the others stay below the speed limit.
+        reward: the name of its rule in ``carla.rewards``.
+        collisions: control steps with a collision, one after the other, that end an episode.
+        off_road, stuck: whether leaving the road, or standing still, ends it.
+        drifts: whether the weather of ``train`` changes from episode to episode.
+        source: who published it; what nobody states follows the names here with ``assumed``.
+    """
+
+    town: str
+    image_size: int
+    field_of_view: float
+    camera: tuple[float, float, float]
+    sees_ego: bool
+    controls: Controls
+    cars: tuple[int, int]
+    slower: float
+    reward: str
+    collisions: int
+    off_road: bool
+    stuck: bool
+    drifts: bool
+    action_repeat: int
+    source: str
+
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {
+        "digr": Setting(
+            town="Town04", image_size=128, field_of_view=90, camera=(-5.5, 2.8, -15), sees_ego=True,
+            controls="discrete", cars=(20, 8), slower=30, reward="bisimulation", collisions=1, off_road=False,
+            stuck=False, drifts=False, action_repeat=1,
+            source="Xing et al., 2022: 128 pixels, 0.05 s, the car in the picture; assumed: the rest, after Zhang "
+            "et al., 2021, and gym-carla's nine actions",
+        ),
+        "rlvigen": Setting(
+            town="Town04", image_size=84, field_of_view=60, camera=(1.6, 1.7, 0), sees_ego=False,
+            controls="steer_pedal", cars=(40, 8), slower=30, reward="impulse", collisions=20, off_road=True,
+            stuck=True, drifts=False, action_repeat=2, source="Yuan et al., 2023 (CARLA 0.9.10)",
+        ),
+        "sgqn": Setting(
+            town="Town04", image_size=84, field_of_view=84, camera=(1.6, 1.7, 0), sees_ego=False,
+            controls="pedal_steer", cars=(20, 0), slower=0, reward="centre", collisions=1, off_road=False,
+            stuck=False, drifts=True, action_repeat=1,
+            source="SGQN's CARLA code (0.9.14); assumed: the town, and how far the weather drifts",
+        ),
+    }
+)  # fmt: skip
+"""Every setting by name."""

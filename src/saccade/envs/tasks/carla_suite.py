@@ -1,0 +1,67 @@
+"""CARLA as data: the task, its weathers and what one may choose. Loads no client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, NoneType
+from typing import TYPE_CHECKING, Literal, final
+
+from saccade.envs.checks import check_count, check_kind, check_name
+from saccade.envs.distractions import Modes
+from saccade.envs.distractions.carla_weather import CarlaWeather
+from saccade.envs.oracle import OFF, Oracle, check_oracle
+from saccade.envs.tasks.carla.settings import SETTINGS, WEATHERS
+from saccade.types import Continuous, Discrete, Spaces, UserError
+
+if TYPE_CHECKING:
+    from saccade.envs.config import EnvConfig
+
+MODES: Modes = MappingProxyType({"train": (), **{name: (CarlaWeather(name),) for name in WEATHERS}})
+"""The setting's own weather, and RL-ViGen's six others."""
+EVALUATED_IN = ("train",)
+CARLA_TASKS = ("carla/highway",)
+COLOURS = 3
+IMAGE_SIZE = 128
+EPISODE_CONTROL_STEPS = 1000
+NUM_DISCRETE = 9
+LAST_PORT = 65535
+
+
+@final
+@dataclass(frozen=True)
+class CarlaOptions:
+    """Which paper's highway it is, and where the server listens."""
+
+    carla_setting: Literal["digr", "rlvigen", "sgqn"] = "digr"
+    """Whose camera, cars, reward, actions and weather; rlvigen and sgqn have pictures of 84 pixels."""
+    carla_host: str = "localhost"
+    """Where the CARLA server runs."""
+    carla_port: int = 2000
+    """The port that the CARLA server listens at."""
+    traffic_port: int = 8000
+    """The port that CARLA's traffic manager listens at; another one for each server."""
+    carla_timeout: float = 20.0
+    """Seconds that the CARLA server may take to answer."""
+    data: str | None = None
+    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    oracle_mask: Oracle = OFF
+    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+
+    def __post_init__(self) -> None:
+        check_name("carla_setting", self.carla_setting, SETTINGS)
+        check_kind("carla_host", self.carla_host, str)
+        check_count("carla_port", self.carla_port, LAST_PORT)
+        check_count("traffic_port", self.traffic_port, LAST_PORT)
+        check_kind("carla_timeout", self.carla_timeout, int, float)
+        if isinstance(self.carla_timeout, bool) or not 0 < self.carla_timeout < float("inf"):
+            raise UserError(f"carla_timeout is {self.carla_timeout}, but must be a number of seconds above 0")
+        check_kind("data", self.data, str, Path, NoneType)
+        check_oracle(self.oracle_mask)
+
+
+def spaces_of(config: EnvConfig) -> Spaces:
+    """What its environments show and take."""
+    shape = (config.frame_stack * COLOURS, config.image_size, config.image_size)
+    discrete = SETTINGS[config.options.carla_setting].controls == "discrete"
+    return Spaces(shape, Discrete(NUM_DISCRETE) if discrete else Continuous(2), COLOURS)

@@ -1,0 +1,65 @@
+"""Driving as data: the task, its modes and what one may choose. Loads no simulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, NoneType
+from typing import TYPE_CHECKING, Literal, final
+
+from saccade.envs.checks import check_count, check_kind, check_name
+from saccade.envs.distractions import Modes
+from saccade.envs.distractions.daylight import Daylight
+from saccade.envs.oracle import OFF, Oracle, check_oracle
+from saccade.envs.tasks.driving.rewards import REWARDS
+from saccade.types import Continuous, Discrete, Spaces
+
+if TYPE_CHECKING:
+    from saccade.envs.config import EnvConfig
+
+MODES: Modes = MappingProxyType(
+    {"train": (), "sunset": (Daylight("sunset"),), "fog": (Daylight("fog"),), "night": (Daylight("night"),)}
+)
+"""By day, as in training; before a low sun; in fog, which hides what is far; and at night, with lamps on."""
+EVALUATED_IN = tuple(MODES)
+DRIVING_TASKS = ("driving/highway",)
+COLOURS = 3
+IMAGE_SIZE = 128  # DIGR's
+EPISODE_CONTROL_STEPS = 1000  # 50 s, as many as a rollout of DIGR's teacher has
+CONTROLS = ("discrete", "continuous")
+NUM_DISCRETE = 9
+MOST_VEHICLES, MOST_LANES = 60, 8
+
+
+@final
+@dataclass(frozen=True)
+class DrivingOptions:
+    """How a highway is driven."""
+
+    controls: Literal["discrete", "continuous"] = "discrete"
+    """Nine actions, of three pedals and three ways to steer; or two numbers, steering (left is 1) and pedal."""
+    driving_reward: Literal["bisimulation", "gym_carla", "highway_env"] = "bisimulation"
+    """Whose reward: of deep bisimulation's CARLA highway, of gym-carla or of highway-env."""
+    vehicles: int = 20
+    """How many cars there are beside one's own."""
+    lanes: int = 4
+    """How many lanes the road has."""
+    data: str | None = None
+    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    oracle_mask: Oracle = OFF
+    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+
+    def __post_init__(self) -> None:
+        check_name("controls", self.controls, CONTROLS)
+        check_name("driving_reward", self.driving_reward, REWARDS)
+        check_count("vehicles", self.vehicles, MOST_VEHICLES)
+        check_count("lanes", self.lanes, MOST_LANES)
+        check_kind("data", self.data, str, Path, NoneType)
+        check_oracle(self.oracle_mask)
+
+
+def spaces_of(config: EnvConfig) -> Spaces:
+    """What its environments show and take."""
+    shape = (config.frame_stack * COLOURS, config.image_size, config.image_size)
+    discrete = config.options.controls == "discrete"
+    return Spaces(shape, Discrete(NUM_DISCRETE) if discrete else Continuous(2), COLOURS)

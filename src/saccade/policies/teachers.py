@@ -1,0 +1,184 @@
+"""Any policy as a teacher: opened, compared with what its student learns, and named by its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from saccade.agents.given import Teacher
+from saccade.agents.methods_of import MOST_BYTES, label_of, remember_named, was_named
+from saccade.data.files import read_bounded
+from saccade.envs.make import make_env
+from saccade.policies.load import load_any
+from saccade.policies.played import seen_by
+from saccade.policies.policy import Policy
+from saccade.runs.training import RunConfig, Teaching
+from saccade.types import Continuous, Discrete, Spaces, UserError
+
+LIKE_TANH = 1e-4  # by how much an action may differ from what it is taken for
+
+
+def open_teacher(config: RunConfig, spaces: Spaces, device: torch.device) -> Policy:
+    """The teacher that a run names.
+
+    Raises:
+        UserError: it names none, it cannot be opened, is of another task or other actions, sees something else, or has
+            other weights than when the run began.
+    """
+    teaching = config.teaching
+    if teaching is None or (teaching.teacher is None and teaching.teacher_policy is None):
+        raise UserError(
+            f"{label_of(config.method)} learns from a teacher: name a run folder or another policy of "
+            f"{config.env.task} with --teacher."
+        )
+    _refuse_code_nobody_named(config, teaching)
+    try:
+        policy = _opened(config, teaching, device)
+    except UserError as error:
+        if config.teacher_sha256 is None:
+            raise
+        raise UserError(f"{error} The run was begun with this teacher: say where it is with --teacher.") from error
+    _refuse_other(policy, config, spaces)
+    digest = sha256_of(policy)
+    if config.teacher_sha256 not in (None, digest):
+        raise UserError(
+            f"The teacher {teaching.teacher or teaching.teacher_policy} has other weights than when the run began: "
+            "give the one that it was with --teacher."
+        )
+    return policy
+
+
+def as_teacher(policy: Policy, temperature: float) -> Teacher:
+    """What a student asks of a policy. temperature: what its logits are divided by."""
+    network, outputs = policy.network.requires_grad_(False).eval(), policy.outputs
+    preference = outputs.get("logits") or outputs.get("q_values")
+
+    @torch.no_grad()
+    def preferred(obs: Tensor) -> Tensor:
+        assert preference is not None
+        return preference(network, seen_by(policy, obs)) / temperature
+
+    @torch.no_grad()
+    def gaussian(obs: Tensor) -> Tensor:
+        pixels = seen_by(policy, obs)
+        if "gaussian" in outputs:
+            return outputs["gaussian"](network, pixels)
+        return torch.stack([outputs["mean"](network, pixels), outputs["log_std"](network, pixels)], 1)
+
+    if policy.discrete:
+        return Teacher(policy.name, preferred)
+    return Teacher(policy.name, gaussian, _squashes(policy))
+
+
+def sha256_of(policy: Policy) -> str:
+    """Of a policy's weights, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name, value in policy.network.state_dict().items():
+        if isinstance(value, Tensor):
+            flat = value.detach().cpu().flatten().contiguous().view(torch.uint8)
+            digest.update(name.encode() + flat.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _opened(config: RunConfig, teaching: Teaching, device: torch.device) -> Policy:
+    if teaching.teacher_policy is None:
+        return load_any(teaching.teacher, device=str(device), trust=teaching.teacher_trust)
+    with closing(make_env(config.env)) as env:
+        spaces = env.observation_space, env.action_space
+    return load_any(
+        teaching.teacher,
+        policy=teaching.teacher_policy,
+        observation_space=spaces[0],
+        action_space=spaces[1],
+        output=teaching.teacher_output,
+        device=str(device),
+        trust=teaching.teacher_trust,
+    )
+
+
+def _refuse_code_nobody_named(config: RunConfig, teaching: Teaching) -> None:
+    """A run's configuration alone never has code run: a person has named it before, on this machine."""
+    files = [teaching.teacher_policy.rpartition(":")[0]] if teaching.teacher_policy else []
+    files += [teaching.teacher] if teaching.teacher_trust and teaching.teacher else []
+    for name in files:
+        path = Path(name).expanduser().absolute()
+        try:
+            digest = hashlib.sha256(read_bounded(path, MOST_BYTES * 2**8)).hexdigest()
+        except OSError:
+            continue  # whoever opens it says what is wrong
+        if config.teacher_sha256 is None:
+            remember_named(path, digest)
+        elif not was_named(path, digest):
+            raise UserError(
+                f"Opening the teacher of this run runs {path}, a file that you have not named before or that has "
+                "changed: begin the run anew if it is what you mean."
+            )
+
+
+def _refuse_other(policy: Policy, config: RunConfig, spaces: Spaces) -> None:
+    """Raise UserError for a teacher that cannot say what is to be done in the student's task."""
+    task, actions = config.env.task, spaces.actions
+    own = None if policy.config is None else policy.config.env.task
+    if own not in (None, task):
+        raise UserError(f"The teacher {policy.source} was trained on {own}, and its student is to learn {task}.")
+    seen, shown = policy.pixels.channels_first, spaces.obs_shape
+    if seen != shown:
+        raise UserError(
+            f"The teacher {policy.name} sees pictures of {_told(seen)}, and its student's have {_told(shown)}: give "
+            "the --frame-stack and the --image-size that the teacher was trained with."
+        )
+    if policy.pixels.normalised is not None:
+        raise UserError(f"The teacher {policy.name} sees normalised pixels, and its student plain ones.")
+    if policy.discrete != isinstance(actions, Discrete):
+        kinds = {True: "chooses among actions", False: "gives actions of numbers"}
+        raise UserError(
+            f"The teacher {policy.name} {kinds[policy.discrete]}, and {task} wants the other kind: a student can only "
+            "learn from a policy of its own task."
+        )
+    if isinstance(actions, Continuous) and not ({"gaussian"} & set(policy.outputs) or _has_gaussian(policy)):
+        raise UserError(
+            f"The teacher {policy.name} gives actions and no Gaussian of them (it has {', '.join(policy.outputs)}): "
+            "there is nothing for its student to be near to."
+        )
+    width = _width(policy, spaces)
+    wanted = actions.count if isinstance(actions, Discrete) else actions.dims
+    if width != wanted:
+        what = "actions to choose from" if policy.discrete else "numbers in an action"
+        raise UserError(
+            f"The teacher {policy.name} has {width} {what}, and its student's {task} has {wanted}: play the task with "
+            "the same actions" + (" (--num-actions)." if policy.discrete else ".")
+        )
+
+
+def _has_gaussian(policy: Policy) -> bool:
+    return {"mean", "log_std"} <= set(policy.outputs)
+
+
+def _told(shape: tuple[int, int, int]) -> str:
+    return f"{shape[0]} channels and {shape[2]}x{shape[1]} pixels"
+
+
+def _width(policy: Policy, spaces: Spaces) -> int:
+    noise = _noise(policy, spaces.obs_shape)
+    return as_teacher(policy, 1.0).outputs(noise).shape[-1]
+
+
+def _squashes(policy: Policy) -> bool:
+    """Whether a policy's deterministic action is the tanh of its mean, as it is on noise."""
+    noise = seen_by(policy, _noise(policy, policy.pixels.channels_first))
+    with torch.no_grad():
+        if "gaussian" in policy.outputs:
+            mean = policy.outputs["gaussian"](policy.network, noise)[:, 0]
+        else:
+            mean = policy.outputs["mean"](policy.network, noise)
+        action = policy.outputs["action"](policy.network, noise)
+    nearer = (action - torch.tanh(mean)).abs().max() < (action - mean.clamp(-1, 1)).abs().max()
+    return bool(nearer) and bool((action - torch.tanh(mean)).abs().max() < LIKE_TANH)
+
+
+def _noise(policy: Policy, shape: tuple[int, int, int]) -> Tensor:
+    return torch.randint(0, 256, (4, *shape), generator=torch.Generator().manual_seed(0)).to(policy.device)

@@ -1,0 +1,67 @@
+"""What a run's method is given from outside: pictures, its teacher, and the saliency data, all made ready."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from saccade.agents.given import Given, SaliencyData
+from saccade.agents.methods_of import method_of
+from saccade.agents.parts.augmentation import Images
+from saccade.data.memory import refuse_beyond
+from saccade.envs.suites import suite_of
+from saccade.policies.saliency_data import Report, saliency_data
+from saccade.policies.teachers import as_teacher, open_teacher, sha256_of
+from saccade.runs.training import SALIENCY_SOURCES, RunConfig
+from saccade.types import Spaces, UserError
+
+CPU = torch.device("cpu")
+
+
+def nothing_told(what: str, done: int, total: int) -> None:
+    """Hears of what is made ready, and says nothing."""
+
+
+def given_to(
+    config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None, report: Report | None
+) -> Given:
+    """Everything that a run's method wants. Raises UserError for a teacher or data that are not the run's."""
+    row = method_of(config.method)
+    if not row.taught or config.teaching is None:
+        return Given(images)
+    policy = open_teacher(config, spaces, device)
+    teacher = as_teacher(policy, config.teaching.teacher_temperature)
+    if not row.takes_saliency(config.agent):
+        return Given(images, teacher)
+    teaching = config.teaching
+    found = saliency_data(policy, config.env, teaching, config.training.seed, report or nothing_told)
+    if config.saliency_sha256 not in (None, found.sha256):
+        raise UserError(
+            f"The saliency data in {teaching.saliency_data} are other than when the run began: give it the ones that "
+            "they were back."
+        )
+    size = found.states.nbytes + found.maps.nbytes
+    refuse_beyond(size, f"--saliency-states {len(found.states)}", "choose fewer", device)
+    states, maps = (torch.from_numpy(np.array(array)).to(device) for array in (found.states, found.maps))
+    return Given(images, teacher, SaliencyData(states, maps))
+
+
+def with_digests(config: RunConfig) -> RunConfig:
+    """The configuration with the digests of its teacher and of a person's own saliency data, which a run keeps."""
+    row, teaching = method_of(config.method), config.teaching
+    if not row.taught:
+        return config
+    spaces = suite_of(config.env.task).spaces(config.env)
+    policy = open_teacher(config, spaces, CPU)
+    config = dataclasses.replace(config, teacher_sha256=sha256_of(policy))
+    if teaching is None or teaching.saliency_data in SALIENCY_SOURCES or not row.takes_saliency(config.agent):
+        return config
+    found = saliency_data(policy, config.env, teaching, config.training.seed, nothing_told)
+    return dataclasses.replace(config, saliency_sha256=found.sha256)
+
+
+Preparing = Callable[[str, int, int], None] | None
+"""Hears of what is made ready before a run: what, how much of it is, of how much."""

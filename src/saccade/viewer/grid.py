@@ -1,0 +1,108 @@
+"""A grid that runs, as one page without a server: a browser reads it again every few seconds, until all is done."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+from saccade.bench.cells import TRAIN
+from saccade.bench.running import FAILED, RUNNING, SKIPPED, WAITING, Moment, Shown
+from saccade.bench.standing import DONE
+from saccade.data.files import written_aside
+
+PAGE = "live.html"
+SECONDS_BETWEEN_READS = 5
+STATES = (RUNNING, FAILED, SKIPPED, WAITING, DONE)
+HEAD = ("run", "state", "where", "steps", "return", "left")
+OWN = """
+progress { width: 100%; height: .9rem; accent-color: var(--accent); }
+td.name, td.state, td.where { text-align: left; }
+td.state { white-space: normal; min-width: 8rem; }
+tr.failed td.state, tr.skipped td.state { color: #b3261e; font-weight: 600; }
+@media (prefers-color-scheme: dark) { tr.failed td.state, tr.skipped td.state { color: #ff9d94; } }
+tr.done, tr.waiting { color: var(--quiet); }
+"""
+
+
+def write_page(moment: Moment, folder: Path) -> Path:
+    """Write the page of a moment whole, so that who reads it never sees a half; returns its path."""
+    path = folder / PAGE
+    with written_aside(path) as aside:
+        aside.write_text(page_of(moment), encoding="utf-8")
+    return path
+
+
+def page_of(moment: Moment) -> str:
+    """The page: nothing in it runs or is fetched, and it asks to be read again while runs are to come."""
+    over = moment.stopping or not moment.count(RUNNING, WAITING)
+    style = (resources.files(__package__) / "page.css").read_text() + OWN
+    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    refresh = "" if over else f'<meta http-equiv="refresh" content="{SECONDS_BETWEEN_READS}">\n'
+    policy = f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
+    rows = "\n".join(_row(shown) for shown in sorted(moment.cells, key=lambda shown: STATES.index(shown.state)))
+    head = "".join(f'<th scope="col">{name}</th>' for name in HEAD)
+    title = escape(moment.grid.name)
+    done = moment.count(DONE)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+{refresh}<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{done}/{len(moment.cells)} {title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p>{escape(moment.grid.title)}</p>
+<p><strong>{escape(_sentence(moment, over))}</strong></p>
+<progress max="{len(moment.cells)}" value="{done}" aria-label="runs done">{done} of {len(moment.cells)}</progress>
+<div class="scroll" tabindex="0" role="region" aria-label="runs">
+<table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</div>
+</main>
+</body>
+</html>
+"""
+
+
+def _sentence(moment: Moment, over: bool) -> str:
+    counts = Counter(shown.state for shown in moment.cells)
+    parts = [f"{counts[state]} {state}" for state in (DONE, RUNNING, WAITING, FAILED, SKIPPED) if counts[state]]
+    parts.append(f"{told_seconds(moment.seconds)} so far")
+    if moment.seconds_left is not None and not over:
+        parts.append(f"about {told_seconds(moment.seconds_left)} left")
+    return f"{len(moment.cells)} runs: {', '.join(parts)}. {'Nothing runs now.' if over else ''}".strip()
+
+
+def _row(shown: Shown) -> str:
+    standing = shown.standing
+    training = shown.state == RUNNING and standing.step == TRAIN
+    left = told_seconds(standing.seconds_left) if training and standing.seconds_left is not None else ""
+    steps = "" if standing.steps is None else f"{standing.env_steps:,} / {standing.steps:,}"
+    state = shown.told or " ".join(filter(None, (shown.state, shown.step)))
+    if shown.tries and not shown.told:
+        state += f", try {shown.tries + 1}"
+    returned = "" if standing.returned is None else f"{standing.returned:.4g}"
+    cells = (("state", state), ("where", shown.place), ("steps", steps), ("return", returned), ("left", left))
+    rest = "".join(f'<td class="{name}">{escape(text)}</td>' for name, text in cells)
+    return f'<tr class="{shown.state}"><th scope="row">{escape(shown.cell.name)}</th>{rest}</tr>'
+
+
+def told_seconds(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h`` or ``2.1 days``."""
+    for unit, length, most in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if seconds < most * length:
+            value = seconds / length
+            return f"{value:.1f} {unit}" if unit == "h" and value < 10 else f"{value:.0f} {unit}"
+    return f"{seconds / 86400:.1f} days"

@@ -1,0 +1,353 @@
+"""The report of a grid: its numbers are the runs', what differs never mixes, and the page works in a browser."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import Browser, browser
+from PIL import Image
+from test_page import Reader
+
+from saccade.bench.cells import cells_of
+from saccade.bench.comparison import aggregates_of, groups_of, lines_of, pairs_of, with_means
+from saccade.bench.grids import Arm, Evaluating, Grid
+from saccade.bench.outcomes import Outcome
+from saccade.bench.printed import escaped, latex, markdown, printed
+from saccade.bench.published import Published
+from saccade.cli import bench_report, train_command
+from saccade.cli.bench_report import LATEX, MARKDOWN, PAGE, write_reports
+from saccade.runs.config import to_json
+from saccade.runs.zoo import zoo_folder
+from saccade.types import UserError
+
+PHONE, WIDE = 390, 1440
+TASK = "dmc/walker_walk"
+ARMS = {"sac": 200.0, "sgqn": 700.0}
+MODES = ("train", "video_hard")
+SEEDS = (0, 1, 2)
+GRID = Grid(
+    "sgqn-table-1",
+    "A <b>made-up</b> grid",
+    tuple(Arm(name, name) for name in ARMS),
+    (TASK, "dmc/cartpole_swingup"),
+    (*SEEDS, 3),
+    source="SGQN, table 1",
+    preset="small",
+    evaluation=Evaluating(MODES, 10),
+    published=("sgqn-table-1",),
+    assumptions=("Nobody says how often.",),
+)
+
+
+def level(arm: str, mode: str, seed: int) -> float:
+    """The mean return of a run in a mode."""
+    return ARMS[arm] * (1.0 if mode == "train" else 0.5) + 10 * seed
+
+
+def write_run(folder: Path, arm: str, task: str, seed: int, setting: dict[str, Any] | None = None) -> None:
+    """What a finished run leaves of itself, without a checkpoint."""
+    folder.mkdir(parents=True)
+    config, _ = train_command.parse([arm, task, "--preset", "small", "--seed", str(seed)])
+    (folder / "config.json").write_text(json.dumps(to_json(config)))
+    facts = {
+        "python": "3.11.7",
+        "versions": {"saccade": "0.1.0", "torch": "2.13.0"},
+        "hardware": {"processor": "a <processor>", "cores": 2, "gpus": []},
+        "git": {"commit": "0123456789abcdef", "changed": False},
+        "paths": ["cpu, 1 thread"],
+    }
+    (folder / "env.json").write_text(json.dumps(facts))
+    provenance = {"render_quality": "fast", "image_size": 40, "action_repeat": 4, "mujoco": "3.8.1", **(setting or {})}
+    rows = [
+        {
+            "env_steps": 3000,
+            "method": arm,
+            "task": task,
+            "seed": seed,
+            "mode": mode,
+            "sampled": False,
+            "episodes": 10,
+            "episode_seed": seed,
+            "return_mean": level(arm, mode, seed),
+            "return_std": 5.0,
+            "returns": [level(arm, mode, seed)] * 10,
+            "success_rate": None,
+            "gap": 0.0,
+            "changed_pixels": None,
+            "provenance": provenance | ({"clips": "generated", "num_clips": 8} if mode != "train" else {}),
+        }
+        for mode in MODES
+    ]
+    write_lines(folder / "evaluations.jsonl", rows)
+    metrics = [
+        {"env_steps": 100 * n, "updates": n, "seconds": 60.0 * n, "env": 0, "episode/return": ARMS[arm] * n / 30}
+        for n in range(1, 31)
+    ]
+    write_lines(folder / "metrics.jsonl", metrics)
+
+
+def write_measured(folder: Path, arm: str, seed: int) -> None:
+    """Saliency scores and returns under attack."""
+    scores = [
+        {"mode": "train", "method": method, "metric": "area_under_roc", "mean": 0.6 + seed / 100, "std": 0.1,
+         "count": 4, "undefined": 0, "direction": "higher", "question": "truth"}
+        for method in ("gradient", "baseline: random")
+    ]  # fmt: skip
+    (folder / "explain").mkdir()
+    write_lines(folder / "explain" / "scores.jsonl", scores)
+    attacks = [
+        {"task": TASK, "attack": "fgsm", "epsilon": float(epsilon), "seed": seed, "episodes": 5,
+         "returns": [ARMS[arm] - 10 * epsilon] * 5, "return_mean": ARMS[arm] - 10 * epsilon, "success_rate": None,
+         "provenance": {}}
+        for epsilon in (0, 2, 8)
+    ]  # fmt: skip
+    write_lines(folder / "attacks.jsonl", attacks)
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three of four seeds of both arms on both tasks, with scores and attacks on one; one seed has larger pictures."""
+    place = tmp_path_factory.mktemp("grid")
+    for cell in cells_of(GRID):
+        if cell.seed in SEEDS:
+            write_run(place / cell.name, cell.arm.name, cell.task, cell.seed)
+            if cell.task == TASK:
+                write_measured(place / cell.name, cell.arm.name, cell.seed)
+    return place
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_reports(GRID, folder, tmp_path_factory.mktemp("report"), commands=["saccade bench run x"], draw=False)
+
+
+def text_of(page: Path) -> str:
+    """What a person reads."""
+    shown = re.sub(r"<style>.*?</style>|<script>.*?</script>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown))
+
+
+# ---------------------------------------------------------------------------------------------- the numbers
+
+
+def outcome(arm: str = "sac", seed: int = 0, value: float = 1.0, **changes: Any) -> Outcome:
+    given: dict[str, Any] = {"task": TASK, "measure": "return", "mode": "train", "env_steps": 100, "count": 10}
+    return Outcome(arm, seed=seed, value=value, **{**given, **changes})
+
+
+def test_a_line_is_its_seeds_and_stands_beside_what_was_published() -> None:
+    published = Published("sac", TASK, "return", "train", 900.0, 20.0, "a paper")
+    (line,) = lines_of([outcome(seed=seed, value=800 + seed) for seed in (2, 0, 1)], [published])
+    assert (line.seeds, line.values) == ((0, 1, 2), (800.0, 801.0, 802.0))
+    assert (line.mean, line.difference) == (801.0, -99.0)
+    assert line.deviation == pytest.approx((2 / 3) ** 0.5)
+    assert line.estimate.low is not None and 800 <= line.estimate.low <= line.estimate.high <= 802
+
+
+@pytest.mark.parametrize(
+    "other", [{"setting": "84 px"}, {"data": "Places365"}, {"version": "saccade 2"}, {"sampled": True}]
+)
+def test_what_was_measured_in_another_way_has_a_table_of_its_own(other: dict[str, Any]) -> None:
+    lines = lines_of([outcome(), outcome("sgqn", **other), outcome(seed=1), outcome("sgqn", seed=1, **other)])
+    assert [{line.arm for line in group.lines} for group in groups_of(lines)] == [{"sac"}, {"sgqn"}]
+    assert aggregates_of(lines) == []
+    seeds = lines_of([outcome(), outcome(seed=1, **other)])
+    assert [line.seeds for line in seeds] == [(0,), (1,)]  # nor are they averaged
+
+
+def test_all_tasks_together_are_shares_of_the_greatest_return_where_it_is_known() -> None:
+    outcomes = [
+        outcome(arm, seed, value, task=task)
+        for arm, value in (("sac", 100.0), ("sgqn", 500.0))
+        for task in (TASK, "dmc/finger_spin")
+        for seed in range(3)
+    ]
+    sac, sgqn = aggregates_of(lines_of(outcomes))
+    assert sgqn.scores.shape == (3, 2)
+    assert (sgqn.interquartile_mean.value, sgqn.optimality_gap.value) == (0.5, 0.5)
+    (pair,) = pairs_of([sac, sgqn])
+    assert (pair.arm, pair.other, pair.probability.value) == ("sgqn", "sac", 1.0)
+    assert pair.difference.value == pytest.approx(0.4)
+    robot = [outcome(seed=seed, task="manipulation/reach") for seed in range(3)]
+    assert aggregates_of(lines_of(robot))[0].optimality_gap is None
+
+
+def test_averages_that_papers_print_are_made_of_each_run() -> None:
+    modes = {"test1": 1.0, "test2": 2.0, "test3": 6.0}
+    found = with_means([outcome(mode=mode, value=value) for mode, value in modes.items()])
+    assert [one.value for one in found if one.mode == "tests"] == [3.0]
+    assert len(with_means([outcome(mode="test1"), outcome(mode="test2")])) == 2
+
+
+def test_two_seeds_say_so() -> None:
+    (line,) = lines_of([outcome(seed=0), outcome(seed=1)])
+    (row,) = printed([line], "told").rows
+    assert row[5] == "2 seeds: too few"
+
+
+# -------------------------------------------------------------------------------------------------- the page
+
+
+def test_the_page_tells_everything_of_the_grid(page: Path) -> None:
+    told = text_of(page)
+    assert "12 of 16 runs have numbers" in told
+    # Published 739 in video_hard; ours (350 + 360 + 370) / 3.
+    assert "739 ± 21" in told
+    assert "360 ± 8" in told
+    assert "\u2212379" in told
+    for heading in (
+        "What differs from the paper", f"Results: {TASK}", "All tasks together", "How they learned",
+        "How good their saliency maps are", "How robust they are", "What was published", "How to repeat this",
+    ):  # fmt: skip
+        assert heading in told, heading
+    for part in ("a &lt;processor&gt;", "commit 0123456789abcdef", "torch 2.13.0", "saccade bench run x", "generated"):
+        assert part in told, part
+    assert "seed 3" in told  # which is missing
+    assert "&lt;b&gt;made-up&lt;/b&gt;" in page.read_text()
+
+
+def test_what_deviates_is_said_in_words(page: Path) -> None:
+    told = text_of(page)
+    for words in (
+        "start from the preset small",
+        "40 pixels of a side instead of 84",
+        "fast rendering instead of full",
+        "agent steps instead of 500,000",
+        "3 seeds instead of 5",
+        "played for 10 episodes instead of 100",
+        "not the benchmark",
+        "generated pictures for overlays instead of Places365",
+        "Nobody says how often.",
+    ):
+        assert words in told, words
+
+
+def test_a_run_that_was_shown_larger_pictures_is_set_apart(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "grid"
+    shutil.copytree(folder, copy)
+    changed = copy / "dmc-walker_walk" / "sac" / "1"
+    shutil.rmtree(changed)
+    write_run(changed, "sac", TASK, 1, {"image_size": 84})
+    told = text_of(write_reports(GRID, copy, draw=False))
+    assert "What is not averaged" in told
+    assert "84 px" in told
+    assert "205 ± 5" not in told and "210 ± 10" in told  # seeds 0 and 2 alone: 200 and 220
+
+
+def test_tables_for_papers_have_the_same_numbers(page: Path) -> None:
+    marked, tex = page.with_name(MARKDOWN).read_text(), page.with_name(LATEX).read_text()
+    assert "| sgqn | video\\_hard | 739 ± 21 | 360 ± 8 | −379 | [350, 370] | 3 |" in marked
+    assert r"sgqn & video\_hard & 739 $\pm$ 21 & 360 $\pm$ 8 & $-$379 & [350, 370] & 3 \\" in tex
+    assert tex.count(r"\begin{tabular}") == tex.count(r"\end{tabular}") == marked.count("| method | mode |")
+    assert "Instead of the paper's settings" in marked
+
+
+def test_words_that_are_markup_elsewhere_stay_words() -> None:
+    assert escaped(r"50% of a_b & {x} \ ±") == r"50\% of a\_b \& \{x\} \textbackslash{} $\pm$"
+    (line,) = lines_of([outcome("a|b*c_<i>")])
+    table = printed([line], "50% | all")
+    assert "a\\|b\\*c\\_&lt;i>" in markdown([table], "x")
+    assert "50\\% | all" in latex([table], "x")
+
+
+def test_a_report_of_nothing_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is nothing to report: no run of sgqn-table-1"):
+        write_reports(GRID, tmp_path / "nowhere")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_writes_beside_the_runs(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "grid"
+    shutil.copytree(folder, copy)
+    monkeypatch.setattr(bench_report, "looks_of", lambda *_: ([], []))
+    options = SimpleNamespace(
+        name="sgqn-table-1", preset="small", methods=("sac", "sgqn"), tasks=(), seeds=3, out=None, images=None,
+        data=None, device=None,
+    )  # fmt: skip
+    assert bench_report.report(GRID, copy, options) == 0
+    assert "saccade bench run sgqn-table-1 --preset small --methods sac sgqn --seeds 3" in text_of(copy / PAGE)
+
+
+# ---------------------------------------------------------------------------------------------- the pictures
+
+
+def test_pictures_are_drawn_of_one_kept_observation(tmp_path: Path) -> None:
+    task = "minigrid/red_fetch_green"
+    grid = Grid("one", "One agent", (Arm("ppo", "ppo"),), (task,), (0,), preset="small")
+    run = tmp_path / cells_of(grid)[0].name
+    shutil.copytree(zoo_folder("ppo-red-fetch-green"), run)
+    first = write_reports(grid, tmp_path).read_text()
+    kept = tmp_path / "minigrid-red_fetch_green" / "observation.npz"
+    with np.load(kept) as file:
+        (obs,) = (file[name] for name in file.files)
+    assert obs.shape == (3, 64, 64) and obs.dtype == np.uint8 and obs.std() > 0
+    assert "one observation" in first and "what the policy sees" in first
+    assert write_reports(grid, tmp_path).read_text() == first  # of the same observation, the same page
+
+
+def test_pictures_come_from_explanations_where_there_are_some(tmp_path: Path) -> None:
+    from fake_explanations import write_folder
+
+    grid = Grid("one", "One agent", (Arm("sac", "sac"),), (TASK,), (0,), preset="small")
+    run = tmp_path / cells_of(grid)[0].name
+    write_run(run, "sac", TASK, 0)
+    write_folder(run / "explain")
+    told = text_of(write_reports(grid, tmp_path))
+    assert "from the explanation in its run" in told
+
+
+def test_why_there_is_no_picture_is_said(folder: Path, page: Path) -> None:
+    assert "There is no picture of dmc/walker_walk: no explanation is in its runs" in text_of(page)
+
+
+# ----------------------------------------------------------------------------------------------- the browser
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, WIDE])
+def test_the_page_in_a_browser(tab: Browser, page: Path, width: int, dark: bool) -> None:
+    tab.open(page, width=width, dark=dark)
+    assert tab.problems == []
+    assert tab.value("document.documentElement.scrollWidth") == width
+    assert tab.value("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    fetched = "performance.getEntriesByType('resource').filter(one => !one.name.startsWith('data:')).length"
+    assert tab.value(fetched) == 0
+    background = np.array(Image.open(io.BytesIO(tab.screenshot())).convert("L"))[5, 5]
+    assert (background < 60) == dark
+
+
+def test_it_is_used_by_keyboard(tab: Browser, page: Path) -> None:
+    tab.open(page, width=PHONE)
+    # Whatever scrolls or sorts can be reached with the tab key.
+    assert tab.value("[...document.querySelectorAll('.scroll')].every(one => one.tabIndex === 0)")
+    tab.value("document.querySelectorAll('thead button')[1].focus()")
+    tab.value("document.activeElement.click()")
+    order = tab.value("document.querySelector('th[aria-sort=ascending], th[aria-sort=descending]').textContent")
+    assert order.startswith("ours")
+    assert tab.problems == []
+
+
+def test_nothing_is_loaded_and_the_policy_says_so(page: Path) -> None:
+    reader = Reader(page.read_text(encoding="utf-8"))
+    assert reader is not None
+    assert "default-src 'none'" in page.read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page.read_text())

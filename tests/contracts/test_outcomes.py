@@ -1,0 +1,89 @@
+"""Rows of a grid's runs: what was played last counts, and what was played otherwise never mixes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saccade.bench.grids import Arm, Grid
+from saccade.bench.outcomes import alike, mixed, outcomes_of
+
+GRID = Grid("probe", "one arm", (Arm("a", "ppo"),), ("minigrid/Empty-5x5",), (0, 1))
+RUN = "minigrid-Empty-5x5/a"
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def evaluation(env_steps: int, mode: str, mean: float, episodes: int = 5, **more: Any) -> dict[str, Any]:
+    row = {"env_steps": env_steps, "task": "minigrid/Empty-5x5", "seed": 0, "mode": mode, "episodes": episodes}
+    row |= {"episode_seed": 0, "return_mean": mean, "return_std": 1.0, "success_rate": 0.5, "sampled": False}
+    return row | {"provenance": {"image_size": 40}} | more
+
+
+def test_the_last_and_widest_evaluation_counts(tmp_path: Path) -> None:
+    rows = [evaluation(10, "train", 1.0), evaluation(20, "train", 2.0), evaluation(20, "train", 3.0, episodes=50)]
+    write(tmp_path / RUN / "0" / "evaluations.jsonl", rows)
+    write(tmp_path / RUN / "0" / "metrics.jsonl", [{"env_steps": 20, "seconds": 7.5}])
+    (returns,) = [outcome for outcome in outcomes_of(GRID, tmp_path) if outcome.measure == "return"]
+    assert (returns.value, returns.env_steps, returns.count, returns.seconds) == (3.0, 20, 50, 7.5)
+    assert (returns.setting, returns.arm, returns.seed, returns.run) == ("40 px", "a", 0, f"{RUN}/0")
+    curve = [outcome.value for outcome in outcomes_of(GRID, tmp_path, every=True) if outcome.measure == "return"]
+    assert curve == [1.0, 2.0, 3.0]
+
+
+def test_a_mode_that_was_not_played_to_the_end_again_is_left_out(tmp_path: Path) -> None:
+    rows = [evaluation(20, "train", 1.0), evaluation(20, "noise", 0.0), evaluation(20, "train", 2.0, episodes=50)]
+    write(tmp_path / RUN / "0" / "evaluations.jsonl", rows)
+    assert {outcome.mode for outcome in outcomes_of(GRID, tmp_path)} == {"train"}, "5 and 50 episodes are not one row"
+
+
+def test_scores_and_attacks_are_rows_too(tmp_path: Path) -> None:
+    write(tmp_path / RUN / "0" / "evaluations.jsonl", [evaluation(20, "train", 1.0)])
+    score = {"mode": "train", "method": "gradient", "metric": "area_under_roc", "mean": 0.75, "std": 0.1, "count": 16}
+    write(tmp_path / RUN / "0" / "explain" / "scores.jsonl", [score, {**score, "metric": "nss", "mean": None}])
+    attack = {"attack": "fgsm", "epsilon": 4, "return_mean": -1.0, "episodes": 3, "returns": [-1, -1, -1]}
+    write(tmp_path / RUN / "0" / "attacks.jsonl", [{**attack, "return_mean": 9.0}, attack])
+    told = {(outcome.measure, outcome.mode): outcome.value for outcome in outcomes_of(GRID, tmp_path)}
+    assert told["area_under_roc:gradient", "train"] == 0.75
+    assert told["return", "train+fgsm:4"] == -1.0, "what was attacked again stands for what was attacked before"
+    assert ("nss:gradient", "train") not in told
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"provenance": {"image_size": 84}},
+        {"provenance": {"image_size": 40, "render_quality": "fast"}},
+        {"provenance": {"image_size": 40, "colors": "generated"}},
+        {"provenance": {"image_size": 40, "mujoco": "3.9"}},
+        {"env_steps": 30},
+        {"sampled": True},
+        {"episodes": 50},
+    ],
+    ids=["size", "rendering", "data", "version", "steps", "drawn", "episodes"],
+)
+def test_what_was_measured_otherwise_never_mixes(tmp_path: Path, other: dict[str, Any]) -> None:
+    write(tmp_path / RUN / "0" / "evaluations.jsonl", [evaluation(20, "train", 1.0)])
+    write(tmp_path / RUN / "1" / "evaluations.jsonl", [evaluation(20, "train", 2.0) | other])
+    outcomes = outcomes_of(GRID, tmp_path)
+    kinds = alike(outcomes)["a", "minigrid/Empty-5x5", "return", "train"]
+    assert [len(kind) for kind in kinds.values()] == [1, 1]
+    assert "2 kinds of number" in mixed(outcomes)[0]
+
+
+def test_what_was_measured_alike_is_one_kind(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write(tmp_path / RUN / str(seed) / "evaluations.jsonl", [evaluation(20, "train", float(seed))])
+    outcomes = outcomes_of(GRID, tmp_path)
+    assert [len(kinds) for kinds in alike(outcomes).values()] == [1, 1]
+    assert mixed(outcomes) == []
+
+
+def test_runs_that_are_not_there_have_no_rows(tmp_path: Path) -> None:
+    assert outcomes_of(GRID, tmp_path) == []
