@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import browser
 
 from saccade.bench import work
 from saccade.bench.cells import cells_of
@@ -28,7 +29,7 @@ from saccade.bench.outcomes import outcomes_of
 from saccade.bench.running import Finished, Moment, check_folder, planned, run_grid
 from saccade.bench.work import Share
 from saccade.types import UserError
-from saccade.viewer.grid import page_of
+from saccade.viewer.grid import page_of, write_page
 
 PROGRAM = (sys.executable, str(Path(__file__).with_name("probe_program.py")))
 TASK = "minigrid/Empty-5x5"
@@ -312,6 +313,17 @@ def test_the_page_of_a_moment_asks_to_be_read_again_until_all_is_done(tmp_path: 
     assert 'http-equiv="refresh"' not in pages[-1] and "Nothing runs now" in pages[-1]
     assert all("default-src 'none'" in page and "<script" not in page for page in pages)
     assert f'<progress max="6" value="{6}"' in pages[-1]
+
+
+def test_the_page_in_a_browser(tmp_path: Path) -> None:
+    run(GRID, tmp_path, locally(tmp_path), show=lambda moment: write_page(moment, tmp_path))
+    with browser(tmp_path / "profile") as tab:
+        for width, dark in ((1000, False), (380, True)):
+            tab.open(tmp_path / "live.html", width=width, dark=dark)
+            assert tab.value("document.querySelectorAll('tbody tr.done').length") == 6
+            assert tab.value("document.querySelector('progress').value") == 6
+            assert tab.value("document.documentElement.scrollWidth <= window.innerWidth"), "nothing sticks out"
+            assert tab.value("getComputedStyle(document.querySelector('td.state')).textAlign") == "left"
 
 
 def test_threads_and_cores_reach_the_process(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ STATES = (RUNNING, FAILED, SKIPPED, WAITING, DONE)
 HEAD = ("run", "state", "where", "steps", "return", "left")
 OWN = """
 progress { width: 100%; height: .9rem; accent-color: var(--accent); }
-td.name, td.state, td.where { text-align: left; }
+thead th { padding: .35rem .7rem; }
+td.state, td.where, th.state, th.where { text-align: left; }
 td.state { white-space: normal; min-width: 8rem; }
 tr.failed td.state, tr.skipped td.state { color: #b3261e; font-weight: 600; }
 @media (prefers-color-scheme: dark) { tr.failed td.state, tr.skipped td.state { color: #ff9d94; } }
@@ -44,7 +45,7 @@ def page_of(moment: Moment) -> str:
     refresh = "" if over else f'<meta http-equiv="refresh" content="{SECONDS_BETWEEN_READS}">\n'
     policy = f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
     rows = "\n".join(_row(shown) for shown in sorted(moment.cells, key=lambda shown: STATES.index(shown.state)))
-    head = "".join(f'<th scope="col">{name}</th>' for name in HEAD)
+    head = "".join(f'<th scope="col" class="{name}">{name}</th>' for name in HEAD)
     title = escape(moment.grid.name)
     done = moment.count(DONE)
     return f"""<!doctype html>
