@@ -15,11 +15,13 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from saccade.agents.agent import make_update
 from saccade.agents.given import Given
@@ -38,6 +40,19 @@ from saccade.types import Discrete, Spaces
 
 STRIDE, RADIUS, BLUR = 4, 4.0, 3.0
 TASK = "minigrid/red_fetch_green"
+
+
+class Counted(TorchDispatchMode):
+    """Adds up the arithmetic of convolutions and matrices, second derivatives included."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func._overloadpacket)
+        if count is not None:
+            self.total += count(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def main() -> None:
@@ -152,9 +167,9 @@ def updates(policy: Policy, device: torch.device, count: int, turns: int) -> dic
                 update(lambda size: batch, generator, index)
 
         ways[name] = some
-        with FlopCounterMode(display=False) as counter:
+        with Counted() as counter:
             update(lambda size: batch, generator, 0)
-        flop[name] = counter.get_total_flops()
+        flop[name] = counter.total
     seconds = {name: value / count for name, value in seconds_of(ways, turns, device).items()}
     told = {f"{name}_ms": 1000 * value for name, value in seconds.items()}
     return told | {

@@ -194,7 +194,11 @@ def test_every_suite_that_knows_masks_has_an_oracle(suite: str) -> None:
     [
         ("dmc/walker_walk", "tsk", "there is no oracle_mask 'tsk'; the nearest: task"),
         (GRID, "task_and_ground", "in a grid world every cell is ground: use 'task'"),
-        ("atari/Breakout", "task", "oracle_mask is an option of dmc and manipulation and minigrid and driving and carla, and atari/Breakout"),
+        (
+            "atari/Breakout",
+            "task",
+            "oracle_mask is an option of dmc and manipulation and minigrid and driving and carla, and atari/Breakout",
+        ),
     ],
 )
 def test_what_no_oracle_can_show_is_refused(task: str, oracle: str, told: str) -> None:

@@ -272,6 +272,7 @@ def test_every_number_of_a_method_has_a_range_and_is_refused_beyond_it(method: s
     names = {name for name, _ in numbers_of(agent)}
     of_loop = {"off_policy": {"batch_size", "critic_lr"}, "on_policy": {"rollout_steps", "learning_rate"}}
     own = of_loop[METHODS[method].loop] if Continuous in METHODS[method].actions else {"learning_rate", "discount"}
+    own = {"learning_rate", "batch_size", "threshold"} if METHODS[method].taught else own
     assert own | {"image_size"} <= names
     for name in names:
         for value in (-math.inf, math.nan):
