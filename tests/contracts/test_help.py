@@ -167,7 +167,7 @@ def compared(told: str) -> dict[str, list[str]]:
 def test_list_compares_the_methods_that_can_learn_a_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--preset", "small", "--task", GRID]) == 0
     out = capsys.readouterr().out
-    assert "rollouts: ppo, fls, sg_ppo" in out and "replay: dqn, sg_dqn\n" in out
+    assert "rollouts: ppo, fls, sg_ppo" in out and "replay: digr, distillation, dqn, sg_dqn\n" in out
     assert compared(out)["--num-actions"] == ["4", "7"] and compared(out)["--wrong-pick"] == ["0.0", "-1.0"]
     assert main(["list", "--preset", "sac", "--task", GRID]) == 2
     assert "use one of ppo, fls" in capsys.readouterr().err
