@@ -162,6 +162,11 @@ class Session:
         """The number of the first of discrete actions."""
         return self._played.names.first
 
+    @property
+    def action_space(self) -> Any:
+        """Of the environment, as Gymnasium tells it."""
+        return self._played.env.action_space
+
     def dials(self) -> tuple[str, ...]:
         """Those of the scene, which only some simulators have."""
         if self.task.config is None:
