@@ -16,7 +16,7 @@ from saccade.envs.shift_modes import PLUS
 from saccade.envs.suites import name_of_suite
 from saccade.explain import answers
 from saccade.explain.edits import Edit, droppable, edited
-from saccade.explain.episodes import newest
+from saccade.explain.episodes import checked, newest
 from saccade.explain.following import Follower, Seen
 from saccade.explain.maps import MethodSettings, find_maps, finder, magnitude, names_of
 from saccade.explain.modes import in_modes, read_modes
@@ -126,7 +126,7 @@ class Session:
         self._played = self._follower(mode, seed)
         try:
             for policy in self.policies:  # a policy that does not fit shows now
-                _read(policy, self._played.obs[0])
+                checked(self._played.env, _read(policy, self._played.obs[0]).action, task.name)
         except BaseException:
             self.close()
             raise
@@ -347,4 +347,3 @@ def _value(policy: Policy, obs: np.ndarray) -> float | None:
     else:
         return None
     return value if np.isfinite(value) else None
-

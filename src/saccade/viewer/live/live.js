@@ -171,7 +171,7 @@ function drawStage() {
     let made = stage.children[place];
     if (!made) {
       const canvas = make("canvas", { width: 1, height: 1, tabIndex: 0, role: "img", "aria-label": "The picture; a brush changes it" });
-      made = make("section", { className: "pane", "aria-label": `View ${place + 1}` }, make("h2"), make("div", {}, canvas),
+      made = make("section", { className: "pane", "aria-label": `View ${place + 1}` }, make("h2"), make("div", { className: "shown" }, canvas),
         make("div", { className: "told" }), make("div", { className: "maps" }));
       stage.append(made);
       brush(canvas);
