@@ -256,7 +256,7 @@ class Score:
 
 @dataclass(frozen=True)
 class View:
-    """Play with a policy on a page of this machine: go back, play on otherwise, paint, turn dials, and see what changes.
+    """Play with a policy on a page of this machine: go back, paint, turn dials, and see what changes.
 
     WHAT is a run folder of Saccade, an agent that comes with it (zoo:NAME) or a zip of Stable-Baselines3; any other
     network comes with --policy file.py:Class --checkpoint FILE.

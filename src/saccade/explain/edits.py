@@ -1,4 +1,4 @@
-"""What a person does to the picture a policy sees: paint, erase with blur, drop something in, turn a dial of pictures."""
+"""What a person does to the picture a policy sees: paint, erase with blur, drop something in, turn a dial."""
 
 from __future__ import annotations
 
