@@ -130,7 +130,12 @@ def test_the_rerun_of_sgqn_on_the_robot_is_not_its_authors() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", [name for name, row in METHODS.items() if row.loop == "off_policy" and Continuous in row.actions and not row.taught]
+    "method",
+    [
+        name
+        for name, row in METHODS.items()
+        if row.loop == "off_policy" and Continuous in row.actions and not row.taught
+    ],
 )
 def test_small_is_small_for_every_method_with_a_replay(method: str) -> None:
     config = preset(method, "dmc/walker_walk", "small").agent

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from saccade.cli.options import Attack, Bench, Demo, Doctor, Evaluate, Explain, Export, List, Score, SuiteOptions
+from saccade.cli.options import Attack, Bench, Demo, Doctor, Evaluate, Explain, Export, List, Score, SuiteOptions, View
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ POLICY_GROUPS = {
     ),
     "Where it runs, and where results go": ("device", "max_batch", "out"),
 }  # fmt: skip
+OF_MAPS = (
+    "Which moments", "Which maps", "Numbers of single methods", "Where it runs, and where results go",
+)  # fmt: skip
+"""The groups of explain and score that the live page has not."""
 TRAINING_GROUPS = {
     "The run": (
         "preset", "out", "log", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
@@ -209,6 +213,25 @@ COMMANDS: Mapping[str, Command] = {
                 "hours",
             ),
             "What every run is given": ("images", "data"),
+        },
+    ),
+    "view": Command(
+        "play with a policy on a live page",
+        (
+            "saccade view RUN [options]",
+            "saccade view ZIP --task TASK [options]",
+            "saccade view --policy FILE.PY:CLASS --checkpoint FILE --task TASK [options]",
+        ),
+        (
+            "saccade view zoo:sgqn-reach",
+            "saccade view zoo:sgqn-reach --other zoo:sac-reach --modes test1",
+            "saccade view ppo.zip --task ALE/Pong-v5 --port 0",
+        ),
+        View,
+        {
+            **{heading: some for heading, some in POLICY_GROUPS.items() if heading not in OF_MAPS},
+            "The page": ("other", "seed", "port", "token", "browser"),
+            "Where it runs": ("device",),
         },
     ),
     "list": Command(

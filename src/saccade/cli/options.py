@@ -357,6 +357,28 @@ class Export:
 
 
 @dataclass(frozen=True)
+class View:
+    """Play with a policy on a page of this machine: go back, paint, turn dials, and see what changes.
+
+    WHAT is a run folder of Saccade, an agent that comes with it (zoo:NAME) or a zip of Stable-Baselines3; any other
+    network comes with --policy file.py:Class --checkpoint FILE.
+    """
+
+    subject: Subject = field(default_factory=Subject)
+    other: Annotated[Path | None, tyro.conf.arg(metavar="WHAT")] = None
+    """A second policy, for the second view: a run folder, zoo:NAME or a zip that sees the same pictures."""
+    seed: int = 0
+    """Of the first episode; the page can begin others."""
+    port: int = 8642
+    """Where the page is on this machine; 0: any free port."""
+    token: str | None = None
+    """The secret in the page's address; with the same one a page goes on when the server is started again. By default
+    a new one each time."""
+    browser: bool = False
+    """Open the page in this machine's browser."""
+
+
+@dataclass(frozen=True)
 class List:
     """Show the methods, saliency methods, trained agents, tasks and modes there are, or every setting of a method or a
     preset.

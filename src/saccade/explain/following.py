@@ -1,0 +1,145 @@
+"""An environment that goes along a list of actions, and back: the same state again, bit for bit, or a sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from saccade.data.user_code import running
+from saccade.envs.simulation import BLACK, KEPT
+from saccade.envs.tasks.pixel_env import PixelEnv
+from saccade.explain import answers
+from saccade.explain.episodes import checked
+from saccade.explain.fitting import fitting
+from saccade.explain.preferences import actions_of
+from saccade.explain.tasks import Task
+from saccade.policies.policy import Policy
+from saccade.types import UserError
+
+
+@final
+class Follower:
+    """One environment in one mode, from one seed.
+
+    Saccade's own environments return to an earlier step by its saved state; others begin again from the seed and
+    repeat the actions, which is checked against what they showed.
+
+    Attributes:
+        obs: what was seen, one more than actions, as the policy takes it.
+        actions, rewards: of the steps so far.
+        over: whether the episode has ended after them.
+    """
+
+    def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
+        self._policy, self._task, self.mode, self.seed = policy, task, mode, seed
+        self.env = task.make(mode, False)
+        self.names = actions_of(self.env)
+        self.obs: list[np.ndarray] = []
+        self.actions: list[np.ndarray] = []
+        self.rewards: list[float] = []
+        self.states: list[Mapping[str, Any] | None] = []
+        self._overs: list[bool] = []
+        try:
+            self.seen_as = fitting(self.env.observation_space, policy.pixels, task.name)
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def over(self) -> bool:
+        return self._overs[-1]
+
+    def step(self, action: np.ndarray) -> None:
+        """One step. Raises UserError where the environment does not take the action, and where the episode is over."""
+        if self.over:
+            raise UserError("The episode is over: go back, or begin another one.")
+        taken = checked(self.env, action.copy(), self._task.name)
+        seen, reward, over, _ = answers.step(self.env, taken, self._task.name)
+        self.actions.append(action)
+        self.rewards.append(reward)
+        self._keep(seen, over)
+
+    def follow(self, actions: Sequence[np.ndarray]) -> None:
+        """Be where these actions lead from the seed; what they share with those so far is not played again."""
+        pairs = zip(self.actions, actions, strict=False)
+        same = next((place for place, (a, b) in enumerate(pairs) if not np.array_equal(a, b)), None)
+        self.back_to(min(len(self.actions), len(actions)) if same is None else same)
+        for action in actions[len(self.actions) :]:
+            self.step(action)
+
+    def back_to(self, index: int) -> None:
+        """Be where ``index`` actions led; the later ones are forgotten.
+
+        Raises:
+            UserError: somebody's environment does not come to the same picture again.
+        """
+        if index == len(self.actions):
+            return
+        state, seen, past = self.states[index], self.obs[index], self.actions[:index]
+        if state is not None:
+            self.env.set_state(state)  # type: ignore[attr-defined]
+            for kept in (self.obs, self.states, self._overs):
+                del kept[index + 1 :]
+            del self.actions[index:], self.rewards[index:]
+            return
+        self._begin()
+        for action in past:
+            self.step(action)
+        if not np.array_equal(self.obs[index], seen):
+            raise UserError(
+                f"{self._task.name} shows another picture after the same seed and actions, so that nobody can go back "
+                "in it: begin another episode."
+            )
+
+    def close(self) -> None:
+        answers.close(self.env, self._task.name)
+
+    def _begin(self) -> None:
+        for kept in (self.obs, self.actions, self.rewards, self.states, self._overs):
+            kept.clear()
+        seen, _ = answers.reset(self.env, self.seed, self._task.name)
+        self._keep(seen, False)
+
+    def _keep(self, seen: Any, over: bool) -> None:
+        with running(f"An observation of {self._task.name}"):
+            self.obs.append(self.seen_as(seen))
+        self.states.append(self.env.get_state() if isinstance(self.env, PixelEnv) else None)
+        self._overs.append(over)
+
+
+@final
+class Seen:
+    """The states of a ``Follower`` as another mode shows them."""
+
+    def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
+        self.mode, self._follower = mode, Follower(policy, task, mode, seed)
+        self._own = self._follower.states[0]
+
+    def at(self, history: Follower, index: int) -> np.ndarray:
+        """The observation after ``index`` actions, bit for bit as if the mode had been played so."""
+        env = self._follower.env
+        if self._own is None or not isinstance(env, PixelEnv) or env.simulation.before in (KEPT, BLACK):
+            self._follower.follow(history.actions[:index])
+            if self._follower.rewards != history.rewards[:index]:
+                raise UserError(
+                    f"The same seed and actions bring other rewards in {self.mode}: these are not the same states, and "
+                    "cannot stand side by side."
+                )
+            return self._follower.obs[index]
+        # What the mode has drawn for the episode is its own; physics is the history's.
+        own = {name: self._own[name] for name in ("choices", "generator")}
+        own["provenance"] = json.dumps(env.provenance)
+        frames = []
+        for place in range(index + 1 - env.config.frame_stack, index + 1):
+            state = history.states[max(place, 0)]
+            assert state is not None
+            env.set_state({**state, **own})
+            frames.append(env.draw())
+        return self._follower.seen_as(np.concatenate(frames))
+
+    def close(self) -> None:
+        self._follower.close()

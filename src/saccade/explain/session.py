@@ -1,0 +1,358 @@
+"""Policies and one episode to ask questions of: play it, go back, play on otherwise, change the picture, look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from saccade.data.user_code import running
+from saccade.envs.dials import dial_mode
+from saccade.envs.scene_dials import SCENE_DIALS, scene_dials_of
+from saccade.envs.shift_modes import PLUS
+from saccade.envs.suites import name_of_suite
+from saccade.explain import answers
+from saccade.explain.edits import Edit, droppable, edited
+from saccade.explain.episodes import checked, newest
+from saccade.explain.following import Follower, Seen
+from saccade.explain.maps import MethodSettings, find_maps, finder, magnitude, names_of
+from saccade.explain.modes import in_modes, read_modes
+from saccade.explain.preferences import PROBABILITIES, preferences
+from saccade.explain.tasks import CLEAN, Task
+from saccade.policies.policy import Policy
+from saccade.policies.score_kinds import SCORES
+from saccade.policies.scores import default_score, has_score
+from saccade.saliency import METHODS
+from saccade.types import UserError
+
+MOST_STEPS = 1000  # of an episode that is kept
+MOST_VIEWS = 4  # environments in other modes that are kept open
+BLURS = ("perturbation_actor", "perturbation_critic", "perturbation_kl", "sarfa")
+COARSE_TO_FINE: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    **{name: ({"stride": 20}, {"stride": 10}, {"stride": 5}) for name in BLURS},
+    "occlusion": ({"window": 16, "stride": 16}, {"window": 8, "stride": 8}, {"window": 8, "stride": 4}),
+    "rise": ({"masks": 60}, {"masks": 250}, {"masks": 1000}),
+}
+"""What methods that take long are asked, one after the other; the last is what ``saccade explain`` asks by default."""
+
+
+@final
+@dataclass(frozen=True)
+class Pane:
+    """One way to see the episode: which policy (its number), and in which mode."""
+
+    policy: int = 0
+    mode: str = CLEAN
+
+
+@final
+@dataclass(frozen=True)
+class Question:
+    """A moment, and what is changed about it.
+
+    Attributes:
+        index: how many actions came before; from 0.
+        edits: of the picture, in order.
+        dial: a scene's dial and its strength, such as ``("camera_yaw", 0.4)``: the state is rendered again.
+    """
+
+    index: int = 0
+    edits: tuple[Edit, ...] = ()
+    dial: tuple[str, float] | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Reading:
+    """What a policy makes of one observation.
+
+    Attributes:
+        action: as the environment takes it.
+        preferences: of a discrete policy, for each action; else None.
+        kind: what they are: ``probabilities`` or ``action_values``.
+        value: of the state, or of the action; None where the policy has none.
+    """
+
+    action: np.ndarray
+    preferences: np.ndarray | None
+    kind: str
+    value: float | None
+
+
+@final
+@dataclass(frozen=True)
+class Answer:
+    """One pane's answer: the newest frame, uint8 ``[height, width, 3]`` or ``[height, width, 1]``, and two readings.
+
+    ``before`` is of the moment as the mode shows it, ``after`` with the question's changes; equal where there are none.
+    """
+
+    picture: np.ndarray
+    before: Reading
+    after: Reading
+    obs: np.ndarray
+
+
+@final
+@dataclass(frozen=True)
+class MapLevel:
+    """A map ``[height, width]``, unsigned, and how fine it is: ``level`` of ``levels``, from 1."""
+
+    values: np.ndarray
+    level: int
+    levels: int
+    score: str | None
+
+
+@final
+class Session:
+    """One person's episode. It knows nothing of pages, and is used from one thread.
+
+    Args:
+        policies: the first one plays; all must take the task's observations.
+        task: where; other modes of it, shifts such as ``brightness:0.5`` too, are made when they are asked for.
+
+    Raises:
+        UserError: in everything, where a policy and the task do not fit, somebody's code fails, or there is no such
+            moment, mode or method. The session lives on as it was.
+    """
+
+    def __init__(self, policies: Sequence[Policy], task: Task, *, mode: str = CLEAN, seed: int = 0) -> None:
+        self.policies, self.task = tuple(policies), task
+        self._views: dict[str, Seen] = {}
+        self._readings: dict[Pane, tuple[Policy, np.ndarray, Reading]] = {}
+        self._played = self._follower(mode, seed)
+        try:
+            for policy in self.policies:  # a policy that does not fit shows now
+                checked(self._played.env, _read(policy, self._played.obs[0]).action, task.name)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def mode(self) -> str:
+        """In which it is played."""
+        return self._played.mode
+
+    @property
+    def seed(self) -> int:
+        return self._played.seed
+
+    @property
+    def actions(self) -> tuple[np.ndarray, ...]:
+        return tuple(self._played.actions)
+
+    @property
+    def rewards(self) -> tuple[float, ...]:
+        return tuple(self._played.rewards)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no further step."""
+        return self._played.over or len(self.actions) >= MOST_STEPS
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        return self._played.names.names
+
+    @property
+    def first_action(self) -> int:
+        """The number of the first of discrete actions."""
+        return self._played.names.first
+
+    @property
+    def action_space(self) -> Any:
+        """Of the environment, as Gymnasium tells it."""
+        return self._played.env.action_space
+
+    def dials(self) -> tuple[str, ...]:
+        """Those of the scene, which only some simulators have."""
+        if self.task.config is None:
+            return ()
+        return tuple(
+            name for name in scene_dials_of(name_of_suite(self.task.config.task)) if not SCENE_DIALS[name].in_place
+        )
+
+    def shifts(self) -> tuple[str, ...]:
+        """Those that can be laid over the pictures, all or a part of them."""
+        return droppable(self.policies[0].pixels)
+
+    def methods(self) -> tuple[str, ...]:
+        """Saliency methods that the first policy could be asked for."""
+        return tuple(names_of(self.policies[0]))
+
+    def scores(self) -> tuple[str, ...]:
+        """What maps can explain of the first policy, its default first."""
+        first = default_score(self.policies[0])
+        plain = [name for name in SCORES if has_score(self.policies[0], name) and name not in (first, "sarfa")]
+        return (first, *(name for name in plain if "distance" not in name and name != "kl"))
+
+    def begin(self, seed: int, mode: str | None = None) -> None:
+        """Another episode; it takes the place of this one once it has begun."""
+        new = self._follower(self.mode if mode is None else mode, seed)
+        if seed != self.seed:
+            self._drop_views()
+        self._played.close()
+        self._played = new
+
+    def restore(self, seed: int, mode: str, actions: Sequence[Any]) -> None:
+        """The episode that these actions made, as after a server was started again."""
+        new = self._follower(mode, seed)
+        try:
+            new.follow([self.as_action(action, new) for action in actions])
+        except BaseException:
+            new.close()
+            raise
+        if seed != self.seed:
+            self._drop_views()
+        self._played.close()
+        self._played = new
+
+    def in_mode(self, mode: str) -> None:
+        """Play on in another mode: the same seed and actions there."""
+        if mode != self.mode:
+            self.restore(self.seed, mode, self.actions)
+
+    def step(self) -> bool:
+        """Let the first policy play one more step; gives whether there was one to play."""
+        if self.over:
+            return False
+        policy, played = self.policies[0], self._played
+        with running(f"The policy {policy.name}"):
+            action = policy.act(played.obs[-1].copy(), answers.allowed(policy, played.env, self.task.name))
+        played.step(np.array(action))
+        return True
+
+    def play_on_with_action(self, index: int, action: Any) -> None:
+        """Go back to a moment and take this action there; what came after it is forgotten."""
+        self._check_index(index)
+        wanted = self.as_action(action, self._played)
+        self._played.back_to(index)
+        self._played.step(wanted)
+
+    def as_action(self, action: Any, played: Follower | None = None) -> np.ndarray:
+        """A number or a list of numbers as this environment's action. Raises UserError for anything else."""
+        space = (played or self._played).env.action_space
+        try:
+            given = np.asarray(action, dtype=space.dtype)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{action!r:.80} is no action of {self.task.name}.") from error
+        if given.shape != space.shape or not space.contains(given if given.shape else given[()]):
+            raise UserError(f"{self.task.name} has no action {action!r:.80}: it takes {space}.")
+        return given
+
+    def look(self, pane: Pane, question: Question) -> Answer:
+        """What a policy sees and does at a moment, before and after the question's changes."""
+        policy = self._policy(pane)
+        before = self._seen(pane.mode, question.index)
+        changed = before
+        if question.dial is not None and question.dial[1] > 0:
+            changed = self._seen(self._with_dial(pane.mode, question.dial), question.index)
+        changed = edited(policy.pixels, changed, question.edits, seed=self.seed, step=question.index)
+        first = self._reading(pane, policy, before)
+        same = changed is before
+        pixels = policy.pixels
+        picture = newest(pixels, changed[None])[0].transpose(1, 2, 0)
+        return Answer(picture, first, first if same else _read(policy, changed), changed)
+
+    def maps(
+        self, pane: Pane, answer: Answer, method: str, score: str | None = None, seed: int = 0
+    ) -> Iterator[MapLevel]:
+        """Its map of an answer's picture, coarse first where it takes long; whoever has another question stops."""
+        policy = self._policy(pane)
+        if method not in names_of(policy):
+            raise UserError(f"There is no saliency method {method!r} for {policy.name}.")
+        levels = COARSE_TO_FINE.get(method, ({},))
+        for level, changes in enumerate(levels, start=1):
+            of_method = METHODS.get(method)
+            named = score if of_method is not None and has_score(policy, score or default_score(policy)) else None
+            find = finder(policy, method, MethodSettings(score=named, seed=seed, changes={method: changes}))
+            with running(f"{method} of {policy.name}"):
+                found, _ = find_maps(policy, find, answer.obs[None], 256)
+            yield MapLevel(magnitude(found)[0], level, len(levels), find.score)
+
+    def close(self) -> None:
+        """Close every environment."""
+        self._drop_views()
+        self._played.close()
+
+    def _reading(self, pane: Pane, policy: Policy, obs: np.ndarray) -> Reading:
+        """Of an unchanged moment, which stays the same while a brush moves over it."""
+        of, seen, reading = self._readings.get(pane, (None, None, None))
+        if reading is None or of is not policy or seen is None or not np.array_equal(obs, seen):
+            reading = _read(policy, obs)
+            self._readings[pane] = (policy, obs, reading)
+        return reading
+
+    def _policy(self, pane: Pane) -> Policy:
+        if not 0 <= pane.policy < len(self.policies):
+            raise UserError(f"There is no policy number {pane.policy + 1}: there are {len(self.policies)}.")
+        return self.policies[pane.policy]
+
+    def _check_index(self, index: int) -> None:
+        if not 0 <= index < len(self._played.obs):
+            raise UserError(f"There is no moment {index}: the episode has 0 to {len(self.actions)}.")
+
+    def _seen(self, mode: str, index: int) -> np.ndarray:
+        self._check_index(index)
+        if mode == self.mode:
+            return self._played.obs[index]
+        view = self._views.pop(mode, None)
+        if view is None:
+            while len(self._views) >= MOST_VIEWS:
+                self._views.pop(next(iter(self._views))).close()
+            view = Seen(self.policies[0], self._task_in(mode), mode, self.seed)
+        self._views[mode] = view  # the latest last
+        return view.at(self._played, index)
+
+    def _with_dial(self, mode: str, dial: tuple[str, float]) -> str:
+        name, strength = dial
+        if name not in self.dials():
+            raise UserError(f"{self.task.name} has no dial {name!r}: it has {', '.join(self.dials()) or 'none'}.")
+        if not 0 <= strength <= 1:
+            raise UserError(f"A strength of {strength:g} lies outside 0..1.")
+        turned = dial_mode(name, strength)
+        return turned if mode == CLEAN else f"{mode}{PLUS}{turned}"
+
+    def _task_in(self, mode: str) -> Task:
+        asked = read_modes((mode,), self.task.modes)
+        if asked.names != (mode,):
+            raise UserError(f"{mode!r} is not one mode: write it as {' or '.join(asked.names) or CLEAN}.")
+        return in_modes(self.task, asked, self.policies[0])
+
+    def _follower(self, mode: str, seed: int) -> Follower:
+        return Follower(self.policies[0], self._task_in(mode), mode, seed)
+
+    def _drop_views(self) -> None:
+        for view in self._views.values():
+            view.close()
+        self._views.clear()
+
+
+def _read(policy: Policy, obs: np.ndarray) -> Reading:
+    """Raises UserError where the policy fails, or its numbers are not finite."""
+    with running(f"The policy {policy.name}"):
+        action = np.array(policy.act(obs.copy()))
+        liked = preferences(policy, obs[None], 1)
+        value = _value(policy, obs)
+    kind = next(iter(liked), PROBABILITIES)
+    return Reading(action, liked[kind][0] if liked else None, kind, value)
+
+
+@torch.no_grad()
+def _value(policy: Policy, obs: np.ndarray) -> float | None:
+    """Of the state where the policy tells it, else of its own action there."""
+    tensor = policy.tensor(obs)
+    find: Callable[..., torch.Tensor] | None = policy.outputs.get("value")
+    if find is not None:
+        value = float(find(policy.network, tensor))
+    elif "q_values" in policy.outputs:
+        value = float(policy.outputs["q_values"](policy.network, tensor).max())
+    elif "q" in policy.outputs:
+        value = float(policy.outputs["q"](policy.network, tensor, policy.greedy(tensor)))
+    else:
+        return None
+    return value if np.isfinite(value) else None

@@ -1,0 +1,155 @@
+"""A session as files that need no server: a still, a film, a page."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from saccade.explain.session import Answer, MapLevel, Pane, Question, Session
+from saccade.viewer.film import Film, Films, panel
+from saccade.viewer.live import telling
+from saccade.viewer.live.messages import View
+from saccade.viewer.page import Code, Facts, Folded, Gallery, Heading, Section, Table, Text, page
+from saccade.viewer.pictures import data_uri, grid, png, upscale, write_video
+
+MOST_MOMENTS = 40  # of a film
+FRAMES_PER_SECOND = 4.0
+LEAST_SIDE = 160  # of a picture in a still
+
+File = tuple[str, str, bytes]
+"""Name, media type, content."""
+
+
+def saved(what: str, session: Session, view: View, title: str, command: str) -> File:
+    """What the page asks for: ``still``, ``film`` or ``page``. Raises UserError where it cannot be drawn."""
+    if what == "still":
+        return still(session, view)
+    return film(session, view) if what == "film" else recorded_page(session, view, title, command)
+
+
+def still(session: Session, view: View) -> File:
+    """The moment as it is shown: a row for each pane, its picture and its maps."""
+    rows, labels = [], []
+    for pane in view.shown():
+        answer = session.look(pane, view.question)
+        maps = [telling.map_picture(answer, _finest(session, pane, answer, name, view)) for name in view.methods]
+        rows.append([_large(one) for one in (telling.frame(answer), *maps)])
+        labels.append(_name(session, pane))
+    return "saccade.png", "image/png", png(grid(rows, row_labels=labels, column_labels=("picture", *view.methods)))
+
+
+def film(session: Session, view: View) -> File:
+    """The episode from its beginning, as the first pane sees it, with its first map beside it."""
+    pane = view.shown()[0]
+    frames = []
+    for index in _moments(session):
+        answer = session.look(pane, replace(view.question, index=index))
+        shown = [telling.frame(answer)]
+        for name in view.methods[:1]:
+            shown.append(telling.map_picture(answer, _coarsest(session, pane, answer, name, view)))
+        frames.append(_large(np.concatenate(shown, axis=1)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "film.mp4")
+        write_video(path, np.stack(frames), FRAMES_PER_SECOND)
+        return "saccade.mp4", "video/mp4", path.read_bytes()
+
+
+def recorded_page(session: Session, view: View, title: str, command: str) -> File:
+    """The same session as a page that opens from a disk: the moment before and after, and the episode as a film."""
+    panes = view.shown()
+    sections: list[Section] = [Text(_sentence(session, view, panes)), Heading("The moment"), *_moment(session, view)]
+    films = {_name(session, pane): _film(session, pane, view) for pane in panes}
+    sections += [
+        Heading("The episode"),
+        Films(films, "The episode as it was played, without the changes above; the slider moves all pictures."),
+        Folded("Settings", Facts(_facts(session, view))),
+        Code(command),
+    ]
+    return "saccade.html", "text/html", page(title, sections).encode()
+
+
+def _moment(session: Session, view: View) -> list[Section]:
+    rows, gallery = [], []
+    for pane in view.shown():
+        name = _name(session, pane)
+        plain, answer = session.look(pane, Question(view.index)), session.look(pane, view.question)
+        before, after = telling.reading_told(plain.before), telling.reading_told(answer.after)
+        rows.append((f"{name}, as it was", telling.action_told(session, before), before["value"]))
+        rows.append((f"{name}, changed", telling.action_told(session, after), after["value"]))
+        for label, one in ((f"{name}, as it was", plain), (f"{name}, changed", answer)):
+            maps = [telling.map_picture(one, _finest(session, pane, one, method, view)) for method in view.methods]
+            gallery.append((label, tuple(data_uri(png(picture)) for picture in (telling.frame(one), *maps))))
+    return [
+        Table(("", "action", "value"), tuple(rows), f"What is done at step {view.index}, and what it is worth."),
+        Gallery(tuple(gallery), ("picture", *view.methods), "The picture and the maps, before and after the changes."),
+    ]
+
+
+def _film(session: Session, pane: Pane, view: View) -> Film:
+    moments = _moments(session)
+    answers = [session.look(pane, Question(index)) for index in moments]
+    panels = [panel("picture", "what the policy saw", np.stack([telling.frame(one) for one in answers]))]
+    for name in view.methods:
+        maps = [telling.map_picture(one, _coarsest(session, pane, one, name, view)) for one in answers]
+        panels.append(panel(name, f"the map of {name} over the picture", np.stack(maps)))
+    lines = []
+    for index, one in zip(moments, answers, strict=True):
+        told = telling.reading_told(one.before)
+        worth = "" if told["value"] is None else f", value {told['value']:.2f}"
+        reward = f", reward {session.rewards[index]:.2f}" if index < len(session.rewards) else ""
+        lines.append(f"step {index}: {telling.action_told(session, told)}{worth}{reward}")
+    height, width = answers[0].picture.shape[:2]
+    return Film(tuple(panels), tuple(lines), height, width, "The brighter a pixel, the more it matters.")
+
+
+def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:
+    plain, changed = session.look(panes[0], Question(view.index)), session.look(panes[0], view.question)
+    was = telling.action_told(session, telling.reading_told(plain.before))
+    now = telling.action_told(session, telling.reading_told(changed.after))
+    if was == now:
+        return f"At step {view.index} the policy does {was}" + (" with the changes too." if _changes(view) else ".")
+    return f"At step {view.index} the policy does {was}; with the changes it does {now}."
+
+
+def _changes(view: View) -> bool:
+    return bool(view.edits) or view.dial is not None
+
+
+def _facts(session: Session, view: View) -> tuple[tuple[str, str], ...]:
+    dial = "none" if view.dial is None else f"{view.dial[0]} {view.dial[1]:g}"
+    edits = ", ".join(f"{one.kind} {one.shift}".strip() for one in view.edits) or "none"
+    return (
+        ("task", session.task.name),
+        ("mode of the episode", session.mode),
+        ("seed", str(session.seed)),
+        ("policies", ", ".join(policy.name for policy in session.policies)),
+        ("changes of the picture", edits),
+        ("dial", dial),
+        ("score", view.score or "the policy's default"),
+    )
+
+
+def _name(session: Session, pane: Pane) -> str:
+    return f"{session.policies[pane.policy].name} {pane.policy + 1}, {pane.mode}"
+
+
+def _moments(session: Session) -> list[int]:
+    last = len(session.actions)
+    return sorted({round(last * place / (MOST_MOMENTS - 1)) for place in range(MOST_MOMENTS)})
+
+
+def _finest(session: Session, pane: Pane, answer: Answer, name: str, view: View) -> MapLevel:
+    *_, level = session.maps(pane, answer, name, view.score)
+    return level
+
+
+def _coarsest(session: Session, pane: Pane, answer: Answer, name: str, view: View) -> MapLevel:
+    return next(session.maps(pane, answer, name, view.score))
+
+
+def _large(picture: np.ndarray) -> np.ndarray:
+    return upscale(picture, -(-LEAST_SIDE // picture.shape[0]))

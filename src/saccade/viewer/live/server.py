@@ -1,0 +1,275 @@
+"""The server of the live page: one page, one WebSocket, on this machine alone, for whoever knows the token."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+import socket as sockets
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from typing import Any, TypeVar, final
+
+import msgspec
+
+from saccade.explain.session import Session
+from saccade.types import UserError
+from saccade.viewer.live import messages, saving, telling
+
+HOST = "127.0.0.1"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+FILES = {
+    "/page.css": ("saccade.viewer", "page.css", "text/css"),
+    "/live.css": ("saccade.viewer.live", "live.css", "text/css"),
+    "/live.js": ("saccade.viewer.live", "live.js", "text/javascript"),
+}
+WRONG_TOKEN = "This address has no token, or a wrong one: use the one that saccade view printed."
+Result = TypeVar("Result")
+Make = Callable[[], Session]
+
+
+def needs_extra() -> None:
+    """Raise UserError where the page's libraries are not installed."""
+    try:
+        import starlette
+        import uvicorn
+        import websockets
+    except ImportError as error:
+        raise UserError(
+            f"The live page needs {error.name}, which is not installed: pip install 'saccade-rl[viewer]'."
+        ) from error
+    del starlette, uvicorn, websockets
+
+
+def listening(port: int) -> sockets.socket:
+    """A socket of this machine alone; port 0 is any free one. Raises UserError where the port is taken."""
+    found = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM)
+    found.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+    try:
+        found.bind((HOST, port))
+        found.listen()
+    except (OSError, OverflowError) as error:
+        found.close()
+        raise UserError(
+            f"Port {port} of this machine cannot be used ({error}): choose another with --port, or 0 for a free one."
+        ) from error
+    return found
+
+
+@final
+class Inbox:
+    """What a page has said and nobody has answered; of several questions in a row only the last counts."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[str | None] = deque()
+        self._came = asyncio.Event()
+
+    def put(self, text: str | None) -> None:
+        """None: the page has gone."""
+        self._waiting.append(text)
+        self._came.set()
+
+    @property
+    def more(self) -> bool:
+        return bool(self._waiting)
+
+    async def get(self) -> str | None:
+        while not self._waiting:
+            self._came.clear()
+            await self._came.wait()
+        return self._waiting.popleft()
+
+
+@final
+class Desk:
+    """The one thread in which everything is played and drawn: simulators draw only where they were made."""
+
+    def __init__(self, make: Make, title: str, command: str) -> None:
+        self.make, self.title, self.command = make, title, command
+        self._thread = ThreadPoolExecutor(1, "saccade view")
+        self._ready: list[Session] = []
+        try:
+            self._ready.append(self._thread.submit(make).result())  # what does not fit shows before anybody looks
+        except BaseException:
+            self._thread.shutdown()
+            raise
+
+    async def do(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    def session(self) -> Session:
+        """One for a page; called in the thread."""
+        return self._ready.pop() if self._ready else self.make()
+
+    def close(self) -> None:
+        for session in self._ready:
+            self._thread.submit(session.close).result()
+        self._thread.shutdown()
+
+
+def application(desk: Desk, token: str, port: int) -> Any:
+    """The server as uvicorn runs it."""
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route, WebSocketRoute
+
+    hosts = (f"{HOST}:{port}", f"localhost:{port}")
+    origins = tuple(f"http://{host}" for host in hosts)
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+
+    def known(given: str | None) -> bool:
+        return secrets.compare_digest((given or "").encode(), token.encode())
+
+    async def page(request: Any) -> Response:
+        if request.headers.get("host") not in hosts or not known(request.query_params.get("token")):
+            return Response(WRONG_TOKEN, 403, headers, "text/plain")
+        text = resources.files("saccade.viewer.live").joinpath("live.html").read_text("utf-8")
+        return Response(text, 200, headers, "text/html")
+
+    async def file(request: Any) -> Response:
+        folder, name, kind = FILES[request.url.path]
+        if request.headers.get("host") not in hosts:
+            return Response(WRONG_TOKEN, 403, headers, "text/plain")
+        return Response(resources.files(folder).joinpath(name).read_text("utf-8"), 200, headers, kind)
+
+    async def talk(socket: Any) -> None:
+        asked = socket.headers
+        if (
+            asked.get("origin") not in origins
+            or asked.get("host") not in hosts
+            or not known(socket.query_params.get("token"))
+        ):
+            await socket.close(1008)  # before it is accepted: the browser is answered 403
+            return
+        await socket.accept()
+        await _conversation(socket, desk)
+
+    routes = [Route("/", page), *(Route(path, file) for path in FILES), WebSocketRoute("/talk", talk)]
+    return Starlette(routes=routes)
+
+
+async def _conversation(socket: Any, desk: Desk) -> None:
+    """Answer one page until it goes; its environments are then closed."""
+    from starlette.websockets import WebSocketDisconnect
+
+    inbox = Inbox()
+
+    async def listen() -> None:
+        try:
+            while True:
+                inbox.put(await socket.receive_text())
+        except (WebSocketDisconnect, RuntimeError, KeyError):
+            inbox.put(None)
+
+    async def say(told: dict[str, Any]) -> None:
+        await socket.send_text(msgspec.json.encode(told).decode())
+
+    listener = asyncio.create_task(listen())
+    session: Session | None = None
+    try:
+        try:
+            session = await desk.do(desk.session)
+        except UserError as error:
+            await say({"kind": "error", "sentence": str(error)})
+            return
+        await say(telling.hello(session, desk.title))
+        await say(telling.history(session))
+        while (text := await inbox.get()) is not None:
+            try:
+                await _answered(messages.read(text), session, desk, inbox, say)
+            except UserError as error:
+                await say({"kind": "error", "sentence": str(error)})
+    except (WebSocketDisconnect, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "send" not in str(error) and "close" not in str(error):
+            raise
+    finally:
+        listener.cancel()
+        if session is not None:
+            await desk.do(session.close)
+
+
+async def _answered(message: messages.Message, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
+    """Do what a page asks. A question after which another has come is not answered, and drawing its maps ends."""
+    match message:
+        case messages.Start(seed, mode, actions):
+            await desk.do(session.restore, seed, mode, actions)
+            await say(telling.history(session))
+        case messages.Step():
+            await desk.do(session.step)
+            await say(telling.history(session))
+        case messages.Branch(index, action):
+            await desk.do(session.play_on_with_action, index, action)
+            await say(telling.history(session))
+        case messages.Save(what, view):
+            name, kind, content = await desk.do(saving.saved, what, session, view, desk.title, desk.command)
+            await say({"kind": "file", "name": name, "type": kind, "content": base64.b64encode(content).decode()})
+        case messages.Look(number, view):
+            if inbox.more:
+                return
+            await _looked(number, view, session, desk, inbox, say)
+
+
+async def _looked(number: int, view: messages.View, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
+    panes, question = view.shown(), view.question
+    answers = [await desk.do(session.look, pane, question) for pane in panes]
+    told = [telling.answer_told(answer) for answer in answers]
+    await say({"kind": "look", "number": number, "index": view.index, "panes": told})
+    waiting = [
+        (place, name, session.maps(pane, answers[place], name, view.score))
+        for name in view.methods
+        for place, pane in enumerate(panes)
+    ]
+    while waiting:  # round by round: every map is seen coarse before any becomes fine
+        again = []
+        for place, name, levels in waiting:
+            if inbox.more:
+                return
+            try:
+                level = await desk.do(next, levels, None)
+            except UserError as error:
+                await say({"kind": "no map", "number": number, "pane": place, "method": name, "sentence": str(error)})
+                continue
+            if level is not None:
+                found = telling.map_told(answers[place], level)
+                await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
+                again.append((place, name, levels))
+        waiting = again
+
+
+def serve(make: Make, *, title: str, command: str, port: int, token: str, ready: Callable[[str], None]) -> None:
+    """Serve until interrupted.
+
+    Args:
+        ready: told the address once it answers; what it raises ends the server.
+    """
+    needs_extra()
+    import uvicorn
+
+    listener = listening(port)
+    try:
+        number = int(listener.getsockname()[1])
+        desk = Desk(make, title, command)
+        try:
+            config = uvicorn.Config(
+                application(desk, token, number),
+                log_level="critical",
+                ws="websockets-sansio",
+                ws_max_size=messages.LARGEST,
+                timeout_graceful_shutdown=2,
+            )
+            ready(f"http://{HOST}:{number}/?token={token}")
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            desk.close()
+    finally:
+        listener.close()

@@ -1,0 +1,103 @@
+"""A session's answers as the page is told them: plain values and pictures that it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from saccade.explain.session import Answer, MapLevel, Reading, Session
+from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
+
+Told = dict[str, Any]
+
+
+def hello(session: Session, title: str) -> Told:
+    """What the page can offer."""
+    space = session.action_space
+    continuous = isinstance(space, gymnasium.spaces.Box)
+    return {
+        "kind": "hello",
+        "title": title,
+        "policies": [f"{place + 1}: {policy.name}" for place, policy in enumerate(session.policies)],
+        "modes": list(dict.fromkeys((session.mode, *session.task.usual_modes, *session.task.modes)))[:60],
+        "dials": list(session.dials()),
+        "shifts": list(session.shifts()),
+        "methods": list(session.methods()),
+        "scores": list(session.scores()),
+        "names": _names(session),
+        "low": np.asarray(space.low, float).ravel().tolist() if continuous else None,
+        "high": np.asarray(space.high, float).ravel().tolist() if continuous else None,
+        "first": session.first_action,
+    }
+
+
+def history(session: Session) -> Told:
+    """The episode so far."""
+    return {
+        "kind": "history",
+        "seed": session.seed,
+        "mode": session.mode,
+        "actions": [action.tolist() for action in session.actions],
+        "rewards": list(session.rewards),
+        "over": session.over,
+    }
+
+
+def answer_told(answer: Answer) -> Told:
+    """One pane."""
+    return {
+        "picture": data_uri(png(frame(answer))),
+        "height": answer.picture.shape[0],
+        "width": answer.picture.shape[1],
+        "before": reading_told(answer.before),
+        "after": reading_told(answer.after),
+    }
+
+
+def reading_told(reading: Reading) -> Told:
+    """An action and what speaks for it."""
+    liked = None if reading.preferences is None else [float(one) for one in reading.preferences]
+    return {"action": reading.action.tolist(), "preferences": liked, "kind": reading.kind, "value": reading.value}
+
+
+def map_told(answer: Answer, level: MapLevel) -> Told:
+    """One map over the picture."""
+    return {
+        "map": data_uri(png(map_picture(answer, level))),
+        "level": level.level,
+        "levels": level.levels,
+        "score": level.score,
+    }
+
+
+def frame(answer: Answer) -> np.ndarray:
+    """The picture, uint8 ``[height, width, 3]``; of other channels than colours the first, in grey."""
+    channels = answer.picture.shape[2]
+    shown = answer.picture if channels in (1, 3) else answer.picture[..., :1]
+    return frames_of(shown.transpose(2, 0, 1)[None], colours=shown.shape[2])[0]
+
+
+def map_picture(answer: Answer, level: MapLevel) -> np.ndarray:
+    """The map over its picture, uint8 ``[height, width, 3]``."""
+    picture = frame(answer)
+    return overlay(picture, resized(level.values[None].astype(np.float32), *picture.shape[:2])[0])
+
+
+def action_told(session: Session, reading: Mapping[str, Any]) -> str:
+    """The action in a word, or its numbers."""
+    action = reading["action"]
+    if isinstance(action, list):
+        return ", ".join(f"{one:.2f}" for one in action)
+    place = int(action) - session.first_action
+    names = _names(session) or []
+    return names[place] if 0 <= place < len(names) else str(action)
+
+
+def _names(session: Session) -> list[str] | None:
+    space = session.action_space
+    if not isinstance(space, gymnasium.spaces.Discrete):
+        return None
+    return list(session.action_names) or [f"action {session.first_action + i}" for i in range(int(space.n))]
