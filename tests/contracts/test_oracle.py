@@ -194,7 +194,11 @@ def test_every_suite_that_knows_masks_has_an_oracle(suite: str) -> None:
     [
         ("dmc/walker_walk", "tsk", "there is no oracle_mask 'tsk'; the nearest: task"),
         (GRID, "task_and_ground", "in a grid world every cell is ground: use 'task'"),
-        ("atari/Breakout", "task", "oracle_mask is an option of dmc and manipulation and minigrid and driving and carla, and atari/Breakout"),
+        (
+            "atari/Breakout",
+            "task",
+            "oracle_mask is an option of dmc and manipulation and minigrid and driving and carla, and atari/Breakout",
+        ),
     ],
 )
 def test_what_no_oracle_can_show_is_refused(task: str, oracle: str, told: str) -> None:
@@ -224,7 +228,7 @@ def test_it_is_a_flag_of_training_and_evaluating(capsys: pytest.CaptureFixture[s
         options = parsed(Evaluate, "saccade evaluate", ["runs/one", "--oracle-mask", word])
         assert given(options.options) == {"oracle_mask": word}
     assert main(["train", "ppo", "atari/Breakout", "--oracle-mask", "task"]) == 2
-    assert "--oracle-mask is an option of dmc and manipulation and minigrid" in capsys.readouterr().err
+    assert "--oracle-mask is an option of dmc and manipulation and minigrid and driving" in capsys.readouterr().err
 
 
 def test_a_run_of_a_time_without_oracles_had_none() -> None:
