@@ -228,7 +228,7 @@ def test_it_is_a_flag_of_training_and_evaluating(capsys: pytest.CaptureFixture[s
         options = parsed(Evaluate, "saccade evaluate", ["runs/one", "--oracle-mask", word])
         assert given(options.options) == {"oracle_mask": word}
     assert main(["train", "ppo", "atari/Breakout", "--oracle-mask", "task"]) == 2
-    assert "--oracle-mask is an option of dmc and manipulation and minigrid" in capsys.readouterr().err
+    assert "--oracle-mask is an option of dmc and manipulation and minigrid and driving" in capsys.readouterr().err
 
 
 def test_a_run_of_a_time_without_oracles_had_none() -> None:

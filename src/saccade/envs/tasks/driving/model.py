@@ -13,6 +13,7 @@ import numpy as np
 LANE_WIDTH = 4.0  # highway-env's
 SHOULDER = 1.0  # metres of asphalt beside the outer lanes, up to the guard rail
 DASH, DASH_PERIOD, DASH_REACH = 3.0, 12.0, 168.0
+GROUND_PERIOD = 20.0  # metres after which grass and asphalt look the same again
 POST_PERIOD, POST_REACH = 8.0, 96.0
 SCENERY_PERIOD, SCENERIES = 120.0, 3
 CAMERA = "chase"
@@ -84,8 +85,8 @@ def model_xml(lanes: int, others: int, side: int) -> str:
       markrgb="0.35 0.35 0.37" random="0.3"/>
     <texture name="grass" type="2d" builtin="flat" rgb1="0.30 0.42 0.20" width="128" height="128" mark="random"
       markrgb="0.36 0.47 0.22" random="0.35"/>
-    <material name="asphalt" texture="asphalt" texuniform="true" texrepeat="0.11 0.11" specular="0" shininess="0"/>
-    <material name="grass" texture="grass" texuniform="true" texrepeat="0.06 0.06" specular="0" shininess="0"/>
+    <material name="asphalt" texture="asphalt" texuniform="true" texrepeat="0.1 0.1" specular="0" shininess="0"/>
+    <material name="grass" texture="grass" texuniform="true" texrepeat="0.05 0.05" specular="0" shininess="0"/>
     <material name="marking" rgba="0.92 0.92 0.88 1" specular="0" emission="0.1"/>
     <material name="yellow" rgba="0.90 0.72 0.15 1" specular="0" emission="0.1"/>
     <material name="rail" rgba="0.62 0.64 0.66 1" specular="0.4" shininess="0.4"/>
@@ -114,8 +115,10 @@ def model_xml(lanes: int, others: int, side: int) -> str:
   <worldbody>
     <light name="sun" directional="true" castshadow="false" pos="0 0 60" dir="0.5 -0.5 -1" diffuse="0.6 0.6 0.55"
       specular="0.3 0.3 0.3" ambient="0 0 0"/>
-    <geom name="grass" type="plane" size="0 0 100" pos="0 0 -0.25" material="grass"/>
-    <geom name="road" type="plane" size="0 {half} 100" pos="0 {middle} 0" material="asphalt"/>
+    <body name="ground" mocap="true">
+      <geom name="grass" type="plane" size="700 700 700" pos="0 0 -0.25" material="grass"/>
+      <geom name="road" type="plane" size="700 {half} 700" pos="0 {middle} 0" material="asphalt"/>
+    </body>
     <body name="horizon" mocap="true">{_horizon()}</body>
     <body name="along" mocap="true">{_along(middle, half)}</body>
     <body name="dashes" mocap="true">{_dashes(lanes)}</body>

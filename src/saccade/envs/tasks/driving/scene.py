@@ -18,6 +18,7 @@ from saccade.envs.tasks.driving.model import (
     DASH_PERIOD,
     DECALS,
     EGO,
+    GROUND_PERIOD,
     POST_PERIOD,
     SCENERIES,
     SCENERY_PERIOD,
@@ -141,6 +142,7 @@ class RoadScene:
             paint = EGO_PAINT if number == 0 else PAINTS[int(traffic.styles[number]) % len(PAINTS)]
             model.geom_rgba[self._paint[number], :3] = paint
         data.mocap_pos[self._mocap["dashes"], 0] = -(forward % DASH_PERIOD)
+        data.mocap_pos[self._mocap["ground"], 0] = -(forward % GROUND_PERIOD)
         data.mocap_pos[self._mocap["posts"], 0] = -(forward % POST_PERIOD)
         for number in range(SCENERIES):
             data.mocap_pos[self._mocap[f"scenery{number}"], 0] = number * SCENERY_PERIOD - forward % SCENERY_PERIOD
