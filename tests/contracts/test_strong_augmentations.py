@@ -7,13 +7,13 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
-from method_cases import ACTIONS, images, sample, tiny
+from method_cases import images, sample, spaces_of, tiny
 
 from saccade.agents import METHODS
 from saccade.agents.agent import make_update
 from saccade.agents.given import Given
 from saccade.agents.parts.augmentation import Augmentation, make_augment
-from saccade.types import Continuous, Spaces, UserError
+from saccade.types import UserError
 
 NAMES = get_args(get_type_hints(Augmentation)["augmentation"])
 every_augmentation = pytest.mark.parametrize("name", NAMES)
@@ -40,9 +40,7 @@ WITH_ONE = [method for method, row in METHODS.items() if augmenting(row.config, 
 def test_every_method_learns_with_every_augmentation(method: str, name: str) -> None:
     config, _ = augmenting(tiny(METHODS[method].config), name)
     size = METHODS[method].rendered_size(config)
-    agent = METHODS[method].make(
-        config, Spaces((9, size, size), Continuous(ACTIONS)), torch.device("cpu"), Given(images)
-    )
+    agent = METHODS[method].make(config, spaces_of(METHODS[method], size), torch.device("cpu"), Given(images))
     metrics = make_update(agent)(lambda count: sample(method, 0, count), torch.Generator().manual_seed(0), 0)
     assert metrics and all(value.isfinite() for value in metrics.values())
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from method_cases import ACTIONS, build, images, prepared, tiny
+from method_cases import build, images, prepared, spaces_of, tiny
 from training_cases import (
     after_steps,
     config,
@@ -24,7 +24,6 @@ from saccade.agents import METHODS
 from saccade.agents.agent import Agent, look, step
 from saccade.agents.given import Given
 from saccade.train import session
-from saccade.types import Continuous, Spaces
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:Synchronization debug mode"),
@@ -38,8 +37,8 @@ TOLERANCE = 2e-3  # convolutions may round their inputs to TF32
 def on_gpu(method: str) -> Agent:
     host = build(method)
     spec = METHODS[method]
-    shape = (9, *[spec.rendered_size(tiny(spec.config))] * 2)
-    agent = spec.make(tiny(spec.config), Spaces(shape, Continuous(ACTIONS)), torch.device("cuda"), Given(images))
+    spaces = spaces_of(spec, spec.rendered_size(tiny(spec.config)))
+    agent = spec.make(tiny(spec.config), spaces, torch.device("cuda"), Given(images))
     agent.networks.load_state_dict(host.networks.state_dict())
     return agent
 
