@@ -151,7 +151,7 @@ def _rows(
     found = {} if options.again else _there(path, wanted)
     missing = [cell for cell in cells if cell not in found]
     if found:
-        say(console, f"{len(found)} of {len(cells)} cells have been played before (--again plays them anew).")
+        say(console, f"{len(found)} of {len(cells)} cells have been played before (--again plays them again).")
     if missing:
         subject.folder.mkdir(parents=True, exist_ok=True)
     bars = Bars(console)

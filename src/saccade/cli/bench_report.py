@@ -174,7 +174,7 @@ def _facts(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> 
             data.setdefault(outcome.data, {})[outcome.mode] = None
     yield "data", "; ".join(f"{', '.join(modes)}: {source}" for source, modes in data.items()) or "no mode needs any"
     yield "seeds", ", ".join(map(str, sorted({one.seed for one in outcomes})))
-    yield "intervals", f"95 %, from runs drawn anew within each task; none of fewer than {FEWEST_SEEDS} seeds"
+    yield "intervals", f"95 %, from runs drawn again within each task; none of fewer than {FEWEST_SEEDS} seeds"
 
 
 def _versions(facts: Mapping[str, Any]) -> str:
