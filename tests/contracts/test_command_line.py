@@ -492,6 +492,10 @@ def test_list_shows_every_setting_of_a_method(method: str, capsys: pytest.Captur
         assert rows["--image-size"][0] == "64" and ("--quantile" in rows) == (method != "dqn")
         assert ("--update-every" in rows) == (METHODS[method].loop == "off_policy")
         return
+    if METHODS[method].taught:  # who is told what to do has no reward to discount
+        assert rows["--image-size"][:2] == ["84", "40"] and "--discount" not in rows
+        assert "--distillation-weight" in rows and "--update-every" in rows
+        return
     source = "DMControl-GB" if METHODS[method].loop == "off_policy" else "OpenAI's Baselines for Atari"
     assert rows["--image-size"] == ["84", "40", *source.split()] and rows["--discount"] == ["0.99", *source.split()]
     assert rows["--steps"][0] == "500000"

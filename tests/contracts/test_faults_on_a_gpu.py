@@ -195,7 +195,7 @@ def test_both_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eager: Path)
 
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: RunConfig, out: Path) -> Any:
     """Exit code, printed lines and errors of ``saccade train`` with this configuration."""
-    monkeypatch.setattr(train_command, "parse", lambda words: (run, out))
+    monkeypatch.setattr(train_command, "parse_all", lambda words: (run, out, None))
     monkeypatch.setenv("COLUMNS", "1000")
     code = main(["train", "sac", "noise"])
     printed, errors = capsys.readouterr()

@@ -232,7 +232,7 @@ def arithmetic(method: str, count: Any) -> float:
     """Floating-point operations of an update of sixteen decisions at the paper's size, markings once in four epochs."""
     start = preset(method, TASK)
     spaces = suite_of(TASK).spaces(EnvConfig.parse(TASK, image_size=64, **start.environment))
-    agent = METHODS[method].make(start.agent, spaces, CPU, noise_pictures)
+    agent = METHODS[method].make(start.agent, spaces, CPU, Given(noise_pictures))
     data, generator, flop = decisions(spaces, 16, 0), torch.Generator().manual_seed(0), 0.0
     if agent.mark is not None:
         with count() as counted:

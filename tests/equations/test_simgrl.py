@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from saccade.agents.given import NOTHING
 from saccade.agents.methods import sac, svea
 from saccade.agents.methods.simgrl import SimGRL, encoder, make_simgrl
 from saccade.agents.parts.augmentation import Augmentation, make_augment
@@ -126,4 +127,4 @@ def test_a_method_that_blends_needs_pictures() -> None:
     size = sac.Architecture(image_size=12, filters=4, conv_layers=2, projection=8, hidden=16)
     config = SimGRL(svea.SVEA(sac.SAC(size), strong=Augmentation("shifted_overlay")), stem_layers=1)
     with pytest.raises(UserError, match="bank of images"):
-        make_simgrl(config, Spaces((9, 12, 12), Continuous(2)), CPU, None)
+        make_simgrl(config, Spaces((9, 12, 12), Continuous(2)), CPU, NOTHING)

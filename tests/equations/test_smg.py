@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.agents.agent import step
-from saccade.agents.given import Given
+from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import smg
 from saccade.agents.methods.sac import SAC, Architecture, make_networks
 from saccade.agents.methods.smg import SMG, SMGNetworks, make_smg
@@ -295,9 +295,9 @@ def test_only_what_is_read_is_drawn() -> None:
     nothing = {"background_weight": 0.0, "q_consistency_weight": 0.0, "foreground_weight": 0.0}
     assert drawn(**nothing) == set()
     assert not config(**nothing).overlays
-    make_smg(config(**nothing), SPACES, CPU, None)
+    make_smg(config(**nothing), SPACES, CPU, NOTHING)
     with pytest.raises(UserError, match="bank of images"):
-        make_smg(config(), SPACES, CPU, None)
+        make_smg(config(), SPACES, CPU, NOTHING)
 
 
 def test_networks_are_the_same_whatever_is_switched_off() -> None:

@@ -66,7 +66,8 @@ def _no_oracle(values: Values) -> Values:
 
 def _no_teacher(values: Values) -> Values:
     """Before there were teachers, nothing was learned from one."""
-    return {"teaching": None, "teacher_sha256": None, "saliency_sha256": None, **values}
+    nobody = {"teaching": None, "teacher_sha256": None, "saliency_sha256": None}
+    return {**nobody, **values} if "agent" in values else values
 
 
 def _with_an_oracle_that_is_off(env: Values) -> Values:
