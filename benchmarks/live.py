@@ -3,9 +3,14 @@
     python benchmarks/live.py
 
 Without the browser: what it draws and sends is not timed. The network has the size of DQN's, with random weights.
+Threads wait as they do in `saccade view`, asleep: two that spin make a busy machine ten times slower and more.
 """
 
 from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded
 
 import time
 
