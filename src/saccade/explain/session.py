@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-import torch
 
 from saccade.data.user_code import running
 from saccade.envs.dials import dial_mode
@@ -20,7 +19,7 @@ from saccade.explain.episodes import checked, newest
 from saccade.explain.following import Follower, Seen
 from saccade.explain.maps import MethodSettings, find_maps, finder, magnitude, names_of
 from saccade.explain.modes import in_modes, read_modes
-from saccade.explain.preferences import PROBABILITIES, preferences
+from saccade.explain.reading import Reading, read
 from saccade.explain.tasks import CLEAN, Task
 from saccade.policies.policy import Policy
 from saccade.policies.score_kinds import SCORES
@@ -62,24 +61,6 @@ class Question:
     index: int = 0
     edits: tuple[Edit, ...] = ()
     dial: tuple[str, float] | None = None
-
-
-@final
-@dataclass(frozen=True)
-class Reading:
-    """What a policy makes of one observation.
-
-    Attributes:
-        action: as the environment takes it.
-        preferences: of a discrete policy, for each action; else None.
-        kind: what they are: ``probabilities`` or ``action_values``.
-        value: of the state, or of the action; None where the policy has none.
-    """
-
-    action: np.ndarray
-    preferences: np.ndarray | None
-    kind: str
-    value: float | None
 
 
 @final
@@ -127,7 +108,7 @@ class Session:
         self._played = self._follower(mode, seed)
         try:
             for policy in self.policies:  # a policy that does not fit shows now
-                checked(self._played.env, _read(policy, self._played.obs[0]).action, task.name)
+                checked(self._played.env, read(policy, self._played.obs[0]).action, task.name)
         except BaseException:
             self.close()
             raise
@@ -256,7 +237,7 @@ class Session:
         same = changed is before
         pixels = policy.pixels
         picture = newest(pixels, changed[None])[0].transpose(1, 2, 0)
-        return Answer(picture, first, first if same else _read(policy, changed), changed)
+        return Answer(picture, first, first if same else read(policy, changed), changed)
 
     def maps(
         self, pane: Pane, answer: Answer, method: str, score: str | None = None, seed: int = 0
@@ -283,7 +264,7 @@ class Session:
         """Of an unchanged moment, which stays the same while a brush moves over it."""
         of, seen, reading = self._readings.get(pane, (None, None, None))
         if reading is None or of is not policy or seen is None or not np.array_equal(obs, seen):
-            reading = _read(policy, obs)
+            reading = read(policy, obs)
             self._readings[pane] = (policy, obs, reading)
         return reading
 
@@ -330,29 +311,3 @@ class Session:
         for view in self._views.values():
             view.close()
         self._views.clear()
-
-
-def _read(policy: Policy, obs: np.ndarray) -> Reading:
-    """Raises UserError where the policy fails, or its numbers are not finite."""
-    with running(f"The policy {policy.name}"):
-        action = np.array(policy.act(obs.copy()))
-        liked = preferences(policy, obs[None], 1)
-        value = _value(policy, obs)
-    kind = next(iter(liked), PROBABILITIES)
-    return Reading(action, liked[kind][0] if liked else None, kind, value)
-
-
-@torch.no_grad()
-def _value(policy: Policy, obs: np.ndarray) -> float | None:
-    """Of the state where the policy tells it, else of its own action there."""
-    tensor = policy.tensor(obs)
-    find: Callable[..., torch.Tensor] | None = policy.outputs.get("value")
-    if find is not None:
-        value = float(find(policy.network, tensor))
-    elif "q_values" in policy.outputs:
-        value = float(policy.outputs["q_values"](policy.network, tensor).max())
-    elif "q" in policy.outputs:
-        value = float(policy.outputs["q"](policy.network, tensor, policy.greedy(tensor)))
-    else:
-        return None
-    return value if np.isfinite(value) else None

@@ -8,7 +8,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from saccade.explain.session import Answer, MapLevel, Reading, Session
+from saccade.explain.reading import Reading
+from saccade.explain.session import Answer, MapLevel, Session
 from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
 
 Told = dict[str, Any]
