@@ -29,6 +29,7 @@ class Follower:
 
     Attributes:
         obs: what was seen, one more than actions, as the policy takes it.
+        allowed: what the environment allows then, bool ``[actions]``; None for all, and where the episode is over.
         actions, rewards: of the steps so far.
         over: whether the episode has ended after them.
     """
@@ -38,16 +39,22 @@ class Follower:
         self.env = task.make(mode, False)
         self.names = actions_of(self.env)
         self.obs: list[np.ndarray] = []
+        self.allowed: list[np.ndarray | None] = []
         self.actions: list[np.ndarray] = []
         self.rewards: list[float] = []
         self.states: list[Mapping[str, Any] | None] = []
         self._overs: list[bool] = []
+        self._astray = False  # whether what failed has left the environment elsewhere than the history
         try:
             self.seen_as = fitting(self.env.observation_space, policy.pixels, task.name)
             self._begin()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def _history(self) -> tuple[list[Any], ...]:
+        return self.obs, self.allowed, self.actions, self.rewards, self.states, self._overs
 
     @property
     def over(self) -> bool:
@@ -58,10 +65,14 @@ class Follower:
         if self.over:
             raise UserError("The episode is over: go back, or begin another one.")
         taken = checked(self.env, action.copy(), self._task.name)
+        if self._astray:
+            self.back_to(len(self.actions))
+        self._astray = True
         seen, reward, over, _ = answers.step(self.env, taken, self._task.name)
+        self._keep(seen, over)
+        self._astray = False
         self.actions.append(action)
         self.rewards.append(reward)
-        self._keep(seen, over)
 
     def follow(self, actions: Sequence[np.ndarray]) -> None:
         """Be where these actions lead from the seed; what they share with those so far is not played again."""
@@ -75,21 +86,32 @@ class Follower:
         """Be where ``index`` actions led; the later ones are forgotten.
 
         Raises:
-            UserError: somebody's environment does not come to the same picture again.
+            UserError: somebody's environment does not come to the same picture again; the history stays as it was.
         """
-        if index == len(self.actions):
+        if index == len(self.actions) and not self._astray:
             return
-        state, seen, past = self.states[index], self.obs[index], self.actions[:index]
+        state = self.states[index]
         if state is not None:
             self.env.set_state(state)  # type: ignore[attr-defined]
-            for kept in (self.obs, self.states, self._overs):
+            self._astray = False
+            for kept in (self.obs, self.allowed, self.states, self._overs):
                 del kept[index + 1 :]
             del self.actions[index:], self.rewards[index:]
             return
+        before = [list(kept) for kept in self._history]
+        try:
+            self._repeat(self.actions[:index], self.obs[index])
+        except BaseException:
+            for kept, was in zip(self._history, before, strict=True):
+                kept[:] = was
+            self._astray = True
+            raise
+
+    def _repeat(self, actions: Sequence[np.ndarray], last: np.ndarray) -> None:
         self._begin()
-        for action in past:
+        for action in actions:
             self.step(action)
-        if not np.array_equal(self.obs[index], seen):
+        if not np.array_equal(self.obs[-1], last):
             raise UserError(
                 f"{self._task.name} shows another picture after the same seed and actions, so that nobody can go back "
                 "in it: begin another episode."
@@ -99,14 +121,17 @@ class Follower:
         answers.close(self.env, self._task.name)
 
     def _begin(self) -> None:
-        for kept in (self.obs, self.actions, self.rewards, self.states, self._overs):
+        for kept in self._history:
             kept.clear()
         seen, _ = answers.reset(self.env, self.seed, self._task.name)
         self._keep(seen, False)
+        self._astray = False
 
     def _keep(self, seen: Any, over: bool) -> None:
         with running(f"An observation of {self._task.name}"):
-            self.obs.append(self.seen_as(seen))
+            picture = self.seen_as(seen)
+        self.allowed.append(None if over else answers.allowed(self._policy, self.env, self._task.name))
+        self.obs.append(picture)
         self.states.append(self.env.get_state() if isinstance(self.env, PixelEnv) else None)
         self._overs.append(over)
 

@@ -13,7 +13,6 @@ from saccade.envs.dials import dial_mode
 from saccade.envs.scene_dials import SCENE_DIALS, scene_dials_of
 from saccade.envs.shift_modes import PLUS
 from saccade.envs.suites import name_of_suite
-from saccade.explain import answers
 from saccade.explain.edits import Edit, droppable, edited
 from saccade.explain.episodes import checked, newest
 from saccade.explain.following import Follower, Seen
@@ -104,11 +103,12 @@ class Session:
     def __init__(self, policies: Sequence[Policy], task: Task, *, mode: str = CLEAN, seed: int = 0) -> None:
         self.policies, self.task = tuple(policies), task
         self._views: dict[str, Seen] = {}
-        self._readings: dict[Pane, tuple[Policy, np.ndarray, Reading]] = {}
+        self._readings: dict[Pane, tuple[Policy, np.ndarray, np.ndarray | None, Reading]] = {}
+        self._asks = next((policy for policy in self.policies if policy.masked), self.policies[0])  # what is allowed
         self._played = self._follower(mode, seed)
         try:
             for policy in self.policies:  # a policy that does not fit shows now
-                checked(self._played.env, read(policy, self._played.obs[0]).action, task.name)
+                checked(self._played.env, read(policy, self._played.obs[0], self._allowed(policy, 0)).action, task.name)
         except BaseException:
             self.close()
             raise
@@ -203,14 +203,16 @@ class Session:
             return False
         policy, played = self.policies[0], self._played
         with running(f"The policy {policy.name}"):
-            action = policy.act(played.obs[-1].copy(), answers.allowed(policy, played.env, self.task.name))
+            action = policy.act(played.obs[-1].copy(), self._allowed(policy, -1))
         played.step(np.array(action))
         return True
 
     def play_on_with_action(self, index: int, action: Any) -> None:
         """Go back to a moment and take this action there; what came after it is forgotten."""
         self._check_index(index)
-        wanted = self.as_action(action, self._played)
+        wanted, allowed = self.as_action(action, self._played), self._played.allowed[index]
+        if allowed is not None and not allowed[int(wanted) - self.first_action]:
+            raise UserError(f"{self.task.name} does not allow action {wanted} at step {index}.")
         self._played.back_to(index)
         self._played.step(wanted)
 
@@ -233,11 +235,13 @@ class Session:
         if question.dial is not None and question.dial[1] > 0:
             changed = self._seen(self._with_dial(pane.mode, question.dial), question.index)
         changed = edited(policy.pixels, changed, question.edits, seed=self.seed, step=question.index)
-        first = self._reading(pane, policy, before)
+        allowed = self._allowed(policy, question.index)
+        first = self._reading(pane, policy, before, allowed)
         same = changed is before
         pixels = policy.pixels
         picture = newest(pixels, changed[None])[0].transpose(1, 2, 0)
-        return Answer(picture, first, first if same else read(policy, changed), changed)
+        after = first if same else read(policy, changed, allowed)
+        return Answer(picture, first, after, changed)
 
     def maps(
         self, pane: Pane, answer: Answer, method: str, score: str | None = None, seed: int = 0
@@ -260,13 +264,18 @@ class Session:
         self._drop_views()
         self._played.close()
 
-    def _reading(self, pane: Pane, policy: Policy, obs: np.ndarray) -> Reading:
+    def _reading(self, pane: Pane, policy: Policy, obs: np.ndarray, allowed: np.ndarray | None) -> Reading:
         """Of an unchanged moment, which stays the same while a brush moves over it."""
-        of, seen, reading = self._readings.get(pane, (None, None, None))
-        if reading is None or of is not policy or seen is None or not np.array_equal(obs, seen):
-            reading = read(policy, obs)
-            self._readings[pane] = (policy, obs, reading)
+        of, seen, choice, reading = self._readings.get(pane, (None, None, None, None))
+        known = of is policy and np.array_equal(obs, seen) and np.array_equal(allowed, choice)  # type: ignore[arg-type]
+        if reading is None or not known:
+            reading = read(policy, obs, allowed)
+            self._readings[pane] = (policy, obs, allowed, reading)
         return reading
+
+    def _allowed(self, policy: Policy, index: int) -> np.ndarray | None:
+        """What there is to choose from at a moment, however it looks."""
+        return self._played.allowed[index] if policy.masked else None
 
     def _policy(self, pane: Pane) -> Policy:
         if not 0 <= pane.policy < len(self.policies):
@@ -285,7 +294,7 @@ class Session:
         if view is None:
             while len(self._views) >= MOST_VIEWS:
                 self._views.pop(next(iter(self._views))).close()
-            view = Seen(self.policies[0], self._task_in(mode), mode, self.seed)
+            view = Seen(self._asks, self._task_in(mode), mode, self.seed)
         self._views[mode] = view  # the latest last
         return view.at(self._played, index)
 
@@ -305,7 +314,7 @@ class Session:
         return in_modes(self.task, asked, self.policies[0])
 
     def _follower(self, mode: str, seed: int) -> Follower:
-        return Follower(self.policies[0], self._task_in(mode), mode, seed)
+        return Follower(self._asks, self._task_in(mode), mode, seed)
 
     def _drop_views(self) -> None:
         for view in self._views.values():
