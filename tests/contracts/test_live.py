@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette")
@@ -25,7 +27,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from saccade.cli import main
 from saccade.explain.session import Session
-from saccade.explain.tasks import task_of
+from saccade.explain.tasks import Task, task_of
 from saccade.policies.load import load_any
 from saccade.policies.policy import Policy
 from saccade.types import UserError
@@ -100,6 +102,43 @@ def test_a_stroke_changes_what_is_told_and_files_stand_alone(client: TestClient)
             assert _until(talk, "file")["name"] == name
 
 
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
+def test_a_saved_page_tells_the_same_without_a_server(
+    client: TestClient, tmp_path: Path, width: int, dark: bool
+) -> None:
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        names = _until(talk, "hello")["names"]
+        for _ in range(2):
+            talk.send_json({"do": "step"})
+        view = _view(index=1, edits=[STROKE])
+        talk.send_json({"do": "look", "number": 1, "view": view})
+        (told,), found = _until(talk, "look")["panes"], _until(talk, "map")
+        talk.send_json({"do": "save", "what": "page", "view": view})
+        page = tmp_path / "saccade.html"
+        page.write_bytes(base64.b64decode(_until(talk, "file")["content"]))
+    with browser(tmp_path / "settings") as tab:
+        tab.send("Network.enable")
+        tab.send("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+        tab.open(page, width=width, dark=dark)
+        was, now = (names[told[when]["action"]] for when in ("before", "after"))
+        with_changes = f"the policy does {was}" if was == now else f"with the changes it does {now}"
+        text = tab.value("document.body.innerText")
+        assert f"At step 1 the policy does {was}" in text and with_changes in text
+        rows = tab.value("[...document.querySelector('table').tBodies[0].rows].map(row => row.innerText.split('\\t'))")
+        assert [row[1].strip() for row in rows] == [was, now]
+        values = [float(row[2].replace("\u2212", "-")) for row in rows]
+        assert values == pytest.approx([told["before"]["value"], told["after"]["value"]], abs=0.01)
+        drawn = tab.value("[...document.images].filter(one => one.complete && one.naturalWidth).map(one => one.src)")
+        assert {told["picture"], found["map"]} <= set(drawn)
+        assert len(drawn) == tab.value("document.images.length")
+        assert tab.value("document.querySelector('.film input[type=range]').max") == "2"
+        elsewhere = (
+            "performance.getEntriesByType('resource').map(one => one.name).filter(one => !one.startsWith('data:'))"
+        )
+        assert tab.value(elsewhere) == [] and tab.problems == []
+        assert tab.value("document.documentElement.scrollWidth") <= width
+
+
 def test_perturbation_maps_come_coarse_first(client: TestClient) -> None:
     with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
         talk.send_json({"do": "look", "number": 7, "view": _view(methods=["occlusion"])})
@@ -143,6 +182,40 @@ def test_two_pages_have_an_episode_each(client: TestClient) -> None:
         assert at(other) == 1
         other.send_json({"do": "step"})
         assert at(other) == 2
+
+
+@pytest.mark.parametrize("name", ["ppo_discrete", "ppo_box", "dqn", "sac"])
+def test_a_zip_of_stable_baselines3_is_played_and_looked_at(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3")
+    from foreign_policies import CASES, NoiseEnv, trained
+
+    case = CASES[name]
+    model = trained(case)
+    model.save(tmp_path / "theirs.zip")
+    theirs = load_any(tmp_path / "theirs.zip", device="cpu")
+    task = Task("noise", lambda mode, masks: NoiseEnv(case.observations, case.actions), ("train",), False)
+    desk = Desk(lambda: Session([theirs], task), "theirs", "saccade view")
+    with (
+        TestClient(application(desk, TOKEN, PORT), base_url=ADDRESS) as client,
+        client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk,
+    ):
+        hello = _until(talk, "hello")
+        assert (hello["names"] is None) == (hello["low"] is not None) == name.endswith(("box", "sac"))
+        talk.send_json({"do": "step"})
+        talk.send_json({"do": "look", "number": 1, "view": _view(edits=[STROKE])})
+        (told,) = _until(talk, "look")["panes"]
+        env = NoiseEnv(case.observations, case.actions)
+        wanted, _ = model.predict(env.reset(seed=0)[0], deterministic=True)
+        np.testing.assert_allclose(told["before"]["action"], wanted, rtol=1e-5, atol=1e-6)
+        liked = told["before"]["preferences"]
+        assert {"dqn": "action_values", "ppo_discrete": "probabilities"}.get(name) == (liked and told["before"]["kind"])
+        if name == "dqn":
+            assert told["before"]["value"] == max(liked)
+        assert told["before"]["value"] != told["after"]["value"]
+        assert _until(talk, "map")["map"].startswith("data:image/png")
+        talk.send_json({"do": "branch", "index": 0, "action": np.asarray(case.actions.sample()).tolist()})
+        assert len(_until(talk, "history")["actions"]) == 1
+    desk.close()
 
 
 @pytest.mark.parametrize(
@@ -304,6 +377,40 @@ def test_a_policy_that_raises_is_told_and_the_page_lives_on(policy: Policy, tmp_
             _key(tab, "ArrowRight")
             _wait(tab, "state.history.actions.length === 1 && state.answered.index === 1")
     finally:
+        served.stop()
+
+
+def test_a_file_that_is_asked_for_holds_no_question_up(policy: Policy, tmp_path: Path) -> None:
+    session: list[Session] = []
+    go_on = threading.Event()
+
+    def make() -> Session:
+        session.append(Session([policy], task_of(policy, None)))
+        return session[-1]
+
+    served = Served(make)
+    try:
+        with browser(tmp_path) as tab:
+            _open(tab, served.port, 1000, False)
+            find = session[-1].maps
+
+            def slowly(*arguments: Any) -> Any:
+                go_on.wait(60)
+                yield from find(*arguments)
+
+            session[-1].maps = slowly  # type: ignore[method-assign]
+            tab.value("ask(), 0")
+            _wait(tab, "!state.waiting")
+            tab.value("ask(), document.querySelector('[data-save=still]').click(), 0")  # both while a map is drawn
+            time.sleep(0.2)
+            go_on.set()
+            _wait(tab, "state.saved && !state.waiting")
+            _wait(tab, "document.querySelector('.maps figure').dataset.number == state.number")
+            assert tab.value("at('status').textContent") == "Saved saccade.png."
+            _stroke(tab)
+            _wait(tab, "at('status').textContent.startsWith('Step 0')")
+    finally:
+        go_on.set()
         served.stop()
 
 

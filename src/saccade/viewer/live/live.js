@@ -57,6 +57,7 @@ function heard(message) {
     state.waiting = state.playing = false;
     drawControls();
     say(message.sentence, true);
+    if (state.dirty) ask();
   }
 }
 
@@ -138,7 +139,7 @@ function looked(message) {
   if (message.number === state.number) {
     state.answered = message;
     message.panes.forEach(drawPane);
-    if (at("status").classList.contains("wrong") || !at("status").textContent.startsWith("Saved")) say(sentence(message));
+    if (message.number !== state.kept) say(sentence(message));
   }
   if (state.dirty) ask();
   else if (state.playing) setTimeout(advance, 60);
@@ -343,6 +344,9 @@ function keep(message) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   say(`Saved ${message.name}.`);
   state.saved = { name: message.name, size: bytes.length };
+  state.waiting = false;
+  ask();  // the file came before a question that was on its way, and before maps that were not yet fine
+  state.kept = state.number;
 }
 
 function playOrPause() {
