@@ -77,6 +77,11 @@ def blamed(what: str) -> Iterator[None]:
         raise UserError(f"{what} failed: {told(error)}.") from error
 
 
+def first_line(error: BaseException) -> str:
+    """Its first line of words, without a full stop; its class where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
 def told(error: BaseException) -> str:
     """An error of somebody's code in a line: its class, its first line of words, and the file and line it came from."""
     reason = (str(error).splitlines() or [""])[0].rstrip(".")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from saccade.data.user_code import first_line
 from saccade.types import UserError
 
 HUB = "hub:"
@@ -44,7 +45,6 @@ def hub_folder(what: str | Path) -> Path:
             huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=list(FETCHED))
         )
     except (OSError, ValueError, RuntimeError) as error:  # what the client raises: no such name, no network, no right
-        told = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise UserError(
-            f"{what} cannot be fetched ({told}): check the name, the network and your right to it."
+            f"{what} cannot be fetched ({first_line(error)}): check the name, the network and your right to it."
         ) from error

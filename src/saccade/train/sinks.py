@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, TypeAlias, final
 
 from saccade.agents.methods_of import label_of
 from saccade.data.documents import read_document
+from saccade.data.user_code import first_line
 from saccade.runs.config import to_json
 from saccade.runs.exported import portable
 from saccade.runs.training import RunConfig
@@ -142,7 +143,7 @@ class Sinks:
             self._tracker.begin(run)
         except Exception as error:
             raise UserError(
-                f"--log {self._name} cannot begin ({_first_line(error)}): leave it away, or see to that first; "
+                f"--log {self._name} cannot begin ({first_line(error)}): leave it away, or see to that first; "
                 f"`saccade train --resume {run.folder} --log {self._name}` then goes on."
             ) from error
 
@@ -160,9 +161,9 @@ class Sinks:
         assert self._tracker is not None
         try:
             act(self._tracker)
-        except Exception as error:  # noqa: BLE001 - likewise
+        except Exception as error:  # noqa: BLE001  # whatever a tracker fails at, the run goes on
             self._tracker = None
-            what = f"{self._name} failed ({_first_line(error)}) and gets no more numbers; the run's files have them all"
+            what = f"{self._name} failed ({first_line(error)}) and gets no more numbers; the run's files have them all"
             warnings.warn(what, stacklevel=2)
 
 
@@ -193,7 +194,3 @@ def identity(run: Begun, tracker: Tracker) -> str:
         known[tracker] = secrets.token_hex(4)
         write_aside(path, json.dumps(known))
     return known[tracker]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
