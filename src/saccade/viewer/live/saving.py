@@ -111,7 +111,7 @@ def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:
     was = telling.action_told(session, telling.reading_told(plain.before))
     now = telling.action_told(session, telling.reading_told(changed.after))
     if was == now:
-        return f"At step {view.index} the policy does {was}" + (" with the changes too." if _changes(view) else ".")
+        return f"At step {view.index} the policy does {was}" + (", with the changes too." if _changes(view) else ".")
     return f"At step {view.index} the policy does {was}; with the changes it does {now}."
 
 
