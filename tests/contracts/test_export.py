@@ -172,6 +172,14 @@ def test_mistakes_are_sentences_and_leave_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_folder_is_not_exported_onto_the_one_it_is_done_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", f"zoo:{AGENT}", "--out", "."]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_method_of_ones_own_stays_at_home(run: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 

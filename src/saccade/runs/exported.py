@@ -185,7 +185,7 @@ def write_export(
 def refuse_taken(folder: Path) -> None:
     """Raise UserError where something lies at a place that is to be exported to; an empty folder may."""
     try:
-        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        taken = folder.exists() and (not folder.name or not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:
         raise UserError(f"{folder} cannot be read ({error.strerror}): choose another --out.") from error
     if taken:
