@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -10,9 +9,9 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
-from types import ModuleType
 
 import torch
+from outside import loaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,14 +36,6 @@ def test_an_interpreter_that_cannot_serve_is_refused(tmp_path: Path) -> None:
     assert same.returncode == 2 and f"has PyTorch {torch.__version__} too" in same.stderr
 
 
-def offline_wheels() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("offline_wheels", ROOT / "scripts" / "offline_wheels.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_a_wheel_without_some_folders_still_lists_what_it_holds(tmp_path: Path) -> None:
     wheel = tmp_path / "dm_control-1.0-py3-none-any.whl"
     names = ["dm_control/suite/walker.py", "dm_control/viewer/app.py", "dm_control-1.0.dist-info/RECORD"]
@@ -52,7 +43,7 @@ def test_a_wheel_without_some_folders_still_lists_what_it_holds(tmp_path: Path) 
         for name in names[:2]:
             archive.writestr(name, name)
         archive.writestr(names[2], "".join(f"{name},,\n" for name in names))
-    module = offline_wheels()
+    module = loaded("scripts/offline_wheels.py")
     module.leave_out(wheel, module.UNUSED)
     with zipfile.ZipFile(wheel) as archive:
         assert archive.namelist() == [names[0], names[2]]
@@ -61,7 +52,7 @@ def test_a_wheel_without_some_folders_still_lists_what_it_holds(tmp_path: Path) 
 
 
 def test_a_machine_without_a_network_is_brought_all_that_the_project_needs() -> None:
-    module = offline_wheels()
+    module = loaded("scripts/offline_wheels.py")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {*project["dependencies"], *project["optional-dependencies"]["dmc"]}
     brought = set(module.required())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import warnings
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from outside import loaded
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ROOT / "docs" / "tutorials"
@@ -19,15 +18,7 @@ NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
 MOST_KILOBYTES = 200  # of a notebook as it is kept
 
 
-def pictures_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tutorial_pictures", ROOT / "scripts" / "make_tutorial_pictures.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SCRIPT = pictures_script()
+SCRIPT = loaded("scripts/make_tutorial_pictures.py")
 
 
 def play(page: str, folder: Path) -> dict[str, Any]:

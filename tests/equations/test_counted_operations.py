@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 import torch.nn.functional as F
+from outside import loaded
 
-
-def load_counting() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "counting.py"
-    spec = importlib.util.spec_from_file_location("counting", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-counting = load_counting()
+counting = loaded("benchmarks/counting.py")
 A, B = torch.ones(10, 20), torch.ones(20, 30)
 SMALL, LARGE = torch.ones(2, 3, 8, 8), torch.ones(4, 3, 3, 3)
 

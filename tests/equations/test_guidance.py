@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from outside import loaded
 from torch import Tensor
 
 from saccade.agents import METHODS
@@ -248,11 +247,7 @@ def arithmetic(method: str, count: Any) -> float:
 
 
 def test_guidance_takes_at_most_two_and_a_half_times_the_arithmetic() -> None:
-    path = Path(__file__).parents[2] / "benchmarks" / "counting.py"
-    spec = importlib.util.spec_from_file_location("counting", path)
-    assert spec is not None and spec.loader is not None
-    counting = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(counting)
+    counting = loaded("benchmarks/counting.py")
     plain = arithmetic("ppo", counting.OperationCount)
     ablations = {
         name: arithmetic(name, counting.OperationCount) / plain

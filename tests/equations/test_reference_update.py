@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from method_cases import ACTIONS, SIZE, tiny
+from outside import loaded
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from saccade.agents import METHODS, Architecture
@@ -24,16 +22,7 @@ TOLERANCE = 1e-4
 DECODER_LAYERS = 3
 
 
-def load_reference() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "reference.py"
-    spec = importlib.util.spec_from_file_location("reference", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reference = load_reference()
+reference = loaded("benchmarks/reference.py")
 
 
 class Pictures:
