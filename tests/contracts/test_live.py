@@ -153,6 +153,7 @@ def test_perturbation_maps_come_coarse_first(client: TestClient) -> None:
         (json.dumps({"do": "branch", "index": 0, "action": 99}), "no action 99"),
         (json.dumps({"do": "look", "number": 1, "view": _view(panes=[{"mode": "nowhere"}])}), "no mode 'nowhere'"),
         (json.dumps({"do": "look", "number": 1, "view": _view(edits=[{**STROKE, "radius": 9}])}), "radius 9"),
+        (json.dumps({"do": "look", "number": 1, "view": _view(edits=[{**STROKE, "points": [[0, 1e308]]}])}), "0 to 1"),
         (json.dumps({"do": "look", "number": 1, "view": _view(dial=["camera_yaw", 1])}), "no dial 'camera_yaw'"),
     ],
 )

@@ -94,8 +94,9 @@ def check_edit(edit: Edit, pixels: Pixels) -> None:
     if not isinstance(edit, Turn):
         if not 0 < edit.radius <= 1:
             raise UserError(f"A brush of radius {edit.radius:g} is none: use more than 0 and at most 1.")
-        if not 0 < len(edit.points) <= MOST_POINTS or not np.isfinite(edit.points).all():
-            raise UserError(f"A stroke has from 1 to {MOST_POINTS} points.")
+        points = np.asarray(edit.points)
+        if not 0 < len(points) <= MOST_POINTS or not ((points >= 0) & (points <= 1)).all():
+            raise UserError(f"A stroke has from 1 to {MOST_POINTS} points, each from 0 to 1 across and down.")
 
 
 def edited(pixels: Pixels, obs: np.ndarray, edits: Sequence[Edit], *, seed: int = 0, step: int = 0) -> np.ndarray:
@@ -134,15 +135,19 @@ def stroke(points: Sequence[Point], radius: float, height: int, width: int, soft
     soft: the share of the radius beyond it, over which it fades to 0.
     """
     reach = max(radius * min(height, width), 0.5)
-    down, across = np.mgrid[:height, :width] + 0.5
+    far = reach * (1 + soft)
+    centres_down, centres_across = np.mgrid[:height, :width] + 0.5
     nearest = np.full((height, width), np.inf)
     ends = [(x * width, y * height) for x, y in points]
     for (x, y), (to_x, to_y) in zip(ends, ends[1:] or ends, strict=False):
+        # Pixels that this piece cannot reach are left out: a long stroke has a thousand pieces.
+        window = tuple(slice(max(int(min(pair) - far), 0), int(max(pair) + far) + 1) for pair in ((y, to_y), (x, to_x)))
+        down, across = centres_down[window] - y, centres_across[window] - x
         along_x, along_y = to_x - x, to_y - y
         length = along_x**2 + along_y**2
-        share = ((across - x) * along_x + (down - y) * along_y) / length if length > 0 else np.zeros_like(across)
+        share = (across * along_x + down * along_y) / length if length > 0 else np.zeros_like(across)
         share = np.clip(share, 0, 1)
-        nearest = np.minimum(nearest, np.hypot(across - x - share * along_x, down - y - share * along_y))
+        nearest[window] = np.minimum(nearest[window], np.hypot(across - share * along_x, down - share * along_y))
     if soft <= 0:
         return (nearest <= reach).astype(np.float32)
     return ((reach * (1 + soft) - nearest) / (reach * soft)).clip(0, 1).astype(np.float32)
