@@ -172,7 +172,11 @@ async def _conversation(socket: Any, desk: Desk) -> None:
             inbox.put(None)
 
     async def say(told: dict[str, Any]) -> None:
-        await socket.send_text(msgspec.json.encode(told).decode())
+        text = msgspec.json.encode(told).decode()
+        try:
+            await socket.send_text(text)
+        except RuntimeError as error:  # it has been closed meanwhile
+            raise WebSocketDisconnect from error
 
     listener = asyncio.create_task(listen())
     session: Session | None = None
@@ -189,9 +193,8 @@ async def _conversation(socket: Any, desk: Desk) -> None:
                 await _answered(messages.read(text), session, desk, inbox, say)
             except UserError as error:
                 await say({"kind": "error", "sentence": str(error)})
-    except (WebSocketDisconnect, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "send" not in str(error) and "close" not in str(error):
-            raise
+    except WebSocketDisconnect:
+        pass
     finally:
         listener.cancel()
         if session is not None:
