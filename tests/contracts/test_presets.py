@@ -12,7 +12,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from saccade.agents import METHODS
-from saccade.agents.presets import PUBLISHED, SIZES, SMALL_VALUES, SMG_RERUN, SMG_TABLE, Preset, Setting, preset
+from saccade.agents.presets import SIZES, Preset, preset
+from saccade.agents.published_settings import PUBLISHED, SMG_RERUN, SMG_TABLE, Setting
+from saccade.agents.small_settings import SMALL_VALUES
 from saccade.cli import list_command, main, train_command
 from saccade.cli.train_options import Environment
 from saccade.envs.config import EnvConfig

@@ -11,14 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.agents import METHODS
-from saccade.agents.presets import (
-    NOT_PUBLISHED,
-    RED_FETCH_GREEN,
-    SIZES,
-    SMALL_TRAINING,
-    SMG_TABLE,
-    preset,
-)
+from saccade.agents.presets import SIZES, preset
+from saccade.agents.published_settings import NOT_PUBLISHED, RED_FETCH_GREEN, SMG_TABLE
+from saccade.agents.small_settings import SMALL_TRAINING
 from saccade.cli import terminal
 from saccade.cli.nearest import nearest
 from saccade.cli.options import List
