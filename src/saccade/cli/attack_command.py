@@ -19,7 +19,7 @@ from saccade.bench.verdicts import amount_told
 from saccade.cli import terminal
 from saccade.cli.evaluating import Subjected, subjected
 from saccade.cli.explaining import Bars, check_writable, say
-from saccade.cli.options import Attack, Evaluate
+from saccade.cli.options import Attack, Subject
 from saccade.cli.parsing import parsed
 from saccade.cli.suite_options import given
 from saccade.data.documents import read_lines
@@ -59,7 +59,8 @@ def run(words: list[str]) -> int:
     most_steps = MOST_STEPS if options.max_steps is None else options.max_steps
     play = Play(options.episodes, episode_seed, options.sampled, options.mode, most_steps, options.workers)
     console = terminal.console()
-    subject = subjected(_as_evaluation(options), options.what, _run_folder(options))
+    asked = Subject(what=options.what, modes=(options.mode,), out=options.out, opening=options.opening)
+    subject = subjected(asked, _run_folder(options))
     settings = _settings(options)
     check_cells(subject.policy, cells, settings, play)
     check_writable(subject.folder)
@@ -96,7 +97,7 @@ def _attacks(options: Attack) -> list[str]:
 def _settings(options: Attack) -> AttackSettings:
     source = None
     if options.transfer_from is not None:
-        source = load_any(options.transfer_from, device=options.device, trust=options.trust)
+        source = load_any(options.transfer_from, device=options.opening.device, trust=options.opening.trust)
     changes: dict[str, dict[str, Any]] = {RESTARTED: {"restarts": options.restarts}}
     if options.steps is not None:
         if options.steps < 1:
@@ -107,19 +108,13 @@ def _settings(options: Attack) -> AttackSettings:
     return AttackSettings(options.target, options.part, options.whole_pixels, 0, source, changes)
 
 
-def _as_evaluation(options: Attack) -> Evaluate:
-    shared = {field.name for field in dataclasses.fields(Evaluate)} & {f.name for f in dataclasses.fields(Attack)}
-    values = {name: getattr(options, name) for name in shared}
-    return Evaluate(runs=(), modes=(options.mode,), **values)
-
-
 def _run_folder(options: Attack) -> Path | None:
     """Where the rows of a run go; None for all other policies."""
     if options.what is None:
-        if options.policy is None:
+        if options.opening.policy is None:
             raise UserError("Say which policy is attacked: a run folder, zoo:NAME, a zip, or --policy file.py:Class.")
         return None
-    if options.policy is not None or options.out is not None or not _is_run(options.what):
+    if options.opening.policy is not None or options.out is not None or not _is_run(options.what):
         return None
     return folder_of_results(options.what)
 
@@ -130,8 +125,8 @@ def _is_run(what: Path) -> bool:
 
 def _seeds(options: Attack) -> tuple[int, int]:
     """The seed that rows tell, a run's own, and that of the episodes."""
-    if options.what is not None and options.policy is None and _is_run(options.what):
-        own = read_config(folder_of_run(options.what), options.method).training.seed
+    if options.what is not None and options.opening.policy is None and _is_run(options.what):
+        own = read_config(folder_of_run(options.what), options.opening.method).training.seed
         return own, own if options.seed is None else options.seed
     return options.seed or 0, options.seed or 0
 
@@ -216,7 +211,7 @@ def _identity(options: Attack, subject: Subjected, cell: Cell, settings: AttackS
                     "weights": fingerprint(policy),
                     "task": task.name,
                     "config": None if task.config is None else dataclasses.asdict(task.config),
-                    "options": given(options.options),
+                    "options": given(options.opening.options),
                     "sees": policy.pixels.told(),
                     "episodes": play.episodes,
                     "episode_seed": play.seed,

@@ -78,7 +78,8 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
         raise UserError(f"--seed {options.seed} is negative: it must be 0 or more.")
     if options.out is not None and len(options.runs) > 1:
         raise UserError("--out is one policy's folder: give the policies one after the other.")
-    subjects = [subjected(options, what) for what in options.runs or (None,)]  # mistakes show before anything is played
+    # Mistakes show before anything is played.
+    subjects = [subjected(subject_in(options, what)) for what in options.runs or (None,)]
     command = shlex.join(["saccade", "evaluate", *words])
     results: list[Result] = []
     told: list[str] = []
@@ -100,25 +101,28 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
     return 0
 
 
-def subjected(options: Evaluate, what: Path | None, own: Path | None = None) -> Subjected:
+def subject_in(options: Evaluate, what: Path | None) -> Subject:
+    """One of the policies that are to be evaluated."""
+    return Subject(what=what, modes=options.modes, out=options.out, opening=options.opening)
+
+
+def subjected(subject: Subject, own: Path | None = None) -> Subjected:
     """A policy, its task in the modes that were asked for, and a folder that is its own. Raises UserError.
 
     own: of a run, whose results go there; None for a folder of evaluations.
     """
-    shared = {field.name for field in dataclasses.fields(Evaluate)} & {f.name for f in dataclasses.fields(Subject)}
-    subject = Subject(what=what, **{name: getattr(options, name) for name in shared})
-    _, words = task_and_modes(options.task, options.modes)
+    _, words = task_and_modes(subject.opening.task, subject.modes)
     policy, task = policy_and_task(subject)
     assert task is not None
     asked = read_modes(words or task.usual_modes, task.modes)
-    task = in_modes(task, asked, policy, video_where=options.video_where, data=data_of(subject))
+    task = in_modes(task, asked, policy, video_where=subject.opening.video_where, data=data_of(subject))
     if task.config is not None:
         check_data(task.config, [mode for mode in asked.names if mode not in asked.files and not _of_file(mode, asked)])
     # First what the others are compared with: each row then knows its gap as soon as it is written.
     modes = tuple(sorted(asked.names, key=lambda mode: mode != CLEAN))
     if own is not None:
         return Subjected(policy, task, modes, asked, own)
-    folder = _folder(options, what, policy)
+    folder = _folder(subject, policy)
     folder.mkdir(parents=True, exist_ok=True)
     with written_aside(folder / OWNER) as path:
         path.write_text(_owner_document(policy))
@@ -227,14 +231,15 @@ def facts_of(options: Evaluate, subject: Subjected, rows: Sequence[dict[str, Any
     yield "episodes", f"{options.episodes} in each mode, whose seeds come from {rows[0]['episode_seed']}"
 
 
-def _folder(options: Evaluate, what: Path | None, policy: Policy) -> Path:
+def _folder(subject: Subject, policy: Policy) -> Path:
     """Where rows go: what was asked for, or a place where no other policy's rows lie. Raises UserError."""
-    if options.out is not None:
-        if _is_others(options.out, policy):
-            raise UserError(f"{options.out} holds rows of another policy: give another --out.")
-        return options.out
-    zoo = None if what is None or options.policy is not None else zoo_name(what)
-    named = options.checkpoint or what or Path(str(options.policy).partition(":")[0])
+    if subject.out is not None:
+        if _is_others(subject.out, policy):
+            raise UserError(f"{subject.out} holds rows of another policy: give another --out.")
+        return subject.out
+    what, opening = subject.what, subject.opening
+    zoo = None if what is None or opening.policy is not None else zoo_name(what)
+    named = opening.checkpoint or what or Path(str(opening.policy).partition(":")[0])
     name = f"zoo-{zoo}" if zoo is not None else named.absolute().stem.strip(".") or "policy"
     wanted = ELSEWHERE / name
     places = (wanted if number == 1 else wanted.with_name(f"{name}-{number}") for number in count(1))

@@ -81,27 +81,28 @@ def score_against_people(options: Score, words: list[str]) -> int:
 
 def policy_and_game(options: Subject, people: People) -> tuple[Policy, str]:
     """The policy that is meant, without any environment, and its game. Raises UserError."""
-    named = people.game or options.task
+    opening = options.opening
+    named = people.game or opening.task
     common: dict[str, Any] = {
-        "layout": options.layout,
+        "layout": opening.layout,
         "colours": options.colours,
-        "normalised": normalisation(options.mean, options.std),
-        "device": options.device,
-        "trust": options.trust,
+        "normalised": normalisation(opening.mean, opening.std),
+        "device": opening.device,
+        "trust": opening.trust,
     }
-    if options.policy is not None:
+    if opening.policy is not None:
         if named is None:
-            raise UserError(f"--policy {options.policy} needs --game: the network is built for the game's actions.")
+            raise UserError(f"--policy {opening.policy} needs --game: the network is built for the game's actions.")
         game = checked_game(named)
-        last = options.layout == "channels_last"
+        last = opening.layout == "channels_last"
         shape = (SIDE, SIDE, STACK) if last else (STACK, SIDE, SIDE)
         policy = load_any(
             options.what,
-            policy=options.policy,
-            checkpoint=options.checkpoint,
+            policy=opening.policy,
+            checkpoint=opening.checkpoint,
             observation_space=gymnasium.spaces.Box(0, 255, shape, np.uint8),
             action_space=gymnasium.spaces.Discrete(GAMES[game]),
-            output=options.output,
+            output=opening.output,
             **common,
         )
     else:
@@ -109,9 +110,9 @@ def policy_and_game(options: Subject, people: People) -> tuple[Policy, str]:
             raise UserError(
                 "Say which policy: a run folder, a zip of Stable-Baselines3, or --policy with --checkpoint."
             )
-        policy = load_any(options.what, method=options.method, **common)
+        policy = load_any(options.what, method=opening.method, **common)
         game = game_of(policy, named)
-    return (policy if options.channels is None else _with_channels(policy, options.channels)), game
+    return (policy if opening.channels is None else _with_channels(policy, opening.channels)), game
 
 
 def _with_channels(policy: Policy, channels: str) -> Policy:
@@ -121,7 +122,7 @@ def _with_channels(policy: Policy, channels: str) -> Policy:
 def _refuse_others(options: Score) -> None:
     """Raise UserError for options that ask for episodes, of which there are none."""
     foreign = [name for name in OF_ENVIRONMENTS if getattr(options.subject, name) not in (None, ())]
-    foreign += list(given(options.subject.options))
+    foreign += list(given(options.subject.opening.options))
     foreign += [name for name in OF_EPISODES if getattr(options.maps, name) != _default(Maps, name)]
     foreign += [
         field.name

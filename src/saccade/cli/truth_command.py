@@ -61,7 +61,7 @@ def score_against_truth(options: Score, words: list[str]) -> int:
     folder = out_folder(options.subject, policy, "truth")
     console = terminal.console()
     bars = Bars(console)
-    _, modes = task_and_modes(options.subject.task, options.subject.modes)
+    _, modes = task_and_modes(options.subject.opening.task, options.subject.modes)
     truth = TruthSettings(options.truth.truth_states or 0, options.maps.seed)
     tables: list[dict[str, Any]] = []
     with bars.shown():
@@ -92,7 +92,7 @@ def player_of(policy: Policy, task: Task, options: Score) -> Policy:
     named, run = options.truth.truth_player, policy.config
     spaces = suite_of(task.config.task).spaces(task.config)
     if named is not None:
-        player = load_any(named, device=options.subject.device, trust=options.subject.trust)
+        player = load_any(named, device=options.subject.opening.device, trust=options.subject.opening.trust)
         if player.pixels.channels_first != spaces.obs_shape:
             raise UserError(
                 f"--truth-player {named} sees {player.pixels.told()}, and {task.name} shows other pictures."
