@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.envs.config import EnvConfig
-from saccade.envs.mujoco.opengl import VERSIONS, claim_process, is_fork, load_simulator
+from saccade.envs.mujoco.opengl import VERSIONS, check_drawing, claim_process, is_fork, load_simulator
 from saccade.envs.simulation import REPEATED, Before, StateValue, repeated
 from saccade.envs.streams import SUCCESS
 from saccade.envs.suites import suite_of
 from saccade.envs.tasks.driving.rewards import REWARDS
 from saccade.envs.tasks.driving.traffic import NINE_ACTIONS, NINE_NAMES, STEP, Traffic
-from saccade.types import Discrete, UserError
+from saccade.types import Discrete
 
 
 class VehicleMasks(NamedTuple):
@@ -63,11 +63,7 @@ class HighwaySimulation:
 
     def check_usable(self) -> None:
         """Raise UserError in a process or a thread that cannot draw, with what to do instead."""
-        claim_process()
-        if threading.get_ident() != self._thread:
-            raise UserError(
-                "this environment was made in another thread, and OpenGL draws only there; make one in each thread"
-            )
+        check_drawing(self._thread)
 
     def seed(self, seed: int) -> None:
         """Begin the traffic's random numbers anew."""
