@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import mujoco
 import numpy as np
@@ -12,7 +11,6 @@ from dm_control.mujoco.wrapper import MjvOption
 from numpy.typing import NDArray
 
 from saccade.envs.mujoco.scene import Scene, builtin_textures
-from saccade.envs.simulation import StateValue
 from saccade.envs.tasks.driving.looks import LOOKS
 from saccade.envs.tasks.driving.model import (
     DASH_PERIOD,
@@ -56,14 +54,13 @@ class RoadScene:
         document = model_xml(lanes, others, side)
         self._physics = dm_mujoco.Physics.from_xml_string(document)
         self._scene = Scene(self._physics, side, "full", builtin_textures(document))
-        self.view = self._scene.view  # the dials of camera and light
         self._scene.draw_with(mujoco.mjtRndFlag.mjRND_SHADOW, False)
         self._scene.draw_with(mujoco.mjtRndFlag.mjRND_REFLECTION, False)
         self._scene.draw_with(mujoco.mjtRndFlag.mjRND_HAZE, False)
         model = self._physics.model.ptr
         self._things = MjvOption()
         self._things.geomgroup[DECALS] = 0
-        self._materials = {name: _number(model, mujoco.mjtObj.mjOBJ_MATERIAL, name) for name in _names(model)}
+        self._materials = {model.material(number).name: number for number in range(model.nmat)}
         self._cars = (EGO, *(f"car{number}" for number in range(others)))
         self._mocap = {
             model.body(body).name: int(model.body_mocapid[body])
@@ -108,22 +105,6 @@ class RoadScene:
         colour[self._materials["beam"], 3] = 0.11 * row.beams
         colour[self._materials["shade"], 3] = row.shadows
         colour[self._materials["disc"]] = row.sun_disc
-
-    def begin(self) -> None:
-        """An episode begins."""
-        self._scene.moving.begin()
-
-    def advance(self, control_steps: int) -> None:
-        """An agent step of so many control steps has been played."""
-        self._scene.moving.advance(control_steps)
-
-    def save(self) -> dict[str, StateValue]:
-        """How far what moves in the picture is."""
-        return self._scene.moving.save()
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
-        self._scene.moving.restore(state)
 
     def show(self, traffic: Traffic) -> None:
         """Put everything where it is now; doing it twice changes nothing."""
@@ -176,11 +157,3 @@ class RoadScene:
     def close(self) -> None:
         """Free the OpenGL context."""
         self._scene.close()
-
-
-def _names(model: mujoco.MjModel) -> list[str]:
-    return [model.material(number).name for number in range(model.nmat)]
-
-
-def _number(model: mujoco.MjModel, kind: mujoco.mjtObj, name: str) -> int:
-    return int(mujoco.mj_name2id(model, kind, name))

@@ -72,14 +72,11 @@ class HighwaySimulation:
     def reset(self) -> None:
         """New traffic."""
         self._traffic.reset()
-        self.scene.begin()
 
     def step(self, action: Any, control_steps: int) -> tuple[float, bool]:
         """Play a discrete action of ``NINE_ACTIONS``, or (steer, pedal); a collision ends the episode."""
         steer, pedal = NINE_ACTIONS[action] if self._discrete else map(float, action)
-        played = repeated(lambda: self._step(steer, pedal), control_steps)
-        self.scene.advance(control_steps)
-        return played
+        return repeated(lambda: self._step(steer, pedal), control_steps)
 
     def _step(self, steer: float, pedal: float) -> tuple[float, bool]:
         driven = self._traffic.step(steer, pedal)
@@ -105,13 +102,12 @@ class HighwaySimulation:
         return {SUCCESS: not self._traffic.crashed, "speed": float(self._traffic.ego.speed)}
 
     def save(self) -> dict[str, StateValue]:
-        """The traffic's whole state, its random numbers' too, and that of what moves in the picture."""
-        return {**self._traffic.save(), **self.scene.save()}
+        """The traffic's whole state, its random numbers' too."""
+        return self._traffic.save()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what ``save`` gave."""
         self._traffic.restore(state)
-        self.scene.restore(state)
 
     def close(self) -> None:
         """Free what draws, in the process that it belongs to."""

@@ -16,8 +16,9 @@ from saccade.envs.simulation import StateValue
 from saccade.envs.tasks.driving.rewards import Driven
 from saccade.types import UserError
 
-LANE_WIDTH = 4.0
-EDGE = LANE_WIDTH / 2 + 1.0  # metres from an outer lane's middle to the guard rail
+LANE_WIDTH = 4.0  # metres, highway-env's
+SHOULDER = 1.0  # metres of asphalt beside the outer lanes, up to the guard rail
+EDGE = LANE_WIDTH / 2 + SHOULDER  # metres from an outer lane's middle to the guard rail
 HALF_CAR = 1.0
 STEP = 0.05  # seconds: 20 Hz
 FIRST_SPEED, TOP_SPEED, SPEED_LIMIT = 25.0, 40.0, 30.0  # metres a second
