@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, final
 from saccade.envs.checks import check_count, check_kind, check_name
 from saccade.envs.distractions import Modes
 from saccade.envs.distractions.carla_weather import CarlaWeather
+from saccade.envs.mujoco.looks import rgb_spaces
 from saccade.envs.oracle import OFF, Oracle, check_oracle
 from saccade.envs.tasks.carla.settings import SETTINGS, WEATHERS
 from saccade.types import Continuous, Discrete, Spaces, UserError
@@ -21,7 +22,6 @@ MODES: Modes = MappingProxyType({"train": (), **{name: (CarlaWeather(name),) for
 """The setting's own weather, and RL-ViGen's six others."""
 EVALUATED_IN = ("train",)
 CARLA_TASKS = ("carla/highway",)
-COLOURS = 3
 IMAGE_SIZE = 128
 EPISODE_CONTROL_STEPS = 1000
 NUM_DISCRETE = 9
@@ -62,6 +62,5 @@ class CarlaOptions:
 
 def spaces_of(config: EnvConfig) -> Spaces:
     """What its environments show and take."""
-    shape = (config.frame_stack * COLOURS, config.image_size, config.image_size)
     discrete = SETTINGS[config.options.carla_setting].controls == "discrete"
-    return Spaces(shape, Discrete(NUM_DISCRETE) if discrete else Continuous(2), COLOURS)
+    return rgb_spaces(config, Discrete(NUM_DISCRETE) if discrete else Continuous(2))

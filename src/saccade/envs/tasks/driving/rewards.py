@@ -16,11 +16,12 @@ class Driven:
     Attributes:
         speed: along the lane, metres a second.
         off_centre: metres from the middle of the nearest lane.
-        crashed: whether the car has hit a car or a guard rail.
+        crashed: whether the car has hit a car or what stands beside the road.
         steer: -1 (right) to 1 (left).
         brake: 0..1.
-        lane: the number of its lane, 0 the leftmost, as a share of the rightmost.
         seconds: how long it lasted.
+        lane: of highway-env: the number of its lane, 0 the leftmost, as a share of the rightmost.
+        impulse: of CARLA: that of its collisions, in N s.
     """
 
     speed: float
@@ -28,8 +29,9 @@ class Driven:
     crashed: bool
     steer: float
     brake: float
-    lane: float
     seconds: float
+    lane: float = 0.0
+    impulse: float = 0.0
 
 
 @final

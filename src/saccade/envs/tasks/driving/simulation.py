@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco.opengl import VERSIONS, check_drawing, claim_process, is_fork, load_simulator
@@ -16,15 +15,8 @@ from saccade.envs.simulation import REPEATED, Before, StateValue, repeated
 from saccade.envs.streams import SUCCESS
 from saccade.envs.suites import suite_of
 from saccade.envs.tasks.driving.rewards import REWARDS
-from saccade.envs.tasks.driving.traffic import NINE_ACTIONS, NINE_NAMES, STEP, Traffic
+from saccade.envs.tasks.driving.traffic import NINE_ACTIONS, NINE_NAMES, STEP, Traffic, VehicleMasks
 from saccade.types import Discrete
-
-
-class VehicleMasks(NamedTuple):
-    """Which pixels show the ego, and which the other cars: bool ``[H, W]`` each."""
-
-    ego: NDArray[np.bool_]
-    others: NDArray[np.bool_]
 
 
 @final

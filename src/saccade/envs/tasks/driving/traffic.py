@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saccade.envs.simulation import StateValue
 from saccade.envs.tasks.driving.rewards import Driven
@@ -33,6 +34,13 @@ NINE_ACTIONS: tuple[tuple[float, float], ...] = tuple(
 )
 """Steering and pedal of each discrete action: gym-carla's steps of 0.2 and of 3 m/s² (Xing et al., 2021)."""
 NINE_NAMES = tuple(f"{pedal}{way}" for pedal in ("brake", "coast", "accelerate") for way in (" left", "", " right"))
+
+
+class VehicleMasks(NamedTuple):
+    """Which pixels show the ego, and which the other vehicles: bool ``[H, W]`` each."""
+
+    ego: NDArray[np.bool_]
+    others: NDArray[np.bool_]
 
 
 def load_highway() -> Any:
