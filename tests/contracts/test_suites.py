@@ -35,7 +35,7 @@ def row(request: pytest.FixtureRequest) -> Suite:
 
 def test_tasks_modes_and_numbers_of_every_suite(row: Suite) -> None:
     assert next(iter(row.modes)) == "train" and row.modes["train"] == ()
-    assert row.evaluated_in and set(row.evaluated_in) <= set(row.modes)
+    assert bool(row.evaluated_in) != row.one_at_a_time and set(row.evaluated_in) <= set(row.modes)
     assert sum(map(len, row.listed.values())) == len(row.tasks) == len(set(row.tasks))
     for task in row.tasks:
         assert suite_of(task) is row and task in TASKS

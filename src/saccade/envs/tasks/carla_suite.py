@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MODES: Modes = MappingProxyType({"train": (), **{name: (CarlaWeather(name),) for name in WEATHERS}})
 """The setting's own weather, and RL-ViGen's six others."""
-EVALUATED_IN = ("train",)
 CARLA_TASKS = ("carla/highway",)
 IMAGE_SIZE = 128
 EPISODE_CONTROL_STEPS = 1000
