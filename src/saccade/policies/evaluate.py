@@ -133,7 +133,8 @@ def evaluate(
     envs: where to play instead of in ``workers`` processes that end with this evaluation; they stay the caller's.
 
     With sequential clips the episodes follow each other in one environment, as in the published evaluation, since
-    each takes the clip behind the last one's; and so they do where there can be no other. ``progress(episodes done, episodes)`` is called as they end.
+    each takes the clip behind the last one's; and so they do where there can be no other environment.
+    ``progress(episodes done, episodes)`` is called as they end.
     """
     with closing(EvaluationEnvs(workers)) as own:
         *_, result = evaluation_steps(act, env, envs or own, episodes, seed, record, progress)

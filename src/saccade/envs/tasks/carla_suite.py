@@ -33,7 +33,8 @@ class CarlaOptions:
     """Which paper's highway it is, and where the server listens."""
 
     carla_setting: Literal["digr", "rlvigen", "sgqn"] = "digr"
-    """Whose camera, cars, reward, actions and weather; rlvigen and sgqn have pictures of 84 pixels."""
+    """Whose camera, cars, reward, actions and weather; rlvigen and sgqn are published with --image-size 84,
+    and rlvigen with --action-repeat 2."""
     carla_host: str = "localhost"
     """Where the CARLA server runs."""
     carla_port: int = 2000

@@ -42,7 +42,7 @@ class HighwaySimulation:
         self.actions = suite_of(config.task).spaces(config).actions
         self._discrete = isinstance(self.actions, Discrete)
         self.action_names = NINE_NAMES if self._discrete else ()
-        self._reward = REWARDS[options.driving_reward].rule
+        self._reward = REWARDS[options.driving_reward]
         self.scene = RoadScene(options.lanes, options.vehicles, config.image_size)
         self.settings: Mapping[str, object] = {
             "controls": options.controls,
