@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
+from saccade.envs.distractions import any_seed
 from saccade.envs.distractions.walks import NEVER, Walk, changes
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from saccade.envs.mujoco.scene import Scene
 
 CAMERA = "camera"  # what is moved, among all that moves in a scene
-NUM_CHOICES = 2**32
 STREAM = 21  # so that the same choice gives a walk unrelated to other draws
 
 # Source: the published code, each times the intensity.
@@ -63,7 +63,7 @@ class WalkingCamera:
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any seed, whatever came before."""
-        return int(random.integers(NUM_CHOICES))
+        return any_seed(random)
 
     def paint(self, scene: Scene, choice: int) -> None:
         """Have the camera walk from now on. Raises UserError for one that cannot be moved."""
