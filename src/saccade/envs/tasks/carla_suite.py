@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, final
 
 from saccade.envs.checks import check_count, check_kind, check_name
 from saccade.envs.distractions import Modes
-from saccade.envs.distractions.carla_weather import CarlaWeather
+from saccade.envs.distractions.weather import OtherWeather
 from saccade.envs.mujoco.looks import rgb_spaces
 from saccade.envs.oracle import OFF, Oracle, check_oracle
 from saccade.envs.tasks.carla.settings import SETTINGS, WEATHERS
@@ -18,7 +18,7 @@ from saccade.types import Continuous, Discrete, Spaces, UserError
 if TYPE_CHECKING:
     from saccade.envs.config import EnvConfig
 
-MODES: Modes = MappingProxyType({"train": (), **{name: (CarlaWeather(name),) for name in WEATHERS}})
+MODES: Modes = MappingProxyType({"train": (), **{name: (OtherWeather(name),) for name in WEATHERS}})
 """The setting's own weather, and RL-ViGen's six others."""
 CARLA_TASKS = ("carla/highway",)
 IMAGE_SIZE = 128

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal, final
 
 from saccade.envs.checks import check_count, check_kind, check_name
 from saccade.envs.distractions import Modes
-from saccade.envs.distractions.daylight import Daylight
+from saccade.envs.distractions.weather import OtherWeather
 from saccade.envs.mujoco.looks import rgb_spaces
 from saccade.envs.oracle import OFF, Oracle, check_oracle
+from saccade.envs.tasks.driving.looks import DAY, LOOKS
 from saccade.envs.tasks.driving.rewards import REWARDS
 from saccade.types import Continuous, Discrete, Spaces
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from saccade.envs.config import EnvConfig
 
 MODES: Modes = MappingProxyType(
-    {"train": (), "sunset": (Daylight("sunset"),), "fog": (Daylight("fog"),), "night": (Daylight("night"),)}
+    {"train": (), **{name: (OtherWeather(name, "daylight"),) for name in LOOKS if name != DAY}}
 )
 """By day, as in training; before a low sun; in fog, which hides what is far; and at night, with lamps on."""
 EVALUATED_IN = tuple(MODES)

@@ -11,7 +11,7 @@ from dm_control.mujoco.wrapper import MjvOption
 from numpy.typing import NDArray
 
 from saccade.envs.mujoco.scene import Scene, builtin_textures
-from saccade.envs.tasks.driving.looks import LOOKS
+from saccade.envs.tasks.driving.looks import DAY, LOOKS
 from saccade.envs.tasks.driving.model import (
     DASH_PERIOD,
     DECALS,
@@ -26,7 +26,6 @@ from saccade.envs.tasks.driving.model import (
 if TYPE_CHECKING:
     from saccade.envs.tasks.driving.traffic import Traffic
 
-DAY = "day"
 SEEN_BEHIND, SEEN_BEFORE = 12.0, 300.0  # metres from the ego, beyond which no car is drawn
 DETAILED_BEFORE = 60.0  # metres, beyond which plates, hubs and the like are not drawn: they are smaller than a pixel
 HIDDEN_GROUP = 5
@@ -84,11 +83,11 @@ class RoadScene:
             material = int(model.geom_matid[number])
             line = owners[number] == "along" and material in (self._materials["marking"], self._materials["yellow"])
             self._of["road"][number] |= line or model.geom(number).name == "road"
-        self.light(DAY)
+        self.set_weather(DAY)
 
-    def light(self, look: str) -> None:
+    def set_weather(self, name: str) -> None:
         """Have sky, sun, air and lamps be those of a row of ``LOOKS``."""
-        row, model = LOOKS[look], self._physics.model.ptr
+        row, model = LOOKS[name], self._physics.model.ptr
         self._scene.paint_texture("skybox", rgb1=row.zenith, rgb2=row.horizon)
         direction = -np.array(row.sun_from) / np.linalg.norm(row.sun_from)
         model.light_dir[0] = direction
