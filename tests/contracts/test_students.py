@@ -25,7 +25,7 @@ from saccade.policies import played, saliency_data
 from saccade.policies.load import load_any
 from saccade.policies.scores import make_score
 from saccade.policies.teachers import as_teacher, sha256_of
-from saccade.runs.config import from_json, read_config, to_json
+from saccade.runs.config import from_json, read_config, to_json, with_whole_paths
 from saccade.runs.training import RunConfig, Teaching
 from saccade.saliency.blur_perturbation import blur_perturbation
 from saccade.types import Discrete, Spaces, UserError
@@ -245,6 +245,13 @@ def test_a_network_of_ones_own_teaches(tmp_path: Path) -> None:
     words = ["--teacher-policy", f"{file}:Network", "--teacher-output", "logits"]
     assert train("distillation", tmp_path / "weights.pt", tmp_path / "run", *words) == 0
     assert main(["train", "--resume", str(tmp_path / "run"), "--steps", "24"]) == 0
+
+
+@pytest.mark.parametrize("name", ["zoo:ppo-red-fetch-green", "hub:some/body@v1"])
+def test_a_teachers_name_is_no_path(name: str) -> None:
+    config = RunConfig("digr", ENV, METHODS["digr"].config, teaching=Teaching(teacher=name, saliency_data="maps.npz"))
+    teaching = with_whole_paths(config).teaching
+    assert teaching is not None and teaching.teacher == name and Path(teaching.saliency_data).is_absolute()
 
 
 def test_a_run_alone_has_nobodys_file_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
