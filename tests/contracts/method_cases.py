@@ -10,7 +10,7 @@ from torch import nn
 
 from saccade.agents import METHODS, Architecture, Method
 from saccade.agents.agent import Agent, Phase, look
-from saccade.agents.configs_discrete import DQN, Guidance, QTrunk
+from saccade.agents.configs_discrete import DQN, Guidance, PlainTrunk
 from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.given import Given, SaliencyData
 from saccade.agents.methods.madi import MaDiNetworks
@@ -48,8 +48,8 @@ def tiny(config: Any) -> Any:
         }
         if field.name in replaced:
             changes[field.name] = replaced[field.name]
-        elif isinstance(value, QTrunk):
-            changes[field.name] = QTrunk("small", SIZE, (4, 4, 4), 16)
+        elif isinstance(value, PlainTrunk):
+            changes[field.name] = PlainTrunk("small", SIZE, (4, 4, 4), 16)
         elif isinstance(value, PPO):
             changes[field.name] = dataclasses.replace(value, trunk=Trunk("small", SIZE, (4, 4, 4), 16))
         elif dataclasses.is_dataclass(value):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, make_update, phases_due
-from saccade.agents.configs_discrete import DQN, SGDQN, SGPPO, Guidance, QTrunk
+from saccade.agents.configs_discrete import DQN, SGDQN, SGPPO, Guidance, PlainTrunk
 from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.given import Given
 from saccade.agents.methods import dqn, sg_dqn, sg_ppo
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 TASK = "minigrid/red_fetch_green"
 SPACES = Spaces((6, 8, 8), Discrete(3))
 GUIDANCE = Guidance(quantile=0.75, decoder_filters=(4, 4), saliency_every=1)
-OFF = SGDQN(DQN(QTrunk("small", 8, (4, 4, 4), 8), batch_size=4), GUIDANCE)
+OFF = SGDQN(DQN(PlainTrunk("small", 8, (4, 4, 4), 8), batch_size=4), GUIDANCE)
 ON = SGPPO(PPO(Trunk("small", 8, (4, 4, 4), 8)), GUIDANCE)
 
 

@@ -25,6 +25,7 @@ from saccade.agents.agent import (
     sees_nothing,
     set_learning_rate,
 )
+from saccade.agents.configs_discrete import PlainTrunk
 from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.given import NOTHING, Given
 from saccade.agents.parts.advantages import gae, normalised
@@ -95,7 +96,7 @@ def picture_of(spaces: Spaces) -> tuple[int, tuple[int, int]]:
     return channels, (height, width)
 
 
-def convolutions_for(spaces: Spaces, trunk: Trunk) -> Convolutions:
+def convolutions_for(spaces: Spaces, trunk: Trunk | PlainTrunk) -> Convolutions:
     """The convolutions that a configuration names, for an environment's pictures. Raises UserError for too small."""
     make = {"nature": nature_convolutions, "small": small_convolutions}[trunk.network]
     return make(*picture_of(spaces), trunk.filters)
