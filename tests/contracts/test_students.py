@@ -404,7 +404,7 @@ def test_a_student_is_scored_on_its_teachers_states(
     words = ["--truth-states", "5", "--methods", "gradient", "grad_cam", "--device", "cpu", "--out"]
     for name, what in (("student", tmp_path / "run"), ("teacher", teacher)):
         assert main(["score", str(what), *words, str(tmp_path / name)]) == 0
-    states = [np.load(tmp_path / name / "states.npz") for name in ("student", "teacher")]
+    states = [np.load(tmp_path / name / "states" / "train.npz") for name in ("student", "teacher")]
     for name in ("states", "truth", "maps"):
         assert np.array_equal(states[0][name], states[1][name]), name
     rows = [json.loads(line) for line in (tmp_path / "student" / "scores.jsonl").read_text().splitlines()]
@@ -420,6 +420,17 @@ def test_a_student_is_scored_on_its_teachers_states(
     explained = json.loads((tmp_path / "student" / "explanation.json").read_text())
     assert explained["methods"]["gradient"]["score"] == "confidence"
     assert (tmp_path / "student" / "report.html").is_file()
+
+
+def test_modes_that_are_scored_stand_side_by_side(teacher: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["--truth-states", "3", "--methods", "gradient", "--device", "cpu", "--out", str(out)]
+    assert main(["score", str(teacher), *words, "--modes", "train", "palette"]) == 0
+    rows = [json.loads(line) for line in (out / "scores.jsonl").read_text().splitlines()]
+    assert {row["mode"] for row in rows} == {"train", "palette"}
+    assert json.loads((out / "explanation.json").read_text())["modes"] == ["train", "palette"]
+    states = [np.load(out / "states" / f"{mode}.npz")["states"] for mode in ("train", "palette")]
+    assert states[0].shape == states[1].shape and not np.array_equal(*states)
 
 
 @pytest.mark.parametrize(

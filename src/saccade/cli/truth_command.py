@@ -73,12 +73,12 @@ def score_against_truth(options: Score, words: list[str]) -> int:
             )
             drawn(explanation, folder, options.subject, ["score", *words], console, bars)
             path = save_rows(folder, rows)
+            data = save_data_set(folder, mode, played)
             tables += rows
-        data = save_data_set(folder, played)
         page = write_report(folder)
     print_tables(tables, modes or (CLEAN,), console, TRUTH_SHOWN)
     say(console, TOLD)
-    say(console, f"All scores are in {path}, the states and what is known of them in {data}. Open {page}")
+    say(console, f"All scores are in {path}, the states and what is known of them in {data.parent}. Open {page}")
     return 0
 
 
