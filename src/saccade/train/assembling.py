@@ -85,11 +85,11 @@ def _on_policy(
         agent = _agent(config, streams.spaces, device, bank, given)
         assert agent.rollouts is not None, "an agent that learns from rollouts says how"
         minibatch = _minibatch(agent.rollouts, streams.num_envs)
-        size = agent.rollouts.steps, streams.num_envs, streams.spaces
-        masks = {"masked": agent.mark is not None, "knows_truth": method_of(config.method).truth(config.agent)}
-        needed = Rollout.bytes_needed(*size, **masks)
-        refuse_beyond(needed, f"A rollout of {agent.rollouts.steps} steps", "choose fewer --rollout-steps", device)
-        rollout = Rollout(*size, device, minibatch, **masks)
+        steps, envs, spaces = agent.rollouts.steps, streams.num_envs, streams.spaces
+        masked, knows_truth = agent.mark is not None, method_of(config.method).truth(config.agent)
+        needed = Rollout.bytes_needed(steps, envs, spaces, masked=masked, knows_truth=knows_truth)
+        refuse_beyond(needed, f"A rollout of {steps} steps", "choose fewer --rollout-steps", device)
+        rollout = Rollout(steps, envs, spaces, device, minibatch, masked=masked, knows_truth=knows_truth)
         yield OnPolicyTraining(config, agent, streams, rollout, device, eager_because=why), None
 
 
