@@ -19,10 +19,9 @@ from saccade.agents.configs_discrete import DQN, PlainTrunk
 from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods.ppo import convolutions_for, trunk_of
 from saccade.agents.methods.sac import as_pixels, move_towards
-from saccade.agents.parts.attribution import Attribution, attribution_of
+from saccade.agents.parts.attribution import Attribution, as_map, attribution_of
 from saccade.data.replay import Returns
 from saccade.nets.precision import MixedPrecision
-from saccade.pixels.masks import largest_per_frame
 from saccade.types import Batch, Discrete, Spaces, UserError
 
 Loss = Callable[[Batch, Shared], Tensor]
@@ -161,12 +160,7 @@ def attribution_of_q(nets: QNetworks, method: str) -> Attribution:
 
 def q_maps(nets: QNetworks, colours: int) -> Mapping[str, Attribution]:
     """Guided backpropagation of the action's value, its largest over a frame's colours."""
-    attribute = attribution_of_q(nets, "guided_backpropagation")
-
-    def q_attribution(obs: Tensor, action: Tensor) -> Tensor:
-        return largest_per_frame(attribute(obs.float(), action), colours)
-
-    return {"q_attribution": q_attribution}
+    return {"q_attribution": as_map(attribution_of_q(nets, "guided_backpropagation"), colours)}
 
 
 def make_dqn(config: DQN, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Batch]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -257,10 +258,10 @@ def adam(nets: nn.Module, config: PPO) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=rate, eps=epsilon, fused=True, capturable=parameters[0].is_cuda)
 
 
-def as_pixels(convolutions: MixedPrecision) -> Prepare[Decisions]:
-    """Pixels, still 0..255, in what the convolutions compute in, and in the layout that they are fastest in."""
+def as_pixels(convolutions: MixedPrecision) -> Prepare[Any]:
+    """``obs``, still 0..255, in what the convolutions compute in, and in the layout that they are fastest in."""
 
-    def prepare(batch: Decisions, generator: Generator) -> Decisions:
+    def prepare(batch: Any, generator: Generator) -> Any:
         return batch._replace(obs=batch.obs.to(convolutions.compute_dtype, memory_format=torch.channels_last))
 
     return prepare
