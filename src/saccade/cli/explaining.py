@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
 from saccade.cli import terminal
-from saccade.cli.options import Maps, Subject
+from saccade.cli.options import Maps, Score, Subject
 from saccade.cli.suite_options import given
 from saccade.cli.suite_options import refuse_foreign as refuse_foreign_options
 from saccade.data.files import written_aside
@@ -40,8 +41,7 @@ from saccade.viewer.report import write_report
 IN_RUN, ELSEWHERE = "explain", Path("explanations")
 VIDEO_FRAMES_PER_SECOND = 4.0
 LARGEST_RADIUS = 1000.0
-
-
+OF_EPISODES = ("frames", "every", "max_steps")  # of Maps
 BLURRING = ("perturbation_actor", "perturbation_critic", "perturbation_kl", "sarfa")
 
 
@@ -60,6 +60,17 @@ def method_settings(options: Maps) -> MethodSettings:
     changes["rise"] = {"masks": options.rise_masks}
     changes["occlusion"] = {"window": options.occlusion_window, "stride": -(-options.occlusion_window // 2)}
     return MethodSettings(options.score, options.max_batch, options.seed, options.over_colours, changes)
+
+
+def options_of_episodes(options: Score) -> list[str]:
+    """Which of the options that belong to episodes which a policy plays a person gave."""
+    return [*(name for name in changed(options.maps) if name in OF_EPISODES), *changed(options.checks)]
+
+
+def changed(options: Any) -> list[str]:
+    """Names of the options whose value is not the usual one."""
+    fields = dataclasses.fields(options)
+    return [field.name for field in fields if getattr(options, field.name) != field.default]
 
 
 def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ...], Path]:

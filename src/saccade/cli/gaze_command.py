@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +9,18 @@ import gymnasium
 import numpy as np
 
 from saccade.cli import terminal
-from saccade.cli.explaining import Bars, check_writable, drawn, introduce, method_settings, out_folder, say
-from saccade.cli.options import Checks, Maps, People, Score, Subject
+from saccade.cli.explaining import (
+    Bars,
+    changed,
+    check_writable,
+    drawn,
+    introduce,
+    method_settings,
+    options_of_episodes,
+    out_folder,
+    say,
+)
+from saccade.cli.options import People, Score, Subject
 from saccade.cli.score_tables import print_tables
 from saccade.cli.suite_options import given
 from saccade.data.atari_head.folder import GAMES, checked_game, find_gaze
@@ -31,7 +40,6 @@ TOLD = (
     "what both have in common. (-n): frames without a score; ↑ ↓: which way is better; *: the best, where it beats "
     "chance and the rows that were made without asking the network."
 )
-OF_EPISODES = ("frames", "every", "max_steps")  # of Maps
 OF_ENVIRONMENTS = ("obs", "modes", "image_size", "frame_stack", "action_repeat")  # of Subject
 
 
@@ -43,7 +51,7 @@ def against_people(options: People) -> bool:
 def refuse_gaze_options(options: People) -> None:
     """Raise UserError for options that say how gaze is scored, where none is."""
     for name in ("gaze_join", "gaze_frames"):
-        if getattr(options, name) != _default(People, name):
+        if name in changed(options):
             raise UserError(
                 f"--{name.replace('_', '-')} says how maps are scored against gaze: give --gaze FOLDER too."
             )
@@ -123,19 +131,10 @@ def _refuse_others(options: Score) -> None:
     """Raise UserError for options that ask for episodes, of which there are none."""
     foreign = [name for name in OF_ENVIRONMENTS if getattr(options.subject, name) not in (None, ())]
     foreign += list(given(options.subject.opening.options))
-    foreign += [name for name in OF_EPISODES if getattr(options.maps, name) != _default(Maps, name)]
-    foreign += [
-        field.name
-        for field in dataclasses.fields(Checks)
-        if getattr(options.checks, field.name) != _default(Checks, field.name)
-    ]
+    foreign += options_of_episodes(options)
     if foreign:
         also = " --gaze-frames says how many moments." if "frames" in foreign else ""
         raise UserError(
             f"--{foreign[0].replace('_', '-')} belongs to episodes that a policy plays, and with --gaze people have "
             f"played: leave it out.{also}"
         )
-
-
-def _default(of: type[Any], name: str) -> Any:
-    return next(field.default for field in dataclasses.fields(of) if field.name == name)
