@@ -8,7 +8,7 @@ from saccade.agents import METHODS
 from saccade.agents.methods_of import is_own
 from saccade.agents.presets import SIZES
 from saccade.bench.catalogue import TABLES
-from saccade.bench.cells import RUN, TEACHER, Step, cells_of
+from saccade.bench.cells import RUN, TEACHER, cells_of
 from saccade.bench.grids import Grid
 from saccade.envs.config import EnvConfig, check_data
 from saccade.saliency import METHODS as SALIENCY
@@ -47,15 +47,6 @@ def check_words(grid: Grid, parse: Callable[[list[str]], object]) -> None:
                 parse([PLACE if word in (RUN, TEACHER) else word for word in step.words])
             except UserError as error:
                 raise UserError(f"{grid.name}, {cell.name}, {step.name}: {error}") from error
-
-
-def verbs_of(grid: Grid) -> set[str]:
-    """The commands that a grid needs."""
-    return {step.name for step in _steps(grid)}
-
-
-def _steps(grid: Grid) -> tuple[Step, ...]:
-    return cells_of(grid)[0].steps
 
 
 def _check(grid: Grid, what: str, name: str, allowed: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from saccade.bench.cells import SCORES, SCORES_OF_STATES, Cell, cells_of
+from saccade.bench.cells import ATTACKS, EVALUATIONS, METRICS, SCORES, SCORES_OF_STATES, Cell, cells_of
 from saccade.bench.grids import Evaluating, Grid
 from saccade.bench.published import RETURN, TRAIN
 from saccade.bench.results import backgrounds_of, setting_of
@@ -21,7 +21,6 @@ from saccade.train.logs import EvaluationRow, read_rows
 from saccade.types import UserError
 
 SUCCESS = "success"
-EVALUATIONS, METRICS, ATTACKS = "evaluations.jsonl", "metrics.jsonl", "attacks.jsonl"
 OF_MEASURING = ("saccade",)
 """Of the versions in ``env.json``, those that decide whether rows may stand together; simulators' are in rows."""
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from saccade.bench.catalogue import published_of
-from saccade.bench.cells import TEACHER, Cell, cells_of
+from saccade.bench.cells import METRICS, RUN, TEACHER, Cell, cells_of
 from saccade.bench.comparison import MEASURES, Line, attacked, groups_of, lines_of, not_run, with_means
 from saccade.bench.grids import Grid
-from saccade.bench.outcomes import METRICS, Outcome, mixed, outcomes_of
+from saccade.bench.outcomes import Outcome, mixed, outcomes_of
 from saccade.bench.printed import Printed, latex, markdown, printed
 from saccade.bench.published import Table
 from saccade.bench.statistics import FEWEST_SEEDS
@@ -207,7 +207,7 @@ def _settings(cells: Sequence[Cell]) -> Iterator[tuple[str, str]]:
 
 
 def _named(word: str, cell: Cell) -> str:
-    return word.replace("{run}", cell.name).replace(TEACHER, cell.needs or "")
+    return word.replace(RUN, cell.name).replace(TEACHER, cell.needs or "")
 
 
 def _texts(lines: Sequence[Line]) -> Iterator[Printed]:
