@@ -14,11 +14,10 @@ from typing import Any, final
 import numpy as np
 
 from saccade.bench import statistics
-from saccade.bench.outcomes import Outcome, alike
-from saccade.bench.published import Published
+from saccade.bench.outcomes import SUCCESS, Kind, Outcome, alike
+from saccade.bench.published import RETURN, Published
 from saccade.bench.statistics import Estimate
 
-RETURN, SUCCESS = "return", "success"
 MEANS: Mapping[str, tuple[str, ...]] = {"tests": ("test1", "test2", "test3")}
 """Modes that papers print the average of, by what tables call it."""
 MEASURES = (RETURN, SUCCESS)
@@ -36,14 +35,14 @@ def with_means(outcomes: Sequence[Outcome]) -> list[Outcome]:
         runs: dict[tuple[Any, ...], dict[str, Outcome]] = {}
         for one in outcomes:
             if one.measure in MEASURES and one.mode in modes:
-                key = (one.arm, one.task, one.seed, one.measure, one.setting, one.version, one.env_steps, one.count)
-                runs.setdefault((*key, one.sampled), {})[one.mode] = one
+                key = (one.arm, one.task, one.seed, one.measure, replace(one.kind, data=""))
+                runs.setdefault(key, {})[one.mode] = one
         for by_mode in runs.values():
             if len(by_mode) == len(modes):
                 several = [by_mode[mode] for mode in modes]
                 data = "; ".join(filter(None, dict.fromkeys(one.data for one in several)))
                 value = fmean(one.value for one in several)
-                found.append(replace(several[0], mode=name, value=value, data=data, spread=None, extra={}))
+                found.append(replace(several[0], mode=name, value=value, data=data))
     return found
 
 
@@ -64,7 +63,7 @@ class Line:
     task: str
     measure: str
     mode: str
-    kind: tuple[Any, ...]
+    kind: Kind
     seeds: tuple[int, ...]
     values: tuple[float, ...]
     published: tuple[Published, ...] = ()
@@ -104,7 +103,7 @@ def lines_of(outcomes: Iterable[Outcome], published: Iterable[Published] = ()) -
     for key, kinds in alike(outcomes).items():
         for kind, group in kinds.items():
             by_seed = {one.seed: one.value for one in group}
-            better = next((one.extra["direction"] for one in group if one.extra.get("direction")), None)
+            better = next((one.better for one in group if one.better), None)
             lines.append(
                 Line(
                     *key,
@@ -113,7 +112,7 @@ def lines_of(outcomes: Iterable[Outcome], published: Iterable[Published] = ()) -
                     tuple(by_seed[seed] for seed in sorted(by_seed)),
                     tuple(printed.get(key, ())),
                     "higher" if key[2] in MEASURES else better,
-                    _attack_of(group),
+                    group[0].attack,
                 )
             )
     arms = list(dict.fromkeys(line.arm for line in lines))
@@ -175,12 +174,7 @@ def aggregates_of(lines: Sequence[Line]) -> list[Aggregate]:
 def _shared(lines: Sequence[Line], task: str, arms: Sequence[str]) -> bool:
     """Whether all arms have one line of a task, all measured in one way; how long each was trained is its own."""
     own = [line for line in lines if line.task == task]
-    return len(own) == len(arms) == len({line.arm for line in own}) and len({_way(line) for line in own}) == 1
-
-
-def _way(line: Line) -> tuple[Any, ...]:
-    setting, data, version, _, _, sampled = line.kind
-    return setting, data, version, sampled
+    return len(own) == len(arms) == len({line.arm for line in own}) and len({line.kind.way for line in own}) == 1
 
 
 @final
@@ -213,14 +207,14 @@ def groups_of(lines: Sequence[Line]) -> list[Group]:
     variants: dict[tuple[str, str, str], list[str]] = {}
     members: dict[tuple[Any, ...], list[Line]] = {}
     for line in lines:
-        setting, data, version, sampled = _way(line)
+        setting, data, version, sampled = line.kind.way
         known = variants.setdefault((line.task, line.measure, line.mode), [])
         known += [data] if data not in known else []
         key = (line.task, line.measure, setting, version, sampled, known.index(data))
         if line.attack is None:
             members.setdefault(key, []).append(line)
     return [
-        Group(task, measure, setting, version, sampled, {line.mode: line.kind[1] for line in own}, tuple(own))
+        Group(task, measure, setting, version, sampled, {line.mode: line.kind.data for line in own}, tuple(own))
         for (task, measure, setting, version, sampled, _), own in members.items()
     ]
 
@@ -263,11 +257,6 @@ def pairs_of(aggregates: Sequence[Aggregate], measure: str = RETURN) -> list[Pai
             difference = statistics.difference(last.scores, other.scores)
             pairs.append(Pair(last.arm, other.arm, mode, probability, difference))
     return pairs
-
-
-def _attack_of(outcomes: Sequence[Outcome]) -> tuple[str, float] | None:
-    extra = outcomes[0].extra
-    return (str(extra["attack"]), float(extra["epsilon"])) if "attack" in extra else None
 
 
 def attacked(lines: Sequence[Line]) -> Mapping[tuple[str, str, str], dict[str, list[Line]]]:

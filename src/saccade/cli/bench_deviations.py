@@ -126,10 +126,10 @@ def _measuring(lines: Sequence[Line], published_seeds: int) -> Iterator[str]:
     if seeds and seeds != [published_seeds]:
         few = f" Fewer than {FEWEST_SEEDS} have no interval." if seeds[0] < FEWEST_SEEDS else ""
         yield f"Numbers are of {' or '.join(map(str, seeds))} seeds instead of {published_seeds}.{few}"
-    episodes = sorted({line.kind[4] for line in own if line.kind[4] is not None})
+    episodes = sorted({line.kind.count for line in own if line.kind.count is not None})
     if episodes and episodes != [PUBLISHED_EPISODES]:
         played = " or ".join(map(str, episodes))
         yield f"Modes were played for {played} episodes instead of {PUBLISHED_EPISODES}."
-    for source in dict.fromkeys(line.kind[1] for line in own if "generated" in line.kind[1]):
-        modes = dict.fromkeys(line.mode for line in own if line.kind[1] == source)
+    for source in dict.fromkeys(line.kind.data for line in own if "generated" in line.kind.data):
+        modes = dict.fromkeys(line.mode for line in own if line.kind.data == source)
         yield f"{', '.join(modes)} used {source}, and not the benchmark's data."

@@ -101,7 +101,7 @@ def _what_has_run(grid: Grid, folder: Path, console: Console) -> None:
         for (arm, task, _, mode), kinds in groups.items():
             for kind, same in kinds.items():
                 mean = sum(row.value for row in same) / len(same)
-                lines.add_row(arm, task, mode, f"{mean:.4g}", str(len(same)), f"{kind[3]:,}")
+                lines.add_row(arm, task, mode, f"{mean:.4g}", str(len(same)), f"{kind.env_steps:,}")
         console.print(lines)
     for sentence in outcomes.mixed(rows):
         console.print(f"{sentence}.", soft_wrap=True, style="yellow")

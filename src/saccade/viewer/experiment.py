@@ -10,7 +10,6 @@ from typing import final
 import numpy as np
 
 from saccade.bench.comparison import (
-    RETURN,
     Aggregate,
     Line,
     Pair,
@@ -19,7 +18,7 @@ from saccade.bench.comparison import (
     pairs_of,
 )
 from saccade.bench.printed import told
-from saccade.bench.published import Published
+from saccade.bench.published import RETURN, Published
 from saccade.bench.statistics import FEWEST_SEEDS
 from saccade.viewer.experiment_curves import Learned, learning, robustness, saliency
 from saccade.viewer.experiment_results import amount, over_tasks, results

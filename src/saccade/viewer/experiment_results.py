@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from saccade.bench import statistics
-from saccade.bench.comparison import RETURN, SUCCESS, Aggregate, Group, Line, Pair
+from saccade.bench.comparison import Aggregate, Group, Line, Pair
+from saccade.bench.outcomes import SUCCESS
 from saccade.bench.printed import decimals_of, difference_told, interval_told, ours_told, published_told
+from saccade.bench.published import RETURN
 from saccade.bench.statistics import FEWEST_SEEDS, Estimate, too_few
 from saccade.viewer import figures
 from saccade.viewer.experiment_curves import MEASURES, bands
@@ -63,7 +65,7 @@ def _measured(group: Group) -> str:
 def _row_name(line: Line, group: Group) -> str:
     """The arm, and where one has several lines in a mode after how many steps each was measured."""
     alike = [one for one in group.lines if (one.arm, one.mode) == (line.arm, line.mode)]
-    return line.arm if len(alike) == 1 else f"{line.arm}, {line.kind[3]:,} steps, {line.kind[4]} episodes"
+    return line.arm if len(alike) == 1 else f"{line.arm}, {line.kind.env_steps:,} steps, {line.kind.count} episodes"
 
 
 def _table(group: Group) -> Table:
@@ -76,12 +78,12 @@ def _table(group: Group) -> Table:
             difference_told(line, decimals) if line.published else None,
             interval_told(line, decimals),
             len(line.seeds),
-            line.kind[3],
+            line.kind.env_steps,
         )
         for line in group.lines
     ]
     columns = ("method, mode", "ours", "published", "difference", "interval", "seeds", "agent steps")
-    counts = "/".join(dict.fromkeys(str(line.kind[4]) for line in group.lines if line.kind[4]))
+    counts = "/".join(dict.fromkeys(str(line.kind.count) for line in group.lines if line.kind.count))
     printed = dict.fromkeys(one.source for line in group.lines for one in line.published)
     caption = (
         f"{_measured(group)} Mean ± standard deviation over seeds, {counts or 'some'} episodes each. Interval: of that "
