@@ -18,9 +18,9 @@ from PIL import Image
 from test_page import Reader
 
 from saccade.bench.cells import cells_of
-from saccade.bench.comparison import aggregates_of, groups_of, lines_of, pairs_of, with_means
+from saccade.bench.comparison import aggregates_of, attacked, groups_of, lines_of, pairs_of, with_means
 from saccade.bench.grids import Arm, Evaluating, Grid
-from saccade.bench.outcomes import Outcome
+from saccade.bench.outcomes import Outcome, outcomes_of
 from saccade.bench.printed import escaped, latex, markdown, printed
 from saccade.bench.published import Published
 from saccade.cli import bench_report, train_command
@@ -105,9 +105,9 @@ def write_measured(folder: Path, arm: str, seed: int) -> None:
     (folder / "explain").mkdir()
     write_lines(folder / "explain" / "scores.jsonl", scores)
     attacks = [
-        {"task": TASK, "attack": "fgsm", "epsilon": float(epsilon), "seed": seed, "episodes": 5,
+        {"task": TASK, "attack": "fgsm" if epsilon else "none", "epsilon": float(epsilon), "seed": seed, "episodes": 5,
          "returns": [ARMS[arm] - 10 * epsilon] * 5, "return_mean": ARMS[arm] - 10 * epsilon, "success_rate": None,
-         "provenance": {}}
+         "provenance": {}, "target": "policy"}
         for epsilon in (0, 2, 8)
     ]  # fmt: skip
     write_lines(folder / "attacks.jsonl", attacks)
@@ -190,6 +190,31 @@ def test_averages_that_papers_print_are_made_of_each_run() -> None:
     found = with_means([outcome(mode=mode, value=value) for mode, value in modes.items()])
     assert [one.value for one in found if one.mode == "tests"] == [3.0]
     assert len(with_means([outcome(mode="test1"), outcome(mode="test2")])) == 2
+
+
+def test_an_attacks_curve_begins_where_nobody_attacks() -> None:
+    rows = [("none", 0.0), ("fgsm", 2.0), ("pgd", 1.0), ("fgsm", 1.0)]
+    lines = lines_of([outcome(mode=f"train+{name}:{epsilon:g}", attack=(name, epsilon)) for name, epsilon in rows])
+    found = attacked(lines)
+    assert [what for _, _, what in found] == ["fgsm in train", "pgd in train"]
+    budgets = [[line.attack for line in arms["sac"]] for arms in found.values()]
+    assert budgets == [[("none", 0.0), ("fgsm", 1.0), ("fgsm", 2.0)], [("none", 0.0), ("pgd", 1.0)]]
+
+
+def test_one_method_stands_beside_the_others_also_where_it_was_not_measured_yet() -> None:
+    arms = {"sac": MODES, "svea": MODES, "sgqn": MODES[:1]}
+    lines = lines_of([outcome(arm, mode=mode) for arm, modes in arms.items() for mode in modes])
+    assert [(pair.arm, pair.other, pair.mode) for pair in pairs_of(aggregates_of(lines))] == [
+        ("sgqn", "sac", "train"),
+        ("sgqn", "svea", "train"),
+    ]
+
+
+def test_a_learning_curve_is_of_the_runs_own_setting_whatever_was_measured_later(folder: Path) -> None:
+    outcomes = outcomes_of(GRID, folder)
+    assert any(one.attack is not None for one in outcomes)
+    learned = bench_report._learned(folder, [cell for cell in cells_of(GRID) if cell.seed in SEEDS], outcomes)
+    assert {one.setting for one in learned} == {"fast rendering, 40 px, action repeat 4"}
 
 
 def test_two_seeds_say_so() -> None:

@@ -249,26 +249,44 @@ class Pair:
 def pairs_of(aggregates: Sequence[Aggregate], measure: str = RETURN) -> list[Pair]:
     """The last arm beside each other one, in every mode: a grid's last arm is what its paper is about."""
     own = [one for one in aggregates if one.measure == measure]
+    arms = list(dict.fromkeys(one.arm for one in own))
     pairs = []
-    for mode in dict.fromkeys(one.mode for one in own):
-        *others, last = [one for one in own if one.mode == mode]
-        for other in others:
+    for last in (one for one in own if one.arm == arms[-1]):
+        for other in (one for one in own if one.mode == last.mode and one is not last):
             probability = statistics.probability_of_improvement(last.scores, other.scores)
             difference = statistics.difference(last.scores, other.scores)
-            pairs.append(Pair(last.arm, other.arm, mode, probability, difference))
+            pairs.append(Pair(last.arm, other.arm, last.mode, probability, difference))
     return pairs
 
 
 def attacked(lines: Sequence[Line]) -> Mapping[tuple[str, str, str], dict[str, list[Line]]]:
-    """Lines under attack: by task, measure and ``fgsm in train`` the lines of each arm, by rising budget."""
+    """Lines under attack: by task, measure and ``fgsm in train`` the lines of each arm, by rising budget.
+
+    The line of budget 0, which is measured once for all attacks, begins each attack's.
+    """
     found: dict[tuple[str, str, str], dict[str, list[Line]]] = {}
-    for line in lines:
-        if line.attack is not None and line.measure in MEASURES:
-            mode = line.mode.rpartition("+")[0]
-            found.setdefault((line.task, line.measure, f"{line.attack[0]} in {mode}"), {}).setdefault(
-                line.arm, []
-            ).append(line)
-    return {key: {arm: sorted(own, key=_budget) for arm, own in arms.items()} for key, arms in found.items()}
+    own = [line for line in lines if line.attack is not None and line.measure in MEASURES]
+    for line in own:
+        if line.attack is not None and _budget(line) > 0:
+            key = (line.task, line.measure, f"{line.attack[0]} in {_mode_of(line)}")
+            arms = found.setdefault(key, {})
+            arms.setdefault(line.arm, _clean(own, line)).append(line)
+    return {key: {arm: sorted(some, key=_budget) for arm, some in arms.items()} for key, arms in found.items()}
+
+
+def _clean(lines: Sequence[Line], beside: Line) -> list[Line]:
+    """What was measured with budget 0 in the same way."""
+    alike = (beside.arm, beside.task, beside.measure, _mode_of(beside), beside.kind.way)
+    return [
+        line
+        for line in lines
+        if _budget(line) == 0 and (line.arm, line.task, line.measure, _mode_of(line), line.kind.way) == alike
+    ]
+
+
+def _mode_of(line: Line) -> str:
+    """The task's own mode, in which it was attacked."""
+    return line.mode.rpartition("+")[0]
 
 
 def _budget(line: Line) -> float:

@@ -138,7 +138,8 @@ def _missing(cells: Sequence[Cell], done: set[str]) -> Iterator[str]:
 
 def _learned(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> Iterator[Learned]:
     """Every run's training episodes."""
-    settings = {one.run: one.setting for one in outcomes if one.measure in MEASURES}
+    # The first of a run is of its own evaluation; others may have been played behind an oracle.
+    settings = {one.run: one.setting for one in reversed(outcomes) if one.measure in MEASURES and one.attack is None}
     for cell in cells:
         rows = [row for row in read_rows(folder / cell.name / METRICS, _Metrics) if "episode/return" in row]
         rows.sort(key=lambda row: row["env_steps"])
