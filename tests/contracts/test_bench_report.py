@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,13 +18,15 @@ from browser import Browser, browser
 from PIL import Image
 from test_page import Reader
 
-from saccade.bench.cells import cells_of
+from saccade.bench.catalogue import GRIDS
+from saccade.bench.cells import RUN, cells_of
 from saccade.bench.comparison import aggregates_of, attacked, groups_of, lines_of, pairs_of, with_means
-from saccade.bench.grids import Arm, Evaluating, Grid
+from saccade.bench.grids import Arm, Evaluating, Grid, part_of
 from saccade.bench.outcomes import Outcome, outcomes_of
 from saccade.bench.printed import escaped, latex, markdown, printed
 from saccade.bench.published import Published
 from saccade.cli import bench_report, train_command
+from saccade.cli.bench_deviations import deviations
 from saccade.cli.bench_report import LATEX, MARKDOWN, PAGE, write_reports
 from saccade.runs.config import to_json
 from saccade.runs.zoo import zoo_folder
@@ -258,6 +261,22 @@ def test_what_deviates_is_said_in_words(page: Path) -> None:
         "Nobody says how often.",
     ):
         assert words in told, words
+
+
+@pytest.mark.parametrize("name", ["smg-table-1", "fls-table-4", "sgqn-table-1"])
+def test_runs_as_the_paper_made_them_deviate_in_nothing(name: str, tmp_path: Path) -> None:
+    grid = part_of(GRIDS[name], tasks=GRIDS[name].tasks[:1])
+    cells = [cell for cell in cells_of(grid) if cell.seed == grid.seeds[0]]
+    for cell in cells:
+        config, _ = train_command.parse([word for word in cell.steps[0].words[1:] if word not in (RUN, "--out")])
+        config = replace(config, training=replace(config.training, images=str(tmp_path)))
+        (tmp_path / cell.name).mkdir(parents=True)
+        (tmp_path / cell.name / "config.json").write_text(json.dumps(to_json(config)))
+    assert grid.evaluation is not None
+    lines = lines_of(
+        [outcome(task=grid.tasks[0], seed=seed, count=grid.evaluation.episodes) for seed in GRIDS[name].seeds]
+    )
+    assert list(deviations(grid, tmp_path, cells, lines)) == []
 
 
 def test_a_run_that_was_shown_larger_pictures_is_set_apart(folder: Path, tmp_path: Path) -> None:

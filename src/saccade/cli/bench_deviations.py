@@ -29,7 +29,7 @@ WORDS: Mapping[str, str] = {
     "replay_capacity": "transitions that are remembered", "random_steps": "random steps before learning",
 }  # fmt: skip
 """Settings as people call them; others go by their own name."""
-PUBLISHED_EPISODES, PUBLISHED_SEEDS = 100, 5  # as nearly all tables of these papers
+PUBLISHED_EPISODES, PUBLISHED_SEEDS = 100, 5  # of a grid of nobody's table: as nearly all of these papers
 NOT_COMPARED = {
     *NOT_TOLD,
     "precision",
@@ -49,13 +49,18 @@ def deviations(grid: Grid, folder: Path, cells: Sequence[Cell], lines: Sequence[
     Args:
         cells: the runs that are there.
     """
-    if grid.preset != PAPER:
+    known = GRIDS.get(grid.name)
+    if grid.preset != _papers_preset(grid):
         form = grid.forms.get(grid.preset)
         about = f": {form.about}" if form is not None and form.about else ""
         yield f"The runs start from the preset {grid.preset}, not from the paper's settings{about}."
     yield from _settings(grid, folder, cells)
-    known = GRIDS.get(grid.name)
-    yield from _measuring(lines, len(known.seeds) if known is not None else PUBLISHED_SEEDS)
+    plan = None if known is None else known.evaluation
+    yield from _measuring(
+        lines,
+        PUBLISHED_SEEDS if known is None else len(known.seeds),
+        PUBLISHED_EPISODES if plan is None else plan.episodes,
+    )
 
 
 def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
@@ -65,7 +70,8 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
         whose = f"{cell.arm.name} on {cell.task}"
         try:
             ran = read_config(folder / cell.name)
-            meant, _ = parse([cell.arm.method, cell.task, "--preset", PAPER, *words_of(_papers_options(grid, cell))])
+            options = {"preset": _papers_preset(grid), **_papers_options(grid, cell)}
+            meant, _ = parse([cell.arm.method, cell.task, *words_of(options)])
         except (UserError, SystemExit) as error:  # the command line's own words stand in the terminal
             why = error if isinstance(error, UserError) else "its options are not those of this version."
             yield f"What {whose} deviates in is not known: {why}"
@@ -82,6 +88,12 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
             own.setdefault(rest, []).append(whose)
     for rest, several in own.items():
         yield f"{'Beside that' if shared else 'Not as in the paper'}, {_several(several)} had: {rest}."
+
+
+def _papers_preset(grid: Grid) -> str:
+    """What the grid starts with in its paper, which may have run the methods of others with its own settings."""
+    known = GRIDS.get(grid.name)
+    return PAPER if known is None else known.preset
 
 
 def _papers_options(grid: Grid, cell: Cell) -> Options:
@@ -120,16 +132,16 @@ def _several(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _measuring(lines: Sequence[Line], published_seeds: int) -> Iterator[str]:
+def _measuring(lines: Sequence[Line], published_seeds: int, published_episodes: int) -> Iterator[str]:
     own = [line for line in lines if line.measure in MEASURES and line.attack is None]
     seeds = sorted({len(line.seeds) for line in own})
     if seeds and seeds != [published_seeds]:
         few = f" Fewer than {FEWEST_SEEDS} have no interval." if seeds[0] < FEWEST_SEEDS else ""
         yield f"Numbers are of {' or '.join(map(str, seeds))} seeds instead of {published_seeds}.{few}"
     episodes = sorted({line.kind.count for line in own if line.kind.count is not None})
-    if episodes and episodes != [PUBLISHED_EPISODES]:
+    if episodes and episodes != [published_episodes]:
         played = " or ".join(map(str, episodes))
-        yield f"Modes were played for {played} episodes instead of {PUBLISHED_EPISODES}."
+        yield f"Modes were played for {played} episodes instead of {published_episodes}."
     for source in dict.fromkeys(line.kind.data for line in own if "generated" in line.kind.data):
         modes = dict.fromkeys(line.mode for line in own if line.kind.data == source)
         yield f"{', '.join(modes)} used {source}, and not the benchmark's data."
