@@ -18,7 +18,7 @@ from browser import Browser, browser
 from PIL import Image
 from test_page import Reader
 
-from saccade.bench.catalogue import GRIDS
+from saccade.bench.catalogue import GRIDS, TABLES
 from saccade.bench.cells import RUN, cells_of
 from saccade.bench.comparison import aggregates_of, attacked, groups_of, lines_of, pairs_of, with_means
 from saccade.bench.grids import Arm, Evaluating, Grid, part_of
@@ -193,6 +193,18 @@ def test_averages_that_papers_print_are_made_of_each_run() -> None:
     found = with_means([outcome(mode=mode, value=value) for mode, value in modes.items()])
     assert [one.value for one in found if one.mode == "tests"] == [3.0]
     assert len(with_means([outcome(mode="test1"), outcome(mode="test2")])) == 2
+
+
+def test_smgs_averages_are_of_five_tests_and_stand_beside_ours_of_five() -> None:
+    task = "manipulation/reach"
+    modes = {"train": 31.0, "test1": 1.0, "test2": 2.0, "test3": 6.0, "test4": 30.0, "test5": 31.0}
+    printed = [*TABLES["smg-table-2"].rows, *TABLES["sgqn-table-6"].rows]
+    printed.append(Published("sgqn", task, "return", "all", 25.0, None, "a paper"))
+    outcomes = with_means([outcome("sgqn", mode=mode, value=value, task=task) for mode, value in modes.items()])
+    found = {line.mode: (line.mean, [one.value for one in line.published]) for line in lines_of(outcomes, printed)}
+    assert found["tests"] == (3.0, [24.9])
+    assert found["five_tests"] == (14.0, [21.0])
+    assert found["all"] == (pytest.approx(101 / 6), [25.0])
 
 
 def test_an_attacks_curve_begins_where_nobody_attacks() -> None:

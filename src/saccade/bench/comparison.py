@@ -15,11 +15,12 @@ import numpy as np
 
 from saccade.bench import statistics
 from saccade.bench.outcomes import SUCCESS, Kind, Outcome, alike
-from saccade.bench.published import RETURN, Published
+from saccade.bench.published import RETURN, TRAIN, Published
 from saccade.bench.statistics import Estimate
 
-MEANS: Mapping[str, tuple[str, ...]] = {"tests": ("test1", "test2", "test3")}
-"""Modes that papers print the average of, by what tables call it."""
+TESTS = ("test1", "test2", "test3", "test4", "test5")
+MEANS: Mapping[str, tuple[str, ...]] = {"tests": TESTS[:3], "five_tests": TESTS, "all": (TRAIN, *TESTS)}
+"""Modes that papers print the average of, by what tables call it: SGQN and SimGRL of three tests, SMG of five."""
 MEASURES = (RETURN, SUCCESS)
 """Those that are about episodes; the others are about saliency maps."""
 FULL_RETURN = {"dmc/": 1000.0}
