@@ -8,7 +8,7 @@ from saccade.agents import METHODS
 from saccade.agents.methods_of import is_own
 from saccade.agents.presets import SIZES
 from saccade.bench.catalogue import TABLES
-from saccade.bench.cells import RUN, TEACHER, cells_of
+from saccade.bench.cells import RUN, TEACHER, Step, cells_of
 from saccade.bench.grids import Grid
 from saccade.envs.config import EnvConfig, check_data
 from saccade.saliency import METHODS as SALIENCY
@@ -44,9 +44,14 @@ def check_words(grid: Grid, parse: Callable[[list[str]], object]) -> None:
             continue  # the others differ in a number
         for step in cell.steps:
             try:
-                parse([PLACE if word in (RUN, TEACHER) else word for word in step.words])
+                parse(words_to_check(step))
             except UserError as error:
                 raise UserError(f"{grid.name}, {cell.name}, {step.name}: {error}") from error
+
+
+def words_to_check(step: Step) -> list[str]:
+    """The words of a step as the command line takes them, with a name for the folders that are not there yet."""
+    return [PLACE if word in (RUN, TEACHER) else word for word in step.words]
 
 
 def _check(grid: Grid, what: str, name: str, allowed: Collection[str]) -> None:
