@@ -85,6 +85,8 @@ class _State:
     skipped: dict[str, str] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """As they were read last: a hundred take long to read, and only of what runs is there anything new."""
     busy_seconds: float = 0.0
 
 
@@ -146,6 +148,7 @@ def _settle(state: _State, ended: Ended, folder: Path, retries: int, stopping: b
     """What follows from how a job ended: done, to be tried again, or given up."""
     name = ended.name
     state.busy_seconds += time.monotonic() - state.running.pop(name)
+    state.standings.pop(name, None)
     again = job_of(state.cells[name], folder, state.program)
     if again is None:
         state.done.add(name)
@@ -178,12 +181,13 @@ def _moment(grid: Grid, state: _State, folder: Path, executor: Executor, seconds
     doing = executor.doing()
     shown = []
     for name, cell in state.cells.items():
-        standing = standing_of(cell, folder)
+        if name in state.running or name not in state.standings:
+            state.standings[name] = standing_of(cell, folder)
         step, place = doing.get(name, ("", ""))
         told = state.failed.get(name) or state.skipped.get(name) or ""
         known = {RUNNING: state.running, DONE: state.done, FAILED: state.failed, SKIPPED: state.skipped}
         what = next((word for word, names in known.items() if name in names), WAITING)
-        shown.append(Shown(cell, what, standing, step, place, told, state.tries.get(name, 0)))
+        shown.append(Shown(cell, what, state.standings[name], step, place, told, state.tries.get(name, 0)))
     return Moment(grid, tuple(shown), seconds, seconds_left(shown, executor.slots), executor.slots, stopping)
 
 
