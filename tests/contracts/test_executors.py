@@ -243,6 +243,13 @@ def test_a_run_that_no_grid_made_is_refused(tmp_path: Path) -> None:
         check_folder(GRID, tmp_path)
 
 
+@pytest.mark.parametrize("plan", ["{", "[]", "{}", '{"cells": {"probe": ["train"]}}'])
+def test_a_plan_that_is_none_is_told(plan: str, tmp_path: Path) -> None:
+    (tmp_path / "grid.json").write_text(plan)
+    with pytest.raises(UserError, match=r"grid\.json cannot be read .*give another --out"):
+        check_folder(GRID, tmp_path)
+
+
 def test_two_grids_in_one_folder_are_refused(tmp_path: Path) -> None:
     with planned(GRID, tmp_path), pytest.raises(UserError, match="Another process"), planned(GRID, tmp_path):
         pass
