@@ -11,7 +11,7 @@ from saccade.bench.catalogue import GRIDS
 from saccade.bench.cells import Cell, words_of
 from saccade.bench.comparison import MEASURES, Line
 from saccade.bench.grids import PAPER, Grid, Options
-from saccade.bench.results import NOT_TOLD
+from saccade.bench.results import NOT_TOLD, settings_of
 from saccade.bench.statistics import FEWEST_SEEDS
 from saccade.cli.train_command import parse
 from saccade.runs.config import read_config, to_json
@@ -105,7 +105,7 @@ def _papers_options(grid: Grid, cell: Cell) -> Options:
 
 
 def _different(meant: RunConfig, ran: RunConfig) -> Iterator[str]:
-    paper, ours = dict(_flat(to_json(meant))), dict(_flat(to_json(ran)))
+    paper, ours = dict(settings_of(to_json(meant))), dict(settings_of(to_json(ran)))
     for name, value in ours.items():
         meant_by = paper.get(name)
         if name not in NOT_COMPARED and None not in (value, meant_by) and meant_by != value:
@@ -118,14 +118,6 @@ def _told(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)
-
-
-def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value)
-        else:
-            yield name, value
 
 
 def _several(names: Sequence[str]) -> str:
