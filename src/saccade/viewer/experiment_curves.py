@@ -95,11 +95,7 @@ def _score_table(task: str, metric: str, version: str, lines: Sequence[tuple[str
     rows: list[tuple[Cell, ...]] = [
         (
             f"{line.arm}, {method}, {line.mode}",
-            ours_told(line, decimals),
-            published_told(line, decimals) if line.published else None,
-            difference_told(line, decimals) if line.published else None,
-            interval_told(line, decimals),
-            len(line.seeds),
+            *beside_published(line, decimals),
         )
         for method, line in lines
     ]
@@ -115,6 +111,17 @@ def _score_table(task: str, metric: str, version: str, lines: Sequence[tuple[str
         f"{metric} of maps in {task}: mean ± standard deviation over seeds. {version}.".replace(" .", ""),
         (None, better, None, None, None, None),
         frozenset(str(row[0]) for (method, _), row in zip(lines, rows, strict=True) if method.startswith("baseline")),
+    )
+
+
+def beside_published(line: Line, decimals: int) -> tuple[Cell, ...]:
+    """The cells of a line that every table has: ours, published, the difference, the interval of ours, seeds."""
+    return (
+        ours_told(line, decimals),
+        published_told(line, decimals) if line.published else None,
+        difference_told(line, decimals) if line.published else None,
+        interval_told(line, decimals),
+        len(line.seeds),
     )
 
 

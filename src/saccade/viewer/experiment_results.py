@@ -9,11 +9,11 @@ import numpy as np
 from saccade.bench import statistics
 from saccade.bench.comparison import Aggregate, Group, Line, Pair
 from saccade.bench.outcomes import SUCCESS
-from saccade.bench.printed import decimals_of, difference_told, interval_told, ours_told, published_told
+from saccade.bench.printed import decimals_of
 from saccade.bench.published import RETURN
 from saccade.bench.statistics import FEWEST_SEEDS, Estimate, too_few
 from saccade.viewer import figures
-from saccade.viewer.experiment_curves import MEASURES, bands
+from saccade.viewer.experiment_curves import MEASURES, bands, beside_published
 from saccade.viewer.figures import ModeReturn
 from saccade.viewer.page import Cell, Heading, Picture, Section, Table, Text
 
@@ -73,11 +73,7 @@ def _table(group: Group) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (
             f"{_row_name(line, group)}, {line.mode}",
-            ours_told(line, decimals),
-            published_told(line, decimals) if line.published else None,
-            difference_told(line, decimals) if line.published else None,
-            interval_told(line, decimals),
-            len(line.seeds),
+            *beside_published(line, decimals),
             line.kind.env_steps,
         )
         for line in group.lines
