@@ -31,6 +31,8 @@ from saccade.cli.bench_report import LATEX, MARKDOWN, PAGE, write_reports
 from saccade.runs.config import to_json
 from saccade.runs.zoo import zoo_folder
 from saccade.types import UserError
+from saccade.viewer.experiment_results import results
+from saccade.viewer.page import Table
 
 PHONE, WIDE = 390, 1440
 TASK = "dmc/walker_walk"
@@ -230,6 +232,14 @@ def test_a_learning_curve_is_of_the_runs_own_setting_whatever_was_measured_later
     assert any(one.attack is not None for one in outcomes)
     learned = bench_report._learned(folder, [cell for cell in cells_of(GRID) if cell.seed in SEEDS], outcomes)
     assert {one.setting for one in learned} == {"fast rendering, 40 px, action repeat 4"}
+
+
+def test_what_several_papers_print_of_one_thing_is_all_told_and_the_first_stands_beside() -> None:
+    printed = [Published("sac", TASK, "return", "train", value, None, f"paper {value:g}") for value in (900.0, 700.0)]
+    _, table = list(results(groups_of(lines_of([outcome(value=800.0)], printed)), []))[1:]
+    assert isinstance(table, Table)
+    assert table.rows[0][2:4] == ("900", "\u2212100")
+    assert "Published: paper 900. Others print: sac, train: 700 (paper 700)." in table.caption
 
 
 def test_two_seeds_say_so() -> None:

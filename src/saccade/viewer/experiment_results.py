@@ -9,7 +9,7 @@ import numpy as np
 from saccade.bench import statistics
 from saccade.bench.comparison import Aggregate, Group, Line, Pair
 from saccade.bench.outcomes import SUCCESS
-from saccade.bench.printed import decimals_of
+from saccade.bench.printed import decimals_of, number_told
 from saccade.bench.published import RETURN
 from saccade.bench.statistics import FEWEST_SEEDS, Estimate, too_few
 from saccade.viewer import figures
@@ -80,11 +80,17 @@ def _table(group: Group) -> Table:
     ]
     columns = ("method, mode", "ours", "published", "difference", "interval", "seeds", "agent steps")
     counts = "/".join(dict.fromkeys(str(line.kind.count) for line in group.lines if line.kind.count))
-    printed = dict.fromkeys(one.source for line in group.lines for one in line.published)
+    printed = dict.fromkeys(line.published[0].source for line in group.lines if line.published)
+    others = [
+        f"{line.arm}, {line.mode}: {number_told(one, decimals)} ({one.source})"
+        for line in group.lines
+        for one in line.published[1:]
+    ]
     caption = (
         f"{_measured(group)} Mean ± standard deviation over seeds, {counts or 'some'} episodes each. Interval: of that "
         f"mean, 95 %, from seeds drawn anew."
         + (f" Published: {'; '.join(printed)}." if printed else " Nothing published stands beside.")
+        + (f" Others print: {'; '.join(others)}." if others else "")
     )
     return Table(columns, tuple(rows), caption)
 

@@ -169,7 +169,7 @@ GRIDS: tuple[Grid, ...] = (
         source="the rivals' papers, each with its own settings",
         evaluation=Evaluating((TRAIN, "video_easy", "video_hard"), 100),
         forms={"small": SMALL_CONTROL},
-        published=("madi-video-hard", "simgrl", "scpl", "smg-table-1", "sgqn-table-5", "told-by-simgrl"),
+        published=("sgqn-table-5", "madi-video-hard", "simgrl", "scpl", "smg-table-1", "told-by-simgrl"),
         deviations=("Pictures to blend are generated unless --images names a folder such as Places365.",),
     ),
     Grid(
