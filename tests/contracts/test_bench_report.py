@@ -27,6 +27,7 @@ from saccade.bench.printed import escaped, latex, markdown, printed
 from saccade.bench.published import Published
 from saccade.cli import bench_report, train_command
 from saccade.cli.bench_deviations import deviations
+from saccade.cli.bench_looking import looks_of
 from saccade.cli.bench_report import LATEX, MARKDOWN, PAGE, write_reports
 from saccade.runs.config import to_json
 from saccade.runs.zoo import zoo_folder
@@ -373,6 +374,24 @@ def test_pictures_come_from_explanations_where_there_are_some(tmp_path: Path) ->
     write_folder(run / "explain")
     told = text_of(write_reports(grid, tmp_path))
     assert "from the explanation in its run" in told
+
+
+def test_pictures_stand_below_their_own_names_where_methods_were_explained_otherwise(tmp_path: Path) -> None:
+    from fake_explanations import write_folder
+
+    methods = {"sac": ("rise", "gradient"), "sgqn": ("gradient",)}
+    grid = Grid("two", "Two agents", tuple(Arm(name, name) for name in methods), (TASK,), (0,), preset="small")
+    alone = {}
+    for cell in cells_of(grid):
+        write_run(tmp_path / cell.name, cell.arm.name, TASK, 0)
+        write_folder(tmp_path / cell.name / "explain", methods=methods[cell.arm.name])
+        looks, _ = looks_of(grid, tmp_path, [cell], draw=False)
+        alone[cell.arm.name] = dict(zip(looks[0].columns, looks[0].rows[cell.arm.name], strict=True))
+    (look,), _ = looks_of(grid, tmp_path, cells_of(grid), draw=False)
+    assert "gradient" in look.columns and "rise" not in look.columns
+    for arm, row in look.rows.items():
+        for name, picture in zip(look.columns, row, strict=True):
+            assert np.array_equal(picture, alone[arm][name]), (arm, name)
 
 
 def test_why_there_is_no_picture_is_said(folder: Path, page: Path) -> None:
