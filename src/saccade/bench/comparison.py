@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from typing import Any, final
 
@@ -86,7 +87,7 @@ class Line:
         """Ours minus the first published number."""
         return self.mean - self.published[0].value if self.published else None
 
-    @property
+    @cached_property
     def estimate(self) -> Estimate:
         """The mean with its bootstrap interval over seeds."""
         return statistics.estimate(self.values, statistics.mean)
@@ -145,12 +146,12 @@ class Aggregate:
     tasks: tuple[str, ...]
     scale: float | None
 
-    @property
+    @cached_property
     def interquartile_mean(self) -> Estimate:
         """Over all runs on all tasks."""
         return statistics.estimate(self.scores)
 
-    @property
+    @cached_property
     def optimality_gap(self) -> Estimate | None:
         """How far the runs stay behind the greatest return."""
         return None if self.scale is None else statistics.estimate(self.scores, statistics.optimality_gap)
