@@ -280,6 +280,19 @@ def test_shares_that_there_are_none_of(asked: tuple[int, int | None, float | Non
         shares([0, 1], asked[0], asked[1], asked[2], 2)
 
 
+@pytest.mark.parametrize(("library", "make"), [("ray", ray_executor), ("submitit", slurm_executor)])
+@pytest.mark.parametrize(
+    ("asked", "told"), [({"slots": 0}, "--slots 0"), ({"threads": 0}, "--threads 0"), ({"gpus": 1.5}, "neither a part")]
+)
+def test_shares_that_no_cluster_has(
+    asked: dict[str, Any], told: str, library: str, make: Callable[..., Executor], tmp_path: Path
+) -> None:
+    pytest.importorskip(library)
+    where = {"cluster": "local"} if library == "submitit" else {}
+    with pytest.raises(UserError, match=told):
+        make(Wanted(tmp_path, **asked), **where)
+
+
 def test_a_ray_address_that_does_not_answer(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     with socket.socket() as taken:  # a port that nobody listens on
