@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -181,12 +182,21 @@ def drift_of(policy: Any, clean: np.ndarray, seen: np.ndarray) -> float:
 def test_every_target_is_driven(target: str, case: str, zips: dict[str, Path]) -> None:
     loaded = saccade.load(zips[case], device="cpu")
     obs = loaded.tensor(seen_by(loaded, case, 3))
-    if target == "value" and not {"value", "q", "q_values"} & set(loaded.outputs):
-        pytest.skip("it knows no value")
     score = target_score(loaded, target, obs, loaded.greedy(obs))
     seen, _ = Attacker(loaded, "pgd", 8, AttackSettings(target, whole_pixels=False)).seen(obs)
     with torch.no_grad():
         assert bool((score(seen) > score(obs)).all())
+
+
+@pytest.mark.parametrize("case", ["ppo_box", "sac", "ppo_discrete", "dqn"])
+def test_a_value_that_is_not_computed_is_no_target(case: str, zips: dict[str, Path]) -> None:
+    loaded = saccade.load(zips[case], device="cpu")
+    outputs = {name: output for name, output in loaded.outputs.items() if name not in ("value", "q")}
+    if "q_values" in outputs:
+        outputs["logits"] = outputs.pop("q_values")
+    student = dataclasses.replace(loaded, outputs=outputs)
+    with pytest.raises(UserError, match="computes no value: attack its action or its policy"):
+        saccade.attack(student, seen_by(student, case, 2), "pgd", 4, AttackSettings("value"))
 
 
 def test_the_newest_frame_alone(policy: Path) -> None:
