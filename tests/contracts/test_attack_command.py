@@ -117,6 +117,25 @@ def test_an_interrupted_command_goes_on(policy: Path, capsys: pytest.CaptureFixt
     assert len({(row["attack"], row["epsilon"]) for row in rows}) == len(rows) == 7
 
 
+def test_rows_count_where_the_code_is_the_same(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*WAVES, "--attacks", "fgsm", "--beside", "--epsilons", "0"]
+    assert main(words) == 0
+    code, rows = Path("envs.py"), Path("evaluations/ppo/attacks.jsonl")
+    rows.write_text('{"attack": [], "epsilon": null}\n{"epsilon": "0"}\n' + rows.read_text())
+    assert main(words) == 0
+    assert "1 of 1 cells have been played before" in capsys.readouterr().out
+    code.write_text(code.read_text() + "# another reward\n")
+    assert main(words) == 0
+    assert "played before" not in capsys.readouterr().out and len(rows_of("evaluations/ppo")) == 4
+
+
+@pytest.mark.parametrize(("asked", "called"), [("noise:0.10", "noise:0.1"), ("dim=envs.py:Dim", "dim")])
+def test_a_mode_is_called_as_evaluate_calls_it(asked: str, called: str, policy: Path) -> None:
+    words = [*WAVES, "--attacks", "fgsm", "--beside", "--epsilons", "0", "4", "--mode", asked]
+    assert main(words) == 0
+    assert [row["mode"] for row in rows_of("evaluations/ppo")] == [called] * 2
+
+
 def test_an_agent_of_saccade_in_its_own_task(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("minigrid", reason="MiniGrid is not installed")
     words = ["attack", "zoo:ppo-red-fetch-green", "--sampled", "--attacks", "fgsm", "--beside", "random_sign"]
@@ -223,6 +242,7 @@ REFUSED = {
     "--transfer-from zoo:ppo-red-fetch-green": "An attack on zoo:ppo-red-fetch-green cannot be shown to PPO: the one",
     "--transfer-from nothing.zip": "nothing.zip",
     "--mode night": "envs.py:Waves has no mode 'night'",
+    "--mode gb2": "--mode gb2 is several modes: name one of them, such as gb2_rotate_easy",
     "--task envs.py:Numbers": "observations of shape (4,)",
 }
 

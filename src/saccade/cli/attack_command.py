@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -17,22 +16,23 @@ from saccade.attacks import ATTACKS
 from saccade.bench.robustness import sentences, strongest
 from saccade.bench.verdicts import amount_told
 from saccade.cli import terminal
-from saccade.cli.evaluating import Subjected, subjected
+from saccade.cli.evaluating import Subjected, identity_of, is_run, subjected
 from saccade.cli.explaining import Bars, check_writable, say
 from saccade.cli.options import Attack, Evaluate
 from saccade.cli.parsing import parsed
-from saccade.cli.suite_options import given
 from saccade.data.documents import read_lines
+from saccade.envs.suites import ALL_MODES
 from saccade.explain.attacking import NONE, Cell, Film, Play, cells_of, check_cells, filmed, told, under_attack
 from saccade.explain.evaluating import MOST_STEPS
-from saccade.explain.folder import fingerprint, owner_of
+from saccade.explain.folder import fingerprint
+from saccade.explain.modes import read_modes
 from saccade.explain.preferences import Actions, actions_of
 from saccade.explain.tasks import CLEAN
 from saccade.policies.attacked import AttackSettings, attack_named
 from saccade.policies.evaluate import row_of
 from saccade.policies.load import load_any
-from saccade.runs.config import CONFIG, read_config
-from saccade.runs.zoo import folder_of_results, folder_of_run, zoo_name
+from saccade.runs.config import read_config
+from saccade.runs.zoo import folder_of_results, folder_of_run
 from saccade.train.logs import append_row
 from saccade.types import UserError
 from saccade.viewer.attacks import AttackedEpisode, Robustness, write_attacks
@@ -57,7 +57,7 @@ def run(words: list[str]) -> int:
     cells = cells_of(attacks, options.epsilons)
     seed, episode_seed = _seeds(options)
     most_steps = MOST_STEPS if options.max_steps is None else options.max_steps
-    play = Play(options.episodes, episode_seed, options.sampled, options.mode, most_steps, options.workers)
+    play = Play(options.episodes, episode_seed, options.sampled, _mode(options), most_steps, options.workers)
     console = terminal.console()
     subject = subjected(_as_evaluation(options), options.what, _run_folder(options))
     settings = _settings(options)
@@ -93,6 +93,14 @@ def _attacks(options: Attack) -> list[str]:
     return named
 
 
+def _mode(options: Attack) -> str:
+    """The mode as rows and files call it. Raises UserError for several."""
+    name, *more = read_modes((options.mode,), ALL_MODES).names
+    if more:
+        raise UserError(f"--mode {options.mode} is several modes: name one of them, such as {name}.")
+    return name
+
+
 def _settings(options: Attack) -> AttackSettings:
     source = None
     if options.transfer_from is not None:
@@ -119,18 +127,14 @@ def _run_folder(options: Attack) -> Path | None:
         if options.policy is None:
             raise UserError("Say which policy is attacked: a run folder, zoo:NAME, a zip, or --policy file.py:Class.")
         return None
-    if options.policy is not None or options.out is not None or not _is_run(options.what):
+    if options.policy is not None or options.out is not None or not is_run(options.what):
         return None
     return folder_of_results(options.what)
 
 
-def _is_run(what: Path) -> bool:
-    return zoo_name(what) is not None or (what / CONFIG).is_file()
-
-
 def _seeds(options: Attack) -> tuple[int, int]:
     """The seed that rows tell, a run's own, and that of the episodes."""
-    if options.what is not None and options.policy is None and _is_run(options.what):
+    if options.what is not None and options.policy is None and is_run(options.what):
         own = read_config(folder_of_run(options.what), options.method).training.seed
         return own, own if options.seed is None else options.seed
     return options.seed or 0, options.seed or 0
@@ -147,7 +151,8 @@ def _rows(
 ) -> list[Row]:
     """A row of each cell; those played before with the same settings are taken as they are."""
     path = subject.folder / ROWS
-    wanted = {cell: _identity(options, subject, cell, settings, play) for cell in cells}
+    identity = identity_of(_as_evaluation(options), subject)
+    wanted = {cell: identity | _played(cell, settings, play) for cell in cells}
     found = {} if options.again else _there(path, wanted)
     missing = [cell for cell in cells if cell not in found]
     if found:
@@ -195,40 +200,26 @@ def _rows(
     return [found[cell] for cell in cells]
 
 
-def _identity(options: Attack, subject: Subjected, cell: Cell, settings: AttackSettings, play: Play) -> dict[str, Any]:
-    """All that decides the numbers of a cell, as JSON values."""
-    task, policy = subject.task, subject.policy
-    attack = {} if cell.attack == NONE else dict(ATTACKS[cell.attack].hyperparameters)
-    attacked = {} if cell.attack == NONE else {
+def _played(cell: Cell, settings: AttackSettings, play: Play) -> dict[str, Any]:
+    """How a cell is played, as far as that decides its numbers, as JSON values."""
+    played = {
+        "episodes": play.episodes,
+        "episode_seed": play.seed,
+        "sampled": play.sampled,
+        "mode": play.mode,
+        "max_steps": play.max_steps,
+    }
+    if cell.attack == NONE:
+        return played
+    return played | {
         "target": settings.target,
         "part": settings.part,
         "whole_pixels": settings.whole_pixels,
         "seed": settings.seed,
-        **attack,
+        **ATTACKS[cell.attack].hyperparameters,
         **settings.changes.get(cell.attack, {}),
         "transfer_from": fingerprint(settings.source) if cell.attack == TRANSFER and settings.source else None,
-    }  # fmt: skip
-    return dict(
-        json.loads(
-            json.dumps(
-                {
-                    "owner": owner_of(policy),
-                    "weights": fingerprint(policy),
-                    "task": task.name,
-                    "config": None if task.config is None else dataclasses.asdict(task.config),
-                    "options": given(options.options),
-                    "sees": policy.pixels.told(),
-                    "episodes": play.episodes,
-                    "episode_seed": play.seed,
-                    "sampled": play.sampled,
-                    "mode": play.mode,
-                    "max_steps": play.max_steps,
-                    **attacked,
-                },
-                default=str,
-            )
-        )
-    )
+    }
 
 
 def _there(path: Path, wanted: Mapping[Cell, Mapping[str, Any]]) -> dict[Cell, Row]:
@@ -237,12 +228,13 @@ def _there(path: Path, wanted: Mapping[Cell, Mapping[str, Any]]) -> dict[Cell, R
         rows = [line.row for line in read_lines(path) if line.problem is None]
     except (OSError, UserError):
         return {}
-    found: dict[Cell, Row] = {}
-    for row in rows:
-        cell = Cell(str(row.get("attack")), float(row.get("epsilon", -1)))
-        if cell in wanted and row.get("attack_settings") == wanted[cell]:
-            found[cell] = row
-    return {cell: found[cell] for cell in wanted if cell in found}
+    return {
+        cell: row
+        for cell, settings in wanted.items()
+        for row in rows
+        if (row.get("attack"), row.get("epsilon")) == (cell.attack, cell.epsilon)
+        and row.get("attack_settings") == settings
+    }
 
 
 def _film(
