@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,39 @@ def test_budget_0_is_what_evaluate_plays(policy: Path) -> None:
     (expected,) = evaluate(loaded, task, modes=("train",), episodes=12, seed=4)
     assert clean.evaluation.returns == expected.returns and clean.evaluation.successes == expected.successes
     assert clean.action_change is None
+
+
+def test_episodes_that_are_left_are_told_as_evaluate_tells_them(policy: Path) -> None:
+    loaded = saccade.load("ppo.zip", device="cpu")
+    task = task_of(loaded, "envs.py:Endless")
+    play = Play(episodes=3, max_steps=5)
+    told = r"3 of 3 episodes in train had not ended after 5 agent steps and were left: .* --max-steps"
+    with pytest.warns(UserWarning, match=told):
+        (clean,) = under_attack(loaded, task, cells_of(["pgd"], [0]), AttackSettings(), play)
+    with pytest.warns(UserWarning, match=told):
+        (expected,) = evaluate(loaded, task, modes=("train",), episodes=3, max_steps=5)
+    assert clean.evaluation.returns == expected.returns
+
+
+def test_environments_are_closed_where_one_cannot_be_made(policy: Path) -> None:
+    loaded = saccade.load("ppo.zip", device="cpu")
+    task = task_of(loaded, "envs.py:Waves")
+    closed: list[int] = []
+
+    numbers = itertools.count()
+
+    def made(mode: str, masks: bool) -> Any:
+        number = next(numbers)
+        if number == 2:
+            raise UserError("no more of them")
+        env = task.make(mode, masks)
+        env.close = lambda: closed.append(number)
+        return env
+
+    broken = dataclasses.replace(task, make=made)
+    with pytest.raises(UserError, match="no more of them"):
+        list(under_attack(loaded, broken, cells_of(["pgd"], [4]), AttackSettings(), Play(episodes=4)))
+    assert sorted(closed) == [0, 1]
 
 
 def test_episodes_do_not_depend_on_those_beside_them(policy: Path) -> None:

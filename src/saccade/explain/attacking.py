@@ -19,7 +19,7 @@ from saccade.envs.streams import SUCCESS
 from saccade.envs.suites import suite_of
 from saccade.explain import answers
 from saccade.explain.episodes import checked, in_space, played
-from saccade.explain.evaluating import MOST_STEPS, picture_of
+from saccade.explain.evaluating import MOST_STEPS, Played, acting, evaluation_of, picture_of, tell_of_left
 from saccade.explain.explanation import Report, silent
 from saccade.explain.fitting import fitting
 from saccade.explain.tasks import CLEAN, Task
@@ -143,12 +143,7 @@ def told(cell: Cell) -> str:
 
 def check_cells(policy: Policy, cells: Sequence[Cell], settings: AttackSettings, play: Play) -> None:
     """Before anything is played: raise UserError for what this policy cannot be attacked with."""
-    if play.sampled:
-        if policy.masked:
-            raise UserError(
-                f"{policy.name} was trained with action masks, and is not drawn from: leave --sampled away."
-            )
-        policy.drawer(play.seed)
+    acting(policy, play.seed, play.sampled)
     grey = torch.full((1, *policy.pixels.channels_first), policy.pixels.high / 2, device=policy.device)
     for name in dict.fromkeys(cell.attack for cell in cells if cell.epsilon > 0):
         budget = next(cell.epsilon for cell in cells if cell.attack == name and cell.epsilon > 0)
@@ -212,43 +207,33 @@ class _AnyEnvs:
 
     def __init__(self, policy: Policy, task: Task, play: Play) -> None:
         self._policy, self._task, self._play = policy, task, play
-        self._stack = ExitStack()
         self._envs: list[gymnasium.Env[Any, Any]] = []
-        for _ in range(min(play.episodes, SIMULTANEOUS_EPISODES)):
-            env = task.make(play.mode, False)
-            self._stack.callback(answers.close, env, task.name)
-            self._envs.append(env)
-        self._see = fitting(self._envs[0].observation_space, policy.pixels, task.name)
+        with ExitStack() as made:
+            for _ in range(min(play.episodes, SIMULTANEOUS_EPISODES)):
+                env = task.make(play.mode, False)
+                made.callback(answers.close, env, task.name)
+                self._envs.append(env)
+            self._see = fitting(self._envs[0].observation_space, policy.pixels, task.name)
+            self._opened = made.pop_all()
 
     def evaluated(self, attacker: Attacker, tell: Callable[[int, int], None]) -> Evaluation:
         play = self._play
         seeds = episode_seeds(play.seed, play.episodes)
         draw = attacker.sampler(play.seed) if play.sampled else None
-        returns: list[float] = []
-        successes: list[bool | None] = []
-        first: np.ndarray | None = None
+        played: list[Played] = []
         for start in range(0, play.episodes, len(self._envs)):
-            batch = seeds[start : start + len(self._envs)]
-            totals, ended, seen = self._episodes(attacker, draw, batch)
-            returns += totals
-            successes += ended
-            first = seen if first is None else first
-            tell(len(returns), play.episodes)
-        assert first is not None
-        provenance: dict[str, Any] = {"mode": play.mode, **self._task.provenance(self._envs[0])}
-        if "image_size" not in provenance:
-            provenance["observations"] = self._policy.pixels.told()
-        known = None if any(one is None for one in successes) else tuple(map(bool, successes))
-        shown = picture_of(self._policy, first)
-        return Evaluation(play.mode, tuple(returns), provenance, play.seed, successes=known, first=shown)
+            played += self._episodes(attacker, draw, seeds[start : start + len(self._envs)])
+            tell(len(played), play.episodes)
+        tell_of_left(played, play.mode, play.max_steps)
+        return evaluation_of(self._policy, play.mode, play.seed, played, self._task.provenance(self._envs[0]))
 
     def _episodes(
         self, attacker: Attacker, draw: Callable[[np.ndarray], np.ndarray] | None, seeds: Sequence[int]
-    ) -> tuple[list[float], list[bool | None], np.ndarray]:
+    ) -> list[Played]:
         """One episode in each of the first environments, whose seeds these are."""
         name = self._task.name
         obs = [self._given(answers.reset(env, seed, name)[0]) for env, seed in zip(self._envs, seeds, strict=False)]
-        first = obs[0].copy()
+        firsts = [one.copy() for one in obs]
         totals = [0.0] * len(seeds)
         successes: list[bool | None] = [None] * len(seeds)
         active = list(range(len(seeds)))
@@ -270,14 +255,17 @@ class _AnyEnvs:
             active = going_on
             if not active:
                 break
-        return totals, successes, first
+        return [
+            Played(totals[index], successes[index], firsts[index], None, index not in active)
+            for index in range(len(seeds))
+        ]
 
     def _given(self, obs: Any) -> np.ndarray:
         with running(f"An observation of {self._task.name}"):
             return self._see(obs)
 
     def close(self) -> None:
-        self._stack.close()
+        self._opened.close()
 
 
 @final
