@@ -256,12 +256,15 @@ def test_the_newest_frame_alone(policy: Path) -> None:
     loaded = saccade.load("ppo.zip", device="cpu")
     obs = pictures(CASES["ppo_discrete"].observations, 2)
     found = saccade.attack(loaded, obs, "pgd", 8, AttackSettings(part="newest"))
+    with pytest.raises(UserError, match="no part 'oldest' of an observation: it is stack or newest"):
+        AttackSettings(part="oldest")  # type: ignore[arg-type]
     same = (found.obs == obs).reshape(2, 4, -1).all(-1)
     assert same.tolist() == [[True, True, True, False]] * 2
 
 
 REFUSED = {
     "--epsilons -1": "--epsilons -1 is no budget",
+    "--epsilons 0 0.5": "With 0.5 of 255 no whole pixel changes: use a budget of 1 or more",
     "--epsilons 0 300": "--epsilons 300 is no budget",
     "--attacks pdg": "There is no attack 'pdg': did you mean pgd",
     "--beside xyzzy": "There is no attack 'xyzzy': there are fgsm, pgd",
