@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.attacks import ATTACKS
-from saccade.bench.robustness import sentences, strongest
+from saccade.bench.robustness import TRANSFER, attacks_in, clean_row, sentences, strongest
 from saccade.bench.verdicts import amount_told
 from saccade.cli import terminal
 from saccade.cli.evaluating import Subjected, identity_of, is_run, subjected
@@ -22,11 +22,12 @@ from saccade.cli.options import Attack, Evaluate
 from saccade.cli.parsing import parsed
 from saccade.data.documents import read_lines
 from saccade.envs.suites import ALL_MODES
-from saccade.explain.attacking import NONE, Cell, Film, Play, cells_of, check_cells, filmed, told, under_attack
+from saccade.explain.attacking import NONE, Cell, Play, cells_of, check_cells, told, under_attack
 from saccade.explain.evaluating import MOST_STEPS
+from saccade.explain.filming import Film, filmed
 from saccade.explain.folder import fingerprint
 from saccade.explain.modes import read_modes
-from saccade.explain.preferences import Actions, actions_of
+from saccade.explain.preferences import Actions
 from saccade.explain.tasks import CLEAN
 from saccade.policies.attacked import AttackSettings, attack_named
 from saccade.policies.evaluate import row_of
@@ -39,7 +40,7 @@ from saccade.viewer.attacks import AttackedEpisode, Robustness, write_attacks
 
 ROWS = "attacks.jsonl"
 FILM_STEPS = 60
-TRANSFER, RESTARTED = "transfer", "pgd_restarts"
+RESTARTED = "pgd_restarts"
 Row = dict[str, Any]
 
 
@@ -248,17 +249,14 @@ def _film(
     with bars.shown():
         cell = Cell(worst["attack"], worst["epsilon"])
         film = filmed(subject.policy, subject.task, cell, settings, play, FILM_STEPS, bars)
-    with closing(subject.task.make(play.mode, False)) as env:
-        actions = actions_of(env)
-    lines = tuple(_lines(film, actions))
-    return AttackedEpisode(cell.attack, cell.epsilon, film.clean, film.seen, film.difference, lines)
+    return AttackedEpisode(cell.attack, cell.epsilon, film.clean, film.seen, tuple(_lines(film)))
 
 
-def _lines(film: Film, actions: Actions) -> Iterator[str]:
+def _lines(film: Film) -> Iterator[str]:
     total = 0.0
     for step, (did, would, reward) in enumerate(zip(film.did, film.would, film.rewards, strict=True)):
         total += float(reward)
-        both = f"does {_action(did, actions)}, would do {_action(would, actions)}"
+        both = f"does {_action(did, film.actions)}, would do {_action(would, film.actions)}"
         yield f"step {step}: {both}; return so far {total:.3g}"
 
 
@@ -293,9 +291,9 @@ def _facts(options: Attack, subject: Subjected, settings: AttackSettings, play: 
 
 def _show(rows: Sequence[Row], title: str, console: Console) -> None:
     """Print a table: budgets down, attacks across."""
-    clean = next((row for row in rows if row["epsilon"] == 0), None)
+    clean = clean_row(rows)
     beside = (clean or rows[0])["return_mean"]
-    attacks = list(dict.fromkeys(row["attack"] for row in rows if row["epsilon"] > 0))
+    attacks = list(attacks_in(rows))
     table = Table(box=None, pad_edge=False, padding=(0, 1), title=title)
     for place, column in enumerate(("of 255", *(attacks or [NONE]))):
         table.add_column(column, justify="right" if place else "left", no_wrap=True)
