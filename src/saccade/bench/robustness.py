@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal, final
 
-import numpy as np
-
 from saccade.bench.dials import standing
+from saccade.bench.statistics import estimate, mean
 from saccade.bench.verdicts import FEWEST, amount_told, interval_of
 
 NONE, NOISE, TRANSFER, SINGLE, MANY = "none", "random_sign", "transfer", "fgsm", ("pgd", "pgd_restarts")
-RESAMPLES, COVERED = 2000, 0.95
+RESAMPLES = 2000
 VANISHED = 0.1  # of the observations, left as they were
 
 Row = Mapping[str, Any]
@@ -42,15 +41,13 @@ class Finding:
     sentence: str
 
 
-def bootstrap_band(returns: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """Where the mean lies 95 times of 100, by the percentile bootstrap over episodes (Efron, 1979).
+def bootstrap_band(returns: Sequence[float]) -> tuple[float, float] | None:
+    """Where the mean lies 95 times of 100, by the percentile bootstrap over episodes (Efron, 1979); None of one or two.
 
     Episodes are drawn with replacement, 2000 times, and the middle 95 % of the means are taken.
     """
-    values = np.asarray(returns, np.float64)
-    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(1), ((1 - COVERED) / 2, (1 + COVERED) / 2))
-    return float(low), float(high)
+    found = estimate(returns, mean, repetitions=RESAMPLES)
+    return None if found.low is None or found.high is None else (found.low, found.high)
 
 
 def clean_row(rows: Iterable[Row]) -> Row | None:
@@ -101,9 +98,10 @@ def _fall(clean: Row, informed: Mapping[str, Sequence[Row]]) -> Finding:
             False,
             "Random signs alone are no attack: play one that knows the gradient, to see whether the policy is robust.",
         )
-    mean = clean["return_mean"]
+    before = clean["return_mean"]
     if all(value == 0 for value in clean["returns"]):
         return Finding("nothing", False, "Every episode brings 0 without any attack: there is no return to lose.")
+    whole = amount_told(before, before)
     fallen = [
         row
         for some in informed.values()
@@ -116,10 +114,10 @@ def _fall(clean: Row, informed: Mapping[str, Sequence[Row]]) -> Finding:
         return Finding(
             "falls",
             False,
-            f"Without an attack the return is {amount_told(mean, mean)}. {first['attack']} with {first['epsilon']:g} "
+            f"Without an attack the return is {whole}. {first['attack']} with {first['epsilon']:g} "
             f"of 255 is the smallest budget that takes a tenth of it or more for certain "
-            f"({amount_told(first['return_mean'], mean)} is left); the lowest return is "
-            f"{amount_told(worst['return_mean'], mean)}, under {worst['attack']} with {worst['epsilon']:g}.",
+            f"({amount_told(first['return_mean'], before)} is left); the lowest return is "
+            f"{amount_told(worst['return_mean'], before)}, under {worst['attack']} with {worst['epsilon']:g}.",
         )
     largest = [some[-1] for some in informed.values()]
     most = max(row["epsilon"] for row in largest)
@@ -127,7 +125,7 @@ def _fall(clean: Row, informed: Mapping[str, Sequence[Row]]) -> Finding:
         return Finding(
             "flat",
             True,
-            f"no attack takes a tenth of the return ({amount_told(mean, mean)}) at any budget up to {most:g} of 255. "
+            f"no attack takes a tenth of the return ({whole}) at any budget up to {most:g} of 255. "
             "Either the policy does not need what was attacked, or the attacks fail: a gradient may vanish or point "
             "nowhere. Do not call it robust before an attack from another policy (--transfer-from), more restarts or "
             "another target fail too.",

@@ -93,7 +93,7 @@ def _curves(rows: Sequence[Row]) -> Picture:
     series, bands = {}, {}
     for name, some in attacks_in(rows).items():
         points = [*([clean] if clean is not None else []), *some]
-        ends = [bootstrap_band(row["returns"]) for row in points]
+        ends = [bootstrap_band(row["returns"]) or (row["return_mean"],) * 2 for row in points]
         series[name] = ([float(row["epsilon"]) for row in points], [float(row["return_mean"]) for row in points])
         bands[name] = ([low for low, _ in ends], [high for _, high in ends])
     chart = figures.curves(
@@ -166,7 +166,7 @@ def _table(rows: Sequence[Row]) -> Table:
     knows_success = all(row.get("success_rate") is not None for row in rows)
     lines = []
     for row in rows:
-        low, high = (amount_told(end, beside) for end in bootstrap_band(row["returns"]))
+        band = bootstrap_band(row["returns"])
         mean, deviation = (amount_told(row[key], beside) for key in ("return_mean", "return_std"))
         change, untouched = row.get("action_change"), row.get("untouched")
         lines.append(
@@ -174,7 +174,7 @@ def _table(rows: Sequence[Row]) -> Table:
                 "no attack" if row["epsilon"] == 0 else row["attack"],
                 f"{row['epsilon']:g}",
                 f"{mean} ± {deviation}",
-                f"{low} to {high}",
+                None if band is None else " to ".join(amount_told(end, beside) for end in band),
                 None if change is None else f"{change:.3g}",
                 None if untouched is None else f"{100 * untouched:.0f} %",
                 *([f"{100 * row['success_rate']:.0f} %"] if knows_success else []),
