@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Literal, final
 
 from saccade.bench.dials import standing
 from saccade.bench.statistics import estimate, mean
-from saccade.bench.verdicts import FEWEST, amount_told, interval_of
+from saccade.bench.verdicts import FEWEST, amount_told, interval_of, listed
 
-NONE, NOISE, TRANSFER, SINGLE, MANY = "none", "random_sign", "transfer", "fgsm", ("pgd", "pgd_restarts")
+NOISE, TRANSFER, SINGLE, MANY = "random_sign", "transfer", "fgsm", ("pgd", "pgd_restarts")
 RESAMPLES = 2000
 VANISHED = 0.1  # of the observations, left as they were
 
@@ -142,61 +141,50 @@ def _noise(
     clean: Row, attacks: Mapping[str, Sequence[Row]], informed: Mapping[str, Sequence[Row]]
 ) -> Iterable[Finding]:
     """Budgets at which noise harms for certain, and nothing that knows the gradient harms more for certain."""
-    alike = []
+    alike, others = [], [row for some in informed.values() for row in some]
     for noise in attacks.get(NOISE, ()):
-        rivals = [row for some in informed.values() for row in some if row["epsilon"] == noise["epsilon"]]
+        rivals = _at(others, noise["epsilon"])
         harmed = standing(clean["returns"], noise["returns"]) in ("lost", "half")
         if rivals and harmed and not any(_surely_lower(row, noise) for row in rivals):
             alike.append(noise)
     if alike:
-        budgets = _listed([f"{row['epsilon']:g}" for row in alike])
         yield Finding(
             "noise",
             True,
-            f"at {budgets} of 255 random signs do as much harm as the strongest attack that knows the gradient: the "
-            "policy breaks under any change of that size, or the gradient leads nowhere.",
+            f"at {_budgets(alike)} of 255 random signs do as much harm as the strongest attack that knows the "
+            "gradient: the policy breaks under any change of that size, or the gradient leads nowhere.",
         )
 
 
 def _transfer(attacks: Mapping[str, Sequence[Row]]) -> Iterable[Finding]:
-    stronger = []
-    for other in attacks.get(TRANSFER, ()):
-        own = _at(attacks, other["epsilon"], lambda name: name not in (TRANSFER, NOISE))
-        if own and all(_surely_lower(other, row) for row in own):
-            stronger.append(other)
+    own = [row for name, some in attacks.items() if name not in (TRANSFER, NOISE) for row in some]
+    stronger = _stronger(attacks.get(TRANSFER, ()), own)
     if stronger:
-        budgets = _listed([f"{row['epsilon']:g}" for row in stronger])
         yield Finding(
             "transfer",
             True,
-            f"at {budgets} of 255 the attack computed on another policy is stronger than every one that knows this "
-            "policy's own gradient: that gradient is hidden, not harmless.",
+            f"at {_budgets(stronger)} of 255 the attack computed on another policy is stronger than every one that "
+            "knows this policy's own gradient: that gradient is hidden, not harmless.",
         )
 
 
 def _single(attacks: Mapping[str, Sequence[Row]]) -> Iterable[Finding]:
-    stronger = []
-    for one in attacks.get(SINGLE, ()):
-        many = _at(attacks, one["epsilon"], lambda name: name in MANY)
-        if many and all(_surely_lower(one, row) for row in many):
-            stronger.append(one)
+    stronger = _stronger(attacks.get(SINGLE, ()), [row for name in MANY for row in attacks.get(name, ())])
     if stronger:
-        budgets = _listed([f"{row['epsilon']:g}" for row in stronger])
         yield Finding(
             "single",
             True,
-            f"at {budgets} of 255 one step (fgsm) takes more return than many (pgd), which should find at least as "
-            "much: what the attack drives and what the return needs are not the same, or the gradient misleads.",
+            f"at {_budgets(stronger)} of 255 one step (fgsm) takes more return than many (pgd), which should find at "
+            "least as much: what the attack drives and what the return needs are not the same, or the gradient "
+            "misleads.",
         )
 
 
 def _vanished(informed: Mapping[str, Sequence[Row]]) -> Iterable[Finding]:
-    shares = {
-        name: max((row.get("untouched") or 0.0) for row in some) for name, some in informed.items() if name != NONE
-    }
+    shares = {name: max((row.get("untouched") or 0.0) for row in some) for name, some in informed.items()}
     found = {name: share for name, share in shares.items() if share >= VANISHED}
     if found:
-        told = _listed([f"{name} {100 * share:.0f} %" for name, share in found.items()])
+        told = listed([f"{name} {100 * share:.0f} %" for name, share in found.items()])
         yield Finding(
             "vanished",
             True,
@@ -205,8 +193,21 @@ def _vanished(informed: Mapping[str, Sequence[Row]]) -> Iterable[Finding]:
         )
 
 
-def _at(attacks: Mapping[str, Sequence[Row]], epsilon: float, counts: Any) -> list[Row]:
-    return [row for name, some in attacks.items() if counts(name) for row in some if row["epsilon"] == epsilon]
+def _at(rows: Iterable[Row], epsilon: float) -> list[Row]:
+    return [row for row in rows if row["epsilon"] == epsilon]
+
+
+def _stronger(rows: Iterable[Row], others: Sequence[Row]) -> list[Row]:
+    """Those that take more return, for certain, than each of the others at the same budget, of which there are some."""
+    return [
+        row
+        for row in rows
+        if (rivals := _at(others, row["epsilon"])) and all(_surely_lower(row, other) for other in rivals)
+    ]
+
+
+def _budgets(rows: Iterable[Row]) -> str:
+    return listed([f"{row['epsilon']:g}" for row in rows])
 
 
 def _surely_lower(row: Row, than: Row) -> bool:
@@ -214,8 +215,4 @@ def _surely_lower(row: Row, than: Row) -> bool:
     first, second = row["returns"], than["returns"]
     if len(first) == len(second):
         return interval_of([b - a for a, b in zip(first, second, strict=True)]).low > 0
-    return interval_of(first).high < interval_of(second).low and fmean(first) < fmean(second)
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return interval_of(first).high < interval_of(second).low
