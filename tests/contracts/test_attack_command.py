@@ -57,6 +57,7 @@ def test_a_zip_in_somebodys_environment(policy: Path, capsys: pytest.CaptureFixt
         assert row["task"] == "envs.py:Waves" and row["method"] == "PPO" and row["source"] == "ppo.zip"
         assert len(row["returns"]) == row["episodes"] == 3 and row["return_mean"] == np.mean(row["returns"])
         assert 0 <= row["success_rate"] <= 1 and "4 grey frames" in row["provenance"]["observations"]
+        assert row["target"] == ("policy" if row["attack"] == "mad" else "action")
         attacked = row["epsilon"] > 0
         assert (row["action_change"] is not None) == attacked and (row["untouched"] is not None) == attacked
         assert row["transfer_from"] == ("ppo.zip" if row["attack"] == "transfer" else None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +15,27 @@ from saccade.attacks import ATTACKS
 from saccade.bench.robustness import TRANSFER, attacks_in, clean_row, sentences, strongest
 from saccade.bench.verdicts import amount_told
 from saccade.cli import terminal
+from saccade.cli.attacking import ROWS, Row, rows_under_attack, source_told
 from saccade.cli.evaluating import Subjected, identity_of, is_run, subjected
 from saccade.cli.explaining import Bars, check_writable, say
 from saccade.cli.options import Attack, Evaluate
 from saccade.cli.parsing import parsed
-from saccade.data.documents import read_lines
 from saccade.envs.suites import ALL_MODES
-from saccade.explain.attacking import NONE, Cell, Play, cells_of, check_cells, told, under_attack
+from saccade.explain.attacking import NONE, Cell, Play, cells_of, check_cells
 from saccade.explain.evaluating import MOST_STEPS
 from saccade.explain.filming import Film, filmed
-from saccade.explain.folder import fingerprint
 from saccade.explain.modes import read_modes
 from saccade.explain.preferences import Actions
 from saccade.explain.tasks import CLEAN
 from saccade.policies.attacked import AttackSettings, attack_named
-from saccade.policies.evaluate import row_of
 from saccade.policies.load import load_any
 from saccade.runs.config import read_config
 from saccade.runs.zoo import folder_of_results, folder_of_run
-from saccade.train.logs import append_row
 from saccade.types import UserError
 from saccade.viewer.attacks import AttackedEpisode, Robustness, write_attacks
 
-ROWS = "attacks.jsonl"
 FILM_STEPS = 60
 RESTARTED = "pgd_restarts"
-Row = dict[str, Any]
 
 
 def run(words: list[str]) -> int:
@@ -64,7 +58,10 @@ def run(words: list[str]) -> int:
     settings = _settings(options)
     check_cells(subject.policy, cells, settings, play)
     check_writable(subject.folder)
-    rows = _rows(options, subject, cells, settings, play, seed, console)
+    identity = identity_of(_as_evaluation(options), subject)
+    rows = rows_under_attack(
+        subject, cells, settings, play, identity=identity, seed=seed, again=options.again, console=console
+    )
     film = _film(subject, rows, settings, play, console)
     command = shlex.join(["saccade", "attack", *words])
     name, task = subject.policy.name, subject.task.name
@@ -141,103 +138,6 @@ def _seeds(options: Attack) -> tuple[int, int]:
     return options.seed or 0, options.seed or 0
 
 
-def _rows(
-    options: Attack,
-    subject: Subjected,
-    cells: Sequence[Cell],
-    settings: AttackSettings,
-    play: Play,
-    seed: int,
-    console: Console,
-) -> list[Row]:
-    """A row of each cell; those played before with the same settings are taken as they are."""
-    path = subject.folder / ROWS
-    identity = identity_of(_as_evaluation(options), subject)
-    wanted = {cell: identity | _played(cell, settings, play) for cell in cells}
-    found = {} if options.again else _there(path, wanted)
-    missing = [cell for cell in cells if cell not in found]
-    if found:
-        say(console, f"{len(found)} of {len(cells)} cells have been played before (--again plays them again).")
-    if missing:
-        subject.folder.mkdir(parents=True, exist_ok=True)
-    bars = Bars(console)
-    try:
-        with (
-            bars.shown(),
-            closing(under_attack(subject.policy, subject.task, missing, settings, play, bars)) as results,
-        ):
-            for one in results:
-                row = row_of(
-                    one.evaluation,
-                    method=subject.policy.name,
-                    task=subject.task.name,
-                    seed=seed,
-                    env_steps=subject.policy.env_steps,
-                    sampled=play.sampled,
-                    network=subject.policy.network,
-                )
-                row |= {
-                    "attack": one.cell.attack,
-                    "epsilon": one.cell.epsilon,
-                    "target": settings.target,
-                    "part": settings.part,
-                    "whole_pixels": settings.whole_pixels,
-                    "action_change": one.action_change,
-                    "untouched": one.untouched,
-                    "transfer_from": _transferred(settings) if one.cell.attack == TRANSFER else None,
-                    "seconds": round(one.seconds, 2),
-                    "source": subject.policy.source,
-                    "attack_settings": wanted[one.cell],
-                }
-                append_row(path, row)
-                found[one.cell] = row
-                done = f"{told(one.cell)}: return {one.evaluation.mean:.3g} ± {one.evaluation.std:.3g}"
-                say(bars.progress.console, f"{done} ({len(found)} of {len(cells)}, {one.seconds:.0f} s)")
-    except KeyboardInterrupt as error:
-        why = error.args[0] if error.args else "interrupted"
-        raise KeyboardInterrupt(
-            f"{why}; {len(found)} of {len(cells)} cells are in {path}, and are not played again"
-        ) from error
-    return [found[cell] for cell in cells]
-
-
-def _played(cell: Cell, settings: AttackSettings, play: Play) -> dict[str, Any]:
-    """How a cell is played, as far as that decides its numbers, as JSON values."""
-    played = {
-        "episodes": play.episodes,
-        "episode_seed": play.seed,
-        "sampled": play.sampled,
-        "mode": play.mode,
-        "max_steps": play.max_steps,
-    }
-    if cell.attack == NONE:
-        return played
-    return played | {
-        "target": settings.target,
-        "part": settings.part,
-        "whole_pixels": settings.whole_pixels,
-        "seed": settings.seed,
-        **ATTACKS[cell.attack].hyperparameters,
-        **settings.changes.get(cell.attack, {}),
-        "transfer_from": fingerprint(settings.source) if cell.attack == TRANSFER and settings.source else None,
-    }
-
-
-def _there(path: Path, wanted: Mapping[Cell, Mapping[str, Any]]) -> dict[Cell, Row]:
-    """The newest row of each cell that was played with these settings."""
-    try:
-        rows = [line.row for line in read_lines(path) if line.problem is None]
-    except (OSError, UserError):
-        return {}
-    return {
-        cell: row
-        for cell, settings in wanted.items()
-        for row in rows
-        if (row.get("attack"), row.get("epsilon")) == (cell.attack, cell.epsilon)
-        and row.get("attack_settings") == settings
-    }
-
-
 def _film(
     subject: Subjected, rows: Sequence[Row], settings: AttackSettings, play: Play, console: Console
 ) -> AttackedEpisode | None:
@@ -267,10 +167,6 @@ def _action(action: Any, actions: Actions) -> str:
     return actions.names[place] if 0 <= place < len(actions.names) else str(int(action))
 
 
-def _transferred(settings: AttackSettings) -> str | None:
-    return None if settings.source is None else settings.source.source or settings.source.name
-
-
 def _facts(options: Attack, subject: Subjected, settings: AttackSettings, play: Play) -> Iterator[tuple[str, str]]:
     policy = subject.policy
     yield "policy", policy.name
@@ -285,7 +181,7 @@ def _facts(options: Attack, subject: Subjected, settings: AttackSettings, play: 
     if RESTARTED in (*options.attacks, *options.beside):
         yield f"restarts of {RESTARTED}", str(options.restarts)
     if settings.source is not None:
-        yield "transfer from", _transferred(settings) or ""
+        yield "transfer from", source_told(settings) or ""
     yield "episodes", f"{play.episodes} for each attack and budget, whose seeds come from {play.seed}"
 
 

@@ -52,6 +52,10 @@ class AttackSettings:
         if self.part not in get_args(Part):
             raise UserError(f"There is no part {self.part!r} of an observation: it is {' or '.join(get_args(Part))}.")
 
+    def target_of(self, attack: Attack) -> str:
+        """What this attack drives."""
+        return DIVERGENCE if attack.distance else self.target
+
 
 DEFAULT_SETTINGS = AttackSettings()
 
@@ -137,7 +141,7 @@ class Attacker:
         self.source = policy
         if self.attack.of_another:
             self.source = _source(policy, settings.source)
-        self.target = DIVERGENCE if self.attack.distance else settings.target
+        self.target = settings.target_of(self.attack)
         if settings.whole_pixels and 0 < epsilon < 1:
             raise UserError(
                 f"With {epsilon:g} of 255 no whole pixel changes: use a budget of 1 or more, or let pixels be no whole "
