@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,8 @@ from saccade.bench.results import Result, newest_results
 from saccade.bench.verdicts import sentence
 from saccade.cli import terminal
 from saccade.cli.explaining import Bars, data_of, policy_and_task, say, task_and_modes
-from saccade.cli.options import Evaluate, Subject
+from saccade.cli.options import Evaluate, Opening, Subject
+from saccade.cli.suite_options import given
 from saccade.data.documents import read_document
 from saccade.data.files import written_aside
 from saccade.envs.config import check_data
@@ -27,12 +29,13 @@ from saccade.envs.suites import suite_of
 from saccade.explain.episodes import in_space
 from saccade.explain.evaluating import MOST_STEPS, evaluations
 from saccade.explain.fitting import fitting
-from saccade.explain.folder import owner_of
+from saccade.explain.folder import fingerprint, owner_of
 from saccade.explain.modes import Asked, in_modes, read_modes
 from saccade.explain.tasks import CLEAN, Task
 from saccade.policies.evaluate import Act, Evaluation, row_of
 from saccade.policies.policy import Policy
-from saccade.runs.zoo import zoo_name
+from saccade.runs.config import CONFIG
+from saccade.runs.zoo import is_named, zoo_name
 from saccade.train.logs import append_row
 from saccade.train.session import EVALUATIONS
 from saccade.types import UserError
@@ -129,6 +132,11 @@ def subjected(subject: Subject, own: Path | None = None) -> Subjected:
     return Subjected(policy, task, modes, asked, folder)
 
 
+def is_run(what: Path) -> bool:
+    """Whether it is a run of Saccade, by its folder or by its name in the zoo or the hub, which may not be here yet."""
+    return is_named(what) or (what / CONFIG).is_file()
+
+
 def _of_file(mode: str, asked: Asked) -> bool:
     return mode in asked.shifts and asked.shifts[mode].under in asked.files
 
@@ -219,6 +227,29 @@ def _batches(policy: Policy, task: Task, seed: int, options: Evaluate) -> Any:
     return begin
 
 
+def identity_of(opening: Opening, subject: Subjected) -> dict[str, Any]:
+    """What decides a policy's numbers beside how it is played, as JSON values: whose weights, which task and code."""
+    task, policy = subject.task, subject.policy
+    told = {
+        "owner": owner_of(policy),
+        "weights": fingerprint(policy),
+        "task": task.name,
+        "code": _code_of(task.name),
+        "config": None if task.config is None else dataclasses.asdict(task.config),
+        "options": given(opening.options),
+        "sees": policy.pixels.told(),
+        "video_where": opening.video_where,
+    }
+    codes = {mode: _code_of(file) for mode, file in subject.asked.files.items()}
+    return dict(json.loads(json.dumps(told | ({"codes": codes} if codes else {}), default=str)))
+
+
+def _code_of(name: str) -> str | None:
+    """Of ``file.py:function`` the hash of the file; None for other names."""
+    file = Path(name.rpartition(":")[0])
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.suffix == ".py" and file.is_file() else None
+
+
 def facts_of(options: Evaluate, subject: Subjected, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """What a page says of the policy and of how it was played."""
     policy = subject.policy
@@ -251,4 +282,4 @@ def _is_others(folder: Path, policy: Policy) -> bool:
     try:
         return read_document(folder / OWNER, _Owner)["owner"] != owner_of(policy)
     except (OSError, UserError):
-        return any((folder / name).exists() for name in (EVALUATIONS, PAGE, OWNER, "config.json"))
+        return any((folder / name).exists() for name in (EVALUATIONS, PAGE, OWNER, CONFIG))
