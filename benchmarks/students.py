@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from saccade.agents.agent import make_update
-from saccade.agents.given import Given
+from saccade.agents.given import Given, SaliencyData
 from saccade.agents.methods.digr import make_digr
 from saccade.agents.presets import preset
 from saccade.envs.config import EnvConfig
@@ -142,14 +142,9 @@ def updates(policy: Policy, device: torch.device, count: int, turns: int) -> dic
     """Milliseconds of an update of each kind, and how many times distillation's."""
     start = preset("digr", TASK, "small").agent
     spaces = Spaces((3, 64, 64), Discrete(4))
-    given = Given(None, as_teacher(policy, 1.0), noise_saliency(spaces, 64))
-    on_device = dataclasses.replace(
-        given.saliency,
-        **{  # type: ignore[type-var]
-            name: getattr(given.saliency, name).to(device) for name in ("states", "maps")
-        },
-    )
-    given = dataclasses.replace(given, saliency=on_device)
+    data = noise_saliency(spaces, 64)
+    data = SaliencyData(data.states.to(device), data.maps.to(device))
+    given = Given(None, as_teacher(policy, 1.0), data)
     batch = transitions(spaces, start.batch_size, 0)
     batch = batch._replace(obs=batch.obs.to(device))
     ways: dict[str, Callable[[], object]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,6 @@ def _programs_listen_to_signals() -> None:
     for number in INHERITED:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
-
-
-@pytest.fixture(scope="module")
-def generated_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Colours and clips of our own, whatever the machine has."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("SACCADE_DATA", raising=False)
-        patch.setenv("SACCADE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ from torch import nn
 
 from saccade.agents import METHODS, Architecture, Method
 from saccade.agents.agent import Agent, Phase, look
-from saccade.agents.configs_discrete import DQN, Guidance, QTrunk
+from saccade.agents.configs_discrete import DQN, Guidance, PlainTrunk
 from saccade.agents.configs_on_policy import PPO, Trunk
+from saccade.agents.given import Given, SaliencyData
 from saccade.agents.methods.madi import MaDiNetworks
+from saccade.agents.parts.augmentation import Images
 from saccade.testing.batches import noise_pictures
 from saccade.testing.cases import MethodCase
 from saccade.types import Batch, Continuous, Decisions, Discrete, Spaces
@@ -46,8 +48,8 @@ def tiny(config: Any) -> Any:
         }
         if field.name in replaced:
             changes[field.name] = replaced[field.name]
-        elif isinstance(value, QTrunk):
-            changes[field.name] = QTrunk("small", SIZE, (4, 4, 4), 16)
+        elif isinstance(value, PlainTrunk):
+            changes[field.name] = PlainTrunk("small", SIZE, (4, 4, 4), 16)
         elif isinstance(value, PPO):
             changes[field.name] = dataclasses.replace(value, trunk=Trunk("small", SIZE, (4, 4, 4), 16))
         elif dataclasses.is_dataclass(value):
@@ -66,6 +68,17 @@ def case(method: str) -> MethodCase:
     config = tiny(METHODS[method].config)
     rendered = METHODS[method].rendered_size(config)
     return MethodCase(METHODS[method], config, spaces_of(METHODS[method], rendered))
+
+
+def on_device(method: str, device: torch.device, images: Images = noise_pictures) -> Agent:
+    """The agent of ``build`` on a device, with all that it is given there."""
+    one = case(method)
+    data, teacher = one.given.saliency, one.given.teacher
+    assert data is not None
+    given = Given(images, teacher, SaliencyData(data.states.to(device), data.maps.to(device)))
+    agent = one.method.make(one.config, one.spaces, device, given)
+    agent.networks.load_state_dict(build(method).networks.state_dict())
+    return agent
 
 
 def build(method: str, seed: int = 0) -> Agent:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ def test_a_zip_in_somebodys_environment(policy: Path, capsys: pytest.CaptureFixt
         assert row["task"] == "envs.py:Waves" and row["method"] == "PPO" and row["source"] == "ppo.zip"
         assert len(row["returns"]) == row["episodes"] == 3 and row["return_mean"] == np.mean(row["returns"])
         assert 0 <= row["success_rate"] <= 1 and "4 grey frames" in row["provenance"]["observations"]
+        assert row["target"] == ("policy" if row["attack"] == "mad" else "action")
         attacked = row["epsilon"] > 0
         assert (row["action_change"] is not None) == attacked and (row["untouched"] is not None) == attacked
         assert row["transfer_from"] == ("ppo.zip" if row["attack"] == "transfer" else None)
@@ -93,6 +96,39 @@ def test_budget_0_is_what_evaluate_plays(policy: Path) -> None:
     assert clean.action_change is None
 
 
+def test_episodes_that_are_left_are_told_as_evaluate_tells_them(policy: Path) -> None:
+    loaded = saccade.load("ppo.zip", device="cpu")
+    task = task_of(loaded, "envs.py:Endless")
+    play = Play(episodes=3, max_steps=5)
+    told = r"3 of 3 episodes in train had not ended after 5 agent steps and were left: .* --max-steps"
+    with pytest.warns(UserWarning, match=told):
+        (clean,) = under_attack(loaded, task, cells_of(["pgd"], [0]), AttackSettings(), play)
+    with pytest.warns(UserWarning, match=told):
+        (expected,) = evaluate(loaded, task, modes=("train",), episodes=3, max_steps=5)
+    assert clean.evaluation.returns == expected.returns
+
+
+def test_environments_are_closed_where_one_cannot_be_made(policy: Path) -> None:
+    loaded = saccade.load("ppo.zip", device="cpu")
+    task = task_of(loaded, "envs.py:Waves")
+    closed: list[int] = []
+
+    numbers = itertools.count()
+
+    def made(mode: str, masks: bool) -> Any:
+        number = next(numbers)
+        if number == 2:
+            raise UserError("no more of them")
+        env = task.make(mode, masks)
+        env.close = lambda: closed.append(number)
+        return env
+
+    broken = dataclasses.replace(task, make=made)
+    with pytest.raises(UserError, match="no more of them"):
+        list(under_attack(loaded, broken, cells_of(["pgd"], [4]), AttackSettings(), Play(episodes=4)))
+    assert sorted(closed) == [0, 1]
+
+
 def test_episodes_do_not_depend_on_those_beside_them(policy: Path) -> None:
     loaded = saccade.load("ppo.zip", device="cpu")
     task = task_of(loaded, "envs.py:Waves")
@@ -114,6 +150,25 @@ def test_an_interrupted_command_goes_on(policy: Path, capsys: pytest.CaptureFixt
     assert main(words) == 0
     rows = rows_of("evaluations/ppo")
     assert len({(row["attack"], row["epsilon"]) for row in rows}) == len(rows) == 7
+
+
+def test_rows_count_where_the_code_is_the_same(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*WAVES, "--attacks", "fgsm", "--beside", "--epsilons", "0"]
+    assert main(words) == 0
+    code, rows = Path("envs.py"), Path("evaluations/ppo/attacks.jsonl")
+    rows.write_text('{"attack": [], "epsilon": null}\n{"epsilon": "0"}\n' + rows.read_text())
+    assert main(words) == 0
+    assert "1 of 1 cells have been played before" in capsys.readouterr().out
+    code.write_text(code.read_text() + "# another reward\n")
+    assert main(words) == 0
+    assert "played before" not in capsys.readouterr().out and len(rows_of("evaluations/ppo")) == 4
+
+
+@pytest.mark.parametrize(("asked", "called"), [("noise:0.10", "noise:0.1"), ("dim=envs.py:Dim", "dim")])
+def test_a_mode_is_called_as_evaluate_calls_it(asked: str, called: str, policy: Path) -> None:
+    words = [*WAVES, "--attacks", "fgsm", "--beside", "--epsilons", "0", "4", "--mode", asked]
+    assert main(words) == 0
+    assert [row["mode"] for row in rows_of("evaluations/ppo")] == [called] * 2
 
 
 def test_an_agent_of_saccade_in_its_own_task(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,24 +236,36 @@ def drift_of(policy: Any, clean: np.ndarray, seen: np.ndarray) -> float:
 def test_every_target_is_driven(target: str, case: str, zips: dict[str, Path]) -> None:
     loaded = saccade.load(zips[case], device="cpu")
     obs = loaded.tensor(seen_by(loaded, case, 3))
-    if target == "value" and not {"value", "q", "q_values"} & set(loaded.outputs):
-        pytest.skip("it knows no value")
     score = target_score(loaded, target, obs, loaded.greedy(obs))
     seen, _ = Attacker(loaded, "pgd", 8, AttackSettings(target, whole_pixels=False)).seen(obs)
     with torch.no_grad():
         assert bool((score(seen) > score(obs)).all())
 
 
+@pytest.mark.parametrize("case", ["ppo_box", "sac", "ppo_discrete", "dqn"])
+def test_a_value_that_is_not_computed_is_no_target(case: str, zips: dict[str, Path]) -> None:
+    loaded = saccade.load(zips[case], device="cpu")
+    outputs = {name: output for name, output in loaded.outputs.items() if name not in ("value", "q")}
+    if "q_values" in outputs:
+        outputs["logits"] = outputs.pop("q_values")
+    student = dataclasses.replace(loaded, outputs=outputs)
+    with pytest.raises(UserError, match="computes no value: attack its action or its policy"):
+        saccade.attack(student, seen_by(student, case, 2), "pgd", 4, AttackSettings("value"))
+
+
 def test_the_newest_frame_alone(policy: Path) -> None:
     loaded = saccade.load("ppo.zip", device="cpu")
     obs = pictures(CASES["ppo_discrete"].observations, 2)
     found = saccade.attack(loaded, obs, "pgd", 8, AttackSettings(part="newest"))
+    with pytest.raises(UserError, match="no part 'oldest' of an observation: it is stack or newest"):
+        AttackSettings(part="oldest")  # type: ignore[arg-type]
     same = (found.obs == obs).reshape(2, 4, -1).all(-1)
     assert same.tolist() == [[True, True, True, False]] * 2
 
 
 REFUSED = {
     "--epsilons -1": "--epsilons -1 is no budget",
+    "--epsilons 0 0.5": "With 0.5 of 255 no whole pixel changes: use a budget of 1 or more",
     "--epsilons 0 300": "--epsilons 300 is no budget",
     "--attacks pdg": "There is no attack 'pdg': did you mean pgd",
     "--beside xyzzy": "There is no attack 'xyzzy': there are fgsm, pgd",
@@ -213,6 +280,7 @@ REFUSED = {
     "--transfer-from zoo:ppo-red-fetch-green": "An attack on zoo:ppo-red-fetch-green cannot be shown to PPO: the one",
     "--transfer-from nothing.zip": "nothing.zip",
     "--mode night": "envs.py:Waves has no mode 'night'",
+    "--mode gb2": "--mode gb2 is several modes: name one of them, such as gb2_rotate_easy",
     "--task envs.py:Numbers": "observations of shape (4,)",
 }
 

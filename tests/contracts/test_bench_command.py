@@ -70,6 +70,13 @@ def test_show_says_what_is_missing_and_what_it_costs(here: Path, capsys: pytest.
     assert "2.8 h" in out, "two runs of 512,000 steps at 100 a second"
 
 
+def test_show_knows_what_a_student_costs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["bench", "show", "digr-red-fetch-green", "--preset", "small", "--methods", "digr", "--seeds", "1"]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    assert "40,000" in told.out and "Missing value" not in told.err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -100,6 +107,8 @@ def test_bad_words_are_a_sentence(words: str, told: str, here: Path, capsys: pyt
         ("tasks = [", "is not TOML"),
         (GOOD + "sed = 3\n", "'sed', which no grid has: it may be seeds"),
         (GOOD.replace("seeds = 2", 'seeds = "two"'), "no description of a grid"),
+        (GOOD.replace('["ppo"]', "3"), "no description of a grid"),
+        (GOOD.replace('["ppo"]', '[{ method = "ppo", teacher_seed = "last" }]'), "teacher_seed"),
         (GOOD.replace('"ppo"', '"pppo"'), "did you mean ppo"),
         (GOOD.replace('"ppo"', '"ppo", "ppo"'), "method ppo twice"),
         (GOOD.replace("Empty-5x5", "Empty-5x6"), "Empty-5x5"),

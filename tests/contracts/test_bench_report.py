@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,17 +18,22 @@ from browser import Browser, browser
 from PIL import Image
 from test_page import Reader
 
-from saccade.bench.cells import cells_of
-from saccade.bench.comparison import aggregates_of, groups_of, lines_of, pairs_of, with_means
-from saccade.bench.grids import Arm, Evaluating, Grid
-from saccade.bench.outcomes import Outcome
+from saccade.bench.catalogue import GRIDS, TABLES
+from saccade.bench.cells import RUN, cells_of
+from saccade.bench.comparison import aggregates_of, attacked, groups_of, lines_of, pairs_of, with_means
+from saccade.bench.grids import Arm, Evaluating, Grid, part_of
+from saccade.bench.outcomes import Outcome, outcomes_of
 from saccade.bench.printed import escaped, latex, markdown, printed
 from saccade.bench.published import Published
 from saccade.cli import bench_report, train_command
+from saccade.cli.bench_deviations import deviations
+from saccade.cli.bench_looking import looks_of
 from saccade.cli.bench_report import LATEX, MARKDOWN, PAGE, write_reports
 from saccade.runs.config import to_json
 from saccade.runs.zoo import zoo_folder
 from saccade.types import UserError
+from saccade.viewer.experiment_results import results
+from saccade.viewer.page import Table
 
 PHONE, WIDE = 390, 1440
 TASK = "dmc/walker_walk"
@@ -105,9 +111,9 @@ def write_measured(folder: Path, arm: str, seed: int) -> None:
     (folder / "explain").mkdir()
     write_lines(folder / "explain" / "scores.jsonl", scores)
     attacks = [
-        {"task": TASK, "attack": "fgsm", "epsilon": float(epsilon), "seed": seed, "episodes": 5,
+        {"task": TASK, "attack": "fgsm" if epsilon else "none", "epsilon": float(epsilon), "seed": seed, "episodes": 5,
          "returns": [ARMS[arm] - 10 * epsilon] * 5, "return_mean": ARMS[arm] - 10 * epsilon, "success_rate": None,
-         "provenance": {}}
+         "provenance": {}, "target": "policy"}
         for epsilon in (0, 2, 8)
     ]  # fmt: skip
     write_lines(folder / "attacks.jsonl", attacks)
@@ -192,6 +198,51 @@ def test_averages_that_papers_print_are_made_of_each_run() -> None:
     assert len(with_means([outcome(mode="test1"), outcome(mode="test2")])) == 2
 
 
+def test_smgs_averages_are_of_five_tests_and_stand_beside_ours_of_five() -> None:
+    task = "manipulation/reach"
+    modes = {"train": 31.0, "test1": 1.0, "test2": 2.0, "test3": 6.0, "test4": 30.0, "test5": 31.0}
+    printed = [*TABLES["smg-table-2"].rows, *TABLES["sgqn-table-6"].rows]
+    printed.append(Published("sgqn", task, "return", "all", 25.0, None, "a paper"))
+    outcomes = with_means([outcome("sgqn", mode=mode, value=value, task=task) for mode, value in modes.items()])
+    found = {line.mode: (line.mean, [one.value for one in line.published]) for line in lines_of(outcomes, printed)}
+    assert found["tests"] == (3.0, [24.9])
+    assert found["five_tests"] == (14.0, [21.0])
+    assert found["all"] == (pytest.approx(101 / 6), [25.0])
+
+
+def test_an_attacks_curve_begins_where_nobody_attacks() -> None:
+    rows = [("none", 0.0), ("fgsm", 2.0), ("pgd", 1.0), ("fgsm", 1.0)]
+    lines = lines_of([outcome(mode=f"train+{name}:{epsilon:g}", attack=(name, epsilon)) for name, epsilon in rows])
+    found = attacked(lines)
+    assert [what for _, _, what in found] == ["fgsm in train", "pgd in train"]
+    budgets = [[line.attack for line in arms["sac"]] for arms in found.values()]
+    assert budgets == [[("none", 0.0), ("fgsm", 1.0), ("fgsm", 2.0)], [("none", 0.0), ("pgd", 1.0)]]
+
+
+def test_one_method_stands_beside_the_others_also_where_it_was_not_measured_yet() -> None:
+    arms = {"sac": MODES, "svea": MODES, "sgqn": MODES[:1]}
+    lines = lines_of([outcome(arm, mode=mode) for arm, modes in arms.items() for mode in modes])
+    assert [(pair.arm, pair.other, pair.mode) for pair in pairs_of(aggregates_of(lines))] == [
+        ("sgqn", "sac", "train"),
+        ("sgqn", "svea", "train"),
+    ]
+
+
+def test_a_learning_curve_is_of_the_runs_own_setting_whatever_was_measured_later(folder: Path) -> None:
+    outcomes = outcomes_of(GRID, folder)
+    assert any(one.attack is not None for one in outcomes)
+    learned = bench_report._learned(folder, [cell for cell in cells_of(GRID) if cell.seed in SEEDS], outcomes)
+    assert {one.setting for one in learned} == {"fast rendering, 40 px, action repeat 4"}
+
+
+def test_what_several_papers_print_of_one_thing_is_all_told_and_the_first_stands_beside() -> None:
+    printed = [Published("sac", TASK, "return", "train", value, None, f"paper {value:g}") for value in (900.0, 700.0)]
+    _, table = list(results(groups_of(lines_of([outcome(value=800.0)], printed)), []))[1:]
+    assert isinstance(table, Table)
+    assert table.rows[0][2:4] == ("900", "\u2212100")
+    assert "Published: paper 900. Others print: sac, train: 700 (paper 700)." in table.caption
+
+
 def test_two_seeds_say_so() -> None:
     (line,) = lines_of([outcome(seed=0), outcome(seed=1)])
     (row,) = printed([line], "told").rows
@@ -233,6 +284,22 @@ def test_what_deviates_is_said_in_words(page: Path) -> None:
         "Nobody says how often.",
     ):
         assert words in told, words
+
+
+@pytest.mark.parametrize("name", ["smg-table-1", "fls-table-4", "sgqn-table-1"])
+def test_runs_as_the_paper_made_them_deviate_in_nothing(name: str, tmp_path: Path) -> None:
+    grid = part_of(GRIDS[name], tasks=GRIDS[name].tasks[:1])
+    cells = [cell for cell in cells_of(grid) if cell.seed == grid.seeds[0]]
+    for cell in cells:
+        config, _ = train_command.parse([word for word in cell.steps[0].words[1:] if word not in (RUN, "--out")])
+        config = replace(config, training=replace(config.training, images=str(tmp_path)))
+        (tmp_path / cell.name).mkdir(parents=True)
+        (tmp_path / cell.name / "config.json").write_text(json.dumps(to_json(config)))
+    assert grid.evaluation is not None
+    lines = lines_of(
+        [outcome(task=grid.tasks[0], seed=seed, count=grid.evaluation.episodes) for seed in GRIDS[name].seeds]
+    )
+    assert list(deviations(grid, tmp_path, cells, lines)) == []
 
 
 def test_a_run_that_was_shown_larger_pictures_is_set_apart(folder: Path, tmp_path: Path) -> None:
@@ -307,6 +374,24 @@ def test_pictures_come_from_explanations_where_there_are_some(tmp_path: Path) ->
     write_folder(run / "explain")
     told = text_of(write_reports(grid, tmp_path))
     assert "from the explanation in its run" in told
+
+
+def test_pictures_stand_below_their_own_names_where_methods_were_explained_otherwise(tmp_path: Path) -> None:
+    from fake_explanations import write_folder
+
+    methods = {"sac": ("rise", "gradient"), "sgqn": ("gradient",)}
+    grid = Grid("two", "Two agents", tuple(Arm(name, name) for name in methods), (TASK,), (0,), preset="small")
+    alone = {}
+    for cell in cells_of(grid):
+        write_run(tmp_path / cell.name, cell.arm.name, TASK, 0)
+        write_folder(tmp_path / cell.name / "explain", methods=methods[cell.arm.name])
+        looks, _ = looks_of(grid, tmp_path, [cell], draw=False)
+        alone[cell.arm.name] = dict(zip(looks[0].columns, looks[0].rows[cell.arm.name], strict=True))
+    (look,), _ = looks_of(grid, tmp_path, cells_of(grid), draw=False)
+    assert "gradient" in look.columns and "rise" not in look.columns
+    for arm, row in look.rows.items():
+        for name, picture in zip(look.columns, row, strict=True):
+            assert np.array_equal(picture, alone[arm][name]), (arm, name)
 
 
 def test_why_there_is_no_picture_is_said(folder: Path, page: Path) -> None:

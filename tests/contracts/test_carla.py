@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from typing import Any
 
@@ -225,6 +227,28 @@ def test_one_environment_at_a_time_drives_on_a_server(carla: Any) -> None:
     make_env(config(carla_port=2010)).close()
     env.close()
     make_env(config()).close()
+
+
+def test_nor_do_two_processes(carla: Any) -> None:
+    taken = f"from saccade.envs.tasks.carla.server import _claimed; _claimed({'localhost:2000'!r})"
+    env = make_env(config(), seed=0)
+    other = subprocess.run([sys.executable, "-c", taken], capture_output=True, text=True, check=False)
+    assert "another environment drives on the CARLA server at localhost:2000" in other.stderr
+    env.close()
+    subprocess.run([sys.executable, "-c", taken], check=True)
+    make_env(config()).close()  # what another has ended with stands in nobody's way
+
+
+def test_a_run_is_trained_in_one_environment_and_evaluated_afterwards_in_another(carla: Any, tmp_path: Any) -> None:
+    out, here = tmp_path / "run", ["--workers", "0"]
+    small = ["--preset", "small", "--image-size", "48", "--action-repeat", "100", "--device", "cpu", *here]
+    steps = ["--envs", "1", "--steps", "16", "--rollout-steps", "8", "--minibatches", "1"]
+    assert main(["train", "ppo", "carla/highway", "--out", str(out), *small, *steps]) == 0 and as_found(carla.server)
+    assert not (out / "evaluations.jsonl").exists()
+    modes = ["train", "hard_low_light"]
+    assert main(["evaluate", str(out), "--modes", *modes, "--episodes", "3", *here]) == 0 and as_found(carla.server)
+    rows = [json.loads(line) for line in (out / "evaluations.jsonl").read_text().splitlines()]
+    assert [(row["mode"], len(row["returns"])) for row in rows] == [(mode, 3) for mode in modes]
 
 
 def test_no_room_for_the_car(carla: Any) -> None:

@@ -30,8 +30,9 @@ from saccade.bench.checking import check_names, check_words
 from saccade.bench.described import grid_named
 from saccade.cli import HELP, explaining, main, train_command, train_options
 from saccade.cli.bench_command import parse_step
+from saccade.cli.bench_options import Bench
 from saccade.cli.commands import COMMANDS
-from saccade.cli.options import Attack, Bench, Checks, Maps, People, Subject
+from saccade.cli.options import Attack, Checks, Maps, People, Subject
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl

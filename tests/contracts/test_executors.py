@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from browser import browser
 
-from saccade.bench import work
-from saccade.bench.cells import cells_of
+from saccade.bench import running, work
+from saccade.bench.cells import Cell, cells_of
 from saccade.bench.executors import Executor, Wanted
 from saccade.bench.executors.local import LocalExecutor, local_executor, shares
 from saccade.bench.executors.on_ray import ray_executor
@@ -27,6 +27,7 @@ from saccade.bench.executors.on_slurm import slurm_executor
 from saccade.bench.grids import Arm, Evaluating, Grid
 from saccade.bench.outcomes import outcomes_of
 from saccade.bench.running import Finished, Moment, check_folder, planned, run_grid
+from saccade.bench.standing import Standing, standing_of
 from saccade.bench.work import Share
 from saccade.types import UserError
 from saccade.viewer.grid import page_of, write_page
@@ -242,6 +243,13 @@ def test_a_run_that_no_grid_made_is_refused(tmp_path: Path) -> None:
         check_folder(GRID, tmp_path)
 
 
+@pytest.mark.parametrize("plan", ["{", "[]", "{}", '{"cells": {"probe": ["train"]}}'])
+def test_a_plan_that_is_none_is_told(plan: str, tmp_path: Path) -> None:
+    (tmp_path / "grid.json").write_text(plan)
+    with pytest.raises(UserError, match=r"grid\.json cannot be read .*give another --out"):
+        check_folder(GRID, tmp_path)
+
+
 def test_two_grids_in_one_folder_are_refused(tmp_path: Path) -> None:
     with planned(GRID, tmp_path), pytest.raises(UserError, match="Another process"), planned(GRID, tmp_path):
         pass
@@ -270,6 +278,19 @@ def test_shares_of_a_machine() -> None:
 def test_shares_that_there_are_none_of(asked: tuple[int, int | None, float | None], told: str) -> None:
     with pytest.raises(UserError, match=told):
         shares([0, 1], asked[0], asked[1], asked[2], 2)
+
+
+@pytest.mark.parametrize(("library", "make"), [("ray", ray_executor), ("submitit", slurm_executor)])
+@pytest.mark.parametrize(
+    ("asked", "told"), [({"slots": 0}, "--slots 0"), ({"threads": 0}, "--threads 0"), ({"gpus": 1.5}, "neither a part")]
+)
+def test_shares_that_no_cluster_has(
+    asked: dict[str, Any], told: str, library: str, make: Callable[..., Executor], tmp_path: Path
+) -> None:
+    pytest.importorskip(library)
+    where = {"cluster": "local"} if library == "submitit" else {}
+    with pytest.raises(UserError, match=told):
+        make(Wanted(tmp_path, **asked), **where)
 
 
 def test_a_ray_address_that_does_not_answer(tmp_path: Path) -> None:
@@ -304,6 +325,24 @@ def test_slurm_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="no Slurm"):
         slurm_executor(Wanted(tmp_path))
+
+
+def test_only_runs_that_are_at_work_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    moments: list[Moment] = []
+
+    def counted(cell: Cell, folder: Path) -> Standing:
+        read.append(cell.name)
+        return standing_of(cell, folder)
+
+    monkeypatch.setattr(running, "standing_of", counted)
+    monkeypatch.setattr(running, "SECONDS_BETWEEN_SHOWS", 0.0)
+    run(of("steady"), tmp_path, locally(tmp_path, slots=1), show=moments.append)
+    at_work = sum(moment.count(running.RUNNING) for moment in moments)
+    assert at_work > 2
+    # Of each of the two, once before it runs and once when it is done.
+    assert len(read) <= at_work + 4 < 2 * len(moments)
+    assert all(shown.standing.state == "done" and shown.standing.env_steps for shown in moments[-1].cells)
 
 
 def test_the_page_of_a_moment_asks_to_be_read_again_until_all_is_done(tmp_path: Path) -> None:

@@ -223,6 +223,9 @@ class TestHub:
         words = ["--modes", "train", "--episodes", "1", "--workers", "0"]
         assert main(["evaluate", "hub:some/body", *words]) == 0
         assert read_rows(tmp_path / "runs" / "hub" / "some" / "body" / "evaluations.jsonl")
+        few = ["--attacks", "fgsm", "--beside", "--epsilons", "0", "--episodes", "1", "--workers", "0"]
+        assert main(["attack", "hub:some/body", *few, "--max-steps", "10"]) == 0
+        assert read_rows(tmp_path / "runs" / "hub" / "some" / "body" / "attacks.jsonl")
         assert main(["explain", "hub:some/body", *SMALL]) == 0
         assert (tmp_path / "explanations" / "body" / "report.html").is_file()
         assert sorted(exported.rglob("*")) == before

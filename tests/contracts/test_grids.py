@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 
 from saccade.agents import METHODS
-from saccade.bench.catalogue import GRIDS, TABLES
+from saccade.bench.catalogue import GRIDS, TABLES, published_of
 from saccade.bench.cells import RUN, TEACHER, cells_of, words_of
 from saccade.bench.checking import check_names, check_words
 from saccade.bench.grids import Arm, Evaluating, Form, Grid, in_form, part_of
+from saccade.bench.papers.sgqn import FIVE
 from saccade.bench.published import mean_of
 from saccade.cli.bench_command import parse_step
 from saccade.envs.suites import TASKS
@@ -56,6 +57,13 @@ def test_a_published_number_stands_once_and_says_where_it_was_read(name: str) ->
     keys = [(row.arm, row.task, row.measure, row.mode) for row in rows]
     assert len(set(keys)) == len(keys)
     assert all(row.source for row in rows)
+
+
+def test_a_methods_own_paper_stands_beside_it_before_those_that_ran_it_again() -> None:
+    numbers = [row for table in published_of(GRIDS["rivals-video-hard"]) for row in table.rows]
+    of_sgqn = [row.source for row in numbers if (row.arm, row.task, row.mode) == ("sgqn", FIVE[0], "video_hard")]
+    assert len(of_sgqn) > 1
+    assert of_sgqn[0].startswith("SGQN (Bertoin")
 
 
 @every_grid

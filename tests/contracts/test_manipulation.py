@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,7 @@ GAIN = 10.0  # of the scripted controller: action per metre that is left
 Play = Callable[[Any], np.ndarray]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def generated_data() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("SACCADE_DATA", raising=False)
-        yield
+pytestmark = pytest.mark.usefixtures("generated_data")
 
 
 def scripted(env: Any) -> np.ndarray:

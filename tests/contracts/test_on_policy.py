@@ -164,6 +164,16 @@ def test_a_rollout_continues_from_its_state() -> None:
     assert not any(name.startswith("cut/") for name in again.state_tensors())
 
 
+@pytest.mark.parametrize(("masked", "knows_truth"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_a_rollouts_size_is_known_before_it_is_made(masked: bool, knows_truth: bool, colours: int) -> None:
+    spaces, masks = Spaces((6, 20, 20), Discrete(3), colours), {"masked": masked, "knows_truth": knows_truth}
+    rollout = Rollout(5, 3, spaces, CPU, 5, **masks)
+    kept = [value for value in vars(rollout).values() if isinstance(value, torch.Tensor)]
+    pixels = sum(value.nbytes for value in kept if value.ndim > 3)
+    assert Rollout.bytes_needed(5, 3, spaces, **masks) == pixels > 0.9 * sum(value.nbytes for value in kept)
+
+
 # --- the loop ---------------------------------------------------------------------------------------
 
 

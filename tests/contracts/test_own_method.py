@@ -16,7 +16,8 @@ import torch
 import saccade
 from saccade.agents import methods_of
 from saccade.agents.methods_of import label_of, method_of, open_named
-from saccade.agents.presets import SMALL, preset
+from saccade.agents.presets import preset
+from saccade.agents.small_settings import SMALL
 from saccade.cli import main, train_command
 from saccade.runs.config import read_config
 from saccade.train.session import run_folder

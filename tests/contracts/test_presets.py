@@ -12,7 +12,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from saccade.agents import METHODS
-from saccade.agents.presets import PUBLISHED, SIZES, SMALL_VALUES, SMG_RERUN, SMG_TABLE, Preset, Setting, preset
+from saccade.agents.presets import SIZES, Preset, preset
+from saccade.agents.published_settings import PUBLISHED, SMG_RERUN, SMG_TABLE, Setting
+from saccade.agents.small_settings import SMALL_VALUES
 from saccade.cli import list_command, main, train_command
 from saccade.cli.train_options import Environment
 from saccade.envs.config import EnvConfig
@@ -232,6 +234,10 @@ def test_list_tells_values_and_sources(capsys: pytest.CaptureFixture[str], monke
         ("svea", "manipulation/reach", "--steps", "SMG paper"),
         ("svea", "dmc/humanoid_walk", "--action-repeat", "not published"),
         ("svea", "dmc/cheetah_run", "--action-repeat", "SMG paper"),
+        ("digr", "dmc/walker_walk", "--batch-size", "not published"),
+        ("digr", "dmc/walker_walk", "--frame-stack", "not published"),
+        ("digr", "minigrid/red_fetch_green", "--frame-stack", "DIGR paper"),
+        ("distillation", "minigrid/red_fetch_green", "--hidden", "DIGR's first author"),
     ],
 )
 def test_sources_are_those_who_published(
@@ -245,6 +251,12 @@ def test_sources_are_those_who_published(
     monkeypatch.setenv("COLUMNS", "200")
     list_command.run(["--preset", method, "--task", task])
     assert [source in line for line in capsys.readouterr().out.splitlines() if line.startswith(option)] == [True]
+
+
+@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if row.taught])
+def test_students_have_nothing_of_the_benchmark(method: str, capsys: pytest.CaptureFixture[str]) -> None:
+    list_command.run(["--preset", method])
+    assert "DMControl-GB" not in capsys.readouterr().out
 
 
 def test_the_last_of_two_presets_counts() -> None:

@@ -41,6 +41,7 @@ from saccade.cli import train_command
 from saccade.data import checkpoints
 from saccade.data.checkpoints import Segment, newest_checkpoint, write_checkpoint
 from saccade.data.replay import ReplayBuffer
+from saccade.data.rollout import Rollout
 from saccade.runs.config import read_config, to_json
 from saccade.train import assembling, session
 from saccade.types import UserError
@@ -112,6 +113,25 @@ def test_the_simulators_own_masks_are_found_again(method: str, tmp_path: Path) -
     assert counters(tmp_path / "parts") == counters(tmp_path / "whole")
     expected = 20 if method == "sg_dqn" else 2 * 4 * 2
     assert counters(tmp_path / "parts")["updates"] == expected
+
+
+@pytest.mark.parametrize(
+    ("mask", "masks_every"), [("attribution", "epoch"), ("random", "rollout"), ("random", "epoch"), ("oracle", "epoch")]
+)
+def test_a_rollout_that_was_not_learned_from_is_marked_as_it_would_have_been(
+    mask: str, masks_every: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at the last step of a rollout of several environments, with its updates to come, and in the next one."""
+    run, marked = config("sg_ppo", steps=40, envs=2), []
+    guidance = dataclasses.replace(run.agent.guidance, mask=mask)
+    run = dataclasses.replace(run, agent=dataclasses.replace(run.agent, guidance=guidance, masks_every=masks_every))
+    mark = Rollout.marked
+    monkeypatch.setattr(Rollout, "marked", lambda *args: (marked.append(1), mark(*args)))
+    train(tmp_path / "whole", run)
+    assert len(marked) == 2 * (run.agent.ppo.epochs if masks_every == "epoch" else 1)
+    train_in_parts(tmp_path / "parts", run, [16, 20])
+    assert_same(final_tensors(tmp_path / "parts"), final_tensors(tmp_path / "whole"))
+    assert counters(tmp_path / "parts") == counters(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("task", ["atari/Breakout", "minigrid/Playground"])

@@ -25,7 +25,7 @@ from saccade.policies import played, saliency_data
 from saccade.policies.load import load_any
 from saccade.policies.scores import make_score
 from saccade.policies.teachers import as_teacher, sha256_of
-from saccade.runs.config import from_json, read_config, to_json
+from saccade.runs.config import from_json, read_config, to_json, with_whole_paths
 from saccade.runs.training import RunConfig, Teaching
 from saccade.saliency.blur_perturbation import blur_perturbation
 from saccade.types import Discrete, Spaces, UserError
@@ -247,6 +247,13 @@ def test_a_network_of_ones_own_teaches(tmp_path: Path) -> None:
     assert main(["train", "--resume", str(tmp_path / "run"), "--steps", "24"]) == 0
 
 
+@pytest.mark.parametrize("name", ["zoo:ppo-red-fetch-green", "hub:some/body@v1"])
+def test_a_teachers_name_is_no_path(name: str) -> None:
+    config = RunConfig("digr", ENV, METHODS["digr"].config, teaching=Teaching(teacher=name, saliency_data="maps.npz"))
+    teaching = with_whole_paths(config).teaching
+    assert teaching is not None and teaching.teacher == name and Path(teaching.saliency_data).is_absolute()
+
+
 def test_a_run_alone_has_nobodys_file_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """A network's file that this person has not named is not run because a run's configuration says so."""
     test_a_network_of_ones_own_teaches(tmp_path)
@@ -397,7 +404,7 @@ def test_a_student_is_scored_on_its_teachers_states(
     words = ["--truth-states", "5", "--methods", "gradient", "grad_cam", "--device", "cpu", "--out"]
     for name, what in (("student", tmp_path / "run"), ("teacher", teacher)):
         assert main(["score", str(what), *words, str(tmp_path / name)]) == 0
-    states = [np.load(tmp_path / name / "states.npz") for name in ("student", "teacher")]
+    states = [np.load(tmp_path / name / "states" / "train.npz") for name in ("student", "teacher")]
     for name in ("states", "truth", "maps"):
         assert np.array_equal(states[0][name], states[1][name]), name
     rows = [json.loads(line) for line in (tmp_path / "student" / "scores.jsonl").read_text().splitlines()]
@@ -413,6 +420,17 @@ def test_a_student_is_scored_on_its_teachers_states(
     explained = json.loads((tmp_path / "student" / "explanation.json").read_text())
     assert explained["methods"]["gradient"]["score"] == "confidence"
     assert (tmp_path / "student" / "report.html").is_file()
+
+
+def test_modes_that_are_scored_stand_side_by_side(teacher: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["--truth-states", "3", "--methods", "gradient", "--device", "cpu", "--out", str(out)]
+    assert main(["score", str(teacher), *words, "--modes", "train", "palette"]) == 0
+    rows = [json.loads(line) for line in (out / "scores.jsonl").read_text().splitlines()]
+    assert {row["mode"] for row in rows} == {"train", "palette"}
+    assert json.loads((out / "explanation.json").read_text())["modes"] == ["train", "palette"]
+    states = [np.load(out / "states" / f"{mode}.npz")["states"] for mode in ("train", "palette")]
+    assert states[0].shape == states[1].shape and not np.array_equal(*states)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_type_hints
 
 import pytest
+from fake_carla import fake_carla
 
 from saccade.cli import main
 from saccade.cli.help import options_of
@@ -35,7 +37,7 @@ def row(request: pytest.FixtureRequest) -> Suite:
 
 def test_tasks_modes_and_numbers_of_every_suite(row: Suite) -> None:
     assert next(iter(row.modes)) == "train" and row.modes["train"] == ()
-    assert row.evaluated_in and set(row.evaluated_in) <= set(row.modes)
+    assert bool(row.evaluated_in) != row.one_at_a_time and set(row.evaluated_in) <= set(row.modes)
     assert sum(map(len, row.listed.values())) == len(row.tasks) == len(set(row.tasks))
     for task in row.tasks:
         assert suite_of(task) is row and task in TASKS
@@ -66,23 +68,35 @@ def test_a_suite_brings_its_flags(row: Suite) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_what_environments_show_and_take_is_known_before_one_is_made(task: str) -> None:
-    """Of a suite that draws with OpenGL the actions alone: its pictures are compared by the tests of forks."""
+def test_what_environments_show_and_take_is_known_before_one_is_made(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a task with physics of its own the actions alone: its pictures are compared by the tests of forks."""
+    monkeypatch.setitem(sys.modules, "carla", fake_carla())
     row, config = suite_of(task), EnvConfig(task)
-    if name_of_suite(task) in ("carla", "driving"):
-        pytest.skip("made, and compared, by tests of their own")
-    if row.renderer is None:
-        made = row.simulation(config)
-        shape = (config.frame_stack * made.colours, *made.size)
-        assert row.spaces(config) == Spaces(shape, made.actions, made.colours)
-        made.close()
+    configs = [config, *(config.changed(**{name: value}) for name, value in row.other_actions.items())]
+    make_physics = row.simulation.keywords.get("task")  # type: ignore[attr-defined]
+    if make_physics is None:
+        for each in configs:
+            made = row.simulation(each)
+            shape = (each.frame_stack * made.colours, *made.size)
+            assert row.spaces(each) == Spaces(shape, made.actions, made.colours)
+            made.close()
         return
     from saccade.envs.mujoco.opengl import load_simulator
 
     load_simulator()
-    physics_alone = row.simulation.keywords["task"](config)  # type: ignore[attr-defined]
+    physics_alone = make_physics(config)
     assert row.spaces(config).actions == Continuous(physics_alone.num_actions)
     physics_alone.physics.free()
+
+
+@pytest.mark.parametrize("suite", [name for name, row in SUITES.items() if row.other_actions])
+def test_other_actions_are_other_ones(suite: str) -> None:
+    row, config = SUITES[suite], EnvConfig(SUITES[suite].tasks[0])
+    for name, value in row.other_actions.items():
+        kinds = {type(row.spaces(each).actions) for each in (config, config.changed(**{name: value}))}
+        assert kinds == {Continuous, Discrete}
 
 
 def test_the_robot_has_as_many_actions_as_it_is_let() -> None:

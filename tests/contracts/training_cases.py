@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from saccade.agents import METHODS, Architecture
 from saccade.agents.agent import Agent
-from saccade.agents.configs_discrete import QTrunk
+from saccade.agents.configs_discrete import PlainTrunk
 from saccade.agents.configs_on_policy import Trunk
 from saccade.agents.given import Given
 from saccade.data.replay import ReplayBuffer
@@ -85,12 +85,12 @@ def config(method: str = "sgqn", **training: Any) -> RunConfig:
     agent = METHODS[method].config
 
     def shrink(values: Any) -> Any:
-        if isinstance(values, QTrunk):
-            return QTrunk("small", 16, (4, 4, 4), 16)
+        if isinstance(values, PlainTrunk):
+            return PlainTrunk("small", 16, (4, 4, 4), 16)
         changes = {}
         for field in dataclasses.fields(values):
             value = getattr(values, field.name)
-            if field.name in sizes and not isinstance(value, QTrunk):
+            if field.name in sizes and not isinstance(value, PlainTrunk):
                 changes[field.name] = sizes[field.name]
             elif dataclasses.is_dataclass(value):
                 changes[field.name] = shrink(value)

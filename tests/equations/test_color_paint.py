@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -44,12 +43,7 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def generated_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("SACCADE_DATA", raising=False)
-        patch.setenv("SACCADE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("generated_data")
 
 
 def edited(content: bytes, edits: Edits) -> bytes:

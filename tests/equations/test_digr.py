@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import gradients_of, make_update
-from saccade.agents.configs_on_policy import Trunk
+from saccade.agents.configs_discrete import PlainTrunk
 from saccade.agents.configs_students import DIGR
 from saccade.agents.given import Given, SaliencyData, Teacher
 from saccade.agents.methods import digr
@@ -25,7 +25,7 @@ SPACES = {
     "discrete": Spaces((3, SIDE, SIDE), Discrete(3)),
     "continuous": Spaces((3, SIDE, SIDE), Continuous(2)),
 }
-CONFIG = DIGR(Trunk(image_size=SIDE, filters=(4, 4, 4), hidden=8), batch_size=4)
+CONFIG = DIGR(PlainTrunk(image_size=SIDE, filters=(4, 4, 4), hidden=8), batch_size=4)
 STEP = 1e-6  # of finite differences
 every_kind = pytest.mark.parametrize("kind", SPACES)
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import anneal
-from saccade.agents.configs_discrete import DQN, QTrunk
+from saccade.agents.configs_discrete import DQN, PlainTrunk
 from saccade.agents.methods import dqn
 from saccade.data.replay import ReplayBuffer, Returns
 from saccade.types import Batch, Continuous, Discrete, Spaces, UserError
 
 CPU = torch.device("cpu")
 SPACES = Spaces((3, 8, 8), Discrete(3))
-SMALL = DQN(trunk=QTrunk("small", 8, (4, 4, 4), 8), batch_size=4)
+SMALL = DQN(trunk=PlainTrunk("small", 8, (4, 4, 4), 8), batch_size=4)
 FRAME = (3, 2, 2)
 
 

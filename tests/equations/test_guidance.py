@@ -14,10 +14,11 @@ from torch import Tensor
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, make_update, phases_due
-from saccade.agents.configs_discrete import DQN, SGDQN, SGPPO, Guidance, QTrunk
+from saccade.agents.configs_discrete import DQN, SGDQN, SGPPO, Guidance, PlainTrunk
 from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.given import Given
 from saccade.agents.methods import dqn, sg_dqn, sg_ppo
+from saccade.agents.parts.distributions import Categorical
 from saccade.agents.parts.guidance import apart_from_truth, noise_like, salient
 from saccade.agents.presets import preset
 from saccade.data.rollout import Rollout
@@ -30,7 +31,7 @@ CPU = torch.device("cpu")
 TASK = "minigrid/red_fetch_green"
 SPACES = Spaces((6, 8, 8), Discrete(3))
 GUIDANCE = Guidance(quantile=0.75, decoder_filters=(4, 4), saliency_every=1)
-OFF = SGDQN(DQN(QTrunk("small", 8, (4, 4, 4), 8), batch_size=4), GUIDANCE)
+OFF = SGDQN(DQN(PlainTrunk("small", 8, (4, 4, 4), 8), batch_size=4), GUIDANCE)
 ON = SGPPO(PPO(Trunk("small", 8, (4, 4, 4), 8)), GUIDANCE)
 
 
@@ -121,7 +122,7 @@ def test_the_consistency_of_a_policy_by_hand() -> None:
     kl = sg_ppo.policy_consistency("kl")(batch, shared).item()
     assert kl == pytest.approx(0.5 * math.log(2 / 3) + 0.5 * math.log(2))
     assert sg_ppo.policy_consistency("squared")(batch, shared).item() == pytest.approx(math.log(1.5) ** 2)
-    assert sg_ppo.kl_divergence(full, full).item() == 0
+    assert Categorical(full).divergence(Categorical(full)).item() == 0
     values = {"value": torch.tensor([1.0, 2.0]), "masked_value": torch.tensor([0.0, 5.0])}
     assert sg_ppo.value_consistency(batch, values).item() == pytest.approx((1 + 9) / 2)
 

@@ -15,8 +15,10 @@ from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.methods import ppo
 from saccade.agents.parts.distributions import Categorical, Gaussian
 from saccade.agents.parts.tensorflow_adam import TensorFlowAdam
-from saccade.agents.presets import DIGR_TEACHERS, OF_ENVIRONMENT, PPO_PUBLISHED, PPO_SMALL, Setting
+from saccade.agents.presets import OF_ENVIRONMENT
+from saccade.agents.published_settings import DIGR_TEACHERS, PPO_PUBLISHED, Setting
 from saccade.agents.settings import ANY, check_settings, ranged_numbers_of
+from saccade.agents.small_settings import PPO_SMALL
 from saccade.data.rollout import Outcome
 from saccade.runs.training import Training
 from saccade.testing.host_reads import HostReads

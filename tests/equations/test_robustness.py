@@ -115,8 +115,9 @@ def test_the_strongest_is_the_lowest_at_the_smallest_budget() -> None:
 
 
 def test_the_band_is_the_bootstraps() -> None:
-    """Of 0 and 1 the mean of two drawn is 0, 1/2 or 1 with chances 1/4, 1/2, 1/4; of equal numbers no width."""
-    assert bootstrap_band([0.0, 1.0]) == (0.0, 1.0) and bootstrap_band([3.0] * 5) == (3.0, 3.0)
+    """Of 0, 1/2 and 1 three drawn are all 0 with chance 1/27, and all 1; of equal numbers no width; of two no band."""
+    assert bootstrap_band([0.0, 0.5, 1.0]) == (0.0, 1.0) and bootstrap_band([3.0] * 5) == (3.0, 3.0)
+    assert bootstrap_band([0.0, 1.0]) is None and bootstrap_band([2.0]) is None
     values = np.random.default_rng(0).normal(5, 2, 400)
     low, high = bootstrap_band(values.tolist())
     half = 1.96 * values.std() / 20

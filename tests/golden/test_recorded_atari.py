@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,23 +21,14 @@ from saccade.envs.tasks.pixel_env import PixelEnv
 
 pytest.importorskip("ale_py", reason="ale-py is not installed")
 
-FOLDER = Path(os.environ.get("SACCADE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden")) / "fls"
 GAMES = {"breakout": "Breakout", "ms_pacman": "MsPacman", "seaquest": "Seaquest"}
 
 Recording = dict[str, np.ndarray]
 
 
-def recorded(name: str) -> Recording:
-    file = FOLDER / name
-    if not file.is_file():
-        pytest.skip(f"there is no recording {file}")
-    with np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
 @pytest.fixture(scope="module")
-def preprocessing() -> Recording:
-    return recorded("atari_preprocessing.npz")
+def preprocessing(recorded: Callable[[str], Recording]) -> Recording:
+    return recorded("fls/atari_preprocessing.npz")
 
 
 class Given:
@@ -163,8 +152,8 @@ def near_the_end_of_a_wall(emulator: Emulator, preset: np.ndarray) -> int:
 
 
 @pytest.fixture(scope="module")
-def infinite() -> Recording:
-    return recorded("breakout_infinite.npz")
+def infinite(recorded: Callable[[str], Recording]) -> Recording:
+    return recorded("fls/breakout_infinite.npz")
 
 
 def test_the_wall_of_breakout_infinite_comes_back(infinite: Recording) -> None:

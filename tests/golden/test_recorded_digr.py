@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from saccade.agents.agent import gradients_of, take_step
-from saccade.agents.configs_on_policy import Trunk
+from saccade.agents.configs_discrete import PlainTrunk
 from saccade.agents.configs_students import DIGR
 from saccade.agents.given import Given, SaliencyData, Teacher
 from saccade.agents.methods import digr
@@ -101,7 +101,7 @@ def made(case: str, **changes: object) -> tuple[digr.Student, Batch, DIGR, Given
     count = recorded()[f"{name}/teacher_probabilities"].shape[1]
     spaces = Spaces(tuple(states.shape[1:]), Discrete(count), colours=3 if name == "fetch" else 1)
     config = DIGR(
-        Trunk(image_size=states.shape[-1], filters=filters, hidden=hidden),
+        PlainTrunk(image_size=states.shape[-1], filters=filters, hidden=hidden),
         threshold=float(recorded()["threshold"]),
         distillation_weight=1.0,
     )

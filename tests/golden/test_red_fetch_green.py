@@ -7,10 +7,9 @@ from the file.
 from __future__ import annotations
 
 import hashlib
-import os
 import zlib
 from collections import deque
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -32,8 +31,6 @@ from saccade.metrics.measures import area_under_curve
 
 pytest.importorskip("minigrid", reason="MiniGrid is not installed")
 
-FOLDER = Path(os.environ.get("SACCADE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))
-FILE = FOLDER / "digr" / "red_fetch_green.npz"
 TOLERANCE = 1e-9
 TARGETS = OBJECT_COLOURS  # lists of actions are named by them
 
@@ -41,11 +38,8 @@ Recording = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def recording() -> Recording:
-    if not FILE.is_file():
-        pytest.skip(f"there is no recording {FILE}")
-    with np.load(FILE, allow_pickle=False) as arrays:
-        return dict(arrays)
+def recording(recorded: Callable[[str], Recording]) -> Recording:
+    return recorded("digr/red_fetch_green.npz")
 
 
 def begun(seeds: np.ndarray) -> GridWorlds:

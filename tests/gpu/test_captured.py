@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from method_cases import ACTIONS, BATCH, build, tiny
+from method_cases import ACTIONS, BATCH, case, on_device
 from waiting import waiting_is_an_error
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent, make_update
 from saccade.agents.recorded_updates import CapturedUpdate, Metrics, kind_of, make_whole_update
 from saccade.agents.shortcuts import NETWORKS_LOCK, Shortcuts, make_shortcuts
+from saccade.data.actions import uniform_actions
 from saccade.data.banks.images import ImageBank
 from saccade.data.replay import ReplayBuffer
 from saccade.nets.precision import set_compute_dtype
-from saccade.types import Batch, Continuous, Spaces
+from saccade.types import Batch, Continuous
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores", "ignore:Synchronization debug mode"),
@@ -51,15 +52,9 @@ def _the_same_numbers_every_time() -> Iterator[None]:
 
 def on_gpu(method: str) -> Agent:
     """The tiny agent of the other contract tests, with pictures from a bank on the GPU."""
-    config = tiny(METHODS[method].config)
-    size = METHODS[method].rendered_size(config)
     pictures = torch.randint(0, 256, (16, 3, 24, 24), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)
     bank = ImageBank(pictures.cuda(), "random")
-    agent = METHODS[method].make(
-        config, Spaces((9, size, size), Continuous(ACTIONS)), torch.device("cuda"), bank.sample
-    )
-    agent.networks.load_state_dict(build(method).networks.state_dict())
-    return agent
+    return on_device(method, torch.device("cuda"), bank.sample)
 
 
 class Run:
@@ -88,9 +83,10 @@ class Run:
         self.agent = dataclasses.replace(self.agent, prepare=prepare_and_more)
         set_compute_dtype(self.agent.networks, dtype)
         self.first = self.weights()
-        size = METHODS[method].rendered_size(tiny(METHODS[method].config))
+        spaces, returns = case(method).spaces, self.agent.returns
+        self.actions, frame = spaces.actions, (spaces.colours, *spaces.obs_shape[1:])
         place: dict[str, Any] = {"device": "cuda"} if resident else {"pinned": True}
-        self.replay = ReplayBuffer(CAPACITY, (3, size, size), Continuous(ACTIONS), segment_frames=4, **place)
+        self.replay = ReplayBuffer(CAPACITY, frame, self.actions, segment_frames=4, returns=returns, **place)
         self.random, self.steps = np.random.default_rng(0), 0
         while self.steps < CAPACITY // 2:
             self.make_step()
@@ -111,7 +107,8 @@ class Run:
         if self.steps % 7 == 0:
             self.replay.start_episode(0, self.random.integers(0, 256, shape, dtype=np.uint8))
         frame = self.random.integers(0, 256, shape, dtype=np.uint8)
-        self.replay.add(0, self.random.uniform(-1, 1, ACTIONS), self.random.normal(), float(self.steps % 7 != 6), frame)
+        action = uniform_actions(self.actions, 1, torch.Generator().manual_seed(self.steps))[0].numpy()
+        self.replay.add(0, action, self.random.normal(), float(self.steps % 7 != 6), frame)
         self.steps += 1
 
     def go_on(self, indices: range) -> list[Metrics]:

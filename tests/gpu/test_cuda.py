@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from method_cases import build, images, prepared, spaces_of, tiny
+from method_cases import build, on_device, prepared
 from training_cases import (
     after_steps,
     config,
@@ -21,8 +21,7 @@ from training_cases import (
 from waiting import waiting_is_an_error
 
 from saccade.agents import METHODS
-from saccade.agents.agent import Agent, look, step
-from saccade.agents.given import Given
+from saccade.agents.agent import look, step
 from saccade.train import session
 
 pytestmark = [
@@ -31,21 +30,13 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here"),
 ]
 
+CUDA = torch.device("cuda")
 TOLERANCE = 2e-3  # convolutions may round their inputs to TF32
-
-
-def on_gpu(method: str) -> Agent:
-    host = build(method)
-    spec = METHODS[method]
-    spaces = spaces_of(spec, spec.rendered_size(tiny(spec.config)))
-    agent = spec.make(tiny(spec.config), spaces, torch.device("cuda"), Given(images))
-    agent.networks.load_state_dict(host.networks.state_dict())
-    return agent
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_update_equals_the_cpus(method: str) -> None:
-    host, device = build(method), on_gpu(method)
+    host, device = build(method), on_device(method, CUDA)
     for ours, theirs in zip(host.phases, device.phases, strict=True):
         batch = prepared(device, theirs, method, drawn_by=host)  # before the host's weights change
         expected, found = step(ours, prepared(host, ours, method), 0), step(theirs, batch, 0)
@@ -55,7 +46,7 @@ def test_one_update_equals_the_cpus(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_loss_waits_for_the_device(method: str) -> None:
-    agent = on_gpu(method)
+    agent = on_device(method, CUDA)
     for phase in agent.phases:
         batch = prepared(agent, phase, method, drawn_by=build(method))
         phase.total(look(phase, batch))  # the first call may wait, for choosing algorithms

@@ -13,7 +13,7 @@ from probe_envs import BRIGHT, CHOICES, DARK, Probe, make_probe, observations
 
 from saccade.agents import METHODS
 from saccade.agents.agent import Agent
-from saccade.agents.configs_discrete import DQN, SGDQN, SGPPO, Guidance, QTrunk
+from saccade.agents.configs_discrete import DQN, SGDQN, SGPPO, Guidance, PlainTrunk
 from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.data.replay import ReplayBuffer
 from saccade.data.rollout import Rollout
@@ -41,7 +41,7 @@ ROUNDS = PPO(
     learning_rate_schedule="constant",
 )
 VALUES = DQN(
-    trunk=QTrunk(**SIZES), discount=0.5, learning_rate=3e-3, adam_epsilon=1e-8, target_every=50, epsilon_share=0.5
+    trunk=PlainTrunk(**SIZES), discount=0.5, learning_rate=3e-3, adam_epsilon=1e-8, target_every=50, epsilon_share=0.5
 )
 GUIDANCE = Guidance(decoder_filters=(4, 4), self_supervision=False, consistency_weight=2.0)
 

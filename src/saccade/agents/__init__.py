@@ -41,7 +41,7 @@ __all__ = ["METHODS", "Architecture", "Method"]
 class Method:
     """A row of the table of methods: ``make(config, spaces, device, given) -> Agent``.
 
-    What was published for single tasks stands in ``saccade.agents.presets``.
+    What was published for single tasks stands in ``saccade.agents.published_settings``.
     """
 
     summary: str

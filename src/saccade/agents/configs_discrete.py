@@ -11,8 +11,8 @@ from saccade.agents.settings import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, SHARE
 
 
 @dataclass(frozen=True)
-class QTrunk:
-    """Sizes of a Q network; the defaults are those of Mnih et al. (2015)."""
+class PlainTrunk:
+    """Sizes of a network with one trunk and one head; the defaults are those of Mnih et al. (2015)."""
 
     network: Literal["nature", "small"] = "nature"
     """nature: convolutions of 8, 4 and 3 pixels; small: three of 3 pixels that halve the picture, whatever its size."""
@@ -21,14 +21,14 @@ class QTrunk:
     filters: Annotated[tuple[int, int, int], AT_LEAST_ONE] = (32, 64, 64)
     """Channels of the three convolutions."""
     hidden: Annotated[int, AT_LEAST_ONE] = 512
-    """Width of the layer that the values of all actions are read from."""
+    """Width of the layer that the head reads."""
 
 
 @dataclass(frozen=True)
 class DQN:
     """Hyper-parameters of DQN; the defaults are those of Mnih et al. (2015), or with Adam of Hessel et al. (2018)."""
 
-    trunk: QTrunk = field(default_factory=QTrunk)
+    trunk: PlainTrunk = field(default_factory=PlainTrunk)
     batch_size: Annotated[int, AT_LEAST_ONE] = 32
     """Transitions in a minibatch."""
     discount: Annotated[float, SHARE] = 0.99

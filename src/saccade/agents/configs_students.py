@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from saccade.agents.configs_on_policy import Trunk
+from saccade.agents.configs_discrete import PlainTrunk
 from saccade.agents.settings import AT_LEAST_ONE, LOG_STD, NOT_NEGATIVE, SHARE
 
 
@@ -13,7 +13,7 @@ from saccade.agents.settings import AT_LEAST_ONE, LOG_STD, NOT_NEGATIVE, SHARE
 class DIGR:
     """Hyper-parameters of DIGR; the defaults are the paper's for Red-Fetch-Green, and ours where it says nothing."""
 
-    trunk: Trunk = field(default_factory=Trunk)
+    trunk: PlainTrunk = field(default_factory=PlainTrunk)
     batch_size: Annotated[int, AT_LEAST_ONE] = 64
     """States in a minibatch of the student's own, and as many of the saliency data."""
     learning_rate: Annotated[float, NOT_NEGATIVE] = 1e-3

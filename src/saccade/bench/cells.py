@@ -12,7 +12,9 @@ from saccade.bench.grids import Arm, Grid, Options, name_of
 RUN, TEACHER = "{run}", "{teacher}"
 """In the words of a step: the folder of the cell's run, and of its teacher's."""
 TRAIN, EVALUATE, SCORE, ATTACK = "train", "evaluate", "score", "attack"
-RESULT, MARKS = "result.json", "steps"
+RESULT, EVALUATIONS, METRICS, ATTACKS = "result.json", "evaluations.jsonl", "metrics.jsonl", "attacks.jsonl"
+MARKS = "steps"
+"""In the folder of a run, like those above: a folder with a mark for each step after training that is done."""
 SCORES, SCORES_OF_STATES, OF_STATES = "explain/scores.jsonl", "explain-truth/scores.jsonl", "truth_states"
 """Where scores go: those of an episode, and those of thousands of states, which the option asks for."""
 
@@ -67,16 +69,16 @@ def _cell(grid: Grid, arm: Arm, task: str, seed: int) -> Cell:
 def _steps(grid: Grid, arm: Arm, task: str, seed: int) -> list[Step]:
     given = {"preset": grid.preset, "seed": seed, **grid.options, **arm.options}
     teacher = ("--teacher", TEACHER) if arm.teacher is not None else ()
-    training = ("train", arm.method, task, *words_of(given), *teacher, "--out", RUN)
-    steps = [Step("train", training, "result.json")]
+    training = (TRAIN, arm.method, task, *words_of(given), *teacher, "--out", RUN)
+    steps = [Step(TRAIN, training, RESULT)]
     if grid.evaluation is not None:
         plan = grid.evaluation
         given = {"modes": plan.modes or None, "episodes": plan.episodes, "sampled": plan.sampled, **plan.options}
-        steps.append(_measured("evaluate", ("evaluate", RUN, *words_of(given)), "evaluations.jsonl"))
+        steps.append(_measured(EVALUATE, words_of(given), EVALUATIONS))
     if grid.scores is not None:
         scored = {"modes": grid.scores.modes, "methods": grid.scores.methods or None, **grid.scores.options}
         output = SCORES_OF_STATES if OF_STATES in grid.scores.options else SCORES
-        steps.append(_measured("score", ("score", RUN, *words_of(scored)), output))
+        steps.append(_measured(SCORE, words_of(scored), output))
     if grid.attacks is not None:
         budgets = tuple(f"{epsilon:g}" for epsilon in grid.attacks.epsilons)
         attacked = {
@@ -85,12 +87,12 @@ def _steps(grid: Grid, arm: Arm, task: str, seed: int) -> list[Step]:
             "episodes": grid.attacks.episodes,
             **grid.attacks.options,
         }
-        steps.append(_measured("attack", ("attack", RUN, *words_of(attacked)), "attacks.jsonl"))
+        steps.append(_measured(ATTACK, words_of(attacked), ATTACKS))
     return steps
 
 
 def _measured(name: str, words: tuple[str, ...], output: str) -> Step:
-    return Step(name, words, output, f"{MARKS}/{name}.json")
+    return Step(name, (name, RUN, *words), output, f"{MARKS}/{name}.json")
 
 
 def words_of(options: Options) -> tuple[str, ...]:

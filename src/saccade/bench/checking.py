@@ -44,18 +44,14 @@ def check_words(grid: Grid, parse: Callable[[list[str]], object]) -> None:
             continue  # the others differ in a number
         for step in cell.steps:
             try:
-                parse([PLACE if word in (RUN, TEACHER) else word for word in step.words])
+                parse(words_to_check(step))
             except UserError as error:
                 raise UserError(f"{grid.name}, {cell.name}, {step.name}: {error}") from error
 
 
-def verbs_of(grid: Grid) -> set[str]:
-    """The commands that a grid needs."""
-    return {step.name for step in _steps(grid)}
-
-
-def _steps(grid: Grid) -> tuple[Step, ...]:
-    return cells_of(grid)[0].steps
+def words_to_check(step: Step) -> list[str]:
+    """The words of a step as the command line takes them, with a name for the folders that are not there yet."""
+    return [PLACE if word in (RUN, TEACHER) else word for word in step.words]
 
 
 def _check(grid: Grid, what: str, name: str, allowed: Collection[str]) -> None:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from typing import Any, final
 
 import numpy as np
 
 from saccade.bench import statistics
-from saccade.bench.outcomes import Outcome, alike
-from saccade.bench.published import Published
+from saccade.bench.outcomes import SUCCESS, Kind, Outcome, alike
+from saccade.bench.published import RETURN, TRAIN, Published
 from saccade.bench.statistics import Estimate
 
-RETURN, SUCCESS = "return", "success"
-MEANS: Mapping[str, tuple[str, ...]] = {"tests": ("test1", "test2", "test3")}
-"""Modes that papers print the average of, by what tables call it."""
+TESTS = ("test1", "test2", "test3", "test4", "test5")
+MEANS: Mapping[str, tuple[str, ...]] = {"tests": TESTS[:3], "five_tests": TESTS, "all": (TRAIN, *TESTS)}
+"""Modes that papers print the average of, by what tables call it: SGQN and SimGRL of three tests, SMG of five."""
 MEASURES = (RETURN, SUCCESS)
 """Those that are about episodes; the others are about saliency maps."""
 FULL_RETURN = {"dmc/": 1000.0}
@@ -36,14 +37,14 @@ def with_means(outcomes: Sequence[Outcome]) -> list[Outcome]:
         runs: dict[tuple[Any, ...], dict[str, Outcome]] = {}
         for one in outcomes:
             if one.measure in MEASURES and one.mode in modes:
-                key = (one.arm, one.task, one.seed, one.measure, one.setting, one.version, one.env_steps, one.count)
-                runs.setdefault((*key, one.sampled), {})[one.mode] = one
+                key = (one.arm, one.task, one.seed, one.measure, replace(one.kind, data=""))
+                runs.setdefault(key, {})[one.mode] = one
         for by_mode in runs.values():
             if len(by_mode) == len(modes):
                 several = [by_mode[mode] for mode in modes]
                 data = "; ".join(filter(None, dict.fromkeys(one.data for one in several)))
                 value = fmean(one.value for one in several)
-                found.append(replace(several[0], mode=name, value=value, data=data, spread=None, extra={}))
+                found.append(replace(several[0], mode=name, value=value, data=data))
     return found
 
 
@@ -64,7 +65,7 @@ class Line:
     task: str
     measure: str
     mode: str
-    kind: tuple[Any, ...]
+    kind: Kind
     seeds: tuple[int, ...]
     values: tuple[float, ...]
     published: tuple[Published, ...] = ()
@@ -86,7 +87,7 @@ class Line:
         """Ours minus the first published number."""
         return self.mean - self.published[0].value if self.published else None
 
-    @property
+    @cached_property
     def estimate(self) -> Estimate:
         """The mean with its bootstrap interval over seeds."""
         return statistics.estimate(self.values, statistics.mean)
@@ -104,7 +105,7 @@ def lines_of(outcomes: Iterable[Outcome], published: Iterable[Published] = ()) -
     for key, kinds in alike(outcomes).items():
         for kind, group in kinds.items():
             by_seed = {one.seed: one.value for one in group}
-            better = next((one.extra["direction"] for one in group if one.extra.get("direction")), None)
+            better = next((one.better for one in group if one.better), None)
             lines.append(
                 Line(
                     *key,
@@ -113,7 +114,7 @@ def lines_of(outcomes: Iterable[Outcome], published: Iterable[Published] = ()) -
                     tuple(by_seed[seed] for seed in sorted(by_seed)),
                     tuple(printed.get(key, ())),
                     "higher" if key[2] in MEASURES else better,
-                    _attack_of(group),
+                    group[0].attack,
                 )
             )
     arms = list(dict.fromkeys(line.arm for line in lines))
@@ -145,12 +146,12 @@ class Aggregate:
     tasks: tuple[str, ...]
     scale: float | None
 
-    @property
+    @cached_property
     def interquartile_mean(self) -> Estimate:
         """Over all runs on all tasks."""
         return statistics.estimate(self.scores)
 
-    @property
+    @cached_property
     def optimality_gap(self) -> Estimate | None:
         """How far the runs stay behind the greatest return."""
         return None if self.scale is None else statistics.estimate(self.scores, statistics.optimality_gap)
@@ -175,12 +176,7 @@ def aggregates_of(lines: Sequence[Line]) -> list[Aggregate]:
 def _shared(lines: Sequence[Line], task: str, arms: Sequence[str]) -> bool:
     """Whether all arms have one line of a task, all measured in one way; how long each was trained is its own."""
     own = [line for line in lines if line.task == task]
-    return len(own) == len(arms) == len({line.arm for line in own}) and len({_way(line) for line in own}) == 1
-
-
-def _way(line: Line) -> tuple[Any, ...]:
-    setting, data, version, _, _, sampled = line.kind
-    return setting, data, version, sampled
+    return len(own) == len(arms) == len({line.arm for line in own}) and len({line.kind.way for line in own}) == 1
 
 
 @final
@@ -213,14 +209,14 @@ def groups_of(lines: Sequence[Line]) -> list[Group]:
     variants: dict[tuple[str, str, str], list[str]] = {}
     members: dict[tuple[Any, ...], list[Line]] = {}
     for line in lines:
-        setting, data, version, sampled = _way(line)
+        setting, data, version, sampled = line.kind.way
         known = variants.setdefault((line.task, line.measure, line.mode), [])
         known += [data] if data not in known else []
         key = (line.task, line.measure, setting, version, sampled, known.index(data))
         if line.attack is None:
             members.setdefault(key, []).append(line)
     return [
-        Group(task, measure, setting, version, sampled, {line.mode: line.kind[1] for line in own}, tuple(own))
+        Group(task, measure, setting, version, sampled, {line.mode: line.kind.data for line in own}, tuple(own))
         for (task, measure, setting, version, sampled, _), own in members.items()
     ]
 
@@ -255,31 +251,44 @@ class Pair:
 def pairs_of(aggregates: Sequence[Aggregate], measure: str = RETURN) -> list[Pair]:
     """The last arm beside each other one, in every mode: a grid's last arm is what its paper is about."""
     own = [one for one in aggregates if one.measure == measure]
+    arms = list(dict.fromkeys(one.arm for one in own))
     pairs = []
-    for mode in dict.fromkeys(one.mode for one in own):
-        *others, last = [one for one in own if one.mode == mode]
-        for other in others:
+    for last in (one for one in own if one.arm == arms[-1]):
+        for other in (one for one in own if one.mode == last.mode and one is not last):
             probability = statistics.probability_of_improvement(last.scores, other.scores)
             difference = statistics.difference(last.scores, other.scores)
-            pairs.append(Pair(last.arm, other.arm, mode, probability, difference))
+            pairs.append(Pair(last.arm, other.arm, last.mode, probability, difference))
     return pairs
 
 
-def _attack_of(outcomes: Sequence[Outcome]) -> tuple[str, float] | None:
-    extra = outcomes[0].extra
-    return (str(extra["attack"]), float(extra["epsilon"])) if "attack" in extra else None
-
-
 def attacked(lines: Sequence[Line]) -> Mapping[tuple[str, str, str], dict[str, list[Line]]]:
-    """Lines under attack: by task, measure and ``fgsm in train`` the lines of each arm, by rising budget."""
+    """Lines under attack: by task, measure and ``fgsm in train`` the lines of each arm, by rising budget.
+
+    The line of budget 0, which is measured once for all attacks, begins each attack's.
+    """
     found: dict[tuple[str, str, str], dict[str, list[Line]]] = {}
-    for line in lines:
-        if line.attack is not None and line.measure in MEASURES:
-            mode = line.mode.rpartition("+")[0]
-            found.setdefault((line.task, line.measure, f"{line.attack[0]} in {mode}"), {}).setdefault(
-                line.arm, []
-            ).append(line)
-    return {key: {arm: sorted(own, key=_budget) for arm, own in arms.items()} for key, arms in found.items()}
+    own = [line for line in lines if line.attack is not None and line.measure in MEASURES]
+    for line in own:
+        if line.attack is not None and _budget(line) > 0:
+            key = (line.task, line.measure, f"{line.attack[0]} in {_mode_of(line)}")
+            arms = found.setdefault(key, {})
+            arms.setdefault(line.arm, _clean(own, line)).append(line)
+    return {key: {arm: sorted(some, key=_budget) for arm, some in arms.items()} for key, arms in found.items()}
+
+
+def _clean(lines: Sequence[Line], beside: Line) -> list[Line]:
+    """What was measured with budget 0 in the same way."""
+    alike = (beside.arm, beside.task, beside.measure, _mode_of(beside), beside.kind.way)
+    return [
+        line
+        for line in lines
+        if _budget(line) == 0 and (line.arm, line.task, line.measure, _mode_of(line), line.kind.way) == alike
+    ]
+
+
+def _mode_of(line: Line) -> str:
+    """The task's own mode, in which it was attacked."""
+    return line.mode.rpartition("+")[0]
 
 
 def _budget(line: Line) -> float:

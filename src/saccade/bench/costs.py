@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from saccade.agents.methods_of import method_of
-from saccade.bench.cells import RUN, TRAIN, Cell, cells_of, words_of
+from saccade.bench.cells import METRICS, RUN, TRAIN, Cell, cells_of, words_of
 from saccade.bench.grids import Grid
-from saccade.bench.standing import DONE, standing_of
+from saccade.bench.standing import DONE, newest_rows, standing_of
 from saccade.bench.work import PROGRAM
 from saccade.data.documents import BadDocument, read_document
 from saccade.data.folder import cache_dir
@@ -146,9 +146,7 @@ def _measure(cell: Cell) -> float | None:
 
 def _rate_of(run: Path, loop: str) -> float | None:
     """Agent steps a second of the part in which the run learned."""
-    from saccade.bench.standing import newest_rows
-
-    rows = [row for row in newest_rows(run / "metrics.jsonl") if row.get("updates")]
+    rows = [row for row in newest_rows(run / METRICS) if row.get("updates")]
     if not rows:
         return None
     first, last = rows[0], rows[-1]

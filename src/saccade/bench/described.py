@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from saccade.bench.catalogue import GRIDS
 from saccade.bench.grids import Arm, Attacking, Evaluating, Grid, Scoring, Value
@@ -26,7 +26,7 @@ class _Arm:
     name: str | None = None
     options: dict[str, Plain] = field(default_factory=dict)
     teacher: str | None = None
-    teacher_seed: str = "same"
+    teacher_seed: Literal["same", "first"] = "same"
     about: str = ""
 
 
@@ -142,17 +142,7 @@ def _attacking(plan: _Attacks) -> Attacking:
 def _arm(arm: str | _Arm) -> Arm:
     if isinstance(arm, str):
         return Arm(arm, arm)
-    if arm.teacher_seed not in ("same", "first"):
-        raise UserError(f"The teacher_seed of {arm.name} is {arm.teacher_seed!r}: it must be same or first.")
-    first = arm.teacher_seed == "first"
-    return Arm(
-        arm.name or arm.method,
-        arm.method,
-        _options(arm.options),
-        arm.teacher,
-        "first" if first else "same",
-        arm.about,
-    )
+    return Arm(arm.name or arm.method, arm.method, _options(arm.options), arm.teacher, arm.teacher_seed, arm.about)
 
 
 def _options(options: Mapping[str, Plain]) -> dict[str, Value]:
@@ -166,7 +156,8 @@ def _refuse_unknown(path: Path, values: Mapping[str, Any]) -> None:
     known: dict[str, type[Any]] = {"": _File, "evaluation": _Evaluation, "scores": _Scores, "attacks": _Attacks}
     parts = [("", values)]
     parts += [(key, values[key]) for key in known if key and isinstance(values.get(key), Mapping)]
-    parts += [("arms", arm) for arm in values.get("arms", []) if isinstance(arm, Mapping)]
+    arms = values.get("arms")
+    parts += [("arms", arm) for arm in (arms if isinstance(arms, list) else ()) if isinstance(arm, Mapping)]
     for key, part in parts:
         names = list((known | {"arms": _Arm})[key].__dataclass_fields__)
         for name in part:

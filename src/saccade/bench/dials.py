@@ -11,7 +11,7 @@ from itertools import takewhile
 from statistics import fmean
 from typing import Any, Literal, final
 
-from saccade.bench.verdicts import FEWEST, amount_told, interval_of
+from saccade.bench.verdicts import FEWEST, amount_told, interval_of, listed
 from saccade.envs.changes import too_little
 
 KEPT_SHARE, HALF = 0.9, 0.5
@@ -179,5 +179,4 @@ def _unclear(found: Sequence[Strength], count: int, told: bool) -> list[Clause]:
 
 
 def _listed(some: Sequence[Strength]) -> str:
-    words = [f"{one.strength:g}" for one in some]
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    return listed([f"{one.strength:g}" for one in some])

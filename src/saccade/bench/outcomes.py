@@ -10,20 +10,45 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
-from saccade.bench.cells import SCORES, SCORES_OF_STATES, Cell, cells_of
+from saccade.bench.cells import ATTACKS, EVALUATIONS, SCORES, SCORES_OF_STATES, Cell, cells_of
 from saccade.bench.grids import Evaluating, Grid
 from saccade.bench.published import RETURN, TRAIN
 from saccade.bench.results import backgrounds_of, setting_of
-from saccade.data.documents import BadDocument, Count, read_document
+from saccade.data.documents import BadDocument, read_document
 from saccade.train.logs import EvaluationRow, read_rows
 from saccade.types import UserError
 
 SUCCESS = "success"
-EVALUATIONS, METRICS, ATTACKS = "evaluations.jsonl", "metrics.jsonl", "attacks.jsonl"
 OF_MEASURING = ("saccade",)
 """Of the versions in ``env.json``, those that decide whether rows may stand together; simulators' are in rows."""
+
+
+class Way(NamedTuple):
+    """How something was measured, which must be the same of numbers that stand in one table."""
+
+    setting: str
+    data: str
+    version: str
+    sampled: bool
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What must be the same of numbers that are averaged or compared."""
+
+    setting: str
+    data: str
+    version: str
+    env_steps: int
+    count: int | None
+    sampled: bool
+
+    @property
+    def way(self) -> Way:
+        """The same but for how long it was trained and how often it was measured, of which each has its own."""
+        return Way(self.setting, self.data, self.version, self.sampled)
 
 
 @dataclass(frozen=True)
@@ -40,12 +65,11 @@ class Outcome:
         setting: rendering, size, action repeat and the like (``results.setting_of``).
         data: where colours and videos of the mode came from; empty where it has none.
         version: of what decides the numbers beside: the package, and the simulator where the row says it.
-        spread: standard deviation over the run's episodes or frames.
-        count: how many those were.
+        count: over how many episodes or frames the mean is.
         sampled: whether actions were drawn.
-        seconds: of training until then, where the run says so.
         run: the run's folder below the grid's.
-        extra: what the row says beside, such as the returns of single episodes.
+        better: of a saliency score, whether ``higher`` or ``lower`` is; None where nobody knows.
+        attack: the name and the budget (of 255) of what it was measured under; None where nobody attacked.
     """
 
     arm: str
@@ -58,17 +82,16 @@ class Outcome:
     setting: str = ""
     data: str = ""
     version: str = ""
-    spread: float | None = None
     count: int | None = None
     sampled: bool = False
-    seconds: float | None = None
     run: str = ""
-    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    better: str | None = None
+    attack: tuple[str, float] | None = None
 
     @property
-    def kind(self) -> tuple[str, str, str, int, int | None, bool]:
+    def kind(self) -> Kind:
         """What must be the same of numbers that are averaged or compared."""
-        return self.setting, self.data, self.version, self.env_steps, self.count, self.sampled
+        return Kind(self.setting, self.data, self.version, self.env_steps, self.count, self.sampled)
 
 
 class _Score(TypedDict):
@@ -88,41 +111,33 @@ class _Attack(TypedDict):
     return_mean: float
 
 
-def outcomes_of(grid: Grid, folder: Path, *, every: bool = False) -> list[Outcome]:
-    """Every number that the runs of a grid below ``folder`` have, cell by cell; none of runs that are not there.
-
-    Args:
-        every: also what was measured on the way, not at the last measured step alone: for learning curves.
-    """
-    return [
-        outcome for cell in cells_of(grid) for outcome in outcomes_of_cell(cell, folder, grid.evaluation, every=every)
-    ]
+def outcomes_of(grid: Grid, folder: Path) -> list[Outcome]:
+    """Every number that the runs of a grid below ``folder`` have, cell by cell; none of runs that are not there."""
+    return [outcome for cell in cells_of(grid) for outcome in outcomes_of_cell(cell, folder, grid.evaluation)]
 
 
-def outcomes_of_cell(
-    cell: Cell, folder: Path, plan: Evaluating | None = None, *, every: bool = False
-) -> Iterator[Outcome]:
+def outcomes_of_cell(cell: Cell, folder: Path, plan: Evaluating | None = None) -> Iterator[Outcome]:
     """The numbers of one run. ``plan``: what its grid plays after training, which then stands for the run's own."""
     run = folder / cell.name
     if not run.is_dir():
         return
     version = _version(run)
-    rows = _evaluations(run)
+    rows = read_rows(run / EVALUATIONS, _Evaluation)
     last = max((row["env_steps"] for row in rows), default=0)
-    seconds = _seconds(run)
     played: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:  # what was played again stands for what was played before
-        if every or row["env_steps"] == last:
-            played[row["env_steps"], row["mode"], row["episodes"], bool(row.get("sampled"))] = row
-    for row in played.values() if every else _meant(list(played.values()), plan):
-        yield from _of_evaluation(cell, row, version, seconds)
+        if row["env_steps"] == last:
+            key = (row["mode"], row["episodes"], bool(row.get("sampled")), setting_of(row.get("provenance", {})))
+            played[key] = row
+    for row in _meant(list(played.values()), plan):
+        yield from _of_episodes(cell, row, row["mode"], row["env_steps"], version)
     yield from _of_scores(cell, run, version, last)
     yield from _of_attacks(cell, run, version, last)
 
 
-def alike(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], dict[tuple[Any, ...], list[Outcome]]]:
+def alike(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], dict[Kind, list[Outcome]]]:
     """Numbers of the same (arm, task, measure, mode), and among them those that may be averaged, by ``kind``."""
-    groups: dict[tuple[str, str, str, str], dict[tuple[Any, ...], list[Outcome]]] = {}
+    groups: dict[tuple[str, str, str, str], dict[Kind, list[Outcome]]] = {}
     for outcome in outcomes:
         key = (outcome.arm, outcome.task, outcome.measure, outcome.mode)
         groups.setdefault(key, {}).setdefault(outcome.kind, []).append(outcome)
@@ -133,7 +148,9 @@ def mixed(outcomes: Iterable[Outcome]) -> list[str]:
     """A sentence for each (arm, task, measure, mode) whose seeds were not measured alike: nothing is averaged there."""
     return [
         f"{' '.join(key)}: {len(kinds)} kinds of number, which are not averaged: "
-        + "; ".join(", ".join(str(part) for part in kind if part not in ("", False)) for kind in kinds)
+        + "; ".join(
+            ", ".join(str(part) for part in dataclasses.astuple(kind) if part not in ("", False)) for kind in kinds
+        )
         for key, kinds in alike(outcomes).items()
         if len(kinds) > 1
     ]
@@ -150,31 +167,35 @@ def _meant(rows: list[dict[str, Any]], plan: Evaluating | None) -> list[dict[str
     return [row for row in rows if row["episodes"] == most]
 
 
-def _of_evaluation(
-    cell: Cell, row: dict[str, Any], version: str, seconds: list[tuple[int, float]]
+def _of_episodes(
+    cell: Cell,
+    row: Mapping[str, Any],
+    mode: str,
+    env_steps: int,
+    version: str,
+    attack: tuple[str, float] | None = None,
 ) -> Iterator[Outcome]:
+    """The return of a row that was played, attacked or not, and the success where the task knows it."""
     provenance = row.get("provenance", {})
     common = Outcome(
         cell.arm.name,
         cell.task,
         cell.seed,
         RETURN,
-        row["mode"],
+        mode,
         row["return_mean"],
-        row["env_steps"],
-        setting_of(provenance),
-        "; ".join(backgrounds_of([{**row, "provenance": provenance}])).partition(": ")[2],
+        env_steps,
+        ", ".join(filter(None, (setting_of(provenance), "" if attack is None else _how(row)))),
+        "; ".join(backgrounds_of([{"mode": mode, "provenance": provenance}])).partition(": ")[2],
         _with_simulator(version, provenance),
-        row.get("return_std"),
-        row["episodes"],
+        row.get("episodes"),
         bool(row.get("sampled")),
-        next((told for steps, told in seconds if steps >= row["env_steps"]), None),
         cell.name,
-        {"returns": row.get("returns", []), "changed_pixels": row.get("changed_pixels")},
+        attack=attack,
     )
     yield common
     if row.get("success_rate") is not None:
-        yield dataclasses.replace(common, measure=SUCCESS, value=row["success_rate"], spread=None, extra={})
+        yield dataclasses.replace(common, measure=SUCCESS, value=row["success_rate"])
 
 
 def _of_scores(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator[Outcome]:
@@ -192,38 +213,19 @@ def _of_scores(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator[
                 row["mean"],
                 env_steps,
                 version=version,
-                spread=row.get("std"),
                 count=row.get("count"),
                 run=cell.name,
-                extra={"direction": row.get("direction"), "undefined": row.get("undefined")},
+                better=row.get("direction"),
             )
 
 
 def _of_attacks(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator[Outcome]:
     newest: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in read_rows(run / ATTACKS, _Attack):
-        newest[row.get("mode", TRAIN), row["attack"], row["epsilon"]] = row
-    for (mode, attack, epsilon), row in newest.items():
-        provenance = row.get("provenance", {})
-        common = Outcome(
-            cell.arm.name,
-            cell.task,
-            cell.seed,
-            RETURN,
-            f"{mode}+{attack}:{epsilon:g}",
-            row["return_mean"],
-            row.get("env_steps", env_steps),
-            ", ".join(filter(None, (setting_of(provenance), _how(row)))),
-            version=version,
-            spread=row.get("return_std"),
-            count=row.get("episodes"),
-            sampled=bool(row.get("sampled")),
-            run=cell.name,
-            extra={"attack": attack, "epsilon": epsilon, "returns": row.get("returns", [])},
-        )
-        yield common
-        if row.get("success_rate") is not None:
-            yield dataclasses.replace(common, measure=SUCCESS, value=row["success_rate"], spread=None)
+        newest[row.get("mode", TRAIN), row["attack"], row["epsilon"], _how(row)] = row
+    for (mode, attack, epsilon, _), row in newest.items():
+        under = f"{mode}+{attack}:{epsilon:g}"
+        yield from _of_episodes(cell, row, under, row.get("env_steps", env_steps), version, (attack, float(epsilon)))
 
 
 def _how(row: Mapping[str, Any]) -> str:
@@ -236,20 +238,6 @@ class _Evaluation(EvaluationRow):
     """What is read of a row that was played."""
 
     task: str
-
-
-def _evaluations(run: Path) -> list[dict[str, Any]]:
-    return read_rows(run / EVALUATIONS, _Evaluation)
-
-
-class _Timed(TypedDict):
-    env_steps: Count
-    seconds: float
-
-
-def _seconds(run: Path) -> list[tuple[int, float]]:
-    """Agent steps and the seconds that training had taken by then, in order."""
-    return sorted((row["env_steps"], row["seconds"]) for row in read_rows(run / METRICS, _Timed))
 
 
 def _version(run: Path) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
 from saccade.bench.comparison import Line
+from saccade.bench.published import Published
 from saccade.bench.statistics import FEWEST_SEEDS, too_few
 
 SMALL = 10.0  # below it the first digits are decimals
@@ -49,8 +50,12 @@ def _row(line: Line, decimals: int) -> tuple[str, ...]:
 
 def decimals_of(lines: Sequence[Line]) -> int:
     """Decimals that the numbers of a table are shown with."""
-    numbers = [abs(line.mean) for line in lines] + [abs(one.value) for line in lines for one in line.published]
-    largest = max(numbers, default=0.0)
+    return decimals_for([*(line.mean for line in lines), *(one.value for line in lines for one in line.published)])
+
+
+def decimals_for(numbers: Iterable[float]) -> int:
+    """Decimals that numbers beside each other are shown with: as many as the largest needs."""
+    largest = max(map(abs, numbers), default=0.0)
     return 0 if largest >= 10 * SMALL else 1 if largest >= SMALL else 2
 
 
@@ -67,11 +72,13 @@ def ours_told(line: Line, decimals: int) -> str:
 
 def published_told(line: Line, decimals: int) -> str:
     """``739 ± 21`` of the first published number; a dash where nothing was published."""
-    if not line.published:
-        return "–"
-    first = line.published[0]
-    spread = "" if first.spread is None else f" ± {told(first.spread, decimals)}"
-    return f"{told(first.value, decimals)}{spread}"
+    return number_told(line.published[0], decimals) if line.published else "–"
+
+
+def number_told(one: Published, decimals: int) -> str:
+    """``739 ± 21``, or of a number without a spread that alone."""
+    spread = "" if one.spread is None else f" ± {told(one.spread, decimals)}"
+    return f"{told(one.value, decimals)}{spread}"
 
 
 def difference_told(line: Line, decimals: int) -> str:

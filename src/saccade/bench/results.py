@@ -147,7 +147,10 @@ def differences(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
     Such as ``batch_size 64, projection 256``; without what changes no result, and without the seed and the steps, which
     have columns of their own.
     """
-    flat = [dict(_settings(configuration)) for configuration in configurations]
+    flat = [
+        {name: value for name, value in settings_of(configuration) if name not in NOT_TOLD}
+        for configuration in configurations
+    ]
     told = []
     for number, configuration in enumerate(configurations):
         alike = [
@@ -160,11 +163,12 @@ def differences(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
     return told
 
 
-def _settings(configuration: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def settings_of(configuration: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every setting of a configuration (``config.json``) by its own name, wherever it stands."""
     for name, value in configuration.items():
         if isinstance(value, Mapping):
-            yield from _settings(value)
-        elif name not in NOT_TOLD:
+            yield from settings_of(value)
+        else:
             yield name, value
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Literal, final
 
-import numpy as np
-
 from saccade.bench.dials import standing
-from saccade.bench.verdicts import FEWEST, amount_told, interval_of
+from saccade.bench.statistics import estimate, mean
+from saccade.bench.verdicts import FEWEST, amount_told, interval_of, listed
 
-NONE, NOISE, TRANSFER, SINGLE, MANY = "none", "random_sign", "transfer", "fgsm", ("pgd", "pgd_restarts")
-RESAMPLES, COVERED = 2000, 0.95
+NOISE, TRANSFER, SINGLE, MANY = "random_sign", "transfer", "fgsm", ("pgd", "pgd_restarts")
+RESAMPLES = 2000
 VANISHED = 0.1  # of the observations, left as they were
 
 Row = Mapping[str, Any]
@@ -42,15 +40,13 @@ class Finding:
     sentence: str
 
 
-def bootstrap_band(returns: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """Where the mean lies 95 times of 100, by the percentile bootstrap over episodes (Efron, 1979).
+def bootstrap_band(returns: Sequence[float]) -> tuple[float, float] | None:
+    """Where the mean lies 95 times of 100, by the percentile bootstrap over episodes (Efron, 1979); None of one or two.
 
     Episodes are drawn with replacement, 2000 times, and the middle 95 % of the means are taken.
     """
-    values = np.asarray(returns, np.float64)
-    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(1), ((1 - COVERED) / 2, (1 + COVERED) / 2))
-    return float(low), float(high)
+    found = estimate(returns, mean, repetitions=RESAMPLES)
+    return None if found.low is None or found.high is None else (found.low, found.high)
 
 
 def clean_row(rows: Iterable[Row]) -> Row | None:
@@ -101,9 +97,10 @@ def _fall(clean: Row, informed: Mapping[str, Sequence[Row]]) -> Finding:
             False,
             "Random signs alone are no attack: play one that knows the gradient, to see whether the policy is robust.",
         )
-    mean = clean["return_mean"]
+    before = clean["return_mean"]
     if all(value == 0 for value in clean["returns"]):
         return Finding("nothing", False, "Every episode brings 0 without any attack: there is no return to lose.")
+    whole = amount_told(before, before)
     fallen = [
         row
         for some in informed.values()
@@ -116,10 +113,10 @@ def _fall(clean: Row, informed: Mapping[str, Sequence[Row]]) -> Finding:
         return Finding(
             "falls",
             False,
-            f"Without an attack the return is {amount_told(mean, mean)}. {first['attack']} with {first['epsilon']:g} "
+            f"Without an attack the return is {whole}. {first['attack']} with {first['epsilon']:g} "
             f"of 255 is the smallest budget that takes a tenth of it or more for certain "
-            f"({amount_told(first['return_mean'], mean)} is left); the lowest return is "
-            f"{amount_told(worst['return_mean'], mean)}, under {worst['attack']} with {worst['epsilon']:g}.",
+            f"({amount_told(first['return_mean'], before)} is left); the lowest return is "
+            f"{amount_told(worst['return_mean'], before)}, under {worst['attack']} with {worst['epsilon']:g}.",
         )
     largest = [some[-1] for some in informed.values()]
     most = max(row["epsilon"] for row in largest)
@@ -127,7 +124,7 @@ def _fall(clean: Row, informed: Mapping[str, Sequence[Row]]) -> Finding:
         return Finding(
             "flat",
             True,
-            f"no attack takes a tenth of the return ({amount_told(mean, mean)}) at any budget up to {most:g} of 255. "
+            f"no attack takes a tenth of the return ({whole}) at any budget up to {most:g} of 255. "
             "Either the policy does not need what was attacked, or the attacks fail: a gradient may vanish or point "
             "nowhere. Do not call it robust before an attack from another policy (--transfer-from), more restarts or "
             "another target fail too.",
@@ -144,61 +141,50 @@ def _noise(
     clean: Row, attacks: Mapping[str, Sequence[Row]], informed: Mapping[str, Sequence[Row]]
 ) -> Iterable[Finding]:
     """Budgets at which noise harms for certain, and nothing that knows the gradient harms more for certain."""
-    alike = []
+    alike, others = [], [row for some in informed.values() for row in some]
     for noise in attacks.get(NOISE, ()):
-        rivals = [row for some in informed.values() for row in some if row["epsilon"] == noise["epsilon"]]
+        rivals = _at(others, noise["epsilon"])
         harmed = standing(clean["returns"], noise["returns"]) in ("lost", "half")
         if rivals and harmed and not any(_surely_lower(row, noise) for row in rivals):
             alike.append(noise)
     if alike:
-        budgets = _listed([f"{row['epsilon']:g}" for row in alike])
         yield Finding(
             "noise",
             True,
-            f"at {budgets} of 255 random signs do as much harm as the strongest attack that knows the gradient: the "
-            "policy breaks under any change of that size, or the gradient leads nowhere.",
+            f"at {_budgets(alike)} of 255 random signs do as much harm as the strongest attack that knows the "
+            "gradient: the policy breaks under any change of that size, or the gradient leads nowhere.",
         )
 
 
 def _transfer(attacks: Mapping[str, Sequence[Row]]) -> Iterable[Finding]:
-    stronger = []
-    for other in attacks.get(TRANSFER, ()):
-        own = _at(attacks, other["epsilon"], lambda name: name not in (TRANSFER, NOISE))
-        if own and all(_surely_lower(other, row) for row in own):
-            stronger.append(other)
+    own = [row for name, some in attacks.items() if name not in (TRANSFER, NOISE) for row in some]
+    stronger = _stronger(attacks.get(TRANSFER, ()), own)
     if stronger:
-        budgets = _listed([f"{row['epsilon']:g}" for row in stronger])
         yield Finding(
             "transfer",
             True,
-            f"at {budgets} of 255 the attack computed on another policy is stronger than every one that knows this "
-            "policy's own gradient: that gradient is hidden, not harmless.",
+            f"at {_budgets(stronger)} of 255 the attack computed on another policy is stronger than every one that "
+            "knows this policy's own gradient: that gradient is hidden, not harmless.",
         )
 
 
 def _single(attacks: Mapping[str, Sequence[Row]]) -> Iterable[Finding]:
-    stronger = []
-    for one in attacks.get(SINGLE, ()):
-        many = _at(attacks, one["epsilon"], lambda name: name in MANY)
-        if many and all(_surely_lower(one, row) for row in many):
-            stronger.append(one)
+    stronger = _stronger(attacks.get(SINGLE, ()), [row for name in MANY for row in attacks.get(name, ())])
     if stronger:
-        budgets = _listed([f"{row['epsilon']:g}" for row in stronger])
         yield Finding(
             "single",
             True,
-            f"at {budgets} of 255 one step (fgsm) takes more return than many (pgd), which should find at least as "
-            "much: what the attack drives and what the return needs are not the same, or the gradient misleads.",
+            f"at {_budgets(stronger)} of 255 one step (fgsm) takes more return than many (pgd), which should find at "
+            "least as much: what the attack drives and what the return needs are not the same, or the gradient "
+            "misleads.",
         )
 
 
 def _vanished(informed: Mapping[str, Sequence[Row]]) -> Iterable[Finding]:
-    shares = {
-        name: max((row.get("untouched") or 0.0) for row in some) for name, some in informed.items() if name != NONE
-    }
+    shares = {name: max((row.get("untouched") or 0.0) for row in some) for name, some in informed.items()}
     found = {name: share for name, share in shares.items() if share >= VANISHED}
     if found:
-        told = _listed([f"{name} {100 * share:.0f} %" for name, share in found.items()])
+        told = listed([f"{name} {100 * share:.0f} %" for name, share in found.items()])
         yield Finding(
             "vanished",
             True,
@@ -207,8 +193,21 @@ def _vanished(informed: Mapping[str, Sequence[Row]]) -> Iterable[Finding]:
         )
 
 
-def _at(attacks: Mapping[str, Sequence[Row]], epsilon: float, counts: Any) -> list[Row]:
-    return [row for name, some in attacks.items() if counts(name) for row in some if row["epsilon"] == epsilon]
+def _at(rows: Iterable[Row], epsilon: float) -> list[Row]:
+    return [row for row in rows if row["epsilon"] == epsilon]
+
+
+def _stronger(rows: Iterable[Row], others: Sequence[Row]) -> list[Row]:
+    """Those that take more return, for certain, than each of the others at the same budget, of which there are some."""
+    return [
+        row
+        for row in rows
+        if (rivals := _at(others, row["epsilon"])) and all(_surely_lower(row, other) for other in rivals)
+    ]
+
+
+def _budgets(rows: Iterable[Row]) -> str:
+    return listed([f"{row['epsilon']:g}" for row in rows])
 
 
 def _surely_lower(row: Row, than: Row) -> bool:
@@ -216,8 +215,4 @@ def _surely_lower(row: Row, than: Row) -> bool:
     first, second = row["returns"], than["returns"]
     if len(first) == len(second):
         return interval_of([b - a for a, b in zip(first, second, strict=True)]).low > 0
-    return interval_of(first).high < interval_of(second).low and fmean(first) < fmean(second)
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return interval_of(first).high < interval_of(second).low

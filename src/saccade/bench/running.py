@@ -5,22 +5,21 @@ Everything it knows stands in files below the grid's folder, so that it can be s
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from saccade.bench.cells import Cell, cells_of
 from saccade.bench.executors import Executor
 from saccade.bench.grids import Grid
 from saccade.bench.standing import DONE, MISSING, Standing, standing_of
 from saccade.bench.work import BAD_INPUT, PROGRAM, Ended, Job, job_of
-from saccade.data.documents import BadDocument, read_document
-from saccade.train.logs import cannot_write, write_aside
+from saccade.data.documents import read_document
+from saccade.train.logs import cannot_write, held, write_aside
 from saccade.types import UserError
 
 PLAN, LOCK, FAILURES = "grid.json", ".grid.lock", "failures.json"
@@ -85,6 +84,8 @@ class _State:
     skipped: dict[str, str] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """As they were read last: a hundred take long to read, and only of what runs is there anything new."""
     busy_seconds: float = 0.0
 
 
@@ -146,6 +147,7 @@ def _settle(state: _State, ended: Ended, folder: Path, retries: int, stopping: b
     """What follows from how a job ended: done, to be tried again, or given up."""
     name = ended.name
     state.busy_seconds += time.monotonic() - state.running.pop(name)
+    state.standings.pop(name, None)
     again = job_of(state.cells[name], folder, state.program)
     if again is None:
         state.done.add(name)
@@ -178,12 +180,13 @@ def _moment(grid: Grid, state: _State, folder: Path, executor: Executor, seconds
     doing = executor.doing()
     shown = []
     for name, cell in state.cells.items():
-        standing = standing_of(cell, folder)
+        if name in state.running or name not in state.standings:
+            state.standings[name] = standing_of(cell, folder)
         step, place = doing.get(name, ("", ""))
         told = state.failed.get(name) or state.skipped.get(name) or ""
         known = {RUNNING: state.running, DONE: state.done, FAILED: state.failed, SKIPPED: state.skipped}
         what = next((word for word, names in known.items() if name in names), WAITING)
-        shown.append(Shown(cell, what, standing, step, place, told, state.tries.get(name, 0)))
+        shown.append(Shown(cell, what, state.standings[name], step, place, told, state.tries.get(name, 0)))
     return Moment(grid, tuple(shown), seconds, seconds_left(shown, executor.slots), executor.slots, stopping)
 
 
@@ -221,27 +224,21 @@ def planned(grid: Grid, folder: Path) -> Iterator[None]:
         UserError: it has runs that were made with other settings, another process runs a grid there, or it cannot be
             written.
     """
-    there = _plan_of(folder)
-    check_folder(grid, folder, there)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a")
     except OSError as error:
         raise cannot_write(folder, error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"Another process runs a grid in {folder}: wait for it, or give another --out.") from error
+    with held(folder / LOCK, f"Another process runs a grid in {folder}: wait for it, or give another --out."):
+        check_folder(grid, folder)
         cells = {cell.name: _words(cell) for cell in cells_of(grid)}
-        plan = {"grid": grid.name, "preset": grid.preset, "cells": {**there, **cells}}
+        plan = {"grid": grid.name, "preset": grid.preset, "cells": {**_plan_of(folder), **cells}}
         write_aside(folder / PLAN, json.dumps(plan, indent=1))
         yield
 
 
-def check_folder(grid: Grid, folder: Path, there: Mapping[str, Mapping[str, Sequence[str]]] | None = None) -> None:
+def check_folder(grid: Grid, folder: Path) -> None:
     """Raise UserError where a run of the grid is there that was made with other settings, or by nobody knows whom."""
-    known = _plan_of(folder) if there is None else there
+    known = _plan_of(folder)
     for cell in cells_of(grid):
         run = folder / cell.name
         if not run.exists() or not any(run.iterdir()):
@@ -249,7 +246,7 @@ def check_folder(grid: Grid, folder: Path, there: Mapping[str, Mapping[str, Sequ
         if cell.name not in known:
             raise UserError(f"{run} holds a run that no grid of {folder} made: give another --out.")
         for step, words in _words(cell).items():
-            made = list(known[cell.name].get(step, words))
+            made = known[cell.name].get(step, words)
             if made != words:
                 raise UserError(
                     f"{run} was made with other settings ({_difference(made, words)}): give another --out, or the "
@@ -269,13 +266,17 @@ def _words(cell: Cell) -> dict[str, list[str]]:
     return {step.name: list(step.words) for step in cell.steps}
 
 
+class _Plan(TypedDict):
+    """What is read of a grid's plan."""
+
+    cells: dict[str, dict[str, list[str]]]
+
+
 def _plan_of(folder: Path) -> dict[str, dict[str, list[str]]]:
     """What the grids that ran here made each cell with. Raises UserError for a file that is damaged."""
     try:
-        plan = read_document(folder / PLAN, dict[str, Any])
-        cells: dict[str, dict[str, list[str]]] = plan["cells"]
+        return read_document(folder / PLAN, _Plan)["cells"]
     except FileNotFoundError:
         return {}
-    except (BadDocument, KeyError, OSError) as error:
+    except (UserError, OSError) as error:
         raise UserError(f"{folder / PLAN} cannot be read ({error}): give another --out.") from error
-    return cells

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from saccade.bench.cells import RESULT, TRAIN, Cell
+from saccade.bench.cells import EVALUATIONS, METRICS, RESULT, TRAIN, Cell
 from saccade.bench.work import is_done
 from saccade.data.documents import BadDocument, Count, parse, read_document
 
@@ -59,8 +59,8 @@ def standing_of(cell: Cell, folder: Path) -> Standing:
     """How far a cell's run below ``folder`` is."""
     run = folder / cell.name
     step = next((step.name for step in cell.steps if not is_done(step, run)), "")
-    rows = newest_rows(run / "metrics.jsonl")
-    played = newest_rows(run / "evaluations.jsonl")
+    rows = newest_rows(run / METRICS)
+    played = newest_rows(run / EVALUATIONS)
     last = rows[-1] if rows else {}
     env_steps, seconds = int(last.get("env_steps", 0)), float(last.get("seconds", 0.0))
     begun = run.exists() and any(run.iterdir())

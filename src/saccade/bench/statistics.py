@@ -146,8 +146,7 @@ def estimate(
     value = float(statistic(flat.values))
     if seeds < FEWEST_SEEDS:
         return Estimate(value, None, None, seeds)
-    generator = np.random.default_rng(seed)
-    drawn = np.concatenate([statistic(flat.values[places]) for places in _draws(flat, repetitions, generator)])
+    drawn = _drawn(flat, statistic, repetitions, np.random.default_rng(seed))
     low, high = _ends(drawn, confidence)
     return Estimate(value, float(low), float(high), seeds)
 
@@ -169,11 +168,8 @@ def difference(
     if seeds < FEWEST_SEEDS:
         return Estimate(value, None, None, seeds)
     of_first, of_second = np.random.default_rng(seed).spawn(2)
-    drawn = [
-        np.concatenate([statistic(flat.values[places]) for places in _draws(flat, repetitions, generator)])
-        for flat, generator in ((first, of_first), (second, of_second))
-    ]
-    low, high = _ends(drawn[0] - drawn[1], confidence)
+    drawn = _drawn(first, statistic, repetitions, of_first) - _drawn(second, statistic, repetitions, of_second)
+    low, high = _ends(drawn, confidence)
     return Estimate(value, float(low), float(high), seeds)
 
 
@@ -308,6 +304,11 @@ def _draws(flat: _Flat, repetitions: int, generator: np.random.Generator) -> Ite
     for begin in range(0, repetitions, step):
         some = min(step, repetitions - begin)
         yield flat.starts + (generator.random((some, count)) * flat.counts).astype(np.int64)
+
+
+def _drawn(flat: _Flat, statistic: Statistic, repetitions: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """A statistic of runs drawn anew: ``[repetitions]``."""
+    return np.concatenate([statistic(flat.values[places]) for places in _draws(flat, repetitions, generator)])
 
 
 def _drawn_means(flat: _Flat, columns: NDArray[Any], repetitions: int, seed: int) -> NDArray[np.float64]:

@@ -115,7 +115,7 @@ def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
         return f"In its own environment this policy gets a return of {_amount(clean.mean, clean)}."
     if not found:
         told = [f"{_amount(one.mean, one)} {_under(mode)}" for mode, one in returns.items()]
-        return f"This policy gets a return of {_listed(told)}; play the mode {CLEAN} too, to compare it with."
+        return f"This policy gets a return of {listed(told)}; play the mode {CLEAN} too, to compare it with."
     clauses: list[str] = []
     for kind in ORDER:
         some = sorted((one for one in found if one.kind == kind), key=lambda one: one.seen.mean)
@@ -135,7 +135,7 @@ def sentence_of_episodes(totals: Mapping[str, float]) -> str:
     told = [f"{amount_told(value, clean)} {_under(mode)}" for mode, value in totals.items() if mode != CLEAN]
     return (
         f"In one episode of each mode this policy gets a return of {amount_told(clean, clean)} in its own environment "
-        f"and {_listed(told)}: one episode is too few to tell, and saccade evaluate plays more."
+        f"and {listed(told)}: one episode is too few to tell, and saccade evaluate plays more."
     )
 
 
@@ -204,11 +204,12 @@ def _under(mode: str) -> str:
 def _under_all(modes: Sequence[str]) -> str:
     """``under noise 0.2, blur 0.5 and hue 1, and in dim``."""
     shifts, others = ([mode_told(one) for one in modes if names_shift(one) == kind] for kind in (True, False))
-    groups = [f"{before} {_listed(words)}" for before, words in (("under", shifts), ("in", others)) if words]
+    groups = [f"{before} {listed(words)}" for before, words in (("under", shifts), ("in", others)) if words]
     return (", and " if len(shifts) > 1 else " and ").join(groups)
 
 
-def _listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """``a, b and c``."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +11,30 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.attacks import ATTACKS
-from saccade.bench.robustness import sentences, strongest
+from saccade.bench.robustness import TRANSFER, attacks_in, clean_row, sentences, strongest
 from saccade.bench.verdicts import amount_told
 from saccade.cli import terminal
-from saccade.cli.evaluating import Subjected, subjected
+from saccade.cli.attacking import ROWS, Row, rows_under_attack, source_told
+from saccade.cli.evaluating import Subjected, identity_of, is_run, subjected
 from saccade.cli.explaining import Bars, check_writable, say
-from saccade.cli.options import Attack, Evaluate
+from saccade.cli.options import Attack, Subject
 from saccade.cli.parsing import parsed
-from saccade.cli.suite_options import given
-from saccade.data.documents import read_lines
-from saccade.explain.attacking import NONE, Cell, Film, Play, cells_of, check_cells, filmed, told, under_attack
+from saccade.envs.suites import ALL_MODES
+from saccade.explain.attacking import NONE, Cell, Play, cells_of, check_cells
 from saccade.explain.evaluating import MOST_STEPS
-from saccade.explain.folder import fingerprint, owner_of
-from saccade.explain.preferences import Actions, actions_of
+from saccade.explain.filming import Film, filmed
+from saccade.explain.modes import read_modes
+from saccade.explain.preferences import Actions
 from saccade.explain.tasks import CLEAN
 from saccade.policies.attacked import AttackSettings, attack_named
-from saccade.policies.evaluate import row_of
 from saccade.policies.load import load_any
-from saccade.runs.config import CONFIG, read_config
-from saccade.runs.zoo import folder_of_results, folder_of_run, zoo_name
-from saccade.train.logs import append_row
+from saccade.runs.config import read_config
+from saccade.runs.zoo import folder_of_results, folder_of_run
 from saccade.types import UserError
 from saccade.viewer.attacks import AttackedEpisode, Robustness, write_attacks
 
-ROWS = "attacks.jsonl"
 FILM_STEPS = 60
-TRANSFER, RESTARTED = "transfer", "pgd_restarts"
-Row = dict[str, Any]
+RESTARTED = "pgd_restarts"
 
 
 def run(words: list[str]) -> int:
@@ -57,13 +51,17 @@ def run(words: list[str]) -> int:
     cells = cells_of(attacks, options.epsilons)
     seed, episode_seed = _seeds(options)
     most_steps = MOST_STEPS if options.max_steps is None else options.max_steps
-    play = Play(options.episodes, episode_seed, options.sampled, options.mode, most_steps, options.workers)
+    play = Play(options.episodes, episode_seed, options.sampled, _mode(options), most_steps, options.workers)
     console = terminal.console()
-    subject = subjected(_as_evaluation(options), options.what, _run_folder(options))
+    asked = Subject(what=options.what, modes=(options.mode,), out=options.out, opening=options.opening)
+    subject = subjected(asked, _run_folder(options))
     settings = _settings(options)
     check_cells(subject.policy, cells, settings, play)
     check_writable(subject.folder)
-    rows = _rows(options, subject, cells, settings, play, seed, console)
+    identity = identity_of(options.opening, subject)
+    rows = rows_under_attack(
+        subject, cells, settings, play, identity=identity, seed=seed, again=options.again, console=console
+    )
     film = _film(subject, rows, settings, play, console)
     command = shlex.join(["saccade", "attack", *words])
     name, task = subject.policy.name, subject.task.name
@@ -93,10 +91,18 @@ def _attacks(options: Attack) -> list[str]:
     return named
 
 
+def _mode(options: Attack) -> str:
+    """The mode as rows and files call it. Raises UserError for several."""
+    name, *more = read_modes((options.mode,), ALL_MODES).names
+    if more:
+        raise UserError(f"--mode {options.mode} is several modes: name one of them, such as {name}.")
+    return name
+
+
 def _settings(options: Attack) -> AttackSettings:
     source = None
     if options.transfer_from is not None:
-        source = load_any(options.transfer_from, device=options.device, trust=options.trust)
+        source = load_any(options.transfer_from, device=options.opening.device, trust=options.opening.trust)
     changes: dict[str, dict[str, Any]] = {RESTARTED: {"restarts": options.restarts}}
     if options.steps is not None:
         if options.steps < 1:
@@ -107,142 +113,23 @@ def _settings(options: Attack) -> AttackSettings:
     return AttackSettings(options.target, options.part, options.whole_pixels, 0, source, changes)
 
 
-def _as_evaluation(options: Attack) -> Evaluate:
-    shared = {field.name for field in dataclasses.fields(Evaluate)} & {f.name for f in dataclasses.fields(Attack)}
-    values = {name: getattr(options, name) for name in shared}
-    return Evaluate(runs=(), modes=(options.mode,), **values)
-
-
 def _run_folder(options: Attack) -> Path | None:
     """Where the rows of a run go; None for all other policies."""
     if options.what is None:
-        if options.policy is None:
+        if options.opening.policy is None:
             raise UserError("Say which policy is attacked: a run folder, zoo:NAME, a zip, or --policy file.py:Class.")
         return None
-    if options.policy is not None or options.out is not None or not _is_run(options.what):
+    if options.opening.policy is not None or options.out is not None or not is_run(options.what):
         return None
     return folder_of_results(options.what)
 
 
-def _is_run(what: Path) -> bool:
-    return zoo_name(what) is not None or (what / CONFIG).is_file()
-
-
 def _seeds(options: Attack) -> tuple[int, int]:
     """The seed that rows tell, a run's own, and that of the episodes."""
-    if options.what is not None and options.policy is None and _is_run(options.what):
-        own = read_config(folder_of_run(options.what), options.method).training.seed
+    if options.what is not None and options.opening.policy is None and is_run(options.what):
+        own = read_config(folder_of_run(options.what), options.opening.method).training.seed
         return own, own if options.seed is None else options.seed
     return options.seed or 0, options.seed or 0
-
-
-def _rows(
-    options: Attack,
-    subject: Subjected,
-    cells: Sequence[Cell],
-    settings: AttackSettings,
-    play: Play,
-    seed: int,
-    console: Console,
-) -> list[Row]:
-    """A row of each cell; those played before with the same settings are taken as they are."""
-    path = subject.folder / ROWS
-    wanted = {cell: _identity(options, subject, cell, settings, play) for cell in cells}
-    found = {} if options.again else _there(path, wanted)
-    missing = [cell for cell in cells if cell not in found]
-    if found:
-        say(console, f"{len(found)} of {len(cells)} cells have been played before (--again plays them again).")
-    if missing:
-        subject.folder.mkdir(parents=True, exist_ok=True)
-    bars = Bars(console)
-    try:
-        with (
-            bars.shown(),
-            closing(under_attack(subject.policy, subject.task, missing, settings, play, bars)) as results,
-        ):
-            for one in results:
-                row = row_of(
-                    one.evaluation,
-                    method=subject.policy.name,
-                    task=subject.task.name,
-                    seed=seed,
-                    env_steps=subject.policy.env_steps,
-                    sampled=play.sampled,
-                    network=subject.policy.network,
-                )
-                row |= {
-                    "attack": one.cell.attack,
-                    "epsilon": one.cell.epsilon,
-                    "target": settings.target,
-                    "part": settings.part,
-                    "whole_pixels": settings.whole_pixels,
-                    "action_change": one.action_change,
-                    "untouched": one.untouched,
-                    "transfer_from": _transferred(settings) if one.cell.attack == TRANSFER else None,
-                    "seconds": round(one.seconds, 2),
-                    "source": subject.policy.source,
-                    "attack_settings": wanted[one.cell],
-                }
-                append_row(path, row)
-                found[one.cell] = row
-                done = f"{told(one.cell)}: return {one.evaluation.mean:.3g} ± {one.evaluation.std:.3g}"
-                say(bars.progress.console, f"{done} ({len(found)} of {len(cells)}, {one.seconds:.0f} s)")
-    except KeyboardInterrupt as error:
-        why = error.args[0] if error.args else "interrupted"
-        raise KeyboardInterrupt(
-            f"{why}; {len(found)} of {len(cells)} cells are in {path}, and are not played again"
-        ) from error
-    return [found[cell] for cell in cells]
-
-
-def _identity(options: Attack, subject: Subjected, cell: Cell, settings: AttackSettings, play: Play) -> dict[str, Any]:
-    """All that decides the numbers of a cell, as JSON values."""
-    task, policy = subject.task, subject.policy
-    attack = {} if cell.attack == NONE else dict(ATTACKS[cell.attack].hyperparameters)
-    attacked = {} if cell.attack == NONE else {
-        "target": settings.target,
-        "part": settings.part,
-        "whole_pixels": settings.whole_pixels,
-        "seed": settings.seed,
-        **attack,
-        **settings.changes.get(cell.attack, {}),
-        "transfer_from": fingerprint(settings.source) if cell.attack == TRANSFER and settings.source else None,
-    }  # fmt: skip
-    return dict(
-        json.loads(
-            json.dumps(
-                {
-                    "owner": owner_of(policy),
-                    "weights": fingerprint(policy),
-                    "task": task.name,
-                    "config": None if task.config is None else dataclasses.asdict(task.config),
-                    "options": given(options.options),
-                    "sees": policy.pixels.told(),
-                    "episodes": play.episodes,
-                    "episode_seed": play.seed,
-                    "sampled": play.sampled,
-                    "mode": play.mode,
-                    "max_steps": play.max_steps,
-                    **attacked,
-                },
-                default=str,
-            )
-        )
-    )
-
-
-def _there(path: Path, wanted: Mapping[Cell, Mapping[str, Any]]) -> dict[Cell, Row]:
-    """The newest row of each cell that was played with these settings."""
-    try:
-        rows = [line.row for line in read_lines(path) if line.problem is None]
-    except (OSError, UserError):
-        return {}
-    found: dict[Cell, Row] = {}
-    for row in rows:
-        cell = Cell(str(row.get("attack")), float(row.get("epsilon", -1)))
-        if cell in wanted and row.get("attack_settings") == wanted[cell]:
-            found[cell] = row
-    return {cell: found[cell] for cell in wanted if cell in found}
 
 
 def _film(
@@ -256,17 +143,14 @@ def _film(
     with bars.shown():
         cell = Cell(worst["attack"], worst["epsilon"])
         film = filmed(subject.policy, subject.task, cell, settings, play, FILM_STEPS, bars)
-    with closing(subject.task.make(play.mode, False)) as env:
-        actions = actions_of(env)
-    lines = tuple(_lines(film, actions))
-    return AttackedEpisode(cell.attack, cell.epsilon, film.clean, film.seen, film.difference, lines)
+    return AttackedEpisode(cell.attack, cell.epsilon, film.clean, film.seen, tuple(_lines(film)))
 
 
-def _lines(film: Film, actions: Actions) -> Iterator[str]:
+def _lines(film: Film) -> Iterator[str]:
     total = 0.0
     for step, (did, would, reward) in enumerate(zip(film.did, film.would, film.rewards, strict=True)):
         total += float(reward)
-        both = f"does {_action(did, actions)}, would do {_action(would, actions)}"
+        both = f"does {_action(did, film.actions)}, would do {_action(would, film.actions)}"
         yield f"step {step}: {both}; return so far {total:.3g}"
 
 
@@ -275,10 +159,6 @@ def _action(action: Any, actions: Actions) -> str:
         return "(" + ", ".join(f"{number:.2f}" for number in action.ravel()) + ")"
     place = int(action) - actions.first
     return actions.names[place] if 0 <= place < len(actions.names) else str(int(action))
-
-
-def _transferred(settings: AttackSettings) -> str | None:
-    return None if settings.source is None else settings.source.source or settings.source.name
 
 
 def _facts(options: Attack, subject: Subjected, settings: AttackSettings, play: Play) -> Iterator[tuple[str, str]]:
@@ -295,15 +175,15 @@ def _facts(options: Attack, subject: Subjected, settings: AttackSettings, play: 
     if RESTARTED in (*options.attacks, *options.beside):
         yield f"restarts of {RESTARTED}", str(options.restarts)
     if settings.source is not None:
-        yield "transfer from", _transferred(settings) or ""
+        yield "transfer from", source_told(settings) or ""
     yield "episodes", f"{play.episodes} for each attack and budget, whose seeds come from {play.seed}"
 
 
 def _show(rows: Sequence[Row], title: str, console: Console) -> None:
     """Print a table: budgets down, attacks across."""
-    clean = next((row for row in rows if row["epsilon"] == 0), None)
+    clean = clean_row(rows)
     beside = (clean or rows[0])["return_mean"]
-    attacks = list(dict.fromkeys(row["attack"] for row in rows if row["epsilon"] > 0))
+    attacks = list(attacks_in(rows))
     table = Table(box=None, pad_edge=False, padding=(0, 1), title=title)
     for place, column in enumerate(("of 255", *(attacks or [NONE]))):
         table.add_column(column, justify="right" if place else "left", no_wrap=True)

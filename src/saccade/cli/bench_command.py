@@ -22,10 +22,10 @@ from saccade.bench.grids import PAPER, Grid, in_form, part_of
 from saccade.bench.running import Finished, check_folder, planned, run_grid
 from saccade.cli import terminal
 from saccade.cli.bench_live import Live
+from saccade.cli.bench_options import Bench
 from saccade.cli.bench_show import show
 from saccade.cli.commands import COMMANDS
 from saccade.cli.nearest import nearest
-from saccade.cli.options import Bench
 from saccade.cli.parsing import parsed
 from saccade.types import UserError
 

@@ -11,7 +11,7 @@ from saccade.bench.catalogue import GRIDS
 from saccade.bench.cells import Cell, words_of
 from saccade.bench.comparison import MEASURES, Line
 from saccade.bench.grids import PAPER, Grid, Options
-from saccade.bench.results import NOT_TOLD
+from saccade.bench.results import NOT_TOLD, settings_of
 from saccade.bench.statistics import FEWEST_SEEDS
 from saccade.cli.train_command import parse
 from saccade.runs.config import read_config, to_json
@@ -29,7 +29,7 @@ WORDS: Mapping[str, str] = {
     "replay_capacity": "transitions that are remembered", "random_steps": "random steps before learning",
 }  # fmt: skip
 """Settings as people call them; others go by their own name."""
-PUBLISHED_EPISODES, PUBLISHED_SEEDS = 100, 5  # as nearly all tables of these papers
+PUBLISHED_EPISODES, PUBLISHED_SEEDS = 100, 5  # of a grid of nobody's table: as nearly all of these papers
 NOT_COMPARED = {
     *NOT_TOLD,
     "precision",
@@ -49,13 +49,18 @@ def deviations(grid: Grid, folder: Path, cells: Sequence[Cell], lines: Sequence[
     Args:
         cells: the runs that are there.
     """
-    if grid.preset != PAPER:
+    known = GRIDS.get(grid.name)
+    if grid.preset != _papers_preset(grid):
         form = grid.forms.get(grid.preset)
         about = f": {form.about}" if form is not None and form.about else ""
         yield f"The runs start from the preset {grid.preset}, not from the paper's settings{about}."
     yield from _settings(grid, folder, cells)
-    known = GRIDS.get(grid.name)
-    yield from _measuring(lines, len(known.seeds) if known is not None else PUBLISHED_SEEDS)
+    plan = None if known is None else known.evaluation
+    yield from _measuring(
+        lines,
+        PUBLISHED_SEEDS if known is None else len(known.seeds),
+        PUBLISHED_EPISODES if plan is None else plan.episodes,
+    )
 
 
 def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
@@ -65,7 +70,8 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
         whose = f"{cell.arm.name} on {cell.task}"
         try:
             ran = read_config(folder / cell.name)
-            meant, _ = parse([cell.arm.method, cell.task, "--preset", PAPER, *words_of(_papers_options(grid, cell))])
+            options = {"preset": _papers_preset(grid), **_papers_options(grid, cell)}
+            meant, _ = parse([cell.arm.method, cell.task, *words_of(options)])
         except (UserError, SystemExit) as error:  # the command line's own words stand in the terminal
             why = error if isinstance(error, UserError) else "its options are not those of this version."
             yield f"What {whose} deviates in is not known: {why}"
@@ -84,6 +90,12 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
         yield f"{'Beside that' if shared else 'Not as in the paper'}, {_several(several)} had: {rest}."
 
 
+def _papers_preset(grid: Grid) -> str:
+    """What the grid starts with in its paper, which may have run the methods of others with its own settings."""
+    known = GRIDS.get(grid.name)
+    return PAPER if known is None else known.preset
+
+
 def _papers_options(grid: Grid, cell: Cell) -> Options:
     """What makes the arm what it is in the paper: the options of the grid as it stands in the catalogue."""
     known = GRIDS.get(grid.name)
@@ -93,7 +105,7 @@ def _papers_options(grid: Grid, cell: Cell) -> Options:
 
 
 def _different(meant: RunConfig, ran: RunConfig) -> Iterator[str]:
-    paper, ours = dict(_flat(to_json(meant))), dict(_flat(to_json(ran)))
+    paper, ours = dict(settings_of(to_json(meant))), dict(settings_of(to_json(ran)))
     for name, value in ours.items():
         meant_by = paper.get(name)
         if name not in NOT_COMPARED and None not in (value, meant_by) and meant_by != value:
@@ -108,28 +120,20 @@ def _told(value: Any) -> str:
     return str(value)
 
 
-def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value)
-        else:
-            yield name, value
-
-
 def _several(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _measuring(lines: Sequence[Line], published_seeds: int) -> Iterator[str]:
+def _measuring(lines: Sequence[Line], published_seeds: int, published_episodes: int) -> Iterator[str]:
     own = [line for line in lines if line.measure in MEASURES and line.attack is None]
     seeds = sorted({len(line.seeds) for line in own})
     if seeds and seeds != [published_seeds]:
         few = f" Fewer than {FEWEST_SEEDS} have no interval." if seeds[0] < FEWEST_SEEDS else ""
         yield f"Numbers are of {' or '.join(map(str, seeds))} seeds instead of {published_seeds}.{few}"
-    episodes = sorted({line.kind[4] for line in own if line.kind[4] is not None})
-    if episodes and episodes != [PUBLISHED_EPISODES]:
+    episodes = sorted({line.kind.count for line in own if line.kind.count is not None})
+    if episodes and episodes != [published_episodes]:
         played = " or ".join(map(str, episodes))
-        yield f"Modes were played for {played} episodes instead of {PUBLISHED_EPISODES}."
-    for source in dict.fromkeys(line.kind[1] for line in own if "generated" in line.kind[1]):
-        modes = dict.fromkeys(line.mode for line in own if line.kind[1] == source)
+        yield f"Modes were played for {played} episodes instead of {published_episodes}."
+    for source in dict.fromkeys(line.kind.data for line in own if "generated" in line.kind.data):
+        modes = dict.fromkeys(line.mode for line in own if line.kind.data == source)
         yield f"{', '.join(modes)} used {source}, and not the benchmark's data."

@@ -8,15 +8,12 @@ from rich import live
 from rich.console import Console
 from rich.table import Table
 
-from saccade.bench.cells import TRAIN
-from saccade.bench.running import FAILED, RUNNING, SKIPPED, WAITING, Moment, Shown
+from saccade.bench.running import FAILED, RUNNING, SKIPPED, WAITING, Moment
 from saccade.bench.standing import DONE
 from saccade.cli import terminal
-from saccade.viewer.grid import told_seconds, write_page
+from saccade.viewer.grid import HEAD, STATES, cells_of_line, told_seconds, write_page
 
 MOST_LINES = 24
-ORDER = (RUNNING, FAILED, SKIPPED, WAITING, DONE)
-"""What is told first where not all of a grid fits."""
 
 
 class Live:
@@ -56,24 +53,11 @@ def sentence(moment: Moment) -> str:
 def table_of(moment: Moment) -> Table:
     """What runs where, returns so far, and the time left."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), title=sentence(moment), title_justify="left")
-    for name in ("run", "state", "where", "steps", "return", "left"):
+    for name in HEAD:
         table.add_column(name, justify="right" if name in ("steps", "return", "left") else "left", no_wrap=True)
-    ordered = sorted(moment.cells, key=lambda shown: ORDER.index(shown.state))
+    ordered = sorted(moment.cells, key=lambda shown: STATES.index(shown.state))
     for shown in ordered[:MOST_LINES]:
         table.add_row(*cells_of_line(shown))
     if len(ordered) > MOST_LINES:
         table.add_row(f"and {len(ordered) - MOST_LINES} more")
     return table
-
-
-def cells_of_line(shown: Shown) -> tuple[str, ...]:
-    """A run as the cells of a line."""
-    standing = shown.standing
-    steps = "" if standing.steps is None else f"{standing.env_steps:,}/{standing.steps:,}"
-    returned = "" if standing.returned is None else f"{standing.returned:.4g}"
-    training = shown.state == RUNNING and standing.step == TRAIN
-    left = told_seconds(standing.seconds_left) if training and standing.seconds_left is not None else ""
-    state = shown.told if shown.told else " ".join(filter(None, (shown.state, shown.step)))
-    if shown.tries and not shown.told:
-        state += f", try {shown.tries + 1}"
-    return shown.cell.name, state, shown.place, steps, returned, left

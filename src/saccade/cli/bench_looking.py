@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from saccade.bench.cells import Cell
-from saccade.bench.grids import Grid
+from saccade.bench.grids import Grid, folder_of
 from saccade.cli.explaining import IN_RUN
 from saccade.data.files import written_aside
 from saccade.envs.config import EnvConfig
@@ -56,21 +56,17 @@ def _is_explained(run: Path) -> bool:
 
 def _of_explanations(task: str, runs: dict[str, Path]) -> Look:
     """The moment amid each run's own episode in its first mode, with its first maps."""
-    rows: dict[str, tuple[np.ndarray, ...]] = {}
-    shared: list[str] | None = None
+    drawn: dict[str, dict[str, np.ndarray]] = {}
     for arm, run in runs.items():
         explanation = read_explanation(run / IN_RUN)
         maps = read_maps(explanation, explanation.modes_with_maps[0])
-        drawn = panels(maps, spread(len(maps.obs), 3)[1:2] if len(maps.obs) > 1 else np.arange(1))
-        shared = [name for name in (shared or drawn) if name in drawn]
-        rows[arm] = tuple(drawn[name][0] for name in drawn)
-        rows[arm] = tuple(dict(zip(drawn, rows[arm], strict=True))[name] for name in shared[:MOST_COLUMNS])
-    columns = tuple((shared or [])[:MOST_COLUMNS])
-    width = min(len(row) for row in rows.values())
+        drawn[arm] = dict(panels(maps, spread(len(maps.obs), 3)[1:2] if len(maps.obs) > 1 else np.arange(1)))
+    first, *others = drawn.values()
+    columns = tuple(name for name in first if all(name in other for other in others))[:MOST_COLUMNS]
     return Look(
         task,
-        columns[:width],
-        {arm: row[:width] for arm, row in rows.items()},
+        columns,
+        {arm: tuple(own[name][0] for name in columns) for arm, own in drawn.items()},
         "a moment amid an episode of each method's first seed, and what matters to it there, from the explanation in "
         "its run. Bright is what matters; each picture has a brightness of its own.",
     )
@@ -84,7 +80,7 @@ def _drawn(task: str, runs: dict[str, Path], folder: Path) -> Look:
     rows: dict[str, tuple[np.ndarray, ...]] = {}
     for arm, run in runs.items():
         policy = load_policy(run, "cpu")
-        obs = _observation(policy.config.env, folder / task.replace("/", "-"))
+        obs = _observation(policy.config.env, folder / folder_of(task))
         maps = saliency(policy, obs[None], METHOD)[0]
         frame = next(iter(parts_of(obs[None], policy.pixels.parts).values()))[0]
         strength = np.abs(maps[-1])

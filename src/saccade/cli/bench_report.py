@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from saccade.bench.catalogue import published_of
-from saccade.bench.cells import TEACHER, Cell, cells_of
+from saccade.bench.cells import METRICS, RUN, TEACHER, Cell, cells_of
 from saccade.bench.comparison import MEASURES, Line, attacked, groups_of, lines_of, not_run, with_means
 from saccade.bench.grids import Grid
-from saccade.bench.outcomes import METRICS, Outcome, mixed, outcomes_of
+from saccade.bench.outcomes import Outcome, mixed, outcomes_of
 from saccade.bench.printed import Printed, latex, markdown, printed
 from saccade.bench.published import Table
 from saccade.bench.statistics import FEWEST_SEEDS
@@ -138,7 +138,8 @@ def _missing(cells: Sequence[Cell], done: set[str]) -> Iterator[str]:
 
 def _learned(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> Iterator[Learned]:
     """Every run's training episodes."""
-    settings = {one.run: one.setting for one in outcomes if one.measure in MEASURES}
+    # The first of a run is of its own evaluation; others may have been played behind an oracle.
+    settings = {one.run: one.setting for one in reversed(outcomes) if one.measure in MEASURES and one.attack is None}
     for cell in cells:
         rows = [row for row in read_rows(folder / cell.name / METRICS, _Metrics) if "episode/return" in row]
         rows.sort(key=lambda row: row["env_steps"])
@@ -207,7 +208,7 @@ def _settings(cells: Sequence[Cell]) -> Iterator[tuple[str, str]]:
 
 
 def _named(word: str, cell: Cell) -> str:
-    return word.replace("{run}", cell.name).replace(TEACHER, cell.needs or "")
+    return word.replace(RUN, cell.name).replace(TEACHER, cell.needs or "")
 
 
 def _texts(lines: Sequence[Line]) -> Iterator[Printed]:

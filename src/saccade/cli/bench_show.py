@@ -11,7 +11,7 @@ from rich.table import Table as Lines
 from saccade.bench import costs, outcomes
 from saccade.bench.catalogue import published_of
 from saccade.bench.cells import Cell, cells_of
-from saccade.bench.checking import check_names
+from saccade.bench.checking import check_names, words_to_check
 from saccade.bench.grids import Grid
 from saccade.bench.published import Published, Table
 from saccade.bench.standing import DONE, MISSING, STARTED, standing_of
@@ -101,7 +101,7 @@ def _what_has_run(grid: Grid, folder: Path, console: Console) -> None:
         for (arm, task, _, mode), kinds in groups.items():
             for kind, same in kinds.items():
                 mean = sum(row.value for row in same) / len(same)
-                lines.add_row(arm, task, mode, f"{mean:.4g}", str(len(same)), f"{kind[3]:,}")
+                lines.add_row(arm, task, mode, f"{mean:.4g}", str(len(same)), f"{kind.env_steps:,}")
         console.print(lines)
     for sentence in outcomes.mixed(rows):
         console.print(f"{sentence}.", soft_wrap=True, style="yellow")
@@ -142,7 +142,7 @@ def _steps_of(cell: Cell) -> int | None:
     """Agent steps of a cell's run, as the command line understands its words; None where it does not."""
     parse = importlib.import_module("saccade.cli.train_command").parse
     try:
-        config, _ = parse([word for word in cell.steps[0].words[1:] if not word.startswith("{")][:-1])
+        config, _ = parse(words_to_check(cell.steps[0])[1:])
     except (UserError, SystemExit):
         return None
     steps: int = config.training.steps

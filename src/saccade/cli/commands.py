@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from saccade.cli.options import Attack, Bench, Demo, Doctor, Evaluate, Explain, Export, List, Score, SuiteOptions, View
+from saccade.cli.bench_options import Bench
+from saccade.cli.options import Attack, Demo, Doctor, Evaluate, Explain, Export, List, Score, SuiteOptions, View
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,20 +15,18 @@ from rich.table import Table
 from saccade.bench.dials import clean_row, dials_in, sentences
 from saccade.bench.verdicts import amount_told
 from saccade.cli import terminal
-from saccade.cli.evaluating import Subjected, facts_of, played_in_modes, subjected
+from saccade.cli.evaluating import Subjected, facts_of, identity_of, is_run, played_in_modes, subject_in, subjected
 from saccade.cli.explaining import Bars, say
 from saccade.cli.options import Evaluate
-from saccade.cli.suite_options import given
 from saccade.data.documents import read_lines
 from saccade.data.files import written_aside
 from saccade.envs.dials import dial_mode, read_dials
 from saccade.explain.dials import MOMENTS, clean_episode, drift_in
 from saccade.explain.evaluating import MOST_STEPS
-from saccade.explain.folder import fingerprint, owner_of
 from saccade.explain.tasks import CLEAN
 from saccade.policies.evaluate import episode_seeds, row_of
 from saccade.runs.config import read_config
-from saccade.runs.zoo import folder_of_results, folder_of_run, is_named
+from saccade.runs.zoo import folder_of_results, folder_of_run
 from saccade.train.logs import append_row
 from saccade.train.session import EVALUATIONS
 from saccade.types import UserError
@@ -38,7 +34,6 @@ from saccade.viewer.dials import Dialled, picture_name, read_pictures, write_dia
 from saccade.viewer.pictures import png
 
 PICTURES = "dials"  # the folder of the page's pictures
-CONFIG = "config.json"
 Row = dict[str, Any]
 
 
@@ -74,7 +69,7 @@ def evaluate_dials(options: Evaluate, words: Sequence[str], play: Any) -> int:
     for what in options.runs or (None,):  # mistakes show before anything is played
         own = _run_folder(options, what)
         of_run = asked if own is None or options.seed is not None else _with_seed_of_run(asked, what)
-        subjects.append((of_run, subjected(of_run, what, own)))
+        subjects.append((of_run, subjected(subject_in(of_run, what), own)))
     told: list[str] = []
     for its_options, subject in subjects:
         rows = _rows(its_options, subject, dials, console, play)
@@ -95,8 +90,8 @@ def _check(options: Evaluate) -> None:
     """Raise UserError for options that do not go together, or make no sense."""
     if options.modes:
         raise UserError("--dial plays the mode train and its own strengths: leave --modes out, or --dial.")
-    if "@" in (options.task or "") and ".py:" not in str(options.task):
-        raise UserError(f"--task {options.task} names a mode, and --dial plays its own: leave the mode out.")
+    if "@" in (options.opening.task or "") and ".py:" not in str(options.opening.task):
+        raise UserError(f"--task {options.opening.task} names a mode, and --dial plays its own: leave the mode out.")
     for name, least in (("max_steps", 1), ("seed", 0)):
         value = getattr(options, name)
         if value is not None and value < least:
@@ -109,15 +104,15 @@ def _check(options: Evaluate) -> None:
 
 def _run_folder(options: Evaluate, what: Path | None) -> Path | None:
     """Where the results of a run in its own task go; None for all other policies and tasks."""
-    others = options.policy is not None or options.task is not None or options.out is not None
-    if what is None or others or not (is_named(what) or (what / CONFIG).is_file()):
+    others = options.opening.policy is not None or options.opening.task is not None or options.out is not None
+    if what is None or others or not is_run(what):
         return None
     return folder_of_results(what)
 
 
 def _with_seed_of_run(options: Evaluate, what: Path | None) -> Evaluate:
     assert what is not None
-    config = read_config(folder_of_run(what), options.method)
+    config = read_config(folder_of_run(what), options.opening.method)
     return dataclasses.replace(options, seed=config.training.seed)
 
 
@@ -186,26 +181,14 @@ def _drifts(options: Evaluate, subject: Subjected, modes: Sequence[str], console
 
 def _settings(options: Evaluate, subject: Subjected) -> dict[str, Any]:
     """All that decides the numbers of a strength, as JSON values."""
-    task, policy = subject.task, subject.policy
-    config = None if task.config is None else dataclasses.asdict(task.config)
-    file = Path(task.name.rpartition(":")[0])
-    told = {
-        "owner": owner_of(policy),
-        "env_steps": policy.env_steps,
-        "weights": fingerprint(policy),
-        "task": task.name,
-        "code": hashlib.sha256(file.read_bytes()).hexdigest() if file.suffix == ".py" and file.is_file() else None,
-        "config": config,
-        "options": given(options.options),
-        "sees": policy.pixels.told(),
+    return identity_of(options.opening, subject) | {
+        "env_steps": subject.policy.env_steps,
         "episodes": options.episodes,
         "seed": options.seed or 0,
         "sampled": options.sampled,
         "max_steps": options.max_steps,
-        "video_where": options.video_where,
         "moments": MOMENTS,
     }
-    return dict(json.loads(json.dumps(told, default=str)))
 
 
 def _there(path: Path, settings: Mapping[str, Any], modes: Sequence[str]) -> dict[str, Row]:

@@ -60,9 +60,9 @@ OF_OTHERS = ("checkpoint", "output", "layout", "channels", "mean", "std", "trust
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
     options = parsed(Evaluate, "saccade evaluate", words)
-    if not options.runs and options.policy is None and options.dial:
+    if not options.runs and options.opening.policy is None and options.dial:
         raise UserError("Name the policy before --dial: what comes after it are names and strengths of dials.")
-    if not options.runs and options.policy is None:
+    if not options.runs and options.opening.policy is None:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`, or zoo:NAME.")
     if options.episodes < 1:
         raise UserError(f"--episodes {options.episodes} is too small: it must be at least 1.")
@@ -70,7 +70,7 @@ def run(words: list[str]) -> int:
         return evaluate_dials(options, words, play)
     if options.again:
         raise UserError("--again is for the strengths of --dial: other modes are played anew in any case.")
-    _, modes = task_and_modes(options.task, options.modes)  # shifts that there are none of, before any work
+    _, modes = task_and_modes(options.opening.task, options.modes)  # shifts that there are none of, before any work
     if _is_any(options):
         return evaluate_any(options, words, show, play)
     _refuse_of_others(options)
@@ -80,7 +80,7 @@ def run(words: list[str]) -> int:
 
 def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
     """Play runs in their own tasks; where shifts are asked for, each gets a page with one sentence on its top."""
-    configs = {what: read_config(folder_of_run(what), options.method) for what in options.runs}
+    configs = {what: read_config(folder_of_run(what), options.opening.method) for what in options.runs}
     for config in configs.values():  # before any work
         check_data(_as_asked(config.env, options), options.modes or suites.usual_modes(config.env.task))
     console = terminal.console()
@@ -88,7 +88,10 @@ def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
     told: list[str] = []
     with terminal.progress(console) as progress:
         for what, config in configs.items():
-            policy, folder = load_policy(what, options.device, options.method), _writable(folder_of_results(what))
+            policy, folder = (
+                load_policy(what, options.opening.device, options.opening.method),
+                _writable(folder_of_results(what)),
+            )
             env = _as_asked(config.env, options)
             seed = config.training.seed if options.seed is None else options.seed
             rows, policy_of_mode = [], acting(policy, seed, options.sampled)
@@ -133,7 +136,11 @@ def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
 
 def _is_any(options: Evaluate) -> bool:
     """Whether it is asked for more than runs in their own tasks."""
-    more = options.task is not None or options.policy is not None or any("=" in mode for mode in options.modes)
+    more = (
+        options.opening.task is not None
+        or options.opening.policy is not None
+        or any("=" in mode for mode in options.modes)
+    )
     return more or not all(map(_may_be_run, options.runs))
 
 
@@ -145,8 +152,9 @@ def _may_be_run(what: Path) -> bool:
 
 def _refuse_of_others(options: Evaluate) -> None:
     """Raise UserError for options that say something of other policies than runs."""
+    values = vars(options) | vars(options.opening)
     for name in OF_OTHERS:
-        if getattr(options, name):
+        if values[name]:
             raise UserError(
                 f"--{name.replace('_', '-')} is for other policies than Saccade's runs, or for other tasks than their "
                 "own: leave it out."
@@ -208,7 +216,7 @@ def play(
 
 
 def _as_asked(env: EnvConfig, options: Evaluate) -> EnvConfig:
-    return env.changed(**given(options.options, env.task))
+    return env.changed(**given(options.opening.options, env.task))
 
 
 def show(results: list[Result], console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +19,8 @@ from saccade.bench.results import Result, newest_results
 from saccade.bench.verdicts import sentence
 from saccade.cli import terminal
 from saccade.cli.explaining import Bars, data_of, policy_and_task, say, task_and_modes
-from saccade.cli.options import Evaluate, Subject
+from saccade.cli.options import Evaluate, Opening, Subject
+from saccade.cli.suite_options import given
 from saccade.data.documents import read_document
 from saccade.data.files import written_aside
 from saccade.envs.config import check_data
@@ -27,12 +29,13 @@ from saccade.envs.suites import suite_of
 from saccade.explain.episodes import in_space
 from saccade.explain.evaluating import MOST_STEPS, evaluations
 from saccade.explain.fitting import fitting
-from saccade.explain.folder import owner_of
+from saccade.explain.folder import fingerprint, owner_of
 from saccade.explain.modes import Asked, in_modes, read_modes
 from saccade.explain.tasks import CLEAN, Task
 from saccade.policies.evaluate import Act, Evaluation, row_of
 from saccade.policies.policy import Policy
-from saccade.runs.zoo import zoo_name
+from saccade.runs.config import CONFIG
+from saccade.runs.zoo import is_named, zoo_name
 from saccade.train.logs import append_row
 from saccade.train.session import EVALUATIONS
 from saccade.types import UserError
@@ -78,7 +81,8 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
         raise UserError(f"--seed {options.seed} is negative: it must be 0 or more.")
     if options.out is not None and len(options.runs) > 1:
         raise UserError("--out is one policy's folder: give the policies one after the other.")
-    subjects = [subjected(options, what) for what in options.runs or (None,)]  # mistakes show before anything is played
+    # Mistakes show before anything is played.
+    subjects = [subjected(subject_in(options, what)) for what in options.runs or (None,)]
     command = shlex.join(["saccade", "evaluate", *words])
     results: list[Result] = []
     told: list[str] = []
@@ -100,29 +104,37 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
     return 0
 
 
-def subjected(options: Evaluate, what: Path | None, own: Path | None = None) -> Subjected:
+def subject_in(options: Evaluate, what: Path | None) -> Subject:
+    """One of the policies that are to be evaluated."""
+    return Subject(what=what, modes=options.modes, out=options.out, opening=options.opening)
+
+
+def subjected(subject: Subject, own: Path | None = None) -> Subjected:
     """A policy, its task in the modes that were asked for, and a folder that is its own. Raises UserError.
 
     own: of a run, whose results go there; None for a folder of evaluations.
     """
-    shared = {field.name for field in dataclasses.fields(Evaluate)} & {f.name for f in dataclasses.fields(Subject)}
-    subject = Subject(what=what, **{name: getattr(options, name) for name in shared})
-    _, words = task_and_modes(options.task, options.modes)
+    _, words = task_and_modes(subject.opening.task, subject.modes)
     policy, task = policy_and_task(subject)
     assert task is not None
     asked = read_modes(words or task.usual_modes, task.modes)
-    task = in_modes(task, asked, policy, video_where=options.video_where, data=data_of(subject))
+    task = in_modes(task, asked, policy, video_where=subject.opening.video_where, data=data_of(subject))
     if task.config is not None:
         check_data(task.config, [mode for mode in asked.names if mode not in asked.files and not _of_file(mode, asked)])
     # First what the others are compared with: each row then knows its gap as soon as it is written.
     modes = tuple(sorted(asked.names, key=lambda mode: mode != CLEAN))
     if own is not None:
         return Subjected(policy, task, modes, asked, own)
-    folder = _folder(options, what, policy)
+    folder = _folder(subject, policy)
     folder.mkdir(parents=True, exist_ok=True)
     with written_aside(folder / OWNER) as path:
         path.write_text(_owner_document(policy))
     return Subjected(policy, task, modes, asked, folder)
+
+
+def is_run(what: Path) -> bool:
+    """Whether it is a run of Saccade, by its folder or by its name in the zoo or the hub, which may not be here yet."""
+    return is_named(what) or (what / CONFIG).is_file()
 
 
 def _of_file(mode: str, asked: Asked) -> bool:
@@ -215,6 +227,29 @@ def _batches(policy: Policy, task: Task, seed: int, options: Evaluate) -> Any:
     return begin
 
 
+def identity_of(opening: Opening, subject: Subjected) -> dict[str, Any]:
+    """What decides a policy's numbers beside how it is played, as JSON values: whose weights, which task and code."""
+    task, policy = subject.task, subject.policy
+    told = {
+        "owner": owner_of(policy),
+        "weights": fingerprint(policy),
+        "task": task.name,
+        "code": _code_of(task.name),
+        "config": None if task.config is None else dataclasses.asdict(task.config),
+        "options": given(opening.options),
+        "sees": policy.pixels.told(),
+        "video_where": opening.video_where,
+    }
+    codes = {mode: _code_of(file) for mode, file in subject.asked.files.items()}
+    return dict(json.loads(json.dumps(told | ({"codes": codes} if codes else {}), default=str)))
+
+
+def _code_of(name: str) -> str | None:
+    """Of ``file.py:function`` the hash of the file; None for other names."""
+    file = Path(name.rpartition(":")[0])
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.suffix == ".py" and file.is_file() else None
+
+
 def facts_of(options: Evaluate, subject: Subjected, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """What a page says of the policy and of how it was played."""
     policy = subject.policy
@@ -227,14 +262,15 @@ def facts_of(options: Evaluate, subject: Subjected, rows: Sequence[dict[str, Any
     yield "episodes", f"{options.episodes} in each mode, whose seeds come from {rows[0]['episode_seed']}"
 
 
-def _folder(options: Evaluate, what: Path | None, policy: Policy) -> Path:
+def _folder(subject: Subject, policy: Policy) -> Path:
     """Where rows go: what was asked for, or a place where no other policy's rows lie. Raises UserError."""
-    if options.out is not None:
-        if _is_others(options.out, policy):
-            raise UserError(f"{options.out} holds rows of another policy: give another --out.")
-        return options.out
-    zoo = None if what is None or options.policy is not None else zoo_name(what)
-    named = options.checkpoint or what or Path(str(options.policy).partition(":")[0])
+    if subject.out is not None:
+        if _is_others(subject.out, policy):
+            raise UserError(f"{subject.out} holds rows of another policy: give another --out.")
+        return subject.out
+    what, opening = subject.what, subject.opening
+    zoo = None if what is None or opening.policy is not None else zoo_name(what)
+    named = opening.checkpoint or what or Path(str(opening.policy).partition(":")[0])
     name = f"zoo-{zoo}" if zoo is not None else named.absolute().stem.strip(".") or "policy"
     wanted = ELSEWHERE / name
     places = (wanted if number == 1 else wanted.with_name(f"{name}-{number}") for number in count(1))
@@ -246,4 +282,4 @@ def _is_others(folder: Path, policy: Policy) -> bool:
     try:
         return read_document(folder / OWNER, _Owner)["owner"] != owner_of(policy)
     except (OSError, UserError):
-        return any((folder / name).exists() for name in (EVALUATIONS, PAGE, OWNER, "config.json"))
+        return any((folder / name).exists() for name in (EVALUATIONS, PAGE, OWNER, CONFIG))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
 from saccade.cli import terminal
-from saccade.cli.options import Maps, Subject
+from saccade.cli.options import Maps, Score, Subject
 from saccade.cli.suite_options import given
 from saccade.cli.suite_options import refuse_foreign as refuse_foreign_options
 from saccade.data.files import written_aside
@@ -40,8 +41,7 @@ from saccade.viewer.report import write_report
 IN_RUN, ELSEWHERE = "explain", Path("explanations")
 VIDEO_FRAMES_PER_SECOND = 4.0
 LARGEST_RADIUS = 1000.0
-
-
+OF_EPISODES = ("frames", "every", "max_steps")  # of Maps
 BLURRING = ("perturbation_actor", "perturbation_critic", "perturbation_kl", "sarfa")
 
 
@@ -62,9 +62,20 @@ def method_settings(options: Maps) -> MethodSettings:
     return MethodSettings(options.score, options.max_batch, options.seed, options.over_colours, changes)
 
 
+def options_of_episodes(options: Score) -> list[str]:
+    """Which of the options that belong to episodes which a policy plays a person gave."""
+    return [*(name for name in changed(options.maps) if name in OF_EPISODES), *changed(options.checks)]
+
+
+def changed(options: Any) -> list[str]:
+    """Names of the options whose value is not the usual one."""
+    fields = dataclasses.fields(options)
+    return [field.name for field in fields if getattr(options, field.name) != field.default]
+
+
 def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ...], Path]:
     """The policy, its task or what was recorded, the modes and the folder that the options mean. Raises UserError."""
-    name, modes = task_and_modes(options.task, options.modes)
+    name, modes = task_and_modes(options.opening.task, options.modes)
     fields = _fields(options, name)
     policy, task = policy_and_task(options)
     if options.obs is not None:
@@ -72,7 +83,7 @@ def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ..
         return policy, recorded, (MODE,), out_folder(options, policy, options.obs.stem)
     assert task is not None
     asked = read_modes(modes or (CLEAN,), task.modes)
-    task = in_modes(task, asked, policy, video_where=options.video_where, data=data_of(options))
+    task = in_modes(task, asked, policy, video_where=options.opening.video_where, data=data_of(options))
     return policy, task, asked.names, out_folder(options, policy)
 
 
@@ -91,14 +102,14 @@ def task_and_modes(task: str | None, modes: tuple[str, ...]) -> tuple[str, tuple
 
 def data_of(options: Subject) -> str | None:
     """The data folder, whoever's the task is: a video plays its clips."""
-    data: str | None = given(options.options).get("data")
+    data: str | None = given(options.opening.options).get("data")
     return data
 
 
 def _fields(options: Subject, name: str) -> dict[str, Any]:
     """What is said of Saccade's own tasks; the folder of clips is not, where a video in another task plays them."""
     fields = {
-        **given(options.options, name),
+        **given(options.opening.options, name),
         "image_size": options.image_size,
         "frame_stack": options.frame_stack,
         "action_repeat": options.action_repeat,
@@ -110,10 +121,11 @@ def _fields(options: Subject, name: str) -> dict[str, Any]:
 
 def policy_and_task(options: Subject) -> tuple[Policy, Task | None]:
     """The policy, and the task that it is to be played in; none for recorded observations. Raises UserError."""
-    normalised = normalisation(options.mean, options.std)
-    name, _ = task_and_modes(options.task, options.modes)
+    opening = options.opening
+    normalised = normalisation(opening.mean, opening.std)
+    name, _ = task_and_modes(opening.task, options.modes)
     fields = _fields(options, name)
-    if options.policy is None:
+    if opening.policy is None:
         if options.what is None:
             raise UserError(
                 "Say which policy: a run folder, zoo:NAME, a zip of Stable-Baselines3, or --policy file.py:Class "
@@ -121,28 +133,28 @@ def policy_and_task(options: Subject) -> tuple[Policy, Task | None]:
             )
         policy = load_any(
             options.what,
-            method=options.method,
-            layout=options.layout,
+            method=opening.method,
+            layout=opening.layout,
             colours=options.colours,
             normalised=normalised,
-            device=options.device,
-            trust=options.trust,
+            device=opening.device,
+            trust=opening.trust,
         )
         if policy.config is not None and not name:
-            refuse_foreign_options(given(options.options), policy.config.env.task)
+            refuse_foreign_options(given(opening.options), policy.config.env.task)
         task = None if options.obs is not None else task_of(policy, name or None, **fields)
     else:
         policy, task = _own_network(options, name, fields, normalised)
-    if options.channels is not None:
-        policy = replace(policy, pixels=policy.pixels.with_channels(options.channels))
+    if opening.channels is not None:
+        policy = replace(policy, pixels=policy.pixels.with_channels(opening.channels))
     return policy, task
 
 
 def _recorded(options: Subject, policy: Policy, fields: dict[str, Any]) -> Recorded:
     """What --obs names. Raises UserError for options that belong to an environment, which there is none of."""
-    of_environments: dict[str, Any] = {"modes": options.modes or None, "video_where": options.video_where}
-    if options.policy is None:  # a network of one's own is built for the spaces of its task
-        of_environments |= {"task": options.task, **fields}
+    of_environments: dict[str, Any] = {"modes": options.modes or None, "video_where": options.opening.video_where}
+    if options.opening.policy is None:  # a network of one's own is built for the spaces of its task
+        of_environments |= {"task": options.opening.task, **fields}
     for name, value in of_environments.items():
         if value is not None:
             raise UserError(
@@ -165,32 +177,34 @@ def _own_network(
     options: Subject, name: str, fields: dict[str, Any], normalised: Normalisation | None
 ) -> tuple[Policy, Task]:
     """A person's own network, and the task whose spaces it was made for."""
+    opening = options.opening
     if not name:
-        raise UserError(f"--policy {options.policy} needs --task: the network is built for the task's spaces.")
+        raise UserError(f"--policy {opening.policy} needs --task: the network is built for the task's spaces.")
     task = find_task(name, **{field: value for field, value in fields.items() if value is not None})
     with closing(task.make(CLEAN, False)) as env:
         spaces = env.observation_space, env.action_space
     policy = load_any(
         options.what,
-        policy=options.policy,
-        checkpoint=options.checkpoint,
+        policy=opening.policy,
+        checkpoint=opening.checkpoint,
         observation_space=spaces[0],
         action_space=spaces[1],
-        output=options.output,
-        layout=options.layout,
+        output=opening.output,
+        layout=opening.layout,
         colours=options.colours,
         normalised=normalised,
-        device=options.device,
-        trust=options.trust,
+        device=opening.device,
+        trust=opening.trust,
     )
     return policy, task
 
 
 def _folder(options: Subject, seen: str = "") -> Path:
-    of_zoo = None if options.policy is not None or options.what is None else zoo_name(options.what)
-    if of_zoo is None and options.policy is None and options.what is not None and options.what.is_dir():
+    opening = options.opening
+    of_zoo = None if opening.policy is not None or options.what is None else zoo_name(options.what)
+    if of_zoo is None and opening.policy is None and options.what is not None and options.what.is_dir():
         return options.what / f"{IN_RUN}{seen}"
-    named = options.checkpoint or options.what or Path(str(options.policy).partition(":")[0])
+    named = opening.checkpoint or options.what or Path(str(opening.policy).partition(":")[0])
     name = named.absolute().stem.strip(".")  # or else "..zip" would be the folder of all explanations
     return ELSEWHERE / f"{(name or 'policy') if of_zoo is None else f'zoo-{of_zoo}'}{seen}"
 

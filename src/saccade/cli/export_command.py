@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from saccade.agents.methods_of import label_of
-from saccade.bench.results import newest_results
+from saccade.bench.results import newest_results, settings_of
 from saccade.cli import terminal
 from saccade.cli.explaining import IN_RUN, say
 from saccade.cli.options import Export
@@ -81,7 +81,7 @@ def _carded(config: RunConfig, what: Path, folder: Path, env_steps: int, facts: 
             "left out. `saccade evaluate` plays these."
         )
     versions, git = facts.get("versions"), facts.get("git")
-    settings = dict(_flat(to_json(portable(config))))
+    settings = dict(settings_of(to_json(portable(config))))
     return Carded(
         label_of(config.method),
         config.env.task,
@@ -111,11 +111,3 @@ def _scores(places: list[Path], env_steps: int) -> tuple[tuple[ScoreRow, ...], l
                 f"weights of step {env_steps}: they are left out. `saccade score` makes new ones."
             ]
     return (), []
-
-
-def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value)
-        else:
-            yield name, value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +9,18 @@ import gymnasium
 import numpy as np
 
 from saccade.cli import terminal
-from saccade.cli.explaining import Bars, check_writable, drawn, introduce, method_settings, out_folder, say
-from saccade.cli.options import Checks, Maps, People, Score, Subject
+from saccade.cli.explaining import (
+    Bars,
+    changed,
+    check_writable,
+    drawn,
+    introduce,
+    method_settings,
+    options_of_episodes,
+    out_folder,
+    say,
+)
+from saccade.cli.options import People, Score, Subject
 from saccade.cli.score_tables import print_tables
 from saccade.cli.suite_options import given
 from saccade.data.atari_head.folder import GAMES, checked_game, find_gaze
@@ -31,7 +40,6 @@ TOLD = (
     "what both have in common. (-n): frames without a score; ↑ ↓: which way is better; *: the best, where it beats "
     "chance and the rows that were made without asking the network."
 )
-OF_EPISODES = ("frames", "every", "max_steps")  # of Maps
 OF_ENVIRONMENTS = ("obs", "modes", "image_size", "frame_stack", "action_repeat")  # of Subject
 
 
@@ -43,7 +51,7 @@ def against_people(options: People) -> bool:
 def refuse_gaze_options(options: People) -> None:
     """Raise UserError for options that say how gaze is scored, where none is."""
     for name in ("gaze_join", "gaze_frames"):
-        if getattr(options, name) != _default(People, name):
+        if name in changed(options):
             raise UserError(
                 f"--{name.replace('_', '-')} says how maps are scored against gaze: give --gaze FOLDER too."
             )
@@ -81,27 +89,28 @@ def score_against_people(options: Score, words: list[str]) -> int:
 
 def policy_and_game(options: Subject, people: People) -> tuple[Policy, str]:
     """The policy that is meant, without any environment, and its game. Raises UserError."""
-    named = people.game or options.task
+    opening = options.opening
+    named = people.game or opening.task
     common: dict[str, Any] = {
-        "layout": options.layout,
+        "layout": opening.layout,
         "colours": options.colours,
-        "normalised": normalisation(options.mean, options.std),
-        "device": options.device,
-        "trust": options.trust,
+        "normalised": normalisation(opening.mean, opening.std),
+        "device": opening.device,
+        "trust": opening.trust,
     }
-    if options.policy is not None:
+    if opening.policy is not None:
         if named is None:
-            raise UserError(f"--policy {options.policy} needs --game: the network is built for the game's actions.")
+            raise UserError(f"--policy {opening.policy} needs --game: the network is built for the game's actions.")
         game = checked_game(named)
-        last = options.layout == "channels_last"
+        last = opening.layout == "channels_last"
         shape = (SIDE, SIDE, STACK) if last else (STACK, SIDE, SIDE)
         policy = load_any(
             options.what,
-            policy=options.policy,
-            checkpoint=options.checkpoint,
+            policy=opening.policy,
+            checkpoint=opening.checkpoint,
             observation_space=gymnasium.spaces.Box(0, 255, shape, np.uint8),
             action_space=gymnasium.spaces.Discrete(GAMES[game]),
-            output=options.output,
+            output=opening.output,
             **common,
         )
     else:
@@ -109,9 +118,9 @@ def policy_and_game(options: Subject, people: People) -> tuple[Policy, str]:
             raise UserError(
                 "Say which policy: a run folder, a zip of Stable-Baselines3, or --policy with --checkpoint."
             )
-        policy = load_any(options.what, method=options.method, **common)
+        policy = load_any(options.what, method=opening.method, **common)
         game = game_of(policy, named)
-    return (policy if options.channels is None else _with_channels(policy, options.channels)), game
+    return (policy if opening.channels is None else _with_channels(policy, opening.channels)), game
 
 
 def _with_channels(policy: Policy, channels: str) -> Policy:
@@ -121,20 +130,11 @@ def _with_channels(policy: Policy, channels: str) -> Policy:
 def _refuse_others(options: Score) -> None:
     """Raise UserError for options that ask for episodes, of which there are none."""
     foreign = [name for name in OF_ENVIRONMENTS if getattr(options.subject, name) not in (None, ())]
-    foreign += list(given(options.subject.options))
-    foreign += [name for name in OF_EPISODES if getattr(options.maps, name) != _default(Maps, name)]
-    foreign += [
-        field.name
-        for field in dataclasses.fields(Checks)
-        if getattr(options.checks, field.name) != _default(Checks, field.name)
-    ]
+    foreign += list(given(options.subject.opening.options))
+    foreign += options_of_episodes(options)
     if foreign:
         also = " --gaze-frames says how many moments." if "frames" in foreign else ""
         raise UserError(
             f"--{foreign[0].replace('_', '-')} belongs to episodes that a policy plays, and with --gaze people have "
             f"played: leave it out.{also}"
         )
-
-
-def _default(of: type[Any], name: str) -> Any:
-    return next(field.default for field in dataclasses.fields(of) if field.name == name)

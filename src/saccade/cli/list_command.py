@@ -11,14 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.agents import METHODS
-from saccade.agents.presets import (
-    NOT_PUBLISHED,
-    RED_FETCH_GREEN,
-    SIZES,
-    SMALL_TRAINING,
-    SMG_TABLE,
-    preset,
-)
+from saccade.agents.presets import SIZES, preset
+from saccade.agents.published_settings import DIGR_AUTHOR, NOT_PUBLISHED, RED_FETCH_GREEN, SMG_TABLE
+from saccade.agents.small_settings import SMALL_TRAINING
 from saccade.cli import terminal
 from saccade.cli.nearest import nearest
 from saccade.cli.options import List
@@ -41,6 +36,7 @@ OF_AUGMENTATIONS = {
     "overlay_velocity": "SimGRL's code",
     **dict.fromkeys(("spectrum_probability", "spectrum_frequency", "spectrum_width"), "SRM's code"),
 }
+DIGR_PUBLISHES = ("learning_rate", "optimizer", "regularised", "distillation_weight", "threshold", "normalisation")
 FOOTNOTE = (
     "The source is that of the first column, `paper`; an empty cell is the same. small: for CPUs, not published. "
     "Choose with --preset NAME."
@@ -177,6 +173,11 @@ def _sources_of_defaults(name: str, task: str) -> dict[str, str]:
         ppo, own = (dict(_settings(METHODS[one].config)) for one in ("ppo", name))
         of_method = {option: BASELINES for option, value in own.items() if option in ppo and ppo[option] == value}
         of_method |= {"steps": NOT_PUBLISHED, "frame_stack": NOT_PUBLISHED}
+    elif METHODS[name].taught:
+        digr = (option for option, _ in _settings(METHODS["digr"].config))
+        of_method = dict.fromkeys((option for option in digr if option not in DIGR_PUBLISHES), NOT_PUBLISHED)
+        of_method["frame_stack"] = NOT_PUBLISHED
+        of_method |= {**dict.fromkeys(("filters", "hidden"), DIGR_AUTHOR), "image_size": "the task's own"}
     elif Continuous not in METHODS[name].actions:
         of_method = {**dict.fromkeys(dict(_settings(METHODS["dqn"].config)), METHODS["dqn"].source), **OF_AUGMENTATIONS}
     else:

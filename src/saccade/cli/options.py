@@ -41,6 +41,42 @@ class Demo:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """How a policy is opened, and the task that it is played in."""
+
+    task: str | None = None
+    """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
+    or a vector of some; by default a run's own."""
+    video_where: Annotated[str | None, tyro.conf.arg(metavar="COLOUR")] = None
+    """Which pixels the shift video replaces: black, R,G,B or R,G,B:TOLERANCE in 0..255; by default those that the
+    environment's info["task_mask"] leaves."""
+    method: str | None = None
+    """Of a run of a method of your own whose file has moved or changed: which it is now. That file is run."""
+    policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
+    """For any other network: its class, in a Python file of yours, which is run."""
+    checkpoint: Path | None = None
+    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it. FILE:NAME is one
+    of several in a file, such as both.pt:online."""
+    output: tuple[str, ...] = ()
+    """What the network of --policy gives: logits, q_values, action, or logits=module:actor value=method:get_value."""
+    layout: Literal["channels_first", "channels_last"] | None = None
+    """Where the channels of observations are, if their shape does not say."""
+    channels: str | None = None
+    """What the channels of one frame are, such as rgb,depth or grey: rgb is three, any other word one. By default the
+    episode shows it, as far as it can."""
+    mean: tuple[float, ...] = ()
+    """What the network's input is normalised with, if it is: one number, or one per colour, of pixels in 0..1 (or in
+    0..255), such as 0.485 0.456 0.406; with --std."""
+    std: tuple[float, ...] = ()
+    """The standard deviation to --mean, such as 0.229 0.224 0.225."""
+    trust: bool = False
+    """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
+    device: str = "auto"
+    """Where the networks run: auto, cpu, cuda or cuda:1."""
+    options: SuiteOptions = field(default_factory=SuiteOptions)
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Play a policy, by default with its most likely actions, and compare the modes with the training mode.
 
@@ -50,9 +86,6 @@ class Evaluate:
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT [WHAT ...]")]
     """Run folders, as `saccade train` writes them, or zoo:NAME, whose results go to runs/zoo/NAME; or zips of
     Stable-Baselines3 or sb3-contrib, with --task."""
-    task: str | None = None
-    """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
-    or a vector of some; by default a run's own."""
     modes: tuple[str, ...] = ()
     """Modes to play in, or names of groups of them such as gb2; by default all of the task, on dmc train and dmcgb. The
     gap is to the mode train. Beside the task's own there are shifts with a strength from 0 to 1, such as brightness:0.5
@@ -72,39 +105,16 @@ class Evaluate:
     """Draw actions from the policy, as training does."""
     seed: int | None = None
     """Of the episodes; by default the run's own, else 0."""
-    method: str | None = None
-    """Of runs of a method of your own whose file has moved or changed: which it is now. That file is run."""
-    device: str = "auto"
-    """Where the networks run: auto, cpu, cuda or cuda:1."""
     workers: int | None = None
     """Processes for the environments of Saccade's own tasks: 0 none, by default one per core."""
     video: bool = False
     """Also write a video of the first episode in each mode."""
     max_steps: int | None = None
     """Agent steps after which an episode of somebody's environment is left, if it has not ended; by default 100,000."""
-    video_where: Annotated[str | None, tyro.conf.arg(metavar="COLOUR")] = None
-    """Which pixels the shift video replaces: black, R,G,B or R,G,B:TOLERANCE in 0..255; by default those that the
-    environment's info["task_mask"] leaves."""
-    policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
-    """For any other network: its class, in a Python file of yours, which is run."""
-    checkpoint: Path | None = None
-    """The weights for --policy, as for `saccade explain`."""
-    output: tuple[str, ...] = ()
-    """What the network of --policy gives, as for `saccade explain`."""
-    layout: Literal["channels_first", "channels_last"] | None = None
-    """Where the channels of observations are, if their shape does not say."""
-    channels: str | None = None
-    """What the channels of one frame are, such as rgb,depth or grey; by default an episode shows it."""
-    mean: tuple[float, ...] = ()
-    """What the network's input is normalised with, if it is, as for `saccade explain`; with --std."""
-    std: tuple[float, ...] = ()
-    """The standard deviation to --mean."""
-    trust: bool = False
-    """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
     out: Path | None = None
     """Folder for rows, page and videos of a policy that is no run; by default evaluations/NAME (NAME-2 and so on where
     NAME holds another policy's)."""
-    options: SuiteOptions = field(default_factory=SuiteOptions)
+    opening: Opening = field(default_factory=Opening)
 
 
 @dataclass(frozen=True)
@@ -113,9 +123,6 @@ class Subject:
 
     what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = None
     """A run folder of Saccade, zoo:NAME, or a zip of Stable-Baselines3 or sb3-contrib."""
-    task: str | None = None
-    """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
-    or a vector of some; by default a run's own."""
     obs: Annotated[Path | None, tyro.conf.arg(metavar="FRAMES")] = None
     """Explain recorded observations instead of an episode: an .npz (FILE:NAME is one array of several), an .npy or a
     folder of pictures. Single frames are stacked as the policy sees them, other sizes resized."""
@@ -123,34 +130,8 @@ class Subject:
     """Modes of the task, such as train video_hard; by default train. Beside them there are shifts with a strength from
     0 to 1, such as brightness:0.5 or brightness:0.3+noise:0.1, and NAME=FILE.PY:FUNCTION, which makes the environment
     under another light. `saccade list` names the shifts."""
-    video_where: Annotated[str | None, tyro.conf.arg(metavar="COLOUR")] = None
-    """Which pixels the shift video replaces: black, R,G,B or R,G,B:TOLERANCE in 0..255; by default those that the
-    environment's info["task_mask"] leaves."""
-    method: str | None = None
-    """Of a run of a method of your own whose file has moved or changed: which it is now. That file is run."""
-    policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
-    """For any other network: its class, in a Python file of yours, which is run."""
-    checkpoint: Path | None = None
-    """The weights for --policy: a state dict, as torch.save(model.state_dict()) or CleanRL write it. FILE:NAME is one
-    of several in a file, such as both.pt:online."""
-    output: tuple[str, ...] = ()
-    """What the network of --policy gives: logits, q_values, action, or logits=module:actor value=method:get_value."""
-    layout: Literal["channels_first", "channels_last"] | None = None
-    """Where the channels of observations are, if their shape does not say."""
     colours: Literal[1, 3] | None = None
     """Channels per frame of a stack: 3 is --channels rgb, 1 is --channels grey."""
-    channels: str | None = None
-    """What the channels of one frame are, such as rgb,depth or grey: rgb is three, any other word one. By default the
-    episode shows it, as far as it can."""
-    mean: tuple[float, ...] = ()
-    """What the network's input is normalised with, if it is: one number, or one per colour, of pixels in 0..1 (or in
-    0..255), such as 0.485 0.456 0.406; with --std."""
-    std: tuple[float, ...] = ()
-    """The standard deviation to --mean, such as 0.229 0.224 0.225."""
-    trust: bool = False
-    """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
     image_size: int | None = None
     """Of Saccade's tasks, in pixels; by default what the policy sees."""
     frame_stack: int | None = None
@@ -162,7 +143,7 @@ class Subject:
     holds another policy's), for the zoo explanations/zoo-NAME."""
     replace: bool = False
     """Whether what another policy left in --out may be deleted."""
-    options: SuiteOptions = field(default_factory=SuiteOptions)
+    opening: Opening = field(default_factory=Opening)
 
 
 @dataclass(frozen=True)
@@ -277,9 +258,6 @@ class Attack:
 
     what: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = None
     """A run folder of Saccade, zoo:NAME, or a zip of Stable-Baselines3 or sb3-contrib, with --task."""
-    task: str | None = None
-    """dmc/walker_walk, an id of Gymnasium (module:Id imports its module), or file.py:function that makes an environment
-    or a vector of some; by default a run's own."""
     mode: str = "train"
     """The mode of the task to play in, or a shift such as brightness:0.5."""
     attacks: tuple[str, ...] = ("fgsm", "pgd", "mi_fgsm", "mad")
@@ -310,36 +288,14 @@ class Attack:
     """Of the episodes; by default the run's own, else 0."""
     again: bool = False
     """Play anew what has been played with the same settings."""
-    video_where: Annotated[str | None, tyro.conf.arg(metavar="COLOUR")] = None
-    """Which pixels the shift video replaces, as for `saccade evaluate`."""
-    method: str | None = None
-    """Of a run of a method of your own whose file has moved or changed: which it is now. That file is run."""
-    device: str = "auto"
-    """Where the networks run: auto, cpu, cuda or cuda:1."""
     workers: int | None = None
     """Processes for the environments of Saccade's own tasks: 0 none, by default one per core."""
     max_steps: int | None = None
     """Agent steps after which an episode of somebody's environment is left, if it has not ended; by default 100,000."""
-    policy: Annotated[str | None, tyro.conf.arg(metavar="FILE.PY:CLASS")] = None
-    """For any other network: its class, in a Python file of yours, which is run."""
-    checkpoint: Path | None = None
-    """The weights for --policy, as for `saccade explain`."""
-    output: tuple[str, ...] = ()
-    """What the network of --policy gives, as for `saccade explain`."""
-    layout: Literal["channels_first", "channels_last"] | None = None
-    """Where the channels of observations are, if their shape does not say."""
-    channels: str | None = None
-    """What the channels of one frame are, such as rgb,depth or grey; by default an episode shows it."""
-    mean: tuple[float, ...] = ()
-    """What the network's input is normalised with, if it is, as for `saccade explain`; with --std."""
-    std: tuple[float, ...] = ()
-    """The standard deviation to --mean."""
-    trust: bool = False
-    """Allow files that run code when they are opened (pickles). Only for files of people you trust."""
     out: Path | None = None
     """Folder for rows and page; by default the run's, or evaluations/NAME (NAME-2 and so on where NAME holds another
     policy's)."""
-    options: SuiteOptions = field(default_factory=SuiteOptions)
+    opening: Opening = field(default_factory=Opening)
 
 
 @dataclass(frozen=True)
@@ -402,55 +358,3 @@ class Doctor:
     """Show instead how fast the machine is at what training does, and by which paths; takes half a minute."""
     preset: Literal["small", "paper"] = "small"
     """Whose networks and pictures --bench times; paper takes minutes on a CPU."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A table of a paper, or an experiment of your own, by one command: list, show, run, report.
-
-    A grid is every one of its methods on every task with every seed. It can be stopped at any moment; the same command
-    goes on with what is missing. Its runs are ordinary ones, and its commands those that you could type.
-    """
-
-    verb: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="{list,show,run,report}")]
-    """list: grids and published tables; show: published numbers, what has run, what is missing and what it would cost
-    here; run: run what is missing; report: write the page."""
-    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
-    """A grid of `saccade bench list`, a file FILE.toml that describes one, or FILE.PY:NAME, whose file is run."""
-    preset: Annotated[str | None, tyro.conf.arg(metavar="PRESET")] = None
-    """What every run starts with, and the grid's form of that name, such as small; by default the grid's own."""
-    methods: tuple[str, ...] = ()
-    """Its methods to run, as its rows are called; by default all. Teachers of these come along."""
-    tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="TASK")] = ()
-    """Its tasks to run; by default all."""
-    seeds: int | None = None
-    """How many seeds: the first of the grid's, or more; by default all of the grid's."""
-    out: Path | None = None
-    """Folder of its runs; by default runs/bench/NAME, with the preset after it where that is not paper."""
-    executor: str = "local"
-    """Where its runs are done: local, ray or slurm."""
-    slots: int | None = None
-    """Runs at the same time; by default 1 here, what the cluster holds with ray, and 100 jobs with slurm."""
-    threads: int | None = None
-    """Threads of each run; by default the cores of this machine, shared by the slots, and 1 on a cluster."""
-    gpus: float | None = None
-    """GPUs of each run, or the part of one, such as 0.25; by default all of this machine, shared by the slots, and 0 on
-    a cluster."""
-    retries: int = 2
-    """How often a run that crashed is tried again from its newest checkpoint."""
-    address: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
-    """Of a Ray cluster that is there, or auto; by default ray begins one on this machine."""
-    seconds_between_copies: float = 60.0
-    """With ray, seconds between copies of a run from the machine that makes it."""
-    partition: str | None = None
-    """With slurm, the partition; by default Slurm's own."""
-    hours: float = 24.0
-    """With slurm, the longest time of a job, which is asked for again where a run needs more."""
-    images: str | None = None
-    """Folder of pictures to blend into observations, in every run."""
-    data: str | None = None
-    """The benchmark's data folder, in every run."""
-    device: str | None = None
-    """Where every run trains: auto, cpu, cuda."""
-    measure: bool = False
-    """With show: first measure how fast each method is here, which takes a minute for each."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +12,13 @@ from saccade.cli.explaining import (
     drawn,
     introduce,
     method_settings,
+    options_of_episodes,
     out_folder,
     policy_and_task,
     say,
     task_and_modes,
 )
-from saccade.cli.options import Checks, Maps, Score, Truth
+from saccade.cli.options import Score, Truth
 from saccade.cli.score_tables import TRUTH_SHOWN, print_tables
 from saccade.envs.suites import suite_of
 from saccade.explain.against_truth import TruthSettings, explain_truth, save_data_set, with_usual_score
@@ -35,7 +35,6 @@ TOLD = (
     "pixels of its brightest value; AUC: chance that one of the first is more salient than one of the second; ms: per "
     "state, of many together and of one alone. (-n): states without a score; ↑ ↓: which way is better."
 )
-OF_EPISODES = ("frames", "every", "max_steps")  # of Maps
 
 
 def against_truth(options: Truth) -> bool:
@@ -61,7 +60,7 @@ def score_against_truth(options: Score, words: list[str]) -> int:
     folder = out_folder(options.subject, policy, "truth")
     console = terminal.console()
     bars = Bars(console)
-    _, modes = task_and_modes(options.subject.task, options.subject.modes)
+    _, modes = task_and_modes(options.subject.opening.task, options.subject.modes)
     truth = TruthSettings(options.truth.truth_states or 0, options.maps.seed)
     tables: list[dict[str, Any]] = []
     with bars.shown():
@@ -73,12 +72,12 @@ def score_against_truth(options: Score, words: list[str]) -> int:
             )
             drawn(explanation, folder, options.subject, ["score", *words], console, bars)
             path = save_rows(folder, rows)
+            data = save_data_set(folder, mode, played)
             tables += rows
-        data = save_data_set(folder, played)
         page = write_report(folder)
     print_tables(tables, modes or (CLEAN,), console, TRUTH_SHOWN)
     say(console, TOLD)
-    say(console, f"All scores are in {path}, the states and what is known of them in {data}. Open {page}")
+    say(console, f"All scores are in {path}, the states and what is known of them in {data.parent}. Open {page}")
     return 0
 
 
@@ -92,7 +91,7 @@ def player_of(policy: Policy, task: Task, options: Score) -> Policy:
     named, run = options.truth.truth_player, policy.config
     spaces = suite_of(task.config.task).spaces(task.config)
     if named is not None:
-        player = load_any(named, device=options.subject.device, trust=options.subject.trust)
+        player = load_any(named, device=options.subject.opening.device, trust=options.subject.opening.trust)
         if player.pixels.channels_first != spaces.obs_shape:
             raise UserError(
                 f"--truth-player {named} sees {player.pixels.told()}, and {task.name} shows other pictures."
@@ -106,18 +105,9 @@ def player_of(policy: Policy, task: Task, options: Score) -> Policy:
 def _refuse_others(options: Score) -> None:
     """Raise UserError for options that ask for episodes, of which there are none."""
     foreign = ["obs"] if options.subject.obs is not None else []
-    foreign += [name for name in OF_EPISODES if getattr(options.maps, name) != _default(Maps, name)]
-    foreign += [
-        field.name
-        for field in dataclasses.fields(Checks)
-        if getattr(options.checks, field.name) != _default(Checks, field.name)
-    ]
+    foreign += options_of_episodes(options)
     if foreign:
         raise UserError(
             f"--{foreign[0].replace('_', '-')} belongs to an episode that is explained, and --truth-states takes "
             "states of many: leave it out."
         )
-
-
-def _default(of: type[Any], name: str) -> Any:
-    return next(field.default for field in dataclasses.fields(of) if field.name == name)

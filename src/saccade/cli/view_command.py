@@ -26,11 +26,12 @@ def run(words: list[str]) -> int:
     needs_extra()
     console = terminal.console()
     policy, task = policy_and_task(options.subject)
+    opening = options.subject.opening
     assert task is not None
     policies = [policy]
     if options.other is not None:
-        policies.append(load_any(options.other, device=options.subject.device, trust=options.subject.trust))
-    _, modes = task_and_modes(options.subject.task, options.subject.modes)
+        policies.append(load_any(options.other, device=opening.device, trust=opening.trust))
+    _, modes = task_and_modes(opening.task, options.subject.modes)
     mode = (modes or (CLEAN,))[0]
 
     def ready(address: str) -> None:

@@ -101,9 +101,12 @@ class Rollout:
         return torch.zeros(self.steps, self.num_envs, *shape, dtype=dtype, device=self.device)
 
     @staticmethod
-    def bytes_needed(steps: int, num_envs: int, spaces: Spaces) -> int:
-        """Of its observations, which all else is small beside."""
-        return steps * num_envs * int(np.prod(spaces.obs_shape))
+    def bytes_needed(
+        steps: int, num_envs: int, spaces: Spaces, *, masked: bool = False, knows_truth: bool = False
+    ) -> int:
+        """Of its observations and of what it has of every frame's pixels, which all else is small beside."""
+        pixels = int(np.prod(spaces.obs_shape))
+        return steps * num_envs * (pixels + (masked + knows_truth) * pixels // spaces.colours)
 
     @property
     def is_full(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from saccade.envs.distractions import any_seed
 from saccade.envs.distractions.distracting_cs import FAMILIES
 from saccade.envs.scene_dials import SCENE_DIALS
 from saccade.envs.shifts import RGB, SHIFTS, Occasion, changed_bytes
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 DIAL_NAMES = tuple(dict.fromkeys((*SHIFTS, *SCENE_DIALS)))
 """Shifts, and the dials of scenes, which some tasks have."""
 CLEAN = "train"
-NUM_CHOICES = 2**32
 PLUS, COLON = "+", ":"
 
 
@@ -158,7 +158,7 @@ class Shifted:
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any seed, whatever came before."""
-        return int(random.integers(NUM_CHOICES))
+        return any_seed(random)
 
     def paint(self, scene: object, choice: int) -> None:
         """Nothing."""

@@ -44,7 +44,8 @@ class Suite:
             no groups.
         other_actions: values of options with which its tasks take another kind of action than by default.
         graded: ``task id -> modes`` with an intensity in their names, which are played only where a person names them.
-        evaluated_in: the modes that training evaluates in, unless a person says otherwise.
+        evaluated_in: the modes that training evaluates in, unless a person says otherwise; none where environments
+            exist one at a time.
         episode_control_steps: ``configuration -> control steps`` until an episode is truncated.
         action_repeat: ``task id -> control steps`` of an action, as published.
         action_repeat_source: ``task id -> who published it``; None where nobody did.
@@ -59,6 +60,7 @@ class Suite:
         ignored: ``simulation -> bool [H, W]``: which pixels of the present picture are neither the task nor plainly
             of no consequence; None where all that is not the task is.
         has_truth: ``configuration -> whether`` its task can, where not all of the suite's can.
+        one_at_a_time: whether one environment can exist at a time; episodes are then played one after the other.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
@@ -86,6 +88,7 @@ class Suite:
     knows_masks: bool = True
     ignored: Callable[[Any], np.ndarray] | None = None
     has_truth: Callable[[EnvConfig], bool] = lambda config: True
+    one_at_a_time: bool = False
     check: Callable[[EnvConfig], None] = lambda config: None
     graded: Callable[[str], Modes] = lambda task: {}
     other_actions: Mapping[str, Any] = field(default_factory=dict)
@@ -186,7 +189,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             listed=MappingProxyType({"CARLA": ("highway",)}),
             tasks=carla_suite.CARLA_TASKS,
             modes=carla_suite.MODES,
-            evaluated_in=carla_suite.EVALUATED_IN,
+            evaluated_in=(),
             episode_control_steps=lambda config: carla_suite.EPISODE_CONTROL_STEPS,
             action_repeat=lambda task: 1,
             action_repeat_source=lambda task: "DIGR paper",
@@ -195,6 +198,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             simulation=Later("saccade.envs.tasks.carla.simulation", "CarlaSimulation"),
             image_size=lambda task: carla_suite.IMAGE_SIZE,
             other_actions=MappingProxyType({"carla_setting": "rlvigen"}),
+            one_at_a_time=True,
         ),
     }
 )

@@ -21,6 +21,7 @@ from saccade.data.files import written_aside
 from saccade.explain.channels import as_observations
 from saccade.explain.episodes import Episode
 from saccade.explain.explanation import Explanation, Moments, Report, silent
+from saccade.explain.folder import STATES
 from saccade.explain.maps import (
     ALL,
     DEFAULT_SETTINGS,
@@ -59,7 +60,6 @@ CONFIDENCE = "confidence"
 MAPS_AT_ONCE = 256  # whose signed maps are in memory together
 SHOWN = 16  # states on the page
 OTHER_THAN_LEARNED_FROM = 1_000_003  # is added to the seed: students learn from states of the plain one
-DATA_SET = "states.npz"
 
 
 @final
@@ -132,7 +132,7 @@ def explain_truth(
     pictures = {mode: find_pictures(policy, obs, settings.max_batch, partial(report, f"{mode}: pictures"))}
     named = replace(task, name=f"{task.name} ({truth.states} states of {player.name})")
     moments = Moments(frames=shown, seed=truth.seed)
-    told = {**asdict(settings), **asdict(truth), "player": player.name, "environment": asdict(env)}
+    told = {**asdict(settings), **asdict(truth), "player": player.name, "environment": asdict(task.config)}
     told["channels"] = list(policy.pixels.parts)
     explanation = Explanation(
         policy,
@@ -192,17 +192,18 @@ def pooled_area(maps: Tensor, truth: Tensor) -> float:
     return float(area_under_curve(values, important.double(), (~important).double())[0])
 
 
-def save_data_set(folder: Path, played: Played) -> Path:
-    """Write the states and what is known of their pixels; returns the file.
+def save_data_set(folder: Path, mode: str, played: Played) -> Path:
+    """Write a mode's states and what is known of their pixels, as ``states/MODE.npz``; returns the file.
 
     ``states`` uint8 ``[n, channels, height, width]`` and ``truth`` uint8 ``[n, height, width]``: 0 of no consequence, 1
     the task, 2 open to argument. ``maps``, for whoever learns from it, is 1 where the truth is not 0.
     """
     assert played.truth is not None
-    with written_aside(folder / DATA_SET) as path, path.open("wb") as file:
+    data_set = folder / STATES / f"{mode}.npz"
+    with written_aside(data_set) as path, path.open("wb") as file:
         maps = (played.truth != UNIMPORTANT).astype(np.uint8)
         np.savez_compressed(file, states=played.states, truth=played.truth, maps=maps)
-    return folder / DATA_SET
+    return data_set
 
 
 def _maps(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
@@ -18,12 +17,12 @@ from saccade.envs.spaces import gymnasium_spaces
 from saccade.envs.streams import SUCCESS
 from saccade.envs.suites import suite_of
 from saccade.explain import answers
-from saccade.explain.episodes import checked, in_space, played
-from saccade.explain.evaluating import MOST_STEPS, picture_of
+from saccade.explain.episodes import checked, in_space
+from saccade.explain.evaluating import MOST_STEPS, Played, acting, evaluation_of, tell_of_left
 from saccade.explain.explanation import Report, silent
 from saccade.explain.fitting import fitting
 from saccade.explain.tasks import CLEAN, Task
-from saccade.policies.attacked import Attacker, AttackSettings, as_env
+from saccade.policies.attacked import Attacker, AttackSettings
 from saccade.policies.evaluate import (
     SIMULTANEOUS_EPISODES,
     Evaluation,
@@ -118,7 +117,7 @@ def under_attack(
     check_cells(policy, cells, settings, play)
     with closing(_arena(policy, task, play)) as arena:
         for cell in cells:
-            attacker = _attacker(policy, cell, settings)
+            attacker = attacker_of(policy, cell, settings)
             begun = time.monotonic()
 
             def tell(done: int, total: int, cell: Cell = cell) -> None:
@@ -143,22 +142,17 @@ def told(cell: Cell) -> str:
 
 def check_cells(policy: Policy, cells: Sequence[Cell], settings: AttackSettings, play: Play) -> None:
     """Before anything is played: raise UserError for what this policy cannot be attacked with."""
-    if play.sampled:
-        if policy.masked:
-            raise UserError(
-                f"{policy.name} was trained with action masks, and is not drawn from: leave --sampled away."
-            )
-        policy.drawer(play.seed)
+    acting(policy, play.seed, play.sampled)
     grey = torch.full((1, *policy.pixels.channels_first), policy.pixels.high / 2, device=policy.device)
     for name in dict.fromkeys(cell.attack for cell in cells if cell.epsilon > 0):
         budget = next(cell.epsilon for cell in cells if cell.attack == name and cell.epsilon > 0)
-        _attacker(policy, Cell(name, budget), settings).seen(grey)
+        attacker_of(policy, Cell(name, budget), settings).seen(grey)
     for cell in cells:
-        _attacker(policy, cell, settings)
+        attacker_of(policy, cell, settings)
 
 
-def _attacker(policy: Policy, cell: Cell, settings: AttackSettings) -> Attacker:
-    # Of budget 0 any attack is the identity.
+def attacker_of(policy: Policy, cell: Cell, settings: AttackSettings) -> Attacker:
+    """What plays a cell; of budget 0 any attack is the identity."""
     return Attacker(policy, "random_sign" if cell.attack == NONE else cell.attack, cell.epsilon, settings)
 
 
@@ -212,43 +206,33 @@ class _AnyEnvs:
 
     def __init__(self, policy: Policy, task: Task, play: Play) -> None:
         self._policy, self._task, self._play = policy, task, play
-        self._stack = ExitStack()
         self._envs: list[gymnasium.Env[Any, Any]] = []
-        for _ in range(min(play.episodes, SIMULTANEOUS_EPISODES)):
-            env = task.make(play.mode, False)
-            self._stack.callback(answers.close, env, task.name)
-            self._envs.append(env)
-        self._see = fitting(self._envs[0].observation_space, policy.pixels, task.name)
+        with ExitStack() as made:
+            for _ in range(min(play.episodes, SIMULTANEOUS_EPISODES)):
+                env = task.make(play.mode, False)
+                made.callback(answers.close, env, task.name)
+                self._envs.append(env)
+            self._see = fitting(self._envs[0].observation_space, policy.pixels, task.name)
+            self._opened = made.pop_all()
 
     def evaluated(self, attacker: Attacker, tell: Callable[[int, int], None]) -> Evaluation:
         play = self._play
         seeds = episode_seeds(play.seed, play.episodes)
         draw = attacker.sampler(play.seed) if play.sampled else None
-        returns: list[float] = []
-        successes: list[bool | None] = []
-        first: np.ndarray | None = None
+        played: list[Played] = []
         for start in range(0, play.episodes, len(self._envs)):
-            batch = seeds[start : start + len(self._envs)]
-            totals, ended, seen = self._episodes(attacker, draw, batch)
-            returns += totals
-            successes += ended
-            first = seen if first is None else first
-            tell(len(returns), play.episodes)
-        assert first is not None
-        provenance: dict[str, Any] = {"mode": play.mode, **self._task.provenance(self._envs[0])}
-        if "image_size" not in provenance:
-            provenance["observations"] = self._policy.pixels.told()
-        known = None if any(one is None for one in successes) else tuple(map(bool, successes))
-        shown = picture_of(self._policy, first)
-        return Evaluation(play.mode, tuple(returns), provenance, play.seed, successes=known, first=shown)
+            played += self._episodes(attacker, draw, seeds[start : start + len(self._envs)])
+            tell(len(played), play.episodes)
+        tell_of_left(played, play.mode, play.max_steps)
+        return evaluation_of(self._policy, play.mode, play.seed, played, self._task.provenance(self._envs[0]))
 
     def _episodes(
         self, attacker: Attacker, draw: Callable[[np.ndarray], np.ndarray] | None, seeds: Sequence[int]
-    ) -> tuple[list[float], list[bool | None], np.ndarray]:
+    ) -> list[Played]:
         """One episode in each of the first environments, whose seeds these are."""
         name = self._task.name
         obs = [self._given(answers.reset(env, seed, name)[0]) for env, seed in zip(self._envs, seeds, strict=False)]
-        first = obs[0].copy()
+        firsts = [one.copy() for one in obs]
         totals = [0.0] * len(seeds)
         successes: list[bool | None] = [None] * len(seeds)
         active = list(range(len(seeds)))
@@ -270,60 +254,14 @@ class _AnyEnvs:
             active = going_on
             if not active:
                 break
-        return totals, successes, first
+        return [
+            Played(totals[index], successes[index], firsts[index], None, index not in active)
+            for index in range(len(seeds))
+        ]
 
     def _given(self, obs: Any) -> np.ndarray:
         with running(f"An observation of {self._task.name}"):
             return self._see(obs)
 
     def close(self) -> None:
-        self._stack.close()
-
-
-@final
-@dataclass(frozen=True)
-class Film:
-    """An attacked episode, step by step.
-
-    Attributes:
-        clean, seen: what the environment showed and what the policy saw, uint8 ``[time, height, width, 3]``.
-        difference: seen - clean of the newest frames, -255..255, ``[time, height, width, 3]``.
-        did, would: the actions that it did and those that it would have done undisturbed.
-        rewards: of each step.
-    """
-
-    cell: Cell
-    clean: np.ndarray
-    seen: np.ndarray
-    difference: np.ndarray
-    did: np.ndarray
-    would: np.ndarray
-    rewards: np.ndarray
-
-
-def filmed(
-    policy: Policy, task: Task, cell: Cell, settings: AttackSettings, play: Play, most: int, report: Report = silent
-) -> Film:
-    """The first episode of a cell again, with its most likely actions; at most so many steps of it."""
-    attacker = _attacker(policy, cell, settings)
-    clean, seen, did, would, rewards = [], [], [], [], []
-
-    def act(obs: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
-        batch = policy.tensor(obs)
-        shown, before = attacker.seen(batch, allowed)
-        clean.append(picture_of(policy, obs))
-        seen.append(picture_of(policy, as_env(policy.pixels, shown)[0]))
-        would.append(policy.to_env(before.cpu().numpy())[0])
-        did.append(policy.to_env(policy.greedy(shown, allowed).cpu().numpy())[0])
-        return np.asarray(did[-1])
-
-    seed = episode_seeds(play.seed, 1)[0]
-    for _, _, reward, _ in played(policy, _evaluated(task), play.mode, seed, min(most, play.max_steps), act, {}):
-        rewards.append(reward)
-        report(f"film: {told(cell)}", len(rewards), most)
-    before, after = np.stack(clean), np.stack(seen)
-    return Film(cell, before, after, after.astype(np.int16) - before, np.stack(did), np.stack(would), np.array(rewards))
-
-
-def _evaluated(task: Task) -> Task:
-    return dataclasses.replace(task, knows_truth=False)  # no masks are drawn
+        self._opened.close()

@@ -114,15 +114,9 @@ def evaluations(
             provenance = dict(task.provenance(env))
         if mode == CLEAN:
             clean |= {one: episode.first for one, episode in zip(seeds, played, strict=True)}
-        left = sum(not episode.ended for episode in played)
-        if left:
-            warnings.warn(
-                f"{left} of {episodes} episodes in {mode} had not ended after {max_steps} agent steps and were left: "
-                "their returns are those of the steps until then; --max-steps says how many there may be",
-                stacklevel=2,
-            )
+        tell_of_left(played, mode, max_steps)
         changed = None if mode == CLEAN else _changed(policy, task, seeds, played, clean)
-        yield _evaluation(policy, mode, seed, played, provenance, changed)
+        yield evaluation_of(policy, mode, seed, played, provenance, changed)
 
 
 def acting(policy: Policy, seed: int, sampled: bool) -> ActAllowed:
@@ -208,14 +202,26 @@ def _first_observations(policy: Policy, task: Task, seeds: Sequence[int]) -> dic
         return {seed: see(answers.reset(env, seed, task.name)[0]) for seed in seeds}
 
 
-def _evaluation(
+def tell_of_left(played: Sequence[Played], where: str, max_steps: int) -> None:
+    """Warn of episodes that had not ended."""
+    left = sum(not episode.ended for episode in played)
+    if left:
+        warnings.warn(
+            f"{left} of {len(played)} episodes in {where} had not ended after {max_steps} agent steps and were left: "
+            "their returns are those of the steps until then; --max-steps says how many there may be",
+            stacklevel=3,
+        )
+
+
+def evaluation_of(
     policy: Policy,
     mode: str,
     seed: int,
     played: Sequence[Played],
     provenance: Mapping[str, Any],
-    changed: float | None,
+    changed: float | None = None,
 ) -> Evaluation:
+    """What came of the episodes of a mode. changed: share of the pixels that it changes, where that was measured."""
     successes = [episode.success for episode in played]
     told: dict[str, Any] = {"mode": mode, **provenance}
     if "image_size" not in provenance:  # which Saccade's own environments tell

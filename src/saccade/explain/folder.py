@@ -15,8 +15,17 @@ from saccade.policies.policy import Policy
 from saccade.runs.zoo import zoo_name
 from saccade.types import UserError
 
-EXPLANATION, ROWS, MAPS = "explanation.json", "scores.jsonl", "maps"
-WRITTEN = (EXPLANATION, ROWS, "report.html", "figure.png", f"{MAPS}/*.npz", "grids/*.png", "videos/*.mp4")
+EXPLANATION, ROWS, MAPS, STATES = "explanation.json", "scores.jsonl", "maps", "states"
+WRITTEN = (
+    EXPLANATION,
+    ROWS,
+    "report.html",
+    "figure.png",
+    f"{MAPS}/*.npz",
+    f"{STATES}/*.npz",
+    "grids/*.png",
+    "videos/*.mp4",
+)
 """What an explanation and its scores write; the file that vouches for the others goes first."""
 
 

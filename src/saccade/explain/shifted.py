@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from saccade.data.banks.clips import load_clips
 from saccade.data.folder import find_data
+from saccade.envs.distractions import any_seed
 from saccade.envs.scene_dials import refuse_scene_dials
-from saccade.envs.shift_modes import NUM_CHOICES, ShiftMode, check_picture, parse_shift
+from saccade.envs.shift_modes import ShiftMode, check_picture, parse_shift
 from saccade.envs.shifts import RGB, Occasion, changed, plays_clips
 from saccade.explain.background import Background, background_of
 from saccade.explain.channels import channels_first
@@ -91,7 +92,7 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         obs, info = self.env.reset(seed=seed, options=options)
         if seed is not None or self._random is None:
             self._random = np.random.default_rng(seed)
-        self._choice, self._step = int(self._random.integers(NUM_CHOICES)), 0
+        self._choice, self._step = any_seed(self._random), 0
         self._given = self._shown = None
         return self._changed(obs, info), info
 

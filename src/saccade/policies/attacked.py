@@ -6,7 +6,7 @@ import dataclasses
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import numpy as np
 import torch
@@ -49,6 +49,12 @@ class AttackSettings:
 
     def __post_init__(self) -> None:
         check_target(self.target)
+        if self.part not in get_args(Part):
+            raise UserError(f"There is no part {self.part!r} of an observation: it is {' or '.join(get_args(Part))}.")
+
+    def target_of(self, attack: Attack) -> str:
+        """What this attack drives."""
+        return DIVERGENCE if attack.distance else self.target
 
 
 DEFAULT_SETTINGS = AttackSettings()
@@ -135,8 +141,12 @@ class Attacker:
         self.source = policy
         if self.attack.of_another:
             self.source = _source(policy, settings.source)
-        self.target = DIVERGENCE if self.attack.distance else settings.target
-        check_part(policy.pixels, settings.part)
+        self.target = settings.target_of(self.attack)
+        if settings.whole_pixels and 0 < epsilon < 1:
+            raise UserError(
+                f"With {epsilon:g} of 255 no whole pixel changes: use a budget of 1 or more, or let pixels be no whole "
+                "numbers with --no-whole-pixels (whole_pixels=False)."
+            )
         self.steps = self.untouched = self._calls = 0
         self.moved = 0.0
 
@@ -195,12 +205,6 @@ class Attacker:
         seed = zlib.crc32(f"{self.settings.seed} {self._calls}".encode())
         rows = obs.to(torch.float32).cpu().numpy()
         return [seed << 32 | zlib.crc32(row.tobytes()) for row in rows]
-
-
-def check_part(pixels: Pixels, part: str) -> None:
-    """Raise UserError where a part of the observation cannot be told."""
-    if part not in ("stack", "newest"):
-        raise UserError(f"There is no part {part!r} of an observation: it is stack or newest.")
 
 
 def _source(policy: Policy, source: Policy | None) -> Policy:

@@ -133,7 +133,8 @@ def evaluate(
     envs: where to play instead of in ``workers`` processes that end with this evaluation; they stay the caller's.
 
     With sequential clips the episodes follow each other in one environment, as in the published evaluation, since
-    each takes the clip behind the last one's. ``progress(episodes done, episodes)`` is called as they end.
+    each takes the clip behind the last one's; and so they do where there can be no other environment.
+    ``progress(episodes done, episodes)`` is called as they end.
     """
     with closing(EvaluationEnvs(workers)) as own:
         *_, result = evaluation_steps(act, env, envs or own, episodes, seed, record, progress)
@@ -152,7 +153,8 @@ def evaluation_steps(
 ) -> Generator[Evaluation | None, None, None]:
     """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
     sequential = env.option("clip_order") == "sequential"
-    together = 1 if sequential else min(episodes, SIMULTANEOUS_EPISODES)
+    alone = sequential or suite_of(env.task).one_at_a_time
+    together = 1 if alone else min(episodes, SIMULTANEOUS_EPISODES)
     seeds = episode_seeds(seed, episodes)
     played: list[Played] = []
     frames: list[np.ndarray] = []

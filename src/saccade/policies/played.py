@@ -61,7 +61,7 @@ def play_states(
         raise UserError(f"{env.task} does not say which pixels show the task, so there is no truth of it.")
     if truth:
         env = dataclasses.replace(env, task_mask=True)
-    numbers, envs = np.random.default_rng(seed), min(ENVS, count)
+    numbers, envs = np.random.default_rng(seed), 1 if suite.one_at_a_time else min(ENVS, count)
     act = drawing(policy, seed)
     states: list[np.ndarray] = []
     truths: list[np.ndarray] = []

@@ -23,7 +23,7 @@ from saccade.runs.device import device_of
 from saccade.runs.migrations import migrated
 from saccade.runs.torch_setup import compute_dtype
 from saccade.runs.training import SALIENCY_SOURCES, OffPolicy, RunConfig, Teaching, check_actions, check_truth
-from saccade.runs.zoo import PREFIX, zoo_names
+from saccade.runs.zoo import PREFIX, is_named, zoo_names
 from saccade.spelling import close_names
 from saccade.types import UserError
 
@@ -91,7 +91,7 @@ def _with_whole_paths(teaching: Teaching | None) -> Teaching | None:
     if teaching is None:
         return None
     teacher, network, data = teaching.teacher, teaching.teacher_policy, teaching.saliency_data
-    if teacher is not None and not teacher.startswith(PREFIX):
+    if teacher is not None and not is_named(teacher):
         teacher = _whole_path(teacher)
     if network is not None:
         file, _, name = network.rpartition(":")

@@ -43,10 +43,10 @@ def noise_teacher(spaces: Spaces) -> Teacher:
     """A teacher that has an opinion of every picture, by its brightness."""
     choice = isinstance(spaces.actions, Discrete)
     count = spaces.actions.count if isinstance(spaces.actions, Discrete) else spaces.actions.dims
-    slopes = torch.linspace(-1, 1, count)
 
     def outputs(obs: Tensor) -> Tensor:
-        preferred = obs.float().mean((1, 2, 3))[:, None] / 255 * slopes.to(obs.device)
+        slopes = torch.linspace(-1, 1, count, device=obs.device)  # made there: a copy would wait for the device
+        preferred = obs.float().mean((1, 2, 3))[:, None] / 255 * slopes
         return preferred if choice else torch.stack([preferred, torch.full_like(preferred, -1.0)], 1)
 
     return Teacher("noise", outputs)

@@ -81,22 +81,15 @@ def _on_policy(
     config: RunConfig, device: torch.device, bank: ImageBank | None, given: Given, why: str | None
 ) -> Iterator[tuple[Loop, Placement | None]]:
     """A loop on rollouts, which are kept where they are learned from. why: there shall be no CUDA graphs."""
-    knows_truth = method_of(config.method).truth(config.agent)
     with closing(_streams(config, device)) as streams:
         agent = _agent(config, streams.spaces, device, bank, given)
         assert agent.rollouts is not None, "an agent that learns from rollouts says how"
         minibatch = _minibatch(agent.rollouts, streams.num_envs)
-        needed = Rollout.bytes_needed(agent.rollouts.steps, streams.num_envs, streams.spaces)
-        refuse_beyond(needed, f"A rollout of {agent.rollouts.steps} steps", "choose fewer --rollout-steps", device)
-        rollout = Rollout(
-            agent.rollouts.steps,
-            streams.num_envs,
-            streams.spaces,
-            device,
-            minibatch,
-            masked=agent.mark is not None,
-            knows_truth=knows_truth,
-        )
+        steps, envs, spaces = agent.rollouts.steps, streams.num_envs, streams.spaces
+        masked, knows_truth = agent.mark is not None, method_of(config.method).truth(config.agent)
+        needed = Rollout.bytes_needed(steps, envs, spaces, masked=masked, knows_truth=knows_truth)
+        refuse_beyond(needed, f"A rollout of {steps} steps", "choose fewer --rollout-steps", device)
+        rollout = Rollout(steps, envs, spaces, device, minibatch, masked=masked, knows_truth=knows_truth)
         yield OnPolicyTraining(config, agent, streams, rollout, device, eager_because=why), None
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -73,6 +76,21 @@ def write_aside(path: Path, text: str) -> None:
         os.replace(aside, path)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+@contextmanager
+def held(lock: Path, taken: str) -> Iterator[None]:
+    """Hold the folder that a lock lies in, for this process. Raises UserError: ``taken``, while another holds it."""
+    try:
+        file = lock.open("a")
+    except OSError as error:
+        raise cannot_write(lock.parent, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(taken) from error
+        yield
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

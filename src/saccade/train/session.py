@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import functools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from saccade.train.logs import (
     append_row,
     cannot_write,
     forget_rows_after,
+    held,
     read_rows,
     write_aside,
 )
@@ -290,16 +290,7 @@ def _made(folder: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> AbstractContextManager[None]:
     """Hold the run folder for this process; raises UserError while another process trains in it."""
-    try:
-        file = (folder / LOCK).open("a")
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"{folder} is being trained by another process: wait for it, or stop it first.") from error
-        yield
+    taken = f"{folder} is being trained by another process: wait for it, or stop it first."
+    return held(folder / LOCK, taken)

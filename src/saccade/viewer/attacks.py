@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from saccade.bench.robustness import attacks_in, bootstrap_band, clean_row, sentences
+from saccade.bench.robustness import NOISE, attacks_in, bootstrap_band, clean_row, sentences
 from saccade.bench.verdicts import amount_told
 from saccade.viewer import figures
 from saccade.viewer.film import Film, panel
@@ -17,7 +17,6 @@ from saccade.viewer.page import Code, Facts, Heading, Picture, Section, Table, T
 
 PAGE = "attacks.html"
 GREY, MOST = 128, 127  # of the panel of differences: no change, and the largest that fits on either side
-BASELINE = "random_sign"
 Row = Mapping[str, Any]
 
 
@@ -28,7 +27,6 @@ class AttackedEpisode:
 
     Attributes:
         clean, seen: uint8 ``[time, height, width, 3]``.
-        difference: seen - clean, ``[time, height, width, 3]``.
         lines: a text for each step: both actions and the reward.
     """
 
@@ -36,7 +34,6 @@ class AttackedEpisode:
     epsilon: float
     clean: np.ndarray
     seen: np.ndarray
-    difference: np.ndarray
     lines: tuple[str, ...]
 
 
@@ -96,7 +93,7 @@ def _curves(rows: Sequence[Row]) -> Picture:
     series, bands = {}, {}
     for name, some in attacks_in(rows).items():
         points = [*([clean] if clean is not None else []), *some]
-        ends = [bootstrap_band(row["returns"]) for row in points]
+        ends = [bootstrap_band(row["returns"]) or (row["return_mean"],) * 2 for row in points]
         series[name] = ([float(row["epsilon"]) for row in points], [float(row["return_mean"]) for row in points])
         bands[name] = ([low for low, _ in ends], [high for _, high in ends])
     chart = figures.curves(
@@ -104,7 +101,7 @@ def _curves(rows: Sequence[Row]) -> Picture:
         x_label="budget (steps of 255 by which a pixel may change)",
         y_label="return of an episode",
         band=bands,
-        baselines=(BASELINE,),
+        baselines=(NOISE,),
     )
     counts = "/".join(map(str, sorted({len(row["returns"]) for row in rows})))
     return Picture(
@@ -130,7 +127,7 @@ def _changes(rows: Sequence[Row]) -> Picture | None:
         series,
         x_label="budget (steps of 255 by which a pixel may change)",
         y_label="change of the action",
-        baselines=(BASELINE,),
+        baselines=(NOISE,),
     )
     return Picture(
         chart,
@@ -142,9 +139,10 @@ def _changes(rows: Sequence[Row]) -> Picture | None:
 
 def film_of(film: AttackedEpisode) -> Film:
     """Clean, attacked, and their difference, enlarged around grey until the largest just fits."""
-    largest = max(1, int(np.abs(film.difference).max()))
+    difference = film.seen.astype(np.int16) - film.clean
+    largest = max(1, int(np.abs(difference).max()))
     factor = MOST // largest
-    enlarged = (GREY + factor * film.difference).clip(0, 255).astype(np.uint8)
+    enlarged = (GREY + factor * difference).clip(0, 255).astype(np.uint8)
     panels = (
         panel("clean", "what the environment shows", film.clean, lossless=True),
         panel("attacked", "what the policy sees", film.seen, lossless=True),
@@ -168,7 +166,7 @@ def _table(rows: Sequence[Row]) -> Table:
     knows_success = all(row.get("success_rate") is not None for row in rows)
     lines = []
     for row in rows:
-        low, high = (amount_told(end, beside) for end in bootstrap_band(row["returns"]))
+        band = bootstrap_band(row["returns"])
         mean, deviation = (amount_told(row[key], beside) for key in ("return_mean", "return_std"))
         change, untouched = row.get("action_change"), row.get("untouched")
         lines.append(
@@ -176,7 +174,7 @@ def _table(rows: Sequence[Row]) -> Table:
                 "no attack" if row["epsilon"] == 0 else row["attack"],
                 f"{row['epsilon']:g}",
                 f"{mean} ± {deviation}",
-                f"{low} to {high}",
+                None if band is None else " to ".join(amount_told(end, beside) for end in band),
                 None if change is None else f"{change:.3g}",
                 None if untouched is None else f"{100 * untouched:.0f} %",
                 *([f"{100 * row['success_rate']:.0f} %"] if knows_success else []),

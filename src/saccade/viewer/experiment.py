@@ -10,7 +10,6 @@ from typing import final
 import numpy as np
 
 from saccade.bench.comparison import (
-    RETURN,
     Aggregate,
     Line,
     Pair,
@@ -18,8 +17,8 @@ from saccade.bench.comparison import (
     groups_of,
     pairs_of,
 )
-from saccade.bench.printed import told
-from saccade.bench.published import Published
+from saccade.bench.printed import decimals_for, number_told
+from saccade.bench.published import RETURN, Published
 from saccade.bench.statistics import FEWEST_SEEDS
 from saccade.viewer.experiment_curves import Learned, learning, robustness, saliency
 from saccade.viewer.experiment_results import amount, over_tasks, results
@@ -172,15 +171,11 @@ def _published_alone(experiment: Experiment) -> Iterator[Section]:
         yield Facts(tuple(experiment.published_about))
     if experiment.not_run:
         rows: list[tuple[Cell, ...]] = [
-            (one.arm, one.task, f"{one.measure}, {one.mode}".rstrip(", "), _number(one)) for one in experiment.not_run
+            (one.arm, one.task, f"{one.measure}, {one.mode}".rstrip(", "), number_told(one, decimals_for([one.value])))
+            for one in experiment.not_run
         ]
         yield Table(
             ("method", "task", "what", "published"),
             tuple(rows),
             "Published numbers that no number of ours stands beside: these were not run, or not measured.",
         )
-
-
-def _number(one: Published) -> str:
-    decimals = 0 if abs(one.value) >= 100 else 1 if abs(one.value) >= 10 else 2
-    return told(one.value, decimals) + ("" if one.spread is None else f" ± {told(one.spread, decimals)}")

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import final
 
 from saccade.bench import statistics
-from saccade.bench.comparison import RETURN, SUCCESS, Group, Line, attacked
+from saccade.bench.comparison import Group, Line, attacked
+from saccade.bench.outcomes import SUCCESS
 from saccade.bench.printed import difference_told, interval_told, ours_told, published_told
+from saccade.bench.published import RETURN
 from saccade.viewer import figures
 from saccade.viewer.page import Better, Cell, Heading, Picture, Section, Table
 
@@ -93,11 +95,7 @@ def _score_table(task: str, metric: str, version: str, lines: Sequence[tuple[str
     rows: list[tuple[Cell, ...]] = [
         (
             f"{line.arm}, {method}, {line.mode}",
-            ours_told(line, decimals),
-            published_told(line, decimals) if line.published else None,
-            difference_told(line, decimals) if line.published else None,
-            interval_told(line, decimals),
-            len(line.seeds),
+            *beside_published(line, decimals),
         )
         for method, line in lines
     ]
@@ -116,6 +114,17 @@ def _score_table(task: str, metric: str, version: str, lines: Sequence[tuple[str
     )
 
 
+def beside_published(line: Line, decimals: int) -> tuple[Cell, ...]:
+    """The cells of a line that every table has: ours, published, the difference, the interval of ours, seeds."""
+    return (
+        ours_told(line, decimals),
+        published_told(line, decimals) if line.published else None,
+        difference_told(line, decimals) if line.published else None,
+        interval_told(line, decimals),
+        len(line.seeds),
+    )
+
+
 def robustness(lines: Sequence[Line]) -> Iterator[Section]:
     """A chart for every attack that was measured, over its budgets."""
     found = attacked(lines)
@@ -123,24 +132,17 @@ def robustness(lines: Sequence[Line]) -> Iterator[Section]:
         return
     yield Heading("How robust they are")
     for (task, measure, what), arms in found.items():
-        ways = dict.fromkeys(_way(line) for own in arms.values() for line in own)
-        for way in ways:
-            own = [line for several in arms.values() for line in several if _way(line) == way]
-            yield _robustness_chart(task, measure, what, own, way[0])
-
-
-def _way(line: Line) -> tuple[str, str, bool]:
-    """The setting, the version and whether actions were drawn: what lines of one chart have in common."""
-    setting, _, version, _, _, sampled = line.kind
-    return setting, version, sampled
+        for way in dict.fromkeys(line.kind.way for own in arms.values() for line in own):
+            own = [line for several in arms.values() for line in several if line.kind.way == way]
+            yield _robustness_chart(task, measure, what, own, way.setting)
 
 
 def _robustness_chart(task: str, measure: str, what: str, lines: Sequence[Line], setting: str) -> Picture:
     curves: dict[str, list[Line]] = {}
     for line in lines:
         # After how many steps, and over how many episodes, decides which numbers are one curve.
-        alike = {other.kind[3:5] for other in lines if other.arm == line.arm}
-        name = line.arm if len(alike) == 1 else f"{line.arm}, {line.kind[3]:,} steps, {line.kind[4]} episodes"
+        alike = {(other.kind.env_steps, other.kind.count) for other in lines if other.arm == line.arm}
+        name = line.arm if len(alike) == 1 else f"{line.arm}, {line.kind.env_steps:,} steps, {line.kind.count} episodes"
         curves.setdefault(name, []).append(line)
     series, ends = {}, {}
     for name, own in curves.items():

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from saccade.bench import statistics
-from saccade.bench.comparison import RETURN, SUCCESS, Aggregate, Group, Line, Pair
-from saccade.bench.printed import decimals_of, difference_told, interval_told, ours_told, published_told
+from saccade.bench.comparison import Aggregate, Group, Line, Pair
+from saccade.bench.outcomes import SUCCESS
+from saccade.bench.printed import decimals_of, number_told
+from saccade.bench.published import RETURN
 from saccade.bench.statistics import FEWEST_SEEDS, Estimate, too_few
 from saccade.viewer import figures
-from saccade.viewer.experiment_curves import MEASURES, bands
+from saccade.viewer.experiment_curves import MEASURES, bands, beside_published
 from saccade.viewer.figures import ModeReturn
 from saccade.viewer.page import Cell, Heading, Picture, Section, Table, Text
 
@@ -63,7 +65,7 @@ def _measured(group: Group) -> str:
 def _row_name(line: Line, group: Group) -> str:
     """The arm, and where one has several lines in a mode after how many steps each was measured."""
     alike = [one for one in group.lines if (one.arm, one.mode) == (line.arm, line.mode)]
-    return line.arm if len(alike) == 1 else f"{line.arm}, {line.kind[3]:,} steps, {line.kind[4]} episodes"
+    return line.arm if len(alike) == 1 else f"{line.arm}, {line.kind.env_steps:,} steps, {line.kind.count} episodes"
 
 
 def _table(group: Group) -> Table:
@@ -71,22 +73,24 @@ def _table(group: Group) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (
             f"{_row_name(line, group)}, {line.mode}",
-            ours_told(line, decimals),
-            published_told(line, decimals) if line.published else None,
-            difference_told(line, decimals) if line.published else None,
-            interval_told(line, decimals),
-            len(line.seeds),
-            line.kind[3],
+            *beside_published(line, decimals),
+            line.kind.env_steps,
         )
         for line in group.lines
     ]
     columns = ("method, mode", "ours", "published", "difference", "interval", "seeds", "agent steps")
-    counts = "/".join(dict.fromkeys(str(line.kind[4]) for line in group.lines if line.kind[4]))
-    printed = dict.fromkeys(one.source for line in group.lines for one in line.published)
+    counts = "/".join(dict.fromkeys(str(line.kind.count) for line in group.lines if line.kind.count))
+    printed = dict.fromkeys(line.published[0].source for line in group.lines if line.published)
+    others = [
+        f"{line.arm}, {line.mode}: {number_told(one, decimals)} ({one.source})"
+        for line in group.lines
+        for one in line.published[1:]
+    ]
     caption = (
         f"{_measured(group)} Mean ± standard deviation over seeds, {counts or 'some'} episodes each. Interval: of that "
         f"mean, 95 %, from seeds drawn anew."
         + (f" Published: {'; '.join(printed)}." if printed else " Nothing published stands beside.")
+        + (f" Others print: {'; '.join(others)}." if others else "")
     )
     return Table(columns, tuple(rows), caption)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -17,6 +16,7 @@ from saccade.data.files import written_aside
 PAGE = "live.html"
 SECONDS_BETWEEN_READS = 5
 STATES = (RUNNING, FAILED, SKIPPED, WAITING, DONE)
+"""What stands first, where not all of a grid can be seen."""
 HEAD = ("run", "state", "where", "steps", "return", "left")
 OWN = """
 progress { width: 100%; height: .9rem; accent-color: var(--accent); }
@@ -78,26 +78,31 @@ def page_of(moment: Moment) -> str:
 
 
 def _sentence(moment: Moment, over: bool) -> str:
-    counts = Counter(shown.state for shown in moment.cells)
-    parts = [f"{counts[state]} {state}" for state in (DONE, RUNNING, WAITING, FAILED, SKIPPED) if counts[state]]
+    states = (DONE, RUNNING, WAITING, FAILED, SKIPPED)
+    parts = [f"{moment.count(state)} {state}" for state in states if moment.count(state)]
     parts.append(f"{told_seconds(moment.seconds)} so far")
     if moment.seconds_left is not None and not over:
         parts.append(f"about {told_seconds(moment.seconds_left)} left")
     return f"{len(moment.cells)} runs: {', '.join(parts)}. {'Nothing runs now.' if over else ''}".strip()
 
 
-def _row(shown: Shown) -> str:
+def cells_of_line(shown: Shown) -> tuple[str, ...]:
+    """A run as the cells of a line, whose columns are ``HEAD``."""
     standing = shown.standing
     training = shown.state == RUNNING and standing.step == TRAIN
     left = told_seconds(standing.seconds_left) if training and standing.seconds_left is not None else ""
-    steps = "" if standing.steps is None else f"{standing.env_steps:,} / {standing.steps:,}"
+    steps = "" if standing.steps is None else f"{standing.env_steps:,}/{standing.steps:,}"
     state = shown.told or " ".join(filter(None, (shown.state, shown.step)))
     if shown.tries and not shown.told:
         state += f", try {shown.tries + 1}"
     returned = "" if standing.returned is None else f"{standing.returned:.4g}"
-    cells = (("state", state), ("where", shown.place), ("steps", steps), ("return", returned), ("left", left))
-    rest = "".join(f'<td class="{name}">{escape(text)}</td>' for name, text in cells)
-    return f'<tr class="{shown.state}"><th scope="row">{escape(shown.cell.name)}</th>{rest}</tr>'
+    return shown.cell.name, state, shown.place, steps, returned, left
+
+
+def _row(shown: Shown) -> str:
+    run, *rest = map(escape, cells_of_line(shown))
+    cells = "".join(f'<td class="{name}">{text}</td>' for name, text in zip(HEAD[1:], rest, strict=True))
+    return f'<tr class="{shown.state}"><th scope="row">{run}</th>{cells}</tr>'
 
 
 def told_seconds(seconds: float) -> str:

@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from saccade.agents.agent import Act, Agent, Look, Phase, Prepare, Seen, Shared, Term, with_drawn
 from saccade.agents.configs_students import DIGR
 from saccade.agents.given import NOTHING, Given, SaliencyData, Teacher
-from saccade.agents.methods.ppo import POLICY_GAIN, convolutions_for, trunk_of
+from saccade.agents.methods.ppo import POLICY_GAIN, as_pixels, convolutions_for, trunk_of
 from saccade.agents.parts.distributions import Categorical, Distribution, Gaussian
 from saccade.agents.parts.pcgrad import pcgrad
 from saccade.nets.initialization import orthogonal
@@ -117,12 +117,8 @@ def gradient_regularisation(nets: Student, config: DIGR) -> Loss:
 def divergence(teacher: Tensor, student: Distribution) -> Tensor:
     """KL(teacher || student) in nats, ``[batch]``. teacher: as ``Teacher.outputs`` gives it."""
     if isinstance(student, Categorical):
-        known, learned = teacher.log_softmax(-1), student.logits.log_softmax(-1)
-        return (known.exp() * (known - learned)).sum(-1)
-    mean, log_std = teacher.unbind(1)
-    ratio = (2 * (log_std - student.log_std)).exp()
-    shift = ((mean - student.mean) * (-student.log_std).exp()).square()
-    return (0.5 * (ratio + shift - 1) + student.log_std - log_std).sum(-1)
+        return Categorical(teacher).divergence(student)
+    return Gaussian(*teacher.unbind(1)).divergence(student)
 
 
 def distillation(nets: Student) -> Loss:
@@ -190,13 +186,6 @@ def optimizer(nets: Student, config: DIGR) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=config.learning_rate, fused=True, capturable=on_gpu)
 
 
-def as_seen_by(nets: Student) -> Callable[[Tensor], Tensor]:
-    """Pixels, still 0..255, in what the convolutions compute in, and in the layout that they are fastest in."""
-    convolutions = nets.trunk[0]
-    assert isinstance(convolutions, MixedPrecision)
-    return lambda obs: obs.to(convolutions.compute_dtype, memory_format=torch.channels_last)
-
-
 def sampled_policy(nets: Student) -> Act:
     """Acts: draws from the policy, or without a generator does what is most probable."""
 
@@ -244,15 +233,12 @@ def make_digr(config: DIGR, spaces: Spaces, device: torch.device, given: Given =
     """A student for either kind of action; one that was given no teacher acts and does not learn."""
     teacher = given.teacher
     nets = Student(spaces, config, teacher is not None and teacher.squashed).to(device)
-    as_seen = as_seen_by(nets)
-
-    def prepare(batch: Batch, generator: Generator) -> Batch:
-        return batch._replace(obs=as_seen(batch.obs))
-
+    convolutions = nets.trunk[0]
+    assert isinstance(convolutions, MixedPrecision)
     return Agent(
         networks=nets,
         act=sampled_policy(nets),
-        prepare=prepare,
+        prepare=as_pixels(convolutions),
         phases=() if teacher is None else (student_phase(nets, config, given),),
         batch_size=config.batch_size,
         maps={"input_gradient": gradient_map(nets, spaces)},

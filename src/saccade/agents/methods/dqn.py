@@ -15,16 +15,13 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Act, Agent, Phase, Shared, Term
-from saccade.agents.configs_discrete import DQN, QTrunk
+from saccade.agents.configs_discrete import DQN, PlainTrunk
 from saccade.agents.given import NOTHING, Given
-from saccade.agents.methods.ppo import picture_of, trunk_of
+from saccade.agents.methods.ppo import convolutions_for, trunk_of
 from saccade.agents.methods.sac import as_pixels, move_towards
-from saccade.agents.parts.attribution import Attribution, attribution_of
+from saccade.agents.parts.attribution import Attribution, as_map, attribution_of
 from saccade.data.replay import Returns
-from saccade.nets.encoders import Convolutions
-from saccade.nets.nature import nature_convolutions, small_convolutions
 from saccade.nets.precision import MixedPrecision
-from saccade.pixels.masks import largest_per_frame
 from saccade.types import Batch, Discrete, Spaces, UserError
 
 Loss = Callable[[Batch, Shared], Tensor]
@@ -33,7 +30,7 @@ Loss = Callable[[Batch, Shared], Tensor]
 class QNetwork(nn.Module):
     """Values of all actions ``[batch, actions]`` of observations ``[batch, channels, height, width]``."""
 
-    def __init__(self, spaces: Spaces, config: QTrunk) -> None:
+    def __init__(self, spaces: Spaces, config: PlainTrunk) -> None:
         super().__init__()
         self.trunk = trunk_of(convolutions_for(spaces, config), config.hidden)
         self.values = nn.Linear(config.hidden, choices_of(spaces))
@@ -62,12 +59,6 @@ def choices_of(spaces: Spaces) -> int:
     if not isinstance(spaces.actions, Discrete):
         raise UserError("This method chooses among actions, and an action here is made of numbers: use sac or ppo.")
     return spaces.actions.count
-
-
-def convolutions_for(spaces: Spaces, trunk: QTrunk) -> Convolutions:
-    """The convolutions that a configuration names, for an environment's pictures. Raises UserError for too small."""
-    make = {"nature": nature_convolutions, "small": small_convolutions}[trunk.network]
-    return make(*picture_of(spaces), trunk.filters)
 
 
 def value_of(q_values: Tensor, action: Tensor) -> Tensor:
@@ -169,12 +160,7 @@ def attribution_of_q(nets: QNetworks, method: str) -> Attribution:
 
 def q_maps(nets: QNetworks, colours: int) -> Mapping[str, Attribution]:
     """Guided backpropagation of the action's value, its largest over a frame's colours."""
-    attribute = attribution_of_q(nets, "guided_backpropagation")
-
-    def q_attribution(obs: Tensor, action: Tensor) -> Tensor:
-        return largest_per_frame(attribute(obs.float(), action), colours)
-
-    return {"q_attribution": q_attribution}
+    return {"q_attribution": as_map(attribution_of_q(nets, "guided_backpropagation"), colours)}
 
 
 def make_dqn(config: DQN, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Batch]:

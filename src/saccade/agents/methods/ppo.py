@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -25,6 +26,7 @@ from saccade.agents.agent import (
     sees_nothing,
     set_learning_rate,
 )
+from saccade.agents.configs_discrete import PlainTrunk
 from saccade.agents.configs_on_policy import PPO, Trunk
 from saccade.agents.given import NOTHING, Given
 from saccade.agents.parts.advantages import gae, normalised
@@ -95,7 +97,7 @@ def picture_of(spaces: Spaces) -> tuple[int, tuple[int, int]]:
     return channels, (height, width)
 
 
-def convolutions_for(spaces: Spaces, trunk: Trunk) -> Convolutions:
+def convolutions_for(spaces: Spaces, trunk: Trunk | PlainTrunk) -> Convolutions:
     """The convolutions that a configuration names, for an environment's pictures. Raises UserError for too small."""
     make = {"nature": nature_convolutions, "small": small_convolutions}[trunk.network]
     return make(*picture_of(spaces), trunk.filters)
@@ -256,10 +258,10 @@ def adam(nets: nn.Module, config: PPO) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=rate, eps=epsilon, fused=True, capturable=parameters[0].is_cuda)
 
 
-def as_pixels(convolutions: MixedPrecision) -> Prepare[Decisions]:
-    """Pixels, still 0..255, in what the convolutions compute in, and in the layout that they are fastest in."""
+def as_pixels(convolutions: MixedPrecision) -> Prepare[Any]:
+    """``obs``, still 0..255, in what the convolutions compute in, and in the layout that they are fastest in."""
 
-    def prepare(batch: Decisions, generator: Generator) -> Decisions:
+    def prepare(batch: Any, generator: Generator) -> Any:
         return batch._replace(obs=batch.obs.to(convolutions.compute_dtype, memory_format=torch.channels_last))
 
     return prepare

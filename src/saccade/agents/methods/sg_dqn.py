@@ -68,21 +68,10 @@ def masked_q_consistency(nets: dqn.QNetworks, colours: int) -> dqn.Loss:
 
 
 def look_at_mask(draw: Draw) -> Look[Any]:
-    """Looks at ``mask``, the salient pixels; what has come with the batch stays."""
+    """Looks at ``mask``, the salient pixels by the networks before a step."""
 
     def look(batch: Any) -> Seen:
-        if "mask" in batch.seen:
-            return {}
         return {"mask": draw(batch.obs.float(), batch.action, batch.drawn.get(TRUTH), batch.drawn.get(NOISE))}
-
-    return look
-
-
-def look_again_at_mask(draw: Draw) -> Look[Any]:
-    """Looks at ``mask`` even if the batch has one: of the networks before a step."""
-
-    def look(batch: Any) -> Seen:
-        return look_at_mask(draw)(batch._replace(seen={}))
 
     return look
 
@@ -116,18 +105,20 @@ def make_sg_dqn(config: SGDQN, spaces: Spaces, device: torch.device, given: Give
     convolutions = nets.online.trunk[0]
     assert isinstance(convolutions, MixedPrecision)
     draw = salient(guidance, dqn.attribution_of_q(nets, guidance.attribution), colours)
-    phases, maps, pictures = [dqn.learning_phase(nets, config.dqn)], dict(dqn.q_maps(nets, colours)), {}
+    maps, pictures, look = dict(dqn.q_maps(nets, colours)), {}, look_at_mask(draw)
     if guidance.consistency_weight:
         consistency = Term(masked_q_consistency(nets, colours), guidance.consistency_weight)
         plain = dqn.learning_phase(nets, config.dqn, consistency=consistency)
-        phases = [dataclasses.replace(plain, look=look_at_mask(draw))]
+        phases = [dataclasses.replace(plain, look=look)]
+    else:
+        phases = [dqn.learning_phase(nets, config.dqn)]
     act = dqn.epsilon_greedy(nets)
     if guidance.mask == "attribution":
         pictures["masked"] = seen_through(draw, lambda obs: act(obs, None), colours)
-    if guidance.self_supervision:
+    if networks.predictor is not None:
         maps["predicted_mask"] = sgqn.predicted_mask(networks, colours)
-        learned = (nets.online.trunk, *([] if networks.predictor is None else [networks.predictor]))
-        phases.append(saliency_phase(networks, learned, guidance, colours, given.images, look_again_at_mask(draw)))
+        learned = (nets.online.trunk, networks.predictor)
+        phases.append(saliency_phase(networks, learned, guidance, colours, given.images, look))
     steps = [apart_from_truth(guidance, colours), sac.as_pixels(convolutions), sgqn.draw_mask_fill(guidance.mask_fill)]
     return Agent(
         networks=networks,

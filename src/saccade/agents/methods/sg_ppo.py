@@ -8,23 +8,22 @@ Which pixels these are is asked once for a whole rollout, as its values are, or 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from saccade.agents.agent import Agent, Phase, Shared, Term, in_order
+from saccade.agents.agent import Agent, Look, Phase, Seen, Shared, Term, in_order
 from saccade.agents.configs_discrete import SGPPO
 from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import ppo, sgqn
 from saccade.agents.methods.dqn import choices_of
 from saccade.agents.methods.sg_dqn import look_at_mask, saliency_phase
-from saccade.agents.parts.attribution import Attribution, attribution_of
+from saccade.agents.parts.attribution import Attribution, as_map, attribution_of
 from saccade.agents.parts.distributions import Categorical, Distribution
 from saccade.agents.parts.guidance import Draw, MaskPredictor, draw_noise, noise_like, salient, seen_through
 from saccade.data.rollout import Mark
-from saccade.pixels.masks import fill_outside, largest_per_frame
+from saccade.pixels.masks import fill_outside
 from saccade.types import Decisions, Spaces
 
 
@@ -55,19 +54,13 @@ class SGPPONetworks(nn.Module):
         return self.predictor(self.ppo.trunk(obs), action)
 
 
-def kl_divergence(full: Tensor, masked: Tensor) -> Tensor:
-    """KL(full || masked) in nats ``[batch]``, of two categorical policies by their logits ``[batch, actions]``."""
-    before, after = full.log_softmax(-1), masked.log_softmax(-1)
-    return (before.exp() * (before - after)).sum(-1)
-
-
 def policy_consistency(difference: str) -> ppo.Loss:
     """How far the policy on the salient pixels is from the one on all: their KL divergence, or the squared change of
     the chosen action's log-probability. The gradient flows into both sides, as in SGQN's code.
     """
 
     def kl(batch: Decisions, shared: Shared) -> Tensor:
-        return kl_divergence(shared["logits"], shared["masked_logits"]).mean()
+        return Categorical(shared["logits"]).divergence(Categorical(shared["masked_logits"])).mean()
 
     def squared(batch: Decisions, shared: Shared) -> Tensor:
         return F.mse_loss(Categorical(shared["masked_logits"]).log_probability(batch.action), shared["log_probability"])
@@ -99,7 +92,17 @@ def learning_phase(nets: ppo.PolicyAndValue, config: SGPPO, draw: Draw, colours:
         of_all = ppo.shared_of(distribution, value, batch, config.ppo)
         return {**of_all, "logits": distribution.logits, "masked_logits": masked.logits, "masked_value": masked_value}
 
-    return dataclasses.replace(plain, terms={**plain.terms, **terms}, share=share, look=look_at_mask(draw))
+    return dataclasses.replace(plain, terms={**plain.terms, **terms}, share=share, look=look_if_unmarked(draw))
+
+
+def look_if_unmarked(draw: Draw) -> Look[Decisions]:
+    """``look_at_mask`` for decisions that no rollout has brought, and with them a mask."""
+    look_anew = look_at_mask(draw)
+
+    def look(batch: Decisions) -> Seen:
+        return {} if "mask" in batch.seen else look_anew(batch)
+
+    return look
 
 
 def attribution_for(nets: ppo.PolicyAndValue, salient_for: str, method: str) -> Attribution:
@@ -124,15 +127,6 @@ def marked_by(draw: Draw, colours: int) -> Mark:
     return mark
 
 
-def saliency_of(attribute: Attribution, colours: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """An attribution as a map: its largest value over a frame's colours."""
-
-    def found(obs: Tensor, action: Tensor) -> Tensor:
-        return largest_per_frame(attribute(obs.float(), action), colours)
-
-    return found
-
-
 def make_sg_ppo(config: SGPPO, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Decisions]:
     """PPO with the consistency terms in its phase and a phase that predicts saliency."""
     guidance, colours = config.guidance, spaces.colours
@@ -143,11 +137,11 @@ def make_sg_ppo(config: SGPPO, spaces: Spaces, device: torch.device, given: Give
     attribute = attribution_for(nets, config.salient_for, guidance.attribution)
     draw = salient(guidance, attribute, colours)
     phases = [learning_phase(nets, config, draw, colours)]
-    maps = {"policy_attribution": saliency_of(attribute, colours)}
-    if guidance.self_supervision:
+    maps = {"policy_attribution": as_map(attribute, colours)}
+    if networks.predictor is not None:
         maps["predicted_mask"] = sgqn.predicted_mask(networks, colours)
-        learned = (nets.trunk, *([] if networks.predictor is None else [networks.predictor]))
-        phases.append(saliency_phase(networks, learned, guidance, colours, given.images, look_at_mask(draw)))
+        learned = (nets.trunk, networks.predictor)
+        phases.append(saliency_phase(networks, learned, guidance, colours, given.images, look_if_unmarked(draw)))
     plain = ppo.agent_of(nets, config.ppo, spaces)
     assert plain.rollouts is not None
     act = plain.act

@@ -86,9 +86,13 @@ def uncropped(cropped: Tensor, obs: Tensor) -> Tensor:
 
 def q_maps(critic: nn.Module) -> Mapping[str, Attribution]:
     """The map that every agent with a critic has: guided backpropagation of Q1, its largest value over the colours."""
-    attribute = attribution_of_q1(critic, "guided_backpropagation")
+    return {"q_attribution": as_map(attribution_of_q1(critic, "guided_backpropagation"))}
 
-    def q_attribution(obs: Tensor, action: Tensor) -> Tensor:
-        return largest_per_frame(attribute(obs.float(), action))
 
-    return {"q_attribution": q_attribution}
+def as_map(attribute: Attribution, colours: int = 3) -> Attribution:
+    """An attribution of pixels in 0..255, of any type, as a map: its largest value over a frame's colours."""
+
+    def found(obs: Tensor, action: Tensor) -> Tensor:
+        return largest_per_frame(attribute(obs.float(), action), colours)
+
+    return found

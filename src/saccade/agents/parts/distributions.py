@@ -28,6 +28,11 @@ class Categorical(NamedTuple):
         log_probability = self.logits.log_softmax(-1)
         return -(log_probability.exp() * log_probability).sum(-1)
 
+    def divergence(self, other: Categorical) -> Tensor:
+        """KL(self || other) ``[batch]``, in nats."""
+        own, others = self.logits.log_softmax(-1), other.logits.log_softmax(-1)
+        return (own.exp() * (own - others)).sum(-1)
+
     def sample(self, generator: Generator) -> Tensor:
         """Actions long ``[batch]``: the race of exponential clocks, of which each rings at its action's rate."""
         clocks = torch.empty(self.logits.shape, device=generator.device).exponential_(generator=generator)
@@ -53,6 +58,12 @@ class Gaussian(NamedTuple):
     def entropy(self) -> Tensor:
         """``[batch]``, in nats."""
         return (self.log_std + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)
+
+    def divergence(self, other: Gaussian) -> Tensor:
+        """KL(self || other) ``[batch]``, in nats."""
+        ratio = (2 * (self.log_std - other.log_std)).exp()
+        shift = ((self.mean - other.mean) * (-other.log_std).exp()).square()
+        return (0.5 * (ratio + shift - 1) + other.log_std - self.log_std).sum(-1)
 
     def sample(self, generator: Generator) -> Tensor:
         """Actions ``[batch, dims]``."""

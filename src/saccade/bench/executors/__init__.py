@@ -60,12 +60,13 @@ class Wanted:
     seconds_between_copies: float = 60.0
 
 
-def refuse_too_few(wanted: Wanted) -> None:
-    """Raise UserError for numbers that no run on a cluster can have."""
-    for name, least in (("slots", 1), ("threads", 1), ("gpus", 0)):
-        value = getattr(wanted, name)
+def refuse_shares(slots: int | None, threads: int | None, gpus: float | None) -> None:
+    """Raise UserError for numbers that no run can have, wherever it is."""
+    for name, value, least in (("slots", slots, 1), ("threads", threads, 1), ("gpus", gpus, 0)):
         if value is not None and value < least:
             raise UserError(f"--{name} {value:g} is too small: it must be at least {least}.")
+    if gpus is not None and gpus > 1 and gpus != int(gpus):
+        raise UserError(f"--gpus {gpus:g} is neither a part of one GPU nor a whole number of them.")
 
 
 EXECUTORS: Mapping[str, Callable[[Wanted], Executor]] = MappingProxyType(

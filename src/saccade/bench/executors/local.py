@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from saccade.bench.executors import Wanted
+from saccade.bench.executors import Wanted, refuse_shares
 from saccade.bench.work import Ended, Job, Share, carry_out
 from saccade.data.nvidia import num_gpus
 from saccade.types import UserError
@@ -28,14 +28,7 @@ def shares(cores: list[int], slots: int, threads: int | None, gpus: float | None
     Raises:
         UserError: more slots than none, or more GPUs than there are.
     """
-    if slots < 1:
-        raise UserError(f"--slots {slots} is too small: it must be at least 1.")
-    if threads is not None and threads < 1:
-        raise UserError(f"--threads {threads} is too small: it must be at least 1.")
-    if gpus is not None and gpus < 0:
-        raise UserError(f"--gpus {gpus:g} is too small: it must be at least 0.")
-    if gpus is not None and gpus > 1 and gpus != int(gpus):
-        raise UserError(f"--gpus {gpus:g} is neither a part of one GPU nor a whole number of them.")
+    refuse_shares(slots, threads, gpus)
     if gpus:
         fits = there * int(1 / gpus + 1e-9) if gpus <= 1 else there // int(gpus)
         if fits < slots:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from saccade.bench.executors import Wanted, refuse_too_few
+from saccade.bench.executors import Wanted, refuse_shares
 from saccade.bench.work import INTERRUPTED, Ended, Job, Share, carry_out, log_of
 from saccade.data.files import written_aside
 from saccade.types import UserError
@@ -240,7 +240,7 @@ def ray_executor(wanted: Wanted) -> RayExecutor:
         ray = importlib.import_module("ray")
     except ImportError as error:
         raise UserError("--executor ray needs Ray: pip install 'saccade-rl[cluster]'.") from error
-    refuse_too_few(wanted)
+    refuse_shares(wanted.slots, wanted.threads, wanted.gpus)
     if wanted.seconds_between_copies <= 0:
         raise UserError(f"--seconds-between-copies {wanted.seconds_between_copies:g} must be more than 0.")
     if wanted.address not in (None, "auto", "local"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from saccade.bench.executors import Wanted, refuse_too_few
+from saccade.bench.executors import Wanted, refuse_shares
 from saccade.bench.work import INTERRUPTED, Ended, Job, Share, carry_out
 from saccade.types import UserError
 
@@ -103,7 +103,7 @@ def slurm_executor(wanted: Wanted, cluster: str = "slurm") -> SlurmExecutor:
     if cluster == "slurm" and shutil.which(PROGRAM) is None:
         raise UserError(f"There is no Slurm on this machine ({PROGRAM} is not found): use --executor local or ray.")
     slots = USUAL_SLOTS if wanted.slots is None else wanted.slots
-    refuse_too_few(wanted)
+    refuse_shares(wanted.slots, wanted.threads, wanted.gpus)
     if wanted.hours <= 0:
         raise UserError(f"--hours {wanted.hours:g} is too small: it must be more than 0.")
     if wanted.gpus and wanted.gpus != int(wanted.gpus):

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from saccade.bench.grids import Arm, Evaluating, Grid
-from saccade.bench.papers.sgqn import CARTPOLE, CHEETAH, CUP, FINGER, FIVE, SMALL_CONTROL, STAND, WALK
+from saccade.bench.papers.sgqn import (
+    CARTPOLE,
+    CHEETAH,
+    CUP,
+    EPISODES,
+    FINGER,
+    FIVE,
+    OVERLAYS,
+    PEG,
+    REACH,
+    SMALL_CONTROL,
+    STAND,
+    WALK,
+)
 from saccade.bench.published import TRAIN, Average, Table, across, down
 
 SIX = (*FIVE, CHEETAH)
@@ -115,10 +128,10 @@ TABLES: tuple[Table, ...] = (
         "SimGRL",
         "Robot, average of the tests",
         (
-            *down("simgrl", "manipulation/reach", {"tests": "32.6"}, SIMGRL),
-            *down("cg2a", "manipulation/reach", {"tests": "33.6"}, CG2A),
-            *down("simgrl", "manipulation/peg_in_box", {"tests": "170.5"}, SIMGRL),
-            *down("cg2a", "manipulation/peg_in_box", {"tests": "162.4"}, CG2A),
+            *down("simgrl", REACH, {"tests": "32.6"}, SIMGRL),
+            *down("cg2a", REACH, {"tests": "33.6"}, CG2A),
+            *down("simgrl", PEG, {"tests": "170.5"}, SIMGRL),
+            *down("cg2a", PEG, {"tests": "162.4"}, CG2A),
         ),
         protocol="250,000 agent steps, tests 1 to 3",
     ),
@@ -167,10 +180,10 @@ GRIDS: tuple[Grid, ...] = (
         tuple(Arm(name, name) for name in ("madi", "simgrl", "scpl", "smg", "sgqn", "svea", "soda", "curl")),
         SIX,
         source="the rivals' papers, each with its own settings",
-        evaluation=Evaluating((TRAIN, "video_easy", "video_hard"), 100),
+        evaluation=EPISODES,
         forms={"small": SMALL_CONTROL},
-        published=("madi-video-hard", "simgrl", "scpl", "smg-table-1", "sgqn-table-5", "told-by-simgrl"),
-        deviations=("Pictures to blend are generated unless --images names a folder such as Places365.",),
+        published=("sgqn-table-5", "madi-video-hard", "simgrl", "scpl", "smg-table-1", "told-by-simgrl"),
+        deviations=(OVERLAYS,),
     ),
     Grid(
         "sada-figure-6",
@@ -183,7 +196,7 @@ GRIDS: tuple[Grid, ...] = (
         published=("sada-figure-6",),
         deviations=(
             "SVEA here has DMC-GB's encoder and one augmentation, where the paper's has SADA's own and six.",
-            "Pictures to blend are generated unless --images names a folder such as Places365.",
+            OVERLAYS,
         ),
     ),
 )

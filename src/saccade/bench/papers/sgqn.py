@@ -129,7 +129,7 @@ SMALL_CONTROL = Form(
     evaluation=Evaluating(VIDEO, 20),
 )
 SMALL_ROBOT = Form(
-    "small networks, fast pictures of 40 pixels and 3,000 agent steps, after which reach goes from -53 to about -15",
+    "small networks, fast pictures of 40 pixels and 3,000 agent steps",
     {
         "steps": 3_000,
         "evaluation_modes": ALL_TESTS,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
 
 
+NUM_CHOICES = 2**32
+
+
 class Distraction(Protocol):
     """Parameters of one nuisance factor; JSON-able and comparable."""
 
@@ -58,3 +61,8 @@ class Nuisance(Protocol):
     def provenance(self) -> dict[str, object]:
         """Where the data came from and how much of it there is, to be kept with every result."""
         ...
+
+
+def any_seed(random: np.random.Generator) -> int:
+    """A choice that is a seed of what an episode draws, whatever came before."""
+    return int(random.integers(NUM_CHOICES))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from saccade.envs.distractions import any_seed
 from saccade.types import UserError
 
 if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
 
-NUM_CHOICES = 2**32
 NUM_LEVELS = 256
 
 
@@ -56,7 +56,7 @@ class DrawnBars:
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any seed, whatever came before."""
-        return int(random.integers(NUM_CHOICES))
+        return any_seed(random)
 
     def paint(self, scene: object, choice: int) -> None:
         """Nothing."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
+from saccade.envs.distractions import any_seed
+from saccade.envs.distractions.rotations import about_x, about_z
 from saccade.envs.distractions.walks import NEVER, Walk, changes
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from saccade.envs.mujoco.scene import Scene
 
 CAMERA = "camera"  # what is moved, among all that moves in a scene
-NUM_CHOICES = 2**32
 STREAM = 21  # so that the same choice gives a walk unrelated to other draws
 
 # Source: the published code, each times the intensity.
@@ -63,7 +64,7 @@ class WalkingCamera:
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any seed, whatever came before."""
-        return int(random.integers(NUM_CHOICES))
+        return any_seed(random)
 
     def paint(self, scene: Scene, choice: int) -> None:
         """Have the camera walk from now on. Raises UserError for one that cannot be moved."""
@@ -104,7 +105,7 @@ def camera_walk(
         moves: whether there is any speed.
     """
     turn = 0.0 if down else _turn(offset)
-    distance, azimuth, polar = spherical(_about_z(-turn) @ offset)
+    distance, azimuth, polar = spherical(about_z(-turn) @ offset)
     reach = ANGLE_REACH * intensity
     low = np.array([distance * (1 - ZOOM_IN * intensity), azimuth - reach, polar - reach])
     high = np.array([distance * (1 + ZOOM_OUT * intensity), azimuth + reach, polar + reach])
@@ -124,7 +125,7 @@ def camera_walk(
         speed, place = after - place, after  # a bound takes the part of the speed that it stops
         rolled = min(max(roll + roll_speed, -reach), reach)
         roll_speed, roll = rolled - roll, rolled
-        yield Place(_about_z(turn) @ place, roll)
+        yield Place(about_z(turn) @ place, roll)
 
 
 def pose(view: View, place: Place) -> tuple[np.ndarray, np.ndarray]:
@@ -136,7 +137,7 @@ def pose(view: View, place: Place) -> tuple[np.ndarray, np.ndarray]:
     position = view.reference + place.offset
     towards = target - position
     axes = _turned_down(towards) if looks_down(view) else _upright(towards)
-    return position, axes @ _about_z(place.roll)
+    return position, axes @ about_z(place.roll)
 
 
 def looks_down(view: View) -> bool:
@@ -168,7 +169,7 @@ def _turn(offset: np.ndarray) -> float:
 def _upright(towards: np.ndarray) -> np.ndarray:
     """The axes of a camera that looks along ``towards`` and is not tilted."""
     x, y, z = towards
-    return _about_z(-math.atan2(x, y)) @ _about_x(math.atan2(z, math.hypot(x, y)) + math.pi / 2)
+    return about_z(-math.atan2(x, y)) @ about_x(math.atan2(z, math.hypot(x, y)) + math.pi / 2)
 
 
 def _turned_down(towards: np.ndarray) -> np.ndarray:
@@ -176,16 +177,6 @@ def _turned_down(towards: np.ndarray) -> np.ndarray:
     x, y, z = towards / np.linalg.norm(towards)
     cross = np.array([[0, 0, -x], [0, 0, -y], [x, y, 0]])  # multiplies by (y, -x, 0), which is (0, 0, -1) x (x, y, z)
     return np.eye(3) + cross + cross @ cross / (1 - z)
-
-
-def _about_z(angle: float) -> np.ndarray:
-    sine, cosine = math.sin(angle), math.cos(angle)
-    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-
-
-def _about_x(angle: float) -> np.ndarray:
-    sine, cosine = math.sin(angle), math.cos(angle)
-    return np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
 
 
 def _direction(random: np.random.Generator) -> np.ndarray:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 from numpy.typing import NDArray
 
+from saccade.envs.distractions import any_seed
 from saccade.types import UserError
 
 if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
     from saccade.envs.tasks.atari.screen import Screen
 
-NUM_CHOICES = 2**32
 MAX_LEVEL = 255
 
 Change = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
@@ -114,7 +114,7 @@ class ChangedColours:
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any seed, whatever came before."""
-        return int(random.integers(NUM_CHOICES))
+        return any_seed(random)
 
     def paint(self, scene: Screen, choice: int) -> None:
         """Have the console show this episode's colours."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from saccade.envs.distractions import any_seed
 from saccade.envs.distractions.walks import Walk, changes
 
 if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
     from saccade.envs.mujoco.scene import Scene
 
-NUM_CHOICES = 2**32
 STREAM = 23  # so that the same choice gives draws unrelated to others
 STEP_STD = 0.03  # of a change, times the intensity
 
@@ -53,7 +53,7 @@ class WalkingMaterials:
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any seed, whatever came before."""
-        return int(random.integers(NUM_CHOICES))
+        return any_seed(random)
 
     def paint(self, scene: Scene, choice: int) -> None:
         """Have all colours wander from now on."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from saccade.envs.distractions import any_seed
 from saccade.types import UserError
 
 if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
 
 MAX_LEVEL = 255
-NUM_CHOICES = 2**32
 
 
 @final
@@ -52,7 +52,7 @@ class GaussianNoise:
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any seed, whatever came before."""
-        return int(random.integers(NUM_CHOICES))
+        return any_seed(random)
 
     def paint(self, scene: object, choice: int) -> None:
         """Nothing."""

@@ -10,13 +10,13 @@ import numpy as np
 
 from saccade.data.banks.clips import Clips
 from saccade.data.banks.davis import sky_clips
+from saccade.envs.distractions import any_seed
 from saccade.envs.distractions.walks import Walk, changes
 
 if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
     from saccade.envs.mujoco.scene import Scene
 
-NUM_CHOICES = 2**32
 STREAM = 22  # so that the same choice gives draws unrelated to others
 
 FLOOR = "grid"
@@ -61,7 +61,7 @@ class PlayingSky:
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
         """Any seed, whatever came before."""
-        return int(random.integers(NUM_CHOICES))
+        return any_seed(random)
 
     def paint(self, scene: Scene, choice: int) -> None:
         """Let the floor through as far as the scene says, and have the clip play from now on."""

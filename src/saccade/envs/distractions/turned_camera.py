@@ -6,12 +6,15 @@ nothing is interpolated, and sky and floor fill the corners.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
+
+from saccade.envs.distractions.rotations import about_x, about_y, about_z
 
 if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
@@ -120,9 +123,9 @@ class CameraViews:
         turned = np.eye(3)
         if self.shift is not None:
             sideways, down = shift_degrees(of_shift, limits, self.shift)
-            turned = turned @ around_y(sideways) @ around_x(down)
+            turned = turned @ about_y(math.radians(sideways)) @ about_x(math.radians(down))
         if self.rotate is not None:
-            turned = turned @ around_z(rotation_degrees(of_rotation, self.rotate))
+            turned = turned @ about_z(math.radians(rotation_degrees(of_rotation, self.rotate)))
         return turned
 
 
@@ -154,25 +157,3 @@ def shift_degrees(entry: int, limits: ShiftLimits, difficulty: Difficulty) -> tu
     first, second = corners[side], corners[(side + 1) % CORNERS]
     sideways, down = first + (second - first) * along / (NUM_ENTRIES // CORNERS)
     return float(sideways), float(down)
-
-
-def around_x(degrees: float) -> np.ndarray:
-    """The rotation around the axis that points to the right: float64 ``[3, 3]``."""
-    cosine, sine = _cosine_and_sine(degrees)
-    return np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
-
-
-def around_y(degrees: float) -> np.ndarray:
-    """The rotation around the axis that points up: float64 ``[3, 3]``."""
-    cosine, sine = _cosine_and_sine(degrees)
-    return np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
-
-
-def around_z(degrees: float) -> np.ndarray:
-    """The rotation around the axis of view: float64 ``[3, 3]``."""
-    cosine, sine = _cosine_and_sine(degrees)
-    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
-
-
-def _cosine_and_sine(degrees: float) -> tuple[float, float]:
-    return float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))

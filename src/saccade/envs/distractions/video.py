@@ -69,11 +69,7 @@ class VideoBackground:
 
     def provenance(self) -> dict[str, object]:
         """Source and number of the clips, and how many were skipped."""
-        return {
-            "clips": self.clips.source,
-            "num_clips": len(self.clips.arrays),
-            "num_missing_clips": len(self.clips.missing),
-        }
+        return self.clips.told()
 
 
 def is_green(pixels: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any
 
 from saccade.envs.checks import check_kind, check_name
-from saccade.types import Continuous, Spaces
+from saccade.types import Continuous, Discrete, Spaces
 
 if TYPE_CHECKING:
     from saccade.envs.config import EnvConfig
@@ -28,7 +28,7 @@ def check_looks(render_quality: str, camera: str | None, clip_order: str, data: 
     check_kind("data", data, str, Path, NoneType)
 
 
-def rgb_spaces(config: EnvConfig, actions: Continuous) -> Spaces:
+def rgb_spaces(config: EnvConfig, actions: Continuous | Discrete) -> Spaces:
     """Of an environment with square RGB pictures of the configuration's size."""
     size = config.image_size
     return Spaces((config.frame_stack * COLOURS, size, size), actions, COLOURS)

@@ -7,6 +7,7 @@ import ctypes.util
 import glob
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -71,6 +72,18 @@ def claim_process() -> None:
 def is_fork() -> bool:
     """Whether this process is a fork of one that has drawn."""
     return bool(_drawing_process) and _drawing_process[0] != os.getpid()
+
+
+def check_drawing(thread: int) -> None:
+    """Raise UserError in a process or a thread that cannot draw with what another thread has made.
+
+    thread: its ``threading.get_ident()``.
+    """
+    claim_process()
+    if threading.get_ident() != thread:
+        raise UserError(
+            "this environment was made in another thread, and OpenGL draws only there; make one in each thread"
+        )
 
 
 def choose_backend() -> str:

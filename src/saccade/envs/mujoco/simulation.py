@@ -12,11 +12,11 @@ from dm_control import mujoco as dm_mujoco
 from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco.looks import COLOURS
 from saccade.envs.mujoco.mask import TaskMask
-from saccade.envs.mujoco.opengl import VERSIONS, claim_process, is_fork
+from saccade.envs.mujoco.opengl import VERSIONS, check_drawing, is_fork
 from saccade.envs.mujoco.scene import CAMERA, BuiltinTextures, Scene, camera_number
 from saccade.envs.oracle import OFF
 from saccade.envs.simulation import REPEATED, Before, StateValue, repeated
-from saccade.types import Continuous, UserError
+from saccade.types import Continuous
 
 
 class MujocoTask(Protocol):
@@ -99,11 +99,7 @@ class MujocoSimulation:
 
     def check_usable(self) -> None:
         """Raise UserError in a process or a thread that cannot draw, with what to do instead."""
-        claim_process()
-        if threading.get_ident() != self._thread:
-            raise UserError(
-                "this environment was made in another thread, and OpenGL draws only there; make one in each thread"
-            )
+        check_drawing(self._thread)
 
     def seed(self, seed: int) -> None:
         """Begin the task's own random numbers anew."""

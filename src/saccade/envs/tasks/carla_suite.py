@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, final
 
 from saccade.envs.checks import check_count, check_kind, check_name
 from saccade.envs.distractions import Modes
-from saccade.envs.distractions.carla_weather import CarlaWeather
+from saccade.envs.distractions.weather import OtherWeather
+from saccade.envs.mujoco.looks import rgb_spaces
 from saccade.envs.oracle import OFF, Oracle, check_oracle
 from saccade.envs.tasks.carla.settings import SETTINGS, WEATHERS
 from saccade.types import Continuous, Discrete, Spaces, UserError
@@ -17,11 +18,9 @@ from saccade.types import Continuous, Discrete, Spaces, UserError
 if TYPE_CHECKING:
     from saccade.envs.config import EnvConfig
 
-MODES: Modes = MappingProxyType({"train": (), **{name: (CarlaWeather(name),) for name in WEATHERS}})
+MODES: Modes = MappingProxyType({"train": (), **{name: (OtherWeather(name),) for name in WEATHERS}})
 """The setting's own weather, and RL-ViGen's six others."""
-EVALUATED_IN = ("train",)
 CARLA_TASKS = ("carla/highway",)
-COLOURS = 3
 IMAGE_SIZE = 128
 EPISODE_CONTROL_STEPS = 1000
 NUM_DISCRETE = 9
@@ -34,7 +33,8 @@ class CarlaOptions:
     """Which paper's highway it is, and where the server listens."""
 
     carla_setting: Literal["digr", "rlvigen", "sgqn"] = "digr"
-    """Whose camera, cars, reward, actions and weather; rlvigen and sgqn have pictures of 84 pixels."""
+    """Whose camera, cars, reward, actions and weather; rlvigen and sgqn are published with --image-size 84,
+    and rlvigen with --action-repeat 2."""
     carla_host: str = "localhost"
     """Where the CARLA server runs."""
     carla_port: int = 2000
@@ -62,6 +62,5 @@ class CarlaOptions:
 
 def spaces_of(config: EnvConfig) -> Spaces:
     """What its environments show and take."""
-    shape = (config.frame_stack * COLOURS, config.image_size, config.image_size)
     discrete = SETTINGS[config.options.carla_setting].controls == "discrete"
-    return Spaces(shape, Discrete(NUM_DISCRETE) if discrete else Continuous(2), COLOURS)
+    return rgb_spaces(config, Discrete(NUM_DISCRETE) if discrete else Continuous(2))

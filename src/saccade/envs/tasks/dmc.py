@@ -90,7 +90,7 @@ class ControlSuite:
 
 def _documents(domain: str, task: str) -> tuple[str | bytes, Mapping[str, bytes]]:
     """What a task's model is compiled from, as dm_control does it."""
-    model = {name: each.get_model_and_assets for name, each in SCREENED.items()}[domain]
+    model = SCREENED[domain].get_model_and_assets
     return model(NUM_POLES[task]) if task in NUM_POLES else model()
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal, final
 
 from saccade.envs.checks import check_count, check_kind, check_name
 from saccade.envs.distractions import Modes
-from saccade.envs.distractions.daylight import Daylight
+from saccade.envs.distractions.weather import OtherWeather
+from saccade.envs.mujoco.looks import rgb_spaces
 from saccade.envs.oracle import OFF, Oracle, check_oracle
+from saccade.envs.tasks.driving.looks import DAY, LOOKS
 from saccade.envs.tasks.driving.rewards import REWARDS
 from saccade.types import Continuous, Discrete, Spaces
 
@@ -18,12 +20,11 @@ if TYPE_CHECKING:
     from saccade.envs.config import EnvConfig
 
 MODES: Modes = MappingProxyType(
-    {"train": (), "sunset": (Daylight("sunset"),), "fog": (Daylight("fog"),), "night": (Daylight("night"),)}
+    {"train": (), **{name: (OtherWeather(name, "daylight"),) for name in LOOKS if name != DAY}}
 )
 """By day, as in training; before a low sun; in fog, which hides what is far; and at night, with lamps on."""
 EVALUATED_IN = tuple(MODES)
 DRIVING_TASKS = ("driving/highway",)
-COLOURS = 3
 IMAGE_SIZE = 128  # DIGR's
 EPISODE_CONTROL_STEPS = 1000  # 50 s, as many as a rollout of DIGR's teacher has
 CONTROLS = ("discrete", "continuous")
@@ -60,6 +61,5 @@ class DrivingOptions:
 
 def spaces_of(config: EnvConfig) -> Spaces:
     """What its environments show and take."""
-    shape = (config.frame_stack * COLOURS, config.image_size, config.image_size)
     discrete = config.options.controls == "discrete"
-    return Spaces(shape, Discrete(NUM_DISCRETE) if discrete else Continuous(2), COLOURS)
+    return rgb_spaces(config, Discrete(NUM_DISCRETE) if discrete else Continuous(2))

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
+import hashlib
 import queue
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any, final
 
@@ -15,7 +18,6 @@ from saccade.types import UserError
 
 CONTROL_SECONDS = 0.05
 CLIENT = "0.9.16"
-_taken: set[tuple[str, int]] = set()
 
 
 def load_carla() -> Any:
@@ -40,24 +42,18 @@ class Server:
 
     Raises:
         UserError: nobody answers, it is of another version than the client, or it is lost; or another environment of
-            this process drives there.
+            this machine drives there.
     """
 
     def __init__(self, host: str, port: int, traffic_port: int, town: str, timeout: float) -> None:
         self.carla = load_carla()
         self._place, self._timeout = f"{host}:{port}", timeout
-        self._key = (host, port)
-        if self._key in _taken:
-            raise UserError(
-                f"another environment drives on the CARLA server at {self._place}, which takes one at a time: close "
-                "it, or use one environment alone (--envs 1, and no evaluations on the way)"
-            )
+        self._claim = _claimed(self._place)
         self._actors: list[Any] = []
         self._settings: Any = None
         self._weather: Any = None
         self._traffic: Any = None
         self.world: Any = None
-        _taken.add(self._key)
         atexit.register(self.close)
         try:
             self._connect(host, port, traffic_port, town)
@@ -153,18 +149,38 @@ class Server:
     def close(self) -> None:
         """Destroy the actors and put the server's settings back, as far as it still answers; again does nothing."""
         atexit.unregister(self.close)
-        _taken.discard(self._key)
-        try:
-            self.clear()
-        finally:
-            settings, traffic, weather = self._settings, self._traffic, self._weather
-            self._settings = self._traffic = self._weather = None
-            if traffic is not None:
-                _quietly(lambda: traffic.set_synchronous_mode(False))
-            if weather is not None:
-                _quietly(lambda: self.world.set_weather(weather))
-            if settings is not None:
-                _quietly(lambda: self.world.apply_settings(settings))
+        with self._claim:
+            try:
+                self.clear()
+            finally:
+                settings, traffic, weather = self._settings, self._traffic, self._weather
+                self._settings = self._traffic = self._weather = None
+                if traffic is not None:
+                    _quietly(lambda: traffic.set_synchronous_mode(False))
+                if weather is not None:
+                    _quietly(lambda: self.world.set_weather(weather))
+                if settings is not None:
+                    _quietly(lambda: self.world.apply_settings(settings))
+
+
+def _claimed(place: str) -> socket.socket:
+    """What no other process of this machine has while it is open, and which ends with its process, however that ends.
+
+    Raises UserError where it is taken: two clients that let time pass would each drive the other's cars.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        # A name of Linux's own, where CARLA's client runs, and no file.
+        claim.bind(f"\0saccade-carla-{hashlib.sha256(place.encode()).hexdigest()}")
+    except OSError as taken:
+        claim.close()
+        if taken.errno != errno.EADDRINUSE:
+            raise
+        raise UserError(
+            f"another environment drives on the CARLA server at {place}, which takes one at a time: close it, or use "
+            "one environment alone (--envs 1, and no --evaluation-modes)"
+        ) from taken
+    return claim
 
 
 def _quietly(act: Callable[[], object]) -> None:

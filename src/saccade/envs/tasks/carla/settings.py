@@ -44,7 +44,6 @@ class Setting:
 
     Attributes:
         town: the map.
-        image_size: pixels of a side, as published.
         field_of_view: of the camera.
         camera: where it is: forwards, up, and its pitch.
         sees_ego: whether the car is in its own picture.
@@ -55,11 +54,9 @@ class Setting:
         collisions: control steps with a collision, one after the other, that end an episode.
         off_road, stuck: whether leaving the road, or standing still, ends it.
         drifts: whether the weather of ``train`` changes from episode to episode.
-        source: who published it; what nobody states follows the names here with ``assumed``.
     """
 
     town: str
-    image_size: int
     field_of_view: float
     camera: tuple[float, float, float]
     sees_ego: bool
@@ -71,29 +68,28 @@ class Setting:
     off_road: bool
     stuck: bool
     drifts: bool
-    action_repeat: int
-    source: str
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {
+        # Source: Xing et al., 2022: 128 pixels, 0.05 s, the car in the picture. Assumed: the rest, after Zhang et al.,
+        # 2021, and gym-carla's nine actions.
         "digr": Setting(
-            town="Town04", image_size=128, field_of_view=90, camera=(-5.5, 2.8, -15), sees_ego=True,
+            town="Town04", field_of_view=90, camera=(-5.5, 2.8, -15), sees_ego=True,
             controls="discrete", cars=(20, 8), slower=30, reward="bisimulation", collisions=1, off_road=False,
-            stuck=False, drifts=False, action_repeat=1,
-            source="Xing et al., 2022: 128 pixels, 0.05 s, the car in the picture; assumed: the rest, after Zhang "
-            "et al., 2021, and gym-carla's nine actions",
+            stuck=False, drifts=False,
         ),
+        # Source: Yuan et al., 2023 (CARLA 0.9.10): 84 pixels, two control steps an action.
         "rlvigen": Setting(
-            town="Town04", image_size=84, field_of_view=60, camera=(1.6, 1.7, 0), sees_ego=False,
+            town="Town04", field_of_view=60, camera=(1.6, 1.7, 0), sees_ego=False,
             controls="steer_pedal", cars=(40, 8), slower=30, reward="impulse", collisions=20, off_road=True,
-            stuck=True, drifts=False, action_repeat=2, source="Yuan et al., 2023 (CARLA 0.9.10)",
+            stuck=True, drifts=False,
         ),
+        # Source: SGQN's CARLA code (0.9.14): 84 pixels. Assumed: the town, and how far the weather drifts.
         "sgqn": Setting(
-            town="Town04", image_size=84, field_of_view=84, camera=(1.6, 1.7, 0), sees_ego=False,
+            town="Town04", field_of_view=84, camera=(1.6, 1.7, 0), sees_ego=False,
             controls="pedal_steer", cars=(20, 0), slower=0, reward="centre", collisions=1, off_road=False,
-            stuck=False, drifts=True, action_repeat=1,
-            source="SGQN's CARLA code (0.9.14); assumed: the town, and how far the weather drifts",
+            stuck=False, drifts=True,
         ),
     }
 )  # fmt: skip

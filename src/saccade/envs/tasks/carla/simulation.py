@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,11 @@ from saccade.envs.simulation import REPEATED, Before, StateValue, repeated
 from saccade.envs.streams import SUCCESS
 from saccade.envs.suites import suite_of
 from saccade.envs.tasks.carla.cars import near_places, place_of_ego, spawn_others
-from saccade.envs.tasks.carla.rewards import CARLA_REWARDS, Ticked
+from saccade.envs.tasks.carla.rewards import CARLA_REWARDS
 from saccade.envs.tasks.carla.server import CONTROL_SECONDS, Server
 from saccade.envs.tasks.carla.settings import CLEAR, SETTINGS, WEATHERS, Setting, Weather
-from saccade.envs.tasks.driving.traffic import NINE_ACTIONS, NINE_NAMES
+from saccade.envs.tasks.driving.rewards import Driven
+from saccade.envs.tasks.driving.traffic import NINE_ACTIONS, NINE_NAMES, VehicleMasks
 from saccade.types import Discrete, UserError
 
 EGO_MODEL = "vehicle.lincoln.mkz_2017"
@@ -29,20 +30,12 @@ EGO_MIDDLE = 0.8  # metres above the ground
 WARM_UP = 10  # ticks until cars stand on their wheels
 
 
-class CarlaMasks(NamedTuple):
-    """Which pixels show the ego, and which the other vehicles: bool ``[H, W]`` each."""
-
-    ego: NDArray[np.bool_]
-    others: NDArray[np.bool_]
-
-
 @final
 class CarlaScene:
     """What distractions change: the weather."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self) -> None:
         self.weather: Weather | None = None
-        self._setting = setting
 
     def set_weather(self, name: str) -> None:
         """Have one of ``WEATHERS`` from now on."""
@@ -70,7 +63,7 @@ class CarlaSimulation:
         self.size = (config.image_size, config.image_size)
         self.actions = suite_of(config.task).spaces(config).actions
         self.action_names = NINE_NAMES if isinstance(self.actions, Discrete) else ()
-        self.scene = CarlaScene(setting)
+        self.scene = CarlaScene()
         self.settings: Mapping[str, object] = {"carla_setting": options.carla_setting}
         self.versions: Mapping[str, str] = {"carla": self._server.version}
         self._reward = CARLA_REWARDS[setting.reward]
@@ -178,18 +171,18 @@ class CarlaSimulation:
         along = velocity.x * ahead.x + velocity.y * ahead.y + velocity.z * ahead.z
         speed = float(np.sqrt(velocity.x**2 + velocity.y**2 + velocity.z**2))
         self._crashed = self._crashed or hit
-        tick = Ticked(
+        driven = Driven(
             speed=along,
             off_centre=float(np.hypot(place.x - middle.x, place.y - middle.y)),
-            collided=hit,
-            impulse=impulse,
-            steer=steer,
+            crashed=hit,
+            steer=-steer,
             brake=brake,
+            impulse=impulse,
             seconds=CONTROL_SECONDS,
         )
         stuck = setting.stuck and self._steps % STUCK_EVERY == 0 and speed < STUCK_BELOW
         ended = self._collisions >= setting.collisions or (setting.off_road and off_road) or stuck
-        return self._reward(tick), ended
+        return self._reward(driven), ended
 
     def _drain(self) -> tuple[float, bool]:
         """The impulse of the collisions since the last time, and whether there was one."""
@@ -226,7 +219,7 @@ class CarlaSimulation:
         tags = self._instances()[:, :, 2]
         return np.isin(tags, (*VEHICLE_TAGS, *(ROAD_TAGS if ground else ())))
 
-    def vehicle_masks(self) -> CarlaMasks:
+    def vehicle_masks(self) -> VehicleMasks:
         """The ego's pixels and the others', apart; the ego is what is seen where the camera has it."""
         if self._parts is None:
             raise UserError("vehicles are told apart with task_mask=True only: make the environment with it")
@@ -237,7 +230,7 @@ class CarlaSimulation:
             row, column = _middle_of_ego(self._setting, self.size[0])
             if vehicles[row, column]:
                 ego = vehicles & (parts[:, :, :2] == parts[row, column, :2]).all(-1)
-        return CarlaMasks(ego, vehicles & ~ego)
+        return VehicleMasks(ego, vehicles & ~ego)
 
     def _instances(self) -> NDArray[np.uint8]:
         """Each pixel's instance (two bytes) and kind: uint8 ``[H, W, 4]``."""

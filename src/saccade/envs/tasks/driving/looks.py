@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import final
 
+DAY = "day"  # of the mode `train`
 Rgb = tuple[float, float, float]
 
 
@@ -44,7 +45,7 @@ class Look:
 
 LOOKS: Mapping[str, Look] = MappingProxyType(
     {
-        "day": Look(
+        DAY: Look(
             zenith=(0.02, 0.24, 0.78), horizon=(0.85, 0.92, 0.98), sun=(0.62, 0.60, 0.55), sun_from=(-0.5, 0.5, 1.0),
             ambient=(0.40, 0.42, 0.45), air=(0.80, 0.88, 0.95), clear=60, gone=950, lamps=0.15, beams=0.0, shadows=0.5,
             sun_disc=(1.0, 1.0, 0.9, 0.0),

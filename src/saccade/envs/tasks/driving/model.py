@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-LANE_WIDTH = 4.0  # highway-env's
-SHOULDER = 1.0  # metres of asphalt beside the outer lanes, up to the guard rail
+from saccade.envs.tasks.driving.traffic import LANE_WIDTH, SHOULDER
+
 DASH, DASH_PERIOD, DASH_REACH = 3.0, 12.0, 168.0
 GROUND_PERIOD = 20.0  # metres after which grass and asphalt look the same again
 POST_PERIOD, POST_REACH = 8.0, 96.0
@@ -107,7 +107,6 @@ def model_xml(lanes: int, others: int, side: int) -> str:
     <material name="leaf2" rgba="0.27 0.41 0.15 1" specular="0"/>
     <material name="fir" rgba="0.13 0.28 0.17 1" specular="0"/>
     <material name="hill" rgba="0.33 0.43 0.36 1" specular="0"/>
-    <material name="sign" rgba="0.05 0.28 0.60 1" emission="0.1" specular="0"/>
     <material name="lamp" rgba="1 0.9 0.65 1" emission="0.15" specular="0"/>
     <material name="disc" rgba="1 0.9 0.6 0" emission="1" specular="0"/>
     {_meshes()}
@@ -135,8 +134,6 @@ def _meshes() -> str:
     for kind, parts in BODIES.items():
         for part, corners in zip(("body", "glass", "roof"), parts, strict=True):
             both = [corner for x, y, z in corners for corner in ((x, y, z), (x, -y, z))]
-            if kind == "truck" and part == "roof":
-                both = [(x, y, z) for x in (1.05, -2.42) for y in (0.99, -0.99) for z in (0.78, 2.75)]
             told.append(_mesh(f"{kind}_{part}", both))
     turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     ring = [(np.cos(angle), np.sin(angle), 0.0) for angle in turn]
@@ -238,7 +235,7 @@ def _posts(middle: float, half: float) -> str:
 
 
 def _scenery(middle: float, half: float) -> str:
-    """Trees and lamps of one period, a gantry with a sign at its end: the same in every period and run."""
+    """Trees and lamps of one period: the same in every period and run."""
     random = np.random.default_rng(4)
     told = []
     for side in (1, -1):

@@ -16,11 +16,12 @@ class Driven:
     Attributes:
         speed: along the lane, metres a second.
         off_centre: metres from the middle of the nearest lane.
-        crashed: whether the car has hit a car or a guard rail.
+        crashed: whether the car has hit a car or what stands beside the road.
         steer: -1 (right) to 1 (left).
         brake: 0..1.
-        lane: the number of its lane, 0 the leftmost, as a share of the rightmost.
         seconds: how long it lasted.
+        lane: of highway-env: the number of its lane, 0 the leftmost, as a share of the rightmost.
+        impulse: of CARLA: that of its collisions, in N s.
     """
 
     speed: float
@@ -28,18 +29,9 @@ class Driven:
     crashed: bool
     steer: float
     brake: float
-    lane: float
     seconds: float
-
-
-@final
-@dataclass(frozen=True)
-class Reward:
-    """A rule, what it is in one line, and who states it."""
-
-    rule: Callable[[Driven], float]
-    told: str
-    source: str
+    lane: float = 0.0
+    impulse: float = 0.0
 
 
 DESIRED_SPEED = 25.0  # metres a second, above which `gym_carla` punishes; the others' traffic drives 23 to 25
@@ -47,13 +39,19 @@ FAST_FROM, FAST_TO = 20.0, 30.0  # highway-env's reward_speed_range
 
 
 def bisimulation(driven: Driven) -> float:
-    """Metres along the lane, fewer off its middle; minus collision, a tenth of the brake and of the steering."""
+    """v dt / (1 + d) - 1 at a collision - 0.1 brake - 0.1 |steer|.
+
+    Source: Zhang et al., 2021 (deep_bisim4control, CARLA 0.9.8).
+    """
     metres = driven.speed * driven.seconds / (1 + driven.off_centre)
     return metres - float(driven.crashed) - 0.1 * driven.brake - 0.1 * abs(driven.steer)
 
 
 def gym_carla(driven: Driven) -> float:
-    """Speed, with what gym-carla takes away."""
+    """v - 10 above 25 m/s - 1 off the lane - 5 steer² - 0.2 |steer| v² - 0.1.
+
+    Source: Xing et al., 2021 (LUSR's gym-carla).
+    """
     sideways = 0.2 * abs(driven.steer) * driven.speed**2
     too_fast, off_lane = driven.speed > DESIRED_SPEED, driven.off_centre > 2.0
     punished = 10 * float(too_fast) + float(off_lane) + 5 * driven.steer**2 + sideways + 0.1
@@ -61,26 +59,15 @@ def gym_carla(driven: Driven) -> float:
 
 
 def highway_env(driven: Driven) -> float:
-    """highway-env's own: -1 for a collision, 0.4 for speed, 0.1 for the right lane, mapped from -1..0.5 to 0..1."""
+    """(0.4 speed in 20..30 m/s + 0.1 right lane - 1 at a collision + 1) / 1.5, which maps -1..0.5 to 0..1.
+
+    Source: highway-env (Leurent, 2018).
+    """
     fast = min(max((driven.speed - FAST_FROM) / (FAST_TO - FAST_FROM), 0.0), 1.0)
     return (0.4 * fast + 0.1 * driven.lane - float(driven.crashed) + 1.0) / 1.5
 
 
-REWARDS: Mapping[str, Reward] = MappingProxyType(
-    {
-        "bisimulation": Reward(
-            bisimulation,
-            "v dt / (1 + d) - 1 at a collision - 0.1 brake - 0.1 |steer|",
-            "Zhang et al., 2021 (deep_bisim4control, CARLA 0.9.8)",
-        ),
-        "gym_carla": Reward(
-            gym_carla,
-            "v - 10 above 25 m/s - 1 off the lane - 5 steer² - 0.2 |steer| v² - 0.1",
-            "Xing et al., 2021 (LUSR's gym-carla)",
-        ),
-        "highway_env": Reward(
-            highway_env, "(0.4 speed in 20..30 m/s + 0.1 right lane - 1 at a collision + 1) / 1.5", "Leurent, 2018"
-        ),
-    }
+REWARDS: Mapping[str, Callable[[Driven], float]] = MappingProxyType(
+    {"bisimulation": bisimulation, "gym_carla": gym_carla, "highway_env": highway_env}
 )
 """Every reward by name."""

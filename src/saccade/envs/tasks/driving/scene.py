@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import mujoco
 import numpy as np
@@ -12,8 +11,7 @@ from dm_control.mujoco.wrapper import MjvOption
 from numpy.typing import NDArray
 
 from saccade.envs.mujoco.scene import Scene, builtin_textures
-from saccade.envs.simulation import StateValue
-from saccade.envs.tasks.driving.looks import LOOKS
+from saccade.envs.tasks.driving.looks import DAY, LOOKS
 from saccade.envs.tasks.driving.model import (
     DASH_PERIOD,
     DECALS,
@@ -28,7 +26,6 @@ from saccade.envs.tasks.driving.model import (
 if TYPE_CHECKING:
     from saccade.envs.tasks.driving.traffic import Traffic
 
-DAY = "day"
 SEEN_BEHIND, SEEN_BEFORE = 12.0, 300.0  # metres from the ego, beyond which no car is drawn
 DETAILED_BEFORE = 60.0  # metres, beyond which plates, hubs and the like are not drawn: they are smaller than a pixel
 HIDDEN_GROUP = 5
@@ -56,14 +53,13 @@ class RoadScene:
         document = model_xml(lanes, others, side)
         self._physics = dm_mujoco.Physics.from_xml_string(document)
         self._scene = Scene(self._physics, side, "full", builtin_textures(document))
-        self.view = self._scene.view  # the dials of camera and light
         self._scene.draw_with(mujoco.mjtRndFlag.mjRND_SHADOW, False)
         self._scene.draw_with(mujoco.mjtRndFlag.mjRND_REFLECTION, False)
         self._scene.draw_with(mujoco.mjtRndFlag.mjRND_HAZE, False)
         model = self._physics.model.ptr
         self._things = MjvOption()
         self._things.geomgroup[DECALS] = 0
-        self._materials = {name: _number(model, mujoco.mjtObj.mjOBJ_MATERIAL, name) for name in _names(model)}
+        self._materials = {model.material(number).name: number for number in range(model.nmat)}
         self._cars = (EGO, *(f"car{number}" for number in range(others)))
         self._mocap = {
             model.body(body).name: int(model.body_mocapid[body])
@@ -87,11 +83,11 @@ class RoadScene:
             material = int(model.geom_matid[number])
             line = owners[number] == "along" and material in (self._materials["marking"], self._materials["yellow"])
             self._of["road"][number] |= line or model.geom(number).name == "road"
-        self.light(DAY)
+        self.set_weather(DAY)
 
-    def light(self, look: str) -> None:
+    def set_weather(self, name: str) -> None:
         """Have sky, sun, air and lamps be those of a row of ``LOOKS``."""
-        row, model = LOOKS[look], self._physics.model.ptr
+        row, model = LOOKS[name], self._physics.model.ptr
         self._scene.paint_texture("skybox", rgb1=row.zenith, rgb2=row.horizon)
         direction = -np.array(row.sun_from) / np.linalg.norm(row.sun_from)
         model.light_dir[0] = direction
@@ -108,22 +104,6 @@ class RoadScene:
         colour[self._materials["beam"], 3] = 0.11 * row.beams
         colour[self._materials["shade"], 3] = row.shadows
         colour[self._materials["disc"]] = row.sun_disc
-
-    def begin(self) -> None:
-        """An episode begins."""
-        self._scene.moving.begin()
-
-    def advance(self, control_steps: int) -> None:
-        """An agent step of so many control steps has been played."""
-        self._scene.moving.advance(control_steps)
-
-    def save(self) -> dict[str, StateValue]:
-        """How far what moves in the picture is."""
-        return self._scene.moving.save()
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
-        self._scene.moving.restore(state)
 
     def show(self, traffic: Traffic) -> None:
         """Put everything where it is now; doing it twice changes nothing."""
@@ -176,11 +156,3 @@ class RoadScene:
     def close(self) -> None:
         """Free the OpenGL context."""
         self._scene.close()
-
-
-def _names(model: mujoco.MjModel) -> list[str]:
-    return [model.material(number).name for number in range(model.nmat)]
-
-
-def _number(model: mujoco.MjModel, kind: mujoco.mjtObj, name: str) -> int:
-    return int(mujoco.mj_name2id(model, kind, name))

@@ -5,26 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from saccade.envs.config import EnvConfig
-from saccade.envs.mujoco.opengl import VERSIONS, claim_process, is_fork, load_simulator
+from saccade.envs.mujoco.opengl import VERSIONS, check_drawing, claim_process, is_fork, load_simulator
 from saccade.envs.simulation import REPEATED, Before, StateValue, repeated
 from saccade.envs.streams import SUCCESS
 from saccade.envs.suites import suite_of
 from saccade.envs.tasks.driving.rewards import REWARDS
-from saccade.envs.tasks.driving.traffic import NINE_ACTIONS, NINE_NAMES, STEP, Traffic
-from saccade.types import Discrete, UserError
-
-
-class VehicleMasks(NamedTuple):
-    """Which pixels show the ego, and which the other cars: bool ``[H, W]`` each."""
-
-    ego: NDArray[np.bool_]
-    others: NDArray[np.bool_]
+from saccade.envs.tasks.driving.traffic import NINE_ACTIONS, NINE_NAMES, STEP, Traffic, VehicleMasks
+from saccade.types import Discrete
 
 
 @final
@@ -50,7 +42,7 @@ class HighwaySimulation:
         self.actions = suite_of(config.task).spaces(config).actions
         self._discrete = isinstance(self.actions, Discrete)
         self.action_names = NINE_NAMES if self._discrete else ()
-        self._reward = REWARDS[options.driving_reward].rule
+        self._reward = REWARDS[options.driving_reward]
         self.scene = RoadScene(options.lanes, options.vehicles, config.image_size)
         self.settings: Mapping[str, object] = {
             "controls": options.controls,
@@ -63,11 +55,7 @@ class HighwaySimulation:
 
     def check_usable(self) -> None:
         """Raise UserError in a process or a thread that cannot draw, with what to do instead."""
-        claim_process()
-        if threading.get_ident() != self._thread:
-            raise UserError(
-                "this environment was made in another thread, and OpenGL draws only there; make one in each thread"
-            )
+        check_drawing(self._thread)
 
     def seed(self, seed: int) -> None:
         """Begin the traffic's random numbers anew."""
@@ -76,14 +64,11 @@ class HighwaySimulation:
     def reset(self) -> None:
         """New traffic."""
         self._traffic.reset()
-        self.scene.begin()
 
     def step(self, action: Any, control_steps: int) -> tuple[float, bool]:
         """Play a discrete action of ``NINE_ACTIONS``, or (steer, pedal); a collision ends the episode."""
         steer, pedal = NINE_ACTIONS[action] if self._discrete else map(float, action)
-        played = repeated(lambda: self._step(steer, pedal), control_steps)
-        self.scene.advance(control_steps)
-        return played
+        return repeated(lambda: self._step(steer, pedal), control_steps)
 
     def _step(self, steer: float, pedal: float) -> tuple[float, bool]:
         driven = self._traffic.step(steer, pedal)
@@ -109,13 +94,12 @@ class HighwaySimulation:
         return {SUCCESS: not self._traffic.crashed, "speed": float(self._traffic.ego.speed)}
 
     def save(self) -> dict[str, StateValue]:
-        """The traffic's whole state, its random numbers' too, and that of what moves in the picture."""
-        return {**self._traffic.save(), **self.scene.save()}
+        """The traffic's whole state, its random numbers' too."""
+        return self._traffic.save()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what ``save`` gave."""
         self._traffic.restore(state)
-        self.scene.restore(state)
 
     def close(self) -> None:
         """Free what draws, in the process that it belongs to."""

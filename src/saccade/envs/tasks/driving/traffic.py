@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from saccade.envs.simulation import StateValue
 from saccade.envs.tasks.driving.rewards import Driven
 from saccade.types import UserError
 
-LANE_WIDTH = 4.0
-EDGE = LANE_WIDTH / 2 + 1.0  # metres from an outer lane's middle to the guard rail
+LANE_WIDTH = 4.0  # metres, highway-env's
+SHOULDER = 1.0  # metres of asphalt beside the outer lanes, up to the guard rail
+EDGE = LANE_WIDTH / 2 + SHOULDER  # metres from an outer lane's middle to the guard rail
 HALF_CAR = 1.0
 STEP = 0.05  # seconds: 20 Hz
 FIRST_SPEED, TOP_SPEED, SPEED_LIMIT = 25.0, 40.0, 30.0  # metres a second
@@ -32,6 +34,13 @@ NINE_ACTIONS: tuple[tuple[float, float], ...] = tuple(
 )
 """Steering and pedal of each discrete action: gym-carla's steps of 0.2 and of 3 m/s² (Xing et al., 2021)."""
 NINE_NAMES = tuple(f"{pedal}{way}" for pedal in ("brake", "coast", "accelerate") for way in (" left", "", " right"))
+
+
+class VehicleMasks(NamedTuple):
+    """Which pixels show the ego, and which the other vehicles: bool ``[H, W]`` each."""
+
+    ego: NDArray[np.bool_]
+    others: NDArray[np.bool_]
 
 
 def load_highway() -> Any:

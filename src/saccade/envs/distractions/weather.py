@@ -1,4 +1,4 @@
-"""Weather: rain, fog and the sun in CARLA. Rewards and traffic stay as they are."""
+"""Weather: a highway in another one, or at another time of day. Physics, rewards and cars stay as they are."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ if TYPE_CHECKING:
 
 @final
 @dataclass(frozen=True)
-class CarlaWeather:
-    """One row of ``envs/tasks/carla/settings.py:WEATHERS``; it is its own nuisance, for it has no data."""
+class OtherWeather:
+    """One that the scene knows by name; it is its own nuisance, for it has no data.
+
+    Attributes:
+        name: of ``LOOKS`` in ``envs/tasks/driving/looks.py``, or ``WEATHERS`` in ``envs/tasks/carla/settings.py``.
+        told_as: what the provenance calls it.
+    """
 
     name: str
+    told_as: str = "weather"
 
     def check(self, folder: DataFolder) -> None:
         """Nothing: no data is needed."""
 
-    def load(self, folder: DataFolder, image_size: int, clip_order: str) -> CarlaWeather:
+    def load(self, folder: DataFolder, image_size: int, clip_order: str) -> OtherWeather:
         """Itself."""
         return self
 
@@ -30,7 +36,7 @@ class CarlaWeather:
         return previous
 
     def paint(self, scene: Any, choice: int) -> None:
-        """Have the server show it; ``scene`` is a ``CarlaScene``."""
+        """Have the road look so; ``scene`` is a ``RoadScene`` or a ``CarlaScene``."""
         scene.set_weather(self.name)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
@@ -38,5 +44,5 @@ class CarlaWeather:
         return pixels
 
     def provenance(self) -> dict[str, object]:
-        """The row's name."""
-        return {"weather": self.name}
+        """Its name."""
+        return {self.told_as: self.name}
