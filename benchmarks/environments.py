@@ -1,11 +1,11 @@
 """How fast environments are: agent steps per second in each mode, where the time goes, and N workers.
 
     python benchmarks/environments.py [--task dmc/walker_walk] [--image-size 84] [--quality full|fast]
-                                      [--steps 50] [--workers 1 2 ...] [--out FILE]
+                                      [--modes MODE ...] [--steps 50] [--workers 1 2 ...] [--out FILE]
 
-One process holds an environment of every mode; they take turns step by step, so that a busy machine slows all
-of them alike. Times are processor time of that process; the steps per second of workers are wall time. Set
-SACCADE_DATA to use the benchmark's own clips.
+One process holds an environment of each mode, by default those that an evaluation plays; they take turns step by
+step, so that a busy machine slows all of them alike. Times are processor time of that process; the steps per second
+of workers are wall time. Set SACCADE_DATA to use the benchmark's own clips.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from rich.table import Table
 from saccade.envs.config import EnvConfig
 from saccade.envs.make import make_env
 from saccade.envs.mujoco.opengl import gl_renderer
-from saccade.envs.suites import TASKS, modes_of
+from saccade.envs.suites import TASKS, expanded, usual_modes
 from saccade.envs.workers.env_workers import EnvWorkers
 
 PARTS = ("physics", "rendering", "keying", "task mask")
@@ -68,7 +68,7 @@ def main() -> None:
     config = EnvConfig.parse(
         arguments.task, image_size=arguments.image_size, render_quality=arguments.quality, task_mask=True
     )
-    modes = time_modes(config, arguments.steps)
+    modes = time_modes(config, expanded(arguments.modes or usual_modes(config.task)), arguments.steps)
     workers = [time_workers(config, number, arguments.steps) for number in arguments.workers]
     machine = {
         "gl_renderer": gl_renderer(),
@@ -93,15 +93,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--task", default="dmc/walker_walk", choices=TASKS, metavar="TASK")
     parser.add_argument("--image-size", type=int, default=84)
     parser.add_argument("--quality", default="full", choices=("full", "fast"))
+    parser.add_argument("--modes", nargs="*", metavar="MODE")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, os.cpu_count() or 1])
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 
-def time_modes(config: EnvConfig, steps: int) -> list[ModeTimes]:
+def time_modes(config: EnvConfig, modes: Sequence[str], steps: int) -> list[ModeTimes]:
     environments, results = [], []
-    for mode in modes_of(config.task):
+    for mode in modes:
         env = make_env(config.changed(mode=mode), SEED)
         env.reset(seed=SEED)
         for _ in range(WARM_UP_STEPS):
