@@ -12,6 +12,7 @@ from typing import final
 import numpy as np
 import pytest
 import torch
+from digr_rules import made_parameter, uniform
 from torch import Tensor, nn
 
 from saccade.attacks import ATTACKS
@@ -21,7 +22,6 @@ from saccade.types import Score
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9
 TIES = {1.0: 1e-4, 255.0: 1e-3}  # the share of pixels at .5 that may round the other way; more where units differ
-GOLDEN_RATIO, MIX1, MIX2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 LANGEVIN_STREAM = 40_000
 WIDTHS, HIDDEN, SIDES, STRIDES = (32, 64, 64), 512, (8, 4, 3), (4, 2, 1)
 
@@ -31,21 +31,6 @@ Recording = dict[str, np.ndarray]
 @pytest.fixture(scope="module")
 def recording(recorded: Callable[[str], Recording]) -> Recording:
     return recorded("digr/attacks.npz")
-
-
-def mixed(z: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        z = z + GOLDEN_RATIO
-        z = (z ^ (z >> np.uint64(30))) * MIX1
-        z = (z ^ (z >> np.uint64(27))) * MIX2
-        return z ^ (z >> np.uint64(31))
-
-
-def uniform(seed: int, stream: int, places: np.ndarray) -> np.ndarray:
-    begin = mixed(mixed(np.asarray(seed, np.uint64)) ^ np.uint64(stream))
-    with np.errstate(over="ignore"):
-        bits = mixed(begin + places.astype(np.uint64))
-    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def network_of(seed: int, number: int, channels: int, side: int, actions: int) -> nn.Module:
@@ -58,14 +43,9 @@ def network_of(seed: int, number: int, channels: int, side: int, actions: int) -
     net = nn.Sequential(*layers).double()
     parameters = list(net.parameters())
     with torch.no_grad():
-        for i, parameter in enumerate(parameters):
-            drawn = 2 * uniform(seed, 100 * number + i, np.arange(parameter.numel())) - 1
-            scale = 0.1
-            if parameter.ndim > 1:
-                gain = 4.0 if i == len(parameters) - 2 else np.sqrt(2.0)
-                scale = gain * np.sqrt(3 / np.prod(parameter.shape[1:]))
-            value = (scale * drawn).astype(np.float32).astype(np.float64)
-            parameter.copy_(torch.from_numpy(value).view_as(parameter))
+        for place, weight in enumerate(parameters):
+            last = place == len(parameters) - 2
+            weight.copy_(torch.from_numpy(made_parameter(seed, number, place, tuple(weight.shape), last=last)))
     return net
 
 

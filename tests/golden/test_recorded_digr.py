@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from digr_rules import made_parameter
 from torch import Tensor
 
 from saccade.agents.agent import gradients_of, take_step
@@ -39,32 +40,15 @@ OURS = {
     "actor": "policy",
 }
 SIZES = {"fetch": ((32, 64, 64), 512), "breakout": ((8, 16, 16), 32)}  # README, the table of networks
-GAINS = {"actor.weight": 4.0}
+LAST_WEIGHT = "actor.weight"
 RELATIVE, SINGLE = 1e-6, 1e-6
 every_case = pytest.mark.parametrize("case", CASES)
-
-GOLDEN_RATIO, MIX1, MIX2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @functools.cache
 def recorded() -> dict[str, np.ndarray]:
     with np.load(FILE) as data:
         return {key: data[key] for key in data.files}
-
-
-def mixed(value: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        value = value + GOLDEN_RATIO
-        value = (value ^ (value >> np.uint64(30))) * MIX1
-        value = (value ^ (value >> np.uint64(27))) * MIX2
-        return value ^ (value >> np.uint64(31))
-
-
-def uniform(seed: int, stream: int, count: int) -> np.ndarray:
-    start = mixed(mixed(np.array([seed], np.uint64)) ^ np.uint64(stream))
-    with np.errstate(over="ignore"):
-        bits = mixed(start + np.arange(count, dtype=np.uint64))
-    return (bits >> np.uint64(11)) * 2.0**-53
 
 
 def fill(network: digr.Student, number: int) -> None:
@@ -74,13 +58,9 @@ def fill(network: digr.Student, number: int) -> None:
     names = [f"{module}.{kind}" for module in OURS for kind in ("weight", "bias")]
     for place, name in enumerate(names):
         weight = parameters[our_name(name)]
-        drawn = 2 * uniform(int(recorded()["seed"]), 100 * number + place, weight.numel()) - 1
-        scale = 0.1
-        if name.endswith("weight"):
-            scale = GAINS.get(name, np.sqrt(2.0)) * np.sqrt(3 / weight[0].numel())
-        rounded = (scale * drawn).astype(np.float32).reshape(tuple(weight.shape))
+        value = made_parameter(int(recorded()["seed"]), number, place, tuple(weight.shape), last=name == LAST_WEIGHT)
         with torch.no_grad():
-            weight.copy_(torch.from_numpy(rounded))
+            weight.copy_(torch.from_numpy(value))
 
 
 def our_name(name: str) -> str:

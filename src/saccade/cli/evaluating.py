@@ -24,11 +24,7 @@ from saccade.cli.suite_options import given
 from saccade.data.documents import read_document
 from saccade.data.files import written_aside
 from saccade.envs.config import check_data
-from saccade.envs.spaces import gymnasium_spaces
-from saccade.envs.suites import suite_of
-from saccade.explain.episodes import in_space
-from saccade.explain.evaluating import MOST_STEPS, evaluations
-from saccade.explain.fitting import fitting
+from saccade.explain.evaluating import MOST_STEPS, evaluations, on_batches
 from saccade.explain.folder import fingerprint, owner_of
 from saccade.explain.modes import Asked, in_modes, read_modes
 from saccade.explain.tasks import CLEAN, Task
@@ -211,17 +207,10 @@ def played_in_modes(options: Evaluate, subject: Subjected, console: Console, pla
 def _batches(policy: Policy, task: Task, seed: int, options: Evaluate) -> Any:
     """What begins to act in a mode of one of Saccade's tasks, on batches as its environments give them."""
     assert task.config is not None
-    observations, actions = gymnasium_spaces(suite_of(task.config.task).spaces(task.config))
-    see = fitting(observations, policy.pixels, task.name)
+    batches = on_batches(task.config, policy.pixels, task.name)
 
     def begin() -> Act:
-        act = policy.sampler(seed) if options.sampled else policy.act
-
-        def of_batch(obs: np.ndarray) -> np.ndarray:
-            given = act(np.stack([see(one) for one in obs]))
-            return np.stack([np.asarray(in_space(actions, np.asarray(one), task.name)) for one in given])
-
-        return of_batch
+        return batches(policy.sampler(seed) if options.sampled else policy.act)
 
     begin()
     return begin

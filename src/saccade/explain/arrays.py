@@ -116,8 +116,7 @@ def _actions(policy: Policy, action: Any, count: int) -> Tensor:
     if given.shape != (count, *likely.shape[1:]):
         raise UserError(f"action has shape {tuple(given.shape)}: one for each of {count} observations is needed.")
     if policy.discrete:
-        preference = policy.outputs.get("logits") or policy.outputs["q_values"]
-        most = preference(policy.network, policy.tensor(_blank(policy))).shape[-1]
+        most = policy.preferences(policy.network, policy.tensor(_blank(policy))).shape[-1]
         if not bool(((given >= 0) & (given < most)).all()):
             raise UserError(f"action must be among 0 to {most - 1}, the actions of {policy.name}.")
     return given

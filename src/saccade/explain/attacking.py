@@ -13,12 +13,11 @@ import numpy as np
 import torch
 
 from saccade.data.user_code import running
-from saccade.envs.spaces import gymnasium_spaces
 from saccade.envs.streams import SUCCESS
 from saccade.envs.suites import suite_of
 from saccade.explain import answers
-from saccade.explain.episodes import checked, in_space
-from saccade.explain.evaluating import MOST_STEPS, Played, acting, evaluation_of, tell_of_left
+from saccade.explain.episodes import checked
+from saccade.explain.evaluating import MOST_STEPS, Played, acting, evaluation_of, on_batches, tell_of_left
 from saccade.explain.explanation import Report, silent
 from saccade.explain.fitting import fitting
 from saccade.explain.tasks import CLEAN, Task
@@ -175,20 +174,13 @@ class _OwnEnvs:
 
     def __init__(self, policy: Policy, task: Task, play: Play) -> None:
         assert task.config is not None
-        self._env, self._play, self._task = in_mode(task.config, play.mode), play, task.name
-        observations, self._actions = gymnasium_spaces(suite_of(task.config.task).spaces(self._env))
-        self._see = fitting(observations, policy.pixels, task.name)
+        self._env, self._play = in_mode(task.config, play.mode), play
+        self._on_batches = on_batches(self._env, policy.pixels, task.name)
         self._envs = EvaluationEnvs(play.workers)
 
     def evaluated(self, attacker: Attacker, tell: Callable[[int, int], None]) -> Evaluation:
-        choose = attacker.sampler(self._play.seed) if self._play.sampled else attacker.act
-
-        def act(obs: np.ndarray) -> np.ndarray:
-            given = choose(np.stack([self._see(one) for one in obs]))
-            return np.stack([np.asarray(in_space(self._actions, np.asarray(one), self._task)) for one in given])
-
         return evaluate(
-            act,
+            self._on_batches(attacker.sampler(self._play.seed) if self._play.sampled else attacker.act),
             self._env,
             episodes=self._play.episodes,
             seed=self._play.seed,

@@ -55,7 +55,7 @@ def _numbers(policy: Policy, kind: Kind, obs: np.ndarray, max_batch: int) -> Ten
 def _of_batch(policy: Policy, kind: Kind, obs: Tensor) -> Tensor:
     outputs, network = policy.outputs, policy.network
     if kind == "logits":
-        return (outputs.get("logits") or outputs["q_values"])(network, obs)
+        return policy.preferences(network, obs)
     if kind == "action":
         return outputs["action"](network, obs)
     if "gaussian" in outputs:

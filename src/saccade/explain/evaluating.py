@@ -14,16 +14,19 @@ import numpy as np
 
 from saccade.data.user_code import running
 from saccade.envs.changes import changed_share
+from saccade.envs.config import EnvConfig
+from saccade.envs.spaces import gymnasium_spaces
 from saccade.envs.streams import SUCCESS
+from saccade.envs.suites import suite_of
 from saccade.explain import answers
-from saccade.explain.episodes import checked, newest
+from saccade.explain.episodes import checked, in_space, newest
 from saccade.explain.explanation import Report, silent, task_in_modes
 from saccade.explain.fitting import fitting
 from saccade.explain.modes import Maker
 from saccade.explain.shifted import Shift
 from saccade.explain.tasks import CLEAN, Task
-from saccade.policies.evaluate import Evaluation, episode_seeds
-from saccade.policies.pixels import RGB
+from saccade.policies.evaluate import Act, Evaluation, episode_seeds
+from saccade.policies.pixels import RGB, Pixels
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 
@@ -130,6 +133,24 @@ def acting(policy: Policy, seed: int, sampled: bool) -> ActAllowed:
         raise UserError(f"{policy.name} was trained with action masks, and is not drawn from: leave --sampled away.")
     draw = policy.sampler(seed)
     return lambda obs, allowed: np.asarray(draw(obs[None])[0])
+
+
+def on_batches(config: EnvConfig, pixels: Pixels, task: str) -> Callable[[Act], Act]:
+    """What makes a policy of these pixels act on batches as Saccade's environments of a configuration give them.
+
+    Raises UserError where it cannot see what they show, and, as it acts, where they do not take its actions.
+    """
+    observations, actions = gymnasium_spaces(suite_of(config.task).spaces(config))
+    see = fitting(observations, pixels, task)
+
+    def acting_on_batches(act: Act) -> Act:
+        def of_batch(obs: np.ndarray) -> np.ndarray:
+            given = act(np.stack([see(one) for one in obs]))
+            return np.stack([np.asarray(in_space(actions, np.asarray(one), task)) for one in given])
+
+        return of_batch
+
+    return acting_on_batches
 
 
 @contextmanager

@@ -72,6 +72,11 @@ class Policy:
         assert set(self.outputs) <= set(OUTPUTS), self.outputs
         assert {"logits", "q_values"} & set(self.outputs) if self.discrete else "action" in self.outputs
 
+    @property
+    def preferences(self) -> Output:
+        """Of a discrete policy, what its most likely action is the largest of: its logits, else its Q values."""
+        return self.outputs.get("logits") or self.outputs["q_values"]
+
     def act(self, obs: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
         """Deterministic action for an observation as the environment gives it, or a batch of them.
 
@@ -123,8 +128,7 @@ class Policy:
         """The deterministic action as scores take it: long ``[batch]`` if discrete, else ``[batch, action_dim]``."""
         if not self.discrete:
             return self.outputs["action"](self.network, obs)
-        preference = self.outputs.get("logits") or self.outputs["q_values"]
-        preferred = preference(self.network, obs)
+        preferred = self.preferences(self.network, obs)
         if allowed is not None:
             preferred = preferred.masked_fill(~torch.as_tensor(allowed, device=obs.device), -torch.inf)
         return preferred.argmax(-1)

@@ -94,7 +94,7 @@ def kl(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Sc
     In float64 after the network: a small patch moves the policy by less than float32 rounds logarithms by.
     """
     if policy.discrete:
-        logits = _preferences(policy)
+        logits = policy.preferences
         with torch.no_grad():
             clean = logits(policy.network, obs).double().log_softmax(-1)
 
@@ -118,7 +118,7 @@ def kl(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Sc
 
 def action_distance(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
     """Half the squared distance between logits, Q values or deterministic actions (Greydanus' actor saliency)."""
-    output = _preferences(policy) if policy.discrete else policy.outputs["action"]
+    output = policy.preferences if policy.discrete else policy.outputs["action"]
     return _half_squared_distance(policy, output, obs)
 
 
@@ -136,7 +136,7 @@ def sarfa(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) ->
     dP is what the action's probability loses, K = 1 / (1 + KL of the other actions' probabilities), both under the
     softmax of logits or Q values. As in the authors' code the KL is from before to after.
     """
-    logits = _preferences(policy)
+    logits = policy.preferences
     with torch.no_grad():
         clean = logits(policy.network, obs)
 
@@ -189,10 +189,6 @@ def make_score(policy: Policy, name: str, obs: Tensor, action: Tensor | None = N
         raise UserError(f"{policy.name} has no score {kind!r}: its network gives {have}.")
     chosen = policy.greedy(obs) if action is None else action
     return dataclasses.replace(SCORES[kind].make(policy, obs, chosen, dimension), name=kind)
-
-
-def _preferences(policy: Policy) -> Callable[..., Tensor]:
-    return policy.outputs.get("logits") or policy.outputs["q_values"]
 
 
 def _gaussian(policy: Policy) -> Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]:

@@ -32,7 +32,7 @@ def _action(policy: Policy, obs: Tensor, action: Tensor) -> Score:
     """Of choices the negative log-probability of the one; of numbers half their squared distance."""
     if not policy.discrete:
         return make_score(policy, "action_distance", obs, action)
-    preferences = policy.outputs.get("logits") or policy.outputs["q_values"]
+    preferences = policy.preferences
 
     def surprise(network: nn.Module, pixels: Tensor, action: Tensor) -> Tensor:
         return -preferences(network, pixels).log_softmax(-1).gather(-1, action[:, None])[:, 0]
