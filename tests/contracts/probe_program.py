@@ -34,19 +34,22 @@ def train(words: list[str]) -> int:
     if words[0] == "--resume":
         run = Path(words[1])
         config = json.loads((run / "config.json").read_text())
+        teacher = words[words.index("--teacher") + 1] if "--teacher" in words else config["teacher"]
     else:
         run = Path(words[words.index("--out") + 1])
+        teacher = words[words.index("--teacher") + 1] if "--teacher" in words else None
         if run.exists():
             sys.stderr.write(f"saccade: {run} exists already" + "\n")
             return 2
         given = {"method": words[0], "task": words[1], "seed": int(words[words.index("--seed") + 1])}
-        config = {**given, "training": {"steps": STEPS}}
-        if "--teacher" in words and not (Path(words[words.index("--teacher") + 1]) / "result.json").exists():
-            sys.stderr.write("saccade: there is no teacher" + "\n")
-            return 2
+        config = {**given, "training": {"steps": STEPS}, "teacher": teacher}
         if config["method"] == "refused":
             sys.stderr.write("saccade: this is refused" + "\n")
             return 2
+    if teacher is not None and not (Path(teacher) / "result.json").exists():
+        sys.stderr.write("saccade: there is no teacher" + "\n")
+        return 2
+    if not run.exists():
         run.mkdir(parents=True)
         write(run / "config.json", config)
     return go_on(run, config)

@@ -117,6 +117,7 @@ def test_bad_words_are_a_sentence(words: str, told: str, here: Path, capsys: pyt
             + "[evaluation]\nmodes = ['fog']\n",
             "fog",
         ),
+        (GOOD + "[attacks]\nattacks = ['fgms']\n", "did you mean fgsm"),
         (GOOD + "[scores]\nmethods = ['gradiant']\n", "did you mean gradient"),
         (GOOD.replace('["ppo"]', '[{ method = "ppo", teacher = "nobody" }]'), "teacher 'nobody'"),
         (GOOD.replace('"ppo"', '"sac"'), "which sac cannot learn"),

@@ -250,6 +250,18 @@ def test_a_plan_that_is_none_is_told(plan: str, tmp_path: Path) -> None:
         check_folder(GRID, tmp_path)
 
 
+def test_a_student_goes_on_where_its_teacher_lies_now(tmp_path: Path) -> None:
+    arms = (Arm("teacher", "steady"), Arm("student", "breaks", {"hidden": 3}, teacher="teacher"))
+    grid = dataclasses.replace(GRID, arms=arms, seeds=(0,))
+    first = run(grid, tmp_path / "first", locally(tmp_path / "first"), retries=0)
+    assert [name.split("/")[1] for name in first.failed] == ["student"]
+    (tmp_path / "first").rename(tmp_path / "second")
+    finished = run(grid, tmp_path / "second", locally(tmp_path / "second"), retries=0)
+    assert (finished.before, finished.done, finished.failed) == (1, 1, {})
+    begun = (tmp_path / "second" / cells_of(grid)[1].name / "begun.jsonl").read_text().splitlines()
+    assert [json.loads(line)["at"] > 0 for line in begun] == [False, True], "it goes on, and does not begin again"
+
+
 def test_two_grids_in_one_folder_are_refused(tmp_path: Path) -> None:
     with planned(GRID, tmp_path), pytest.raises(UserError, match="Another process"), planned(GRID, tmp_path):
         pass

@@ -10,7 +10,7 @@ from saccade.agents import METHODS
 from saccade.bench.catalogue import GRIDS, TABLES, published_of
 from saccade.bench.cells import RUN, TEACHER, cells_of, words_of
 from saccade.bench.checking import check_names, check_words
-from saccade.bench.grids import Arm, Evaluating, Form, Grid, in_form, part_of
+from saccade.bench.grids import Arm, Attacking, Evaluating, Form, Grid, in_form, part_of
 from saccade.bench.papers.sgqn import FIVE
 from saccade.bench.published import mean_of
 from saccade.cli.bench_command import parse_step
@@ -128,6 +128,9 @@ def test_a_teacher_of_the_first_seed_is_one_for_all() -> None:
     ("changes", "told"),
     [
         ({"arms": ()}, "no method"),
+        ({"evaluation": Evaluating(("train",), 0)}, "of 0 episodes"),
+        ({"attacks": Attacking(("fgsm",), (1,), 0)}, "of 0 episodes"),
+        ({"attacks": Attacking(("fgsm",), (0, 999))}, "budget 999"),
         ({"tasks": ()}, "no task"),
         ({"seeds": ()}, "no seed"),
         ({"seeds": (1, 1)}, "seed 1 twice"),

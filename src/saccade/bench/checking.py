@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from saccade.agents import METHODS
 from saccade.agents.methods_of import is_own
 from saccade.agents.presets import SIZES
+from saccade.attacks import ATTACKS
 from saccade.bench.catalogue import TABLES
 from saccade.bench.cells import RUN, TEACHER, Step, cells_of
 from saccade.bench.grids import Grid
@@ -20,7 +21,7 @@ PLACE = "run"
 
 
 def check_names(grid: Grid) -> None:
-    """Raise UserError for a preset, task, mode, method of learning or of saliency, or table that does not exist."""
+    """Raise UserError for a preset, task, mode, method, saliency method, attack or table that does not exist."""
     _check(grid, "preset", grid.preset, SIZES)
     for arm in grid.arms:
         if not is_own(arm.method):
@@ -33,6 +34,8 @@ def check_names(grid: Grid) -> None:
             check_data(env, grid.scores.modes)
     for method in () if grid.scores is None else grid.scores.methods:
         _check(grid, "saliency method", method, {"all", *SALIENCY})
+    for attack in () if grid.attacks is None else grid.attacks.attacks:
+        _check(grid, "attack", attack, ATTACKS)
     for name in grid.published:
         _check(grid, "published table", name, TABLES)
 

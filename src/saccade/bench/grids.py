@@ -110,7 +110,8 @@ class Grid:
         deviations: what is done otherwise than in the source.
 
     Raises:
-        UserError: names that are missing or there twice, a teacher that is no arm, two cells that would be one run.
+        UserError: names that are missing or there twice, a teacher that is no arm, two cells that would be one run,
+            or no episodes or budgets that are none.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Grid:
         _check_named(self)
         _check_teachers(self)
         _check_apart(self)
+        _check_measured(self)
 
     def arm(self, name: str) -> Arm:
         """The arm of that name. Raises UserError with the nearest there are."""
@@ -254,6 +256,15 @@ def _check_apart(grid: Grid) -> None:
                 f"{grid.name}: {other} and {task} would both be the run "
                 f"{name_of(grid.arms[0].name, task, grid.seeds[0])}: put one of them into a grid of its own."
             )
+
+
+def _check_measured(grid: Grid) -> None:
+    for step, plan in (("evaluation", grid.evaluation), ("attacks", grid.attacks)):
+        if plan is not None and plan.episodes < 1:
+            raise UserError(f"The {step} of {grid.name} is of {plan.episodes} episodes: it must be at least 1.")
+    for epsilon in () if grid.attacks is None else grid.attacks.epsilons:
+        if not 0 <= epsilon <= 255:
+            raise UserError(f"{grid.name} has the budget {epsilon:g}: by how many of 255 a pixel may change, 0 to 255.")
 
 
 def _offered(word: str, names: Sequence[str]) -> str:

@@ -109,8 +109,9 @@ def job_of(cell: Cell, folder: Path, program: tuple[str, ...] = PROGRAM) -> Job 
 
 
 def command_of(step: Step) -> Command:
-    """The command of a step; what was begun is trained on with the run's own options."""
-    resumed = (TRAIN, "--resume", RUN) if step.name == TRAIN else None
+    """The command of a step; what was begun goes on with its own options, and its teacher where that lies now."""
+    teacher = ("--teacher", TEACHER) if TEACHER in step.words else ()
+    resumed = (TRAIN, "--resume", RUN, *teacher) if step.name == TRAIN else None
     return Command(step.name, step.words, step.output, step.mark, resumed)
 
 

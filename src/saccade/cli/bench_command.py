@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import signal
 from contextlib import closing
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,12 +22,13 @@ from saccade.cli.bench_live import Live
 from saccade.cli.bench_options import Bench
 from saccade.cli.bench_show import show
 from saccade.cli.commands import COMMANDS
+from saccade.cli.interrupts import INTERRUPTED, Asked
 from saccade.cli.nearest import nearest
 from saccade.cli.parsing import parsed
 from saccade.types import UserError
 
 VERBS = ("list", "show", "run", "report")
-INTERRUPTED, SOME_FAILED = 130, 1
+SOME_FAILED = 1
 
 
 def run(words: list[str]) -> int:
@@ -109,7 +107,8 @@ def _run(grid: Grid, folder: Path, options: Bench) -> int:
     )
     check_folder(grid, folder)
     executor = EXECUTORS[options.executor](wanted)  # which can be refused, while there is no folder yet
-    with closing(executor), planned(grid, folder), _Asked(console) as asked, Live(console, folder) as live:
+    asked = Asked(lambda: console.print("Every run saves and leaves; once more to leave at once."))
+    with closing(executor), planned(grid, folder), asked, Live(console, folder) as live:
         finished = run_grid(grid, folder.absolute(), executor, live.show, asked.to_stop, options.retries)
     return _tell(grid, folder, finished, asked.to_stop(), console)
 
@@ -141,33 +140,3 @@ def _tell(grid: Grid, folder: Path, finished: Finished, stopped: bool, console: 
         console.print("Saved. The same command goes on.", soft_wrap=True)
         return INTERRUPTED
     return SOME_FAILED if finished.failed else 0
-
-
-class _Asked:
-    """Turns Ctrl-C and what else asks a program to end into a request that everybody saves and leaves."""
-
-    def __init__(self, console: Console) -> None:
-        self._console, self._stop = console, False
-        self._handlers: dict[int, Any] = {}
-
-    def __enter__(self) -> _Asked:
-        self._handlers = {
-            number: signal.signal(number, self._ask)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) != signal.SIG_IGN
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._stop:
-            raise KeyboardInterrupt
-        self._stop = True
-        self._console.print("Every run saves and leaves; once more to leave at once.")
-
-    def to_stop(self) -> bool:
-        """Whether somebody asked."""
-        return self._stop

@@ -1,4 +1,4 @@
-"""Ctrl-C while somebody's code runs: it may catch it, or be in a library that does not listen, and is ended then."""
+"""Ctrl-C: as a request to save and leave; and while somebody's code runs, which may not listen, and is ended then."""
 
 from __future__ import annotations
 
@@ -6,14 +6,49 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 from saccade.data.user_code import at_work
 
 INTERRUPTED = 130
 GRACE_SECONDS = 3.0
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Asked:
+    """Turns Ctrl-C, and what else asks a program to end, into a request; a second one ends it at once.
+
+    ``tell`` is called at the first. Used in a ``with`` block.
+    """
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell, self._stop = tell, False
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> Asked:
+        self._handlers = {
+            number: signal.signal(number, self._ask)
+            for number in ENDING
+            if signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._stop:
+            raise KeyboardInterrupt
+        self._stop = True
+        self._tell()
+
+    def to_stop(self) -> bool:
+        """Whether somebody asked."""
+        return self._stop
 
 
 @contextmanager

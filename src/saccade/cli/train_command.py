@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
 from saccade.agents.methods_of import label_of, method_of
 from saccade.cli import terminal
+from saccade.cli.interrupts import Asked
 from saccade.cli.parsing import parsed
 from saccade.cli.progress import TrainingProgress
 from saccade.cli.suite_options import flag, names_in, refuse_foreign
@@ -122,31 +121,20 @@ class _Watcher:
 
     def __init__(self, console: Console, folder: Path) -> None:
         self.console, self.folder, self.progress = console, folder, TrainingProgress(console)
-        self._stop = False
-        self._handlers: dict[int, Any] = {}
+        # The second time it leaves at once, at the last checkpoint.
+        self._asked = Asked(lambda: console.print("Saving and leaving; once more to leave at once."))
 
     def __enter__(self) -> _Watcher:
-        self._handlers = {
-            number: signal.signal(number, self._ask)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
-        }
+        self._asked.__enter__()
         self.progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._stop:  # the second time: leave at once, at the last checkpoint
-            raise KeyboardInterrupt
-        self._stop = True
-        self.console.print("Saving and leaving; once more to leave at once.")
+        self._asked.__exit__()
 
     def asked_to_stop(self) -> bool:
-        return self._stop
+        return self._asked.to_stop()
 
     def warn(self, sentence: str) -> None:
         self.console.print(sentence, style="yellow")
