@@ -247,6 +247,28 @@ def test_a_network_of_ones_own_teaches(tmp_path: Path) -> None:
     assert main(["train", "--resume", str(tmp_path / "run"), "--steps", "24"]) == 0
 
 
+@pytest.mark.parametrize("ending", [".zip", ""])
+def test_a_run_alone_has_nobodys_zip_unpickled(
+    ending: str, zips: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Also where the zip is named without its ending."""
+    shutil.copy(zips["choices"], tmp_path / "model.zip")
+    assert train("distillation", tmp_path / f"model{ending}", tmp_path / "run", "--teacher-trust", steps=8) == 0
+    words = ["train", "--resume", str(tmp_path / "run"), "--steps", "16"]
+    monkeypatch.setenv("SACCADE_CACHE", str(tmp_path / "of somebody else"))
+    refused(capsys, main(words), "model.zip, a file that you have not named before")
+
+
+def test_a_run_needs_no_trust_and_may_have_it(teacher: Path, tmp_path: Path) -> None:
+    assert train("distillation", teacher, tmp_path / "run", "--teacher-trust", steps=8) == 0
+
+
+def test_a_class_without_its_file_is_refused_as_such(
+    teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(capsys, train("distillation", teacher, tmp_path / "run", "--teacher-policy", "Network"), "Network", ".py:")
+
+
 @pytest.mark.parametrize("name", ["zoo:ppo-red-fetch-green", "hub:some/body@v1"])
 def test_a_teachers_name_is_no_path(name: str) -> None:
     config = RunConfig("digr", ENV, METHODS["digr"].config, teaching=Teaching(teacher=name, saliency_data="maps.npz"))
@@ -254,10 +276,15 @@ def test_a_teachers_name_is_no_path(name: str) -> None:
     assert teaching is not None and teaching.teacher == name and Path(teaching.saliency_data).is_absolute()
 
 
-def test_a_run_alone_has_nobodys_file_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """A network's file that this person has not named is not run because a run's configuration says so."""
+@pytest.mark.parametrize("digest", ["0" * 64, None])
+def test_a_run_alone_has_nobodys_file_run(digest: str | None, tmp_path: Path, capsys: Any) -> None:
+    """A network's file that this person has not named is not run because a run's configuration says so, nor because it
+    says that no teacher was there before.
+    """
     test_a_network_of_ones_own_teaches(tmp_path)
     (tmp_path / "network.py").write_text("raise SystemExit('it was run')\n")
+    path = tmp_path / "run" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "teacher_sha256": digest}))
     code = main(["train", "--resume", str(tmp_path / "run"), "--steps", "32"])
     refused(capsys, code, "a file that you have not named before or that has changed")
 
