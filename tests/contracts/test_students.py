@@ -228,7 +228,8 @@ def test_what_a_zip_teaches_is_what_it_does(zips: dict[str, Path]) -> None:
     torch.testing.assert_close(colder, 2 * found)
 
 
-def test_a_network_of_ones_own_teaches(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", ":policy"])
+def test_a_network_of_ones_own_teaches(name: str, tmp_path: Path) -> None:
     file = tmp_path / "network.py"
     file.write_text(
         "from torch import nn\n"
@@ -241,10 +242,19 @@ def test_a_network_of_ones_own_teaches(tmp_path: Path) -> None:
     )
     torch.manual_seed(0)
     layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, ACTIONS))
-    torch.save({f"layers.{name}": value for name, value in layers.state_dict().items()}, tmp_path / "weights.pt")
-    words = ["--teacher-policy", f"{file}:Network", "--teacher-output", "logits"]
-    assert train("distillation", tmp_path / "weights.pt", tmp_path / "run", *words) == 0
+    state = {f"layers.{key}": value for key, value in layers.state_dict().items()}
+    torch.save({"policy": state} if name else state, tmp_path / "weights.pt")
+    words = ["--teacher-policy", f"{file}:Network", "--teacher-output", "logits", "--teacher-trust"]
+    assert train("distillation", f"{tmp_path / 'weights.pt'}{name}", tmp_path / "run", *words) == 0
     assert main(["train", "--resume", str(tmp_path / "run"), "--steps", "24"]) == 0
+
+
+@pytest.mark.parametrize("name", ["", ":policy"])
+def test_a_run_alone_has_nobodys_weights_unpickled(name: str, tmp_path: Path, capsys: Any) -> None:
+    test_a_network_of_ones_own_teaches(name, tmp_path)
+    (tmp_path / "weights.pt").write_bytes(b"of somebody else")
+    code = main(["train", "--resume", str(tmp_path / "run"), "--steps", "32"])
+    refused(capsys, code, "weights.pt, a file that you have not named before or that has changed")
 
 
 @pytest.mark.parametrize("ending", [".zip", ""])
@@ -281,7 +291,7 @@ def test_a_run_alone_has_nobodys_file_run(digest: str | None, tmp_path: Path, ca
     """A network's file that this person has not named is not run because a run's configuration says so, nor because it
     says that no teacher was there before.
     """
-    test_a_network_of_ones_own_teaches(tmp_path)
+    test_a_network_of_ones_own_teaches("", tmp_path)
     (tmp_path / "network.py").write_text("raise SystemExit('it was run')\n")
     path = tmp_path / "run" / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "teacher_sha256": digest}))

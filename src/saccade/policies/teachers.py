@@ -106,7 +106,8 @@ def _refuse_code_nobody_named(teaching: Teaching, named: bool) -> None:
     """A run's configuration alone never has code run: a person has named it before, on this machine."""
     files = [teaching.teacher_policy.rpartition(":")[0]] if teaching.teacher_policy else []
     if teaching.teacher_trust and teaching.teacher:
-        files += [teaching.teacher, f"{teaching.teacher}.zip"]  # an ending that may be left out
+        # An ending may be left out, and one of a file's networks named after it.
+        files += [teaching.teacher, f"{teaching.teacher}.zip", teaching.teacher.rpartition(":")[0]]
     for path in (Path(name).expanduser().absolute() for name in files):
         if not path.is_file():
             continue  # whoever opens it says what is wrong; a run folder sees to its code itself
