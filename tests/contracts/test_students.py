@@ -410,6 +410,8 @@ def test_a_student_learns_from_maps_of_ones_own_and_notices_others(
         ({"states": STATES, "maps": MAPS[:3]}, "its states need (4, 64, 64)"),
         ({"states": STATES, "maps": -MAPS}, "not negative"),
         ({"states": STATES, "maps": MAPS * np.nan}, "finite"),
+        ({"states": STATES, "maps": MAPS.astype(np.float64) + 1e300}, "finite"),
+        ({"states": STATES, "maps": MAPS.astype(str)}, "finite"),
         ({"states": STATES[..., :32], "maps": MAPS[..., :32]}, "the student sees uint8 of shape (n, 3, 64, 64)"),
         ({"states": STATES.astype(np.float32), "maps": MAPS}, "are float32"),
     ],
@@ -419,6 +421,18 @@ def test_maps_that_do_not_fit_are_refused(arrays: dict[str, np.ndarray], part: s
     with pytest.raises(UserError) as error:
         read_saliency_files(tmp_path / "data.npz", (3, 64, 64))
     assert part in str(error.value)
+
+
+def test_files_that_are_no_saliency_data_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", STATES)
+    np.savez_compressed(tmp_path / "damaged.npz", states=STATES, maps=MAPS)
+    content = bytearray((tmp_path / "damaged.npz").read_bytes())
+    content[150:260] = bytes(value ^ 0x5A for value in content[150:260])
+    (tmp_path / "damaged.npz").write_bytes(content)
+    (tmp_path / "text.npz").write_text("states and maps")
+    for name in ("one.npy", "damaged.npz", "text.npz"):
+        with pytest.raises(UserError, match=r"an \.npz with the arrays states and maps"):
+            read_saliency_files(tmp_path / name, (3, 64, 64))
 
 
 def test_pictures_must_come_in_pairs(tmp_path: Path) -> None:
