@@ -238,6 +238,8 @@ def test_list_tells_values_and_sources(capsys: pytest.CaptureFixture[str], monke
         ("digr", "dmc/walker_walk", "--frame-stack", "not published"),
         ("digr", "minigrid/red_fetch_green", "--frame-stack", "DIGR paper"),
         ("distillation", "minigrid/red_fetch_green", "--hidden", "DIGR's first author"),
+        ("digr", "minigrid/red_fetch_green", "--saliency-states", "DIGR paper, table 3"),
+        ("digr", "atari/Breakout", "--saliency-stride", "not published"),
     ],
 )
 def test_sources_are_those_who_published(

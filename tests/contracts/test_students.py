@@ -228,7 +228,8 @@ def test_what_a_zip_teaches_is_what_it_does(zips: dict[str, Path]) -> None:
     torch.testing.assert_close(colder, 2 * found)
 
 
-def test_a_network_of_ones_own_teaches(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", ":policy"])
+def test_a_network_of_ones_own_teaches(name: str, tmp_path: Path) -> None:
     file = tmp_path / "network.py"
     file.write_text(
         "from torch import nn\n"
@@ -241,10 +242,41 @@ def test_a_network_of_ones_own_teaches(tmp_path: Path) -> None:
     )
     torch.manual_seed(0)
     layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, ACTIONS))
-    torch.save({f"layers.{name}": value for name, value in layers.state_dict().items()}, tmp_path / "weights.pt")
-    words = ["--teacher-policy", f"{file}:Network", "--teacher-output", "logits"]
-    assert train("distillation", tmp_path / "weights.pt", tmp_path / "run", *words) == 0
+    state = {f"layers.{key}": value for key, value in layers.state_dict().items()}
+    torch.save({"policy": state} if name else state, tmp_path / "weights.pt")
+    words = ["--teacher-policy", f"{file}:Network", "--teacher-output", "logits", "--teacher-trust"]
+    assert train("distillation", f"{tmp_path / 'weights.pt'}{name}", tmp_path / "run", *words) == 0
     assert main(["train", "--resume", str(tmp_path / "run"), "--steps", "24"]) == 0
+
+
+@pytest.mark.parametrize("name", ["", ":policy"])
+def test_a_run_alone_has_nobodys_weights_unpickled(name: str, tmp_path: Path, capsys: Any) -> None:
+    test_a_network_of_ones_own_teaches(name, tmp_path)
+    (tmp_path / "weights.pt").write_bytes(b"of somebody else")
+    code = main(["train", "--resume", str(tmp_path / "run"), "--steps", "32"])
+    refused(capsys, code, "weights.pt, a file that you have not named before or that has changed")
+
+
+@pytest.mark.parametrize("ending", [".zip", ""])
+def test_a_run_alone_has_nobodys_zip_unpickled(
+    ending: str, zips: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Also where the zip is named without its ending."""
+    shutil.copy(zips["choices"], tmp_path / "model.zip")
+    assert train("distillation", tmp_path / f"model{ending}", tmp_path / "run", "--teacher-trust", steps=8) == 0
+    words = ["train", "--resume", str(tmp_path / "run"), "--steps", "16"]
+    monkeypatch.setenv("SACCADE_CACHE", str(tmp_path / "of somebody else"))
+    refused(capsys, main(words), "model.zip, a file that you have not named before")
+
+
+def test_a_run_needs_no_trust_and_may_have_it(teacher: Path, tmp_path: Path) -> None:
+    assert train("distillation", teacher, tmp_path / "run", "--teacher-trust", steps=8) == 0
+
+
+def test_a_class_without_its_file_is_refused_as_such(
+    teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(capsys, train("distillation", teacher, tmp_path / "run", "--teacher-policy", "Network"), "Network", ".py:")
 
 
 @pytest.mark.parametrize("name", ["zoo:ppo-red-fetch-green", "hub:some/body@v1"])
@@ -254,10 +286,15 @@ def test_a_teachers_name_is_no_path(name: str) -> None:
     assert teaching is not None and teaching.teacher == name and Path(teaching.saliency_data).is_absolute()
 
 
-def test_a_run_alone_has_nobodys_file_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """A network's file that this person has not named is not run because a run's configuration says so."""
-    test_a_network_of_ones_own_teaches(tmp_path)
+@pytest.mark.parametrize("digest", ["0" * 64, None])
+def test_a_run_alone_has_nobodys_file_run(digest: str | None, tmp_path: Path, capsys: Any) -> None:
+    """A network's file that this person has not named is not run because a run's configuration says so, nor because it
+    says that no teacher was there before.
+    """
+    test_a_network_of_ones_own_teaches("", tmp_path)
     (tmp_path / "network.py").write_text("raise SystemExit('it was run')\n")
+    path = tmp_path / "run" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "teacher_sha256": digest}))
     code = main(["train", "--resume", str(tmp_path / "run"), "--steps", "32"])
     refused(capsys, code, "a file that you have not named before or that has changed")
 
@@ -373,6 +410,8 @@ def test_a_student_learns_from_maps_of_ones_own_and_notices_others(
         ({"states": STATES, "maps": MAPS[:3]}, "its states need (4, 64, 64)"),
         ({"states": STATES, "maps": -MAPS}, "not negative"),
         ({"states": STATES, "maps": MAPS * np.nan}, "finite"),
+        ({"states": STATES, "maps": MAPS.astype(np.float64) + 1e300}, "finite"),
+        ({"states": STATES, "maps": MAPS.astype(str)}, "finite"),
         ({"states": STATES[..., :32], "maps": MAPS[..., :32]}, "the student sees uint8 of shape (n, 3, 64, 64)"),
         ({"states": STATES.astype(np.float32), "maps": MAPS}, "are float32"),
     ],
@@ -382,6 +421,18 @@ def test_maps_that_do_not_fit_are_refused(arrays: dict[str, np.ndarray], part: s
     with pytest.raises(UserError) as error:
         read_saliency_files(tmp_path / "data.npz", (3, 64, 64))
     assert part in str(error.value)
+
+
+def test_files_that_are_no_saliency_data_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", STATES)
+    np.savez_compressed(tmp_path / "damaged.npz", states=STATES, maps=MAPS)
+    content = bytearray((tmp_path / "damaged.npz").read_bytes())
+    content[150:260] = bytes(value ^ 0x5A for value in content[150:260])
+    (tmp_path / "damaged.npz").write_bytes(content)
+    (tmp_path / "text.npz").write_text("states and maps")
+    for name in ("one.npy", "damaged.npz", "text.npz"):
+        with pytest.raises(UserError, match=r"an \.npz with the arrays states and maps"):
+            read_saliency_files(tmp_path / name, (3, 64, 64))
 
 
 def test_pictures_must_come_in_pairs(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from saccade.envs.scene_dials import SCENE_DIALS
 from saccade.envs.shifts import SHIFTS
 from saccade.envs.suites import SUITES, expanded, option_names, suite_of
 from saccade.envs.tasks.dmc_suite import BENCHMARK_TASKS, action_repeat_of
-from saccade.runs.training import OffPolicy, Training, able_to_learn, check_actions
+from saccade.runs.training import OffPolicy, Teaching, Training, able_to_learn, check_actions
 from saccade.runs.zoo import PREFIX, account_of, zoo_names
 from saccade.types import Continuous, UserError
 
@@ -246,12 +246,16 @@ def _starts(name: str, task: str, size: str) -> dict[str, Any]:
     of_suite = [option for each in others for option in each.environment if option in option_names(suite)]
     loop = OffPolicy(**start.loop)
     of_loop = [option for each in others for option in each.loop]
+    teaching = Teaching(**start.teaching)
+    held_to_saliency = METHODS[name].takes_saliency(start.agent)
+    of_teaching = [option for each in others for option in each.teaching if held_to_saliency]
     return {
         **{option: getattr(training, option) for option in (*SMALL_TRAINING, *of_training)},
         **{option: getattr(loop, option) for option in of_loop},
         "action_repeat": shown.control_steps_per_action,
         "frame_stack": shown.frame_stack,
         **{option: shown.option(option) for option in (*suite.fast, *of_suite)},
+        **{option: getattr(teaching, option) for option in of_teaching},
         **dict(_settings(start.agent)),
     }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import NamedTuple, final
 from zipfile import BadZipFile
 
@@ -17,6 +19,10 @@ from saccade.types import UserError
 STATES, MAPS = "states", "maps"
 FORMATS = ("PNG",)
 WHITE = 255.0
+UNREADABLE = (
+    *(OSError, ValueError, EOFError, RuntimeError, MemoryError, BadZipFile, zlib.error),
+    *(SyntaxError, TokenError),  # of a damaged header, which NumPy reads as Python
+)
 EXPECTED = (
     "an .npz with the arrays states and maps, or a folder with states.npy and maps.npy, or with PNGs of equal names in "
     "its folders states and maps"
@@ -57,13 +63,16 @@ def _arrays(path: Path) -> Mapping[str, np.ndarray]:
             if all((path / name).is_dir() for name in (STATES, MAPS)):
                 return _pictures(path)
             raise UserError(f"{path} holds no saliency data: {EXPECTED} is needed.")
-        with np.load(path, allow_pickle=False) as data:
-            if isinstance(data, np.ndarray) or not {STATES, MAPS} <= set(data.files):
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise UserError(f"{path} holds no saliency data: {EXPECTED} is needed.")
+        with loaded as data:
+            if not {STATES, MAPS} <= set(data.files):
                 raise UserError(f"{path} holds no saliency data: {EXPECTED} is needed.")
             return {name: data[name] for name in (STATES, MAPS)}
     except FileNotFoundError as error:
         raise UserError(f"There is no saliency data at {path}: name a file or folder, or teacher or truth.") from error
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except UNREADABLE as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} cannot be read as saliency data ({error}): {EXPECTED} is needed.") from error
@@ -106,9 +115,11 @@ def _maps(maps: np.ndarray, states: np.ndarray, path: Path) -> np.ndarray:
     wanted = (len(states), *states.shape[2:])
     if maps.shape != wanted:
         raise UserError(f"The maps in {path} have the shape {maps.shape}, and its states need {wanted}: one map each.")
-    if maps.dtype.kind not in "fiub" or not np.isfinite(maps).all() or (maps.astype(np.float64) < 0).any():
+    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, and are refused
+        numbers = maps.astype(np.float32) if maps.dtype.kind in "fiub" else np.full(1, np.nan)
+    if not np.isfinite(numbers).all() or (numbers < 0).any():
         raise UserError(f"The maps in {path} must be finite numbers that are not negative.")
-    return scaled(maps.astype(np.float32))
+    return scaled(numbers)
 
 
 def scaled(maps: np.ndarray) -> np.ndarray:

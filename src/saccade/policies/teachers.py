@@ -22,8 +22,10 @@ from saccade.types import Continuous, Discrete, Spaces, UserError
 LIKE_TANH = 1e-4  # by how much an action may differ from what it is taken for
 
 
-def open_teacher(config: RunConfig, spaces: Spaces, device: torch.device) -> Policy:
+def open_teacher(config: RunConfig, spaces: Spaces, device: torch.device, *, named: bool = False) -> Policy:
     """The teacher that a run names.
+
+    named: whether a person names it now, and with it files of code; otherwise they must have before.
 
     Raises:
         UserError: it names none, it cannot be opened, is of another task or other actions, sees something else, or has
@@ -35,7 +37,7 @@ def open_teacher(config: RunConfig, spaces: Spaces, device: torch.device) -> Pol
             f"{label_of(config.method)} learns from a teacher: name a run folder or another policy of "
             f"{config.env.task} with --teacher."
         )
-    _refuse_code_nobody_named(config, teaching)
+    _refuse_code_nobody_named(teaching, named)
     try:
         policy = _opened(config, teaching, device)
     except UserError as error:
@@ -100,17 +102,20 @@ def _opened(config: RunConfig, teaching: Teaching, device: torch.device) -> Poli
     )
 
 
-def _refuse_code_nobody_named(config: RunConfig, teaching: Teaching) -> None:
+def _refuse_code_nobody_named(teaching: Teaching, named: bool) -> None:
     """A run's configuration alone never has code run: a person has named it before, on this machine."""
     files = [teaching.teacher_policy.rpartition(":")[0]] if teaching.teacher_policy else []
-    files += [teaching.teacher] if teaching.teacher_trust and teaching.teacher else []
-    for name in files:
-        path = Path(name).expanduser().absolute()
+    if teaching.teacher_trust and teaching.teacher:
+        # An ending may be left out, and one of a file's networks named after it.
+        files += [teaching.teacher, f"{teaching.teacher}.zip", teaching.teacher.rpartition(":")[0]]
+    for path in (Path(name).expanduser().absolute() for name in files):
+        if not path.is_file():
+            continue  # whoever opens it says what is wrong; a run folder sees to its code itself
         try:
             digest = hashlib.sha256(read_bounded(path, MOST_BYTES * 2**8)).hexdigest()
         except OSError:
-            continue  # whoever opens it says what is wrong
-        if config.teacher_sha256 is None:
+            continue
+        if named:
             remember_named(path, digest)
         elif not was_named(path, digest):
             raise UserError(

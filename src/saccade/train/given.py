@@ -50,12 +50,14 @@ def given_to(
 
 
 def with_digests(config: RunConfig) -> RunConfig:
-    """The configuration with the digests of its teacher and of a person's own saliency data, which a run keeps."""
+    """The configuration of a run that a person begins with the digests of its teacher and of their own saliency data,
+    which it keeps.
+    """
     row, teaching = method_of(config.method), config.teaching
     if not row.taught:
         return config
     spaces = suite_of(config.env.task).spaces(config.env)
-    policy = open_teacher(config, spaces, CPU)
+    policy = open_teacher(config, spaces, CPU, named=True)
     config = dataclasses.replace(config, teacher_sha256=sha256_of(policy))
     if teaching is None or teaching.saliency_data in SALIENCY_SOURCES or not row.takes_saliency(config.agent):
         return config
