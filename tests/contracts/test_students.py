@@ -24,7 +24,7 @@ from saccade.envs.tasks.minigrid.world import Truth
 from saccade.policies import played, saliency_data
 from saccade.policies.load import load_any
 from saccade.policies.scores import make_score
-from saccade.policies.teachers import as_teacher, sha256_of
+from saccade.policies.teachers import as_teacher
 from saccade.runs.config import from_json, read_config, to_json, with_whole_paths
 from saccade.runs.training import RunConfig, Teaching
 from saccade.saliency.blur_perturbation import blur_perturbation
@@ -106,7 +106,7 @@ def test_a_student_that_was_stopped_goes_on_as_if_it_had_not_been(method: str, t
 def test_a_run_knows_its_teacher(teacher: Path, tmp_path: Path) -> None:
     assert train("digr", teacher, tmp_path / "run") == 0
     config = read_config(tmp_path / "run")
-    assert config.teacher_sha256 == sha256_of(load_any(teacher, device="cpu"))
+    assert config.teacher_sha256 == load_any(teacher, device="cpu").fingerprint()
     assert config.teaching is not None and config.teaching.teacher == str(teacher)
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
 

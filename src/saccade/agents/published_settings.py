@@ -85,6 +85,8 @@ _EVALUATED_ON_ATARI = Setting(
     f"{NOT_PUBLISHED}: fifty in a run", {"evaluate_every": 1_000_000, "checkpoint_every": 1_000_000}, ("atari/",)
 )
 
+ONE_ON_CARLA = Setting(f"{NOT_PUBLISHED}: a server drives one environment", {"envs": 1}, ("carla/",))
+
 
 def _values(settings: tuple[Setting, ...]) -> Mapping[str, Any]:
     return {name: value for setting in settings for name, value in setting.values.items()}
@@ -222,6 +224,7 @@ DIGR_PUBLISHED: tuple[Setting, ...] = (
     _REWARDED_AS_DIGR,
     *(setting for settings in DIGR_STUDENTS.values() for setting in settings),
     Setting(f"{NOT_PUBLISHED}: places closer than the spots are wide", {"saliency_stride": 7}, ("atari/",)),
+    ONE_ON_CARLA,
 )
 """Settings of DIGR."""
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from saccade.agents.configs import Architecture
-from saccade.agents.published_settings import NOT_PUBLISHED, RED_FETCH_GREEN, ROBOT, SG_PPO, Setting
+from saccade.agents.published_settings import NOT_PUBLISHED, ONE_ON_CARLA, RED_FETCH_GREEN, ROBOT, SG_PPO, Setting
 
 EASIER_FETCH = Setting(
     f"{NOT_PUBLISHED}: with seven actions and a wrong object at -1 it learns for long not to pick anything up",
@@ -102,6 +102,7 @@ DQN_SMALL: tuple[Setting, ...] = (
         {"steps": 256_000, "evaluate_every": 64_000, "evaluation_episodes": 10, "checkpoint_every": 64_000},
         ("atari/",),
     ),
+    ONE_ON_CARLA,
 )
 """What ``small`` says of DQN and SG-DQN, on top of what is published for a task."""
 
@@ -129,6 +130,7 @@ DIGR_SMALL: tuple[Setting, ...] = (
     EASIER_FETCH,  # as its small teacher
     Setting(f"{NOT_PUBLISHED}: as its small teacher", {"network": "small", "image_size": 40}, ("dmc/", ROBOT)),
     Setting(NOT_PUBLISHED, {"saliency_states": 1_000, "evaluation_episodes": 10}, ("atari/",)),
+    ONE_ON_CARLA,
 )
 """What ``small`` says of students, on top of what is published for a task: PPO's small networks."""
 

@@ -14,7 +14,6 @@ from saccade.cli.evaluating import Subjected
 from saccade.cli.explaining import Bars, say
 from saccade.data.documents import read_lines
 from saccade.explain.attacking import NONE, Cell, Play, UnderAttack, told, under_attack
-from saccade.explain.folder import fingerprint
 from saccade.policies.attacked import AttackSettings
 from saccade.policies.evaluate import row_of
 from saccade.train.logs import append_row
@@ -125,7 +124,7 @@ def _played(cell: Cell, settings: AttackSettings, play: Play) -> dict[str, Any]:
         "seed": settings.seed,
         **ATTACKS[cell.attack].hyperparameters,
         **settings.changes.get(cell.attack, {}),
-        "transfer_from": fingerprint(settings.source) if _is_of_another(cell) and settings.source else None,
+        "transfer_from": settings.source.fingerprint() if _is_of_another(cell) and settings.source else None,
     }
 
 

@@ -13,6 +13,7 @@ from saccade.bench.comparison import MEASURES, Line
 from saccade.bench.grids import PAPER, Grid, Options
 from saccade.bench.results import NOT_TOLD, settings_of
 from saccade.bench.statistics import FEWEST_SEEDS
+from saccade.bench.verdicts import listed
 from saccade.cli.train_command import parse
 from saccade.runs.config import read_config, to_json
 from saccade.runs.training import RunConfig
@@ -87,7 +88,7 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
         if rest:
             own.setdefault(rest, []).append(whose)
     for rest, several in own.items():
-        yield f"{'Beside that' if shared else 'Not as in the paper'}, {_several(several)} had: {rest}."
+        yield f"{'Beside that' if shared else 'Not as in the paper'}, {listed(several)} had: {rest}."
 
 
 def _papers_preset(grid: Grid) -> str:
@@ -118,10 +119,6 @@ def _told(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)
-
-
-def _several(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _measuring(lines: Sequence[Line], published_seeds: int, published_episodes: int) -> Iterator[str]:

@@ -25,7 +25,7 @@ from saccade.data.documents import read_document
 from saccade.data.files import written_aside
 from saccade.envs.config import check_data
 from saccade.explain.evaluating import MOST_STEPS, evaluations, on_batches
-from saccade.explain.folder import fingerprint, owner_of
+from saccade.explain.folder import owner_of
 from saccade.explain.modes import Asked, in_modes, read_modes
 from saccade.explain.tasks import CLEAN, Task
 from saccade.policies.evaluate import Act, Evaluation, row_of
@@ -221,7 +221,7 @@ def identity_of(opening: Opening, subject: Subjected) -> dict[str, Any]:
     task, policy = subject.task, subject.policy
     told = {
         "owner": owner_of(policy),
-        "weights": fingerprint(policy),
+        "weights": policy.fingerprint(),
         "task": task.name,
         "code": _code_of(task.name),
         "config": None if task.config is None else dataclasses.asdict(task.config),

@@ -16,7 +16,7 @@ import torch
 from saccade.data.files import written_aside
 from saccade.explain.channels import pictures_of
 from saccade.explain.episodes import Episode, record
-from saccade.explain.folder import EXPLANATION, MAPS, fingerprint, forget, owner_of, refuse_foreign, there_already
+from saccade.explain.folder import EXPLANATION, MAPS, forget, owner_of, refuse_foreign, there_already
 from saccade.explain.maps import (
     ALL,
     DEFAULT_SETTINGS,
@@ -129,7 +129,7 @@ class Explanation:
     def identity(self) -> str:
         """Equal for explanations that may stand on one page: all but the modes is the same."""
         policy = self.policy
-        parts = [policy.name, policy.source, policy.env_steps, fingerprint(policy), self.task.name]
+        parts = [policy.name, policy.source, policy.env_steps, policy.fingerprint(), self.task.name]
         text = json.dumps([*parts, list(self.methods), dict(self.settings)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
-
-import torch
 
 from saccade.data.documents import read_document
 from saccade.policies.policy import Policy
@@ -61,7 +58,7 @@ def owner_of(policy: Policy) -> str:
     for file in (source.partition("/checkpoints/")[0], source.rpartition(":")[0]):
         if file and Path(file).exists():
             return str(Path(file).resolve())
-    return f"{policy.name}, {source}, {fingerprint(policy)[:16]}"
+    return f"{policy.name}, {source}, {policy.fingerprint()[:16]}"
 
 
 def is_foreign(folder: Path, policy: Policy) -> bool:
@@ -96,17 +93,6 @@ def forget(folder: Path) -> None:
     for pattern in WRITTEN:
         for path in sorted(folder.glob(pattern)):
             path.unlink()
-
-
-def fingerprint(policy: Policy) -> str:
-    """Of the weights: a file of the same name may hold other ones."""
-    digest = hashlib.sha256()
-    for name, value in policy.network.state_dict().items():
-        if isinstance(value, torch.Tensor):
-            digest.update(
-                name.encode() + value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes()
-            )
-    return digest.hexdigest()
 
 
 def _read(folder: Path) -> _Written | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -76,6 +77,15 @@ class Policy:
     def preferences(self) -> Output:
         """Of a discrete policy, what its most likely action is the largest of: its logits, else its Q values."""
         return self.outputs.get("logits") or self.outputs["q_values"]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, whatever file they lie in: one of the same name may hold other ones."""
+        digest = hashlib.sha256()
+        for name, value in self.network.state_dict().items():
+            if isinstance(value, Tensor):
+                flat = value.detach().cpu().flatten().contiguous().view(torch.uint8)
+                digest.update(name.encode() + flat.numpy().tobytes())
+        return digest.hexdigest()
 
     def act(self, obs: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
         """Deterministic action for an observation as the environment gives it, or a batch of them.

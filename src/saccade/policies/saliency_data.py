@@ -23,7 +23,6 @@ from saccade.envs.suites import suite_of
 from saccade.policies.played import IMPORTANT, SPACING, UNIMPORTANT, Played, play_states, seen_by
 from saccade.policies.policy import Policy
 from saccade.policies.scores import make_score
-from saccade.policies.teachers import sha256_of
 from saccade.runs.training import OF_TEACHER, OF_TRUTH, Teaching
 from saccade.saliency.blur_perturbation import blur_perturbation
 from saccade.types import UserError
@@ -79,7 +78,7 @@ def played_states(
 ) -> Played:
     """``play_states``, kept in the cache: the same policy, task and seed are played once."""
     told = {"env": asdict(env), "count": count, "seed": seed, "spacing": SPACING, "truth": truth}
-    name = f"{FOLDER}/{_digest('states', sha256_of(policy), told)}"
+    name = f"{FOLDER}/{_digest('states', policy.fingerprint(), told)}"
     shape = suite_of(env.task).spaces(env).obs_shape
     kept: list[Played] = []
 
@@ -109,7 +108,7 @@ def perturbation_maps(
     Not normalised. Blocks of them are kept in the cache as they are made.
     """
     told = {"radius": radius, "blur": blur, "stride": stride, "block": BLOCK}
-    weights = sha256_of(policy)
+    weights = policy.fingerprint()
     height, width = states.shape[2:]
     found = []
     for first in range(0, len(states), BLOCK):

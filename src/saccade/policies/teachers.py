@@ -45,7 +45,7 @@ def open_teacher(config: RunConfig, spaces: Spaces, device: torch.device, *, nam
             raise
         raise UserError(f"{error} The run was begun with this teacher: say where it is with --teacher.") from error
     _refuse_other(policy, config, spaces)
-    digest = sha256_of(policy)
+    digest = policy.fingerprint()
     if config.teacher_sha256 not in (None, digest):
         raise UserError(
             f"The teacher {teaching.teacher or teaching.teacher_policy} has other weights than when the run began: "
@@ -57,12 +57,10 @@ def open_teacher(config: RunConfig, spaces: Spaces, device: torch.device, *, nam
 def as_teacher(policy: Policy, temperature: float) -> Teacher:
     """What a student asks of a policy. temperature: what its logits are divided by."""
     network, outputs = policy.network.requires_grad_(False).eval(), policy.outputs
-    preference = outputs.get("logits") or outputs.get("q_values")
 
     @torch.no_grad()
     def preferred(obs: Tensor) -> Tensor:
-        assert preference is not None
-        return preference(network, seen_by(policy, obs)) / temperature
+        return policy.preferences(network, seen_by(policy, obs)) / temperature
 
     @torch.no_grad()
     def gaussian(obs: Tensor) -> Tensor:
@@ -74,16 +72,6 @@ def as_teacher(policy: Policy, temperature: float) -> Teacher:
     if policy.discrete:
         return Teacher(policy.name, preferred)
     return Teacher(policy.name, gaussian, _squashes(policy))
-
-
-def sha256_of(policy: Policy) -> str:
-    """Of a policy's weights, whatever file they lie in."""
-    digest = hashlib.sha256()
-    for name, value in policy.network.state_dict().items():
-        if isinstance(value, Tensor):
-            flat = value.detach().cpu().flatten().contiguous().view(torch.uint8)
-            digest.update(name.encode() + flat.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _opened(config: RunConfig, teaching: Teaching, device: torch.device) -> Policy:

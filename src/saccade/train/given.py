@@ -14,7 +14,7 @@ from saccade.agents.parts.augmentation import Images
 from saccade.data.memory import refuse_beyond
 from saccade.envs.suites import suite_of
 from saccade.policies.saliency_data import Report, saliency_data
-from saccade.policies.teachers import as_teacher, open_teacher, sha256_of
+from saccade.policies.teachers import as_teacher, open_teacher
 from saccade.runs.training import SALIENCY_SOURCES, RunConfig
 from saccade.types import Spaces, UserError
 
@@ -58,7 +58,7 @@ def with_digests(config: RunConfig) -> RunConfig:
         return config
     spaces = suite_of(config.env.task).spaces(config.env)
     policy = open_teacher(config, spaces, CPU, named=True)
-    config = dataclasses.replace(config, teacher_sha256=sha256_of(policy))
+    config = dataclasses.replace(config, teacher_sha256=policy.fingerprint())
     if teaching is None or teaching.saliency_data in SALIENCY_SOURCES or not row.takes_saliency(config.agent):
         return config
     found = saliency_data(policy, config.env, teaching, config.training.seed, nothing_told)
