@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from saccade.bench.cells import Cell
 from saccade.bench.grids import Grid, folder_of
 from saccade.cli.explaining import IN_RUN
+from saccade.data.arrays import DAMAGED
 from saccade.data.files import written_aside
 from saccade.envs.config import EnvConfig
 from saccade.types import UserError
@@ -101,11 +102,9 @@ def _observation(env: EnvConfig, place: Path) -> np.ndarray:
 
     name = f"observation_{env.image_size}_{env.frame_stack}"
     path = place / OBSERVATIONS
-    if path.is_file():
-        with np.load(path) as kept:
-            if name in kept.files:
-                known: np.ndarray = kept[name]
-                return known
+    # What is absent, of another form of the grid, or damaged is made now.
+    with suppress(*DAMAGED), np.load(path, allow_pickle=False) as kept:
+        return np.asarray(kept[name])
     with closing(make_env(env, seed=SEED)) as made:
         made.action_space.seed(SEED)
         obs, _ = made.reset(seed=SEED)

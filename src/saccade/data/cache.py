@@ -6,7 +6,6 @@ import io
 import json
 import os
 import tempfile
-import tokenize
 import warnings
 import zlib
 from collections.abc import Callable
@@ -16,15 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from saccade.data.arrays import DAMAGED
 from saccade.data.documents import read_document
 from saccade.data.files import refuse_endless
 from saccade.data.folder import cache_dir
 from saccade.types import UserError
 
 BLOCK = 2**20  # bytes that are added up at once
-
-# All that is raised for a file that is no readable .npy, depending on where it is damaged; a pipe is a ValueError.
-_UNREADABLE = (OSError, ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError)
 
 
 def cached_array(name: str, frame_shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
@@ -75,7 +72,7 @@ def _open(path: Path, frame_shape: tuple[int, ...]) -> np.ndarray | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy comments on damaged headers before it gives up
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _UNREADABLE:
+    except DAMAGED:
         return None
     fits = isinstance(array, np.memmap) and array.dtype == np.uint8 and array.ndim == len(frame_shape) + 1
     return array if fits and array.shape[1:] == frame_shape and len(array) and _is_sealed(path) else None

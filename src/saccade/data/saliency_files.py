@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from tokenize import TokenError
 from typing import NamedTuple, final
-from zipfile import BadZipFile
 
 import numpy as np
 
+from saccade.data.arrays import DAMAGED
 from saccade.data.files import refuse_endless
 from saccade.data.pictures import UnusableError, read_picture
 from saccade.types import UserError
@@ -19,10 +17,6 @@ from saccade.types import UserError
 STATES, MAPS = "states", "maps"
 FORMATS = ("PNG",)
 WHITE = 255.0
-UNREADABLE = (
-    *(OSError, ValueError, EOFError, RuntimeError, MemoryError, BadZipFile, zlib.error),
-    *(SyntaxError, TokenError),  # of a damaged header, which NumPy reads as Python
-)
 EXPECTED = (
     "an .npz with the arrays states and maps, or a folder with states.npy and maps.npy, or with PNGs of equal names in "
     "its folders states and maps"
@@ -72,7 +66,7 @@ def _arrays(path: Path) -> Mapping[str, np.ndarray]:
             return {name: data[name] for name in (STATES, MAPS)}
     except FileNotFoundError as error:
         raise UserError(f"There is no saliency data at {path}: name a file or folder, or teacher or truth.") from error
-    except UNREADABLE as error:
+    except DAMAGED as error:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} cannot be read as saliency data ({error}): {EXPECTED} is needed.") from error

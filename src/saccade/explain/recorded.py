@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import gymnasium
 import numpy as np
 import torch
 
+from saccade.data.arrays import DAMAGED
 from saccade.data.banks.images import FORMATS, OTHER_FORMATS
 from saccade.data.contents import Contents, contents_of
 from saccade.data.files import refuse_endless
@@ -34,7 +34,6 @@ NAMES = ("obs", "observations", "observation", "frames", "images", "pictures")
 WITH_THEM = ("step", "action", "reward", "task_mask")
 """What an archive may tell of each observation, under these names."""
 LEAST_DIMENSIONS = 3  # observations of height and width
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
 @final
@@ -140,7 +139,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
             return {"obs": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except UserError:
         raise
-    except UNREADABLE as error:
+    except DAMAGED as error:
         raise UserError(
             f"{file} cannot be read as recorded observations: give an .npz or .npy that NumPy saved, or a folder of "
             f"pictures ({', '.join(FORMATS)})."

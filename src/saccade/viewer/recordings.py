@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from saccade.data.arrays import DAMAGED
 from saccade.data.documents import Count, read_document, read_lines, typed
 from saccade.data.files import refuse_endless
 from saccade.data.memory import refuse_beyond
@@ -210,10 +210,6 @@ class _DamagedError(Exception):
     """What is wrong inside a file; the sentence names the file later."""
 
 
-# What opening and unpacking an archive raises, and what a wrong content does: KeyError where an array is missing.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, _DamagedError)
-
-
 def maps_path(folder: Path, mode: str) -> Path:
     """Where a mode's maps lie."""
     return folder / MAPS / f"{mode}.npz"
@@ -264,7 +260,7 @@ def read_maps(explanation: Explanation, mode: str) -> Maps:
             raise _DamagedError(f"the sum of {spoilt} is wrong")
         with np.load(path) as arrays:
             return _maps(arrays)
-    except UNREADABLE as error:
+    except (*DAMAGED, _DamagedError) as error:
         raise _damaged(path, error) from error
 
 
