@@ -226,7 +226,7 @@ def test_it_is_a_flag_of_training_and_evaluating(capsys: pytest.CaptureFixture[s
     assert config.env.option("oracle_mask") == "task"
     for word in ("off", "task_and_ground"):
         options = parsed(Evaluate, "saccade evaluate", ["runs/one", "--oracle-mask", word])
-        assert given(options.options) == {"oracle_mask": word}
+        assert given(options.opening.options) == {"oracle_mask": word}
     assert main(["train", "ppo", "atari/Breakout", "--oracle-mask", "task"]) == 2
     assert "--oracle-mask is an option of dmc and manipulation and minigrid and driving" in capsys.readouterr().err
 
