@@ -84,13 +84,13 @@ def write_demo_page(
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
-    """What came out, for people: where each method was trained, and where its surroundings are others."""
+    """What came out, for people: where each method was trained, and in surroundings it has not seen."""
     told = []
     for method, by_mode in _by_method(rows).items():
         clean, others = by_mode[CLEAN], [value for mode, value in by_mode.items() if mode != CLEAN]
         told.append(
             f"{NAMES.get(method, method)}: {_amount(clean, rows)} where it was trained"
-            f" and {_amount(fmean(others), rows)} on average where the surroundings are others."
+            f" and {_amount(fmean(others), rows)} on average in surroundings it has not seen."
             if method != RANDOM
             else f"Acting at random: {_amount(clean, rows)}."
         )
