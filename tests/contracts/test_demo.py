@@ -85,8 +85,8 @@ def test_the_page_begins_with_what_came_out(tmp_path: Path) -> None:
     # (25 + 0) / 2 = 12.5, which Python rounds to the even neighbour; (75 + 50) / 2 = 62.5.
     assert first == (
         "SAC: 50 % of the episodes succeed where it was trained and 12 % of the episodes succeed on average in "
-        "surroundings it has not seen. SGQN: 75 % of the episodes succeed where it was trained and 62 % of the episodes "
-        "succeed on average in surroundings it has not seen. Acting at random: 10 % of the episodes succeed."
+        "surroundings it has not seen. SGQN: 75 % of the episodes succeed where it was trained and 62 % of the "
+        "episodes succeed on average in surroundings it has not seen. Acting at random: 10 % of the episodes succeed."
     )
     assert page.count("img") + page.count("image") > 10
     text = " ".join(text for _, text in page.texts)
