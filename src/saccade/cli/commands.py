@@ -50,7 +50,7 @@ TRAINING_GROUPS = {
     ),
     SHOWN: ("action_repeat", "frame_stack"),
     "Evaluations on the way": (
-        "evaluate_every", "evaluation_episodes", "evaluation_modes", "evaluation_sampled", "video",
+        "evaluate_every", "evaluation_episodes", "evaluation_modes", "evaluation_sampled", "evaluation_maps", "video",
     ),
     "Pictures to blend into observations": ("images", "image_count"),
     "Where it runs, and how fast": (

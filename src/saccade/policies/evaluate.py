@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,12 @@ CLEAN, RGB = "train", 3
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Observations uint8 ``[batch, channel, height, width]`` -> actions ``[batch, action_dim]``."""
+Seen = Callable[[np.ndarray, Sequence[Mapping[str, Any]]], None]
+"""What is called with the observations of every step but the first, and with what the environments say of them."""
+
+
+def unwatched(obs: np.ndarray, infos: Sequence[Mapping[str, Any]]) -> None:
+    """What is called where nobody looks."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,9 @@ class Evaluation:
     distractions; None in that mode itself."""
     first: np.ndarray | None = None
     """The first episode's first frame, uint8 ``[height, width, 3]``."""
+    maps: Mapping[str, float | None] | None = None
+    """Of each map that the agent carries, the area under its ROC curve against the simulator's mask; None where nobody
+    asked."""
 
     @property
     def success_rate(self) -> float | None:
@@ -150,6 +159,7 @@ def evaluation_steps(
     seed: int,
     record: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    seen: Seen = unwatched,
 ) -> Generator[Evaluation | None, None, None]:
     """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
     sequential = env.option("clip_order") == "sequential"
@@ -165,7 +175,7 @@ def evaluation_steps(
             record_here = frames if record and first == 0 else None
             # Seeding again would start a sequential environment's clips from the first one.
             seeds_here = None if sequential and first else batch
-            played += yield from _play(act, group, seeds_here, len(batch), record_here, begun)
+            played += yield from _play(act, group, seeds_here, len(batch), record_here, begun, seen)
             progress(len(played), episodes)
         provenance = dict(group.provenance[0])  # of all: they differ in their seeds alone
     yield None
@@ -204,6 +214,7 @@ def _play(
     count: int,
     frames: list[np.ndarray] | None,
     begun: list[np.ndarray],
+    seen: Seen,
 ) -> Generator[None, None, list[Played]]:
     """One episode in each of the first ``count`` environments.
 
@@ -219,6 +230,7 @@ def _play(
         if frames is not None and active[0] == 0:
             frames.append(_film_frame(obs[0, -group.spaces.colours :]))
         obs, reward, terminated, truncated, infos = group.step(act(obs), [int(index) for index in active])
+        seen(obs, infos)
         totals[active] += reward
         for index, info in zip(active, infos, strict=True):
             if SUCCESS in info:
@@ -282,6 +294,7 @@ def row_of(
         "success_rate": evaluation.success_rate,
         "gap": None,
         "changed_pixels": evaluation.changed_pixels,
+        "maps": None if evaluation.maps is None else dict(evaluation.maps),
         "provenance": evaluation.provenance,
     }
 

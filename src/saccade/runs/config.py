@@ -22,7 +22,15 @@ from saccade.nets.decoders import SIDE_STEP, nearest_side
 from saccade.runs.device import device_of
 from saccade.runs.migrations import migrated
 from saccade.runs.torch_setup import compute_dtype
-from saccade.runs.training import SALIENCY_SOURCES, OffPolicy, RunConfig, Teaching, check_actions, check_truth
+from saccade.runs.training import (
+    SALIENCY_SOURCES,
+    OffPolicy,
+    RunConfig,
+    Teaching,
+    check_actions,
+    check_maps,
+    check_truth,
+)
 from saccade.runs.zoo import PREFIX, is_named, zoo_names
 from saccade.spelling import close_names
 from saccade.types import UserError
@@ -36,7 +44,7 @@ MOST_BYTES = 2**20  # of a configuration, which has a few thousand
 LEAST = {
     **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
     **dict.fromkeys(("checkpoint_every", "log_every", "update_every"), 1),
-    **dict.fromkeys(("random_steps", "evaluate_every", "seed", "workers"), 0),
+    **dict.fromkeys(("random_steps", "evaluate_every", "evaluation_maps", "seed", "workers"), 0),
 }
 """Smallest sensible values of the training options."""
 ANY_TASK = "dmc/walker_walk"
@@ -48,6 +56,7 @@ def check(config: RunConfig) -> None:
     check_numbers(config)
     check_actions(config.method, config.env)
     check_truth(config.method, config.agent, config.env)
+    check_maps(config.training, config.env)
     check_data(config.env, config.training.evaluation_modes)
 
 

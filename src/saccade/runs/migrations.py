@@ -45,6 +45,11 @@ def _drawn_actions(values: Values) -> Values:
     return _within(values, "training", lambda training: {"evaluation_sampled": False, **training})
 
 
+def _maps_not_watched(values: Values) -> Values:
+    """Before maps could be scored in evaluations, none were."""
+    return _within(values, "training", lambda training: {"evaluation_maps": 0, **training})
+
+
 def _options_of_the_replay(values: Values) -> Values:
     """Before there were loops of rollouts, the options of the replay stood among those of training."""
     training = values.get("training")
@@ -100,5 +105,6 @@ MIGRATIONS: tuple[Callable[[Values], Values], ...] = (
     _no_oracle,
     _no_teacher,
     _updates_of_a_step,
+    _maps_not_watched,
 )
 """Every change of what a configuration holds, the oldest first; one that has been made already changes nothing."""

@@ -52,6 +52,9 @@ class Training:
     """Episodes of an evaluation in each mode."""
     evaluation_sampled: bool = False
     """Whether actions of evaluations are drawn from the policy; otherwise they are its most likely ones."""
+    evaluation_maps: int = 0
+    """States of an evaluation, in each mode, on which the maps that the agent carries are scored against the
+    simulator's mask; 0: none."""
     evaluation_modes: tuple[str, ...] = ("train", "video_hard")
     """Modes to evaluate in; none, if nothing stands after it."""
     checkpoint_every: int = 10_000
@@ -142,6 +145,16 @@ def check_truth(name: str, agent: Any, env: EnvConfig) -> None:
         raise UserError(
             f"{label_of(name)} with --mask oracle learns from the simulator's own masks, and {env.task} cannot say "
             "which pixels matter: use --mask attribution or random, or another task."
+        )
+
+
+def check_maps(training: Training, env: EnvConfig) -> None:
+    """Raise UserError where maps are to be scored against the simulator's own masks, and the task has none."""
+    suite = suite_of(env.task)
+    if training.evaluation_maps and not (suite.knows_masks and suite.has_truth(env)):
+        raise UserError(
+            f"--evaluation-maps scores maps against the simulator's own masks, and {env.task} cannot say which pixels "
+            "matter: leave it out, or use another task."
         )
 
 

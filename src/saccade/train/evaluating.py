@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import queue
 import threading
@@ -13,14 +14,15 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from saccade.agents.agent import Agent
 from saccade.agents.given import Given
 from saccade.agents.shortcuts import NETWORKS_LOCK
 from saccade.envs.workers.env_workers import Arrangement
 from saccade.envs.workers.process import DEFAULT_OPENGL
-from saccade.policies.evaluate import Evaluation, EvaluationEnvs, evaluation_steps, in_mode
+from saccade.policies.evaluate import Evaluation, EvaluationEnvs, evaluation_steps, in_mode, unwatched
+from saccade.policies.watched_maps import WatchedStates
 from saccade.runs.agents import make_agent
 from saccade.runs.training import RunConfig
 from saccade.types import Spaces
@@ -141,24 +143,33 @@ class BackgroundEvaluation:
         generator = None
         if training.evaluation_sampled:  # the same for every mode, so that they are compared on the same draws
             generator = torch.Generator(self._device).manual_seed(training.seed)
+        env, watched = in_mode(self._config.env, mode), WatchedStates(training.evaluation_maps, training.seed)
         steps = evaluation_steps(
             functools.partial(self._act, generator),
-            in_mode(self._config.env, mode),
+            env.changed(task_mask=True) if training.evaluation_maps else env,
             envs=envs,
             episodes=training.evaluation_episodes,
             seed=training.seed,
             record=training.video,
+            seen=watched.look if training.evaluation_maps else unwatched,
         )
         with closing(steps):
             for result in steps:
                 if playing.leave.is_set():
                     return
                 if result is not None:
-                    playing.results.put(result)
+                    maps = watched.area_under_roc(self._maps) if training.evaluation_maps else None
+                    playing.results.put(dataclasses.replace(result, maps=maps))
 
     def _act(self, generator: torch.Generator | None, obs: np.ndarray) -> np.ndarray:
         with NETWORKS_LOCK:  # for the training may be compiling or recording updates
             return self._agent.act(torch.as_tensor(obs, device=self._device), generator).cpu().numpy()
+
+    def _maps(self, obs: Tensor) -> dict[str, Tensor]:
+        seen = obs.to(self._device)
+        with NETWORKS_LOCK:
+            pixels, action = seen.float(), self._agent.act(seen, None)
+            return {name: find(pixels, action).detach() for name, find in self._agent.maps.items()}
 
     def _on_stream(self) -> AbstractContextManager[object]:
         return contextlib.nullcontext() if self._stream is None else torch.cuda.stream(self._stream)

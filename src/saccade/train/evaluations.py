@@ -13,7 +13,7 @@ from saccade.runs.training import RunConfig
 from saccade.train.evaluating import BackgroundEvaluation
 from saccade.train.events import Counters, Event, due
 from saccade.train.health import Health
-from saccade.types import Spaces
+from saccade.types import Spaces, UserError
 
 WAITING_SECONDS = 0.1  # for an evaluation, between two moments to leave at
 
@@ -36,6 +36,11 @@ class Evaluations:
         health: Health,
         arrangement: Callable[[], Arrangement],
     ) -> None:
+        if config.training.evaluation_maps and not agent.maps:
+            raise UserError(
+                f"--evaluation-maps scores the maps that an agent carries, and {config.method} carries none: "
+                "leave it out."
+            )
         self.background = BackgroundEvaluation(config, spaces, device)
         self._config, self._agent, self._counters, self._health = config.training, agent, counters, health
         self._arrangement = arrangement

@@ -225,7 +225,7 @@ def _go_on(
                 row = with_gaps(evaluations)[-1]
                 if not _is_written(row, folder):  # a run that was killed plays its latest modes again
                     append_row(folder / EVALUATIONS, row)
-                sinks.write({"env_steps": row["env_steps"], f"evaluation/{row['mode']}": row["return_mean"]})
+                sinks.write({"env_steps": row["env_steps"], **numbers_of(row)})
             elif event.kind in ("note", "warning"):
                 append_row(folder / NOTES, event.row)
                 if event.kind == "warning":
@@ -242,6 +242,12 @@ def _go_on(
         result = {**position(training.counters), "evaluations": with_gaps(evaluations), PATHS: paths_of(training)}
         write_aside(folder / RESULT, json.dumps(result, indent=1))
         return result
+
+
+def numbers_of(row: dict[str, Any]) -> dict[str, float]:
+    """What trackers draw of an evaluation's row: the return, and how well each map finds the task."""
+    maps = {f"maps/{row['mode']}/{name}": value for name, value in (row["maps"] or {}).items() if value is not None}
+    return {f"evaluation/{row['mode']}": row["return_mean"], **maps}
 
 
 def _is_written(row: dict[str, Any], folder: Path) -> bool:
