@@ -14,6 +14,12 @@ EASIER_FETCH = Setting(
     {"num_actions": 4, "wrong_pick": 0.0},
     (RED_FETCH_GREEN,),
 )
+DOOR = "minigrid/DoorKey-5x5"
+EASIER_DOOR = Setting(
+    NOT_PUBLISHED,  # PPO opens the door in 94 % of the episodes after 64,000 steps
+    {"steps": 131_072, "evaluate_every": 32_768, "checkpoint_every": 65_536},
+    (DOOR,),
+)
 
 PPO_SMALL: tuple[Setting, ...] = (
     Setting(
@@ -32,6 +38,7 @@ PPO_SMALL: tuple[Setting, ...] = (
         ("minigrid/",),
     ),
     EASIER_FETCH,
+    EASIER_DOOR,
     Setting(
         NOT_PUBLISHED,
         {
@@ -97,6 +104,7 @@ DQN_SMALL: tuple[Setting, ...] = (
         ("minigrid/",),
     ),
     EASIER_FETCH,
+    EASIER_DOOR,
     Setting(
         NOT_PUBLISHED,
         {"steps": 256_000, "evaluate_every": 64_000, "evaluation_episodes": 10, "checkpoint_every": 64_000},

@@ -7,6 +7,8 @@ from saccade.bench.published import TRAIN
 
 TASKS = ("minigrid/red_fetch_green", "minigrid/DoorKey-5x5")
 MODES = (TRAIN, "palette", "noise", "texture")
+WATCHED = {"evaluation_maps": 200}
+"""Of what carries maps: how well these find the task, along training."""
 
 GRIDS: tuple[Grid, ...] = (
     Grid(
@@ -14,18 +16,13 @@ GRIDS: tuple[Grid, ...] = (
         "Whether saliency guidance helps PPO and DQN on grid worlds, between an oracle's masks and random ones",
         (
             Arm("ppo", "ppo"),
-            Arm("sg_ppo", "sg_ppo"),
-            Arm("sg_ppo-consistency", "sg_ppo", {"self_supervision": False}, about="without the mask's prediction"),
-            Arm(
-                "sg_ppo-self-supervision",
-                "sg_ppo",
-                {"consistency_weight": 0.0, "value_consistency_weight": 0.0},
-                about="without the consistency",
-            ),
+            Arm("sg_ppo", "sg_ppo", WATCHED),
+            Arm("sg_ppo_consistency", "sg_ppo_consistency", WATCHED, about="without the mask's prediction"),
+            Arm("sg_ppo_self_supervision", "sg_ppo_self_supervision", WATCHED, about="without the consistency"),
             Arm("dqn", "dqn"),
-            Arm("sg_dqn", "sg_dqn"),
-            Arm("oracle", "sg_ppo", {"mask": "oracle"}, about="the simulator's own masks: the ceiling"),
-            Arm("random", "sg_ppo", {"mask": "random"}, about="random masks of the same size: the floor"),
+            Arm("sg_dqn", "sg_dqn", WATCHED),
+            Arm("oracle", "sg_ppo", {"mask": "oracle", **WATCHED}, about="the simulator's own masks: the ceiling"),
+            Arm("random", "sg_ppo", {"mask": "random", **WATCHED}, about="random masks of the same size: the floor"),
         ),
         TASKS,
         (0, 1, 2, 3, 4),
