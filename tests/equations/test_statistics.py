@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from saccade.bench import resampling
 from saccade.bench import statistics as stats
 
 # rliable 1.2.0 with 50,000 repetitions of its stratified bootstrap on the matrix below.
@@ -94,7 +95,7 @@ class TestEstimate:
 
     def test_the_same_seed_gives_the_same_interval_and_pieces_change_nothing(self, monkeypatch):
         first = stats.estimate(RLIABLE_MATRIX, repetitions=500)
-        monkeypatch.setattr(stats, "AT_ONCE", 60 * 7)
+        monkeypatch.setattr(resampling, "AT_ONCE", 60 * 7)
         assert stats.estimate(RLIABLE_MATRIX, repetitions=500) == first
 
     def test_a_difference_of_a_method_from_itself_holds_zero(self):

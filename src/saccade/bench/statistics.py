@@ -7,24 +7,21 @@ Source: Agarwal et al., 2021, "Deep Reinforcement Learning at the Edge of the St
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Scores: TypeAlias = NDArray[np.float64]
-"""``[runs, tasks]``, NaN where there is no run."""
-Statistic: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""From ``[..., runs of all tasks]`` to ``[...]``."""
+from saccade.bench import resampling
+from saccade.bench.resampling import Scores, Statistic
 
 FEWEST_SEEDS = 3
 """Runs of a task below which no interval is shown: two of them have three means when they are drawn anew."""
 TRIMMED = 0.25  # of the runs at either end, left out of the interquartile mean
 CONFIDENCE = 0.95
 REPETITIONS = 10_000
-AT_ONCE = 4_000_000  # numbers that a repetition's draws may hold together: 32 MB
 
 
 @final
@@ -142,12 +139,12 @@ def estimate(
     Without an interval where a task has fewer than three runs.
     """
     matrix = as_scores(scores)
-    flat, seeds = _flat(matrix), fewest_runs(matrix)
+    flat, seeds = resampling.flat_of(matrix), fewest_runs(matrix)
     value = float(statistic(flat.values))
     if seeds < FEWEST_SEEDS:
         return Estimate(value, None, None, seeds)
-    drawn = _drawn(flat, statistic, repetitions, np.random.default_rng(seed))
-    low, high = _ends(drawn, confidence)
+    drawn = resampling.drawn(flat, statistic, repetitions, np.random.default_rng(seed))
+    low, high = resampling.ends(drawn, confidence)
     return Estimate(value, float(low), float(high), seeds)
 
 
@@ -162,14 +159,16 @@ def difference(
 ) -> Estimate:
     """By how much a statistic of one method's runs exceeds that of another's; both are drawn anew."""
     ours, theirs = as_scores(scores), as_scores(others)
-    first, second = _flat(ours), _flat(theirs)
+    first, second = resampling.flat_of(ours), resampling.flat_of(theirs)
     seeds = min(fewest_runs(ours), fewest_runs(theirs))
     value = float(statistic(first.values) - statistic(second.values))
     if seeds < FEWEST_SEEDS:
         return Estimate(value, None, None, seeds)
     of_first, of_second = np.random.default_rng(seed).spawn(2)
-    drawn = _drawn(first, statistic, repetitions, of_first) - _drawn(second, statistic, repetitions, of_second)
-    low, high = _ends(drawn, confidence)
+    drawn = resampling.drawn(first, statistic, repetitions, of_first) - resampling.drawn(
+        second, statistic, repetitions, of_second
+    )
+    low, high = resampling.ends(drawn, confidence)
     return Estimate(value, float(low), float(high), seeds)
 
 
@@ -198,13 +197,14 @@ def probability_of_improvement(
         if seeds >= FEWEST_SEEDS:
             # How often each run is drawn says as much as which runs are.
             left, right = (
-                _counts(len(runs), repetitions, own) for runs, own in ((first, of_ours), (second, of_theirs))
+                resampling.counts_of_draws(len(runs), repetitions, own)
+                for runs, own in ((first, of_ours), (second, of_theirs))
             )
             drawn += ((left @ beats) * right).sum(-1) / beats.size
     value = float(np.mean(values))
     if seeds < FEWEST_SEEDS:
         return Estimate(value, None, None, seeds)
-    low, high = _ends(drawn / ours.shape[1], confidence)
+    low, high = resampling.ends(drawn / ours.shape[1], confidence)
     return Estimate(value, float(low), float(high), seeds)
 
 
@@ -218,11 +218,11 @@ def performance_profile(
 ) -> Band:
     """For each threshold the share of runs, over all tasks, whose score lies above it, and the band around it."""
     matrix, places = as_scores(scores), np.asarray(thresholds, dtype=np.float64)
-    flat, seeds = _flat(matrix), fewest_runs(matrix)
+    flat, seeds = resampling.flat_of(matrix), fewest_runs(matrix)
     above = (flat.values[:, None] > places).astype(np.float64)
     if seeds < FEWEST_SEEDS:
         return Band(places, above.mean(0), None, None, seeds)
-    low, high = _ends(_drawn_means(flat, above, repetitions, seed), confidence)
+    low, high = resampling.ends(resampling.drawn_means(flat, above, repetitions, seed), confidence)
     return Band(places, above.mean(0), low, high, seeds)
 
 
@@ -272,62 +272,6 @@ def learning_curve(
     seeds = len(runs)
     if seeds < FEWEST_SEEDS:
         return Band(at, runs.mean(0), None, None, seeds)
-    drawn = _drawn_means(_flat(np.zeros((seeds, 1))), runs, repetitions, seed)
-    low, high = _ends(drawn, confidence)
+    drawn = resampling.drawn_means(resampling.flat_of(np.zeros((seeds, 1))), runs, repetitions, seed)
+    low, high = resampling.ends(drawn, confidence)
     return Band(at, runs.mean(0), low, high, seeds)
-
-
-# --------------------------------------------------------------------------------------------------- drawing
-
-
-@final
-@dataclass(frozen=True)
-class _Flat:
-    """All runs of all tasks in one line: each one's number, where its task begins, and how many runs that has."""
-
-    values: NDArray[np.float64]
-    starts: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-
-def _flat(scores: Scores) -> _Flat:
-    present = ~np.isnan(scores)
-    counts = present.sum(0)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    return _Flat(scores.T[present.T], np.repeat(starts, counts), np.repeat(counts, counts))
-
-
-def _draws(flat: _Flat, repetitions: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Places of the runs that are drawn within their own task, ``[some repetitions, runs]`` at a time."""
-    count = len(flat.values)
-    step = max(1, AT_ONCE // count)
-    for begin in range(0, repetitions, step):
-        some = min(step, repetitions - begin)
-        yield flat.starts + (generator.random((some, count)) * flat.counts).astype(np.int64)
-
-
-def _drawn(flat: _Flat, statistic: Statistic, repetitions: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """A statistic of runs drawn anew: ``[repetitions]``."""
-    return np.concatenate([statistic(flat.values[places]) for places in _draws(flat, repetitions, generator)])
-
-
-def _drawn_means(flat: _Flat, columns: NDArray[Any], repetitions: int, seed: int) -> NDArray[np.float64]:
-    """Means of columns ``[runs, places]`` over runs drawn anew: ``[repetitions, places]``, as one matrix product."""
-    count = len(flat.values)
-    means = []
-    for places in _draws(flat, repetitions, np.random.default_rng(seed)):
-        rows = np.arange(len(places))[:, None] * count
-        times = np.bincount((rows + places).ravel(), minlength=len(places) * count).reshape(len(places), count)
-        means.append(times @ columns / count)
-    return np.concatenate(means)
-
-
-def _counts(runs: int, repetitions: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """How often each run is drawn in each repetition: ``[repetitions, runs]``."""
-    return generator.multinomial(runs, np.full(runs, 1 / runs), size=repetitions).astype(np.float64)
-
-
-def _ends(drawn: NDArray[np.float64], confidence: float) -> NDArray[np.float64]:
-    """The two ends of the percentile interval over the first axis."""
-    outside = (1 - confidence) / 2
-    return np.quantile(drawn, (outside, 1 - outside), axis=0)
