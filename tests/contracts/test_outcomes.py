@@ -104,3 +104,16 @@ def test_what_was_measured_alike_is_one_kind(tmp_path: Path) -> None:
 
 def test_runs_that_are_not_there_have_no_rows(tmp_path: Path) -> None:
     assert outcomes_of(GRID, tmp_path) == []
+
+
+def test_maps_that_were_watched_in_the_last_evaluation_are_rows(tmp_path: Path) -> None:
+    rows = [
+        evaluation(10, "train", 1.0, maps={"policy_attribution": 0.6}),
+        evaluation(20, "train", 1.0, maps={"policy_attribution": 0.9, "gradient": 0.8, "predicted_mask": None}),
+        evaluation(20, "train", 2.0, episodes=50, maps=None),
+    ]
+    write(tmp_path / RUN / "0" / "evaluations.jsonl", rows)
+    score = {"mode": "train", "method": "gradient", "metric": "area_under_roc", "mean": 0.75, "std": 0.1, "count": 16}
+    write(tmp_path / RUN / "0" / "explain" / "scores.jsonl", [score])
+    told = [(one.measure, one.value) for one in outcomes_of(GRID, tmp_path) if ":" in one.measure]
+    assert told == [("area_under_roc:gradient", 0.75), ("area_under_roc:policy_attribution", 0.9)]

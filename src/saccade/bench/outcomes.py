@@ -7,7 +7,7 @@ it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -17,6 +17,7 @@ from saccade.bench.grids import Evaluating, Grid
 from saccade.bench.published import RETURN, TRAIN
 from saccade.bench.results import backgrounds_of, setting_of
 from saccade.data.documents import BadDocument, read_document
+from saccade.policies.watched_maps import AREA_UNDER_ROC
 from saccade.train.logs import EvaluationRow, read_rows
 from saccade.types import UserError
 
@@ -131,7 +132,10 @@ def outcomes_of_cell(cell: Cell, folder: Path, plan: Evaluating | None = None) -
             played[key] = row
     for row in _meant(list(played.values()), plan):
         yield from _of_episodes(cell, row, row["mode"], row["env_steps"], version)
-    yield from _of_scores(cell, run, version, last)
+    scores = list(_of_scores(cell, run, version, last))
+    yield from scores
+    scored = {(one.measure, one.mode) for one in scores}  # on states that all share, which count more
+    yield from (one for one in _of_maps(cell, rows, version, last) if (one.measure, one.mode) not in scored)
     yield from _of_attacks(cell, run, version, last)
 
 
@@ -217,6 +221,20 @@ def _of_scores(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator[
                 run=cell.name,
                 better=row.get("direction"),
             )
+
+
+def _of_maps(cell: Cell, rows: Sequence[Mapping[str, Any]], version: str, env_steps: int) -> Iterator[Outcome]:
+    """How well the maps that an agent carries found the task in its last evaluation."""
+    for row in rows:
+        if row["env_steps"] == env_steps:
+            for name, value in (row.get("maps") or {}).items():
+                if value is not None:
+                    measure = f"{AREA_UNDER_ROC}:{name}"
+                    shown = setting_of(row.get("provenance", {}))
+                    yield Outcome(
+                        cell.arm.name, cell.task, cell.seed, measure, row["mode"], value, env_steps, shown,
+                        version=version, run=cell.name, better="higher",
+                    )  # fmt: skip
 
 
 def _of_attacks(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator[Outcome]:

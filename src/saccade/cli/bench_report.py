@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from saccade.bench.catalogue import published_of
-from saccade.bench.cells import METRICS, RUN, TEACHER, Cell, cells_of
+from saccade.bench.cells import EVALUATIONS, METRICS, RUN, TEACHER, Cell, cells_of
 from saccade.bench.comparison import MEASURES, Line, attacked, groups_of, lines_of, not_run, with_means
 from saccade.bench.grids import Grid
 from saccade.bench.outcomes import Outcome, mixed, outcomes_of
@@ -22,11 +22,11 @@ from saccade.cli.bench_looking import looks_of
 from saccade.cli.explaining import say
 from saccade.data.documents import Count
 from saccade.data.files import written_aside
-from saccade.train.logs import read_rows
+from saccade.train.logs import EvaluationRow, read_rows
 from saccade.train.ways import facts_of
 from saccade.types import UserError
 from saccade.viewer.experiment import Experiment, write_experiment
-from saccade.viewer.experiment_curves import Learned
+from saccade.viewer.experiment_curves import Learned, Watched
 
 PAGE, MARKDOWN, LATEX = "report.html", "report.md", "report.tex"
 
@@ -78,6 +78,7 @@ def write_reports(
         [*differs, *(f"The paper does not say, and here: {one}" for one in grid.assumptions)],
         mixed(outcomes),
         list(_learned(folder, present, outcomes)),
+        list(_watched(folder, present)),
         looks,
         why,
         list(_facts(folder, present, outcomes)),
@@ -152,6 +153,19 @@ def _learned(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -
                 [float(row["seconds"]) for row in rows],
                 [float(row["episode/return"]) for row in rows],
             )
+
+
+def _watched(folder: Path, cells: Sequence[Cell]) -> Iterator[Watched]:
+    """How well every run's maps found the task in its evaluations."""
+    for cell in cells:
+        found: dict[tuple[str, str], dict[float, float]] = {}
+        for row in read_rows(folder / cell.name / EVALUATIONS, EvaluationRow):
+            for name, value in (row.get("maps") or {}).items():
+                if value is not None:
+                    found.setdefault((row["mode"], name), {})[float(row["env_steps"])] = value
+        for (mode, name), values in found.items():
+            places = sorted(values)
+            yield Watched(cell.arm.name, cell.task, mode, name, places, [values[place] for place in places])
 
 
 def _facts(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:

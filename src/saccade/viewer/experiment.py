@@ -20,7 +20,7 @@ from saccade.bench.comparison import (
 from saccade.bench.printed import decimals_for, number_told
 from saccade.bench.published import RETURN, Published
 from saccade.bench.statistics import FEWEST_SEEDS
-from saccade.viewer.experiment_curves import Learned, learning, robustness, saliency
+from saccade.viewer.experiment_curves import Learned, Watched, learning, robustness, saliency, watched_maps
 from saccade.viewer.experiment_results import amount, over_tasks, results
 from saccade.viewer.page import (
     Cell,
@@ -80,6 +80,7 @@ class Experiment:
     differs: Sequence[str] = ()
     mixed: Sequence[str] = ()
     learned: Sequence[Learned] = ()
+    watched: Sequence[Watched] = ()
     looks: Sequence[Look] = ()
     pictures_missing: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
@@ -105,6 +106,7 @@ def _sections(experiment: Experiment) -> Iterator[Section]:
     yield from learning(experiment.learned)
     yield from _looks(experiment)
     yield from saliency(groups)
+    yield from watched_maps(experiment.watched)
     yield from robustness(experiment.lines)
     yield from _published_alone(experiment)
     yield Heading("Where these numbers come from")

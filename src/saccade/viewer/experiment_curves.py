@@ -32,6 +32,51 @@ class Learned:
     returns: Sequence[float]
 
 
+@final
+@dataclass(frozen=True)
+class Watched:
+    """How well a map that an agent carries finds the task along training, in one mode of one run."""
+
+    arm: str
+    task: str
+    mode: str
+    map: str
+    env_steps: Sequence[float]
+    area_under_roc: Sequence[float]
+
+
+def watched_maps(watched: Sequence[Watched]) -> Iterator[Section]:
+    """Of every task and map how well it comes to find the task, over agent steps, in each mode."""
+    charts = []
+    for task, name, mode in dict.fromkeys((one.task, one.map, one.mode) for one in watched):
+        runs: dict[str, list[tuple[Sequence[float], Sequence[float]]]] = {}
+        for one in watched:
+            if (one.task, one.map, one.mode) == (task, name, mode) and len(one.env_steps) > 1:
+                runs.setdefault(one.arm, []).append((one.env_steps, one.area_under_roc))
+        if runs:
+            charts.append(_watched_chart(task, name, mode, runs))
+    if charts:
+        yield Heading("How their maps come to find the task")
+        yield from charts
+
+
+def _watched_chart(
+    task: str, name: str, mode: str, runs: Mapping[str, list[tuple[Sequence[float], Sequence[float]]]]
+) -> Picture:
+    found = {arm: statistics.learning_curve(curves, most_places=PLACES) for arm, curves in runs.items()}
+    return Picture(
+        figures.curves(
+            {arm: (band.places.tolist(), band.value.tolist()) for arm, band in found.items()},
+            x_label="agent steps",
+            y_label="area under ROC",
+            band=bands(found),
+        ),
+        f"area under ROC of {name} in {task}, {mode}, over agent steps",
+        f"{task}, {mode}: how likely a pixel of the task is more salient than another, 0.5 by chance, in "
+        f"the agent's map {name}; mean over seeds. Faint: 95 % bands, of methods with three seeds or more.",
+    )
+
+
 def learning(learned: Sequence[Learned]) -> Iterator[Section]:
     """Of every task how each method learned, over agent steps and over minutes; nothing of runs that are too short."""
     charts = []
