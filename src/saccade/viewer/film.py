@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.viewer.pictures import check_carried, data_uri
+from saccade.viewer.timeline import Chart, timeline_html, together
 
 # Cells end where the blocks of lossy WebP end, so that no frame bleeds into its neighbour.
 CELL_MULTIPLE = 16
@@ -58,6 +59,7 @@ class Film:
         lines: a line of text per frame.
         height: of a frame in pixels, as ``width``.
         caption: a plain sentence: what the film shows and how to read it.
+        curves: numbers along the slider.
     """
 
     panels: tuple[Panel, ...]
@@ -66,6 +68,7 @@ class Film:
     width: int
     caption: str
     scale: Scale | None = None
+    curves: tuple[Chart, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.panels or not self.lines:
@@ -110,7 +113,7 @@ def panel(label: str, alt: str, frames: NDArray[np.uint8], *, lossless: bool = F
 
 def film_html(film: Film) -> str:
     """The film as a figure; page.js gives life to its controls."""
-    return _figure([film.scale], _part(film), _controls(film.lines, _line(film)), film.caption)
+    return _figure([film.scale], _part(film), _controls(film.lines, _line(film)), film.curves, film.caption)
 
 
 def films_html(films: Films) -> str:
@@ -121,12 +124,14 @@ def films_html(films: Films) -> str:
     )
     several = films.films.values()
     longest = max((film.lines for film in several), key=len)
-    return _figure([film.scale for film in several], parts, _controls(longest, ""), films.caption)
+    curves = together({title: film.curves for title, film in films.films.items()})
+    return _figure([film.scale for film in several], parts, _controls(longest, ""), curves, films.caption)
 
 
-def _figure(scales: Iterable[Scale | None], parts: str, controls: str, caption: str) -> str:
+def _figure(scales: Iterable[Scale | None], parts: str, controls: str, curves: Sequence[Chart], caption: str) -> str:
     bars = "".join(_scale(scale) for scale in dict.fromkeys(scales))
-    return f'<figure class="film">{bars}{parts}\n{controls}<figcaption>{escape(caption)}</figcaption></figure>'
+    below = f"{controls}{timeline_html(curves)}<figcaption>{escape(caption)}</figcaption>"
+    return f'<figure class="film">{bars}{parts}\n{below}</figure>'
 
 
 def _part(film: Film, above: str = "") -> str:

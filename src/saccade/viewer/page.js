@@ -46,6 +46,9 @@ function enliven(film) {
   const [button, slider, count] = moving.children;
   const total = Number(slider.max) + 1;
   let timer = null;
+  const place = film.querySelector(".timeline");
+  const curves = place && timeline(place, go);
+  curves?.draw(JSON.parse(place.dataset.charts), total);
   function show(index) {
     for (const part of parts) {
       const here = Math.min(index, part.lines.length - 1); // a shorter film waits at its end
@@ -58,6 +61,7 @@ function enliven(film) {
     slider.value = index;
     slider.setAttribute("aria-valuetext", parts.map((part) => part.line.textContent).join("; "));
     count.textContent = `${index + 1} of ${total}`;
+    curves?.show(index);
   }
   const step = (by) => show((slider.valueAsNumber + by + total) % total);
   function pause() {
@@ -70,10 +74,11 @@ function enliven(film) {
     button.textContent = "Pause";
   }
   button.addEventListener("click", () => (timer === null ? play() : pause()));
-  slider.addEventListener("input", () => {
+  function go(index) {
     pause();
-    show(slider.valueAsNumber);
-  });
+    show(index);
+  }
+  slider.addEventListener("input", () => go(slider.valueAsNumber));
   // The slider knows the arrow keys itself; here they also work while the button has the focus.
   button.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];

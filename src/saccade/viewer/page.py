@@ -17,7 +17,8 @@ from saccade.data.files import written_aside
 from saccade.viewer.film import Film, Films, breakable, film_html, films_html
 from saccade.viewer.pictures import check_carried
 
-PARTS = ("page.css", "page.js")  # lie beside this file, and are copied into every page
+STYLES = ("page.css", "timeline.css")  # lie beside this file, and are copied into every page
+SCRIPTS = ("timeline.js", "page.js")
 
 Cell: TypeAlias = str | int | float | None  # None is a dash
 Better: TypeAlias = Literal["higher", "lower"]
@@ -182,9 +183,12 @@ def write_page(path: str | Path, title: str, sections: Sequence[Section]) -> Non
 
 def page(title: str, sections: Sequence[Section]) -> str:
     """The text of the HTML file that ``write_page`` writes."""
-    style, script = (resources.files("saccade.viewer").joinpath(name).read_text("utf-8") for name in PARTS)
+    style, script = map(_carried, (STYLES, SCRIPTS))
     body = "\n".join(_htmls(sections))
-    policy = f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}"
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -205,6 +209,11 @@ def page(title: str, sections: Sequence[Section]) -> str:
 </body>
 </html>
 """
+
+
+def _carried(names: Sequence[str]) -> str:
+    folder = resources.files("saccade.viewer")
+    return "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
 
 
 def _htmls(sections: Sequence[Section]) -> list[str]:
