@@ -17,10 +17,8 @@ HOSTILE = "</script><b>\"'"
 
 
 def a_film(moments: int = MOMENTS, curves: tuple[timeline.Chart, ...] = ()) -> film.Film:
-    frames = np.zeros((moments, 5, 7, 3), dtype=np.uint8)
-    return film.Film(
-        (film.panel("sees", "what it sees", frames),), tuple(map(str, range(moments))), 5, 7, "c", **curves
-    )
+    panels = (film.panel("sees", "what it sees", np.zeros((moments, 5, 7, 3), dtype=np.uint8)),)
+    return film.Film(panels, tuple(map(str, range(moments))), 5, 7, "caption", curves=curves)
 
 
 def test_what_nobody_knows_is_a_gap_and_numbers_are_as_fine_as_a_picture() -> None:
