@@ -17,9 +17,9 @@ from test_dials import written
 from test_evaluate_any import evaluated
 from test_page import Reader
 
-from saccade.bench.grids import cells_of
-from saccade.bench.running import DONE, FAILED, RUNNING, Moment, Shown
-from saccade.bench.standing import Standing
+from saccade.bench.cells import cells_of
+from saccade.bench.running import FAILED, RUNNING, Moment, Shown
+from saccade.bench.standing import DONE, Standing
 from saccade.cli.bench_report import write_reports
 from saccade.viewer.attacks import AttackedEpisode, Robustness, write_attacks
 from saccade.viewer.grid import write_page
@@ -132,7 +132,7 @@ def test_a_page_begins_with_what_was_found_and_folds_its_settings_away(made: dic
     tags = [(tag, found.get("class")) for tag, found in reader.elements]
     start = tags.index(("h1", None))
     assert tags[start + 1] == ("p", "found")
-    told = [text for tag, text in reader.texts[[tag for tag, _ in reader.texts].index("h1") :] if tag == "p"][0]
+    told = next(text for tag, text in reader.texts[[tag for tag, _ in reader.texts].index("h1") :] if tag == "p")
     assert len(told) > 20 and told.rstrip().endswith(".")
     if name != "grid":
         assert "How to repeat this" in reader.text("h2") or name == "demo"
