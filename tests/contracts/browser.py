@@ -28,6 +28,12 @@ FLAGS = (
     "--no-first-run",
     "--hide-scrollbars",
 )
+# Code and text of keys that are no letters.
+KEYS = {
+    "Tab": (9, ""), "Enter": (13, "\r"), "Escape": (27, ""), " ": (32, " "), "End": (35, ""), "Home": (36, ""),
+    "ArrowLeft": (37, ""), "ArrowUp": (38, ""), "ArrowRight": (39, ""), "ArrowDown": (40, ""),
+}  # fmt: skip
+MODIFIERS = {"Alt": 1, "Control": 2, "Meta": 4, "Shift": 8}
 # The protocol reads file descriptor 3 and writes 4: an interpreter in between puts them there.
 WITH_PIPES = """
 import os, sys
@@ -78,10 +84,14 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def press(self, key: str) -> None:
-        code = {"ArrowLeft": 37, "ArrowRight": 39}[key]
-        for kind in ("rawKeyDown", "keyUp"):
-            self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+    def press(self, key: str, *modifiers: str) -> None:
+        """A key, as a person presses it: whatever has the focus gets it."""
+        code, number, text = (key, *KEYS[key]) if key in KEYS else (f"Key{key.upper()}", ord(key.upper()), key)
+        held = sum(MODIFIERS[one] for one in modifiers)
+        known = {"key": key, "code": code, "windowsVirtualKeyCode": number, "modifiers": held}
+        kind = {"type": "keyDown", "text": text} if text and not held else {"type": "rawKeyDown"}
+        self.send("Input.dispatchKeyEvent", **kind, **known)
+        self.send("Input.dispatchKeyEvent", type="keyUp", **known)
 
     def pixels(self, selector: str) -> bytes:
         """A picture of one element, as a PNG file."""

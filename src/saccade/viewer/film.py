@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.viewer.pictures import check_carried, data_uri
+from saccade.viewer.timeline import Chart, timeline_html, together
 
 # Cells end where the blocks of lossy WebP end, so that no frame bleeds into its neighbour.
 CELL_MULTIPLE = 16
@@ -55,9 +56,11 @@ class Film:
 
     Attributes:
         panels: made by ``panel`` from equally many frames.
-        lines: a line of text per frame.
+        lines: a line of text per moment.
         height: of a frame in pixels, as ``width``.
         caption: a plain sentence: what the film shows and how to read it.
+        curves: numbers along the slider.
+        drawn: the moments that have a frame, in order, where not all have: the others show the one before.
     """
 
     panels: tuple[Panel, ...]
@@ -66,6 +69,8 @@ class Film:
     width: int
     caption: str
     scale: Scale | None = None
+    curves: tuple[Chart, ...] = ()
+    drawn: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.panels or not self.lines:
@@ -110,7 +115,7 @@ def panel(label: str, alt: str, frames: NDArray[np.uint8], *, lossless: bool = F
 
 def film_html(film: Film) -> str:
     """The film as a figure; page.js gives life to its controls."""
-    return _figure([film.scale], _part(film), _controls(film.lines, _line(film)), film.caption)
+    return _figure([film.scale], _part(film), _controls(film.lines, _line(film)), film.curves, film.caption)
 
 
 def films_html(films: Films) -> str:
@@ -121,19 +126,22 @@ def films_html(films: Films) -> str:
     )
     several = films.films.values()
     longest = max((film.lines for film in several), key=len)
-    return _figure([film.scale for film in several], parts, _controls(longest, ""), films.caption)
+    curves = together({title: film.curves for title, film in films.films.items()})
+    return _figure([film.scale for film in several], parts, _controls(longest, ""), curves, films.caption)
 
 
-def _figure(scales: Iterable[Scale | None], parts: str, controls: str, caption: str) -> str:
+def _figure(scales: Iterable[Scale | None], parts: str, controls: str, curves: Sequence[Chart], caption: str) -> str:
     bars = "".join(_scale(scale) for scale in dict.fromkeys(scales))
-    return f'<figure class="film">{bars}{parts}\n{controls}<figcaption>{escape(caption)}</figcaption></figure>'
+    below = f"{controls}{timeline_html(curves)}<figcaption>{escape(caption)}</figcaption>"
+    return f'<figure class="film">{bars}{parts}\n{below}</figure>'
 
 
 def _part(film: Film, above: str = "") -> str:
     """One film's panels, with what the script needs to move them."""
-    columns = _columns(len(film.lines))
+    count = len(film.drawn or film.lines)
+    columns = _columns(count)
     cell_height, cell_width = _cell(film.height), _cell(film.width)
-    rows = -(-len(film.lines) // columns)
+    rows = -(-count // columns)
     size = f'width="{columns * cell_width}" height="{rows * cell_height}"'
     panels = "\n".join(
         f'<div class="panel"><small>{breakable(escape(one.label))}</small>'
@@ -143,6 +151,7 @@ def _part(film: Film, above: str = "") -> str:
     )
     return (
         f'<div class="part" data-lines="{escape(json.dumps(film.lines))}" data-columns="{columns}"'
+        f' data-drawn="{escape(json.dumps(film.drawn))}"'
         f' data-cell-width="{cell_width}" data-cell-height="{cell_height}">'
         f'{above}<div class="panels">{panels}</div></div>'
     )

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from saccade.bench.verdicts import sentence_of_episodes
 from saccade.viewer.explanation import (
     CLEAN,
     LOOKED,
@@ -25,12 +24,15 @@ from saccade.viewer.explanation import (
     told,
 )
 from saccade.viewer.film import Film, Films, Scale, panel
+from saccade.viewer.findings import findings
 from saccade.viewer.measurements import PEOPLE, change_told, cost_sections, in_sentences, question_sections
-from saccade.viewer.page import Code, Contents, Facts, Folded, Heading, Picture, Section, Text, write_page
+from saccade.viewer.page import Contents, Facts, Found, Heading, Picture, Section, Text, write_page
 from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
 from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
 from saccade.viewer.remarks import remarks
+from saccade.viewer.repeating import repeat_sections
+from saccade.viewer.timeline import Chart, chart, chart_of_actions
 
 REPORT = "report.html"
 HOW_TO_MOVE = "Move the slider, or press Play."
@@ -63,12 +65,14 @@ def write_report(folder: str | Path) -> Path:
         UserError: the folder is no explanation, a file in it is damaged, or the report cannot be written.
     """
     explanation = read_explanation(folder)
+    episodes = {mode: read_maps(explanation, mode) for mode in explanation.modes_with_maps}
+    found = findings(explanation, episodes)
     sections = [
-        *_returns(explanation),
+        *([Found(found)] if found else []),
         Text(_introduction(explanation)),
         Facts(tuple(_facts(explanation))),
         Contents(),
-        *_films(explanation),
+        *_films(explanation, episodes),
         *_figure(explanation),
         *question_sections(explanation),
         *cost_sections(explanation),
@@ -90,14 +94,6 @@ def _introduction(explanation: Explanation) -> str:
     )
 
 
-def _returns(explanation: Explanation) -> Iterator[Text]:
-    """What the policy got in the episodes that are shown, where there are several modes."""
-    totals = {mode: read_maps(explanation, mode).total for mode in explanation.modes_with_maps}
-    told = sentence_of_episodes({mode: total for mode, total in totals.items() if total is not None})
-    if told:
-        yield Text(told)
-
-
 def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     policy = explanation.policy
     yield "policy", str(policy["name"])
@@ -113,9 +109,8 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield "explained", explanation.score + (f": {explanation.score_summary}" if explanation.score_summary else "")
 
 
-def _films(explanation: Explanation) -> Iterator[Section]:
-    modes = explanation.modes_with_maps
-    episodes = {mode: read_maps(explanation, mode) for mode in modes}
+def _films(explanation: Explanation, episodes: Mapping[str, Maps]) -> Iterator[Section]:
+    modes = list(episodes)
     films = {mode: _film(explanation, mode, maps, len(modes)) for mode, maps in episodes.items()}
     by_people = any(maps.screen is not None for maps in episodes.values())
     if len(modes) == 1 or by_people:  # games of people begin and go on as each has played
@@ -142,17 +137,42 @@ def _film(explanation: Explanation, mode: str, maps: Maps, films: int) -> Film:
             panel(label, exact.get(label, f"what matters according to {label}"), frames, lossless=label in exact)
             for label, frames in drawn.items()
         ),
-        tuple(told(maps, int(time)) for time in chosen),
+        tuple(told(maps, time) for time in range(total)),
         height,
         width,
         _film_caption(maps, len(chosen), mode, change_told(explanation, mode)),
         Scale("does not matter", "matters most", _scale_bar()),
+        tuple(_curves(maps)),
+        () if len(chosen) == total else tuple(chosen.tolist()),
     )
+
+
+def _curves(maps: Maps) -> Iterator[Chart]:
+    """Along the film: what the policy expects, what it gets, and what it thinks of its actions, as far as is known."""
+    if maps.value is not None:
+        yield chart("value", maps.value)
+    if not np.isnan(maps.reward).all():
+        yield chart("reward", maps.reward)
+    thought = maps.probabilities if maps.probabilities is not None else maps.action_values
+    if thought is not None:
+        names = maps.action_names or [str(place + maps.first_action) for place in range(thought.shape[1])]
+        likely = maps.probabilities is not None
+        yield chart_of_actions(
+            "actions" if likely else "action values", thought, names, "share" if likely else "number"
+        )
+    elif maps.action.dtype.kind == "f" and maps.action.ndim == 2:
+        names = [f"part {place + 1}" for place in range(maps.action.shape[1])]
+        yield chart_of_actions("action", maps.action.astype(np.float64), names)
 
 
 def _film_caption(maps: Maps, count: int, mode: str, change: str) -> str:
     total = len(maps.obs)
-    shown = f"{total} moments" if count == total else f"{count} of {total} recorded moments (the video has all)"
+    shown = f"{total} moments"
+    if count < total:
+        shown = (
+            f"Pictures of {count} of {total} recorded moments, so that the page stays small (the video has all; the "
+            "curves and the line of text, too): between two of them the earlier one stays. They are"
+        )
     what = f"a person's game, {mode}" if maps.screen is not None else f"one episode in mode {mode}"
     return " ".join(filter(None, [f"{shown} of {what}.", change, *remarks(maps.saliency)]))
 
@@ -223,13 +243,8 @@ def _explained(method: Method) -> str:
 
 
 def _provenance(explanation: Explanation) -> Iterator[Section]:
-    yield Heading("How to repeat this")
-    yield Code(explanation.command or "\n".join(_commands(explanation)))
-    settings = tuple(_flat(explanation.settings))
-    if settings:
-        yield Folded("Settings", Facts(settings))
-    if explanation.versions:
-        yield Folded("Versions", Facts(tuple(_flat(explanation.versions))))
+    command = explanation.command or "\n".join(_commands(explanation))
+    return repeat_sections(command, tuple(_flat(explanation.settings)), tuple(_flat(explanation.versions)))
 
 
 def _commands(explanation: Explanation) -> Iterator[str]:
