@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -13,9 +12,10 @@ from saccade.envs.dials import dial_mode
 from saccade.envs.scene_dials import SCENE_DIALS, scene_dials_of
 from saccade.envs.shift_modes import PLUS
 from saccade.envs.suites import name_of_suite
-from saccade.explain.edits import Edit, droppable, edited
+from saccade.explain.edits import droppable, edited
 from saccade.explain.episodes import checked, newest
 from saccade.explain.following import Follower, Seen
+from saccade.explain.looking import COARSE_TO_FINE, Answer, MapLevel, Pane, Question
 from saccade.explain.maps import MethodSettings, find_maps, finder, magnitude, names_of
 from saccade.explain.modes import in_modes, read_modes
 from saccade.explain.reading import Reading, read
@@ -28,63 +28,6 @@ from saccade.types import UserError
 
 MOST_STEPS = 1000  # of an episode that is kept
 MOST_VIEWS = 4  # environments in other modes that are kept open
-BLURS = ("perturbation_actor", "perturbation_critic", "perturbation_kl", "sarfa")
-COARSE_TO_FINE: Mapping[str, tuple[Mapping[str, Any], ...]] = {
-    **{name: ({"stride": 20}, {"stride": 10}, {"stride": 5}) for name in BLURS},
-    "occlusion": ({"window": 16, "stride": 16}, {"window": 8, "stride": 8}, {"window": 8, "stride": 4}),
-    "rise": ({"masks": 60}, {"masks": 250}, {"masks": 1000}),
-}
-"""What methods that take long are asked, one after the other; the last is what ``saccade explain`` asks by default."""
-
-
-@final
-@dataclass(frozen=True)
-class Pane:
-    """One way to see the episode: which policy (its number), and in which mode."""
-
-    policy: int = 0
-    mode: str = CLEAN
-
-
-@final
-@dataclass(frozen=True)
-class Question:
-    """A moment, and what is changed about it.
-
-    Attributes:
-        index: how many actions came before; from 0.
-        edits: of the picture, in order.
-        dial: a scene's dial and its strength, such as ``("camera_yaw", 0.4)``: the state is rendered again.
-    """
-
-    index: int = 0
-    edits: tuple[Edit, ...] = ()
-    dial: tuple[str, float] | None = None
-
-
-@final
-@dataclass(frozen=True)
-class Answer:
-    """One pane's answer: the newest frame, uint8 ``[height, width, 3]`` or ``[height, width, 1]``, and two readings.
-
-    ``before`` is of the moment as the mode shows it, ``after`` with the question's changes; equal where there are none.
-    """
-
-    picture: np.ndarray
-    before: Reading
-    after: Reading
-    obs: np.ndarray
-
-
-@final
-@dataclass(frozen=True)
-class MapLevel:
-    """A map ``[height, width]``, unsigned, and how fine it is: ``level`` of ``levels``, from 1."""
-
-    values: np.ndarray
-    level: int
-    levels: int
-    score: str | None
 
 
 @final
@@ -104,6 +47,7 @@ class Session:
         self.policies, self.task = tuple(policies), task
         self._views: dict[str, Seen] = {}
         self._readings: dict[Pane, tuple[Policy, np.ndarray, np.ndarray | None, Reading]] = {}
+        self._course: list[tuple[Policy, np.ndarray, Reading]] = []
         self._asks = next((policy for policy in self.policies if policy.masked), self.policies[0])  # what is allowed
         self._played = self._follower(mode, seed)
         try:
@@ -148,6 +92,18 @@ class Session:
     def action_space(self) -> Any:
         """Of the environment, as Gymnasium tells it."""
         return self._played.env.action_space
+
+    def course(self) -> tuple[Reading, ...]:
+        """What the first policy made of each moment so far, in the mode that is played; each is computed once."""
+        policy, seen = self.policies[0], self._played.obs
+        pairs = zip(self._course, seen, strict=False)
+        kept = next(
+            (place for place, ((of, obs, _), now) in enumerate(pairs) if of is not policy or obs is not now), None
+        )
+        del self._course[len(seen) if kept is None else kept :]
+        for index in range(len(self._course), len(seen)):
+            self._course.append((policy, seen[index], read(policy, seen[index], self._allowed(policy, index))))
+        return tuple(reading for *_, reading in self._course)
 
     def dials(self) -> tuple[str, ...]:
         """Those of the scene, which only some simulators have."""

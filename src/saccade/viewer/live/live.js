@@ -7,6 +7,7 @@ const state = {
   methods: ["gradient"], number: 0, playing: false, waiting: false, dirty: false, answered: null, follow: false, maps: {},
 };
 let socket = null, retry = 500;
+const curves = timeline(at("curves"), (index) => { state.playing = false; go(index); });
 
 function say(text, wrong = false) {
   at("status").textContent = text;
@@ -106,6 +107,7 @@ function told(history) {
   if (state.follow) state.index = history.actions.length;
   state.follow = false;
   state.index = Math.min(state.index, history.actions.length);
+  curves.draw(history.curves, history.actions.length + 1);
   drawStage();
   ask();
 }
@@ -258,11 +260,7 @@ function drawControls() {
   at("next").disabled = at("play").disabled = !there || (state.history.over && state.index >= last);
   at("back").disabled = at("first").disabled = state.index === 0;
   at("undo").disabled = !state.edits.length;
-  const rewards = there ? state.history.rewards : [];
-  const low = Math.min(0, ...rewards), high = Math.max(0, ...rewards), span = high - low || 1;
-  const points = rewards.map((one, place) => `${((place + 0.5) / Math.max(rewards.length, 1)) * 600},${57 - ((one - low) / span) * 54}`);
-  const now = (state.index / Math.max(last, 1)) * 600;
-  at("curve").replaceChildren(svg("polyline", { points: points.join(" ") }), svg("line", { x1: now, x2: now, y1: 0, y2: 60 }));
+  curves.show(state.index);
 }
 
 function go(index) {

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from saccade.explain.edits import Drop, Edit, Erase, Paint, Turn
-from saccade.explain.session import Pane, Question
+from saccade.explain.looking import Pane, Question
 from saccade.types import UserError
 
 LARGEST = 2_000_000  # bytes of one message

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from saccade.explain.session import Answer, MapLevel, Pane, Question, Session
+from saccade.explain.looking import Answer, MapLevel, Pane, Question
+from saccade.explain.session import Session
 from saccade.viewer.film import Film, Films, panel
 from saccade.viewer.live import telling
 from saccade.viewer.live.messages import View
@@ -103,7 +104,11 @@ def _film(session: Session, pane: Pane, view: View) -> Film:
         reward = f", reward {session.rewards[index]:.2f}" if index < len(session.rewards) else ""
         lines.append(f"step {index}: {telling.action_told(session, told)}{worth}{reward}")
     height, width = answers[0].picture.shape[:2]
-    return Film(tuple(panels), tuple(lines), height, width, "The brighter a pixel, the more it matters.")
+    # The curves are the first policy's, in the mode that was played.
+    played = pane == Pane(0, session.mode)
+    curves = telling.curves(session, moments) if played else ()
+    caption = "The brighter a pixel, the more it matters."
+    return Film(tuple(panels), tuple(lines), height, width, caption, curves=curves)
 
 
 def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:
