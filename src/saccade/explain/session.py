@@ -14,11 +14,12 @@ from saccade.envs.shift_modes import PLUS
 from saccade.envs.suites import name_of_suite
 from saccade.explain.edits import droppable, edited
 from saccade.explain.episodes import checked, newest
-from saccade.explain.following import Follower, Seen
+from saccade.explain.following import Follower, Seen, Truth
 from saccade.explain.looking import COARSE_TO_FINE, Answer, MapLevel, Pane, Question
 from saccade.explain.maps import MethodSettings, find_maps, finder, magnitude, names_of
 from saccade.explain.modes import in_modes, read_modes
 from saccade.explain.reading import Reading, read
+from saccade.explain.scored import AGAINST_TRUTH, Scored, metrics_of, scored
 from saccade.explain.tasks import CLEAN, Task
 from saccade.policies.policy import Policy
 from saccade.policies.score_kinds import SCORES
@@ -45,7 +46,7 @@ class Session:
 
     def __init__(self, policies: Sequence[Policy], task: Task, *, mode: str = CLEAN, seed: int = 0) -> None:
         self.policies, self.task = tuple(policies), task
-        self._views: dict[str, Seen] = {}
+        self._views: dict[tuple[str, type], Seen | Truth] = {}
         self._readings: dict[Pane, tuple[Policy, np.ndarray, np.ndarray | None, Reading]] = {}
         self._course: list[tuple[Policy, np.ndarray, Reading]] = []
         self._asks = next((policy for policy in self.policies if policy.masked), self.policies[0])  # what is allowed
@@ -126,6 +127,27 @@ class Session:
         first = default_score(self.policies[0])
         plain = [name for name in SCORES if has_score(self.policies[0], name) and name not in (first, "sarfa")]
         return (first, *(name for name in plain if "distance" not in name and name != "kl"))
+
+    def metrics(self) -> tuple[str, ...]:
+        """What a map can be scored by."""
+        return metrics_of(self.task.knows_truth)
+
+    def scored(
+        self, pane: Pane, question: Question, answer: Answer, level: MapLevel, asked: Sequence[str]
+    ) -> tuple[Scored, ...]:
+        """The scores of an answer's map; against the truth as the pane's mode and a dial of the scene show it."""
+        for name in asked:
+            if name not in self.metrics():
+                raise UserError(f"There is no score {name!r} here: there are {', '.join(self.metrics())}.")
+        truth = None
+        if any(name in AGAINST_TRUTH for name in asked):
+            turned = question.dial is not None and question.dial[1] > 0
+            mode = self._with_dial(pane.mode, question.dial) if turned and question.dial is not None else pane.mode
+            self._check_index(question.index)
+            view = self._view(mode, Truth)
+            assert isinstance(view, Truth)
+            truth = view.at(self._played, question.index)
+        return scored(self._policy(pane), answer.obs, level.values, truth, asked, self.seed)
 
     def begin(self, seed: int, mode: str | None = None) -> None:
         """Another episode; it takes the place of this one once it has begun."""
@@ -246,13 +268,18 @@ class Session:
         self._check_index(index)
         if mode == self.mode:
             return self._played.obs[index]
-        view = self._views.pop(mode, None)
+        view = self._view(mode, Seen)
+        assert isinstance(view, Seen)
+        return view.at(self._played, index)
+
+    def _view(self, mode: str, kind: type[Seen] | type[Truth]) -> Seen | Truth:
+        view = self._views.pop((mode, kind), None)
         if view is None:
             while len(self._views) >= MOST_VIEWS:
                 self._views.pop(next(iter(self._views))).close()
-            view = Seen(self._asks, self._task_in(mode), mode, self.seed)
-        self._views[mode] = view  # the latest last
-        return view.at(self._played, index)
+            view = kind(self._asks, self._task_in(mode), mode, self.seed)
+        self._views[mode, kind] = view  # the latest last
+        return view
 
     def _with_dial(self, mode: str, dial: tuple[str, float]) -> str:
         name, strength = dial

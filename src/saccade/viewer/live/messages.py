@@ -52,6 +52,7 @@ class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dial: tuple[str, float] | None = None
     methods: tuple[str, ...] = ()
     score: str | None = None
+    metrics: tuple[str, ...] = ()
 
     @property
     def question(self) -> Question:

@@ -241,12 +241,21 @@ async def _looked(number: int, view: messages.View, session: Session, desk: Desk
                 return
             try:
                 level = await desk.do(next, levels, None)
+                if level is not None:
+                    found = telling.map_told(answers[place], level)
+                    await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
+                    if view.metrics and level.level == level.levels:
+                        scores = await desk.do(
+                            session.scored, panes[place], question, answers[place], level, view.metrics
+                        )
+                        told_scores = telling.scores_told(scores)
+                        await say(
+                            {"kind": "scores", "number": number, "pane": place, "method": name, "scores": told_scores}
+                        )
             except UserError as error:
                 await say({"kind": "no map", "number": number, "pane": place, "method": name, "sentence": str(error)})
                 continue
             if level is not None:
-                found = telling.map_told(answers[place], level)
-                await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
                 again.append((place, name, levels))
         waiting = again
 

@@ -12,7 +12,9 @@ import numpy as np
 from saccade.explain.looking import Answer, MapLevel
 from saccade.explain.preferences import PROBABILITIES
 from saccade.explain.reading import Reading
+from saccade.explain.scored import Scored
 from saccade.explain.session import Session
+from saccade.metrics import METRICS
 from saccade.types import UserError
 from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
 from saccade.viewer.timeline import Chart, Unit, chart, chart_of_actions
@@ -33,6 +35,7 @@ def hello(session: Session, title: str) -> Told:
         "shifts": list(session.shifts()),
         "methods": list(session.methods()),
         "scores": list(session.scores()),
+        "metrics": [{"name": name, "summary": METRICS[name].summary} for name in session.metrics()],
         "names": _names(session),
         "low": np.asarray(space.low, float).ravel().tolist() if continuous else None,
         "high": np.asarray(space.high, float).ravel().tolist() if continuous else None,
@@ -103,6 +106,11 @@ def map_told(answer: Answer, level: MapLevel) -> Told:
         "levels": level.levels,
         "score": level.score,
     }
+
+
+def scores_told(scores: Sequence[Scored]) -> list[Told]:
+    """The scores of a map, and which way is better."""
+    return [asdict(one) | {"direction": one.direction} for one in scores]
 
 
 def frame(answer: Answer) -> np.ndarray:
