@@ -258,11 +258,16 @@ def adam(nets: nn.Module, config: PPO) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=rate, eps=epsilon, fused=True, capturable=parameters[0].is_cuda)
 
 
+def pixels_of(obs: Tensor, convolutions: MixedPrecision) -> Tensor:
+    """Observations, still 0..255, in what the convolutions compute in, and in the layout that they are fastest in."""
+    return obs.to(convolutions.compute_dtype, memory_format=torch.channels_last)
+
+
 def as_pixels(convolutions: MixedPrecision) -> Prepare[Any]:
-    """``obs``, still 0..255, in what the convolutions compute in, and in the layout that they are fastest in."""
+    """``pixels_of`` a minibatch's ``obs``."""
 
     def prepare(batch: Any, generator: Generator) -> Any:
-        return batch._replace(obs=batch.obs.to(convolutions.compute_dtype, memory_format=torch.channels_last))
+        return batch._replace(obs=pixels_of(batch.obs, convolutions))
 
     return prepare
 

@@ -68,10 +68,10 @@ def masked_q_consistency(nets: dqn.QNetworks, colours: int) -> dqn.Loss:
 
 
 def look_at_mask(draw: Draw) -> Look[Any]:
-    """Looks at ``mask``, the salient pixels by the networks before a step."""
+    """Looks at ``mask``, the salient pixels by the networks before a step, of observations in what these compute in."""
 
     def look(batch: Any) -> Seen:
-        return {"mask": draw(batch.obs.float(), batch.action, batch.drawn.get(TRUTH), batch.drawn.get(NOISE))}
+        return {"mask": draw(batch.obs, batch.action, batch.drawn.get(TRUTH), batch.drawn.get(NOISE))}
 
     return look
 

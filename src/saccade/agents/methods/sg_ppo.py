@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from saccade.agents.agent import Agent, Look, Phase, Seen, Shared, Term, in_order
-from saccade.agents.configs_discrete import SGPPO
+from saccade.agents.configs_discrete import SGPPO, Guidance
 from saccade.agents.given import NOTHING, Given
 from saccade.agents.methods import ppo, sgqn
 from saccade.agents.methods.dqn import choices_of
@@ -23,6 +23,7 @@ from saccade.agents.parts.attribution import Attribution, as_map, attribution_of
 from saccade.agents.parts.distributions import Categorical, Distribution
 from saccade.agents.parts.guidance import Draw, MaskPredictor, draw_noise, noise_like, salient, seen_through
 from saccade.data.rollout import Mark
+from saccade.nets.precision import MixedPrecision
 from saccade.pixels.masks import fill_outside
 from saccade.types import Decisions, Spaces
 
@@ -117,12 +118,13 @@ def attribution_for(nets: ppo.PolicyAndValue, salient_for: str, method: str) -> 
     return attribution_of(nets, {"action": action, "value": value}[salient_for], method)
 
 
-def marked_by(draw: Draw, colours: int) -> Mark:
+def marked_by(draw: Draw, guidance: Guidance, colours: int, convolutions: MixedPrecision) -> Mark:
     """Salient pixels of a rollout, by the networks as they are."""
 
     @torch.no_grad()
     def mark(obs: Tensor, action: Tensor, truth: Tensor | None, generator: Generator) -> Tensor:
-        return draw(obs.float(), action, truth, noise_like(obs, colours, generator))
+        noise = noise_like(obs, colours, generator) if guidance.mask == "random" else None
+        return draw(ppo.pixels_of(obs, convolutions), action, truth, noise)
 
     return mark
 
@@ -142,17 +144,17 @@ def make_sg_ppo(config: SGPPO, spaces: Spaces, device: torch.device, given: Give
         maps["predicted_mask"] = sgqn.predicted_mask(networks, colours)
         learned = (nets.trunk, networks.predictor)
         phases.append(saliency_phase(networks, learned, guidance, colours, given.images, look_if_unmarked(draw)))
-    plain = ppo.agent_of(nets, config.ppo, spaces)
-    assert plain.rollouts is not None
+    plain, convolutions = ppo.agent_of(nets, config.ppo, spaces), nets.trunk[0]
+    assert plain.rollouts is not None and isinstance(convolutions, MixedPrecision)
     act = plain.act
     masked = {"masked": seen_through(draw, lambda obs: act(obs, None), colours)}
     return dataclasses.replace(
         plain,
         networks=networks,
-        prepare=in_order(plain.prepare, sgqn.draw_mask_fill(guidance.mask_fill), draw_noise(guidance, colours)),
+        prepare=in_order(sgqn.draw_mask_fill(guidance.mask_fill), plain.prepare, draw_noise(guidance, colours)),
         phases=tuple(phases),
         maps=maps,
         pictures=masked if guidance.mask == "attribution" else {},
-        mark=marked_by(draw, colours),
+        mark=marked_by(draw, guidance, colours, convolutions),
         rollouts=dataclasses.replace(plain.rollouts, mark_epochs=config.masks_every == "epoch"),
     )
