@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from saccade.agents.agent import gradients_of, make_update
+from saccade.agents.agent import Phase, Term, gradients_of, make_update
 from saccade.agents.configs_discrete import PlainTrunk
 from saccade.agents.configs_students import DIGR
 from saccade.agents.given import Given, SaliencyData, Teacher
@@ -202,11 +202,11 @@ def test_the_divergence_is_pytorchs(kind: str) -> None:
 # --- gradient surgery -------------------------------------------------------------------------------
 
 
-def two_terms(first: list[float], second: list[float]) -> tuple[Tensor, list[Tensor]]:
+def two_terms(first: list[float], second: list[float]) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     """Terms whose gradients by two parameters are these numbers, one parameter each."""
     owned = [torch.zeros((), requires_grad=True) for _ in first]
     terms = [sum(slope * one for slope, one in zip(slopes, owned, strict=True)) for slopes in (first, second)]
-    return torch.stack([torch.as_tensor(term) for term in terms]), owned
+    return tuple(torch.as_tensor(term) for term in terms), owned
 
 
 @pytest.mark.parametrize(
@@ -223,6 +223,25 @@ def two_terms(first: list[float], second: list[float]) -> tuple[Tensor, list[Ten
 def test_gradient_surgery(first: list[float], second: list[float], expected: list[float]) -> None:
     found = pcgrad(*two_terms(first, second))
     assert [one.item() for one in found] == pytest.approx(expected)
+
+
+def test_a_terms_gradient_does_not_go_through_the_others_graph() -> None:
+    """What it would find there is zero, and costs as much as anything else."""
+    weight, seen = torch.ones((), requires_grad=True), list[str]()
+    phase = Phase(
+        "toy",
+        {"first": Term(lambda batch, shared: told(weight, "first")), "second": Term(lambda *_: told(weight, "second"))},
+        torch.optim.SGD([weight], lr=0.1),
+        combine=pcgrad,
+    )
+
+    def told(value: Tensor, name: str) -> Tensor:
+        found = value * 2
+        found.register_hook(lambda gradient: seen.append(name))
+        return found
+
+    gradients_of(phase, phase.differentiated, transitions(SPACES["discrete"], 1, 0), phase.begun(0))
+    assert seen == ["first", "second"]
 
 
 # --- the phase --------------------------------------------------------------------------------------

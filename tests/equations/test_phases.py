@@ -58,9 +58,9 @@ def test_weighted_terms_and_their_sum_by_hand() -> None:
     # Squares 1 + 4 = 5, of which half; 2 - 1 = 1, three times.
     agent, _ = agent_with()
     weighted, metrics = agent.phases[0].weighted(EMPTY)
-    assert weighted.tolist() == [2.5, 3.0] and agent.phases[0].total(EMPTY)[0].item() == 5.5
+    assert weighted == (2.5, 3.0) and agent.phases[0].total(EMPTY)[0].item() == 5.5
     assert {name: value.item() for name, value in metrics.items()} == {"toy/square": 5.0, "toy/difference": 1.0}
-    assert agent.phases[0].weighted(EMPTY, frozenset({"square"}))[0].tolist() == [2.5, 0.0]
+    assert agent.phases[0].weighted(EMPTY, frozenset({"square"}))[0] == (2.5, 0.0)
 
 
 def test_by_default_the_sum_is_differentiated() -> None:

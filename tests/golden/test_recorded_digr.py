@@ -184,7 +184,7 @@ def test_gradients_under_surgery_equal_the_recorded_ones(case: str, alpha: float
     assert product.item() == pytest.approx(float(recorded()[f"{case}/{name}/dot"]), rel=RELATIVE)
     lengths = torch.stack([sum_of_products(one, one) for one in separate]).prod().sqrt()
     assert (product / lengths).item() == pytest.approx(float(recorded()[f"{case}/cosine"]), rel=RELATIVE)
-    combined = pcgrad(torch.stack([first, second]), owned)
+    combined = pcgrad((first, second), owned)
     check_gradient(dict(zip(parameters, combined, strict=True)), case, name)
 
 

@@ -27,7 +27,7 @@ Look = Callable[[Data], Seen]
 Shared = Mapping[str, Tensor]
 Prepare = Callable[[Data, Generator], Data]
 Act = Callable[[Tensor, Generator | None], Tensor]
-Combine = Callable[[Tensor, list[Tensor]], tuple[Tensor, ...]]
+Combine = Callable[[tuple[Tensor, ...], list[Tensor]], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Phase(Generic[Data]):
     ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
     ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs after the
     optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
-    ``combine``: ``(weighted terms [terms], owned parameters) -> their gradients``, where that is not the sum's.
+    ``combine``: ``(weighted terms, owned parameters) -> their gradients``, where that is not the sum's.
     ``compiles``: whether its look and its losses can be compiled, where everything else is; otherwise they are computed
     as they are.
     ``accumulate``: parts that the batch is differentiated in, one after the other, to take less memory: their gradients
@@ -116,18 +116,23 @@ class Phase(Generic[Data]):
         phase differentiates does not depend on the update.
         """
         weighted, metrics = self.weighted(batch, begun)
-        return weighted.sum(), metrics
+        return torch.stack(weighted).sum(), metrics
 
-    def weighted(self, batch: Data, begun: frozenset[str] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted terms ``[terms]`` instead of their sum; all else as ``total``."""
+    def weighted(
+        self, batch: Data, begun: frozenset[str] | None = None
+    ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+        """The weighted terms instead of their sum; all else as ``total``.
+
+        Not in one tensor: whoever differentiated one term of it would go through the graphs of all.
+        """
         shared = self.share(batch)
         values = {name: term.loss(batch, shared) for name, term in self.terms.items()}
         weights = {name: term.weight if begun is None or name in begun else 0.0 for name, term in self.terms.items()}
-        weighted = torch.stack([values[name] * weight for name, weight in weights.items()])
+        weighted = tuple(values[name] * weight for name, weight in weights.items())
         return weighted, {f"{self.name}/{name}": value.detach() for name, value in values.items()}
 
     @property
-    def differentiated(self) -> Total[Data]:
+    def differentiated(self) -> Terms[Data]:
         """What is differentiated: ``total``, or ``weighted`` where the phase combines its terms in a way of its own."""
         return self.total if self.combine is None else self.weighted
 
@@ -202,7 +207,8 @@ class Agent(Generic[Data]):
     layer: str | None = None
 
 
-Total = Callable[[Data, frozenset[str]], tuple[Tensor, dict[str, Tensor]]]
+Terms = Callable[[Data, frozenset[str]], tuple[Any, dict[str, Tensor]]]
+"""What is differentiated, a sum or a tuple of terms, and each term by its log key."""
 Gradients = tuple[tuple[Tensor, ...], dict[str, Tensor]]
 Differentiate = Callable[[Data, frozenset[str]], Gradients]
 Sample = Callable[[int], Data]
@@ -318,14 +324,14 @@ def look(phase: Phase[Data], batch: Data, look_of: Look[Data] | None = None) -> 
     return batch._replace(seen={**batch.seen, **seen})
 
 
-def step(phase: Phase[Data], batch: Data, index: int, total_of: Total[Data] | None = None) -> dict[str, Tensor]:
+def step(phase: Phase[Data], batch: Data, index: int, total_of: Terms[Data] | None = None) -> dict[str, Tensor]:
     """One optimizer step of one phase on a batch that it has looked at; its unweighted terms by log key."""
     gradients, metrics = gradients_of(phase, total_of or phase.differentiated, batch, phase.begun(index))
     take_step(phase, gradients, index)
     return metrics
 
 
-def gradients_of(phase: Phase[Data], total_of: Total[Data], batch: Data, begun: frozenset[str]) -> Gradients:
+def gradients_of(phase: Phase[Data], total_of: Terms[Data], batch: Data, begun: frozenset[str]) -> Gradients:
     """The gradient of a phase's loss for each parameter that it owns, and its unweighted terms; changes nothing.
 
     total_of: ``phase.differentiated``, or the same compiled.
@@ -340,7 +346,7 @@ def gradients_of(phase: Phase[Data], total_of: Total[Data], batch: Data, begun: 
     return torch.autograd.grad(total, phase.owned()), metrics
 
 
-def accumulated(phase: Phase[Data], total_of: Total[Data], batch: Data, begun: frozenset[str]) -> Gradients:
+def accumulated(phase: Phase[Data], total_of: Terms[Data], batch: Data, begun: frozenset[str]) -> Gradients:
     """The same from parts of the batch, whose memory is free again before the next; weighted by their samples."""
     assert phase.combine is None, "what is combined is not a mean over samples"
     gradients, metrics = [torch.zeros_like(parameter) for parameter in phase.owned()], dict[str, Tensor]()

@@ -52,6 +52,6 @@ def in_fast_layout(run: Run) -> Run:
                 return run(score, pixels.contiguous(memory_format=torch.channels_last))
             except RuntimeError:
                 works = False
-        return run(score, pixels)
+        return run(score, pixels.contiguous())
 
     return call

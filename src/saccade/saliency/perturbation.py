@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import final
 
 import torch
 from torch import Tensor
@@ -26,8 +27,10 @@ def perturbed_scores(
     """
     run = in_fast_layout(_values)
     other = other.expand_as(obs)
+    mixing = _Mixing(obs)
     frame_of_channel = torch.arange(obs.shape[1], device=obs.device) // (obs.shape[1] // frames)
     for block in masks:
+        weights = mixing.weights(block, obs.shape[1])
         found = []
         for pairs in slices(len(obs) * frames, max(1, batch_size(obs, max_batch) // len(block))):
             index = torch.arange(pairs.start, pairs.stop, device=obs.device)
@@ -36,9 +39,10 @@ def perturbed_scores(
             if frames > 1:
                 own = frame_of_channel == (index % frames)[:, None]
                 replaced = torch.where(own[:, :, None, None], replaced, clean)
-            mixed = torch.lerp(clean[:, None], replaced[:, None], block[None, :, None])
             rows = score.rows(sample.repeat_interleave(len(block)))
-            found.append(run(rows, mixed.flatten(0, 1)).unflatten(0, mixed.shape[:2]))
+            values = run(rows, mixing.mixed(clean, replaced, weights))
+            # A copy: a score may give pixels themselves, whose memory the next pictures are written to.
+            found.append(values.clone().unflatten(0, (len(sample), len(block))))
         yield block, torch.cat(found).unflatten(0, (len(obs), frames))
 
 
@@ -70,3 +74,32 @@ def _values(score: Score, pixels: Tensor) -> Tensor:
     value = score(pixels)
     check_value(value, len(pixels))
     return value
+
+
+@final
+class _Mixing:
+    """Makes the pictures of which masks have replaced a part.
+
+    On a CPU in the layout that convolutions want there, and into the same memory each time: the same numbers, and fresh
+    memory of this size would cost more than the network, since the system clears it page by page.
+    """
+
+    def __init__(self, obs: Tensor) -> None:
+        self._channels_last = obs.device.type == "cpu" and not torch.compiler.is_compiling()
+        self._memory = obs.new_empty(0)
+
+    def weights(self, block: Tensor, channels: int) -> Tensor:
+        """Masks ``[n, h, w]`` as ``mixed`` wants them, made once for all observations."""
+        return block[..., None].expand(*block.shape, channels).flatten(1) if self._channels_last else block[:, None]
+
+    def mixed(self, clean: Tensor, replaced: Tensor, weights: Tensor) -> Tensor:
+        """Pictures ``[pairs * n, channel, height, width]``, good until the next are made."""
+        if not self._channels_last:
+            return torch.lerp(clean[:, None], replaced[:, None], weights[None]).flatten(0, 1)
+        channels, height, width = clean.shape[1:]
+        rows = (pictures.permute(0, 2, 3, 1).flatten(1)[:, None] for pictures in (clean, replaced))
+        shape = len(clean), *weights.shape
+        if self._memory.shape != shape:
+            self._memory = clean.new_empty(shape)
+        torch.lerp(*rows, weights[None], out=self._memory)
+        return self._memory.view(-1, height, width, channels).permute(0, 3, 1, 2)

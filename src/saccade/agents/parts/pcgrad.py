@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 
-def pcgrad(terms: Tensor, owned: list[Tensor]) -> tuple[Tensor, ...]:
-    """The gradients of the sum of two terms ``[2]``, each without what points against the other. A ``Phase.combine``.
+def pcgrad(terms: tuple[Tensor, ...], owned: list[Tensor]) -> tuple[Tensor, ...]:
+    """The gradients of the sum of two terms, each without what points against the other. A ``Phase.combine``.
 
     Over all parameters as one vector: where g1 and g2 have a negative product, the result is the sum of
     g1 - (g1.g2 / |g2|^2) g2 and g2 - (g1.g2 / |g1|^2) g1 (algorithm 1), otherwise g1 + g2. With two tasks the order in
