@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
+from saccade.bench.associations import Association
 from saccade.bench.comparison import Line
 from saccade.bench.published import Published
 from saccade.bench.statistics import FEWEST_SEEDS, too_few
@@ -18,6 +19,7 @@ LATEX = {
     "\u00b1": r"$\pm$", MINUS: "$-$", "–": "--",
 }  # fmt: skip
 COLUMNS = ("method", "mode", "published", "ours", "difference", "95 % interval", "seeds")
+COEFFICIENTS = ("saliency score", "mode", "Spearman", "Pearson", "within methods", "runs")
 
 
 @final
@@ -46,6 +48,24 @@ def _row(line: Line, decimals: int) -> tuple[str, ...]:
         interval_told(line, decimals),
         str(len(line.seeds)),
     )
+
+
+def correlated(associations: Sequence[Association]) -> Printed:
+    """How saliency scores of one task go together with what its episodes come to."""
+    first = associations[0]
+    return Printed(
+        f"{first.task}, {first.measure} over saliency scores ({first.told}): correlation over runs, 95 % intervals.",
+        COEFFICIENTS,
+        tuple(map(_coefficients, associations)),
+    )
+
+
+def _coefficients(one: Association) -> tuple[str, ...]:
+    known = one.correlation
+    if known is None:
+        return one.name, one.mode, "–", "–", "–", str(len(one.scores))
+    within = "–" if known.within is None else known.within.told()
+    return one.name, one.mode, known.spearman.told(), known.pearson.told(), within, str(known.runs)
 
 
 def decimals_of(lines: Sequence[Line]) -> int:

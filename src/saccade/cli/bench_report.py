@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
+from saccade.bench.associations import Association, associations_of
 from saccade.bench.catalogue import published_of
 from saccade.bench.cells import EVALUATIONS, METRICS, RUN, TEACHER, Cell, cells_of
 from saccade.bench.comparison import MEASURES, Line, attacked, groups_of, lines_of, not_run, with_means
 from saccade.bench.grids import Grid
 from saccade.bench.outcomes import Outcome, mixed, outcomes_of
-from saccade.bench.printed import Printed, latex, markdown, printed
+from saccade.bench.printed import Printed, correlated, latex, markdown, printed
 from saccade.bench.published import Table
 from saccade.bench.statistics import FEWEST_SEEDS
 from saccade.cli import terminal
@@ -65,6 +66,7 @@ def write_reports(
     done = {one.run for one in outcomes}
     present = [cell for cell in cells if (folder / cell.name).is_dir()]
     differs = [*grid.deviations, *deviations(grid, folder, present, lines), *_missing(cells, done)]
+    associations = associations_of(lines)
     looks, why = looks_of(grid, folder, present, draw)
     experiment = Experiment(
         grid.name,
@@ -84,10 +86,11 @@ def write_reports(
         list(_facts(folder, present, outcomes)),
         list(_settings(present)),
         commands or [f"saccade bench run {grid.name}", f"saccade bench report {grid.name}"],
+        associations,
     )
     place = out or folder
     write_experiment(place / PAGE, experiment)
-    texts = list(_texts(lines))
+    texts = list(_texts(lines, associations))
     for name, text in (
         (MARKDOWN, markdown(texts, f"{grid.name}: {grid.title}", experiment.differs)),
         (LATEX, latex(texts, f"{grid.name}: {grid.title}", experiment.differs)),
@@ -225,8 +228,8 @@ def _named(word: str, cell: Cell) -> str:
     return word.replace(RUN, cell.name).replace(TEACHER, cell.needs or "")
 
 
-def _texts(lines: Sequence[Line]) -> Iterator[Printed]:
-    """The tables as text: of every task and measure, and of attacks."""
+def _texts(lines: Sequence[Line], associations: Sequence[Association]) -> Iterator[Printed]:
+    """The tables as text: of every task and measure, of how scores go with success, and of attacks."""
     maps: dict[str, list[Line]] = {}
     for group in groups_of(lines):
         metric, colon, method = group.measure.partition(":")
@@ -240,6 +243,8 @@ def _texts(lines: Sequence[Line]) -> Iterator[Printed]:
             yield printed(group.lines, caption)
     for caption, own in maps.items():
         yield printed(own, caption)
+    for task, way in dict.fromkeys((one.task, one.told) for one in associations):
+        yield correlated([one for one in associations if (one.task, one.told) == (task, way)])
     for (task, measure, what), arms in attacked(lines).items():
         attacks = [line for several in arms.values() for line in several]
         yield printed(attacks, f"{task}, {measure} under {what}: mean ± standard deviation over seeds.")

@@ -9,6 +9,7 @@ from typing import final
 
 import numpy as np
 
+from saccade.bench.associations import Association
 from saccade.bench.comparison import (
     Aggregate,
     Line,
@@ -20,6 +21,7 @@ from saccade.bench.comparison import (
 from saccade.bench.printed import decimals_for, number_told
 from saccade.bench.published import RETURN, Published
 from saccade.bench.statistics import FEWEST_SEEDS
+from saccade.viewer.experiment_associations import associations
 from saccade.viewer.experiment_curves import Learned, Watched, learning, robustness, saliency, watched_maps
 from saccade.viewer.experiment_results import amount, over_tasks, results
 from saccade.viewer.page import (
@@ -67,6 +69,7 @@ class Experiment:
         published_about: of each published table its name and how it was measured.
         facts: provenance: versions, hardware, data, commits.
         commands: what makes all of it again.
+        associations: saliency scores beside success, where both were measured.
         pictures_missing: why there are pictures of nothing, or of not everything.
     """
 
@@ -87,6 +90,7 @@ class Experiment:
     facts: Sequence[tuple[str, str]] = ()
     settings: Sequence[tuple[str, str]] = ()
     commands: Sequence[str] = field(default_factory=tuple)
+    associations: Sequence[Association] = ()
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:
@@ -108,6 +112,7 @@ def _sections(experiment: Experiment) -> Iterator[Section]:
     yield from _looks(experiment)
     yield from saliency(groups)
     yield from watched_maps(experiment.watched)
+    yield from associations(experiment.associations)
     yield from robustness(experiment.lines)
     yield from _published_alone(experiment)
     yield Heading("Where these numbers come from")

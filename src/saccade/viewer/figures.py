@@ -31,6 +31,7 @@ RAW_OPACITY = 0.3
 EPISODE_OPACITY = 0.35
 EPISODE_SHIFT = 0.25  # of the distance between two methods: beside the mean, so that neither hides the other
 CROWDED_INCHES = 4.6  # height of a chart with more curves than colours
+PANEL_INCHES = 1.9  # height of one of several charts with the same axes
 NAMES_INCHES = 0.9  # more where names stand along an axis
 MOST_MARKERS = 6  # on a curve
 LEGEND_LINE_INCHES = 0.24
@@ -302,6 +303,37 @@ def drift(
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.axvline(0.0, color=INK, linewidth=0.8)
     return _finished(figure, charts[-1])
+
+
+def pairs(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], *, x_label: str, y_label: str
+) -> str:
+    """Two numbers of each run as a mark, in a chart for each title with the same axes; an SVG data URI.
+
+    Args:
+        panels: by title, by label the ``(x, y)`` of some runs, equally long.
+    """
+    from matplotlib.figure import Figure
+
+    labels = list(dict.fromkeys(label for panel in panels.values() for label in panel))
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(WIDTH_INCHES, PANEL_INCHES * rows + NAMES_INCHES), layout="constrained")
+    charts = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    for axes, (title, panel) in zip(charts, panels.items(), strict=False):
+        _dressed(axes, x_label="", y_label="")
+        axes.set_title(_plain(title), color=INK, fontsize=NOTE_POINTS, loc="left")
+        for label, (x, y) in panel.items():
+            place = labels.index(label)
+            look = dict(color=PALETTE[place % len(PALETTE)], marker=MARKERS[place % len(MARKERS)])
+            axes.scatter(x, y, s=44, alpha=0.85, edgecolors="white", linewidths=0.5, label=_plain(label), **look)
+    for axes in charts[len(panels) :]:
+        axes.set_visible(False)
+    for axes in charts[max(0, len(panels) - columns) : len(panels)]:
+        axes.tick_params(labelbottom=True)  # also above the place that is empty
+    for set_label, text, letters in ((figure.supxlabel, x_label, X_LETTERS), (figure.supylabel, y_label, Y_LETTERS)):
+        set_label("\n".join(map(_plain, textwrap.wrap(text, letters))), color=INK, fontsize=FONT_POINTS)
+    return _finished(figure, max(charts[: len(panels)], key=lambda one: len(one.get_legend_handles_labels()[1])))
 
 
 def _chart(*, x_label: str, y_label: str) -> tuple[Figure, Axes]:

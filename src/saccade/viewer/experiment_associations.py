@@ -1,0 +1,96 @@
+"""Saliency scores beside success, as a section of an experiment's page: coefficients, and a chart for each score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from saccade.bench.associations import Association, told
+from saccade.bench.correlation import Coefficient
+from saccade.bench.outcomes import SUCCESS
+from saccade.viewer import figures
+from saccade.viewer.experiment_curves import MEASURES
+from saccade.viewer.page import Cell, Heading, Picture, Section, Table, Text
+
+MOST_CHARTS = 24
+"""Of a page; the table has the coefficients of all."""
+
+
+def associations(found: Sequence[Association]) -> Iterator[Section]:
+    """Of every task in words, a table of coefficients, and a chart for each score; the strongest charts where many."""
+    if not found:
+        return
+    yield Heading("Do better maps go with better behaviour?")
+    tasks = list(dict.fromkeys((one.task, one.told) for one in found))
+    for task, way in tasks:
+        own = [one for one in found if (one.task, one.told) == (task, way)]
+        yield Text(" ".join([f"{task}:", *told(own)]))
+        yield _table(own)
+        yield from _charts(own, MOST_CHARTS // len(tasks) or 1)
+
+
+def _table(found: Sequence[Association]) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for one in found:
+        known = one.correlation
+        rows.append(
+            (
+                f"{one.name}, {one.mode}",
+                "too few, or the same in all" if known is None else known.spearman.told(),
+                None if known is None else known.pearson.told(),
+                None if known is None else _within(known.within),
+                len(one.scores),
+            )
+        )
+    return Table(
+        ("score, mode", "Spearman", "Pearson", "within methods", "runs"),
+        tuple(rows),
+        f"{found[0].task}: how each saliency score of a run goes together with its {MEASURES[found[0].measure]} "
+        f"in each mode ({found[0].told}). 1: they rise together always; 0: not at all; \u22121: one falls as the other "
+        "rises. "
+        "Within methods: Pearson's coefficient of what runs differ from the mean of their method. In square brackets "
+        "are 95 % intervals from runs drawn anew within each method; they are not widened for how many there are.",
+    )
+
+
+def _within(found: Coefficient | None) -> str | None:
+    return None if found is None else found.told()
+
+
+def _charts(found: Sequence[Association], most: int) -> Iterator[Section]:
+    by_score: dict[str, list[Association]] = {}
+    for one in found:
+        by_score.setdefault(one.name, []).append(one)
+    strongest = sorted(by_score, key=lambda name: -max(map(_strength, by_score[name])))[:most]
+    for name in (one for one in by_score if one in strongest):
+        yield _chart(name, by_score[name])
+    if len(by_score) > most:
+        yield Text(
+            f"The {most} scores with the strongest coefficient have a chart, {len(by_score)} stand in the table."
+        )
+
+
+def _strength(one: Association) -> float:
+    return 0.0 if one.correlation is None else abs(one.correlation.spearman.value)
+
+
+def _chart(name: str, found: Sequence[Association]) -> Picture:
+    percent = 100 if found[0].measure == SUCCESS else 1
+    panels = {
+        _titled(one): {arm: (x, [percent * value for value in y]) for arm, (x, y) in one.by_arm.items()}
+        for one in found
+    }
+    what = "success, %" if found[0].measure == SUCCESS else MEASURES[found[0].measure]
+    better = next((one.better for one in found if one.better), None)
+    direction = f" ({better} is better)" if better else ""
+    modes = ", ".join(one.mode for one in found)
+    return Picture(
+        figures.pairs(panels, x_label=f"{name}{direction}", y_label=what),
+        f"{what} in {modes} over {name}, a mark for each run",
+        f"{found[0].task}: {MEASURES[found[0].measure]} of each run over its {name}, a mark for each run, in each "
+        "mode, with Spearman's coefficient.",
+    )
+
+
+def _titled(one: Association) -> str:
+    known = one.correlation
+    return one.mode if known is None else f"{one.mode}: {known.spearman.told()}"
