@@ -377,7 +377,7 @@ def test_a_network_of_ones_own_plays_in_an_environment_of_ones_own(
     made: list[Session] = []
     monkeypatch.setattr(view_command, "serve", lambda make, **_: made.append(make()))
     namespace: dict[str, Any] = {"__name__": "own"}
-    exec(OWN, namespace)  # noqa: S102  # the same file, for its weights
+    exec(OWN, namespace)  # the same file, for its weights
     torch.save(namespace["Net"]().state_dict(), tmp_path / "net.pt")
     words = ["view", "--policy", "own.py:Net", "--checkpoint", "net.pt", "--task", task, "--output", "logits"]
     assert main(words) == 0
