@@ -176,22 +176,39 @@ def test_an_explanation_has_value_reward_and_actions_by_name(tab: Browser, made:
     assert all(name in heads[2] for name in ACTIONS) and heads[2].count("%") == 3
 
 
-def test_a_thousand_steps_of_two_modes_stay_small(tmp_path: Path) -> None:
-    """Two modes at 84 pixels, all steps of the longest usual episode, of noise: nothing is harder to compress."""
-    folder = fake_explanations.write_folder(tmp_path, methods=("a",), scores=False)
-    random, count = np.random.default_rng(0), 1000
+def long_episode(folder: Path, frames: np.ndarray) -> Path:
+    """Of frames ``[time, 3, height, width]`` an explanation in two modes by one method."""
+    fake_explanations.write_folder(folder, methods=("a",), scores=False)
+    random, count = np.random.default_rng(0), len(frames)
     for mode in ("train", "video_hard"):
         content = {
             "colours": np.array(3),
-            "obs": random.integers(0, 256, (count, 3, 84, 84), np.uint8),
-            "map_a": random.random((count, 1, 84, 84), np.float32),
+            "obs": frames,
+            "map_a": frames[:, :1].astype(np.float32),
             "step": np.arange(count),
             "action": random.uniform(-1, 1, (count, 6)).astype(np.float32),
             "reward": random.random(count),
         }
         np.savez(folder / "maps" / f"{mode}.npz", **content)
-    page = write_report(folder)
+    return write_report(folder)
+
+
+def test_a_thousand_steps_of_two_modes_stay_small(tmp_path: Path) -> None:
+    """At 84 pixels all steps of the longest usual episode; the curves and texts are of every step."""
+    coarse = np.random.default_rng(0).integers(0, 256, (1000, 3, 7, 7), np.uint8)
+    page = long_episode(tmp_path, coarse.repeat(12, 2).repeat(12, 3))
     text = page.read_text("utf-8")
-    assert LARGEST / 4 < page.stat().st_size < LARGEST
+    assert LARGEST / 100 < page.stat().st_size < LARGEST
     assert re.search(r"Pictures of \d+ of 1000 recorded moments, so that the page stays small", text)
     assert text.count('max="999"') == 1
+
+
+def test_pictures_that_are_hard_to_compress_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise, of which nothing can be left out."""
+    most = 1_000_000
+    monkeypatch.setattr("saccade.viewer.report.MOST_BYTES", most)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 3, 84, 84), np.uint8)
+    text = long_episode(tmp_path, noise).read_text("utf-8")
+    carried = sum(map(len, re.findall(r'href="(data:image/webp[^"]*)"', text)))
+    assert most / 2 < carried <= most
+    assert re.search(r"Pictures of \d+ of 60 recorded moments", text)
