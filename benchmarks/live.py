@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from saccade.explain.edits import Paint
-from saccade.explain.session import Pane, Question, Session
+from saccade.explain.looking import Pane, Question
+from saccade.explain.session import Session
 from saccade.explain.tasks import find_task
 from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from saccade.explain.session import Pane, Question, Session
+from saccade.explain.looking import Pane, Question
+from saccade.explain.session import Session
 from saccade.explain.tasks import Task
 from saccade.policies.pixels import pixels_of
 from saccade.policies.policy import Policy

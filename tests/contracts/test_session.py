@@ -9,7 +9,8 @@ import pytest
 
 from saccade.explain.edits import Erase, Paint, edited
 from saccade.explain.following import Follower
-from saccade.explain.session import Pane, Question, Session
+from saccade.explain.looking import Pane, Question
+from saccade.explain.session import Session
 from saccade.explain.tasks import task_of
 from saccade.policies.load import load_any
 

@@ -34,9 +34,9 @@ class Follower:
         over: whether the episode has ended after them.
     """
 
-    def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
+    def __init__(self, policy: Policy, task: Task, mode: str, seed: int, *, masks: bool = False) -> None:
         self._policy, self._task, self.mode, self.seed = policy, task, mode, seed
-        self.env = task.make(mode, False)
+        self.env = task.make(mode, masks)
         self.names = actions_of(self.env)
         self.obs: list[np.ndarray] = []
         self.allowed: list[np.ndarray | None] = []
@@ -165,6 +165,23 @@ class Seen:
             env.set_state({**state, **own})
             frames.append(env.draw())
         return self._follower.seen_as(np.concatenate(frames))
+
+    def close(self) -> None:
+        self._follower.close()
+
+
+@final
+class Truth:
+    """Which pixels of the states of a ``Follower`` show the task, in a mode; only Saccade's environments tell."""
+
+    def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
+        self._follower = Follower(policy, task, mode, seed, masks=True)
+
+    def at(self, history: Follower, index: int) -> np.ndarray | None:
+        """Of any frame that is seen after ``index`` actions, bool ``[height, width]``; None where nobody knows."""
+        self._follower.follow(history.actions[:index])
+        state = self._follower.states[-1]
+        return None if state is None or "masks" not in state else np.array(state["masks"], bool).any(0)
 
     def close(self) -> None:
         self._follower.close()

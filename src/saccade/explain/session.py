@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -13,12 +12,14 @@ from saccade.envs.dials import dial_mode
 from saccade.envs.scene_dials import SCENE_DIALS, scene_dials_of
 from saccade.envs.shift_modes import PLUS
 from saccade.envs.suites import name_of_suite
-from saccade.explain.edits import Edit, droppable, edited
+from saccade.explain.edits import droppable, edited
 from saccade.explain.episodes import checked, newest
-from saccade.explain.following import Follower, Seen
+from saccade.explain.following import Follower, Seen, Truth
+from saccade.explain.looking import COARSE_TO_FINE, Answer, MapLevel, Pane, Question
 from saccade.explain.maps import MethodSettings, find_maps, finder, magnitude, names_of
 from saccade.explain.modes import in_modes, read_modes
 from saccade.explain.reading import Reading, read
+from saccade.explain.scored import AGAINST_TRUTH, Scored, metrics_of, scored
 from saccade.explain.tasks import CLEAN, Task
 from saccade.policies.policy import Policy
 from saccade.policies.score_kinds import SCORES
@@ -28,63 +29,6 @@ from saccade.types import UserError
 
 MOST_STEPS = 1000  # of an episode that is kept
 MOST_VIEWS = 4  # environments in other modes that are kept open
-BLURS = ("perturbation_actor", "perturbation_critic", "perturbation_kl", "sarfa")
-COARSE_TO_FINE: Mapping[str, tuple[Mapping[str, Any], ...]] = {
-    **{name: ({"stride": 20}, {"stride": 10}, {"stride": 5}) for name in BLURS},
-    "occlusion": ({"window": 16, "stride": 16}, {"window": 8, "stride": 8}, {"window": 8, "stride": 4}),
-    "rise": ({"masks": 60}, {"masks": 250}, {"masks": 1000}),
-}
-"""What methods that take long are asked, one after the other; the last is what ``saccade explain`` asks by default."""
-
-
-@final
-@dataclass(frozen=True)
-class Pane:
-    """One way to see the episode: which policy (its number), and in which mode."""
-
-    policy: int = 0
-    mode: str = CLEAN
-
-
-@final
-@dataclass(frozen=True)
-class Question:
-    """A moment, and what is changed about it.
-
-    Attributes:
-        index: how many actions came before; from 0.
-        edits: of the picture, in order.
-        dial: a scene's dial and its strength, such as ``("camera_yaw", 0.4)``: the state is rendered again.
-    """
-
-    index: int = 0
-    edits: tuple[Edit, ...] = ()
-    dial: tuple[str, float] | None = None
-
-
-@final
-@dataclass(frozen=True)
-class Answer:
-    """One pane's answer: the newest frame, uint8 ``[height, width, 3]`` or ``[height, width, 1]``, and two readings.
-
-    ``before`` is of the moment as the mode shows it, ``after`` with the question's changes; equal where there are none.
-    """
-
-    picture: np.ndarray
-    before: Reading
-    after: Reading
-    obs: np.ndarray
-
-
-@final
-@dataclass(frozen=True)
-class MapLevel:
-    """A map ``[height, width]``, unsigned, and how fine it is: ``level`` of ``levels``, from 1."""
-
-    values: np.ndarray
-    level: int
-    levels: int
-    score: str | None
 
 
 @final
@@ -102,8 +46,9 @@ class Session:
 
     def __init__(self, policies: Sequence[Policy], task: Task, *, mode: str = CLEAN, seed: int = 0) -> None:
         self.policies, self.task = tuple(policies), task
-        self._views: dict[str, Seen] = {}
+        self._views: dict[tuple[str, type], Seen | Truth] = {}
         self._readings: dict[Pane, tuple[Policy, np.ndarray, np.ndarray | None, Reading]] = {}
+        self._course: list[tuple[Policy, np.ndarray, Reading]] = []
         self._asks = next((policy for policy in self.policies if policy.masked), self.policies[0])  # what is allowed
         self._played = self._follower(mode, seed)
         try:
@@ -149,6 +94,18 @@ class Session:
         """Of the environment, as Gymnasium tells it."""
         return self._played.env.action_space
 
+    def course(self) -> tuple[Reading, ...]:
+        """What the first policy made of each moment so far, in the mode that is played; each is computed once."""
+        policy, seen = self.policies[0], self._played.obs
+        pairs = zip(self._course, seen, strict=False)
+        kept = next(
+            (place for place, ((of, obs, _), now) in enumerate(pairs) if of is not policy or obs is not now), None
+        )
+        del self._course[len(seen) if kept is None else kept :]
+        for index in range(len(self._course), len(seen)):
+            self._course.append((policy, seen[index], read(policy, seen[index], self._allowed(policy, index))))
+        return tuple(reading for *_, reading in self._course)
+
     def dials(self) -> tuple[str, ...]:
         """Those of the scene, which only some simulators have."""
         if self.task.config is None:
@@ -170,6 +127,27 @@ class Session:
         first = default_score(self.policies[0])
         plain = [name for name in SCORES if has_score(self.policies[0], name) and name not in (first, "sarfa")]
         return (first, *(name for name in plain if "distance" not in name and name != "kl"))
+
+    def metrics(self) -> tuple[str, ...]:
+        """What a map can be scored by."""
+        return metrics_of(self.task.knows_truth)
+
+    def scored(
+        self, pane: Pane, question: Question, answer: Answer, level: MapLevel, asked: Sequence[str]
+    ) -> tuple[Scored, ...]:
+        """The scores of an answer's map; against the truth as the pane's mode and a dial of the scene show it."""
+        for name in asked:
+            if name not in self.metrics():
+                raise UserError(f"There is no score {name!r} here: there are {', '.join(self.metrics())}.")
+        truth = None
+        if any(name in AGAINST_TRUTH for name in asked):
+            turned = question.dial is not None and question.dial[1] > 0
+            mode = self._with_dial(pane.mode, question.dial) if turned and question.dial is not None else pane.mode
+            self._check_index(question.index)
+            view = self._view(mode, Truth)
+            assert isinstance(view, Truth)
+            truth = view.at(self._played, question.index)
+        return scored(self._policy(pane), answer.obs, level.values, truth, asked, self.seed)
 
     def begin(self, seed: int, mode: str | None = None) -> None:
         """Another episode; it takes the place of this one once it has begun."""
@@ -290,13 +268,18 @@ class Session:
         self._check_index(index)
         if mode == self.mode:
             return self._played.obs[index]
-        view = self._views.pop(mode, None)
+        view = self._view(mode, Seen)
+        assert isinstance(view, Seen)
+        return view.at(self._played, index)
+
+    def _view(self, mode: str, kind: type[Seen] | type[Truth]) -> Seen | Truth:
+        view = self._views.pop((mode, kind), None)
         if view is None:
             while len(self._views) >= MOST_VIEWS:
                 self._views.pop(next(iter(self._views))).close()
-            view = Seen(self._asks, self._task_in(mode), mode, self.seed)
-        self._views[mode] = view  # the latest last
-        return view.at(self._played, index)
+            view = kind(self._asks, self._task_in(mode), mode, self.seed)
+        self._views[mode, kind] = view  # the latest last
+        return view
 
     def _with_dial(self, mode: str, dial: tuple[str, float]) -> str:
         name, strength = dial

@@ -4,9 +4,10 @@ const at = (id) => document.getElementById(id);
 const token = new URLSearchParams(location.search).get("token");
 const state = {
   offer: null, history: null, index: 0, panes: [{ policy: 0, mode: "train" }], edits: [], tool: "paint",
-  methods: ["gradient"], number: 0, playing: false, waiting: false, dirty: false, answered: null, follow: false, maps: {},
+  methods: ["gradient"], metrics: [], number: 0, playing: false, waiting: false, dirty: false, answered: null, follow: false, maps: {},
 };
 let socket = null, retry = 500;
+const curves = timeline(at("curves"), (index) => { state.playing = false; go(index); });
 
 function say(text, wrong = false) {
   at("status").textContent = text;
@@ -52,6 +53,7 @@ function heard(message) {
   else if (message.kind === "look") looked(message);
   else if (message.kind === "map" && message.number === state.number) mapped(message);
   else if (message.kind === "no map" && message.number === state.number) mapped(message);
+  else if (message.kind === "scores" && message.number === state.number) scored(message);
   else if (message.kind === "file") keep(message);
   else if (message.kind === "error") {
     state.waiting = state.playing = false;
@@ -79,17 +81,23 @@ function greeted(offer) {
     at("drop").value = "occlusion";
     if (!at("drop").value) at("drop").value = "noise";
     fill("score", offer.scores);
-    at("methods").replaceChildren(...offer.methods.map((name) => {
-      const box = make("input", { type: "checkbox", value: name, checked: state.methods.includes(name) });
-      box.onchange = () => {
-        state.methods = [...at("methods").querySelectorAll("input:checked")].map((one) => one.value);
-        ask();
-      };
-      return make("label", {}, box, name.replaceAll("_", " "));
-    }));
+    choices("methods", offer.methods.map((name) => ({ name })), "methods");
+    choices("metrics", offer.metrics, "metrics");
     drawActions();
   }
   say(again ? "The server is back; the episode is played again." : "Ready.");
+}
+
+// Boxes, of which those that are checked are named in the state.
+function choices(id, offered, field) {
+  at(id).replaceChildren(...offered.map(({ name, summary }) => {
+    const box = make("input", { type: "checkbox", value: name, checked: state[field].includes(name) });
+    box.onchange = () => {
+      state[field] = [...at(id).querySelectorAll("input:checked")].map((one) => one.value);
+      ask();
+    };
+    return make("label", summary ? { title: summary } : {}, box, name.replaceAll("_", " "));
+  }));
 }
 
 function told(history) {
@@ -106,6 +114,7 @@ function told(history) {
   if (state.follow) state.index = history.actions.length;
   state.follow = false;
   state.index = Math.min(state.index, history.actions.length);
+  curves.draw(history.curves, history.actions.length + 1);
   drawStage();
   ask();
 }
@@ -120,6 +129,7 @@ function view() {
   const strength = Number(at("dialstrength").value);
   return {
     index: state.index, panes: state.panes, edits: edits(), methods: state.methods, score: at("score").value || null,
+    metrics: state.metrics,
     dial: strength > 0 && at("dial").value ? [at("dial").value, strength] : null,
   };
 }
@@ -216,7 +226,9 @@ function drawPane(told, place) {
   const maps = made.querySelector(".maps");
   const kept = new Map([...maps.children].map((one) => [one.dataset.method, one]));
   maps.replaceChildren(...state.methods.map((name) => kept.get(name) ?? make("figure", { "data-method": name },
-    make("img", { alt: `map of ${name}`, width: 84, height: 84 }), make("figcaption", { textContent: `${name.replaceAll("_", " ")} …` }))));
+    make("img", { alt: `map of ${name}`, width: 84, height: 84 }), make("figcaption", { textContent: `${name.replaceAll("_", " ")} …` }), make("ul"))));
+  // Scores of the map before would stand under the one that comes.
+  for (const list of maps.querySelectorAll("ul")) if (!state.metrics.length) list.replaceChildren();
 }
 
 function likes(told) {
@@ -239,12 +251,23 @@ function mapped(message) {
   const figure = at("stage").children[message.pane]?.querySelector(`figure[data-method="${CSS.escape(message.method)}"]`);
   if (!figure) return;
   const name = message.method.replaceAll("_", " ");
+  figure.querySelector("ul").replaceChildren();  // scores of the map before
   if (message.kind === "no map") { figure.querySelector("figcaption").textContent = `${name}: ${message.sentence}`; figure.querySelector("img").removeAttribute("src"); return; }
   figure.querySelector("img").src = message.map;
   figure.dataset.number = message.number;
   const score = message.score ? ` of ${message.score}` : "";
   const fine = message.level < message.levels ? ` (coarse, ${message.level} of ${message.levels})` : "";
   figure.querySelector("figcaption").textContent = `${name}${score}${fine}`;
+}
+
+function scored(message) {
+  const figure = at("stage").children[message.pane]?.querySelector(`figure[data-method="${CSS.escape(message.method)}"]`);
+  if (!figure) return;
+  const number = (value) => (value === null ? "–" : value.toFixed(2).replace("-", "\u2212"));
+  figure.querySelector("ul").replaceChildren(...message.scores.map((one) => make("li", {
+    textContent: `${one.metric.replaceAll("_", " ")} ${number(one.value)} (${one.direction} is better; by chance ${number(one.by_chance)})`,
+  })));
+  figure.dataset.scored = message.number;
 }
 
 function drawControls() {
@@ -258,11 +281,7 @@ function drawControls() {
   at("next").disabled = at("play").disabled = !there || (state.history.over && state.index >= last);
   at("back").disabled = at("first").disabled = state.index === 0;
   at("undo").disabled = !state.edits.length;
-  const rewards = there ? state.history.rewards : [];
-  const low = Math.min(0, ...rewards), high = Math.max(0, ...rewards), span = high - low || 1;
-  const points = rewards.map((one, place) => `${((place + 0.5) / Math.max(rewards.length, 1)) * 600},${57 - ((one - low) / span) * 54}`);
-  const now = (state.index / Math.max(last, 1)) * 600;
-  at("curve").replaceChildren(svg("polyline", { points: points.join(" ") }), svg("line", { x1: now, x2: now, y1: 0, y2: 60 }));
+  curves.show(state.index);
 }
 
 function go(index) {

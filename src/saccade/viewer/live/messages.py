@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from saccade.explain.edits import Drop, Edit, Erase, Paint, Turn
-from saccade.explain.session import Pane, Question
+from saccade.explain.looking import Pane, Question
 from saccade.types import UserError
 
 LARGEST = 2_000_000  # bytes of one message
@@ -52,6 +52,7 @@ class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dial: tuple[str, float] | None = None
     methods: tuple[str, ...] = ()
     score: str | None = None
+    metrics: tuple[str, ...] = ()
 
     @property
     def question(self) -> Question:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from saccade.explain.session import Answer, MapLevel, Pane, Question, Session
+from saccade.explain.looking import Answer, MapLevel, Pane, Question
+from saccade.explain.session import Session
+from saccade.metrics import METRICS
 from saccade.viewer.film import Film, Films, panel
 from saccade.viewer.live import telling
 from saccade.viewer.live.messages import View
@@ -86,7 +88,24 @@ def _moment(session: Session, view: View) -> list[Section]:
     return [
         Table(("", "action", "value"), tuple(rows), f"What is done at step {view.index}, and what it is worth."),
         Gallery(tuple(gallery), ("picture", *view.methods), "The picture and the maps, before and after the changes."),
+        *([_scores(session, view)] if view.methods and view.metrics else []),
     ]
+
+
+def _scores(session: Session, view: View) -> Table:
+    """Of the maps with the changes, each beside what a map of random numbers gets."""
+    rows, metrics = [], view.metrics
+    for pane in view.shown():
+        answer = session.look(pane, view.question)
+        for method in view.methods:
+            level = _finest(session, pane, answer, method, view)
+            scores = session.scored(pane, view.question, answer, level, metrics)
+            named = f"{_name(session, pane)}, {method.replace('_', ' ')}"
+            rows.append((named, *(one.value for one in scores)))
+            rows.append((f"{named}: by chance", *(one.by_chance for one in scores)))
+            metrics = tuple(one.metric for one in scores)
+    better = "; ".join(f"{name.replace('_', ' ')}: {METRICS[name].direction} is better" for name in metrics)
+    return Table(("", *(name.replace("_", " ") for name in metrics)), tuple(rows), f"Scores of the maps. {better}.")
 
 
 def _film(session: Session, pane: Pane, view: View) -> Film:
@@ -103,7 +122,11 @@ def _film(session: Session, pane: Pane, view: View) -> Film:
         reward = f", reward {session.rewards[index]:.2f}" if index < len(session.rewards) else ""
         lines.append(f"step {index}: {telling.action_told(session, told)}{worth}{reward}")
     height, width = answers[0].picture.shape[:2]
-    return Film(tuple(panels), tuple(lines), height, width, "The brighter a pixel, the more it matters.")
+    # The curves are the first policy's, in the mode that was played.
+    played = pane == Pane(0, session.mode)
+    curves = telling.curves(session, moments) if played else ()
+    caption = "The brighter a pixel, the more it matters."
+    return Film(tuple(panels), tuple(lines), height, width, caption, curves=curves)
 
 
 def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:

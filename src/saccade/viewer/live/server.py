@@ -25,6 +25,8 @@ POLICY = (
 )
 FILES = {
     "/page.css": ("saccade.viewer", "page.css", "text/css"),
+    "/timeline.css": ("saccade.viewer", "timeline.css", "text/css"),
+    "/timeline.js": ("saccade.viewer", "timeline.js", "text/javascript"),
     "/live.css": ("saccade.viewer.live", "live.css", "text/css"),
     "/live.js": ("saccade.viewer.live", "live.js", "text/javascript"),
 }
@@ -187,7 +189,7 @@ async def _conversation(socket: Any, desk: Desk) -> None:
             await say({"kind": "error", "sentence": str(error)})
             return
         await say(telling.hello(session, desk.title))
-        await say(telling.history(session))
+        await say(await desk.do(telling.history, session))
         while (text := await inbox.get()) is not None:
             try:
                 await _answered(messages.read(text), session, desk, inbox, say)
@@ -206,13 +208,13 @@ async def _answered(message: messages.Message, session: Session, desk: Desk, inb
     match message:
         case messages.Start(seed, mode, actions):
             await desk.do(session.restore, seed, mode, actions)
-            await say(telling.history(session))
+            await say(await desk.do(telling.history, session))
         case messages.Step():
             await desk.do(session.step)
-            await say(telling.history(session))
+            await say(await desk.do(telling.history, session))
         case messages.Branch(index, action):
             await desk.do(session.play_on_with_action, index, action)
-            await say(telling.history(session))
+            await say(await desk.do(telling.history, session))
         case messages.Save(what, view):
             name, kind, content = await desk.do(saving.saved, what, session, view, desk.title, desk.command)
             await say({"kind": "file", "name": name, "type": kind, "content": base64.b64encode(content).decode()})
@@ -239,12 +241,21 @@ async def _looked(number: int, view: messages.View, session: Session, desk: Desk
                 return
             try:
                 level = await desk.do(next, levels, None)
+                if level is not None:
+                    found = telling.map_told(answers[place], level)
+                    await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
+                    if view.metrics and level.level == level.levels:
+                        scores = await desk.do(
+                            session.scored, panes[place], question, answers[place], level, view.metrics
+                        )
+                        told_scores = telling.scores_told(scores)
+                        await say(
+                            {"kind": "scores", "number": number, "pane": place, "method": name, "scores": told_scores}
+                        )
             except UserError as error:
                 await say({"kind": "no map", "number": number, "pane": place, "method": name, "sentence": str(error)})
                 continue
             if level is not None:
-                found = telling.map_told(answers[place], level)
-                await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
                 again.append((place, name, levels))
         waiting = again
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import gymnasium
 import numpy as np
 
+from saccade.explain.looking import Answer, MapLevel
+from saccade.explain.preferences import PROBABILITIES
 from saccade.explain.reading import Reading
-from saccade.explain.session import Answer, MapLevel, Session
+from saccade.explain.scored import Scored
+from saccade.explain.session import Session
+from saccade.metrics import METRICS
+from saccade.types import UserError
 from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
+from saccade.viewer.timeline import Chart, Unit, chart, chart_of_actions
 
 Told = dict[str, Any]
 
@@ -28,6 +35,7 @@ def hello(session: Session, title: str) -> Told:
         "shifts": list(session.shifts()),
         "methods": list(session.methods()),
         "scores": list(session.scores()),
+        "metrics": [{"name": name, "summary": METRICS[name].summary} for name in session.metrics()],
         "names": _names(session),
         "low": np.asarray(space.low, float).ravel().tolist() if continuous else None,
         "high": np.asarray(space.high, float).ravel().tolist() if continuous else None,
@@ -44,7 +52,33 @@ def history(session: Session) -> Told:
         "actions": [action.tolist() for action in session.actions],
         "rewards": list(session.rewards),
         "over": session.over,
+        "curves": [asdict(one) for one in curves(session)],
     }
+
+
+def curves(session: Session, moments: Sequence[int] | None = None) -> tuple[Chart, ...]:
+    """What the first policy thought at each moment of the episode, or at some, and what it got for its action there.
+
+    None where it fails: the page says so where it shows the moment.
+    """
+    try:
+        course = session.course()
+    except UserError:
+        return ()
+    at = range(len(course)) if moments is None else moments
+    readings = [course[index] for index in at]
+    found = [chart("value", [np.nan if one.value is None else one.value for one in readings])]
+    rewards = (*session.rewards, np.nan)
+    found.append(chart("reward", [rewards[index] for index in at]))
+    names = _names(session)
+    liked = [one.preferences for one in readings if one.preferences is not None]
+    if names is not None and len(liked) == len(readings):
+        unit: Unit = "share" if readings[0].kind == PROBABILITIES else "number"
+        found.append(chart_of_actions(readings[0].kind.replace("_", " "), np.stack(liked), names, unit))
+    elif names is None:
+        parts = np.stack([np.asarray(one.action, float).ravel() for one in readings])
+        found.append(chart_of_actions("action", parts, [f"part {place + 1}" for place in range(parts.shape[1])]))
+    return tuple(found)
 
 
 def answer_told(answer: Answer) -> Told:
@@ -72,6 +106,11 @@ def map_told(answer: Answer, level: MapLevel) -> Told:
         "levels": level.levels,
         "score": level.score,
     }
+
+
+def scores_told(scores: Sequence[Scored]) -> list[Told]:
+    """The scores of a map, and which way is better."""
+    return [asdict(one) | {"direction": one.direction} for one in scores]
 
 
 def frame(answer: Answer) -> np.ndarray:
