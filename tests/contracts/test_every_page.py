@@ -21,8 +21,13 @@ from saccade.bench.cells import cells_of
 from saccade.bench.running import FAILED, RUNNING, Moment, Shown
 from saccade.bench.standing import DONE, Standing
 from saccade.cli.bench_report import write_reports
+from saccade.explain.session import Session
+from saccade.explain.tasks import task_of
+from saccade.policies.load import load_any
 from saccade.viewer.attacks import AttackedEpisode, Robustness, write_attacks
 from saccade.viewer.grid import write_page
+from saccade.viewer.live.messages import PaneMessage, View
+from saccade.viewer.live.saving import recorded_page
 from saccade.viewer.report import write_report
 from saccade.viewer.timeline import chart
 
@@ -87,6 +92,19 @@ def at_work(folder: Path) -> Path:
     return write_page(Moment(GRID, shown, 60.0, None, 2, stopping=True), folder)
 
 
+def saved(folder: Path) -> Path:
+    pytest.importorskip("minigrid")
+    policy = load_any("zoo:ppo-red-fetch-green", device="cpu")
+    session = Session([policy], task_of(policy, None))
+    for _ in range(3):
+        session.step()
+    view = View(1, (PaneMessage(),), methods=("gradient",))
+    name, _, content = recorded_page(session, view, "ppo", "saccade view it")
+    session.close()
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
 PAGES: dict[str, Callable[[Path], Path]] = {
     "explain": explained,
     "score": scored,
@@ -96,8 +114,9 @@ PAGES: dict[str, Callable[[Path], Path]] = {
     "demo": demonstrated,
     "bench report": benched,
     "grid": at_work,
+    "saved session": saved,
 }
-FILMS = ("explain", "score", "attack", "demo")
+FILMS = ("explain", "score", "attack", "demo", "saved session")
 
 
 @pytest.fixture(scope="module")
