@@ -25,6 +25,7 @@ FILM = film.Film(PANELS, (HOSTILE, "second", "third"), 5, 7, HOSTILE, film.Scale
 # One of each kind of section; a new kind must be put here too, see test_every_kind_of_section_is_tested.
 SECTIONS = (
     pages.Heading(HOSTILE),
+    pages.Found(HOSTILE),
     pages.Text(HOSTILE),
     pages.Code(HOSTILE),
     pages.Table((HOSTILE, "value"), ((HOSTILE, 1.5), ("b", None), ("c", 431), ("d", "12 ± 3")), HOSTILE),

@@ -498,7 +498,9 @@ def test_long_films_are_thinned_and_say_so(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("saccade.viewer.report.MOST_PIXELS", 10 * 5 * 12 * 12)  # ten frames of five panels
     page = write_report(folder).read_text()
     assert "10 of 40 recorded moments" in page
-    assert 'max="9"' in page
+    assert 'max="39"' in page  # curves and texts are of all moments
+    drawn = json.loads(re.search(r'data-drawn="([^"]*)"', page)[1])
+    assert drawn[0] == 0 and drawn[-1] == 39 and len(drawn) == 10
     assert MOST_PIXELS > 2 * 18 * 32 * 84 * 84  # what is common need not be thinned
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -32,6 +33,7 @@ from saccade.runs.config import read_config
 from saccade.runs.zoo import folder_of_results, folder_of_run
 from saccade.types import UserError
 from saccade.viewer.attacks import AttackedEpisode, Robustness, write_attacks
+from saccade.viewer.timeline import Chart, chart
 
 FILM_STEPS = 60
 RESTARTED = "pgd_restarts"
@@ -143,7 +145,20 @@ def _film(
     with bars.shown():
         cell = Cell(worst["attack"], worst["epsilon"])
         film = filmed(subject.policy, subject.task, cell, settings, play, FILM_STEPS, bars)
-    return AttackedEpisode(cell.attack, cell.epsilon, film.clean, film.seen, tuple(_lines(film)))
+    return AttackedEpisode(cell.attack, cell.epsilon, film.clean, film.seen, tuple(_lines(film)), _curves(film))
+
+
+def _curves(film: Film) -> tuple[Chart, ...]:
+    """Along the film: the reward, the return so far, and how far the attack moves the action."""
+    moved = (film.did != film.would).astype(float) if film.did.ndim == 1 else _distance(film)
+    told = "another action (1) or the same (0)" if film.did.ndim == 1 else "distance between the two actions"
+    rewards = film.rewards.astype(float)
+    return chart("reward", rewards), chart("return so far", rewards.cumsum()), chart(told, moved)
+
+
+def _distance(film: Film) -> np.ndarray:
+    apart = (film.did - film.would).reshape(len(film.did), -1).astype(float)
+    return np.linalg.norm(apart, axis=1)
 
 
 def _lines(film: Film) -> Iterator[str]:

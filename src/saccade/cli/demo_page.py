@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from saccade.bench.results import backgrounds_of, changes_of, modes_of, newest_results, setting_of
+from saccade.explain.preferences import preferences
+from saccade.explain.reading import values_of
 from saccade.policies.policy import Policy
 from saccade.viewer import figures
 from saccade.viewer.explanation import brightest
-from saccade.viewer.film import Film, panel
-from saccade.viewer.page import Code, Gallery, Heading, Picture, Section, Table, Text, write_page
+from saccade.viewer.film import Film, Films, panel
+from saccade.viewer.page import Code, Found, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri, frame_of, overlay, png
+from saccade.viewer.timeline import Chart, Line, chart
 
 Row = Mapping[str, Any]
 Episodes = Mapping[str, Mapping[str, np.ndarray]]
@@ -25,6 +28,7 @@ Episodes = Mapping[str, Mapping[str, np.ndarray]]
 CLEAN, RANDOM = "train", "random"
 MOMENT = 0.3  # of an episode: when the modes are shown side by side
 FILM_FRAMES = 60  # at most
+AT_ONCE = 64  # observations that a network is given
 NAMES = {"sac": "SAC", "sgqn": "SGQN", RANDOM: "acting at random"}
 COLUMNS = {**NAMES, RANDOM: "random"}
 
@@ -61,12 +65,12 @@ def write_demo_page(
     """
     modes = list(next(iter(episodes.values())))
     sections: list[Section] = [
-        Text(" ".join(sentences(rows))),
+        Found(" ".join(sentences(rows))),
         _bars(rows),
         *_tables(rows),
         Heading("What they look at"),
         _moments(policies, episodes),
-        *_films(policies, episodes, modes[-1]),
+        _films(policies, episodes, modes[-1]),
         Heading("How they learned"),
         Text(_equal_time(told, policies)),
         *_curves(rows, metrics),
@@ -209,8 +213,8 @@ def _moments(policies: Mapping[str, Policy], episodes: Episodes) -> Gallery:
     )
 
 
-def _films(policies: Mapping[str, Policy], episodes: Episodes, hardest: str) -> list[Film]:
-    films = []
+def _films(policies: Mapping[str, Policy], episodes: Episodes, hardest: str) -> Films:
+    films = {}
     for mode in (CLEAN, hardest):
         length = min(len(by_mode[mode]) for by_mode in episodes.values())
         chosen = np.unique(np.linspace(0, length - 1, FILM_FRAMES).astype(int))
@@ -221,15 +225,25 @@ def _films(policies: Mapping[str, Policy], episodes: Episodes, hardest: str) -> 
             panels.append(panel(f"{NAMES[method]} sees", f"What {NAMES[method]} sees in {mode}", frames))
             for label, drawn in _looks(policies[method], obs).items():
                 panels.append(panel(label, f"{NAMES[method]} in {mode}: {label}", drawn))
-        films.append(
-            Film(
-                tuple(panels),
-                tuple(f"{mode}, step {step}" for step in chosen),
-                *_frame_size(episodes),
-                f"An episode of each method in {mode}: what it sees, and what its action depends on.",
-            )
+        films[mode] = Film(
+            tuple(panels),
+            tuple(f"step {step}" for step in chosen),
+            *_frame_size(episodes),
+            f"An episode of each method in {mode}: what it sees, and what its action depends on.",
+            curves=_values(policies, {method: by_mode[mode][chosen] for method, by_mode in episodes.items()}),
         )
-    return films
+    return Films(films, "The slider moves both modes. Value is the return that a policy expects from here on.")
+
+
+def _values(policies: Mapping[str, Policy], seen: Mapping[str, np.ndarray]) -> tuple[Chart, ...]:
+    """What each method expects along its episode, as one chart."""
+    lines = []
+    for method, obs in seen.items():
+        policy = policies[method]
+        found = values_of(policy, obs, preferences(policy, obs, AT_ONCE), AT_ONCE)
+        if found is not None:
+            lines.append(Line(NAMES.get(method, method), chart("", found).lines[0].values))
+    return (Chart("value", tuple(lines)),) if lines else ()
 
 
 def _frame_size(episodes: Episodes) -> tuple[int, int]:

@@ -31,6 +31,7 @@ from saccade.explain.maps import (
 from saccade.explain.modes import Maker, in_modes, read_modes, task_of_makers
 from saccade.explain.pictures import find_pictures, picture_names
 from saccade.explain.preferences import preferences
+from saccade.explain.reading import values_of
 from saccade.explain.recorded import MODE, Recorded, recorded_episode
 from saccade.explain.tasks import CLEAN, Task, task_of
 from saccade.policies.policy import Policy
@@ -318,7 +319,10 @@ def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:
         arrays["task_mask"] = episode.task_mask
     if episode.actions.names:
         arrays |= {"action_names": np.array(episode.actions.names), "first_action": np.array(episode.actions.first)}
-    arrays |= preferences(explanation.policy, episode.obs, explanation.method_settings.max_batch)
+    max_batch = explanation.method_settings.max_batch
+    liked = preferences(explanation.policy, episode.obs, max_batch)
+    expected = values_of(explanation.policy, episode.obs, liked, max_batch)
+    arrays |= liked | ({} if expected is None else {"value": expected})
     if episode.screen is not None and episode.looked_at is not None:
         arrays |= {"screen": episode.screen, "looked_at": episode.looked_at}
     arrays |= {MAP_PREFIX + name: values for name, values in explanation.maps[mode].items()}

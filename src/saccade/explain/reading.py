@@ -47,6 +47,33 @@ def read(policy: Policy, obs: np.ndarray, allowed: np.ndarray | None = None) -> 
 
 
 @torch.no_grad()
+def values_of(policy: Policy, obs: np.ndarray, liked: Mapping[str, np.ndarray], max_batch: int) -> np.ndarray | None:
+    """What the policy expects in some moments, float32 ``[moments]``: of the state, or else of its best action there.
+
+    None of policies that expect nothing, and where what they compute is not finite.
+
+    Args:
+        liked: what ``preferences`` found in the same moments.
+    """
+    find: Callable[..., torch.Tensor] | None = policy.outputs.get("value")
+    if find is None and VALUES in liked:
+        return liked[VALUES].max(axis=1)
+    if find is None and "q" not in policy.outputs:
+        return None
+    found = []
+    with running(f"The policy {policy.name}"):
+        for start in range(0, len(obs), max_batch):
+            pixels = policy.tensor(obs[start : start + max_batch])
+            if find is not None:
+                values = find(policy.network, pixels)
+            else:
+                values = policy.outputs["q"](policy.network, pixels, policy.greedy(pixels))
+            found.append(values.float().cpu().reshape(len(pixels)))
+    values = torch.cat(found)
+    return values.numpy() if bool(values.isfinite().all()) else None
+
+
+@torch.no_grad()
 def _value(policy: Policy, obs: np.ndarray, greedy: torch.Tensor, liked: Mapping[str, np.ndarray]) -> float | None:
     """Of the state where the policy tells it, else of its own action there."""
     find: Callable[..., torch.Tensor] | None = policy.outputs.get("value")

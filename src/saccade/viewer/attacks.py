@@ -13,7 +13,9 @@ from saccade.bench.robustness import NOISE, attacks_in, bootstrap_band, clean_ro
 from saccade.bench.verdicts import amount_told
 from saccade.viewer import figures
 from saccade.viewer.film import Film, panel
-from saccade.viewer.page import Code, Facts, Heading, Picture, Section, Table, Text, write_page
+from saccade.viewer.page import Facts, Found, Heading, Picture, Section, Table, write_page
+from saccade.viewer.repeating import repeat_sections
+from saccade.viewer.timeline import Chart
 
 PAGE = "attacks.html"
 GREY, MOST = 128, 127  # of the panel of differences: no change, and the largest that fits on either side
@@ -28,6 +30,7 @@ class AttackedEpisode:
     Attributes:
         clean, seen: uint8 ``[time, height, width, 3]``.
         lines: a text for each step: both actions and the reward.
+        curves: numbers along the steps.
     """
 
     attack: str
@@ -35,6 +38,7 @@ class AttackedEpisode:
     clean: np.ndarray
     seen: np.ndarray
     lines: tuple[str, ...]
+    curves: tuple[Chart, ...] = ()
 
 
 @final
@@ -68,8 +72,7 @@ def write_attacks(folder: Path, robustness: Robustness) -> Path:
 
 def _sections(robustness: Robustness) -> Iterator[Section]:
     rows = robustness.rows
-    for sentence in sentences(rows):
-        yield Text(sentence)
+    yield Found(" ".join(sentences(rows)))
     yield Heading("Return against budget")
     yield _curves(rows)
     changes = _changes(rows)
@@ -82,10 +85,7 @@ def _sections(robustness: Robustness) -> Iterator[Section]:
     yield _table(rows)
     yield Heading("What the attacks are")
     yield Facts(tuple((name, f"{robustness.meanings[name]}.") for name in attacks_in(rows)))
-    yield Heading("How to repeat this")
-    yield Facts(tuple(robustness.facts))
-    if robustness.command:
-        yield Code(robustness.command)
+    yield from repeat_sections(robustness.command, robustness.facts)
 
 
 def _curves(rows: Sequence[Row]) -> Picture:
@@ -157,6 +157,7 @@ def film_of(film: AttackedEpisode) -> Film:
         f"The first episode under {film.attack} with {film.epsilon:g} of 255, played by most likely actions. Grey is "
         f"no change; the difference, at most {largest} of 255, is multiplied by {factor}. Below: what the policy does, "
         "and what it would have done had nobody changed the picture.",
+        curves=film.curves,
     )
 
 

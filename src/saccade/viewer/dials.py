@@ -13,8 +13,9 @@ from saccade.bench.verdicts import amount_told, interval_of
 from saccade.envs.changes import told_share
 from saccade.envs.dials import meaning
 from saccade.viewer import figures
-from saccade.viewer.page import Code, Facts, Gallery, Heading, Picture, Section, Table, Text, write_page
+from saccade.viewer.page import Facts, Found, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri
+from saccade.viewer.repeating import repeat_sections
 
 PAGE = "dials.html"
 ROOM = 0.5  # beside the means, as a share of what they span, for wider intervals
@@ -54,8 +55,7 @@ def write_dials(folder: Path, dialled: Dialled) -> Path:
 def _sections(dialled: Dialled) -> Iterator[Section]:
     clean, dials = clean_row(dialled.rows), dials_in(dialled.rows)
     assert clean is not None
-    for sentence in sentences(dialled.rows):
-        yield Text(sentence)
+    yield Found(" ".join(sentences(dialled.rows)))
     yield Heading("Against strength")
     yield from _charts(clean, dials)
     if dialled.pictures:
@@ -70,10 +70,7 @@ def _sections(dialled: Dialled) -> Iterator[Section]:
     yield Text("Strength 0 leaves every bit of the picture as it is. No reward changes, and no end.")
     suite = dialled.task.partition("/")[0]
     yield Facts(tuple((name, f"{meaning(name, suite)}.") for name in dials))
-    yield Heading("How to repeat this")
-    yield Facts(tuple(dialled.facts))
-    if dialled.command:
-        yield Code(dialled.command)
+    yield from repeat_sections(dialled.command, dialled.facts)
 
 
 def _charts(clean: Row, dials: Mapping[str, Sequence[Row]]) -> Iterator[Picture]:

@@ -14,8 +14,9 @@ from saccade.envs.changes import told_share, too_little
 from saccade.envs.dials import ALL_DIALS, meaning
 from saccade.envs.shift_modes import CLEAN, COLON, PLUS, names_shift
 from saccade.viewer import figures
-from saccade.viewer.page import Code, Facts, Gallery, Heading, Picture, Section, Table, Text, write_page
+from saccade.viewer.page import Facts, Found, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri, png
+from saccade.viewer.repeating import repeat_sections
 
 PAGE = "evaluation.html"
 
@@ -50,7 +51,7 @@ def write_evaluation(folder: Path, evaluated: Evaluated) -> Path:
 
 def _sections(evaluated: Evaluated) -> Iterator[Section]:
     rows = evaluated.rows
-    yield Text(sentence(rows))
+    yield Found(sentence(rows))
     yield _bars(rows)
     if evaluated.firsts:
         yield Heading("What the policy sees")
@@ -72,10 +73,7 @@ def _sections(evaluated: Evaluated) -> Iterator[Section]:
             "Each has a strength from 0, which leaves the picture as it is, to 1. No reward changes, and no end."
         )
         yield Facts(meanings)
-    yield Heading("How to repeat this")
-    yield Facts(tuple(evaluated.facts))
-    if evaluated.command:
-        yield Code(evaluated.command)
+    yield from repeat_sections(evaluated.command, evaluated.facts)
 
 
 def _bars(rows: Sequence[Mapping[str, Any]]) -> Picture:

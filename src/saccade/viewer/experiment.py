@@ -28,6 +28,7 @@ from saccade.viewer.page import (
     Contents,
     Facts,
     Folded,
+    Found,
     Gallery,
     Heading,
     Section,
@@ -95,7 +96,7 @@ def write_experiment(path: Path, experiment: Experiment) -> None:
 def _sections(experiment: Experiment) -> Iterator[Section]:
     aggregates, groups = aggregates_of(experiment.lines), groups_of(experiment.lines)
     pairs = pairs_of(aggregates)
-    yield Text(" ".join(_summary(experiment, aggregates, pairs)))
+    yield Found(" ".join(_summary(experiment, aggregates, pairs)))
     if experiment.differs:
         yield Heading("What differs from the paper")
         yield Text(_listed(experiment.differs))

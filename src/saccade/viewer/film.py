@@ -56,10 +56,11 @@ class Film:
 
     Attributes:
         panels: made by ``panel`` from equally many frames.
-        lines: a line of text per frame.
+        lines: a line of text per moment.
         height: of a frame in pixels, as ``width``.
         caption: a plain sentence: what the film shows and how to read it.
         curves: numbers along the slider.
+        drawn: the moments that have a frame, in order, where not all have: the others show the one before.
     """
 
     panels: tuple[Panel, ...]
@@ -69,6 +70,7 @@ class Film:
     caption: str
     scale: Scale | None = None
     curves: tuple[Chart, ...] = ()
+    drawn: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.panels or not self.lines:
@@ -136,9 +138,10 @@ def _figure(scales: Iterable[Scale | None], parts: str, controls: str, curves: S
 
 def _part(film: Film, above: str = "") -> str:
     """One film's panels, with what the script needs to move them."""
-    columns = _columns(len(film.lines))
+    count = len(film.drawn or film.lines)
+    columns = _columns(count)
     cell_height, cell_width = _cell(film.height), _cell(film.width)
-    rows = -(-len(film.lines) // columns)
+    rows = -(-count // columns)
     size = f'width="{columns * cell_width}" height="{rows * cell_height}"'
     panels = "\n".join(
         f'<div class="panel"><small>{breakable(escape(one.label))}</small>'
@@ -148,6 +151,7 @@ def _part(film: Film, above: str = "") -> str:
     )
     return (
         f'<div class="part" data-lines="{escape(json.dumps(film.lines))}" data-columns="{columns}"'
+        f' data-drawn="{escape(json.dumps(film.drawn))}"'
         f' data-cell-width="{cell_width}" data-cell-height="{cell_height}">'
         f'{above}<div class="panels">{panels}</div></div>'
     )

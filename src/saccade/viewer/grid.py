@@ -12,6 +12,7 @@ from saccade.bench.cells import TRAIN
 from saccade.bench.running import FAILED, RUNNING, SKIPPED, WAITING, Moment, Shown
 from saccade.bench.standing import DONE
 from saccade.data.files import written_aside
+from saccade.viewer.page import scrolling
 
 PAGE = "live.html"
 SECONDS_BETWEEN_READS = 5
@@ -47,6 +48,7 @@ def page_of(moment: Moment) -> str:
     rows = "\n".join(_row(shown) for shown in sorted(moment.cells, key=lambda shown: STATES.index(shown.state)))
     head = "".join(f'<th scope="col" class="{name}">{name}</th>' for name in HEAD)
     title = escape(moment.grid.name)
+    table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
     done = moment.count(DONE)
     return f"""<!doctype html>
 <html lang="en">
@@ -60,17 +62,10 @@ def page_of(moment: Moment) -> str:
 <body>
 <main>
 <h1>{title}</h1>
+<p class="found">{escape(_sentence(moment, over))}</p>
 <p>{escape(moment.grid.title)}</p>
-<p><strong>{escape(_sentence(moment, over))}</strong></p>
 <progress max="{len(moment.cells)}" value="{done}" aria-label="runs done">{done} of {len(moment.cells)}</progress>
-<div class="scroll" tabindex="0" role="region" aria-label="runs">
-<table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</div>
+{scrolling(table, "runs", by_width=True)}
 </main>
 </body>
 </html>

@@ -31,8 +31,25 @@ function sort(title) {
 for (const button of document.querySelectorAll("thead button")) {
   button.addEventListener("click", () => sort(button.closest("th")));
 }
+// A table that is wider than the screen says that it scrolls.
+function tellOfWidth() {
+  for (const box of document.querySelectorAll(".sideways + .scroll")) {
+    box.previousElementSibling.hidden = box.scrollWidth <= box.clientWidth + 1;
+  }
+}
+tellOfWidth();
+window.addEventListener("resize", tellOfWidth);
 // A film: every panel is a sheet of frames behind a window, and one slider moves them all, of several films too.
 const MILLISECONDS_PER_FRAME = 250;
+// Of each moment the number of its frame: where not all moments have one, that of the last which has.
+function framesOf(drawn, count) {
+  if (!drawn.length) return Array.from({ length: count }, (_, moment) => moment);
+  let frame = 0;
+  return Array.from({ length: count }, (_, moment) => {
+    while (frame + 1 < drawn.length && drawn[frame + 1] <= moment) frame += 1;
+    return frame;
+  });
+}
 function enliven(film) {
   const moving = film.querySelector(".moving");
   if (!moving) return;
@@ -42,6 +59,7 @@ function enliven(film) {
     sheets: [...part.querySelectorAll("image")],
     line: lines[number],
     lines: JSON.parse(part.dataset.lines),
+    frames: framesOf(JSON.parse(part.dataset.drawn), JSON.parse(part.dataset.lines).length),
   }));
   const [button, slider, count] = moving.children;
   const total = Number(slider.max) + 1;
@@ -52,9 +70,10 @@ function enliven(film) {
   function show(index) {
     for (const part of parts) {
       const here = Math.min(index, part.lines.length - 1); // a shorter film waits at its end
+      const frame = part.frames[here];
       for (const sheet of part.sheets) {
-        sheet.setAttribute("x", -(here % part.columns) * part.cellWidth);
-        sheet.setAttribute("y", -Math.floor(here / part.columns) * part.cellHeight);
+        sheet.setAttribute("x", -(frame % part.columns) * part.cellWidth);
+        sheet.setAttribute("y", -Math.floor(frame / part.columns) * part.cellHeight);
       }
       part.line.textContent = part.lines[here];
     }

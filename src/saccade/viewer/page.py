@@ -22,6 +22,7 @@ SCRIPTS = ("timeline.js", "page.js")
 
 Cell: TypeAlias = str | int | float | None  # None is a dash
 Better: TypeAlias = Literal["higher", "lower"]
+SIDEWAYS = "The table is wider than the screen: it scrolls sideways."
 MOST_COLUMNS = 6  # that have room on a page at full size
 LEADING_NUMBER = re.compile(r"[-\u2212]?\d+(\.\d+)?(e[-+]?\d+)?")  # as page.js reads it
 
@@ -42,6 +43,13 @@ class Contents:
 @dataclass(frozen=True)
 class Text:
     """A paragraph of plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found, in a sentence or a few: the first thing on a page, before anything that explains it."""
 
     text: str
 
@@ -165,7 +173,9 @@ class Gallery:
                 check_carried(data_uri)
 
 
-Section: TypeAlias = Heading | Contents | Text | Code | Facts | Folded | Table | Picture | Gallery | Film | Films
+Section: TypeAlias = (
+    Heading | Contents | Found | Text | Code | Facts | Folded | Table | Picture | Gallery | Film | Films
+)
 
 
 def write_page(path: str | Path, title: str, sections: Sequence[Section]) -> None:
@@ -240,8 +250,10 @@ def _html(section: Section) -> str:
             return f"<h{level}>{escape(text)}</h{level}>"
         case Text(text):
             return f"<p>{escape(text)}</p>"
+        case Found(text):
+            return f'<p class="found">{escape(text)}</p>'
         case Code(text):
-            return f'<pre tabindex="0"><code>{escape(text)}</code></pre>'
+            return f"<pre><code>{escape(text)}</code></pre>"
         case Facts(pairs):
             items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
             return f"<dl>{items}</dl>"
@@ -285,11 +297,20 @@ def _table(table: Table) -> str:
     best = [table.best(column) for column in range(len(table.columns))]
     rows = "\n".join(f"<tr>{_row(row, best, row[0] in table.baselines)}</tr>" for row in table.rows)
     wide = ' class="wide"' if len(table.columns) > MOST_COLUMNS else ""
-    # What is wider than a phone scrolls in itself, also by keyboard.
+    whole = f"<table{wide}><thead><tr>{titles}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
+    return f"<figure>{scrolling(whole, table.caption)}<figcaption>{escape(table.caption)}</figcaption></figure>"
+
+
+def scrolling(table: str, label: str, *, by_width: bool = False) -> str:
+    """A table's HTML in a box: what is wider than a phone scrolls in itself, also by keyboard, and says so above.
+
+    Args:
+        by_width: say it on every narrow screen, for pages without a script, which cannot measure.
+    """
+    shown = ' class="sideways narrow"' if by_width else ' class="sideways" hidden'
     return (
-        f'<figure><div class="scroll" role="region" tabindex="0" aria-label="{escape(table.caption)}">'
-        f"<table{wide}><thead><tr>{titles}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
-        f"<figcaption>{escape(table.caption)}</figcaption></figure>"
+        f"<p{shown}>{SIDEWAYS}</p>"
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
     )
 
 

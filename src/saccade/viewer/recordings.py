@@ -176,6 +176,7 @@ class Maps:
         action_names: of discrete actions, where known; the first is that of action ``first_action``.
         probabilities: of every action of a policy that draws, ``[time, actions]``; None of others.
         action_values: what a policy that compares their values finds, likewise.
+        value: what the policy expects, ``[time]``, where it expects anything.
         screen: of people's games, what the person saw: uint8 ``[time, rows, columns, 3]``.
         looked_at: how many gaze samples fell on each of its pixels, ``[time, rows, columns]``.
     """
@@ -196,6 +197,7 @@ class Maps:
     action_names: tuple[str, ...] = ()
     probabilities: NDArray[np.float32] | None = None
     action_values: NDArray[np.float32] | None = None
+    value: NDArray[np.float64] | None = None
     screen: NDArray[np.uint8] | None = None
     looked_at: NDArray[np.int64] | None = None
 
@@ -312,6 +314,7 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
         action_names=names,
         probabilities=_of_actions(arrays, "probabilities", count, len(names)),
         action_values=_of_actions(arrays, "action_values", count, len(names)),
+        value=_expected(arrays, count),
         screen=screen,
         looked_at=looked_at,
     )
@@ -327,6 +330,16 @@ def _of_actions(arrays: Mapping[str, NDArray[Any]], name: str, count: int, names
     if not np.isfinite(values).all():
         raise _DamagedError(f"{name} holds NaN or infinity")
     return values
+
+
+def _expected(arrays: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float64] | None:
+    """A number for every moment, where there are any."""
+    if "value" not in arrays:
+        return None
+    value = arrays["value"]
+    if value.shape != (count,) or value.dtype.kind != "f":
+        raise _DamagedError(f"value is {value.dtype} of shape {list(value.shape)}, not numbers of shape {[count]}")
+    return value.astype(np.float64)
 
 
 def _screen(

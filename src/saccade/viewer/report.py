@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from saccade.bench.verdicts import sentence_of_episodes
 from saccade.viewer.explanation import (
     CLEAN,
     LOOKED,
@@ -25,12 +24,15 @@ from saccade.viewer.explanation import (
     told,
 )
 from saccade.viewer.film import Film, Films, Scale, panel
+from saccade.viewer.findings import findings
 from saccade.viewer.measurements import PEOPLE, change_told, cost_sections, in_sentences, question_sections
-from saccade.viewer.page import Code, Contents, Facts, Folded, Heading, Picture, Section, Text, write_page
+from saccade.viewer.page import Contents, Facts, Found, Heading, Picture, Section, Text, write_page
 from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
 from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
 from saccade.viewer.remarks import remarks
+from saccade.viewer.repeating import repeat_sections
+from saccade.viewer.timeline import Chart, chart, chart_of_actions
 
 REPORT = "report.html"
 HOW_TO_MOVE = "Move the slider, or press Play."
@@ -43,7 +45,8 @@ OF_PEOPLE = (
     "named after a method shows the person's screen in grey, and over it in colour what matters according to that "
     "method. Every method has a brightness of its own, the same for all frames. The action is the policy's."
 )
-MOST_PIXELS = 12_000_000  # of all films together: about 7 MB
+MOST_PIXELS = 24_000_000  # of all films together: as a rule 6 to 14 MB
+MOST_BYTES = 16_000_000  # of their pictures as the page carries them, so that the whole stays below 20 MB
 FEWEST_FRAMES = 8  # of a film, however large its frames
 SCALE_SIZE = (12, 128)
 GREY = 110  # of the frame that the scale lies over
@@ -63,12 +66,14 @@ def write_report(folder: str | Path) -> Path:
         UserError: the folder is no explanation, a file in it is damaged, or the report cannot be written.
     """
     explanation = read_explanation(folder)
+    episodes = {mode: read_maps(explanation, mode) for mode in explanation.modes_with_maps}
+    found = findings(explanation, episodes)
     sections = [
-        *_returns(explanation),
+        *([Found(found)] if found else []),
         Text(_introduction(explanation)),
         Facts(tuple(_facts(explanation))),
         Contents(),
-        *_films(explanation),
+        *_films(explanation, episodes),
         *_figure(explanation),
         *question_sections(explanation),
         *cost_sections(explanation),
@@ -90,14 +95,6 @@ def _introduction(explanation: Explanation) -> str:
     )
 
 
-def _returns(explanation: Explanation) -> Iterator[Text]:
-    """What the policy got in the episodes that are shown, where there are several modes."""
-    totals = {mode: read_maps(explanation, mode).total for mode in explanation.modes_with_maps}
-    told = sentence_of_episodes({mode: total for mode, total in totals.items() if total is not None})
-    if told:
-        yield Text(told)
-
-
 def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     policy = explanation.policy
     yield "policy", str(policy["name"])
@@ -113,10 +110,9 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield "explained", explanation.score + (f": {explanation.score_summary}" if explanation.score_summary else "")
 
 
-def _films(explanation: Explanation) -> Iterator[Section]:
-    modes = explanation.modes_with_maps
-    episodes = {mode: read_maps(explanation, mode) for mode in modes}
-    films = {mode: _film(explanation, mode, maps, len(modes)) for mode, maps in episodes.items()}
+def _films(explanation: Explanation, episodes: Mapping[str, Maps]) -> Iterator[Section]:
+    modes = list(episodes)
+    films = _small_enough(explanation, episodes)
     by_people = any(maps.screen is not None for maps in episodes.values())
     if len(modes) == 1 or by_people:  # games of people begin and go on as each has played
         for mode, film in films.items():
@@ -129,11 +125,23 @@ def _films(explanation: Explanation) -> Iterator[Section]:
         yield Text(f"There are scores but no maps of {', '.join(m for m in explanation.modes if m not in modes)}.")
 
 
-def _film(explanation: Explanation, mode: str, maps: Maps, films: int) -> Film:
+def _small_enough(explanation: Explanation, episodes: Mapping[str, Maps]) -> dict[str, Film]:
+    """A film of each mode; where pictures are hard to compress, such as noise, of fewer moments."""
+    pixels = MOST_PIXELS
+    while True:
+        films = {mode: _film(explanation, mode, maps, pixels // len(episodes)) for mode, maps in episodes.items()}
+        size = sum(len(one.sheet) for film in films.values() for one in film.panels)
+        fewest = all(len(film.drawn or film.lines) <= FEWEST_FRAMES for film in films.values())
+        if size <= MOST_BYTES or fewest:
+            return films
+        pixels = int(0.9 * pixels * MOST_BYTES / size)
+
+
+def _film(explanation: Explanation, mode: str, maps: Maps, pixels: int) -> Film:
     total, (height, width) = len(maps.obs), maps.size
     others = (maps.clean_obs is not None) + (maps.task_mask is not None) + (maps.screen is not None) + 1
     shown = len(maps.saliency) + len(maps.pictures) + others
-    most = MOST_PIXELS // (films * shown * height * width)
+    most = pixels // (shown * height * width)
     chosen = spread(total, max(most, FEWEST_FRAMES))
     drawn = panels(maps, chosen)
     exact = ALTS | {agent_label(name): _alt(name) for name in maps.pictures}
@@ -142,17 +150,42 @@ def _film(explanation: Explanation, mode: str, maps: Maps, films: int) -> Film:
             panel(label, exact.get(label, f"what matters according to {label}"), frames, lossless=label in exact)
             for label, frames in drawn.items()
         ),
-        tuple(told(maps, int(time)) for time in chosen),
+        tuple(told(maps, time) for time in range(total)),
         height,
         width,
         _film_caption(maps, len(chosen), mode, change_told(explanation, mode)),
         Scale("does not matter", "matters most", _scale_bar()),
+        tuple(_curves(maps)),
+        () if len(chosen) == total else tuple(chosen.tolist()),
     )
+
+
+def _curves(maps: Maps) -> Iterator[Chart]:
+    """Along the film: what the policy expects, what it gets, and what it thinks of its actions, as far as is known."""
+    if maps.value is not None:
+        yield chart("value", maps.value)
+    if not np.isnan(maps.reward).all():
+        yield chart("reward", maps.reward)
+    thought = maps.probabilities if maps.probabilities is not None else maps.action_values
+    if thought is not None:
+        names = maps.action_names or [str(place + maps.first_action) for place in range(thought.shape[1])]
+        likely = maps.probabilities is not None
+        yield chart_of_actions(
+            "actions" if likely else "action values", thought, names, "share" if likely else "number"
+        )
+    elif maps.action.dtype.kind == "f" and maps.action.ndim == 2:
+        names = [f"part {place + 1}" for place in range(maps.action.shape[1])]
+        yield chart_of_actions("action", maps.action.astype(np.float64), names)
 
 
 def _film_caption(maps: Maps, count: int, mode: str, change: str) -> str:
     total = len(maps.obs)
-    shown = f"{total} moments" if count == total else f"{count} of {total} recorded moments (the video has all)"
+    shown = f"{total} moments"
+    if count < total:
+        shown = (
+            f"Pictures of {count} of {total} recorded moments, so that the page stays small (the video has all; the "
+            "curves and the line of text, too): between two of them the earlier one stays. They are"
+        )
     what = f"a person's game, {mode}" if maps.screen is not None else f"one episode in mode {mode}"
     return " ".join(filter(None, [f"{shown} of {what}.", change, *remarks(maps.saliency)]))
 
@@ -223,13 +256,8 @@ def _explained(method: Method) -> str:
 
 
 def _provenance(explanation: Explanation) -> Iterator[Section]:
-    yield Heading("How to repeat this")
-    yield Code(explanation.command or "\n".join(_commands(explanation)))
-    settings = tuple(_flat(explanation.settings))
-    if settings:
-        yield Folded("Settings", Facts(settings))
-    if explanation.versions:
-        yield Folded("Versions", Facts(tuple(_flat(explanation.versions))))
+    command = explanation.command or "\n".join(_commands(explanation))
+    return repeat_sections(command, tuple(_flat(explanation.settings)), tuple(_flat(explanation.versions)))
 
 
 def _commands(explanation: Explanation) -> Iterator[str]:
