@@ -21,8 +21,13 @@ from saccade.bench.cells import cells_of
 from saccade.bench.running import FAILED, RUNNING, Moment, Shown
 from saccade.bench.standing import DONE, Standing
 from saccade.cli.bench_report import write_reports
+from saccade.explain.session import Session
+from saccade.explain.tasks import task_of
+from saccade.policies.load import load_any
 from saccade.viewer.attacks import AttackedEpisode, Robustness, write_attacks
 from saccade.viewer.grid import write_page
+from saccade.viewer.live.messages import PaneMessage, View
+from saccade.viewer.live.saving import recorded_page
 from saccade.viewer.report import write_report
 from saccade.viewer.timeline import chart
 
@@ -87,6 +92,19 @@ def at_work(folder: Path) -> Path:
     return write_page(Moment(GRID, shown, 60.0, None, 2, stopping=True), folder)
 
 
+def saved(folder: Path) -> Path:
+    pytest.importorskip("minigrid")
+    policy = load_any("zoo:ppo-red-fetch-green", device="cpu")
+    session = Session([policy], task_of(policy, None))
+    for _ in range(3):
+        session.step()
+    view = View(1, (PaneMessage(),), methods=("gradient",))
+    name, _, content = recorded_page(session, view, "ppo", "saccade view it")
+    session.close()
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
 PAGES: dict[str, Callable[[Path], Path]] = {
     "explain": explained,
     "score": scored,
@@ -96,8 +114,9 @@ PAGES: dict[str, Callable[[Path], Path]] = {
     "demo": demonstrated,
     "bench report": benched,
     "grid": at_work,
+    "saved session": saved,
 }
-FILMS = ("explain", "score", "attack", "demo")
+FILMS = ("explain", "score", "attack", "demo", "saved session")
 
 
 @pytest.fixture(scope="module")
@@ -176,13 +195,39 @@ def test_an_explanation_has_value_reward_and_actions_by_name(tab: Browser, made:
     assert all(name in heads[2] for name in ACTIONS) and heads[2].count("%") == 3
 
 
+def long_episode(folder: Path, frames: np.ndarray) -> Path:
+    """Of frames ``[time, 3, height, width]`` an explanation in two modes by one method."""
+    fake_explanations.write_folder(folder, methods=("a",), scores=False)
+    random, count = np.random.default_rng(0), len(frames)
+    for mode in ("train", "video_hard"):
+        content = {
+            "colours": np.array(3),
+            "obs": frames,
+            "map_a": frames[:, :1].astype(np.float32),
+            "step": np.arange(count),
+            "action": random.uniform(-1, 1, (count, 6)).astype(np.float32),
+            "reward": random.random(count),
+        }
+        np.savez(folder / "maps" / f"{mode}.npz", **content)
+    return write_report(folder)
+
+
 def test_a_thousand_steps_of_two_modes_stay_small(tmp_path: Path) -> None:
-    """Two modes of three methods at 84 pixels: the longest episode of the usual benchmarks, with all of its steps."""
-    folder = fake_explanations.write_folder(
-        tmp_path, methods=("a", "b", "c"), frames=1000, size=84, stack=1, scores=False
-    )
-    page = write_report(folder)
+    """At 84 pixels all steps of the longest usual episode; the curves and texts are of every step."""
+    coarse = np.random.default_rng(0).integers(0, 256, (1000, 3, 7, 7), np.uint8)
+    page = long_episode(tmp_path, coarse.repeat(12, 2).repeat(12, 3))
     text = page.read_text("utf-8")
-    assert page.stat().st_size < LARGEST
+    assert LARGEST / 100 < page.stat().st_size < LARGEST
     assert re.search(r"Pictures of \d+ of 1000 recorded moments, so that the page stays small", text)
     assert text.count('max="999"') == 1
+
+
+def test_pictures_that_are_hard_to_compress_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise, of which nothing can be left out."""
+    most = 1_000_000
+    monkeypatch.setattr("saccade.viewer.report.MOST_BYTES", most)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 3, 84, 84), np.uint8)
+    text = long_episode(tmp_path, noise).read_text("utf-8")
+    carried = sum(map(len, re.findall(r'href="(data:image/webp[^"]*)"', text)))
+    assert most / 2 < carried <= most
+    assert re.search(r"Pictures of \d+ of 60 recorded moments", text)

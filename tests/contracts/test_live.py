@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 pytest.importorskip("minigrid")
 
-import uvicorn
-from browser import Browser, browser
+from browser import browser
+from live_page import HOST, TOKEN, Served, key, open_page, stroke, wait
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -31,9 +31,9 @@ from saccade.explain.tasks import Task, task_of
 from saccade.policies.load import load_any
 from saccade.policies.policy import Policy
 from saccade.types import UserError
-from saccade.viewer.live.server import HOST, Desk, application, listening
+from saccade.viewer.live.server import Desk, application
 
-TOKEN, PORT = "a-secret-of-tests", 8642
+PORT = 8642
 ADDRESS = f"http://{HOST}:{PORT}"
 ORIGIN = {"origin": ADDRESS}
 TALK = f"ws://{HOST}:{PORT}/talk"
@@ -250,105 +250,49 @@ def test_missing_extra_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch, capfd
     assert "saccade-rl[viewer]" in capfd.readouterr().err
 
 
-class Served:
-    """A server in a thread, which can be stopped and started again on its port."""
-
-    def __init__(self, make: Callable[[], Session], port: int = 0) -> None:
-        self._listener = listening(port)
-        self.port = int(self._listener.getsockname()[1])
-        self._desk = Desk(make, "ppo in a test", "saccade view")
-        config = uvicorn.Config(
-            application(self._desk, TOKEN, self.port),
-            log_level="critical",
-            ws="websockets-sansio",
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(30)
-        self._listener.close()
-        self._desk.close()
-        assert not self._thread.is_alive()
-
-
-def _wait(tab: Browser, expression: str) -> None:
-    deadline = time.monotonic() + 60
-    while not tab.value(expression):
-        assert time.monotonic() < deadline, (expression, tab.value("at('status').textContent"), tab.problems)
-        time.sleep(0.03)
-
-
-def _open(tab: Browser, port: int, width: int, dark: bool) -> None:
-    tab.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    tab.send("Emulation.setEmulatedMedia", features=[scheme])
-    tab.send("Page.navigate", url=f"http://{HOST}:{port}/?token={TOKEN}")
-    _wait(tab, "typeof state !== 'undefined' && state.answered !== null && !state.waiting")
-
-
-def _key(tab: Browser, key: str) -> None:
-    tab.value(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: {key!r}, bubbles: true}})), 0")
-
-
-def _stroke(tab: Browser) -> None:
-    """With the mouse, across the first picture."""
-    tab.value("document.querySelector('canvas').scrollIntoView({block: 'center', behavior: 'instant'}), 0")
-    box = tab.value(
-        "(() => { const b = document.querySelector('canvas').getBoundingClientRect();"
-        " return [b.x, b.y, b.width, b.height]; })()"
-    )
-    for kind, share in (("mousePressed", 0.2), ("mouseMoved", 0.8), ("mouseReleased", 0.8)):
-        x, y = box[0] + share * box[2], box[1] + 0.5 * box[3]
-        tab.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
-
-
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
 def test_a_person_plays_paints_and_goes_back(policy: Policy, tmp_path: Path, width: int, dark: bool) -> None:
     served = Served(lambda: Session([policy], task_of(policy, None)))
     try:
         with browser(tmp_path) as tab:
-            _open(tab, served.port, width, dark)
+            open_page(tab, served.port, width, dark)
             assert tab.value("document.documentElement.scrollWidth") <= width
             unnamed = (
                 "[...document.querySelectorAll('button, input, select, img, canvas, [role=img]')].filter(one =>"
                 " !(one.textContent.trim() || one.ariaLabel || one.alt || one.labels?.length)).length"
             )
             assert tab.value(unnamed) == 0
-            _key(tab, "ArrowRight")
-            _wait(tab, "state.history.actions.length === 1 && state.answered.index === 1 && !state.waiting")
-            _key(tab, "Home")
-            _wait(tab, "state.index === 0 && state.answered.index === 0 && !state.waiting")
+            key(tab, "ArrowRight")
+            wait(tab, "state.history.actions.length === 1 && state.answered.index === 1 && !state.waiting")
+            key(tab, "Home")
+            wait(tab, "state.index === 0 && state.answered.index === 0 && !state.waiting")
             shown = "document.querySelector('.maps img').src"
-            _wait(tab, f"document.querySelector('.maps figure').dataset.number == state.number && {shown}")
+            wait(tab, f"document.querySelector('.maps figure').dataset.number == state.number && {shown}")
             before = tab.value(shown)
-            _stroke(tab)
+            stroke(tab)
             changed = "JSON.stringify(state.answered.panes[0].before) !== JSON.stringify(state.answered.panes[0].after)"
-            _wait(tab, f"state.edits.length === 1 && !state.waiting && {changed}")
-            _wait(
+            wait(tab, f"state.edits.length === 1 && !state.waiting && {changed}")
+            wait(
                 tab, f"document.querySelector('.maps figure').dataset.number == state.number && {shown} !== '{before}'"
             )
-            _key(tab, "u")
-            _wait(tab, f"!state.edits.length && !state.waiting && !({changed})")
-            _key(tab, "e")
-            _stroke(tab)
-            _wait(tab, f"state.edits[0]?.kind === 'erase' && !state.waiting && {changed}")
+            key(tab, "u")
+            wait(tab, f"!state.edits.length && !state.waiting && !({changed})")
+            key(tab, "e")
+            stroke(tab)
+            wait(tab, f"state.edits[0]?.kind === 'erase' && !state.waiting && {changed}")
             tab.value("document.querySelector('#actions button').click(), 0")
-            _wait(tab, "state.history.actions[0] === 0 && state.answered.index === 1 && !state.waiting")
+            wait(tab, "state.history.actions[0] === 0 && state.answered.index === 1 && !state.waiting")
             tab.value("at('second').click(), 0")
-            _wait(tab, "state.answered.panes.length === 2 && !state.waiting")
+            wait(tab, "state.answered.panes.length === 2 && !state.waiting")
             tab.value("document.querySelector('[data-save=page]').click(), 0")
-            _wait(tab, "state.saved?.name === 'saccade.html' && state.saved.size < 20e6")
+            wait(tab, "state.saved?.name === 'saccade.html' && state.saved.size < 20e6")
             assert tab.problems == []
             port = served.port
             served.stop()
-            _wait(tab, "at('status').textContent.includes('away')")
+            wait(tab, "at('status').textContent.includes('away')")
             served = Served(lambda: Session([policy], task_of(policy, None)), port)
-            _wait(tab, "!at('status').textContent.includes('away') && !state.waiting && socket.readyState === 1")
-            _wait(tab, "state.history.actions.length === 1 && state.history.actions[0] === 0")
+            wait(tab, "!at('status').textContent.includes('away') && !state.waiting && socket.readyState === 1")
+            wait(tab, "state.history.actions.length === 1 && state.history.actions[0] === 0")
             assert tab.value("state.edits.length") == 1
     finally:
         served.stop()
@@ -364,7 +308,7 @@ def test_a_policy_that_raises_is_told_and_the_page_lives_on(policy: Policy, tmp_
     served = Served(make)
     try:
         with browser(tmp_path) as tab:
-            _open(tab, served.port, 1000, False)
+            open_page(tab, served.port, 1000, False)
 
             def fail(*_: Any) -> Any:
                 raise ValueError("no such luck")
@@ -372,11 +316,11 @@ def test_a_policy_that_raises_is_told_and_the_page_lives_on(policy: Policy, tmp_
             healthy = session[-1].policies
             broken = dict.fromkeys(policy.outputs, fail)
             session[-1].policies = (dataclasses.replace(policy, outputs=broken),)
-            _key(tab, "ArrowRight")
-            _wait(tab, "at('status').textContent.includes('no such luck')")
+            key(tab, "ArrowRight")
+            wait(tab, "at('status').textContent.includes('no such luck')")
             session[-1].policies = healthy
-            _key(tab, "ArrowRight")
-            _wait(tab, "state.history.actions.length === 1 && state.answered.index === 1")
+            key(tab, "ArrowRight")
+            wait(tab, "state.history.actions.length === 1 && state.answered.index === 1")
     finally:
         served.stop()
 
@@ -392,7 +336,7 @@ def test_a_file_that_is_asked_for_holds_no_question_up(policy: Policy, tmp_path:
     served = Served(make)
     try:
         with browser(tmp_path) as tab:
-            _open(tab, served.port, 1000, False)
+            open_page(tab, served.port, 1000, False)
             find = session[-1].maps
 
             def slowly(*arguments: Any) -> Any:
@@ -401,15 +345,15 @@ def test_a_file_that_is_asked_for_holds_no_question_up(policy: Policy, tmp_path:
 
             session[-1].maps = slowly  # type: ignore[method-assign]
             tab.value("ask(), 0")
-            _wait(tab, "!state.waiting")
+            wait(tab, "!state.waiting")
             tab.value("ask(), document.querySelector('[data-save=still]').click(), 0")  # both while a map is drawn
             time.sleep(0.2)
             go_on.set()
-            _wait(tab, "state.saved && !state.waiting")
-            _wait(tab, "document.querySelector('.maps figure').dataset.number == state.number")
+            wait(tab, "state.saved && !state.waiting")
+            wait(tab, "document.querySelector('.maps figure').dataset.number == state.number")
             assert tab.value("at('status').textContent") == "Saved saccade.png."
-            _stroke(tab)
-            _wait(tab, "at('status').textContent.startsWith('Step 0')")
+            stroke(tab)
+            wait(tab, "at('status').textContent.startsWith('Step 0')")
     finally:
         go_on.set()
         served.stop()

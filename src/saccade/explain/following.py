@@ -181,7 +181,7 @@ class Truth:
         """Of any frame that is seen after ``index`` actions, bool ``[height, width]``; None where nobody knows."""
         self._follower.follow(history.actions[:index])
         state = self._follower.states[-1]
-        return None if state is None or "masks" not in state else np.array(state["masks"], bool).any(0)
+        return None if state is None or "masks" not in state else np.asarray(np.any(state["masks"], axis=0))
 
     def close(self) -> None:
         self._follower.close()

@@ -253,7 +253,7 @@ def _html(section: Section) -> str:
         case Found(text):
             return f'<p class="found">{escape(text)}</p>'
         case Code(text):
-            return f'<pre tabindex="0"><code>{escape(text)}</code></pre>'
+            return f"<pre><code>{escape(text)}</code></pre>"
         case Facts(pairs):
             items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
             return f"<dl>{items}</dl>"

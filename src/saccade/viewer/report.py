@@ -45,7 +45,8 @@ OF_PEOPLE = (
     "named after a method shows the person's screen in grey, and over it in colour what matters according to that "
     "method. Every method has a brightness of its own, the same for all frames. The action is the policy's."
 )
-MOST_PIXELS = 12_000_000  # of all films together: about 7 MB
+MOST_PIXELS = 24_000_000  # of all films together: as a rule 6 to 14 MB
+MOST_BYTES = 16_000_000  # of their pictures as the page carries them, so that the whole stays below 20 MB
 FEWEST_FRAMES = 8  # of a film, however large its frames
 SCALE_SIZE = (12, 128)
 GREY = 110  # of the frame that the scale lies over
@@ -111,7 +112,7 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
 
 def _films(explanation: Explanation, episodes: Mapping[str, Maps]) -> Iterator[Section]:
     modes = list(episodes)
-    films = {mode: _film(explanation, mode, maps, len(modes)) for mode, maps in episodes.items()}
+    films = _small_enough(explanation, episodes)
     by_people = any(maps.screen is not None for maps in episodes.values())
     if len(modes) == 1 or by_people:  # games of people begin and go on as each has played
         for mode, film in films.items():
@@ -124,11 +125,23 @@ def _films(explanation: Explanation, episodes: Mapping[str, Maps]) -> Iterator[S
         yield Text(f"There are scores but no maps of {', '.join(m for m in explanation.modes if m not in modes)}.")
 
 
-def _film(explanation: Explanation, mode: str, maps: Maps, films: int) -> Film:
+def _small_enough(explanation: Explanation, episodes: Mapping[str, Maps]) -> dict[str, Film]:
+    """A film of each mode; where pictures are hard to compress, such as noise, of fewer moments."""
+    pixels = MOST_PIXELS
+    while True:
+        films = {mode: _film(explanation, mode, maps, pixels // len(episodes)) for mode, maps in episodes.items()}
+        size = sum(len(one.sheet) for film in films.values() for one in film.panels)
+        fewest = all(len(film.drawn or film.lines) <= FEWEST_FRAMES for film in films.values())
+        if size <= MOST_BYTES or fewest:
+            return films
+        pixels = int(0.9 * pixels * MOST_BYTES / size)
+
+
+def _film(explanation: Explanation, mode: str, maps: Maps, pixels: int) -> Film:
     total, (height, width) = len(maps.obs), maps.size
     others = (maps.clean_obs is not None) + (maps.task_mask is not None) + (maps.screen is not None) + 1
     shown = len(maps.saliency) + len(maps.pictures) + others
-    most = MOST_PIXELS // (films * shown * height * width)
+    most = pixels // (shown * height * width)
     chosen = spread(total, max(most, FEWEST_FRAMES))
     drawn = panels(maps, chosen)
     exact = ALTS | {agent_label(name): _alt(name) for name in maps.pictures}

@@ -66,7 +66,7 @@ def chart_of_actions(title: str, values: NDArray[np.floating], names: Sequence[s
     if count > MOST_LINES:
         shown = np.sort(np.argsort(-np.abs(values).mean(axis=0), kind="stable")[:MOST_LINES])
     note = f"{MOST_LINES} of {count} are drawn" if count > MOST_LINES else ""
-    return Chart(title, tuple(Line(names[int(place)], _values(values[:, place])) for place in shown), unit, note)
+    return Chart(title, tuple(Line(names[place], _values(values[:, place])) for place in shown.tolist()), unit, note)
 
 
 def together(charts: Mapping[str, Sequence[Chart]]) -> tuple[Chart, ...]:

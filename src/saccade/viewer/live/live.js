@@ -4,7 +4,7 @@ const at = (id) => document.getElementById(id);
 const token = new URLSearchParams(location.search).get("token");
 const state = {
   offer: null, history: null, index: 0, panes: [{ policy: 0, mode: "train" }], edits: [], tool: "paint",
-  methods: ["gradient"], metrics: [], number: 0, playing: false, waiting: false, dirty: false, answered: null, follow: false, maps: {},
+  methods: ["gradient"], metrics: [], number: 0, playing: false, waiting: false, dirty: false, answered: null, follow: false, later: false, maps: {},
 };
 let socket = null, retry = 500;
 const curves = timeline(at("curves"), (index) => { state.playing = false; go(index); });
@@ -39,7 +39,7 @@ function connect() {
   socket = new WebSocket(`ws://${location.host}/talk?token=${encodeURIComponent(token)}`);
   socket.onmessage = (event) => heard(JSON.parse(event.data));
   socket.onclose = () => {
-    state.playing = state.waiting = false;
+    state.playing = state.waiting = state.later = false;
     drawControls();
     say("The server is away; the page waits for it.", true);
     setTimeout(connect, retry);
@@ -56,7 +56,7 @@ function heard(message) {
   else if (message.kind === "scores" && message.number === state.number) scored(message);
   else if (message.kind === "file") keep(message);
   else if (message.kind === "error") {
-    state.waiting = state.playing = false;
+    state.waiting = state.playing = state.later = false;
     drawControls();
     say(message.sentence, true);
     if (state.dirty) ask();
@@ -152,6 +152,7 @@ function looked(message) {
     if (message.number !== state.kept) say(sentence(message));
   }
   if (state.dirty) ask();
+  else if (state.later) { state.later = false; advance(); }
   else if (state.playing) setTimeout(advance, 60);
 }
 
@@ -285,6 +286,7 @@ function drawControls() {
 }
 
 function go(index) {
+  state.later = false;
   state.index = Math.max(0, Math.min(index, state.history?.actions.length ?? 0));
   ask();
 }
@@ -293,8 +295,9 @@ function advance() {
   if (!state.history) return;
   if (state.index < state.history.actions.length) { go(state.index + 1); return; }
   if (state.history.over) { state.playing = false; drawControls(); return; }
-  if (state.waiting) return;
+  if (state.waiting) { state.later = true; return; }  // until what is on its way has come
   state.follow = true;
+  state.later = false;
   state.waiting = send({ do: "step" });
 }
 

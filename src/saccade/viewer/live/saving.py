@@ -15,8 +15,9 @@ from saccade.metrics import METRICS
 from saccade.viewer.film import Film, Films, panel
 from saccade.viewer.live import telling
 from saccade.viewer.live.messages import View
-from saccade.viewer.page import Code, Facts, Folded, Gallery, Heading, Section, Table, Text, page
+from saccade.viewer.page import Found, Gallery, Heading, Section, Table, page
 from saccade.viewer.pictures import data_uri, grid, png, upscale, write_video
+from saccade.viewer.repeating import repeat_sections
 
 MOST_MOMENTS = 40  # of a film
 FRAMES_PER_SECOND = 4.0
@@ -63,13 +64,12 @@ def film(session: Session, view: View) -> File:
 def recorded_page(session: Session, view: View, title: str, command: str) -> File:
     """The same session as a page that opens from a disk: the moment before and after, and the episode as a film."""
     panes = view.shown()
-    sections: list[Section] = [Text(_sentence(session, view, panes)), Heading("The moment"), *_moment(session, view)]
+    sections: list[Section] = [Found(_sentence(session, view, panes)), Heading("The moment"), *_moment(session, view)]
     films = {_name(session, pane): _film(session, pane, view) for pane in panes}
     sections += [
         Heading("The episode"),
         Films(films, "The episode as it was played, without the changes above; the slider moves all pictures."),
-        Folded("Settings", Facts(_facts(session, view))),
-        Code(command),
+        *repeat_sections(command, _facts(session, view)),
     ]
     return "saccade.html", "text/html", page(title, sections).encode()
 

@@ -1,0 +1,390 @@
+"""The live page in a browser: all that a person can do there, with the mouse and with the keyboard alone."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("minigrid")
+
+import torch
+from accessibility import assert_accessible
+from browser import Browser, browser
+from live_page import HOST, TOKEN, Served, open_page, stroke, wait
+
+from saccade.cli import main, view_command
+from saccade.explain.looking import Pane, Question
+from saccade.explain.session import Session
+from saccade.explain.tasks import task_of
+from saccade.policies.load import load_any
+from saccade.policies.policy import Policy
+from saccade.viewer.live.server import WRONG_TOKEN
+
+ZOO = "zoo:ppo-red-fetch-green"
+ANSWERED = "state.answered && state.answered.number === state.number && !state.waiting && !state.dirty"
+FIRST = "state.answered.panes[0]"
+CHANGED = f"JSON.stringify({FIRST}.before) !== JSON.stringify({FIRST}.after)"
+MAPPED = "[...document.querySelectorAll('.maps figure')].every(one => one.dataset.number == state.number)"
+MOST_TABS = 120
+
+
+@pytest.fixture(scope="module")
+def policies() -> list[Policy]:
+    """One of the zoo, and the same with other weights."""
+    first = load_any(ZOO, device="cpu")
+    network = copy.deepcopy(first.network)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.05 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    return [first, dataclasses.replace(first, name="shaken", network=network)]
+
+
+@pytest.fixture(scope="module")
+def served(policies: list[Policy]) -> Iterator[Served]:
+    found = Served(lambda: Session(policies, task_of(policies[0], None)))
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as found:
+        yield found
+
+
+@pytest.fixture
+def tab(shared: Browser, served: Served) -> Iterator[Browser]:
+    """The page as it opens, with an episode of its own."""
+    shared.problems.clear()
+    open_page(shared, served.port)
+    yield shared
+    assert shared.problems == []
+
+
+def _tab_to(tab: Browser, selector: str) -> None:
+    """With the Tab key alone."""
+    for _ in range(MOST_TABS):
+        if tab.value(f"document.activeElement.matches({selector!r})"):
+            return
+        tab.press("Tab")
+    raise AssertionError(f"the Tab key does not come to {selector}")
+
+
+def _choose(tab: Browser, selector: str, value: str) -> None:
+    """What a person does to a field, as the page hears of it."""
+    tab.value(
+        f"(() => {{ const one = document.querySelector({selector!r}); one.value = {value!r};"
+        " for (const kind of ['input', 'change']) one.dispatchEvent(new Event(kind, {bubbles: true})); })()"
+    )
+    assert tab.value(f"document.querySelector({selector!r}).value") == value
+
+
+def _click(tab: Browser, selector: str) -> None:
+    tab.value(f"document.querySelector({selector!r}).click(), 0")
+
+
+def test_page_is_for_everybody(tab: Browser) -> None:
+    _click(tab, "#second")
+    _click(tab, "#metrics input[value=mass_inside]")
+    tab.press("ArrowRight")
+    wait(tab, f"state.history.actions.length === 1 && {ANSWERED} && document.querySelector('.maps li') !== null")
+    assert_accessible(tab)
+    assert tab.value("document.querySelector('.timeline').getAttribute('aria-valuetext')").startswith("2 of 2: value ")
+
+
+def test_all_is_done_with_the_keyboard_alone(tab: Browser) -> None:
+    before = tab.value(f"{FIRST}.picture")
+    _tab_to(tab, ".pane canvas")
+    for _ in range(3):
+        tab.press("ArrowLeft")
+    tab.press("ArrowUp")
+    wait(tab, "at('status').textContent === 'Cross at 35 % across, 45 % down.'")
+    tab.press("Enter")
+    wait(tab, f"state.edits.length === 1 && {ANSWERED} && {FIRST}.picture !== {before!r}")
+    assert tab.value("state.edits[0].points[0].map(one => one.toFixed(2)).join()") == "0.35,0.45"
+    tab.press("u")
+    wait(tab, f"!state.edits.length && {ANSWERED} && {FIRST}.picture === {before!r}")
+    _tab_to(tab, "#next")
+    tab.press("Enter")
+    wait(tab, f"state.history.actions.length === 1 && state.index === 1 && {ANSWERED}")
+    _tab_to(tab, "#slider")
+    tab.press("Home")
+    wait(tab, f"state.index === 0 && {ANSWERED}")
+    _tab_to(tab, "#curves")
+    tab.press("End")
+    wait(tab, f"state.index === 1 && {ANSWERED}")
+    _tab_to(tab, "[data-tool=erase]")
+    tab.press(" ")
+    assert tab.value("state.tool") == "erase" and not tab.value("state.playing")
+    _tab_to(tab, "#shiftstrength")
+    tab.press("End")
+    wait(tab, f"{ANSWERED} && {CHANGED}")
+    tab.press("Home")
+    _tab_to(tab, "#actions button")
+    tab.press("Enter")
+    wait(tab, f"state.history.actions.length === 2 && state.history.actions[1] === 0 && {ANSWERED}")
+    _tab_to(tab, "#methods input[value=grad_cam]")
+    tab.press(" ")
+    wait(tab, f"state.methods.join() === 'gradient,grad_cam' && {ANSWERED} && {MAPPED}")
+
+
+def test_an_episode_plays_pauses_and_is_scrubbed(tab: Browser) -> None:
+    tab.press(" ")
+    wait(tab, "state.history.over && !state.playing && state.index === state.history.actions.length")
+    last = tab.value("state.history.actions.length")
+    assert last >= 2 and tab.value("at('slider').max") == str(last)
+    assert f"step {last} of {last}, over; return" in tab.value("at('count').textContent")
+    assert tab.value("[at('next').disabled, at('play').disabled]") == [True, True]
+    _choose(tab, "#slider", "1")
+    wait(tab, f"state.answered.index === 1 && {ANSWERED}")
+    assert "return 0.00" in tab.value("at('count').textContent")
+    tab.value("document.querySelector('.timeline .plot').scrollIntoView({block: 'center', behavior: 'instant'}), 0")
+    box = tab.value(
+        "(() => { const box = document.querySelector('.timeline .plot').getBoundingClientRect();"
+        " return [box.x + 1, box.y + box.height / 2]; })()"
+    )
+    for kind in ("mousePressed", "mouseReleased"):
+        tab.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", buttons=1, clickCount=1)
+    wait(tab, f"state.answered.index === 0 && {ANSWERED}")
+
+
+def test_curves_are_what_the_policy_thought(tab: Browser, policies: list[Policy]) -> None:
+    tab.press("ArrowRight")
+    wait(tab, f"state.history.actions.length === 1 && {ANSWERED}")
+    session = Session(policies, task_of(policies[0], None))
+    session.step()
+    told = {one["title"]: one["lines"] for one in tab.value("state.history.curves")}
+    readings = session.course()
+    assert told["value"][0]["values"] == pytest.approx([one.value for one in readings], rel=1e-3)
+    assert told["reward"][0]["values"] == [session.rewards[0], None]
+    assert [line["name"] for line in told["probabilities"]] == list(session.action_names)
+    liked = readings[0].preferences
+    assert liked is not None
+    assert [line["values"][0] for line in told["probabilities"]] == pytest.approx(liked.tolist(), rel=1e-3, abs=1e-9)
+    session.close()
+
+
+@pytest.mark.parametrize("tool", ["paint", "erase", "drop"])
+def test_a_brush_changes_picture_value_and_map(tab: Browser, tool: str) -> None:
+    wait(tab, MAPPED)
+    before, shown = tab.value(f"{FIRST}.picture"), tab.value("document.querySelector('.maps img').src")
+    _click(tab, f"[data-tool={tool}]")
+    stroke(tab)
+    wait(tab, f"state.edits[0]?.kind === {tool!r} && {ANSWERED} && {CHANGED} && {MAPPED}")
+    assert tab.value(f"{FIRST}.picture") != before
+    assert tab.value("document.querySelector('.maps img').src") != shown
+    _click(tab, "#clear")
+    wait(tab, f"{ANSWERED} && !({CHANGED}) && {FIRST}.picture === {before!r}")
+
+
+def test_a_slider_changes_the_whole_picture(tab: Browser) -> None:
+    _choose(tab, "#shift", "brightness")
+    values = []
+    for strength in ("0.5", "1"):
+        _choose(tab, "#shiftstrength", strength)
+        wait(tab, f"{ANSWERED} && {CHANGED}")
+        values.append(tab.value(f"{FIRST}.after.value"))
+    assert values[0] != values[1]
+
+
+def test_light_and_camera_of_a_simulator_move(shared: Browser) -> None:
+    pytest.importorskip("mujoco")
+    policy = load_any("zoo:sac-reach", device="cpu")
+    served = Served(lambda: Session([policy], task_of(policy, None)))
+    try:
+        open_page(shared, served.port)
+        before = shared.value(f"{FIRST}.picture")
+        pictures = {before}
+        for dial in [one for one in shared.value("state.offer.dials") if one.startswith(("light", "camera"))][:4]:
+            _choose(shared, "#dial", dial)
+            _choose(shared, "#dialstrength", "0.5")
+            wait(shared, f"{ANSWERED} && {CHANGED}")
+            pictures.add(shared.value(f"{FIRST}.picture"))
+        assert len(pictures) >= 3
+        shared.value("document.querySelectorAll('#actions input')[0].value = 0.5, 0")
+        _click(shared, "#actions button")
+        wait(shared, f"state.history.actions[0]?.[0] === 0.5 && {ANSWERED}")
+    finally:
+        served.stop()
+
+
+def test_method_mode_and_policy_are_switched(tab: Browser) -> None:
+    picture = tab.value(f"{FIRST}.picture")
+    _click(tab, "#methods input[value=gradient]")
+    _click(tab, "#methods input[value=occlusion]")
+    wait(
+        tab, f"{ANSWERED} && {MAPPED} && document.querySelector('.maps figcaption').textContent.startsWith('occlusion')"
+    )
+    before = tab.value(f"JSON.stringify({FIRST}.before)")
+    _choose(tab, ".pane select[aria-label^=Policy]", "1")
+    wait(tab, f"{ANSWERED} && JSON.stringify({FIRST}.before) !== {json.dumps(before)}")
+    assert tab.value(f"{FIRST}.picture") == picture
+    _choose(tab, ".pane select[aria-label^=Mode]", "palette")
+    wait(tab, f"state.history.mode === 'palette' && {ANSWERED} && {FIRST}.picture !== {picture!r}")
+
+
+def test_two_policies_stand_side_by_side_on_the_same_states(tab: Browser) -> None:
+    _click(tab, "#second")
+    for moment in range(2):
+        wait(tab, f"state.answered.panes.length === 2 && state.index === {moment} && {ANSWERED}")
+        one, other = tab.value("state.answered.panes")
+        assert one["picture"] == other["picture"] and one["before"]["preferences"] != other["before"]["preferences"]
+        tab.press("ArrowRight")
+    assert tab.value("[...document.querySelectorAll('.pane select[aria-label^=Policy]')].map(one => one.value)") == [
+        "0",
+        "1",
+    ]
+
+
+def test_scores_stand_beside_the_maps_and_on_the_saved_page(tab: Browser, policies: list[Policy]) -> None:
+    for name in ("deletion", "insertion", "mass_inside"):
+        _click(tab, f"#metrics input[value={name}]")
+    wait(tab, f"{ANSWERED} && document.querySelector('.maps figure').dataset.scored == state.number")
+    session = Session(policies, task_of(policies[0], None))
+    answer = session.look(Pane(), Question())
+    *_, level = session.maps(Pane(), answer, "gradient")
+    asked = tab.value("state.metrics")
+    found = session.scored(Pane(), Question(), answer, level, asked)
+    session.close()
+    told = tab.value("[...document.querySelectorAll('.maps li')].map(one => one.textContent)")
+    assert [one.metric for one in found] == asked and len(told) == len(asked) == 3
+    for one, line in zip(found, told, strict=True):
+        assert one.value is not None and f"{one.metric.replace('_', ' ')} {one.value:.2f} ({one.direction} is" in line
+    _click(tab, "[data-save=page]")
+    wait(tab, "state.saved?.name === 'saccade.html'")
+
+
+def test_two_pages_at_once_have_an_episode_each(tab: Browser, served: Served, tmp_path: Path) -> None:
+    with browser(tmp_path) as other:
+        open_page(other, served.port)
+        tab.press("ArrowRight")
+        wait(tab, f"state.history.actions.length === 1 && {ANSWERED}")
+        assert other.value("state.history.actions.length") == 0
+        stroke(other)
+        wait(other, f"state.edits.length === 1 && {ANSWERED} && {CHANGED}")
+        assert tab.value("state.edits.length") == 0 and not tab.value(CHANGED)
+
+
+def test_strangers_see_nothing(shared: Browser, served: Served, tmp_path: Path) -> None:
+    shared.send("Page.navigate", url=f"http://{HOST}:{served.port}/?token=wrong-token")
+    wait_for = f"document.body?.innerText === {WRONG_TOKEN!r}"
+    for _ in range(200):
+        if shared.value(wait_for):
+            break
+    assert shared.value(wait_for) and shared.value("typeof state") == "undefined"
+    page = tmp_path / "foreign.html"
+    page.write_text("<!DOCTYPE html><title>another page, which even knows the secret</title>", "utf-8")
+    shared.open(page)
+    talk = f"ws://{HOST}:{served.port}/talk?token={TOKEN}"
+    opened = shared.value(
+        f"new Promise(done => {{ const one = new WebSocket({talk!r}); one.onopen = () => done('opened');"
+        " one.onclose = () => done('refused'); })"
+    )
+    assert opened == "refused"
+
+
+def test_no_browser_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def none(*_: Any) -> Any:
+        raise webbrowser.Error("could not locate runnable browser")
+
+    monkeypatch.setattr(webbrowser, "get", none)
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+    assert main(["view", ZOO, "--browser", "--port", str(port)]) == 2
+    assert "no browser on this machine" in capfd.readouterr().err
+    with socket.socket() as left, pytest.raises(ConnectionRefusedError):
+        left.connect((HOST, port))
+
+
+def test_interrupted_it_leaves_nothing_running(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "saccade", "view", ZOO, "--port", "0"]
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if "http://" in line)
+        address = line.partition("http://")[2].partition("/")[0]
+        port = int(address.rpartition(":")[2])
+        with socket.create_connection((HOST, port)):  # a page that stays open holds nothing up
+            process.send_signal(signal.SIGINT)
+            told = process.stdout.read()
+            assert process.wait(30) == 130
+        assert "Traceback" not in told
+        with socket.socket() as left, pytest.raises(ConnectionRefusedError):
+            left.connect((HOST, port))
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+OWN = """
+import gymnasium, numpy as np, torch
+from gymnasium import spaces
+
+class Dots(gymnasium.Env):
+    observation_space = spaces.Box(0, 255, (36, 36, 3), np.uint8)
+    action_space = spaces.Discrete(3)
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._seen(), {}
+    def step(self, action):
+        return self._seen(), float(action), False, False, {}
+    def _seen(self):
+        return self.np_random.integers(0, 255, (36, 36, 3), np.uint8)
+
+if "OwnDots-v0" not in gymnasium.registry:
+    gymnasium.register("OwnDots-v0", Dots)
+
+def make():
+    return Dots()
+
+class Net(torch.nn.Module):
+    def __init__(self, observation_space=None, action_space=None):
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 4, 8, 4), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(256, 3)
+        )
+    def forward(self, x):
+        return self.net(x.permute(0, 3, 1, 2) / 255.0)
+"""
+
+
+@pytest.mark.parametrize("task", ["own.py:make", "own:OwnDots-v0"])
+def test_a_network_of_ones_own_plays_in_an_environment_of_ones_own(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.py").write_text(OWN, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made: list[Session] = []
+    monkeypatch.setattr(view_command, "serve", lambda make, **_: made.append(make()))
+    namespace: dict[str, Any] = {"__name__": "own"}
+    exec(OWN, namespace)  # the same file, for its weights
+    torch.save(namespace["Net"]().state_dict(), tmp_path / "net.pt")
+    words = ["view", "--policy", "own.py:Net", "--checkpoint", "net.pt", "--task", task, "--output", "logits"]
+    assert main(words) == 0
+    (session,) = made
+    assert session.step() and session.actions[0].shape == ()
+    answer = session.look(Pane(), Question(1))
+    (level,) = session.maps(Pane(), answer, "gradient")
+    scores = session.scored(Pane(), Question(1), answer, level, session.metrics())
+    assert [one.metric for one in scores] == ["deletion", "insertion"] and level.values.shape == (36, 36)
+    session.close()
