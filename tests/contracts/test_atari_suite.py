@@ -277,7 +277,7 @@ def test_streams_of_ale_vector() -> None:
             assert len(step.last_obs) == step.ended.sum() and step.last_obs.mean() > 20 if step.ended.any() else True
         assert ends > 3
         state = json.loads(json.dumps(made.get_state()))
-        with pytest.warns(UserWarning, match="begin anew; with paper and recommended a run goes on bit for bit"):
+        with pytest.warns(UserWarning, match="start again; with paper and recommended a run continues bit for bit"):
             made.set_state(state)
         made.step(np.zeros(3, np.int64))
     for other in (

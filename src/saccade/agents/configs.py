@@ -211,9 +211,9 @@ class SMG:
     mask_ratio_weight: float = 1.0
     """Weight of the error of the masks' share of the pixels."""
     background_weight: float = 2.0
-    """Weight of the error of the background that is told from an observation whose background was replaced."""
+    """Weight of the error of the background predicted from an observation whose background was replaced."""
     inverse_dynamics_weight: float = 1.0
-    """Weight of the error of the action told from two foregrounds."""
+    """Weight of the error of the action predicted from two embeddings."""
     foreground_weight: float = 0.1
     """Weight of the difference between foregrounds of clean and augmented observations."""
     q_consistency_weight: float = 0.5
@@ -320,11 +320,11 @@ class SCPL:
     policy_consistency_weight: float = 1.0
     """Weight of the divergence of the policy on augmented observations from the one on clean ones."""
     dynamics_weight: float = 1.0
-    """Weight of the error of the next embedding, told from an embedding and the action."""
+    """Weight of the error of the next embedding, predicted from an embedding and the action."""
     reward_weight: float = 1.0
-    """Weight of the error of the reward, told from the same."""
+    """Weight of the error of the reward, predicted from the same."""
     dynamics_hidden: int = 512
-    """Width of the hidden layer that next embedding and reward are told from."""
+    """Width of the hidden layer that predicts the next embedding and the reward."""
     dynamics_lr: float = 3e-4
     """Learning rate of the dynamics, which the encoder learns from too."""
     dynamics_every: int = 2

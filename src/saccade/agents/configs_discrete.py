@@ -99,7 +99,7 @@ class SGPPO:
     salient_for: Literal["action", "value"] = "action"
     """Whether pixels are salient for the log-probability of the action that was chosen, or for the value."""
     masks_every: Literal["rollout", "epoch"] = "rollout"
-    """When masks are computed: once for a whole rollout, before its updates, or anew before each of its epochs."""
+    """When masks are computed: once for a whole rollout, before its updates, or again before each of its epochs."""
     policy_difference: Literal["kl", "squared"] = "kl"
     """Which change of the policy the consistency weighs: the KL divergence from the policy that sees everything to the
     one that sees salient pixels, or the squared change of the chosen action's log-probability."""

@@ -34,7 +34,7 @@ class PPO:
     epochs: Annotated[int, AT_LEAST_ONE] = 4
     """How often the updates of a round go through the rollout."""
     minibatches: Annotated[int, AT_LEAST_ONE] = 4
-    """Parts that a rollout is cut into, anew in every epoch; each is one update."""
+    """Parts that a rollout is split into, again in every epoch; each is one update."""
     discount: Annotated[float, SHARE] = 0.99
     """Discount per agent step, whatever the action repeat."""
     gae_lambda: Annotated[float, SHARE] = 0.95

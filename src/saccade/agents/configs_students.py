@@ -23,7 +23,7 @@ class DIGR:
     regularised: bool = True
     """Whether the gradient is held to the saliency data; otherwise this is distillation alone."""
     distillation_weight: Annotated[float, NOT_NEGATIVE] = 0.01
-    """Weight of the distance to the teacher's actions beside the gradient's share: the paper's alpha."""
+    """Weight of the distance to the teacher's actions relative to the gradient's share: the paper's alpha."""
     threshold: Annotated[float, SHARE] = 0.1
     """Where the teacher's saliency is at most this share of its largest, the student's gradient should vanish."""
     normalisation: Literal["maximum", "mass"] = "maximum"

@@ -52,7 +52,7 @@ class Simulation(Protocol):
         ...
 
     def seed(self, seed: int) -> None:
-        """Begin the task's own random numbers anew."""
+        """Restart the task's own random numbers."""
         ...
 
     def reset(self) -> None:

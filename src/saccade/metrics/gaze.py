@@ -31,7 +31,7 @@ SIGMA = 5.0  # pixels of a 210x160 Atari frame; FLS uses 2 on 84x84 observations
 NUM_OTHERS = 10
 SEED = 42
 CHANCE = {"nss": 0.0, "shuffled_auc": 0.5, "auc_judd": 0.5, "correlation_coefficient": 0.0}
-"""What a map comes to that knows nothing; a constant one, of which these are undefined, has no number of its own."""
+"""The score of a map that knows nothing; a constant one, of which these are undefined, has no number of its own."""
 
 
 def nss(saliency: Tensor, fixations: Tensor) -> Tensor:

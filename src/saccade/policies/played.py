@@ -1,4 +1,4 @@
-"""States that a policy comes to when it plays, and which of their pixels show the task."""
+"""States that a policy visits when it plays, and which of their pixels show the task."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _refuse_code_nobody_named(teaching: Teaching, named: bool) -> None:
         elif not was_named(path, digest):
             raise UserError(
                 f"Opening the teacher of this run runs {path}, a file that you have not named before or that has "
-                "changed: begin the run anew if it is what you mean."
+                "changed: start the run again if it is what you mean."
             )
 
 

@@ -85,7 +85,7 @@ def next_embedding_error(batch: Batch, shared: Shared) -> Tensor:
 
 
 def reward_error(batch: Batch, shared: Shared) -> Tensor:
-    """Squared error of the reward, told from clean and from augmented observations."""
+    """Squared error of the reward, predicted from clean and from augmented observations."""
     return F.mse_loss(shared["predicted_reward"], batch.reward.repeat(2))
 
 

@@ -89,7 +89,7 @@ def background_error(batch: Batch, shared: Shared) -> Tensor:
 
 
 def inverse_dynamics_error(nets: SMGNetworks) -> Callable[[Batch, Shared], Tensor]:
-    """Mean squared error of the action, told from the embeddings of both observations around it (L_action)."""
+    """Mean squared error of the action, predicted from the embeddings of both observations around it (L_action)."""
 
     def loss(batch: Batch, shared: Shared) -> Tensor:
         both = torch.cat([shared["embedding_of_obs"], shared["embedding_of_next_obs"]], dim=-1)

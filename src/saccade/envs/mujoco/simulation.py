@@ -41,7 +41,7 @@ class MujocoTask(Protocol):
     ground: tuple[str, ...]
 
     def seed(self, seed: int) -> None:
-        """Begin the task's own random numbers anew."""
+        """Restart the task's own random numbers."""
         ...
 
     def reset(self) -> None:
@@ -102,7 +102,7 @@ class MujocoSimulation:
         check_drawing(self._thread)
 
     def seed(self, seed: int) -> None:
-        """Begin the task's own random numbers anew."""
+        """Restart the task's own random numbers."""
         self.task.seed(seed)
 
     def reset(self) -> None:

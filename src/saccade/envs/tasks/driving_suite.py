@@ -42,7 +42,7 @@ class DrivingOptions:
     driving_reward: Literal["bisimulation", "gym_carla", "highway_env"] = "bisimulation"
     """Whose reward: of deep bisimulation's CARLA highway, of gym-carla or of highway-env."""
     vehicles: int = 20
-    """How many cars there are beside one's own."""
+    """How many other cars there are."""
     lanes: int = 4
     """How many lanes the road has."""
     data: str | None = None

@@ -102,7 +102,7 @@ class Robot:
         self._beginning = self.physics.get_state(SIGNATURE)
 
     def seed(self, seed: int) -> None:
-        """Begin the random numbers of places anew."""
+        """Restart the random numbers of places."""
         self._random = np.random.default_rng(seed)
 
     def reset(self) -> None:

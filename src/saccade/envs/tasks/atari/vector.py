@@ -114,8 +114,8 @@ class VectorStreams:
     def set_state(self, states: Sequence[dict[str, Any]]) -> None:
         """Begin games with other seeds than before. The first action is still for what was seen before."""
         warnings.warn(
-            "games of --wrappers ale_vector cannot be saved, so they begin anew; with paper and recommended a run goes "
-            "on bit for bit",
+            "games of --wrappers ale_vector cannot be saved, so they start again; with paper and recommended a run "
+            "continues bit for bit",
             stacklevel=2,
         )
         self._times_resumed = int(states[0]["times_resumed"]) + 1

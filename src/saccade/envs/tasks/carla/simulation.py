@@ -84,7 +84,7 @@ class CarlaSimulation:
         """Anywhere."""
 
     def seed(self, seed: int) -> None:
-        """Begin the random numbers of places, cars and the traffic manager anew."""
+        """Restart the random numbers of places, cars and the traffic manager."""
         self._random = np.random.default_rng(seed)
 
     def reset(self) -> None:

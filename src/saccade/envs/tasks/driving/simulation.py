@@ -58,7 +58,7 @@ class HighwaySimulation:
         check_drawing(self._thread)
 
     def seed(self, seed: int) -> None:
-        """Begin the traffic's random numbers anew."""
+        """Restart the traffic's random numbers."""
         self._traffic.seed(seed)
 
     def reset(self) -> None:

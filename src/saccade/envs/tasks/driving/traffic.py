@@ -73,7 +73,7 @@ class Traffic:
         self.styles = np.zeros(others + 1, np.int64)
 
     def seed(self, seed: int) -> None:
-        """Begin the random numbers anew."""
+        """Restart the random numbers."""
         self._random = np.random.default_rng(seed)
 
     def reset(self) -> None:
