@@ -72,8 +72,8 @@ def saliency_prediction(nets: PredictsMasks, colours: int = 3) -> Callable[[Any,
 
     def loss(batch: Any, shared: Shared) -> Tensor:
         predicted = nets.predict(batch.drawn["augmented_obs"], batch.action)
-        mask = per_channel(batch.seen["mask"], colours)
-        return F.binary_cross_entropy_with_logits(predicted, mask.to(predicted.dtype))
+        mask = per_channel(batch.seen["mask"].to(predicted.dtype), colours)
+        return F.binary_cross_entropy_with_logits(predicted, mask)
 
     return loss
 
