@@ -15,13 +15,8 @@ GRIDS: tuple[Grid, ...] = (
         (
             Arm("ppo", "ppo"),
             Arm("sg_ppo", "sg_ppo"),
-            Arm("sg_ppo-consistency", "sg_ppo", {"self_supervision": False}, about="without the mask's prediction"),
-            Arm(
-                "sg_ppo-self-supervision",
-                "sg_ppo",
-                {"consistency_weight": 0.0, "value_consistency_weight": 0.0},
-                about="without the consistency",
-            ),
+            Arm("sg_ppo_consistency", "sg_ppo_consistency", about="without the mask's prediction"),
+            Arm("sg_ppo_self_supervision", "sg_ppo_self_supervision", about="without the consistency"),
             Arm("dqn", "dqn"),
             Arm("sg_dqn", "sg_dqn"),
             Arm("oracle", "sg_ppo", {"mask": "oracle"}, about="the simulator's own masks: the ceiling"),
