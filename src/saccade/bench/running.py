@@ -189,8 +189,8 @@ def _moment(grid: Grid, state: _State, folder: Path, executor: Executor, seconds
         known = {RUNNING: state.running, DONE: state.done, FAILED: state.failed, SKIPPED: state.skipped}
         what = next((word for word, names in known.items() if name in names), WAITING)
         shown.append(Shown(cell, what, state.standings[name], step, place, told, state.tries.get(name, 0)))
-    left, known = seconds_left(shown, executor.slots), measuring_known(shown)
-    return Moment(grid, tuple(shown), seconds, left, executor.slots, stopping, not known)
+    left, at_least = seconds_left(shown, executor.slots), not measuring_known(shown)
+    return Moment(grid, tuple(shown), seconds, left, executor.slots, stopping, at_least)
 
 
 def seconds_left(cells: Sequence[Shown], slots: int) -> float | None:

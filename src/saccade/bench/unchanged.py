@@ -29,9 +29,10 @@ def _of_mode(
     task: str, mode: str, several: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcome]]
 ) -> Iterator[str]:
     shares = [one.changed for one in several if one.changed is not None]
-    if shares and all(too_little(share) for share in shares):
+    share = told_share(max(shares, default=0.0)).removesuffix(f" {MARK}")
+    if shares and all(map(too_little, shares)):
         yield (
-            f"{mode} changes next to nothing of the pictures of {task} ({told_share(max(shares)).removesuffix(f' {MARK}')} of the pixels look "
+            f"{mode} changes next to nothing of the pictures of {task} ({share} of the pixels look "
             "different from train): what a method gets there tests no distraction."
         )
     alike = bool(pairs) and all(
