@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from saccade.bench import running
+from saccade.bench import costs, running
 from saccade.bench.catalogue import GRIDS, TABLES
 from saccade.bench.cells import cells_of
 from saccade.bench.described import grid_of_toml
@@ -68,6 +68,27 @@ def test_show_says_what_is_missing_and_what_it_costs(here: Path, capsys: pytest.
     assert "0 done, 1 begun, 1 missing" in out
     assert "512,000" in out and "100.0" in out and "its own runs" in out
     assert "2.8 h" in out, "two runs of 512,000 steps at 100 a second"
+
+
+def test_one_measurement_serves_grids_of_like_cost_and_its_file_is_named(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SACCADE_CACHE", str(here / "rates"))
+    brief = GOOD + "options = { steps = 2_048, evaluation_episodes = 1 }\n"
+    (here / "brief.toml").write_text(
+        brief.replace('"minigrid/Empty-5x5"', '"minigrid/Empty-5x5", "minigrid/Empty-6x6"')
+    )
+    monkeypatch.setattr(costs, "MEASURED_STEPS", {"on_policy": 2_048})
+    assert main(["bench", "show", "brief.toml", "--measure", "--tasks", "minigrid/Empty-5x5"]) == 0
+    assert "Measured: ppo on minigrid/Empty-5x5: " in capsys.readouterr().out
+    (rate,) = json.loads((here / "rates" / costs.RATES).read_text()).values()
+    assert main(["bench", "show", "good.toml"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"512,000 {rate:.1f}" in out and "512,000" in out and "Training what is missing takes about" in out
+    assert "that nobody measured" not in out
+    assert str(here / "rates" / costs.RATES) in out.replace(" ", "")
+    assert main(["bench", "show", "brief.toml", "--tasks", "minigrid/Empty-6x6"]) == 0
+    assert "--measure` measures" in capsys.readouterr().out, "another task is another speed"
 
 
 def test_show_knows_what_a_student_costs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

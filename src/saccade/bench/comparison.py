@@ -44,7 +44,7 @@ def with_means(outcomes: Sequence[Outcome]) -> list[Outcome]:
                 several = [by_mode[mode] for mode in modes]
                 data = "; ".join(filter(None, dict.fromkeys(one.data for one in several)))
                 value = fmean(one.value for one in several)
-                found.append(replace(several[0], mode=name, value=value, data=data))
+                found.append(replace(several[0], mode=name, value=value, data=data, changed=None))
     return found
 
 

@@ -16,16 +16,24 @@ from typing import Any
 from saccade.agents.methods_of import method_of
 from saccade.bench.cells import METRICS, RUN, TRAIN, Cell, cells_of, words_of
 from saccade.bench.grids import Grid
-from saccade.bench.standing import DONE, newest_rows, standing_of
+from saccade.bench.standing import DONE, newest_rows, rate_of, standing_of
 from saccade.bench.work import PROGRAM
 from saccade.data.documents import BadDocument, read_document
 from saccade.data.folder import cache_dir
 from saccade.train.logs import write_aside
 from saccade.types import UserError
 
-RATES = "rates.json"
+RATES, MEASURED = "rates.json", "measured here"
 MEASURED_STEPS = {"off_policy": 200, "on_policy": 4096}
 RANDOM_STEPS = 50
+NO_MATTER = frozenset(
+    f"--{name}"
+    for name in (
+        "seed", "steps", "random-steps", "evaluate-every", "evaluation-episodes", "evaluation-modes", "log-every",
+        "checkpoint-every",
+    )
+)  # fmt: skip
+"""Flags of ``saccade train`` with which a run learns as fast as with others, so that one measurement serves all."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +80,21 @@ def _cost(
     standings = [standing_of(cell, folder) for cell in cells]
     missing = sum(standing.state != DONE for standing in standings)
     seen = [standing.rate for standing in standings if standing.rate is not None]
-    rate, source = rates.get(key_of(cells[0])), "measured here"
+    rate, source = rates.get(key_of(cells[0])), MEASURED
     if seen:
         rate, source = sum(seen) / len(seen), "its own runs"
     return Cost(arm, task, missing, steps_of(cells[0]), rate, source if rate is not None else "not measured")
 
 
 def key_of(cell: Cell) -> str:
-    """What decides how fast a run is: its words without its seed, and the machine's processor and cores."""
-    words = [word for word in cell.steps[0].words if word != RUN]
-    if "--seed" in words:
-        place = words.index("--seed")
-        words = words[:place] + words[place + 2 :]
+    """What decides how fast a run is: its words but for those that change no speed, and the machine's processor."""
+    words: list[str] = []
+    left_out = False
+    for word in cell.steps[0].words:
+        if word.startswith("--"):
+            left_out = word in NO_MATTER
+        if not left_out and word not in (RUN, "--out"):
+            words.append(word)
     return " ".join([*words, f"[{os.cpu_count()} cores, {_processor()}]"])
 
 
@@ -95,10 +106,15 @@ def _processor() -> str:
     return sys.platform
 
 
+def rates_path() -> Path:
+    """The file of what was measured on this machine. Raises UserError where there is no place for it."""
+    return cache_dir() / RATES
+
+
 def known_rates() -> dict[str, float]:
     """What was measured on this machine before: agent steps a second, by ``key_of``."""
     try:
-        return read_document(cache_dir() / RATES, dict[str, float])
+        return read_document(rates_path(), dict[str, float])
     except (OSError, BadDocument, UserError):
         return {}
 
@@ -118,7 +134,7 @@ def measured(grid: Grid, tell: Callable[[str], None]) -> dict[str, float]:
         tell(f"{cell.arm.name} on {cell.task}: " + ("could not be measured" if rate is None else f"{rate:.1f} steps/s"))
         if rate is not None:
             rates[key_of(cell)] = rate
-    path = cache_dir() / RATES
+    path = rates_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_aside(path, json.dumps(rates, indent=1))
     return rates
@@ -141,15 +157,4 @@ def _measure(cell: Cell) -> float | None:
         assert cell.steps[0].name == TRAIN
         words = [str(run) if word == RUN else word for word in cell.steps[0].words]
         subprocess.run([*PROGRAM, *words, *words_of(brief)], capture_output=True, check=False)
-        return _rate_of(run, loop)
-
-
-def _rate_of(run: Path, loop: str) -> float | None:
-    """Agent steps a second of the part in which the run learned."""
-    rows = [row for row in newest_rows(run / METRICS) if row.get("updates")]
-    if not rows:
-        return None
-    first, last = rows[0], rows[-1]
-    if loop == "off_policy" and last["seconds"] > first["seconds"]:
-        return float(last["updates"] - first["updates"]) / float(last["seconds"] - first["seconds"])
-    return float(last["env_steps"]) / float(last["seconds"]) if last["seconds"] else None
+        return rate_of(newest_rows(run / METRICS))

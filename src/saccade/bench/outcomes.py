@@ -71,6 +71,7 @@ class Outcome:
         run: the run's folder below the grid's.
         better: of a saliency score, whether ``higher`` or ``lower`` is; None where nobody knows.
         attack: the name and the budget (of 255) of what it was measured under; None where nobody attacked.
+        changed: the share of the pixels that the mode changes, where it was measured.
     """
 
     arm: str
@@ -88,6 +89,7 @@ class Outcome:
     run: str = ""
     better: str | None = None
     attack: tuple[str, float] | None = None
+    changed: float | None = None
 
     @property
     def kind(self) -> Kind:
@@ -196,6 +198,7 @@ def _of_episodes(
         bool(row.get("sampled")),
         cell.name,
         attack=attack,
+        changed=row.get("changed_pixels"),
     )
     yield common
     if row.get("success_rate") is not None:

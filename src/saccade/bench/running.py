@@ -52,6 +52,8 @@ class Moment:
     seconds_left: float | None
     slots: int
     stopping: bool = False
+    at_least: bool = False
+    """Whether ``seconds_left`` leaves out steps after training, of which none has been done yet."""
 
     def count(self, *states: str) -> int:
         """How many cells are in one of these states."""
@@ -187,33 +189,48 @@ def _moment(grid: Grid, state: _State, folder: Path, executor: Executor, seconds
         known = {RUNNING: state.running, DONE: state.done, FAILED: state.failed, SKIPPED: state.skipped}
         what = next((word for word, names in known.items() if name in names), WAITING)
         shown.append(Shown(cell, what, state.standings[name], step, place, told, state.tries.get(name, 0)))
-    return Moment(grid, tuple(shown), seconds, seconds_left(shown, executor.slots), executor.slots, stopping)
+    left, at_least = seconds_left(shown, executor.slots), not measuring_known(shown)
+    return Moment(grid, tuple(shown), seconds, left, executor.slots, stopping, at_least)
 
 
 def seconds_left(cells: Sequence[Shown], slots: int) -> float | None:
     """How long it may still take: of each cell that is not done, at its own rate or the mean of its method's.
 
-    None until a run has shown how fast it is. Steps after training are not counted.
+    None until a run has shown how fast it learns. Steps after training count as they took in runs that are done; where
+    no run is, they are left out (``measuring_known``). No run ends sooner than the longest of those at work.
     """
     rates: dict[str, list[tuple[float, int]]] = {}
+    measured: dict[str, list[float]] = {}
     for shown in cells:
         rate, steps = shown.standing.rate, shown.standing.steps
         if rate is not None and steps is not None:
             rates.setdefault(shown.cell.arm.name, []).append((rate, steps))
+        if shown.standing.state == DONE:
+            measured.setdefault(shown.cell.arm.name, []).append(shown.standing.measuring_seconds)
     everything = [pair for pairs in rates.values() for pair in pairs]
     if not everything:
         return None
-    total = 0.0
+    all_measured = [one for several in measured.values() for one in several] or [0.0]
+    each = []
     for shown in cells:
         if shown.state not in (WAITING, RUNNING):
             continue
+        after = measured.get(shown.cell.arm.name, all_measured)
+        left = max(0.0, sum(after) / len(after) - shown.standing.measuring_seconds)
         own = shown.standing.seconds_left
         if shown.standing.state != MISSING and own is not None:
-            total += own
+            left += own
         else:
             pairs = rates.get(shown.cell.arm.name, everything)
-            total += sum(steps / rate for rate, steps in pairs) / len(pairs)
-    return total / slots
+            left += sum(steps / rate for rate, steps in pairs) / len(pairs)
+        each.append(left)
+    return max(sum(each) / slots, max(each, default=0.0))
+
+
+def measuring_known(cells: Sequence[Shown]) -> bool:
+    """Whether a run that is done says how long steps after training take, or there are none."""
+    measures = any(len(shown.cell.steps) > 1 for shown in cells)
+    return not measures or any(shown.standing.state == DONE for shown in cells)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -25,6 +26,9 @@ class Standing:
         step: the first that is not done; empty where all are.
         env_steps, steps: agent steps so far, and in all; None where nothing says.
         seconds: of training so far.
+        rate: agent steps a second of the newest part in which the run learned; None where nothing says, as while an
+            agent that will learn still acts at random, which is faster.
+        measuring_seconds: of the steps after training that are done.
         returned: the mean return of its newest evaluation in the first mode, else of its newest episodes.
     """
 
@@ -34,11 +38,8 @@ class Standing:
     steps: int | None = None
     seconds: float = 0.0
     returned: float | None = None
-
-    @property
-    def rate(self) -> float | None:
-        """Agent steps a second."""
-        return self.env_steps / self.seconds if self.seconds > 0 and self.env_steps else None
+    rate: float | None = None
+    measuring_seconds: float = 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -68,7 +69,30 @@ def standing_of(cell: Cell, folder: Path) -> Standing:
     if (run / RESULT).exists():
         result = _document(run / RESULT)
         env_steps = int(result.get("env_steps", env_steps))
-    return Standing(state, step, env_steps, _steps_of(run), seconds, _returned(played, rows))
+    measuring = sum(_seconds_of(run / step.mark) for step in cell.steps if step.mark is not None)
+    returned = _returned(played, rows)
+    return Standing(state, step, env_steps, _steps_of(run), seconds, returned, rate_of(rows), measuring)
+
+
+def rate_of(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Agent steps a second by rows of ``metrics.jsonl``: of the part in which the run learned, where rows say so."""
+    known = [row for row in rows if "env_steps" in row and "seconds" in row]
+    if not known:
+        return None
+    if any("updates" in row for row in known):
+        known = [row for row in known if row.get("updates")]
+        if not known:
+            return None
+        first, last = known[0], known[-1]
+        if last["seconds"] > first["seconds"] and last["env_steps"] > first["env_steps"]:
+            return float(last["env_steps"] - first["env_steps"]) / float(last["seconds"] - first["seconds"])
+    env_steps, seconds = float(known[-1]["env_steps"]), float(known[-1]["seconds"])
+    return env_steps / seconds if env_steps > 0 and seconds > 0 else None
+
+
+def _seconds_of(mark: Path) -> float:
+    seconds = _document(mark).get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
 def newest_rows(path: Path) -> list[dict[str, Any]]:

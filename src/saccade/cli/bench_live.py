@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich import live
@@ -11,17 +13,21 @@ from rich.table import Table
 from saccade.bench.running import FAILED, RUNNING, SKIPPED, WAITING, Moment
 from saccade.bench.standing import DONE
 from saccade.cli import terminal
-from saccade.viewer.grid import HEAD, STATES, cells_of_line, told_seconds, write_page
+from saccade.viewer.grid import HEAD, STATES, cells_of_line, left_told, write_page
 
 MOST_LINES = 24
+SECONDS_OF_SILENCE = 300.0
+"""In a log, after which a line comes although no run has begun or ended."""
 
 
 class Live:
     """Shows moments of a grid; used in a ``with`` block."""
 
-    def __init__(self, console: Console, folder: Path) -> None:
+    def __init__(self, console: Console, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._folder = console, folder
-        self._lines = terminal.LogLines(console)
+        self._lines = terminal.LogLines(console, clock)
+        self._clock, self._told_at = clock, clock()
+        self._told: tuple[int, ...] = ()
         self._live = live.Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Live:
@@ -38,7 +44,15 @@ class Live:
         write_page(moment, self._folder)
         if self._live is not None:
             self._live.update(table_of(moment), refresh=True)
-        self._lines.say(lambda: sentence(moment))
+        self._lines.say(lambda: self._news(moment))
+
+    def _news(self, moment: Moment) -> str | None:
+        """A line for a log; none where no run has begun or ended since the last one, and that is not long ago."""
+        counts = tuple(moment.count(state) for state in STATES)
+        if counts == self._told and self._clock() - self._told_at < SECONDS_OF_SILENCE:
+            return None
+        self._told, self._told_at = counts, self._clock()
+        return sentence(moment)
 
 
 def sentence(moment: Moment) -> str:
@@ -46,7 +60,7 @@ def sentence(moment: Moment) -> str:
     parts = [f"{moment.count(DONE)} of {len(moment.cells)} runs done"]
     parts += [f"{moment.count(state)} {state}" for state in (RUNNING, WAITING, FAILED, SKIPPED) if moment.count(state)]
     if moment.seconds_left is not None and moment.count(RUNNING, WAITING):
-        parts.append(f"about {told_seconds(moment.seconds_left)} left")
+        parts.append(left_told(moment))
     return ("Stopping: " if moment.stopping else "") + ", ".join(parts)
 
 

@@ -17,6 +17,7 @@ from saccade.bench.outcomes import Outcome, mixed, outcomes_of
 from saccade.bench.printed import Printed, correlated, latex, markdown, printed
 from saccade.bench.published import Table
 from saccade.bench.statistics import FEWEST_SEEDS
+from saccade.bench.unchanged import unchanged
 from saccade.cli import terminal
 from saccade.cli.bench_deviations import deviations
 from saccade.cli.bench_looking import looks_of
@@ -53,7 +54,8 @@ def write_reports(
     Raises:
         UserError: no run has any number yet, or something cannot be read or written.
     """
-    outcomes = with_means(outcomes_of(grid, folder))
+    measured = outcomes_of(grid, folder)
+    outcomes = with_means(measured)
     if not outcomes:
         raise UserError(
             f"There is nothing to report: no run of {grid.name} in {folder} has been evaluated. "
@@ -87,13 +89,15 @@ def write_reports(
         list(_settings(present)),
         commands or [f"saccade bench run {grid.name}", f"saccade bench report {grid.name}"],
         associations,
+        list(unchanged(measured)),
     )
     place = out or folder
     write_experiment(place / PAGE, experiment)
+    notes = [*experiment.unchanged, *experiment.differs]
     texts = list(_texts(lines, associations))
     for name, text in (
-        (MARKDOWN, markdown(texts, f"{grid.name}: {grid.title}", experiment.differs)),
-        (LATEX, latex(texts, f"{grid.name}: {grid.title}", experiment.differs)),
+        (MARKDOWN, markdown(texts, f"{grid.name}: {grid.title}", notes)),
+        (LATEX, latex(texts, f"{grid.name}: {grid.title}", notes)),
     ):
         with written_aside(place / name) as aside:
             aside.write_text(text, encoding="utf-8")

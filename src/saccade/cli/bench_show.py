@@ -134,6 +134,8 @@ def _what_it_costs(grid: Grid, folder: Path, console: Console, measure: bool) ->
     if known:
         rest = f", and {unknown} that nobody measured" if unknown else ""
         console.print(f"Training what is missing takes about {told_seconds(sum(known))} in one slot{rest}.")
+    if any(cost.source == costs.MEASURED for cost in found):
+        console.print(f"Speeds that were measured lie in {costs.rates_path()}.", soft_wrap=True)
     if unknown and not measure:
         console.print("`--measure` measures how fast each method is here.")
 

@@ -70,6 +70,7 @@ class Experiment:
         facts: provenance: versions, hardware, data, commits.
         commands: what makes all of it again.
         associations: saliency scores beside success, where both were measured.
+        unchanged: sentences on modes that change next to nothing.
         pictures_missing: why there are pictures of nothing, or of not everything.
     """
 
@@ -91,6 +92,7 @@ class Experiment:
     settings: Sequence[tuple[str, str]] = ()
     commands: Sequence[str] = field(default_factory=tuple)
     associations: Sequence[Association] = ()
+    unchanged: Sequence[str] = ()
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:
@@ -102,6 +104,9 @@ def _sections(experiment: Experiment) -> Iterator[Section]:
     aggregates, groups = aggregates_of(experiment.lines), groups_of(experiment.lines)
     pairs = pairs_of(aggregates)
     yield Found(" ".join(_summary(experiment, aggregates, pairs)))
+    if experiment.unchanged:
+        yield Heading("Modes that change next to nothing")
+        yield Text(_listed(experiment.unchanged))
     if experiment.differs:
         yield Heading("What differs from the paper")
         yield Text(_listed(experiment.differs))

@@ -77,8 +77,14 @@ def _sentence(moment: Moment, over: bool) -> str:
     parts = [f"{moment.count(state)} {state}" for state in states if moment.count(state)]
     parts.append(f"{told_seconds(moment.seconds)} so far")
     if moment.seconds_left is not None and not over:
-        parts.append(f"about {told_seconds(moment.seconds_left)} left")
+        parts.append(left_told(moment))
     return f"{len(moment.cells)} runs: {', '.join(parts)}. {'Nothing runs now.' if over else ''}".strip()
+
+
+def left_told(moment: Moment) -> str:
+    """``about 13 min left``; ``at least`` where nobody knows yet how long the steps after training take."""
+    assert moment.seconds_left is not None
+    return f"{'at least' if moment.at_least else 'about'} {told_seconds(moment.seconds_left)} left"
 
 
 def cells_of_line(shown: Shown) -> tuple[str, ...]:
