@@ -44,7 +44,7 @@ SMG_TABLE = ("sac", "drq", "soda", "svea", "srm", "sgqn")
 """The baselines that SMG's authors ran."""
 
 SG_PPO = ("sg_ppo", "sg_ppo_consistency", "sg_ppo_self_supervision")
-RED_FETCH_GREEN = "minigrid/red_fetch_green"
+RED_FETCH_GREEN, HIGHWAY = "minigrid/red_fetch_green", "driving/highway"
 FLS_CODE, DIGR_PAPER = "FLS's code", "DIGR paper"
 DIGR_AUTHOR = f"the code of DIGR's first author; {NOT_PUBLISHED} in the paper"
 DIGR_TASK = "FetchColorEnv of DIGR's first author"
@@ -64,18 +64,22 @@ _PPO_OF_DIGR = (
 )
 """What DIGR's authors trained every teacher with."""
 _BY_TASK = ("rollout_steps", "minibatches", "learning_rate", "discount", "envs", "steps", "frame_stack", "image_size")
+DIGR_ON_CARLA = f"DIGR paper, of CARLA; {NOT_PUBLISHED} of this task"
+_OF_CARLA = (1000, 4, 2e-4, 0.999, 1, 1_000_000, 1, 128)
 DIGR_TEACHERS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
     {
-        task: (*_PPO_OF_DIGR, Setting(DIGR_PAPER, dict(zip(_BY_TASK, values, strict=True))))
-        for task, values in {
-            RED_FETCH_GREEN: (128, 8, 1e-3, 0.99, 16, 10_000_000, 1, 64),
-            "atari/Breakout": (128, 4, 2e-4, 0.99, 8, 20_000_000, 2, 84),
-            "carla/highway": (1000, 4, 2e-4, 0.999, 1, 1_000_000, 1, 128),
-        }.items()
+        task: (*_PPO_OF_DIGR, Setting(source, dict(zip(_BY_TASK, values, strict=True))))
+        for task, source, values in (
+            (RED_FETCH_GREEN, DIGR_PAPER, (128, 8, 1e-3, 0.99, 16, 10_000_000, 1, 64)),
+            ("atari/Breakout", DIGR_PAPER, (128, 4, 2e-4, 0.99, 8, 20_000_000, 2, 84)),
+            ("carla/highway", DIGR_PAPER, _OF_CARLA),
+            (HIGHWAY, DIGR_ON_CARLA, _OF_CARLA),
+        )
     }
 )
 """How DIGR's authors trained the teacher of each of their tasks, by task id: PPO's settings.
 
+CARLA's also stand for the highway without CARLA, and say so.
 Of the pictures' sizes the paper gives the last; 64 follows from its sums over salient pixels, 84 is Atari's usual one.
 """
 
@@ -116,7 +120,8 @@ PPO_PUBLISHED: tuple[Setting, ...] = (
         ("atari/",),
     ),
     _EVALUATED_ON_ATARI,
-    *(row for task in (RED_FETCH_GREEN, "carla/highway") for row in _on(task, DIGR_TEACHERS[task])),
+    Setting(f"{NOT_PUBLISHED}: twenty in a run", {"evaluate_every": 50_000, "checkpoint_every": 50_000}, (HIGHWAY,)),
+    *(row for task in (RED_FETCH_GREEN, "carla/highway", HIGHWAY) for row in _on(task, DIGR_TEACHERS[task])),
     Setting(
         BASELINES_FOR_STATES,
         {
@@ -202,13 +207,13 @@ _OF_STUDENTS = (
 )
 DIGR_STUDENTS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
     {
-        task: (Setting(DIGR_TABLE, {"threshold": 0.1, **dict(zip(_OF_STUDENTS, values, strict=True))}, (task,)),)
-        for task, values in {
-            RED_FETCH_GREEN: (0.01, 1e-3, "adam", 10_000, 1_000, 4.0),
-            "atari/Breakout": (0.01, 1e-3, "adam", 10_000, 10_000, 8.0),
-            "carla/highway": (1.0, 2e-4, "rmsprop", 10_000, 2_500, 5.0),
-            "driving/highway": (1.0, 2e-4, "rmsprop", 10_000, 2_500, 5.0),
-        }.items()
+        task: (Setting(source, {"threshold": 0.1, **dict(zip(_OF_STUDENTS, values, strict=True))}, (task,)),)
+        for task, source, values in (
+            (RED_FETCH_GREEN, DIGR_TABLE, (0.01, 1e-3, "adam", 10_000, 1_000, 4.0)),
+            ("atari/Breakout", DIGR_TABLE, (0.01, 1e-3, "adam", 10_000, 10_000, 8.0)),
+            ("carla/highway", DIGR_TABLE, (1.0, 2e-4, "rmsprop", 10_000, 2_500, 5.0)),
+            (HIGHWAY, DIGR_ON_CARLA, (1.0, 2e-4, "rmsprop", 10_000, 2_500, 5.0)),
+        )
     }
 )
 """What DIGR's authors trained their students with, by task id; CARLA's also stand for the highway without CARLA."""
@@ -219,7 +224,8 @@ DIGR_PUBLISHED: tuple[Setting, ...] = (
         {"replay_capacity": 10_000, "random_steps": 64, "update_every": 1, "envs": 16, "steps": 100_000},
     ),
     Setting(f"{NOT_PUBLISHED}: greedy play gets stuck", {"evaluation_sampled": True}, ("minigrid/", "atari/")),
-    Setting(DIGR_PAPER, {"frame_stack": 1}, ("minigrid/", "driving/", "carla/")),
+    Setting(DIGR_PAPER, {"frame_stack": 1}, ("minigrid/", "carla/")),
+    Setting(DIGR_ON_CARLA, {"frame_stack": 1}, ("driving/",)),
     Setting(DIGR_PAPER, {"frame_stack": 2}, ("atari/Breakout",)),
     _REWARDED_AS_DIGR,
     *(setting for settings in DIGR_STUDENTS.values() for setting in settings),

@@ -21,6 +21,9 @@ EASIER_DOOR = Setting(
     (DOOR,),
 )
 
+ROADS = ("driving/", "carla/")
+"""Where an episode has up to a thousand pictures of 128x128 pixels."""
+
 PPO_SMALL: tuple[Setting, ...] = (
     Setting(
         NOT_PUBLISHED,  # 97 % of the objects fetched are green after 457,000 steps, where a wrong one costs nothing
@@ -77,6 +80,22 @@ PPO_SMALL: tuple[Setting, ...] = (
         },
         ("atari/",),
     ),
+    Setting(
+        NOT_PUBLISHED,
+        {
+            "filters": (16, 32, 32),
+            "hidden": 128,
+            "envs": 8,
+            "rollout_steps": 128,
+            "minibatches": 4,
+            "steps": 102_400,
+            "evaluate_every": 51_200,
+            "evaluation_episodes": 5,
+            "checkpoint_every": 25_600,
+        },
+        ROADS,
+    ),
+    ONE_ON_CARLA,
 )
 """What ``small`` says of PPO, on top of what is published for a task."""
 
@@ -138,6 +157,19 @@ DIGR_SMALL: tuple[Setting, ...] = (
     EASIER_FETCH,  # as its small teacher
     Setting(f"{NOT_PUBLISHED}: as its small teacher", {"network": "small", "image_size": 40}, ("dmc/", ROBOT)),
     Setting(NOT_PUBLISHED, {"saliency_states": 1_000, "evaluation_episodes": 10}, ("atari/",)),
+    Setting(
+        NOT_PUBLISHED,
+        {
+            "envs": 8,
+            "steps": 20_000,
+            "evaluate_every": 10_000,
+            "evaluation_episodes": 5,
+            "checkpoint_every": 5_000,
+            "saliency_states": 500,
+            "saliency_stride": 8,
+        },
+        ROADS,
+    ),
     ONE_ON_CARLA,
 )
 """What ``small`` says of students, on top of what is published for a task: PPO's small networks."""

@@ -176,7 +176,7 @@ def _sources_of_defaults(name: str, task: str) -> dict[str, str]:
     elif METHODS[name].taught:
         digr = (option for option, _ in _settings(METHODS["digr"].config))
         of_method = dict.fromkeys((option for option in digr if option not in DIGR_PUBLISHES), NOT_PUBLISHED)
-        of_method["frame_stack"] = NOT_PUBLISHED
+        of_method |= dict.fromkeys(("frame_stack", "saliency_stride"), NOT_PUBLISHED)
         of_method |= {**dict.fromkeys(("filters", "hidden"), DIGR_AUTHOR), "image_size": "the task's own"}
     elif Continuous not in METHODS[name].actions:
         of_method = {**dict.fromkeys(dict(_settings(METHODS["dqn"].config)), METHODS["dqn"].source), **OF_AUGMENTATIONS}

@@ -97,9 +97,9 @@ class _Mixing:
         if not self._channels_last:
             return torch.lerp(clean[:, None], replaced[:, None], weights[None]).flatten(0, 1)
         channels, height, width = clean.shape[1:]
-        ours, theirs = (pictures.permute(0, 2, 3, 1).flatten(1)[:, None] for pictures in (clean, replaced))
+        start, end = (pictures.permute(0, 2, 3, 1).flatten(1)[:, None] for pictures in (clean, replaced))
         shape = len(clean), *weights.shape
         if self._memory.shape != shape:
             self._memory = clean.new_empty(shape)
-        torch.lerp(ours, theirs, weights[None], out=self._memory)
+        torch.lerp(start, end, weights[None], out=self._memory)
         return self._memory.view(-1, height, width, channels).permute(0, 3, 1, 2)
