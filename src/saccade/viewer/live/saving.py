@@ -86,7 +86,7 @@ def _moment(session: Session, view: View) -> list[Section]:
             maps = [telling.map_picture(one, _finest(session, pane, one, method, view)) for method in view.methods]
             gallery.append((label, tuple(data_uri(png(picture)) for picture in (telling.frame(one), *maps))))
     return [
-        Table(("", "action", "value"), tuple(rows), f"What is done at step {view.index}, and what it is worth."),
+        Table(("view", "action", "value"), tuple(rows), f"What is done at step {view.index}, and what it is worth."),
         Gallery(tuple(gallery), ("picture", *view.methods), "The picture and the maps, before and after the changes."),
         *([_scores(session, view)] if view.methods and view.metrics else []),
     ]
