@@ -105,7 +105,7 @@ def _scores(session: Session, view: View) -> Table:
             rows.append((f"{named}: by chance", *(one.by_chance for one in scores)))
             metrics = tuple(one.metric for one in scores)
     better = "; ".join(f"{name.replace('_', ' ')}: {METRICS[name].direction} is better" for name in metrics)
-    return Table(("", *(name.replace("_", " ") for name in metrics)), tuple(rows), f"Scores of the maps. {better}.")
+    return Table(("map", *(name.replace("_", " ") for name in metrics)), tuple(rows), f"Scores of the maps. {better}.")
 
 
 def _film(session: Session, pane: Pane, view: View) -> Film:
