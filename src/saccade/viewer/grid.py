@@ -21,7 +21,7 @@ STATES = (RUNNING, FAILED, SKIPPED, WAITING, DONE)
 HEAD = ("run", "state", "where", "steps", "return", "left")
 OWN = """
 progress { width: 100%; height: .9rem; accent-color: var(--accent); }
-thead th { padding: .35rem .7rem; }
+thead th, thead th:first-child { padding: .35rem .7rem; }
 td.state, td.where, th.state, th.where { text-align: left; }
 td.state { white-space: normal; min-width: 8rem; }
 tr.failed td.state, tr.skipped td.state { color: #b3261e; font-weight: 600; }

@@ -86,7 +86,7 @@ def _moment(session: Session, view: View) -> list[Section]:
             maps = [telling.map_picture(one, _finest(session, pane, one, method, view)) for method in view.methods]
             gallery.append((label, tuple(data_uri(png(picture)) for picture in (telling.frame(one), *maps))))
     return [
-        Table(("", "action", "value"), tuple(rows), f"What is done at step {view.index}, and what it is worth."),
+        Table(("view", "action", "value"), tuple(rows), f"What is done at step {view.index}, and what it is worth."),
         Gallery(tuple(gallery), ("picture", *view.methods), "The picture and the maps, before and after the changes."),
         *([_scores(session, view)] if view.methods and view.metrics else []),
     ]
@@ -105,7 +105,7 @@ def _scores(session: Session, view: View) -> Table:
             rows.append((f"{named}: by chance", *(one.by_chance for one in scores)))
             metrics = tuple(one.metric for one in scores)
     better = "; ".join(f"{name.replace('_', ' ')}: {METRICS[name].direction} is better" for name in metrics)
-    return Table(("", *(name.replace("_", " ") for name in metrics)), tuple(rows), f"Scores of the maps. {better}.")
+    return Table(("map", *(name.replace("_", " ") for name in metrics)), tuple(rows), f"Scores of the maps. {better}.")
 
 
 def _film(session: Session, pane: Pane, view: View) -> Film:
