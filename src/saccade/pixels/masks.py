@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -45,9 +46,18 @@ def kth_largest(values: Tensor, k: int) -> Tensor:
 
 @kth_largest.register_kernel("cpu")
 def _(values: Tensor, k: int) -> Tensor:
-    exact = values.detach() if values.dtype in (torch.float32, torch.float64) else values.detach().float()
     place = values.shape[-1] - k
+    if values.dtype == torch.bfloat16:
+        ordered = _in_order(values.detach().contiguous().view(torch.int16).numpy())
+        found = np.partition(ordered, place, axis=-1)[..., place].copy()
+        return torch.from_numpy(_in_order(found)).view(torch.bfloat16)
+    exact = values.detach() if values.dtype in (torch.float32, torch.float64) else values.detach().float()
     return torch.from_numpy(np.partition(exact.numpy(), place, axis=-1)[..., place].copy()).to(values.dtype)
+
+
+def _in_order(bits: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The bits of numbers of 16 bits as integers that are as large in turn, or those back again."""
+    return bits ^ ((bits >> 15) & np.int16(0x7FFF))
 
 
 @kth_largest.register_fake
@@ -57,7 +67,7 @@ def _(values: Tensor, k: int) -> Tensor:
 
 def per_channel(mask: Tensor, colours: int = 3) -> Tensor:
     """Repeat a per-frame mask ``[batch, frames, height, width]`` on the colours of each frame."""
-    return mask.repeat_interleave(colours, dim=1)
+    return mask[:, :, None].expand(-1, -1, colours, -1, -1).flatten(1, 2)  # a view, where there is one frame
 
 
 def fill_outside(obs: Tensor, mask: Tensor, fill: Tensor | float, colours: int = 3) -> Tensor:
