@@ -11,6 +11,7 @@ from torch import Tensor
 from saccade.types import Score
 
 CPU_BATCH = 48  # what so many pictures leave on their way stays near the processor; more at once are slower
+CPU_BATCH_OF_SMALL, SMALL_VALUES = 128, 128 * 3 * 64 * 64  # and of small ones so many, with so many values in all
 
 Run = Callable[[Score, Tensor], Tensor]
 """``(score of a batch's samples, batch) -> tensor with a row per sample``."""
@@ -20,6 +21,14 @@ def batch_size(obs: Tensor, max_batch: int) -> int:
     """How many pictures go through the network at once: never more than ``max_batch``."""
     # While compiling every batch becomes a part of the program: as few as may be.
     return min(max_batch, CPU_BATCH) if obs.device.type == "cpu" and not torch.compiler.is_compiling() else max_batch
+
+
+def perturbed_batch_size(obs: Tensor, max_batch: int) -> int:
+    """The same of pictures that are not differentiated: of small ones more."""
+    usual = batch_size(obs, max_batch)
+    if usual < CPU_BATCH or usual == max_batch:
+        return usual
+    return min(max_batch, max(usual, min(CPU_BATCH_OF_SMALL, SMALL_VALUES // obs[0].numel())))
 
 
 def slices(count: int, at_most: int) -> Iterator[slice]:

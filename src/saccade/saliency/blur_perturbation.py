@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from saccade.pixels.blur import blur_matrix, gaussian_blur
-from saccade.saliency.batches import batch_size, slices
+from saccade.saliency.batches import perturbed_batch_size, slices
 from saccade.saliency.checks import check_frames, check_least, check_obs, check_positive
 from saccade.saliency.perturbation import losses, perturbed_scores
 from saccade.types import Score
@@ -48,7 +48,7 @@ def blur_perturbation(
     check_frames(frames, obs)
     rows, columns = (torch.arange(0, side, stride) for side in obs.shape[2:])
     blurred = gaussian_blur(obs, blur)
-    masks = _masks(rows, columns, obs, radius, batch_size(obs, max_batch))
+    masks = _masks(rows, columns, obs, radius, perturbed_batch_size(obs, max_batch))
     perturbed = [found for _, found in perturbed_scores(score, obs, blurred, masks, frames=frames, max_batch=max_batch)]
     lost = losses(score, obs, torch.cat(perturbed, -1), max_batch).unflatten(-1, (len(rows), len(columns)))
     # Deviation: the original enlarges an array whose last row and column stay empty as one picture, which moves the

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from saccade.saliency.batches import batch_size, in_fast_layout, slices
+from saccade.saliency.batches import batch_size, in_fast_layout, perturbed_batch_size, slices
 from saccade.saliency.checks import check_depends, check_value
 from saccade.types import Score
 
@@ -32,7 +32,7 @@ def perturbed_scores(
     for block in masks:
         weights = mixing.weights(block, obs.shape[1])
         found = []
-        for pairs in slices(len(obs) * frames, max(1, batch_size(obs, max_batch) // len(block))):
+        for pairs in slices(len(obs) * frames, max(1, perturbed_batch_size(obs, max_batch) // len(block))):
             index = torch.arange(pairs.start, pairs.stop, device=obs.device)
             sample = index // frames
             clean, replaced = obs[sample], other[sample]
