@@ -12,6 +12,8 @@ import torch
 
 from saccade.cli import main
 from saccade.policies.watched_maps import WatchedStates
+from saccade.viewer.experiment_curves import Watched, watched_maps
+from saccade.viewer.page import Heading, Picture
 
 
 def states(count: int) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -48,6 +50,26 @@ def test_every_state_that_passes_is_as_likely_to_be_kept() -> None:
         kept[seen[0].numpy()] += 1
     assert kept.sum() == 3000
     assert np.abs(kept / 600 - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 600), "each is kept in a quarter of the cases"
+
+
+def watched(steps: list[float], arm: str = "sgqn") -> Watched:
+    return Watched(arm, "dmc/walker_walk", "train", "mask", steps, [0.5] * len(steps))
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [[], [watched([0.0])], [watched([0.0, 100.0]), watched([200.0, 300.0])]],
+    ids=["none", "one place", "no place in common: the map of the second was flat while the first was trained"],
+)
+def test_runs_without_a_stretch_in_common_have_no_chart(runs: list[Watched]) -> None:
+    assert list(watched_maps(runs)) == []
+
+
+def test_other_methods_keep_their_charts() -> None:
+    apart = [watched([0.0, 100.0]), watched([200.0, 300.0])]
+    heading, chart = watched_maps([*apart, watched([0.0, 100.0, 200.0], "sac")])
+    assert isinstance(heading, Heading) and isinstance(chart, Picture)
+    assert "area under ROC of mask in dmc/walker_walk, train" in chart.alt
 
 
 def train(folder: Path, method: str, task: str, *words: str) -> int:

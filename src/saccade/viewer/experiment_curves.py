@@ -53,17 +53,15 @@ def watched_maps(watched: Sequence[Watched]) -> Iterator[Section]:
         for one in watched:
             if (one.task, one.map, one.mode) == (task, name, mode) and len(one.env_steps) > 1:
                 runs.setdefault(one.arm, []).append((one.env_steps, one.area_under_roc))
-        if runs:
-            charts.append(_watched_chart(task, name, mode, runs))
+        found = _bands_of(runs)
+        if found:
+            charts.append(_watched_chart(task, name, mode, found))
     if charts:
         yield Heading("How their maps come to find the task")
         yield from charts
 
 
-def _watched_chart(
-    task: str, name: str, mode: str, runs: Mapping[str, list[tuple[Sequence[float], Sequence[float]]]]
-) -> Picture:
-    found = {arm: statistics.learning_curve(curves, most_places=PLACES) for arm, curves in runs.items()}
+def _watched_chart(task: str, name: str, mode: str, found: Mapping[str, statistics.Band]) -> Picture:
     return Picture(
         figures.curves(
             {arm: (band.places.tolist(), band.value.tolist()) for arm, band in found.items()},
@@ -113,11 +111,16 @@ def _learning_bands(learned: Sequence[Learned], minutes: bool) -> dict[str, stat
         places = [second / 60 for second in one.seconds] if minutes else one.env_steps
         if len(places):
             runs.setdefault(name, []).append((places, figures.smoothed(one.returns, WINDOW)))
-    found = {}
-    for name, curves in runs.items():
-        if max(x[0] for x, _ in curves) < min(x[-1] for x, _ in curves):
-            found[name] = statistics.learning_curve(curves, most_places=PLACES)
-    return found
+    return _bands_of(runs)
+
+
+def _bands_of(runs: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]) -> dict[str, statistics.Band]:
+    """Of each name the mean of its runs along what all of them have in common, where that is more than a place."""
+    return {
+        name: statistics.learning_curve(curves, most_places=PLACES)
+        for name, curves in runs.items()
+        if max(x[0] for x, _ in curves) < min(x[-1] for x, _ in curves)
+    }
 
 
 def saliency(groups: Sequence[Group]) -> Iterator[Section]:
