@@ -77,7 +77,8 @@ class Entrant:
 
     def row(self, plain: Entrant | None, steps: int) -> dict[str, Any]:
         """What is told of it. plain: who it is compared with."""
-        whole, row = sum(self.rounds), {"method": self.method}
+        whole = sum(self.rounds)
+        row: dict[str, Any] = {"method": self.method}
         shares = {part: spent / whole for part, spent in self.parts.items() if spent > 0}
         row |= {"steps_per_second": steps / statistics.median(self.rounds), "compared_with": None, "time_ratio": None}
         if plain is not None:

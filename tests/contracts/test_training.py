@@ -246,6 +246,15 @@ def test_resuming_a_finished_run_keeps_its_result(run: Path, tmp_path: Path) -> 
     assert read_rows(tmp_path / "run" / "evaluations.jsonl") == [*read_rows(run / "evaluations.jsonl"), extra]
 
 
+@pytest.mark.parametrize("maps", [{"q_attribution": 0.5}, None], ids=["in_its_last_bits", "before_maps_were_scored"])
+def test_a_mode_that_is_played_again_is_written_once(run: Path, tmp_path: Path, maps: dict[str, float] | None) -> None:
+    row = {**read_rows(run / "evaluations.jsonl")[-1], "maps": {"q_attribution": 0.5 + 2**-30} if maps else None}
+    old = {**row, "maps": maps} if maps else {key: value for key, value in row.items() if key != "maps"}
+    append_row(tmp_path / "evaluations.jsonl", {**old, "return_mean": row["return_mean"] + 2**-30})
+    assert session.is_written(row, tmp_path)
+    assert not session.is_written({**row, "env_steps": row["env_steps"] + 1}, tmp_path)
+
+
 # --- mistakes ---------------------------------------------------------------------------------------
 
 

@@ -223,7 +223,7 @@ def _go_on(
                 )
                 evaluations = [old for old in evaluations if old["env_steps"] == row["env_steps"]] + [row]
                 row = with_gaps(evaluations)[-1]
-                if not _is_written(row, folder):  # a run that was killed plays its latest modes again
+                if not is_written(row, folder):  # a run that was killed plays its latest modes again
                     append_row(folder / EVALUATIONS, row)
                 sinks.write({"env_steps": row["env_steps"], **numbers_of(row)})
             elif event.kind in ("note", "warning"):
@@ -250,9 +250,9 @@ def numbers_of(row: dict[str, Any]) -> dict[str, float]:
     return {f"evaluation/{row['mode']}": row["return_mean"], **maps}
 
 
-def _is_written(row: dict[str, Any], folder: Path) -> bool:
+def is_written(row: dict[str, Any], folder: Path) -> bool:
     """Whether there is a row of the same evaluation, whose numbers may differ in their last bits on a GPU."""
-    measured = ("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels")
+    measured = ("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels", "maps")
 
     def asked(row: dict[str, Any]) -> dict[str, Any]:
         return {"sampled": False} | {key: value for key, value in row.items() if key not in measured}
