@@ -117,3 +117,14 @@ def test_maps_that_were_watched_in_the_last_evaluation_are_rows(tmp_path: Path) 
     write(tmp_path / RUN / "0" / "explain" / "scores.jsonl", [score])
     told = [(one.measure, one.value) for one in outcomes_of(GRID, tmp_path) if ":" in one.measure]
     assert told == [("area_under_roc:gradient", 0.75), ("area_under_roc:policy_attribution", 0.9)]
+
+
+def test_frames_on_which_a_score_has_no_value_do_not_part_seeds(tmp_path: Path) -> None:
+    score = {"mode": "train", "method": "grad_cam", "metric": "area_under_roc", "mean": 0.75, "std": 0.1}
+    for seed, undefined in enumerate((0, 3)):
+        write(tmp_path / RUN / str(seed) / "evaluations.jsonl", [evaluation(20, "train", 1.0)])
+        row = {**score, "count": 16 - undefined, "undefined": undefined}
+        write(tmp_path / RUN / str(seed) / "explain" / "scores.jsonl", [row])
+    outcomes = [outcome for outcome in outcomes_of(GRID, tmp_path) if outcome.measure == "area_under_roc:grad_cam"]
+    assert [outcome.count for outcome in outcomes] == [16, 16]
+    assert not mixed(outcomes)

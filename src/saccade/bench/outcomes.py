@@ -66,7 +66,7 @@ class Outcome:
         setting: rendering, size, action repeat and the like (``results.setting_of``).
         data: where colours and videos of the mode came from; empty where it has none.
         version: of what decides the numbers beside: the package, and the simulator where the row says it.
-        count: over how many episodes or frames the mean is.
+        count: of how many episodes or frames the mean is, those of a score without a value included.
         sampled: whether actions were drawn.
         run: the run's folder below the grid's.
         better: of a saliency score, whether ``higher`` or ``lower`` is; None where nobody knows.
@@ -220,10 +220,16 @@ def _of_scores(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator[
                 row["mean"],
                 env_steps,
                 version=version,
-                count=row.get("count"),
+                count=_looked_at(row),
                 run=cell.name,
                 better=row.get("direction"),
             )
+
+
+def _looked_at(row: Mapping[str, Any]) -> int | None:
+    """On how many frames a score was asked, those included on which it has no value: seeds differ in these."""
+    count = row.get("count")
+    return None if count is None else count + row.get("undefined", 0)
 
 
 def _of_maps(cell: Cell, rows: Sequence[Mapping[str, Any]], version: str, env_steps: int) -> Iterator[Outcome]:
