@@ -11,6 +11,7 @@ from saccade.bench import costs, running
 from saccade.bench.catalogue import GRIDS, TABLES
 from saccade.bench.cells import cells_of
 from saccade.bench.described import grid_of_toml
+from saccade.bench.grids import Arm, Grid
 from saccade.cli import main
 
 GOOD = """
@@ -89,6 +90,15 @@ def test_one_measurement_serves_grids_of_like_cost_and_its_file_is_named(
     assert str(here / "rates" / costs.RATES) in out.replace(" ", "")
     assert main(["bench", "show", "brief.toml", "--tasks", "minigrid/Empty-6x6"]) == 0
     assert "--measure` measures" in capsys.readouterr().out, "another task is another speed"
+
+
+def test_how_a_run_is_evaluated_changes_nothing_of_how_fast_it_learns() -> None:
+    watched = {"evaluation_maps": 200, "evaluation_sampled": True}
+    arms = Arm("sg_ppo", "sg_ppo"), Arm("sg_ppo", "sg_ppo", watched), Arm("sg_ppo", "sg_ppo", {"rollout_steps": 64})
+    plain, evaluated, shorter = (
+        costs.key_of(cells_of(Grid("one", "One", (arm,), ("minigrid/Empty-5x5",), (0,)))[0]) for arm in arms
+    )
+    assert plain == evaluated != shorter
 
 
 def test_show_knows_what_a_student_costs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,8 @@ def test_a_mode_in_which_every_run_gets_what_it_gets_in_training_is_named() -> N
         "In test1 all 2 runs of minigrid/red_fetch_green get to the last digit what they get in train: the mode "
         "changed no episode."
     )
+    (told,) = unchanged([*runs("train", (0.5,)), *runs("test1", (0.5,))])
+    assert "In test1 the one run of minigrid/red_fetch_green gets to the last digit what it gets in train" in told
     assert list(unchanged([*runs("train", (0.5, 0.9)), *runs("test1", (0.5, 0.8))])) == []
     assert list(unchanged([*runs("train", (0.5,), count=1), *runs("test1", (0.5,), count=1)])) == []
 

@@ -30,6 +30,7 @@ def test_the_kth_largest_is_what_sorting_finds(dtype: torch.dtype, k: int) -> No
     found = kth_largest(values, k)
     assert found.dtype == dtype and torch.equal(found, values.sort(-1, descending=True).values[..., k - 1])
     assert torch.equal(values, before)
+    assert torch.equal(kth_largest(values[1, 2], k), found[1, 2]), "of one row"
 
 
 def test_the_operator_is_what_it_says_to_the_compiler() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from saccade.agents.parts.attribution import attribution_of_q1, look_of_critic
 from saccade.nets import convolutions, decoders
 from saccade.nets.encoders import ConvolutionStack
 from saccade.nets.precision import MixedPrecision, multiplies_bfloat16, set_compute_dtype
+from saccade.nets.views.guided import guided_view
 from saccade.runs.torch_setup import compute_dtype, multiplies_tf32
 from saccade.runs.training import Training
 from saccade.types import Continuous, Spaces
@@ -48,6 +50,16 @@ def test_features_are_rounded_and_come_back_in_float32() -> None:
     assert rounded.dtype == torch.float32 and not torch.equal(rounded, exact)
     assert (rounded - exact).abs().max() < 4 * DIGITS * exact.abs().max()
     assert torch.equal(rounded.bfloat16().float(), rounded)
+
+
+def test_views_compute_in_what_their_network_does_and_copies_in_their_own() -> None:
+    torch.manual_seed(0)
+    stack = ConvolutionStack(9, 20, 8, 3)
+    view, copied = guided_view(stack), copy.deepcopy(stack)
+    exact = view(observations())
+    set_compute_dtype(stack, torch.bfloat16)
+    assert view.compute_dtype == torch.bfloat16 and torch.equal(view(observations()), stack(observations()))
+    assert copied.compute_dtype == torch.float32 and torch.equal(copied(observations()), exact)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -96,6 +96,14 @@ def test_blur_perturbation_equals_the_naive_version(frames: int, stride: int) ->
         torch.testing.assert_close(found, expected)
 
 
+def test_a_score_that_is_a_pixel_keeps_its_values() -> None:
+    """Pictures are made in the same memory each time, which such a score's values lie in."""
+    obs = observations(2, torch.float64)
+    score = Score(nn.Identity(), lambda net, pixels: net(pixels)[:, 0, 3, 2])
+    found = blur_perturbation(score, obs, radius=1.5, blur=2.0, stride=4, max_batch=5)
+    torch.testing.assert_close(found, naive_blur_perturbation(score, obs, 1.5, 2.0, 4, 1))
+
+
 def test_the_blur_matrix_is_the_naive_blur() -> None:
     line = [1.0, 5.0, -2.0, 0.5, 3.0]
     for sigma in (0.4, 1.0, 3.0):  # at the last the line is mirrored more than twice over

@@ -29,8 +29,8 @@ RANDOM_STEPS = 50
 NO_MATTER = frozenset(
     f"--{name}"
     for name in (
-        "seed", "steps", "random-steps", "evaluate-every", "evaluation-episodes", "evaluation-modes", "log-every",
-        "checkpoint-every",
+        "seed", "steps", "random-steps", "evaluate-every", "evaluation-episodes", "evaluation-modes",
+        "evaluation-maps", "evaluation-sampled", "log-every", "checkpoint-every",
     )
 )  # fmt: skip
 """Flags of ``saccade train`` with which a run learns as fast as with others, so that one measurement serves all."""

@@ -40,8 +40,12 @@ def _of_mode(
     )
     if not alike:
         return
-    runs = f"all {len(pairs)} runs" if len(pairs) > 1 else "the one run"
+    count = len({one.run for _, one in pairs})
+    runs, they, get = (f"all {count} runs", "they", "get") if count > 1 else ("the one run", "it", "gets")
     if all(before.value == 0 for before, _ in pairs):
-        yield f"In {mode} as in train {runs} of {task} get 0: there is no return that the mode could take."
+        yield f"In {mode} as in train {runs} of {task} {get} 0: there is no return that the mode could take."
     else:
-        yield f"In {mode} {runs} of {task} get to the last digit what they get in train: the mode changed no episode."
+        yield (
+            f"In {mode} {runs} of {task} {get} to the last digit what {they} {get} in train: the mode changed no "
+            "episode."
+        )

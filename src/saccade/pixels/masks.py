@@ -49,8 +49,8 @@ def _(values: Tensor, k: int) -> Tensor:
     place = values.shape[-1] - k
     if values.dtype == torch.bfloat16:
         ordered = _in_order(values.detach().contiguous().view(torch.int16).numpy())
-        found = np.partition(ordered, place, axis=-1)[..., place].copy()
-        return torch.from_numpy(_in_order(found)).view(torch.bfloat16)
+        found = np.partition(ordered, place, axis=-1)[..., place]
+        return torch.from_numpy(np.asarray(_in_order(found))).view(torch.bfloat16)  # of one row it is no array yet
     exact = values.detach() if values.dtype in (torch.float32, torch.float64) else values.detach().float()
     return torch.from_numpy(np.partition(exact.numpy(), place, axis=-1)[..., place].copy()).to(values.dtype)
 

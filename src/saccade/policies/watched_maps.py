@@ -31,27 +31,28 @@ class WatchedStates:
 
     def __init__(self, count: int, seed: int) -> None:
         self._count, self._numbers, self._passed = count, np.random.default_rng(seed), 0
-        self._states: list[tuple[NDArray[np.uint8], NDArray[np.bool_]]] = []
+        self._states: dict[int, tuple[NDArray[np.uint8], NDArray[np.bool_]]] = {}
 
     def look(self, obs: NDArray[np.uint8], infos: Sequence[Mapping[str, Any]]) -> None:
         """Let ``obs [n, channels, height, width]`` pass, whose ``infos`` carry masks."""
         masks = masks_of(infos)
         assert masks is not None, "an environment that knows the truth gives it"
-        for state in zip(obs, masks, strict=True):
+        for seen, mask in zip(obs, masks, strict=True):
             self._passed += 1
-            if len(self._states) < self._count:
-                self._states.append(state)
-            elif (place := int(self._numbers.integers(self._passed))) < self._count:
-                self._states[place] = state
+            full = self._passed > self._count
+            place = int(self._numbers.integers(self._passed)) if full else self._passed - 1
+            if place < self._count:
+                # Copies: a view would keep what all environments showed then.
+                self._states[place] = seen.copy(), mask.copy()
 
     def area_under_roc(self, maps_of: MapsOf) -> dict[str, float | None]:
         """Of each map, the mean over the states: how likely a pixel of the task is more salient than another.
 
         Of the newest frame. None where no state has both kinds of pixel.
         """
-        found: dict[str, list[Tensor]] = {}
-        for first in range(0, len(self._states), STATES_AT_ONCE):
-            some = self._states[first : first + STATES_AT_ONCE]
+        states, found = list(self._states.values()), dict[str, list[Tensor]]()
+        for first in range(0, len(states), STATES_AT_ONCE):
+            some = states[first : first + STATES_AT_ONCE]
             obs = torch.from_numpy(np.stack([obs for obs, _ in some]))
             truth = torch.from_numpy(np.stack([mask[-1] for _, mask in some]))
             for name, maps in maps_of(obs).items():

@@ -25,10 +25,8 @@ def batch_size(obs: Tensor, max_batch: int) -> int:
 
 def perturbed_batch_size(obs: Tensor, max_batch: int) -> int:
     """The same of pictures that are not differentiated: of small ones more."""
-    usual = batch_size(obs, max_batch)
-    if usual < CPU_BATCH or usual == max_batch:
-        return usual
-    return min(max_batch, max(usual, min(CPU_BATCH_OF_SMALL, SMALL_VALUES // obs[0].numel())))
+    of_small = min(CPU_BATCH_OF_SMALL, SMALL_VALUES // obs[0].numel())
+    return min(max_batch, max(batch_size(obs, max_batch), of_small))
 
 
 def slices(count: int, at_most: int) -> Iterator[slice]:

@@ -22,7 +22,7 @@ def perturbed_scores(
     in one frame at a time. Call without gradients.
 
     Args:
-        masks: blocks ``[n, h, w]`` of at most ``batch_size`` masks.
+        masks: blocks ``[n, h, w]`` of at most ``perturbed_batch_size`` masks.
         frames: number of equal groups of channels; 1 replaces in all channels together.
     """
     run = in_fast_layout(_values)
