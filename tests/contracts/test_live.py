@@ -145,6 +145,15 @@ def test_perturbation_maps_come_coarse_first(client: TestClient) -> None:
         assert [_until(talk, "map")["level"] for _ in range(3)] == [1, 2, 3]
 
 
+def test_a_map_stays_where_it_cannot_be_scored(client: TestClient) -> None:
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        _until(talk, "history")
+        talk.send_json({"do": "look", "number": 3, "view": _view(metrics=["luck"])})
+        kinds = [talk.receive_json() for _ in range(3)]
+        assert [one["kind"] for one in kinds] == ["look", "map", "scores"]
+        assert kinds[2]["scores"] == [] and "no score 'luck' here" in kinds[2]["sentence"]
+
+
 @pytest.mark.parametrize(
     ("message", "said"),
     [

@@ -265,9 +265,9 @@ function scored(message) {
   const figure = at("stage").children[message.pane]?.querySelector(`figure[data-method="${CSS.escape(message.method)}"]`);
   if (!figure) return;
   const number = (value) => (value === null ? "–" : value.toFixed(2).replace("-", "\u2212"));
-  figure.querySelector("ul").replaceChildren(...message.scores.map((one) => make("li", {
-    textContent: `${one.metric.replaceAll("_", " ")} ${number(one.value)} (${one.direction} is better; by chance ${number(one.by_chance)})`,
-  })));
+  const lines = message.scores.map((one) =>
+    `${one.metric.replaceAll("_", " ")} ${number(one.value)} (${one.direction} is better; by chance ${number(one.by_chance)})`);
+  figure.querySelector("ul").replaceChildren(...[...lines, message.sentence].filter(Boolean).map((line) => make("li", { textContent: line })));
   figure.dataset.scored = message.number;
 }
 
