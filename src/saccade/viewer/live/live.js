@@ -228,8 +228,6 @@ function drawPane(told, place) {
   const kept = new Map([...maps.children].map((one) => [one.dataset.method, one]));
   maps.replaceChildren(...state.methods.map((name) => kept.get(name) ?? make("figure", { "data-method": name },
     make("img", { alt: `map of ${name}`, width: 84, height: 84 }), make("figcaption", { textContent: `${name.replaceAll("_", " ")} …` }), make("ul"))));
-  // Scores of the map before would stand under the one that comes.
-  for (const list of maps.querySelectorAll("ul")) if (!state.metrics.length) list.replaceChildren();
 }
 
 function likes(told) {
