@@ -60,8 +60,8 @@ def values_of(
     """
     find: Callable[..., torch.Tensor] | None = policy.outputs.get("value")
     if find is None and VALUES in liked:
-        values = liked[VALUES]
-        return values.max(axis=1) if own is None else values[np.arange(len(values)), own.cpu().numpy()]
+        worth = liked[VALUES]
+        return worth.max(axis=1) if own is None else worth[np.arange(len(worth)), own.cpu().numpy()]
     if find is None and "q" not in policy.outputs:
         return None
     found = []
