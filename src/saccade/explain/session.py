@@ -28,7 +28,7 @@ from saccade.saliency import METHODS
 from saccade.types import UserError
 
 MOST_STEPS = 1000  # of an episode that is kept
-MOST_VIEWS = 4  # environments in other modes that are kept open
+MOST_VIEWS = 6  # environments in other modes that are kept open: of two panes a mode, a turned dial and its truth each
 View = TypeVar("View", Seen, Truth)
 
 
