@@ -190,7 +190,7 @@ def test_a_film_has_one_slider_and_curves_that_move_it(tab: Browser, made: dict[
 def test_an_explanation_has_value_reward_and_actions_by_name(tab: Browser, made: dict[str, Path]) -> None:
     tab.open(made["explain"])
     titles = "[...document.querySelectorAll('.timeline .title')].map(one => one.textContent)"
-    assert tab.value(titles) == ["value", "reward", "actions, train", "actions, video_hard"]
+    assert tab.value(titles) == ["value", "reward", "probabilities, train", "probabilities, video_hard"]
     heads = tab.value("[...document.querySelectorAll('.timeline .head')].map(one => one.textContent)")
     assert all(name in heads[2] for name in ACTIONS) and heads[2].count("%") == 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 import socket
 import sys
 import threading
@@ -139,10 +140,36 @@ def test_a_saved_page_tells_the_same_without_a_server(
         assert tab.value("document.documentElement.scrollWidth") <= width
 
 
+def test_a_saved_page_has_the_scores_of_both_policies_maps(client: TestClient) -> None:
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        both, asked = [{"policy": 0, "mode": "train"}, {"policy": 1, "mode": "train"}], ["mass_inside", "deletion"]
+        view = _view(edits=[STROKE], panes=both, metrics=asked)
+        talk.send_json({"do": "look", "number": 1, "view": view})
+        told = [_until(talk, "scores")["scores"] for _ in both]
+        talk.send_json({"do": "save", "what": "page", "view": view})
+        page = base64.b64decode(_until(talk, "file")["content"]).decode()
+    table = page[: page.rindex("Scores of the maps. mass inside: higher is better; deletion: ")].rpartition("<tbody>")[
+        2
+    ]
+    rows = [re.findall(r">([^<>]+)</t[hd]>", row) for row in table.split("</tr>")[:4]]
+    assert [row[0].partition(", ")[2] for row in rows] == ["train, gradient", "train, gradient: by chance"] * 2
+    wanted = [[one[kind] for one in scores] for scores in told for kind in ("value", "by_chance")]
+    assert [[float(cell) for cell in row[1:]] for row in rows] == [pytest.approx(row, abs=0.01) for row in wanted]
+
+
 def test_perturbation_maps_come_coarse_first(client: TestClient) -> None:
     with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
         talk.send_json({"do": "look", "number": 7, "view": _view(methods=["occlusion"])})
         assert [_until(talk, "map")["level"] for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_map_stays_where_it_cannot_be_scored(client: TestClient) -> None:
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        _until(talk, "history")
+        talk.send_json({"do": "look", "number": 3, "view": _view(metrics=["luck"])})
+        kinds = [talk.receive_json() for _ in range(3)]
+        assert [one["kind"] for one in kinds] == ["look", "map", "scores"]
+        assert kinds[2]["scores"] == [] and "no score 'luck' here" in kinds[2]["sentence"]
 
 
 @pytest.mark.parametrize(

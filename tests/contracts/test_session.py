@@ -9,7 +9,7 @@ import pytest
 
 from saccade.explain.edits import Erase, Paint, edited
 from saccade.explain.following import Follower
-from saccade.explain.looking import Pane, Question
+from saccade.explain.looking import MapLevel, Pane, Question
 from saccade.explain.session import Session
 from saccade.explain.tasks import task_of
 from saccade.policies.load import load_any
@@ -34,6 +34,25 @@ def test_another_mode_shows_the_same_states(session: Session, mode: str) -> None
     for index, seen in enumerate(played.obs):
         assert np.array_equal(session.look(Pane(0, mode), Question(index)).obs, seen)
     played.close()
+
+
+def test_all_that_two_views_show_stays_open(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two modes, a dial turned in both, and the truth in both: a brush makes no environment again."""
+    made: list[str] = []
+    task_in = session._task_in
+    monkeypatch.setattr(session, "_task_in", lambda mode: made.append(mode) or task_in(mode))  # type: ignore[func-returns-value]
+    session._drop_views()
+    numbers = []
+    for _ in range(2):
+        for mode in ("test1", "test2"):
+            question = Question(1, dial=("camera_yaw", 0.5))
+            answer = session.look(Pane(0, mode), question)
+            level = MapLevel(answer.picture[..., 0].astype(np.float32), 1, 1, None)
+            numbers.append(
+                [one.value for one in session.scored(Pane(0, mode), question, answer, level, ("mass_inside",))]
+            )
+    assert len(made) == 6 and numbers[:2] == numbers[2:]
+    assert all(one is not None and 0 < one < 1 for (one,) in numbers)
 
 
 def test_the_same_action_leads_to_the_same_state(session: Session) -> None:

@@ -19,7 +19,7 @@ from saccade.viewer.explanation import brightest
 from saccade.viewer.film import Film, Films, panel
 from saccade.viewer.page import Code, Found, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri, frame_of, overlay, png
-from saccade.viewer.timeline import Chart, Line, chart
+from saccade.viewer.timeline import Chart, chart, together
 
 Row = Mapping[str, Any]
 Episodes = Mapping[str, Mapping[str, np.ndarray]]
@@ -237,13 +237,12 @@ def _films(policies: Mapping[str, Policy], episodes: Episodes, hardest: str) -> 
 
 def _values(policies: Mapping[str, Policy], seen: Mapping[str, np.ndarray]) -> tuple[Chart, ...]:
     """What each method expects along its episode, as one chart."""
-    lines = []
+    found = {}
     for method, obs in seen.items():
-        policy = policies[method]
-        found = values_of(policy, obs, preferences(policy, obs, AT_ONCE), AT_ONCE)
-        if found is not None:
-            lines.append(Line(NAMES.get(method, method), chart("", found).lines[0].values))
-    return (Chart("value", tuple(lines)),) if lines else ()
+        values = values_of(policies[method], obs, preferences(policies[method], obs, AT_ONCE), AT_ONCE)
+        if values is not None:
+            found[NAMES[method]] = (chart("value", values),)
+    return together(found)
 
 
 def _frame_size(episodes: Episodes) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from saccade.explain.drifts import action_drifts, policy_drifts
+from saccade.explain.episodes import Progress
 from saccade.explain.explanation import Explanation, Report, silent
 from saccade.explain.maps import find_maps, groups, magnitude
 from saccade.explain.randomisation import randomisation_rows
@@ -21,6 +22,7 @@ from saccade.metrics import METRICS
 from saccade.metrics.faithfulness import Curve, deletion, insertion
 from saccade.metrics.sanity import centre_prior, uniform_map
 from saccade.pixels.blur import gaussian_blur
+from saccade.policies.policy import Policy
 from saccade.policies.scores import has_score, make_score
 from saccade.types import UserError
 
@@ -28,6 +30,7 @@ UNIFORM, CENTRE = "baseline: uniform", "baseline: centre"
 RANDOM = "baseline: random"
 KEPT_RETURN, VARIANCE = "kept_return", "task_identification_variance"
 FILL_BLUR = 10.0  # pixels: so much that hidden pixels tell colours of the region and no shapes
+FAITHFUL = {"deletion": deletion, "insertion": insertion}
 KEPT_FRACTIONS = (0.02, 0.05, 0.1, 0.25, 1.0)
 """Of the pixels that the policy sees in the episodes of ``returns``."""
 
@@ -134,14 +137,38 @@ def blurred(obs: Tensor) -> Tensor:
 
 def _faithfulness(explanation: Explanation, mode: str, report: Report) -> Iterator[Row]:
     """Whether the policy follows the pixels that the maps show: it is asked with some of them blurred away."""
-    policy, max_batch = explanation.policy, explanation.method_settings.max_batch
-    seen = explanation.episodes[mode].obs
+    curves = relative_curves(
+        explanation.policy,
+        explanation.episodes[mode].obs,
+        unsigned_maps(explanation, mode),
+        explanation.method_settings.max_batch,
+        partial(report, f"{mode}: hiding and showing pixels"),
+    )
+    for (name, metric), curve in curves.items():
+        yield row_of(mode, name, metric, curve.area, curve=_mean_curve(curve, metric))
+
+
+def relative_curves(
+    policy: Policy,
+    seen: np.ndarray,
+    maps: Mapping[str, Tensor],
+    max_batch: int,
+    progress: Progress = lambda done, total: None,
+) -> dict[tuple[str, str], Curve]:
+    """How far the policy moves as the pixels that maps show are blurred away or shown, by map and metric.
+
+    Divided by the largest change that any of the maps makes in the frame: what the wholly blurred frame does can be
+    next to nothing by chance, and is no measure.
+
+    Args:
+        seen: observations as the environment gives them.
+        maps: unsigned, ``[moments, height, width]`` each.
+    """
     distance = "kl" if has_score(policy, "kl") else "action_distance"
-    maps = unsigned_maps(explanation, mode)
     found: dict[tuple[str, str], Curve] = {}
     for index, (name, saliency) in enumerate(maps.items()):
-        report(f"{mode}: hiding and showing pixels", index, len(maps))
-        for metric, find in (("deletion", deletion), ("insertion", insertion)):
+        progress(index, len(maps))
+        for metric, find in FAITHFUL.items():
             parts = []
             for some in groups(len(seen), max_batch, policy.device):
                 obs = policy.tensor(seen[some])
@@ -149,12 +176,11 @@ def _faithfulness(explanation: Explanation, mode: str, report: Report) -> Iterat
                 where, hidden = saliency[some].to(obs.device), blurred(obs)
                 parts.append(find(score, obs, where, fill=hidden, max_batch=max_batch, normalise=False))
             found[name, metric] = Curve(parts[0].fraction, torch.cat([part.divergence.cpu() for part in parts]))
-    # Divided by the largest change that any of them made in the frame: what the wholly blurred frame does can be next
-    # to nothing by chance, and is no measure.
     largest = torch.stack([curve.divergence.amax(1) for curve in found.values()]).amax(0)[:, None]
-    for (name, metric), curve in found.items():
-        relative = Curve(curve.fraction, torch.where(largest > 0, curve.divergence / largest, torch.nan))
-        yield row_of(mode, name, metric, relative.area, curve=_mean_curve(relative, metric))
+    return {
+        key: Curve(curve.fraction, torch.where(largest > 0, curve.divergence / largest, torch.nan))
+        for key, curve in found.items()
+    }
 
 
 def _mean_curve(curve: Curve, metric: str) -> dict[str, Any]:

@@ -41,48 +41,39 @@ def read(policy: Policy, obs: np.ndarray, allowed: np.ndarray | None = None) -> 
         greedy = policy.greedy(policy.tensor(obs.copy()), allowed)
         action = np.array(policy.to_env(greedy.cpu().numpy())[0])
         liked = preferences(policy, obs[None], 1)
-        value = _value(policy, obs, greedy, liked)
+        value = values_of(policy, obs[None], liked, 1, greedy)
     kind = next(iter(liked), PROBABILITIES)
-    return Reading(action, liked[kind][0] if liked else None, kind, value)
+    return Reading(action, liked[kind][0] if liked else None, kind, None if value is None else float(value[0]))
 
 
 @torch.no_grad()
-def values_of(policy: Policy, obs: np.ndarray, liked: Mapping[str, np.ndarray], max_batch: int) -> np.ndarray | None:
-    """What the policy expects in some moments, float32 ``[moments]``: of the state, or else of its best action there.
+def values_of(
+    policy: Policy, obs: np.ndarray, liked: Mapping[str, np.ndarray], max_batch: int, own: torch.Tensor | None = None
+) -> np.ndarray | None:
+    """What the policy expects in some moments, float32 ``[moments]``: of the state, or else of its own action there.
 
     None of policies that expect nothing, and where what they compute is not finite.
 
     Args:
         liked: what ``preferences`` found in the same moments.
+        own: its actions there as ``Policy.greedy`` gives them; by default the best of all.
     """
     find: Callable[..., torch.Tensor] | None = policy.outputs.get("value")
     if find is None and VALUES in liked:
-        return liked[VALUES].max(axis=1)
+        worth = liked[VALUES]
+        return worth.max(axis=1) if own is None else worth[np.arange(len(worth)), own.cpu().numpy()]
     if find is None and "q" not in policy.outputs:
         return None
     found = []
     with running(f"The policy {policy.name}"):
         for start in range(0, len(obs), max_batch):
-            pixels = policy.tensor(obs[start : start + max_batch])
+            some = slice(start, start + max_batch)
+            pixels = policy.tensor(obs[some])
             if find is not None:
                 values = find(policy.network, pixels)
             else:
-                values = policy.outputs["q"](policy.network, pixels, policy.greedy(pixels))
+                action = policy.greedy(pixels) if own is None else own[some]
+                values = policy.outputs["q"](policy.network, pixels, action)
             found.append(values.float().cpu().reshape(len(pixels)))
     values = torch.cat(found)
     return values.numpy() if bool(values.isfinite().all()) else None
-
-
-@torch.no_grad()
-def _value(policy: Policy, obs: np.ndarray, greedy: torch.Tensor, liked: Mapping[str, np.ndarray]) -> float | None:
-    """Of the state where the policy tells it, else of its own action there."""
-    find: Callable[..., torch.Tensor] | None = policy.outputs.get("value")
-    if find is not None:
-        value = float(find(policy.network, policy.tensor(obs)))
-    elif VALUES in liked:
-        value = float(liked[VALUES][0][int(greedy)])
-    elif "q" in policy.outputs:
-        value = float(policy.outputs["q"](policy.network, policy.tensor(obs), greedy))
-    else:
-        return None
-    return value if np.isfinite(value) else None

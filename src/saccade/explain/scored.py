@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from saccade.data.user_code import running
-from saccade.explain.measuring import blurred
+from saccade.explain.measuring import FAITHFUL, RANDOM, relative_curves
 from saccade.metrics import METRICS, TRUTH
-from saccade.metrics.faithfulness import Curve, deletion, insertion
 from saccade.policies.policy import Policy
-from saccade.policies.scores import has_score, make_score
 
-FAITHFUL = {"deletion": deletion, "insertion": insertion}
+OWN = "map"
 AGAINST_TRUTH = tuple(name for name, metric in METRICS.items() if metric.takes == TRUTH)
 MAX_BATCH = 256
 
@@ -67,33 +65,13 @@ def scored(
     found: dict[str, tuple[Tensor, Tensor]] = {}
     if any(name in FAITHFUL for name in asked):
         with running(f"The policy {policy.name}"):
-            found |= _faithfulness(policy, obs, maps, noise)
+            curves = relative_curves(policy, obs[None], {OWN: maps, RANDOM: noise}, MAX_BATCH)
+        found |= {name: (curves[OWN, name].area, curves[RANDOM, name].area) for name in FAITHFUL}
     if truth is not None:
         shown = torch.from_numpy(np.ascontiguousarray(truth))[None]
         for name in AGAINST_TRUTH:
             found[name] = METRICS[name].function(maps, shown), METRICS[name].function(noise, shown)
     return tuple(Scored(name, *map(_number, found[name])) for name in asked if name in found)
-
-
-def _faithfulness(policy: Policy, obs: np.ndarray, maps: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    given = policy.tensor(obs[None])
-    score = make_score(policy, "kl" if has_score(policy, "kl") else "action_distance", given)
-    fill = blurred(given)
-    curves = {
-        name: tuple(
-            find(score, given, one.to(given), fill=fill, max_batch=MAX_BATCH, normalise=False) for one in (maps, noise)
-        )
-        for name, find in FAITHFUL.items()
-    }
-    largest = max(float(curve.divergence.max()) for pair in curves.values() for curve in pair)
-    found = {}
-    for name, pair in curves.items():
-        areas = [
-            Curve(one.fraction, one.divergence / largest if largest > 0 else one.divergence * np.nan).area
-            for one in pair
-        ]
-        found[name] = areas[0], areas[1]
-    return found
 
 
 def _number(value: Tensor) -> float | None:

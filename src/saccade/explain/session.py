@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
@@ -28,7 +28,8 @@ from saccade.saliency import METHODS
 from saccade.types import UserError
 
 MOST_STEPS = 1000  # of an episode that is kept
-MOST_VIEWS = 4  # environments in other modes that are kept open
+MOST_VIEWS = 6  # environments in other modes that are kept open: of two panes a mode, a turned dial and its truth each
+View = TypeVar("View", Seen, Truth)
 
 
 @final
@@ -96,15 +97,12 @@ class Session:
 
     def course(self) -> tuple[Reading, ...]:
         """What the first policy made of each moment so far, in the mode that is played; each is computed once."""
-        policy, seen = self.policies[0], self._played.obs
-        pairs = zip(self._course, seen, strict=False)
-        kept = next(
-            (place for place, ((of, obs, _), now) in enumerate(pairs) if of is not policy or obs is not now), None
-        )
-        del self._course[len(seen) if kept is None else kept :]
-        for index in range(len(self._course), len(seen)):
-            self._course.append((policy, seen[index], read(policy, seen[index], self._allowed(policy, index))))
-        return tuple(reading for *_, reading in self._course)
+        policy, known = self.policies[0], self._course
+        for index, obs in enumerate(self._played.obs):
+            if index == len(known) or known[index][0] is not policy or known[index][1] is not obs:
+                known[index:] = [(policy, obs, read(policy, obs, self._allowed(policy, index)))]
+        del known[len(self._played.obs) :]
+        return tuple(reading for *_, reading in known)
 
     def dials(self) -> tuple[str, ...]:
         """Those of the scene, which only some simulators have."""
@@ -141,12 +139,8 @@ class Session:
                 raise UserError(f"There is no score {name!r} here: there are {', '.join(self.metrics())}.")
         truth = None
         if any(name in AGAINST_TRUTH for name in asked):
-            turned = question.dial is not None and question.dial[1] > 0
-            mode = self._with_dial(pane.mode, question.dial) if turned and question.dial is not None else pane.mode
             self._check_index(question.index)
-            view = self._view(mode, Truth)
-            assert isinstance(view, Truth)
-            truth = view.at(self._played, question.index)
+            truth = self._view(self._with_dial(pane.mode, question.dial), Truth).at(self._played, question.index)
         return scored(self._policy(pane), answer.obs, level.values, truth, asked, self.seed)
 
     def begin(self, seed: int, mode: str | None = None) -> None:
@@ -209,9 +203,8 @@ class Session:
         """What a policy sees and does at a moment, before and after the question's changes."""
         policy = self._policy(pane)
         before = self._seen(pane.mode, question.index)
-        changed = before
-        if question.dial is not None and question.dial[1] > 0:
-            changed = self._seen(self._with_dial(pane.mode, question.dial), question.index)
+        turned = self._with_dial(pane.mode, question.dial)
+        changed = before if turned == pane.mode else self._seen(turned, question.index)
         changed = edited(policy.pixels, changed, question.edits, seed=self.seed, step=question.index)
         allowed = self._allowed(policy, question.index)
         first = self._reading(pane, policy, before, allowed)
@@ -268,24 +261,26 @@ class Session:
         self._check_index(index)
         if mode == self.mode:
             return self._played.obs[index]
-        view = self._view(mode, Seen)
-        assert isinstance(view, Seen)
-        return view.at(self._played, index)
+        return self._view(mode, Seen).at(self._played, index)
 
-    def _view(self, mode: str, kind: type[Seen] | type[Truth]) -> Seen | Truth:
+    def _view(self, mode: str, kind: type[View]) -> View:
         view = self._views.pop((mode, kind), None)
         if view is None:
             while len(self._views) >= MOST_VIEWS:
                 self._views.pop(next(iter(self._views))).close()
             view = kind(self._asks, self._task_in(mode), mode, self.seed)
+        assert isinstance(view, kind)
         self._views[mode, kind] = view  # the latest last
         return view
 
-    def _with_dial(self, mode: str, dial: tuple[str, float]) -> str:
+    def _with_dial(self, mode: str, dial: tuple[str, float] | None) -> str:
+        """The mode with a dial of the scene turned; itself where there is none, or it stands at its beginning."""
+        if dial is None or dial[1] <= 0:
+            return mode
         name, strength = dial
         if name not in self.dials():
             raise UserError(f"{self.task.name} has no dial {name!r}: it has {', '.join(self.dials()) or 'none'}.")
-        if not 0 <= strength <= 1:
+        if not strength <= 1:
             raise UserError(f"A strength of {strength:g} lies outside 0..1.")
         turned = dial_mode(name, strength)
         return turned if mode == CLEAN else f"{mode}{PLUS}{turned}"

@@ -32,7 +32,7 @@ from saccade.viewer.questions import picture_words
 from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
 from saccade.viewer.remarks import remarks
 from saccade.viewer.repeating import repeat_sections
-from saccade.viewer.timeline import Chart, chart, chart_of_actions
+from saccade.viewer.timeline import Chart, chart, chart_of_parts, chart_of_preferences
 
 REPORT = "report.html"
 HOW_TO_MOVE = "Move the slider, or press Play."
@@ -169,13 +169,9 @@ def _curves(maps: Maps) -> Iterator[Chart]:
     thought = maps.probabilities if maps.probabilities is not None else maps.action_values
     if thought is not None:
         names = maps.action_names or [str(place + maps.first_action) for place in range(thought.shape[1])]
-        likely = maps.probabilities is not None
-        yield chart_of_actions(
-            "actions" if likely else "action values", thought, names, "share" if likely else "number"
-        )
+        yield chart_of_preferences(thought, names, likely=maps.probabilities is not None)
     elif maps.action.dtype.kind == "f" and maps.action.ndim == 2:
-        names = [f"part {place + 1}" for place in range(maps.action.shape[1])]
-        yield chart_of_actions("action", maps.action.astype(np.float64), names)
+        yield chart_of_parts(maps.action)
 
 
 def _film_caption(maps: Maps, count: int, mode: str, change: str) -> str:

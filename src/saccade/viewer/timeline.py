@@ -69,6 +69,18 @@ def chart_of_actions(title: str, values: NDArray[np.floating], names: Sequence[s
     return Chart(title, tuple(Line(names[place], _values(values[:, place])) for place in shown.tolist()), unit, note)
 
 
+def chart_of_preferences(values: NDArray[np.floating], names: Sequence[str], *, likely: bool) -> Chart:
+    """What a discrete policy thought of each action: how ``likely`` it is, or what it is worth."""
+    if likely:
+        return chart_of_actions("probabilities", values, names, "share")
+    return chart_of_actions("action values", values, names)
+
+
+def chart_of_parts(actions: NDArray[np.floating]) -> Chart:
+    """The numbers of continuous actions, ``[moments, parts]``."""
+    return chart_of_actions("action", actions, [f"part {place + 1}" for place in range(actions.shape[1])])
+
+
 def together(charts: Mapping[str, Sequence[Chart]]) -> tuple[Chart, ...]:
     """The charts of several films: what has one curve is drawn in one chart for all, a curve for each film."""
     single: dict[tuple[str, Unit], list[Line]] = {}

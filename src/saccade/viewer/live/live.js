@@ -228,8 +228,6 @@ function drawPane(told, place) {
   const kept = new Map([...maps.children].map((one) => [one.dataset.method, one]));
   maps.replaceChildren(...state.methods.map((name) => kept.get(name) ?? make("figure", { "data-method": name },
     make("img", { alt: `map of ${name}`, width: 84, height: 84 }), make("figcaption", { textContent: `${name.replaceAll("_", " ")} …` }), make("ul"))));
-  // Scores of the map before would stand under the one that comes.
-  for (const list of maps.querySelectorAll("ul")) if (!state.metrics.length) list.replaceChildren();
 }
 
 function likes(told) {
@@ -265,9 +263,9 @@ function scored(message) {
   const figure = at("stage").children[message.pane]?.querySelector(`figure[data-method="${CSS.escape(message.method)}"]`);
   if (!figure) return;
   const number = (value) => (value === null ? "–" : value.toFixed(2).replace("-", "\u2212"));
-  figure.querySelector("ul").replaceChildren(...message.scores.map((one) => make("li", {
-    textContent: `${one.metric.replaceAll("_", " ")} ${number(one.value)} (${one.direction} is better; by chance ${number(one.by_chance)})`,
-  })));
+  const lines = message.scores.map((one) =>
+    `${one.metric.replaceAll("_", " ")} ${number(one.value)} (${one.direction} is better; by chance ${number(one.by_chance)})`);
+  figure.querySelector("ul").replaceChildren(...[...lines, message.sentence].filter(Boolean).map((line) => make("li", { textContent: line })));
   figure.dataset.scored = message.number;
 }
 

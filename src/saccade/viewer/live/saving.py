@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from saccade.explain.looking import Answer, MapLevel, Pane, Question
+from saccade.explain.scored import Scored
 from saccade.explain.session import Session
-from saccade.metrics import METRICS
 from saccade.viewer.film import Film, Films, panel
 from saccade.viewer.live import telling
 from saccade.viewer.live.messages import View
-from saccade.viewer.page import Found, Gallery, Heading, Section, Table, page
+from saccade.viewer.page import Cell, Found, Gallery, Heading, Section, Table, page
 from saccade.viewer.pictures import data_uri, grid, png, upscale, write_video
 from saccade.viewer.repeating import repeat_sections
 
@@ -76,6 +76,7 @@ def recorded_page(session: Session, view: View, title: str, command: str) -> Fil
 
 def _moment(session: Session, view: View) -> list[Section]:
     rows, gallery = [], []
+    scores: dict[str, tuple[Scored, ...]] = {}
     for pane in view.shown():
         name = _name(session, pane)
         plain, answer = session.look(pane, Question(view.index)), session.look(pane, view.question)
@@ -83,29 +84,29 @@ def _moment(session: Session, view: View) -> list[Section]:
         rows.append((f"{name}, as it was", telling.action_told(session, before), before["value"]))
         rows.append((f"{name}, changed", telling.action_told(session, after), after["value"]))
         for label, one in ((f"{name}, as it was", plain), (f"{name}, changed", answer)):
-            maps = [telling.map_picture(one, _finest(session, pane, one, method, view)) for method in view.methods]
-            gallery.append((label, tuple(data_uri(png(picture)) for picture in (telling.frame(one), *maps))))
+            levels = {method: _finest(session, pane, one, method, view) for method in view.methods}
+            drawn = [telling.frame(one), *(telling.map_picture(one, levels[method]) for method in view.methods)]
+            gallery.append((label, tuple(data_uri(png(picture)) for picture in drawn)))
+        if view.metrics:  # of the last, which are with the changes
+            for method, level in levels.items():
+                of_map = session.scored(pane, view.question, answer, level, view.metrics)
+                scores[f"{name}, {method.replace('_', ' ')}"] = of_map
     return [
         Table(("view", "action", "value"), tuple(rows), f"What is done at step {view.index}, and what it is worth."),
         Gallery(tuple(gallery), ("picture", *view.methods), "The picture and the maps, before and after the changes."),
-        *([_scores(session, view)] if view.methods and view.metrics else []),
+        *([_scores(scores)] if scores else []),
     ]
 
 
-def _scores(session: Session, view: View) -> Table:
-    """Of the maps with the changes, each beside what a map of random numbers gets."""
-    rows, metrics = [], view.metrics
-    for pane in view.shown():
-        answer = session.look(pane, view.question)
-        for method in view.methods:
-            level = _finest(session, pane, answer, method, view)
-            scores = session.scored(pane, view.question, answer, level, metrics)
-            named = f"{_name(session, pane)}, {method.replace('_', ' ')}"
-            rows.append((named, *(one.value for one in scores)))
-            rows.append((f"{named}: by chance", *(one.by_chance for one in scores)))
-            metrics = tuple(one.metric for one in scores)
-    better = "; ".join(f"{name.replace('_', ' ')}: {METRICS[name].direction} is better" for name in metrics)
-    return Table(("map", *(name.replace("_", " ") for name in metrics)), tuple(rows), f"Scores of the maps. {better}.")
+def _scores(scores: Mapping[str, Sequence[Scored]]) -> Table:
+    """Of the maps with the changes, by their names, each beside what a map of random numbers gets."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, found in scores.items():
+        rows.append((name, *(one.value for one in found)))
+        rows.append((f"{name}: by chance", *(one.by_chance for one in found)))
+    columns = [(one.metric.replace("_", " "), one.direction) for one in next(iter(scores.values()))]
+    better = "; ".join(f"{name}: {direction} is better" for name, direction in columns)
+    return Table(("map", *(name for name, _ in columns)), tuple(rows), f"Scores of the maps. {better}.")
 
 
 def _film(session: Session, pane: Pane, view: View) -> Film:

@@ -241,23 +241,26 @@ async def _looked(number: int, view: messages.View, session: Session, desk: Desk
                 return
             try:
                 level = await desk.do(next, levels, None)
-                if level is not None:
-                    found = telling.map_told(answers[place], level)
-                    await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
-                    if view.metrics and level.level == level.levels:
-                        scores = await desk.do(
-                            session.scored, panes[place], question, answers[place], level, view.metrics
-                        )
-                        told_scores = telling.scores_told(scores)
-                        await say(
-                            {"kind": "scores", "number": number, "pane": place, "method": name, "scores": told_scores}
-                        )
             except UserError as error:
                 await say({"kind": "no map", "number": number, "pane": place, "method": name, "sentence": str(error)})
                 continue
-            if level is not None:
-                again.append((place, name, levels))
+            if level is None:
+                continue
+            found = telling.map_told(answers[place], level)
+            await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
+            if view.metrics and level.level == level.levels and not inbox.more:
+                scores = await desk.do(_scores, session, panes[place], question, answers[place], level, view.metrics)
+                await say({"kind": "scores", "number": number, "pane": place, "method": name, **scores})
+            again.append((place, name, levels))
         waiting = again
+
+
+def _scores(session: Session, *asked: Any) -> dict[str, Any]:
+    """Of a map that has been shown, and stays where it cannot be scored."""
+    try:
+        return {"scores": telling.scores_told(session.scored(*asked))}
+    except UserError as error:
+        return {"scores": [], "sentence": str(error)}
 
 
 def serve(make: Make, *, title: str, command: str, port: int, token: str, ready: Callable[[str], None]) -> None:

@@ -17,7 +17,7 @@ from saccade.explain.session import Session
 from saccade.metrics import METRICS
 from saccade.types import UserError
 from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
-from saccade.viewer.timeline import Chart, Unit, chart, chart_of_actions
+from saccade.viewer.timeline import Chart, chart, chart_of_parts, chart_of_preferences
 
 Told = dict[str, Any]
 
@@ -59,7 +59,7 @@ def history(session: Session) -> Told:
 def curves(session: Session, moments: Sequence[int] | None = None) -> tuple[Chart, ...]:
     """What the first policy thought at each moment of the episode, or at some, and what it got for its action there.
 
-    None where it fails: the page says so where it shows the moment.
+    No curves where the policy fails: the page says so where it shows the moment.
     """
     try:
         course = session.course()
@@ -73,11 +73,9 @@ def curves(session: Session, moments: Sequence[int] | None = None) -> tuple[Char
     names = _names(session)
     liked = [one.preferences for one in readings if one.preferences is not None]
     if names is not None and len(liked) == len(readings):
-        unit: Unit = "share" if readings[0].kind == PROBABILITIES else "number"
-        found.append(chart_of_actions(readings[0].kind.replace("_", " "), np.stack(liked), names, unit))
+        found.append(chart_of_preferences(np.stack(liked), names, likely=readings[0].kind == PROBABILITIES))
     elif names is None:
-        parts = np.stack([np.asarray(one.action, float).ravel() for one in readings])
-        found.append(chart_of_actions("action", parts, [f"part {place + 1}" for place in range(parts.shape[1])]))
+        found.append(chart_of_parts(np.stack([np.asarray(one.action, float).ravel() for one in readings])))
     return tuple(found)
 
 
