@@ -1,4 +1,4 @@
-"""Runs drawn anew within their own task, all repetitions at once: what intervals are made of."""
+"""Runs resampled within their own task, all repetitions at once: what intervals are made of."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def draws(flat: Flat, repetitions: int, generator: np.random.Generator) -> Itera
 
 
 def drawn(flat: Flat, statistic: Statistic, repetitions: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """A statistic of runs drawn anew: ``[repetitions]``."""
+    """A statistic of resampled runs: ``[repetitions]``."""
     return np.concatenate([statistic(flat.values[places]) for places in draws(flat, repetitions, generator)])
 
 
 def drawn_means(flat: Flat, columns: NDArray[Any], repetitions: int, seed: int) -> NDArray[np.float64]:
-    """Means of columns ``[runs, places]`` over runs drawn anew: ``[repetitions, places]``, as one matrix product."""
+    """Means of columns ``[runs, places]`` over resampled runs: ``[repetitions, places]``, as one matrix product."""
     count = len(flat.values)
     means = []
     for places in draws(flat, repetitions, np.random.default_rng(seed)):

@@ -1,7 +1,7 @@
 """Statistics of a few runs on several tasks: what a table may say of them, and with which intervals.
 
 Scores are a matrix ``[runs, tasks]``, one number for each run; NaN where a run is missing, so that tasks may have
-different numbers of runs. Runs are drawn anew *within* each task (the stratified bootstrap), all repetitions at once.
+different numbers of runs. Runs are resampled *within* each task (the stratified bootstrap), all repetitions at once.
 Source: Agarwal et al., 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice".
 """
 

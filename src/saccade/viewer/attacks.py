@@ -108,7 +108,7 @@ def _curves(rows: Sequence[Row]) -> Picture:
         chart,
         f"Mean return against budget under {', '.join(series)}",
         f"Mean return of {counts} episodes, which begin with the same seeds at every point. A band is the bootstrap's: "
-        "episodes drawn anew with replacement, 2000 times, and the middle 95 % of their means. The dashed line "
+        "episodes resampled with replacement, 2000 times, and the middle 95 % of their means. The dashed line "
         "is what random signs of the same size do.",
     )
 

@@ -48,7 +48,7 @@ def _table(found: Sequence[Association]) -> Table:
         f"in each mode ({found[0].told}). 1: they rise together always; 0: not at all; \u22121: one falls as the other "
         "rises. "
         "Within methods: Pearson's coefficient of what runs differ from the mean of their method. In square brackets "
-        "are 95 % intervals from runs drawn anew within each method; they are not widened for how many there are.",
+        "are 95 % intervals from resampled runs within each method; they are not widened for how many there are.",
     )
 
 

@@ -19,7 +19,7 @@ from saccade.viewer.page import Cell, Heading, Picture, Section, Table, Text
 
 THRESHOLDS = np.linspace(0.0, 1.0, 41)
 INTERVALS = (
-    "In square brackets are 95 % intervals from runs drawn anew within each task; fewer than "
+    "In square brackets are 95 % intervals from resampled runs within each task; fewer than "
     f"{FEWEST_SEEDS} seeds have none."
 )
 
@@ -88,7 +88,7 @@ def _table(group: Group) -> Table:
     ]
     caption = (
         f"{_measured(group)} Mean ± standard deviation over seeds, {counts or 'some'} episodes each. Interval: of that "
-        f"mean, 95 %, from seeds drawn anew."
+        f"mean, 95 %, from resampled seeds."
         + (f" Published: {'; '.join(printed)}." if printed else " Nothing published stands beside.")
         + (f" Others print: {'; '.join(others)}." if others else "")
     )
