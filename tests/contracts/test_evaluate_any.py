@@ -235,8 +235,8 @@ def test_explain_takes_the_same_modes(policy: Path, capsys: pytest.CaptureFixtur
     folder = Path("explanations/ppo")
     assert {path.stem for path in (folder / "maps").iterdir()} == {"train", "noise:0.3"}
     page = (folder / "report.html").read_text()
-    begin = page.index("<p>")
-    assert page[begin:].startswith("<p>In one episode of each mode this policy gets a return of")
+    begin = page.index('<p class="found">')
+    assert page[begin:].startswith('<p class="found">In one episode of each mode this policy gets a return of')
     assert "under noise 0.3" in page[begin : begin + 300] and "one episode is too few to tell" in page
     capsys.readouterr()
     assert "needs a strength" in refusal(capsys, "explain", *words, "--modes", "noise:5")

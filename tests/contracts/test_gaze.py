@@ -755,7 +755,7 @@ def test_the_page_in_a_browser(width: int, dark: bool, tab: Browser, scored: Pat
     tab.open(scored / "report.html", width=width, dark=dark)
     assert tab.value("document.documentElement.scrollWidth") <= width
     assert tab.value("document.querySelectorAll('.film').length") == 2
-    assert tab.value("document.querySelectorAll('.film')[0].querySelectorAll('svg').length") == 4
+    assert tab.value("document.querySelectorAll('.film')[0].querySelectorAll('.panels svg').length") == 4
     line = "document.querySelector('.film .line').textContent"
     before = tab.value(line)
     tab.value("(s => { s.value = 3; s.dispatchEvent(new Event('input')); })(document.querySelector('.film input'))")

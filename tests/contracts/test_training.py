@@ -40,7 +40,7 @@ from saccade.types import Batch, Continuous, UserError
 COUNTERS = {"env_steps", "updates", "seconds"}
 EVALUATION_KEYS = {
     *("env_steps", "parameters", "method", "task", "seed", "episode_seed", "mode", "episodes", "sampled"),
-    *("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels", "provenance"),
+    *("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels", "maps", "provenance"),
 }
 
 
