@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -325,13 +325,19 @@ def test_a_person_plays_paints_and_goes_back(policy: Policy, tmp_path: Path, wid
         served.stop()
 
 
-def test_a_policy_that_raises_is_told_and_the_page_lives_on(policy: Policy, tmp_path: Path) -> None:
-    session: list[Session] = []
+def kept(policy: Policy) -> tuple[list[Session], Callable[[], Session]]:
+    """The sessions of a policy that were made, and what makes one more."""
+    made: list[Session] = []
 
     def make() -> Session:
-        session.append(Session([policy], task_of(policy, None)))
-        return session[-1]
+        made.append(Session([policy], task_of(policy, None)))
+        return made[-1]
 
+    return made, make
+
+
+def test_a_policy_that_raises_is_told_and_the_page_lives_on(policy: Policy, tmp_path: Path) -> None:
+    session, make = kept(policy)
     served = Served(make)
     try:
         with browser(tmp_path) as tab:
@@ -353,13 +359,8 @@ def test_a_policy_that_raises_is_told_and_the_page_lives_on(policy: Policy, tmp_
 
 
 def test_a_file_that_is_asked_for_holds_no_question_up(policy: Policy, tmp_path: Path) -> None:
-    session: list[Session] = []
+    session, make = kept(policy)
     go_on = threading.Event()
-
-    def make() -> Session:
-        session.append(Session([policy], task_of(policy, None)))
-        return session[-1]
-
     served = Served(make)
     try:
         with browser(tmp_path) as tab:

@@ -10,12 +10,11 @@ from typing import Any
 from rich.console import Console
 
 from saccade.attacks import ATTACKS
-from saccade.cli.evaluating import Subjected
+from saccade.cli.evaluating import Subjected, row_of_subject
 from saccade.cli.explaining import Bars, say
 from saccade.data.documents import read_lines
 from saccade.explain.attacking import NONE, Cell, Play, UnderAttack, told, under_attack
 from saccade.policies.attacked import AttackSettings
-from saccade.policies.evaluate import row_of
 from saccade.train.logs import append_row
 from saccade.types import UserError
 
@@ -70,15 +69,7 @@ def rows_under_attack(
 
 def _row(one: UnderAttack, subject: Subjected, settings: AttackSettings, play: Play, seed: int) -> Row:
     policy = subject.policy
-    row = row_of(
-        one.evaluation,
-        method=policy.name,
-        task=subject.task.name,
-        seed=seed,
-        env_steps=policy.env_steps,
-        sampled=play.sampled,
-        network=policy.network,
-    )
+    row = row_of_subject(one.evaluation, subject, seed, play.sampled)
     return row | {
         "attack": one.cell.attack,
         "epsilon": one.cell.epsilon,

@@ -132,7 +132,7 @@ def _tell(grid: Grid, folder: Path, finished: Finished, stopped: bool, console: 
     for name, told in finished.failed.items():
         console.print(f"{name} failed: {told}. Its log: {folder / 'logs'}", style="yellow", soft_wrap=True)
     there = f" ({finished.before} were there)" if finished.before else ""
-    what = f"{finished.done} of {len(cells_of(grid))} runs done{there}"
+    what = f"{finished.before + finished.done} of {len(cells_of(grid))} runs done{there}"
     if finished.left:
         what += f", {finished.left} left"
     console.print(f"{what}, {len(finished.failed)} failed, in {folder}.", soft_wrap=True)

@@ -62,6 +62,20 @@ class Subjected:
     folder: Path
 
 
+def row_of_subject(result: Evaluation, subject: Subjected, seed: int, sampled: bool) -> dict[str, Any]:
+    """The row of what a policy was played in."""
+    policy = subject.policy
+    return row_of(
+        result,
+        method=policy.name,
+        task=subject.task.name,
+        seed=seed,
+        env_steps=policy.env_steps,
+        sampled=sampled,
+        network=policy.network,
+    )
+
+
 def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) -> int:
     """Carry out the command.
 
@@ -153,15 +167,7 @@ def _rows(
     try:
         for result in played_in_modes(options, subject, console, play):
             clean = result.mean if result.mode == CLEAN else clean
-            row = row_of(
-                result,
-                method=policy.name,
-                task=subject.task.name,
-                seed=seed,
-                env_steps=policy.env_steps,
-                sampled=options.sampled,
-                network=policy.network,
-            )
+            row = row_of_subject(result, subject, seed, options.sampled)
             row |= {"gap": None if clean is None else clean - result.mean, "source": policy.source}
             append_row(path, row)
             rows.append(row)

@@ -63,12 +63,7 @@ def watched_maps(watched: Sequence[Watched]) -> Iterator[Section]:
 
 def _watched_chart(task: str, name: str, mode: str, found: Mapping[str, statistics.Band]) -> Picture:
     return Picture(
-        figures.curves(
-            {arm: (band.places.tolist(), band.value.tolist()) for arm, band in found.items()},
-            x_label="agent steps",
-            y_label="area under ROC",
-            band=bands(found),
-        ),
+        banded(found, "agent steps", "area under ROC"),
         f"area under ROC of {name} in {task}, {mode}, over agent steps",
         f"{task}, {mode}: how likely a pixel of the task is more salient than another, 0.5 by chance, in "
         f"the agent's map {name}; mean over seeds. Faint: 95 % bands, of methods with three seeds or more.",
@@ -91,12 +86,7 @@ def learning(learned: Sequence[Learned]) -> Iterator[Section]:
 
 def _learning_chart(task: str, what: str, found: Mapping[str, statistics.Band]) -> Picture:
     return Picture(
-        figures.curves(
-            {name: (band.places.tolist(), band.value.tolist()) for name, band in found.items()},
-            x_label=what,
-            y_label="return while training",
-            band=bands(found),
-        ),
+        banded(found, what, "return while training"),
         f"return of training episodes in {task} over {what}",
         f"{task}: mean over seeds of the return of training episodes, {WINDOW} averaged, over {what}, as far as all "
         "seeds of a method have come. Faint: 95 % bands, of methods with three seeds or more.",
@@ -210,6 +200,12 @@ def _robustness_chart(task: str, measure: str, what: str, lines: Sequence[Line],
         f"methods with three seeds or more. {setting}".rstrip(". ")
         + ".",
     )
+
+
+def banded(found: Mapping[str, statistics.Band], x_label: str, y_label: str) -> str:
+    """A chart of bands by name: their values, and faint their ends."""
+    lines = {name: (band.places.tolist(), band.value.tolist()) for name, band in found.items()}
+    return figures.curves(lines, x_label=x_label, y_label=y_label, band=bands(found))
 
 
 def bands(found: Mapping[str, statistics.Band]) -> dict[str, tuple[list[float], list[float]]]:

@@ -13,7 +13,7 @@ from saccade.bench.printed import decimals_of, number_told
 from saccade.bench.published import RETURN
 from saccade.bench.statistics import FEWEST_SEEDS, Estimate, too_few
 from saccade.viewer import figures
-from saccade.viewer.experiment_curves import MEASURES, bands, beside_published
+from saccade.viewer.experiment_curves import MEASURES, banded, beside_published
 from saccade.viewer.figures import ModeReturn
 from saccade.viewer.page import Cell, Heading, Picture, Section, Table, Text
 
@@ -151,12 +151,7 @@ def _profiles(aggregates: Sequence[Aggregate]) -> Iterator[Picture]:
         own = [one for one in aggregates if one.mode == mode]
         found = {one.arm: statistics.performance_profile(one.scores, THRESHOLDS) for one in own}
         yield Picture(
-            figures.curves(
-                {arm: (band.places.tolist(), band.value.tolist()) for arm, band in found.items()},
-                x_label="share of the greatest return",
-                y_label="runs above it",
-                band=bands(found),
-            ),
+            banded(found, "share of the greatest return", "runs above it"),
             f"performance profile of each method in {mode}",
             f"Performance profile in {mode}: the share of all runs on all tasks that get more than so much. Higher is "
             "better, everywhere. Faint: 95 % bands, of methods with three seeds or more.",

@@ -32,9 +32,10 @@ def shares(cores: list[int], slots: int, threads: int | None, gpus: float | None
     if gpus:
         fits = there * int(1 / gpus + 1e-9) if gpus <= 1 else there // int(gpus)
         if fits < slots:
+            fewer = f"at most {fits} slot{'s' * (fits != 1)}, or for less of a GPU" if fits else "fewer GPUs"
             raise UserError(
-                f"{slots} slots with {gpus:g} GPUs each need more than the {there} of this machine: ask for at most "
-                f"{fits} slots, or for less of a GPU."
+                f"{slots} slot{'s' * (slots != 1)} with {gpus:g} GPUs each need more than the {there} of this machine: "
+                f"ask for {fewer}."
             )
     own = [tuple(cores[slot::slots]) for slot in range(slots)]
     return [

@@ -128,7 +128,7 @@ class EnvGroup:
             return None
         try:
             return pickle.dumps(env.get_state())
-        except NotImplementedError:
+        except NotImplementedError:  # an environment of a person's own that has the method and no state to give
             return None
 
     def _show(self, index: int, obs: NDArray[np.uint8]) -> None:
