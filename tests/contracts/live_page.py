@@ -10,7 +10,8 @@ import uvicorn
 from browser import Browser
 
 from saccade.explain.session import Session
-from saccade.viewer.live.server import HOST, Desk, application, listening
+from saccade.viewer.live.server import HOST, Desk, application
+from saccade.viewer.live.serving import listening
 
 TOKEN = "a-secret-of-tests"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import dataclasses
 import json
 import re
+import signal
 import socket
 import sys
 import threading
@@ -33,6 +35,7 @@ from saccade.policies.load import load_any
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 from saccade.viewer.live.server import Desk, application
+from saccade.viewer.live.serving import serve
 
 PORT = 8642
 ADDRESS = f"http://{HOST}:{PORT}"
@@ -52,6 +55,26 @@ def client(policy: Policy) -> Iterator[TestClient]:
     with TestClient(application(desk, TOKEN, PORT), base_url=ADDRESS) as found:
         yield found
     desk.close()
+
+
+def test_an_interrupt_while_the_event_loop_is_made_leaves_a_whole_one(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[asyncio.AbstractEventLoop] = []
+
+    def interrupted(config: object) -> Callable[[], asyncio.AbstractEventLoop]:
+        def loop() -> asyncio.AbstractEventLoop:
+            signal.raise_signal(signal.SIGINT)
+            made.append(asyncio.new_event_loop())
+            return made[-1]
+
+        return loop
+
+    monkeypatch.setattr("uvicorn.Config.get_loop_factory", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        serve(lambda: Session([policy], task_of(policy, None)), title="", command="", port=0, token=TOKEN, ready=str)
+    assert [loop.is_closed() for loop in made] == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def _until(talk: Any, kind: str) -> dict[str, Any]:

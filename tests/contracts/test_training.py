@@ -519,6 +519,16 @@ def test_modes_played_in_kept_processes_are_those_of_fresh_ones(run: Path) -> No
             assert (kept.returns, kept.provenance, kept.mode) == (fresh.returns, fresh.provenance, mode)
 
 
+@pytest.mark.parametrize(("task", "asked", "processes"), [
+    ("minigrid/red_fetch_green", None, 0), ("minigrid/red_fetch_green", 1, 1), ("dmc/cartpole_balance", None, 1),
+])  # fmt: skip
+def test_light_environments_are_evaluated_without_processes(task: str, asked: int | None, processes: int) -> None:
+    if task.startswith("minigrid"):
+        pytest.importorskip("minigrid")
+    with closing(EvaluationEnvs(asked)) as envs, envs.made(EnvConfig(task, image_size=40), [0]) as group:
+        assert group.num_workers == processes
+
+
 def test_evaluation_episodes_are_neither_each_other_nor_the_training_ones() -> None:
     seeds = episode_seeds(0, 100)
     assert len(set(seeds)) == 100 and seeds[:3] == episode_seeds(0, 3)

@@ -106,7 +106,7 @@ class Evaluate:
     seed: int | None = None
     """Of the episodes; by default the run's own, else 0."""
     workers: int | None = None
-    """Processes for the environments of Saccade's own tasks: 0 none, by default one per core."""
+    """Processes for the environments of Saccade's own tasks: 0 none, by default one per core, or none on `minigrid`."""
     video: bool = False
     """Also write a video of the first episode in each mode."""
     max_steps: int | None = None
@@ -287,9 +287,9 @@ class Attack:
     seed: int | None = None
     """Of the episodes; by default the run's own, else 0."""
     again: bool = False
-    """Play anew what has been played with the same settings."""
+    """Play again what has been played with the same settings."""
     workers: int | None = None
-    """Processes for the environments of Saccade's own tasks: 0 none, by default one per core."""
+    """Processes for the environments of Saccade's own tasks: 0 none, by default one per core, or none on `minigrid`."""
     max_steps: int | None = None
     """Agent steps after which an episode of somebody's environment is left, if it has not ended; by default 100,000."""
     out: Path | None = None

@@ -14,7 +14,7 @@ from saccade.explain.session import Session
 from saccade.explain.tasks import CLEAN
 from saccade.policies.load import load_any
 from saccade.types import UserError
-from saccade.viewer.live.server import needs_extra, serve
+from saccade.viewer.live.serving import needs_extra, serve
 
 LEAST_TOKEN = 8  # characters
 

@@ -61,6 +61,8 @@ class Suite:
             of no consequence; None where all that is not the task is.
         has_truth: ``configuration -> whether`` its task can, where not all of the suite's can.
         one_at_a_time: whether one environment can exist at a time; episodes are then played one after the other.
+        light: whether a step takes less time than asking a process for it; episodes are then played without processes,
+            unless somebody asks for some.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
@@ -89,6 +91,7 @@ class Suite:
     ignored: Callable[[Any], np.ndarray] | None = None
     has_truth: Callable[[EnvConfig], bool] = lambda config: True
     one_at_a_time: bool = False
+    light: bool = False
     check: Callable[[EnvConfig], None] = lambda config: None
     graded: Callable[[str], Modes] = lambda task: {}
     other_actions: Mapping[str, Any] = field(default_factory=dict)
@@ -150,6 +153,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
             ignored=Later("saccade.envs.tasks.minigrid.simulation", "ignored_pixels"),
             image_size=minigrid_suite.usual_image_size,
             has_truth=minigrid_suite.has_mission,
+            light=True,
         ),
         "atari": Suite(
             title="Atari 2600, as atari/GAME",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from saccade.envs.changes import changed_share
 from saccade.envs.config import EnvConfig
 from saccade.envs.streams import SUCCESS
 from saccade.envs.suites import suite_of
-from saccade.envs.workers.env_workers import EnvWorkers
+from saccade.envs.workers.env_workers import EnvWorkers, available_cores
 
 if TYPE_CHECKING:
     from torch import nn
@@ -86,7 +85,7 @@ class EvaluationEnvs:
     """Environments to play episodes in, whose processes are kept from one mode to the next. Close them.
 
     Args:
-        workers: processes; None for one per core, 0 for none.
+        workers: processes; 0 for none; None for one per core, or for none where environments are light.
         opengl: what renders, where the default is known to hang.
         most_processes: how many may draw at the same time, where more are known to hang.
     """
@@ -107,7 +106,7 @@ class EvaluationEnvs:
                 self._kept.remake([env] * len(seeds), seeds)
             else:
                 self.close()
-                processes = self._processes(len(seeds))
+                processes = self._processes(env, len(seeds))
                 self._kept = EnvWorkers([env] * len(seeds), seeds, num_workers=processes, opengl=self.opengl)
             yield self._kept
             keep = self._kept.num_workers > 0  # else there is no process that would be worth keeping
@@ -121,8 +120,9 @@ class EvaluationEnvs:
             self._kept.close()
         self._kept = None
 
-    def _processes(self, count: int) -> int:
-        wanted = min(count, os.cpu_count() or 1) if self._workers is None else self._workers
+    def _processes(self, env: EnvConfig, count: int) -> int:
+        usual = 0 if suite_of(env.task).light else available_cores()
+        wanted = min(count, usual if self._workers is None else self._workers)
         return wanted if self.most_processes is None else min(wanted, self.most_processes)
 
 

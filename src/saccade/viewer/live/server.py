@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
-import socket as sockets
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,34 +32,6 @@ FILES = {
 WRONG_TOKEN = "This address has no token, or a wrong one: use the one that saccade view printed."
 Result = TypeVar("Result")
 Make = Callable[[], Session]
-
-
-def needs_extra() -> None:
-    """Raise UserError where the page's libraries are not installed."""
-    try:
-        import starlette
-        import uvicorn
-        import websockets
-    except ImportError as error:
-        raise UserError(
-            f"The live page needs {error.name}, which is not installed: pip install 'saccade-rl[viewer]'."
-        ) from error
-    del starlette, uvicorn, websockets
-
-
-def listening(port: int) -> sockets.socket:
-    """A socket of this machine alone; port 0 is any free one. Raises UserError where the port is taken."""
-    found = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM)
-    found.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
-    try:
-        found.bind((HOST, port))
-        found.listen()
-    except (OSError, OverflowError) as error:
-        found.close()
-        raise UserError(
-            f"Port {port} of this machine cannot be used ({error}): choose another with --port, or 0 for a free one."
-        ) from error
-    return found
 
 
 @final
@@ -261,32 +232,3 @@ def _scores(session: Session, *asked: Any) -> dict[str, Any]:
         return {"scores": telling.scores_told(session.scored(*asked))}
     except UserError as error:
         return {"scores": [], "sentence": str(error)}
-
-
-def serve(make: Make, *, title: str, command: str, port: int, token: str, ready: Callable[[str], None]) -> None:
-    """Serve until interrupted.
-
-    Args:
-        ready: told the address once it answers; what it raises ends the server.
-    """
-    needs_extra()
-    import uvicorn
-
-    listener = listening(port)
-    try:
-        number = int(listener.getsockname()[1])
-        desk = Desk(make, title, command)
-        try:
-            config = uvicorn.Config(
-                application(desk, token, number),
-                log_level="critical",
-                ws="websockets-sansio",
-                ws_max_size=messages.LARGEST,
-                timeout_graceful_shutdown=2,
-            )
-            ready(f"http://{HOST}:{number}/?token={token}")
-            uvicorn.Server(config).run(sockets=[listener])
-        finally:
-            desk.close()
-    finally:
-        listener.close()
