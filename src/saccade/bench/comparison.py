@@ -59,6 +59,7 @@ class Line:
         published: the numbers that papers print for the same thing, the grid's own table first.
         better: whether ``higher`` or ``lower`` is better; None where nobody knows.
         attack: the name and the budget (of 255) of what it was measured under; None where nobody attacked.
+        frames: of a saliency score, of how many frames each run's number is; empty where nothing says.
     """
 
     arm: str
@@ -71,6 +72,7 @@ class Line:
     published: tuple[Published, ...] = ()
     better: str | None = "higher"
     attack: tuple[str, float] | None = None
+    frames: tuple[int, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -115,6 +117,7 @@ def lines_of(outcomes: Iterable[Outcome], published: Iterable[Published] = ()) -
                     tuple(printed.get(key, ())),
                     "higher" if key[2] in MEASURES else better,
                     group[0].attack,
+                    tuple(one.frames for one in group if one.frames is not None),
                 )
             )
     arms = list(dict.fromkeys(line.arm for line in lines))

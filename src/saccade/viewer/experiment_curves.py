@@ -9,7 +9,14 @@ from typing import final
 from saccade.bench import statistics
 from saccade.bench.comparison import Group, Line, attacked
 from saccade.bench.outcomes import SUCCESS
-from saccade.bench.printed import difference_told, interval_told, ours_told, published_told
+from saccade.bench.printed import (
+    difference_told,
+    frames_asked_told,
+    frames_told,
+    interval_told,
+    ours_told,
+    published_told,
+)
 from saccade.bench.published import RETURN
 from saccade.viewer import figures
 from saccade.viewer.page import Better, Cell, Heading, Picture, Section, Table
@@ -134,6 +141,7 @@ def _score_table(task: str, metric: str, version: str, lines: Sequence[tuple[str
         (
             f"{line.arm}, {method}, {line.mode}",
             *beside_published(line, decimals),
+            frames_told(line),
         )
         for method, line in lines
     ]
@@ -144,10 +152,19 @@ def _score_table(task: str, metric: str, version: str, lines: Sequence[tuple[str
     elif direction == {"lower"}:
         better = "lower"
     return Table(
-        ("method, saliency, mode", metric.replace("_", " "), "published", "difference", "interval", "seeds"),
+        ("method, saliency, mode", metric.replace("_", " "), "published", "difference", "interval", "seeds", "frames"),
         tuple(rows),
-        f"{metric} of maps in {task}: mean ± standard deviation over seeds. {version}.".replace(" .", ""),
-        (None, better, None, None, None, None),
+        " ".join(
+            filter(
+                None,
+                (
+                    f"{metric} of maps in {task}: mean ± standard deviation over seeds.",
+                    frames_asked_told([line for _, line in lines]),
+                    f"{version}." if version else "",
+                ),
+            )
+        ),
+        (None, better, None, None, None, None, None),
         frozenset(str(row[0]) for (method, _), row in zip(lines, rows, strict=True) if method.startswith("baseline")),
     )
 
