@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,36 @@ def test_one_measurement_serves_grids_of_like_cost_and_its_file_is_named(
     assert str(here / "rates" / costs.RATES) in out.replace(" ", "")
     assert main(["bench", "show", "brief.toml", "--tasks", "minigrid/Empty-6x6"]) == 0
     assert "--measure` measures" in capsys.readouterr().out, "another task is another speed"
+
+
+STUDENTS = GOOD.replace(
+    'arms = ["ppo"]', 'arms = [{ method = "ppo", name = "master" }, { method = "digr", teacher = "master" }]'
+)
+
+
+def test_students_are_measured_on_what_their_teacher_is_after_its_measurement(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SACCADE_CACHE", str(here / "rates"))
+    monkeypatch.setattr(costs, "MEASURED_STEPS", {"on_policy": 2_048, "student": 640})
+    (here / "students.toml").write_text(STUDENTS)
+    assert main(["bench", "show", "students.toml", "--measure"]) == 0
+    out = capsys.readouterr().out
+    assert "Measured: digr on minigrid/Empty-5x5: " in out and "could not" not in out and "not measured" not in out
+    rates = json.loads((here / "rates" / costs.RATES).read_text())
+    assert sorted(key.split()[1] for key in rates) == ["digr", "ppo"] and min(rates.values()) > 0
+
+
+def test_what_cannot_be_measured_says_why(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "import sys; print('saccade: warning: slow\\nsaccade: this is refused.', file=sys.stderr); sys.exit(2)"
+    monkeypatch.setattr(costs, "PROGRAM", (sys.executable, "-c", program))
+    (here / "students.toml").write_text(STUDENTS)
+    assert main(["bench", "show", "students.toml", "--measure"]) == 0
+    out = capsys.readouterr().out
+    assert "master on minigrid/Empty-5x5: could not be measured: this is refused." in out
+    assert "digr on minigrid/Empty-5x5: could not be measured: its teacher master made no run." in out
 
 
 def test_how_a_run_is_evaluated_changes_nothing_of_how_fast_it_learns() -> None:
