@@ -130,6 +130,16 @@ def not_run(lines: Sequence[Line], published: Iterable[Published]) -> list[Publi
     return [one for one in published if (one.arm, one.task, one.measure, one.mode) not in ours]
 
 
+def tasks_of_success_alone(lines: Sequence[Line]) -> set[str]:
+    """The tasks in which the return of every run is its success, as where an end brings 1 and all else nothing."""
+    found: dict[str, dict[tuple[Any, ...], dict[str, tuple[float, ...]]]] = {}
+    for line in lines:
+        if line.measure in MEASURES:
+            key = (line.arm, line.mode, line.kind, line.seeds)
+            found.setdefault(line.task, {}).setdefault(key, {})[line.measure] = line.values
+    return {task for task, own in found.items() if all(one.get(RETURN) == one.get(SUCCESS) for one in own.values())}
+
+
 @final
 @dataclass(frozen=True)
 class Aggregate:
@@ -251,16 +261,17 @@ class Pair:
     difference: Estimate
 
 
-def pairs_of(aggregates: Sequence[Aggregate], measure: str = RETURN) -> list[Pair]:
-    """The last arm beside each other one, in every mode: a grid's last arm is what its paper is about."""
+def pairs_of(aggregates: Sequence[Aggregate], measure: str = RETURN, subject: str = "") -> list[Pair]:
+    """An arm beside each other one, in every mode: the subject, or the last, which a paper's table is about."""
     own = [one for one in aggregates if one.measure == measure]
     arms = list(dict.fromkeys(one.arm for one in own))
     pairs = []
-    for last in (one for one in own if one.arm == arms[-1]):
-        for other in (one for one in own if one.mode == last.mode and one is not last):
-            probability = statistics.probability_of_improvement(last.scores, other.scores)
-            difference = statistics.difference(last.scores, other.scores)
-            pairs.append(Pair(last.arm, other.arm, last.mode, probability, difference))
+    chosen = subject if subject in arms else next(reversed(arms), "")
+    for first in (one for one in own if one.arm == chosen):
+        for other in (one for one in own if one.mode == first.mode and one is not first):
+            probability = statistics.probability_of_improvement(first.scores, other.scores)
+            difference = statistics.difference(first.scores, other.scores)
+            pairs.append(Pair(first.arm, other.arm, first.mode, probability, difference))
     return pairs
 
 

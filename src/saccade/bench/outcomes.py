@@ -271,7 +271,9 @@ def _of_attacks(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator
 
 def _how(row: Mapping[str, Any]) -> str:
     """What of an attack decides whether two numbers may stand together."""
-    told = [f"{name.replace('_', ' ')} {row[name]}" for name in ("target", "part", "whole_pixels") if name in row]
+    told = [f"{name} {row[name]}" for name in ("target", "part") if name in row]
+    if "whole_pixels" in row:
+        told.append("whole pixels" if row["whole_pixels"] else "each colour of a pixel on its own")
     return ", ".join(told)
 
 

@@ -126,9 +126,12 @@ def interval_told(line: Line, decimals: int) -> str:
 
 def frames_told(line: Line) -> str:
     """``64``, or ``11 to 64`` where episodes ended before all frames that were asked for; a dash where nothing says."""
-    if not line.frames:
-        return "–"
-    fewest, most = min(line.frames), max(line.frames)
+    return counts_told(line.frames) if line.frames else "–"
+
+
+def counts_told(counts: Sequence[int]) -> str:
+    """``64``, or ``11 to 64`` where they differ."""
+    fewest, most = min(counts), max(counts)
     return f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
 
 

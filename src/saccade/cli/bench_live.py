@@ -90,7 +90,11 @@ def drawn(moment: Moment, console: Console) -> RenderableType:
     tables = ((form, _table(seen, *form)) for form in forms)
     last = forms[-1], _table(seen, *forms[-1])
     form, table = next(((form, one) for form, one in tables if terminal.fits(one, console)), last)
-    lines = [Text(sentence(moment), style="bold"), *([Text(f"in {form[0]}")] if form[0] else []), table]
+    lines: list[RenderableType] = [
+        Text(sentence(moment), style="bold"),
+        *([Text(f"in {form[0]}")] if form[0] else []),
+        table,
+    ]
     if rest:
         states = [one.state for one in rest]
         counts = ", ".join(f"{states.count(state)} {state}" for state in STATES if state in states)

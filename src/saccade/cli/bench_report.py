@@ -80,7 +80,10 @@ def write_reports(
         len(cells),
         not_run(lines, rows),
         [(table.name, " ".join([f"{table.paper}: {table.title}.", *_about(table)])) for table in tables],
-        [*differs, *(f"The paper does not say, and here: {one}" for one in grid.assumptions)],
+        [
+            *differs,
+            *(f"The paper does not say, and here: {one}" if tables else one for one in grid.assumptions),
+        ],
         not_averaged(outcomes),
         list(_learned(folder, present, outcomes)),
         list(_watched(folder, present)),
@@ -91,6 +94,7 @@ def write_reports(
         commands or [f"saccade bench run {grid.name}", f"saccade bench report {grid.name}"],
         associations,
         list(unchanged(measured)),
+        grid.subject,
     )
     place = out or folder
     write_experiment(place / PAGE, experiment)

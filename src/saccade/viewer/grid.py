@@ -12,7 +12,8 @@ from saccade.bench.cells import TRAIN
 from saccade.bench.running import FAILED, RUNNING, SKIPPED, WAITING, Moment, Shown
 from saccade.bench.standing import DONE
 from saccade.data.files import written_aside
-from saccade.viewer.page import breakable, scrolling
+from saccade.viewer.film import breakable
+from saccade.viewer.page import scrolling
 
 PAGE = "live.html"
 SECONDS_BETWEEN_READS = 5
