@@ -10,14 +10,14 @@ import gymnasium
 import numpy as np
 
 from saccade.explain.looking import Answer, MapLevel
-from saccade.explain.preferences import PROBABILITIES
 from saccade.explain.reading import Reading
 from saccade.explain.scored import Scored
 from saccade.explain.session import Session
 from saccade.metrics import METRICS
 from saccade.types import UserError
 from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
-from saccade.viewer.timeline import Chart, chart, chart_of_parts, chart_of_preferences
+from saccade.viewer.readings import action_charts, value_chart
+from saccade.viewer.timeline import Chart, chart
 
 Told = dict[str, Any]
 
@@ -66,17 +66,12 @@ def curves(session: Session, moments: Sequence[int] | None = None) -> tuple[Char
     except UserError:
         return ()
     at = range(len(course)) if moments is None else moments
-    readings = [course[index] for index in at]
-    found = [chart("value", [np.nan if one.value is None else one.value for one in readings])]
-    rewards = (*session.rewards, np.nan)
-    found.append(chart("reward", [rewards[index] for index in at]))
-    names = _names(session)
-    liked = [one.preferences for one in readings if one.preferences is not None]
-    if names is not None and len(liked) == len(readings):
-        found.append(chart_of_preferences(np.stack(liked), names, likely=readings[0].kind == PROBABILITIES))
-    elif names is None:
-        found.append(chart_of_parts(np.stack([np.asarray(one.action, float).ravel() for one in readings])))
-    return tuple(found)
+    readings, rewards = [course[index] for index in at], (*session.rewards, np.nan)
+    return (
+        value_chart(readings),
+        chart("reward", [rewards[index] for index in at]),
+        *action_charts(readings, session.action_names, session.first_action),
+    )
 
 
 def answer_told(answer: Answer) -> Told:
