@@ -188,7 +188,7 @@ def test_perturbation_maps_come_coarse_first(client: TestClient) -> None:
 
 def test_a_map_stays_where_it_cannot_be_scored(client: TestClient) -> None:
     with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
-        _until(talk, "history")
+        _until(talk, "curves")
         talk.send_json({"do": "look", "number": 3, "view": _view(metrics=["luck"])})
         kinds = [talk.receive_json() for _ in range(3)]
         assert [one["kind"] for one in kinds] == ["look", "map", "scores"]
@@ -217,9 +217,48 @@ def test_what_cannot_be_is_told_in_a_sentence_and_the_session_lives_on(
         assert _until(talk, "look")["number"] == 2
 
 
+def test_a_step_tells_what_is_new_and_no_more(client: TestClient) -> None:
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        whole = _until(talk, "curves")
+        assert whole["from"] == 0 and [len(line["values"]) for line in whole["charts"][0]["lines"]] == [1]
+        for action in (0, 0, 1):
+            before = len(_told_of(whole))
+            talk.send_json({"do": "branch", "index": before - 1, "action": action})
+            history, curves = _until(talk, "history"), _until(talk, "curves")
+            assert history["from"] == before - 1 == curves["from"]
+            assert history["actions"] == [action] and len(history["rewards"]) == 1
+            for known, new in zip(whole["charts"], curves["charts"], strict=True):
+                assert [line["name"] for line in known["lines"]] == [line["name"] for line in new["lines"]]
+                for line, more in zip(known["lines"], new["lines"], strict=True):
+                    assert len(more["values"]) == 2  # the moment before, whose action has its reward now, and this one
+                    line["values"][curves["from"] :] = more["values"]
+        talk.send_json({"do": "branch", "index": 1, "action": 0})
+        history, curves = _until(talk, "history"), _until(talk, "curves")
+        assert history["from"] == curves["from"] == 1 and history["actions"] == [0]
+        talk.send_json({"do": "start", "seed": history["seed"], "mode": "train", "actions": [0, 0, 1]})
+        history, again = _until(talk, "history"), _until(talk, "curves")
+        assert history["actions"] == [0, 0, 1] and again == whole  # piece by piece it came to the same
+
+
+def _told_of(curves: dict[str, Any]) -> list[Any]:
+    return list(curves["charts"][0]["lines"][0]["values"])
+
+
+def test_curves_are_those_of_the_first_views_policy(client: TestClient) -> None:
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        _until(talk, "curves")
+        talk.send_json({"do": "look", "number": 1, "view": _view(panes=[{"policy": 1, "mode": "train"}])})
+        assert _until(talk, "curves")["from"] == 0
+        talk.send_json({"do": "look", "number": 2, "view": _view(panes=[{"policy": 7, "mode": "train"}])})
+        assert "no policy number 8" in _until(talk, "error")["sentence"]
+        talk.send_json({"do": "step", "policy": 1})
+        assert len(_told_of(_until(talk, "curves"))) == 2
+
+
 def test_two_pages_have_an_episode_each(client: TestClient) -> None:
     def at(talk: Any) -> int:
-        return len(_until(talk, "history")["actions"])
+        told = _until(talk, "history")
+        return int(told["from"]) + len(told["actions"])
 
     address = f"{TALK}?token={TOKEN}"
     with (

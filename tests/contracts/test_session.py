@@ -12,10 +12,11 @@ from torch import nn
 
 from saccade.envs.tasks.pixel_env import PixelEnv
 from saccade.explain.edits import Erase, Paint, edited
-from saccade.explain.following import Follower, Truth
+from saccade.explain.following import Follower
 from saccade.explain.looking import MapLevel, Pane, Question
 from saccade.explain.session import Session
 from saccade.explain.tasks import find_task, task_of
+from saccade.explain.views import Truth
 from saccade.policies.load import load_any
 from saccade.policies.pixels import pixels_of
 from saccade.policies.sources.module import from_module
@@ -47,8 +48,8 @@ def test_all_that_two_views_show_stays_open(session: Session, monkeypatch: pytes
     """Two modes, a dial turned in both, and the truth in both: a brush makes no environment again."""
     made: list[str] = []
     task_in = session._task_in
-    monkeypatch.setattr(session, "_task_in", lambda mode: made.append(mode) or task_in(mode))  # type: ignore[func-returns-value]
-    session._drop_views()
+    monkeypatch.setattr(session._views, "_in_mode", lambda mode: made.append(mode) or task_in(mode))  # type: ignore[func-returns-value]
+    session._views.close()
     numbers = []
     for _ in range(2):
         for mode in ("test1", "test2"):
@@ -123,7 +124,9 @@ def test_an_episode_is_restored_undrawn_and_is_the_same_where_it_is_looked_at(
         look = [session.look(Pane(0, mode), Question(index)).obs for session in (one, other)]
         assert np.array_equal(*look)
     assert 2 <= len(drawn) <= 2 * stack, "the moments that are looked at, each once"
-    assert [reading.action.tolist() for reading in other.course()] == [reading.action.tolist() for reading in one.course()]
+    assert [reading.action.tolist() for reading in other.course()] == [
+        reading.action.tolist() for reading in one.course()
+    ]
     for session in (one, other):
         session.play_on_with_action(1, one.actions[0])
         session.step()
@@ -152,8 +155,8 @@ def test_an_episode_that_is_over_is_so_after_it_is_restored() -> None:
 def test_the_truth_of_a_moment_is_that_of_its_states(session: Session) -> None:
     """As an environment tells it that is played so, in the mode and with the dial."""
     mode, dial = "test1", ("camera_yaw", 0.5)
-    view = session._view(session._with_dial(mode, dial), Truth)
     turned = session._with_dial(mode, dial)
+    view = session._views.of(turned, Truth, session.seed)
     env = session._task_in(turned).make(turned, True)
     _, info = env.reset(seed=session.seed)
     for index, action in enumerate(session.actions):

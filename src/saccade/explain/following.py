@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, final
 
@@ -90,7 +89,7 @@ class Follower:
         Physics is a small part of a step of most simulators, and rendering nearly all of it.
         """
         env = self.env
-        if not isinstance(env, PixelEnv) or self._policy.masked or not _is_drawn_from_states(env):
+        if not isinstance(env, PixelEnv) or self._policy.masked or not is_drawn_from_states(env):
             self.follow(actions)
             return
         for action in actions:
@@ -172,11 +171,11 @@ class Follower:
         self._overs.append(over)
 
     def _drawn(self, index: int) -> np.ndarray:
-        """Draw a moment, which is then as if it had been drawn when it was played; the environment is at the last one."""
+        """Draw a moment, which is then as if it had been drawn when it was played; be at the last one again."""
         env, frames, state = self.env, list[np.ndarray](), self.states[index]
         assert isinstance(env, PixelEnv)
         self._astray = True
-        for place in _places(env, index):
+        for place in places_of(env, index):
             state = self.states[place]
             assert state is not None
             if self._obs[place] is None:
@@ -191,76 +190,11 @@ class Follower:
         return picture
 
 
-def _is_drawn_from_states(env: PixelEnv) -> bool:
+def is_drawn_from_states(env: PixelEnv) -> bool:
     """Whether a moment's picture needs only what its state and those of the frames before it hold."""
     return env.simulation.before not in (KEPT, BLACK)
 
 
-def _places(env: PixelEnv, index: int) -> Iterator[int]:
+def places_of(env: PixelEnv, index: int) -> Iterator[int]:
     """Of an observation the moments of its frames, the oldest first; before the first one there is nothing else."""
     return (max(place, 0) for place in range(index + 1 - env.config.frame_stack, index + 1))
-
-
-@final
-class Seen:
-    """The states of a ``Follower`` as another mode shows them."""
-
-    def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
-        self.mode, self._follower = mode, Follower(policy, task, mode, seed)
-        self._own = self._follower.states[0]
-
-    def at(self, history: Follower, index: int) -> np.ndarray:
-        """The observation after ``index`` actions, bit for bit as if the mode had been played so."""
-        env = self._follower.env
-        if self._own is None or not isinstance(env, PixelEnv) or not _is_drawn_from_states(env):
-            self._follower.follow(history.actions[:index])
-            if self._follower.rewards != history.rewards[:index]:
-                raise UserError(
-                    f"The same seed and actions bring other rewards in {self.mode}: these are not the same states, and "
-                    "cannot stand side by side."
-                )
-            return self._follower.seen(index)
-        frames = []
-        for place in _places(env, index):
-            env.set_state(_as_own(history.states[place], self._own, env))
-            frames.append(env.draw())
-        return self._follower.seen_as(np.concatenate(frames))
-
-    def close(self) -> None:
-        self._follower.close()
-
-
-@final
-class Truth:
-    """Which pixels of the states of a ``Follower`` show the task, in a mode; only Saccade's environments tell."""
-
-    def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
-        self._follower = Follower(policy, task, mode, seed, masks=True)
-        self._own = self._follower.states[0]
-
-    def at(self, history: Follower, index: int) -> np.ndarray | None:
-        """Of any frame that is seen after ``index`` actions, bool ``[height, width]``; None where nobody knows."""
-        env = self._follower.env
-        if self._own is None or "masks" not in self._own or not isinstance(env, PixelEnv):
-            return None
-        if not _is_drawn_from_states(env):
-            self._follower.follow(history.actions[:index])
-            state = self._follower.states[-1]
-            assert state is not None
-            return np.asarray(np.any(state["masks"], axis=0))
-        masks = []
-        for place in _places(env, index):
-            env.set_state(_as_own(history.states[place], self._own, env) | {"masks": self._own["masks"]})
-            masks.append(env.simulation.mask())
-        known = [mask for mask in masks if mask is not None]
-        return np.any(np.stack(known), axis=0) if known else None
-
-    def close(self) -> None:
-        self._follower.close()
-
-
-def _as_own(state: Mapping[str, Any] | None, own: Mapping[str, Any], env: PixelEnv) -> dict[str, Any]:
-    """A state of another mode for this one: what the mode has drawn for the episode is its own, physics is theirs."""
-    assert state is not None
-    kept = {name: own[name] for name in ("choices", "generator")}
-    return {**state, **kept, "provenance": json.dumps(env.provenance)}

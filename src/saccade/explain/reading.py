@@ -34,7 +34,7 @@ class Reading:
 
 
 def read(policy: Policy, obs: np.ndarray | Tensor, allowed: np.ndarray | None = None) -> Reading:
-    """Of one observation as the environment gives it, or as ``Policy.tensor`` makes it: ``[1, channel, height, width]``.
+    """Of one observation as the environment gives it, or as ``Policy.tensor`` makes it, a batch of one.
 
     Raises UserError where the policy fails.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from saccade.envs.suites import name_of_suite
 from saccade.explain.course import Course, allowed_at
 from saccade.explain.edits import droppable, edited
 from saccade.explain.episodes import checked, newest
-from saccade.explain.following import Follower, Seen, Truth
+from saccade.explain.following import Follower
 from saccade.explain.looking import COARSE_TO_FINE, Answer, MapLevel, Pane, Question
 from saccade.explain.maps import MethodSettings, find_maps, finder, magnitude, names_of
 from saccade.explain.modes import in_modes, read_modes
 from saccade.explain.reading import Reading, read
 from saccade.explain.scored import AGAINST_TRUTH, Scored, metrics_of, scored
 from saccade.explain.tasks import CLEAN, Task
+from saccade.explain.views import Seen, Truth, Views
 from saccade.policies.policy import Policy
 from saccade.policies.score_kinds import SCORES
 from saccade.policies.scores import default_score, has_score
@@ -29,8 +30,6 @@ from saccade.saliency import METHODS
 from saccade.types import UserError
 
 MOST_STEPS = 1000  # of an episode that is kept
-MOST_VIEWS = 6  # environments in other modes that are kept open: of two panes a mode, a turned dial and its truth each
-View = TypeVar("View", Seen, Truth)
 
 
 @final
@@ -48,14 +47,16 @@ class Session:
 
     def __init__(self, policies: Sequence[Policy], task: Task, *, mode: str = CLEAN, seed: int = 0) -> None:
         self.policies, self.task = tuple(policies), task
-        self._views: dict[tuple[str, type], Seen | Truth] = {}
         self._readings: dict[Pane, tuple[Policy, np.ndarray, np.ndarray | None, Reading]] = {}
         self._course = Course(self.policies)
         self._asks = next((policy for policy in self.policies if policy.masked), self.policies[0])  # what is allowed
+        self._views = Views(self._asks, self._task_in)
         self._played = self._follower(mode, seed)
         try:
             for policy in self.policies:  # a policy that does not fit shows now
-                checked(self._played.env, read(policy, self._played.seen(0), self._allowed(policy, 0)).action, task.name)
+                checked(
+                    self._played.env, read(policy, self._played.seen(0), self._allowed(policy, 0)).action, task.name
+                )
         except BaseException:
             self.close()
             raise
@@ -146,7 +147,8 @@ class Session:
         truth = None
         if any(name in AGAINST_TRUTH for name in asked):
             self._check_index(question.index)
-            truth = self._view(self._with_dial(pane.mode, question.dial), Truth).at(self._played, question.index)
+            turned = self._with_dial(pane.mode, question.dial)
+            truth = self._views.of(turned, Truth, self.seed).at(self._played, question.index)
         return scored(self._policy(pane.policy), answer.obs, level.values, truth, asked, self.seed)
 
     def begin(self, seed: int, mode: str | None = None) -> None:
@@ -235,7 +237,7 @@ class Session:
 
     def close(self) -> None:
         """Close every environment."""
-        self._drop_views()
+        self._views.close()
         self._played.close()
 
     def _reading(self, pane: Pane, policy: Policy, obs: np.ndarray, allowed: np.ndarray | None) -> Reading:
@@ -263,17 +265,7 @@ class Session:
         self._check_index(index)
         if mode == self.mode:
             return self._played.seen(index)
-        return self._view(mode, Seen).at(self._played, index)
-
-    def _view(self, mode: str, kind: type[View]) -> View:
-        view = self._views.pop((mode, kind), None)
-        if view is None:
-            while len(self._views) >= MOST_VIEWS:
-                self._views.pop(next(iter(self._views))).close()
-            view = kind(self._asks, self._task_in(mode), mode, self.seed)
-        assert isinstance(view, kind)
-        self._views[mode, kind] = view  # the latest last
-        return view
+        return self._views.of(mode, Seen, self.seed).at(self._played, index)
 
     def _with_dial(self, mode: str, dial: tuple[str, float] | None) -> str:
         """The mode with a dial of the scene turned; itself where there is none, or it stands at its beginning."""
@@ -299,12 +291,7 @@ class Session:
     def _play(self, new: Follower) -> None:
         """Another episode takes the place of this one."""
         if new.seed != self.seed:
-            self._drop_views()
+            self._views.close()
         self._played.close()
         self._played = new
         self._course.forget(0)
-
-    def _drop_views(self) -> None:
-        for view in self._views.values():
-            view.close()
-        self._views.clear()

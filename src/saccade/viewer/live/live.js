@@ -50,6 +50,7 @@ function connect() {
 function heard(message) {
   if (message.kind === "hello") greeted(message);
   else if (message.kind === "history") told(message);
+  else if (message.kind === "curves") curved(message);
   else if (message.kind === "look") looked(message);
   else if (message.kind === "map" && message.number === state.number) mapped(message);
   else if (message.kind === "no map" && message.number === state.number) mapped(message);
@@ -107,16 +108,32 @@ function told(history) {
     state.lost = null;
     if (send({ do: "start", ...lost })) return;
   }
-  state.history = history;
+  const from = first ? 0 : history.from, before = first ? { actions: [], rewards: [], curves: [] } : state.history;
+  const together = (name) => [...before[name].slice(0, from), ...history[name]];
+  state.history = { ...history, actions: together("actions"), rewards: together("rewards"), curves: before.curves };
   state.waiting = false;
   if (first) state.panes[0].mode = history.mode;
   at("seed").value = history.seed;
-  if (state.follow) state.index = history.actions.length;
+  if (state.follow) state.index = state.history.actions.length;
   state.follow = false;
-  state.index = Math.min(state.index, history.actions.length);
-  curves.draw(history.curves, history.actions.length + 1);
+  state.index = Math.min(state.index, state.history.actions.length);
   drawStage();
   ask();
+}
+
+// Curves come whole at first, and then what is new; of moments that nobody has read yet nothing is known.
+function curved(message) {
+  const known = state.history.curves, moments = state.history.actions.length + 1;
+  if (message.from === 0) state.history.curves = message.charts;
+  else message.charts.forEach((chart, place) => chart.lines.forEach(({ values }, number) => {
+    const line = known[place].lines[number];
+    line.values = [...line.values.slice(0, message.from), ...values];
+  }));
+  const whole = (values) => [...values, ...Array(Math.max(moments - values.length, 0)).fill(null)];
+  curves.draw(state.history.curves.map((chart) => ({
+    ...chart, lines: chart.lines.map((line) => ({ ...line, values: whole(line.values) })),
+  })), moments);
+  curves.show(state.index);
 }
 
 function edits() {
@@ -296,7 +313,7 @@ function advance() {
   if (state.waiting) { state.later = true; return; }  // until what is on its way has come
   state.follow = true;
   state.later = false;
-  state.waiting = send({ do: "step" });
+  state.waiting = send({ do: "step", policy: state.panes[0].policy });
 }
 
 function drawActions() {

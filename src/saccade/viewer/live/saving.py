@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from saccade.explain.looking import Answer, MapLevel, Pane, Question
+from saccade.explain.reading import Reading
 from saccade.explain.scored import Scored
 from saccade.explain.session import Session
 from saccade.viewer.film import Film, Films, panel
@@ -18,6 +19,7 @@ from saccade.viewer.live.messages import View
 from saccade.viewer.page import Cell, Found, Gallery, Heading, Section, Table, page
 from saccade.viewer.pictures import data_uri, grid, png, upscale, write_video
 from saccade.viewer.repeating import repeat_sections
+from saccade.viewer.timeline import Chart
 
 MOST_MOMENTS = 40  # of a film
 FRAMES_PER_SECOND = 4.0
@@ -110,24 +112,32 @@ def _scores(scores: Mapping[str, Sequence[Scored]]) -> Table:
 
 
 def _film(session: Session, pane: Pane, view: View) -> Film:
-    moments = _moments(session)
+    """Pictures and maps of some moments; the line of text and the curves are of all, where the mode is that played."""
+    total, moments = len(session.actions) + 1, _moments(session)
     answers = [session.look(pane, Question(index)) for index in moments]
     panels = [panel("picture", "what the policy saw", np.stack([telling.frame(one) for one in answers]))]
     for name in view.methods:
         maps = [telling.map_picture(one, _coarsest(session, pane, one, name, view)) for one in answers]
         panels.append(panel(name, f"the map of {name} over the picture", np.stack(maps)))
-    lines = []
-    for index, one in zip(moments, answers, strict=True):
-        told = telling.reading_told(one.before)
-        worth = "" if told["value"] is None else f", value {told['value']:.2f}"
-        reward = f", reward {session.rewards[index]:.2f}" if index < len(session.rewards) else ""
-        lines.append(f"step {index}: {telling.action_told(session, told)}{worth}{reward}")
-    height, width = answers[0].picture.shape[:2]
-    # The curves are the first policy's, in the mode that was played.
-    played = pane == Pane(0, session.mode)
-    curves = telling.curves(session, moments) if played else ()
+    readings, curves = {index: one.before for index, one in zip(moments, answers, strict=True)}, tuple[Chart, ...]()
+    if pane.mode == session.mode:
+        readings = dict(enumerate(session.course(pane.policy)))
+        curves = telling.charts_of(session, pane.policy, range(total))
+    lines = [_line(session, max(known for known in readings if known <= index), readings) for index in range(total)]
     caption = "The brighter a pixel, the more it matters."
-    return Film(tuple(panels), tuple(lines), height, width, caption, curves=curves)
+    if len(moments) < total:
+        caption += f" Pictures of {len(moments)} of {total} moments: between two of them the earlier one stays."
+    height, width = answers[0].picture.shape[:2]
+    drawn = () if len(moments) == total else tuple(moments)
+    return Film(tuple(panels), tuple(lines), height, width, caption, curves=curves, drawn=drawn)
+
+
+def _line(session: Session, index: int, readings: Mapping[int, Reading]) -> str:
+    """What is done at a moment, what it is worth, and what is got."""
+    told = telling.reading_told(readings[index])
+    worth = "" if told["value"] is None else f", value {told['value']:.2f}"
+    reward = f", reward {session.rewards[index]:.2f}" if index < len(session.rewards) else ""
+    return f"step {index}: {telling.action_told(session, told)}{worth}{reward}"
 
 
 def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from saccade.explain.session import Session
 from saccade.types import UserError
 from saccade.viewer.live import messages, saving, telling
+from saccade.viewer.live.curves import Curves
 
 HOST = "127.0.0.1"
 POLICY = (
@@ -153,6 +154,7 @@ async def _conversation(socket: Any, desk: Desk) -> None:
 
     listener = asyncio.create_task(listen())
     session: Session | None = None
+    curves = Curves()
     try:
         try:
             session = await desk.do(desk.session)
@@ -161,11 +163,13 @@ async def _conversation(socket: Any, desk: Desk) -> None:
             return
         await say(telling.hello(session, desk.title))
         await say(await desk.do(telling.history, session))
+        await _curves_told(curves, session, desk, inbox, say)
         while (text := await inbox.get()) is not None:
             try:
-                await _answered(messages.read(text), session, desk, inbox, say)
+                await _answered(messages.read(text), session, curves, desk, inbox, say)
             except UserError as error:
                 await say({"kind": "error", "sentence": str(error)})
+            await _curves_told(curves, session, desk, inbox, say)
     except WebSocketDisconnect:
         pass
     finally:
@@ -174,30 +178,50 @@ async def _conversation(socket: Any, desk: Desk) -> None:
             await desk.do(session.close)
 
 
-async def _answered(message: messages.Message, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
+async def _curves_told(curves: Curves, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
+    """Piece by piece, as long as nobody asks anything."""
+    while not inbox.more:
+        found = await desk.do(curves.new, session)
+        if found is None:
+            return
+        await say(found)
+
+
+async def _answered(
+    message: messages.Message, session: Session, curves: Curves, desk: Desk, inbox: Inbox, say: Any
+) -> None:
     """Do what a page asks. A question after which another has come is not answered, and drawing its maps ends."""
     match message:
         case messages.Start(seed, mode, actions):
             await desk.do(session.restore, seed, mode, actions)
-            await say(await desk.do(telling.history, session))
-        case messages.Step():
-            await desk.do(session.step)
-            await say(await desk.do(telling.history, session))
+            await _history_told(0, session, curves, desk, say)
+        case messages.Step(policy):
+            await desk.do(session.step, policy)
+            await _history_told(max(len(session.actions) - 1, 0), session, curves, desk, say)
         case messages.Branch(index, action):
             await desk.do(session.play_on_with_action, index, action)
-            await say(await desk.do(telling.history, session))
+            await _history_told(index, session, curves, desk, say)
         case messages.Save(what, view):
             name, kind, content = await desk.do(saving.saved, what, session, view, desk.title, desk.command)
             await say({"kind": "file", "name": name, "type": kind, "content": base64.b64encode(content).decode()})
         case messages.Look(number, view):
             if inbox.more:
                 return
-            await _looked(number, view, session, desk, inbox, say)
+            await _looked(number, view, session, curves, desk, inbox, say)
 
 
-async def _looked(number: int, view: messages.View, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
+async def _history_told(start: int, session: Session, curves: Curves, desk: Desk, say: Any) -> None:
+    """From an action on; the moment where it was taken has another reward now."""
+    curves.forget(start)
+    await say(await desk.do(telling.history, session, start))
+
+
+async def _looked(
+    number: int, view: messages.View, session: Session, curves: Curves, desk: Desk, inbox: Inbox, say: Any
+) -> None:
     panes, question = view.shown(), view.question
     answers = [await desk.do(session.look, pane, question) for pane in panes]
+    curves.of(panes[0].policy)
     told = [telling.answer_told(answer) for answer in answers]
     await say({"kind": "look", "number": number, "index": view.index, "panes": told})
     waiting = [

@@ -14,7 +14,6 @@ from saccade.explain.reading import Reading
 from saccade.explain.scored import Scored
 from saccade.explain.session import Session
 from saccade.metrics import METRICS
-from saccade.types import UserError
 from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
 from saccade.viewer.readings import action_charts, value_chart
 from saccade.viewer.timeline import Chart, chart
@@ -43,34 +42,29 @@ def hello(session: Session, title: str) -> Told:
     }
 
 
-def history(session: Session) -> Told:
-    """The episode so far."""
+def history(session: Session, start: int = 0) -> Told:
+    """The episode so far, from an action on."""
     return {
         "kind": "history",
         "seed": session.seed,
         "mode": session.mode,
-        "actions": [action.tolist() for action in session.actions],
-        "rewards": list(session.rewards),
+        "from": start,
+        "actions": [action.tolist() for action in session.actions[start:]],
+        "rewards": list(session.rewards[start:]),
         "over": session.over,
-        "curves": [asdict(one) for one in curves(session)],
     }
 
 
-def curves(session: Session, moments: Sequence[int] | None = None) -> tuple[Chart, ...]:
-    """What the first policy thought at each moment of the episode, or at some, and what it got for its action there.
-
-    No curves where the policy fails: the page says so where it shows the moment.
-    """
-    try:
-        course = session.course()
-    except UserError:
-        return ()
-    at = range(len(course)) if moments is None else moments
-    readings, rewards = [course[index] for index in at], (*session.rewards, np.nan)
+def charts_of(
+    session: Session, policy: int, moments: Sequence[int], strength: np.ndarray | None = None
+) -> tuple[Chart, ...]:
+    """What a policy thought at some moments of the episode, all of them read, and what was got for the action there."""
+    course, rewards = session.course_so_far(policy), (*session.rewards, np.nan)
+    readings = [course[index] for index in moments]
     return (
         value_chart(readings),
-        chart("reward", [rewards[index] for index in at]),
-        *action_charts(readings, session.action_names, session.first_action),
+        chart("reward", [rewards[index] for index in moments]),
+        *action_charts(readings, session.action_names, session.first_action, strength),
     )
 
 
