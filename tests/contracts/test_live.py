@@ -27,6 +27,7 @@ from browser import browser
 from live_page import HOST, TOKEN, Served, key, open_page, stroke, wait
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from test_page import Reader
 
 from saccade.cli import main
 from saccade.explain.session import Session
@@ -92,7 +93,7 @@ def _view(**changes: Any) -> dict[str, Any]:
 def test_page_is_for_whoever_knows_the_token_and_loads_nothing_from_elsewhere(client: TestClient) -> None:
     answer = client.get("/", params={"token": TOKEN})
     assert answer.status_code == 200 and "default-src 'none'" in answer.headers["content-security-policy"]
-    for path in ("/live.js", "/live.css", "/page.css"):
+    for path in ("/live.js", "/stage.js", "/tools.js", "/live.css", "/page.css"):
         text = client.get(path).text
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "") and "https://" not in text
     assert client.get("/", params={"token": "wrong"}).status_code == 403
@@ -161,6 +162,53 @@ def test_a_saved_page_tells_the_same_without_a_server(
         )
         assert tab.value(elsewhere) == [] and tab.problems == []
         assert tab.value("document.documentElement.scrollWidth") <= width
+
+
+def test_a_saved_film_has_pictures_of_some_moments_and_curves_of_all(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of both policies, where their mode is the one that is played; of another mode the last that was drawn is told."""
+    monkeypatch.setattr("saccade.viewer.live.saving.MOST_MOMENTS", 2)
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        talk.send_json({"do": "start", "seed": 0, "mode": "train", "actions": [0, 0, 1]})
+        for mode in ("train", "palette"):
+            panes = [{"policy": 0, "mode": "train"}, {"policy": 1, "mode": mode}]
+            talk.send_json({"do": "save", "what": "page", "view": _view(panes=panes)})
+            reader = Reader(base64.b64decode(_until(talk, "file")["content"]).decode())
+            parts = [found for _, found in reader.elements if "data-lines" in found]
+            lines = [[line.split(":")[0] for line in json.loads(one["data-lines"] or "")] for one in parts]
+            played = ["step 0", "step 1", "step 2", "step 3"]
+            assert lines == [played, played if mode == "train" else ["step 0"] * 3 + ["step 3"]]
+            assert [json.loads(one["data-drawn"] or "") for one in parts] == [[0, 3], [0, 3]]
+            [charts] = [
+                json.loads(found["data-charts"] or "") for _, found in reader.elements if "data-charts" in found
+            ]
+            assert {len(line["values"]) for one in charts for line in one["lines"]} == {4}
+            assert len(charts[1]["lines"]) == (2 if mode == "train" else 1) and charts[1]["title"] == "reward"
+            assert any("Pictures of 2 of 4 moments" in text for _, text in reader.texts)
+
+
+def test_a_page_whose_episode_cannot_begin_says_so_and_does_not_try_again(policy: Policy, tmp_path: Path) -> None:
+    made: list[Session] = []
+
+    def make() -> Session:
+        if made:
+            raise UserError("There is no room for a second one.")
+        made.append(Session([policy], task_of(policy, None)))
+        return made[-1]
+
+    served = Served(make)
+    try:
+        with browser(tmp_path) as tab:
+            open_page(tab, served.port, 1000, False)
+            tab.send("Page.navigate", url=f"http://{HOST}:{served.port}/?token={TOKEN}")
+            said = "document.getElementById('status')?.textContent"
+            wait(tab, f"{said} === 'There is no room for a second one.'")
+            time.sleep(1)  # a page that waits for its server tries again after half a second
+            assert tab.value(said) == "There is no room for a second one."
+            assert tab.value("socket.readyState") == 3
+    finally:
+        served.stop()
 
 
 def test_a_saved_page_has_the_scores_of_both_policies_maps(client: TestClient) -> None:
@@ -348,7 +396,8 @@ def test_a_person_plays_paints_and_goes_back(policy: Policy, tmp_path: Path, wid
             assert tab.value("document.documentElement.scrollWidth") <= width
             unnamed = (
                 "[...document.querySelectorAll('button, input, select, img, canvas, [role=img]')].filter(one =>"
-                " !(one.textContent.trim() || one.ariaLabel || one.alt || one.labels?.length)).length"
+                " !(one.textContent.trim() || one.ariaLabel || one.alt || one.labels?.length"
+                " || one.closest('[aria-hidden=true]'))).length"
             )
             assert tab.value(unnamed) == 0
             key(tab, "ArrowRight")
@@ -378,7 +427,7 @@ def test_a_person_plays_paints_and_goes_back(policy: Policy, tmp_path: Path, wid
             assert tab.problems == []
             port = served.port
             served.stop()
-            wait(tab, "at('status').textContent.includes('away')")
+            wait(tab, "/away.*Start it again with the same --port and --token/.test(at('status').textContent)")
             served = Served(lambda: Session([policy], task_of(policy, None)), port)
             wait(tab, "!at('status').textContent.includes('away') && !state.waiting && socket.readyState === 1")
             wait(tab, "state.history.actions.length === 1 && state.history.actions[0] === 0")

@@ -28,8 +28,9 @@ FILES = {
     "/timeline.css": ("saccade.viewer", "timeline.css", "text/css"),
     "/timeline.js": ("saccade.viewer", "timeline.js", "text/javascript"),
     "/live.css": ("saccade.viewer.live", "live.css", "text/css"),
-    "/live.js": ("saccade.viewer.live", "live.js", "text/javascript"),
+    **{f"/{name}": ("saccade.viewer.live", name, "text/javascript") for name in ("live.js", "stage.js", "tools.js")},
 }
+REFUSED = 4000  # as live.js has
 WRONG_TOKEN = "This address has no token, or a wrong one: use the one that saccade view printed."
 Result = TypeVar("Result")
 Make = Callable[[], Session]
@@ -160,6 +161,7 @@ async def _conversation(socket: Any, desk: Desk) -> None:
             session = await desk.do(desk.session)
         except UserError as error:
             await say({"kind": "error", "sentence": str(error)})
+            await socket.close(REFUSED)  # the page does not try again by itself
             return
         await say(telling.hello(session, desk.title))
         await say(await desk.do(telling.history, session))

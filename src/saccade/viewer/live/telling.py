@@ -14,6 +14,7 @@ from saccade.explain.reading import Reading
 from saccade.explain.scored import Scored
 from saccade.explain.session import Session
 from saccade.metrics import METRICS
+from saccade.saliency import METHODS
 from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
 from saccade.viewer.readings import action_charts, value_chart
 from saccade.viewer.timeline import Chart, chart
@@ -32,7 +33,9 @@ def hello(session: Session, title: str) -> Told:
         "modes": list(dict.fromkeys((session.mode, *session.task.usual_modes, *session.task.modes)))[:60],
         "dials": list(session.dials()),
         "shifts": list(session.shifts()),
-        "methods": list(session.methods()),
+        "methods": [
+            {"name": name, "summary": METHODS[name].summary if name in METHODS else ""} for name in session.methods()
+        ],
         "scores": list(session.scores()),
         "metrics": [{"name": name, "summary": METRICS[name].summary} for name in session.metrics()],
         "names": _names(session),
