@@ -149,6 +149,7 @@ def test_a_saved_page_tells_the_same_without_a_server(
         with_changes = f"the policy does {was}" if was == now else f"with the changes it does {now}"
         text = tab.value("document.body.innerText")
         assert f"At step 1 the policy does {was}" in text and with_changes in text
+        assert "What was changed: painted over." in text
         rows = tab.value("[...document.querySelector('table').tBodies[0].rows].map(row => row.innerText.split('\\t'))")
         assert [row[1].strip() for row in rows] == [was, now]
         values = [float(row[2].replace("\u2212", "-")) for row in rows]
@@ -174,7 +175,11 @@ def test_a_saved_film_has_pictures_of_some_moments_and_curves_of_all(
         for mode in ("train", "palette"):
             panes = [{"policy": 0, "mode": "train"}, {"policy": 1, "mode": mode}]
             talk.send_json({"do": "save", "what": "page", "view": _view(panes=panes)})
+            making = [_until(talk, "making") for _ in range(4)]  # two moments of two views
+            assert [(one["done"], one["total"]) for one in making] == [(0, 4), (1, 4), (2, 4), (3, 4)]
             reader = Reader(base64.b64decode(_until(talk, "file")["content"]).decode())
+            moments = [text for tag, text in reader.texts if tag == "th" and text.startswith(("1: ", "2: "))]
+            assert moments == ["1: ppo, train", f"2: ppo, {mode}"]  # nothing was changed, so each stands there once
             parts = [found for _, found in reader.elements if "data-lines" in found]
             lines = [[line.split(":")[0] for line in json.loads(one["data-lines"] or "")] for one in parts]
             played = ["step 0", "step 1", "step 2", "step 3"]

@@ -48,6 +48,7 @@ function heard(message) {
     case "look": looked(message); break;
     case "map": case "no map": if (asked) mapped(message); break;
     case "scores": if (asked) scored(message); break;
+    case "making": if (message.done % 10 === 0) say(`It is being made: ${message.done} of ${message.total} moments …`); break;
     case "file": keep(message); break;
     case "error": failed(message);
   }

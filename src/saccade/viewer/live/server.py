@@ -204,7 +204,12 @@ async def _answered(
             await desk.do(session.play_on_with_action, index, action)
             await _history_told(index, session, curves, desk, say)
         case messages.Save(what, view):
-            name, kind, content = await desk.do(saving.saved, what, session, view, desk.title, desk.command)
+            loop = asyncio.get_running_loop()
+
+            def report(done: int, total: int) -> None:  # from the desk's thread
+                asyncio.run_coroutine_threadsafe(say({"kind": "making", "done": done, "total": total}), loop)
+
+            name, kind, content = await desk.do(saving.saved, what, session, view, desk.title, desk.command, report)
             await say({"kind": "file", "name": name, "type": kind, "content": base64.b64encode(content).decode()})
         case messages.Look(number, view):
             if inbox.more:

@@ -29,7 +29,7 @@ def hello(session: Session, title: str) -> Told:
     return {
         "kind": "hello",
         "title": title,
-        "policies": [f"{place + 1}: {policy.name}" for place, policy in enumerate(session.policies)],
+        "policies": policy_names(session),
         "modes": list(dict.fromkeys((session.mode, *session.task.usual_modes, *session.task.modes)))[:60],
         "dials": list(session.dials()),
         "shifts": list(session.shifts()),
@@ -120,10 +120,21 @@ def action_told(session: Session, reading: Mapping[str, Any]) -> str:
     """The action in a word, or its numbers."""
     action = reading["action"]
     if isinstance(action, list):
-        return ", ".join(f"{one:.2f}" for one in action)
+        return ", ".join(map(number_told, action))
     place = int(action) - session.first_action
     names = _names(session) or []
     return names[place] if 0 <= place < len(names) else str(action)
+
+
+def number_told(value: float) -> str:
+    """As the page writes it."""
+    return f"{value:.2f}".replace("-", "\u2212")
+
+
+def policy_names(session: Session) -> list[str]:
+    """Of several with their numbers, for two may be called alike."""
+    names = [policy.name for policy in session.policies]
+    return names if len(names) == 1 else [f"{place}: {name}" for place, name in enumerate(names, start=1)]
 
 
 def _names(session: Session) -> list[str] | None:
