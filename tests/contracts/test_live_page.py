@@ -535,3 +535,23 @@ def test_steps_are_read_aloud_only_while_nothing_plays(tab: Browser) -> None:
     assert tab.value("at('status').getAttribute('aria-live')") == "off"
     wait(tab, "!state.playing")
     assert tab.value("at('status').getAttribute('aria-live')") == "polite"
+
+
+@pytest.mark.parametrize("keys", [("Tab",), ("Tab", "Shift")])
+def test_what_has_the_focus_lies_under_nothing(shared: Browser, served: Served, keys: tuple[str, ...]) -> None:
+    """Neither under the bar that stays at the bottom nor under the small pictures at the top, on a phone."""
+    open_page(shared, served.port, 390)
+    if len(keys) > 1:
+        shared.value("document.querySelector('summary').focus(), 0")
+    under = (
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {"
+        " const one = document.activeElement, box = one.getBoundingClientRect();"
+        " const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);"
+        " done([one.tagName, one.id || one.value || '', one === document.body || one.contains(top)]); })))"
+    )
+    walked = []
+    for _ in range(60):
+        shared.press(*keys)
+        walked.append(tuple(shared.value(under)))
+    assert [one for one in walked if not one[2]] == []
+    assert {"SELECT", "CANVAS", "BUTTON", "INPUT"} <= {one[0] for one in walked}

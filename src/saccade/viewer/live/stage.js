@@ -28,6 +28,7 @@ function drawOffer(offer) {
   const fill = (id, names) => at(id).replaceChildren(...names.map((name) => make("option", { value: name, textContent: plain(name) })));
   fill("dial", offer.dials);
   at("scene").hidden = at("scenestrength").hidden = !offer.dials.length;
+  at("dials").textContent = offer.dials.length ? "Light, camera, picture" : "The whole picture";
   fill("shift", offer.shifts);
   fill("drop", offer.shifts);
   at("drop").value = "occlusion";
