@@ -555,3 +555,14 @@ def test_what_has_the_focus_lies_under_nothing(shared: Browser, served: Served, 
         walked.append(tuple(shared.value(under)))
     assert [one for one in walked if not one[2]] == []
     assert {"SELECT", "CANVAS", "BUTTON", "INPUT"} <= {one[0] for one in walked}
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_mode_that_cannot_be_made_is_told_and_left(tab: Browser, place: int) -> None:
+    """Such as one whose clips are not on this machine."""
+    tab.value(f"changeMode({place}, 'nowhere'), 0")
+    wait(tab, "at('status').textContent.includes('no mode \\'nowhere\\'')")
+    modes = "[...document.querySelectorAll('.pane select[aria-label^=Mode]')].map(one => one.value)"
+    assert tab.value(modes) == ["train", "train"]
+    tab.press("ArrowRight")
+    wait(tab, f"state.history.actions.length === 1 && {ANSWERED} && at('status').textContent.startsWith('Step 1')")

@@ -57,7 +57,8 @@ function heard(message) {
 function failed(message) {
   state.waiting = state.playing = state.later = state.follow = false;
   if (state.history) state.index = Math.min(state.index, state.history.actions.length); // an action that was not taken
-  drawControls();
+  if (state.shown) { state.panes = state.shown.map((pane) => ({ ...pane })); drawStage(); } // a mode that cannot be made
+  else drawControls();
   say(message.sentence, true);
   if (state.dirty) ask();
 }
@@ -135,6 +136,7 @@ function ask() {
   if (state.waiting) { state.dirty = true; return; }
   state.number += 1;
   state.dirty = false;
+  state.asked = state.panes.map((pane) => ({ ...pane }));
   state.waiting = send({ do: "look", number: state.number, view: view() });
 }
 
@@ -142,6 +144,7 @@ function looked(message) {
   state.waiting = false;
   if (message.number === state.number) {
     state.answered = message;
+    state.shown = state.asked;
     message.panes.forEach(drawPane);
     drawGlance();
     followAction(message.panes[0].before.action);
