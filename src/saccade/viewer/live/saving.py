@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def still(session: Session, view: View) -> File:
 def film(session: Session, view: View, report: Report = unheard) -> File:
     """The episode from its beginning, as the first pane sees it, with its first map beside it."""
     pane, moments = view.shown()[0], _moments(session)
-    frames = []
+    frames: list[np.ndarray] = []
     for index in moments:
         report(len(frames), len(moments))
         answer = session.look(pane, replace(view.question, index=index))
@@ -76,17 +77,21 @@ def recorded_page(session: Session, view: View, title: str, command: str, report
     """The same session as a page that opens from a disk: the moment before and after, and the episode as a film."""
     panes = view.shown()
     sections: list[Section] = [Found(_sentence(session, view, panes)), Heading("The moment"), *_moment(session, view)]
-    total = len(panes) * len(_moments(session))
-    films = {
-        _name(session, pane): _film(session, pane, view, lambda done, of, place=place: report(place * of + done, total))
-        for place, pane in enumerate(panes)
-    }
+    each, films = len(_moments(session)), dict[str, Film]()
+    for place, pane in enumerate(panes):
+        reports = partial(_one_of, report, place * each, len(panes) * each)
+        films[_name(session, pane)] = _film(session, pane, view, reports)
     sections += [
         Heading("The episode"),
         Films(films, "The episode as it was played, without the changes above; the slider moves all pictures."),
         *repeat_sections(command, _facts(session, view)),
     ]
     return "saccade.html", "text/html", page(title, sections).encode()
+
+
+def _one_of(report: Report, before: int, total: int, done: int, _: int) -> None:
+    """Of one film among several."""
+    report(before + done, total)
 
 
 def _moment(session: Session, view: View) -> list[Section]:
