@@ -566,3 +566,18 @@ def test_a_mode_that_cannot_be_made_is_told_and_left(tab: Browser, place: int) -
     assert tab.value(modes) == ["train", "train"]
     tab.press("ArrowRight")
     wait(tab, f"state.history.actions.length === 1 && {ANSWERED} && at('status').textContent.startsWith('Step 1')")
+
+
+def test_maps_move_with_a_brush_that_does_not_rest(tab: Browser) -> None:
+    """Each answer is followed by another question at once, for as long as it takes."""
+    wait(tab, MAPPED)
+    tab.value(
+        "window.drawn = new Set(), window.heard_map = mapped, window.heard_look = looked, window.goes_on = true,"
+        " mapped = message => { heard_map(message); drawn.add(document.querySelector('.maps img').src); },"
+        " looked = message => { heard_look(message); if (goes_on) { const x = (message.number % 50) / 50;"
+        " state.edits = [{kind: 'paint', points: [[x, 0.5]], radius: 0.1, colour: [1, 0, 0]}]; ask(); } },"
+        " ask(), 0"
+    )
+    wait(tab, "drawn.size >= 5")
+    tab.value("goes_on = false, 0")
+    wait(tab, f"{ANSWERED} && {MAPPED}")

@@ -40,14 +40,14 @@ function connect() {
 }
 
 function heard(message) {
-  const asked = message.number === state.number;
+  const shown = message.number === state.answered?.number; // a newer question may be on its way
   switch (message.kind) {
     case "hello": greeted(message); break;
     case "history": told(message); break;
     case "curves": curved(message); break;
     case "look": looked(message); break;
-    case "map": case "no map": if (asked) mapped(message); break;
-    case "scores": if (asked) scored(message); break;
+    case "map": case "no map": if (shown) mapped(message); break;
+    case "scores": if (shown) scored(message); break;
     case "making": if (message.done % 10 === 0) say(`It is being made: ${message.done} of ${message.total} moments …`); break;
     case "file": keep(message); break;
     case "error": failed(message);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ FILES = {
     "/live.css": ("saccade.viewer.live", "live.css", "text/css"),
     **{f"/{name}": ("saccade.viewer.live", name, "text/javascript") for name in ("live.js", "stage.js", "tools.js")},
 }
+PATIENCE = 0.15  # seconds that a question is answered with maps though another has come: a brush that moves shows them
 REFUSED = 4000  # as live.js has
 WRONG_TOKEN = "This address has no token, or a wrong one: use the one that saccade view printed."
 Result = TypeVar("Result")
@@ -192,7 +194,7 @@ async def _curves_told(curves: Curves, session: Session, desk: Desk, inbox: Inbo
 async def _answered(
     message: messages.Message, session: Session, curves: Curves, desk: Desk, inbox: Inbox, say: Any
 ) -> None:
-    """Do what a page asks. A question after which another has come is not answered, and drawing its maps ends."""
+    """Do what a page asks. A question after which another has come is not answered, and drawing its maps ends soon."""
     match message:
         case messages.Start(seed, mode, actions):
             await desk.do(session.restore, seed, mode, actions)
@@ -226,7 +228,11 @@ async def _history_told(start: int, session: Session, curves: Curves, desk: Desk
 async def _looked(
     number: int, view: messages.View, session: Session, curves: Curves, desk: Desk, inbox: Inbox, say: Any
 ) -> None:
-    panes, question = view.shown(), view.question
+    panes, question, began = view.shown(), view.question, time.monotonic()
+
+    def late() -> bool:
+        return inbox.more and time.monotonic() - began > PATIENCE
+
     answers = [await desk.do(session.look, pane, question) for pane in panes]
     curves.of(panes[0].policy)
     told = [telling.answer_told(answer) for answer in answers]
@@ -239,7 +245,7 @@ async def _looked(
     while waiting:  # round by round: every map is seen coarse before any becomes fine
         again = []
         for place, name, levels in waiting:
-            if inbox.more:
+            if late():
                 return
             try:
                 level = await desk.do(next, levels, None)
@@ -250,7 +256,7 @@ async def _looked(
                 continue
             found = telling.map_told(answers[place], level)
             await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
-            if view.metrics and level.level == level.levels and not inbox.more:
+            if view.metrics and level.level == level.levels and not late():
                 scores = await desk.do(_scores, session, panes[place], question, answers[place], level, view.metrics)
                 await say({"kind": "scores", "number": number, "pane": place, "method": name, **scores})
             again.append((place, name, levels))

@@ -110,7 +110,7 @@ function drawFigures(maps) {
   for (const [name, one] of kept) if (!state.methods.includes(name)) one.remove();
   state.methods.forEach((name, place) => {
     const figure = kept.get(name) ?? emptyFigure(name);
-    figure.classList.toggle("old", figure.dataset.number !== String(state.number));
+    figure.classList.toggle("old", figure.dataset.number !== String(state.answered?.number));
     if (maps.children[place] !== figure) maps.insertBefore(figure, maps.children[place] ?? null);
   });
 }
