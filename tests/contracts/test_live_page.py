@@ -253,6 +253,8 @@ def test_two_policies_stand_side_by_side_on_the_same_states(tab: Browser) -> Non
         wait(tab, f"state.answered.panes.length === 2 && state.index === {moment} && {ANSWERED}")
         one, other = tab.value("state.answered.panes")
         assert one["picture"] == other["picture"] and one["before"]["preferences"] != other["before"]["preferences"]
+        does = [tab.value(f"actionName({pane['before']['action']})") for pane in (one, other)]
+        assert tab.value("at('status').textContent") == f"Step {moment}: the policy does {does[0]}. View 2: {does[1]}."
         tab.press("ArrowRight")
     assert tab.value("[...document.querySelectorAll('.pane select[aria-label^=Policy]')].map(one => one.value)") == [
         "0",

@@ -156,11 +156,13 @@ function looked(message) {
 }
 
 function sentence(message) {
-  const { before, after } = message.panes[0];
-  const was = actionName(before.action), now = actionName(after.action);
-  if (JSON.stringify(before) === JSON.stringify(after)) return `Step ${message.index}: the policy does ${was}.`;
-  if (was === now) return `Step ${message.index}: the policy does ${was}, with the changes too.`;
-  return `Step ${message.index}: the policy does ${was}; with the changes it does ${now}.`;
+  const does = ({ before, after }) => {
+    const was = actionName(before.action), now = actionName(after.action);
+    if (JSON.stringify(before) === JSON.stringify(after)) return was;
+    return was === now ? `${was}, with the changes too` : `${was}; with the changes it does ${now}`;
+  };
+  const [first, second] = message.panes.map(does);
+  return `Step ${message.index}: the policy does ${first}.${second ? ` View 2: ${second}.` : ""}`;
 }
 
 function changeMode(place, mode) {
