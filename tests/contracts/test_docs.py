@@ -32,7 +32,7 @@ from saccade.cli import HELP, explaining, main, train_command, train_options
 from saccade.cli.bench_command import parse_step
 from saccade.cli.bench_options import Bench
 from saccade.cli.commands import COMMANDS
-from saccade.cli.options import Attack, Checks, Maps, People, Subject
+from saccade.cli.options import Attack, Checks, Maps, People, Subject, Truth
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
@@ -43,7 +43,7 @@ from saccade.explain.modes import read_modes
 from saccade.metrics import METRICS
 from saccade.policies.scores import SCORES
 from saccade.policies.targets import TARGETS
-from saccade.runs.training import OffPolicy, Training
+from saccade.runs.training import OffPolicy, Teaching, Training
 from saccade.saliency import METHODS as SALIENCY
 from saccade.types import Continuous, Spaces, UserError
 
@@ -224,7 +224,8 @@ def test_augmentations_their_defaults_and_who_uses_them_are_the_codes() -> None:
 
 
 def test_defaults_of_training_are_the_codes() -> None:
-    ours = dict(settings(Training())) | dict(settings(OffPolicy())) | dict(settings(train_options.Environment()))
+    groups = (Training(), OffPolicy(), Teaching(), train_options.Environment())
+    ours = {name: value or "()" for group in groups for name, value in settings(group)}
     ours |= {name: value for suite in SUITES.values() for name, value in settings(suite.options())}
     section = (DOCS / "reference" / "command-line.md").read_text().split("## train")[1].split("## evaluate")[0]
     told = dict(DEFAULT.findall(section))
@@ -234,7 +235,7 @@ def test_defaults_of_training_are_the_codes() -> None:
 
 
 def test_defaults_of_explaining_are_the_codes() -> None:
-    groups = (Subject(), Maps(), Checks(), People())
+    groups = (Subject(), Maps(), Checks(), Truth(), People())
     ours = {name: value or "()" for group in groups for name, value in settings(group) if name != "what"}
     section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## attack")[0]
     assert dict(DEFAULT.findall(section)) == ours
