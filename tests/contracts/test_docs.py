@@ -340,6 +340,8 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
         ("how-to/look-at-a-trained-agent.md", 0),
         ("how-to/score-against-gaze.md", 0),
         ("reference/saliency-scores.md", 0),
+        ("how-to/report-a-grid.md", 0),
+        ("how-to/report-a-grid.md", 1),
         ("how-to/train-on-minigrid.md", 0),
         ("how-to/train-on-minigrid.md", 1),
         ("how-to/guide-an-agent-that-chooses.md", 0),
