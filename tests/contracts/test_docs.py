@@ -59,6 +59,8 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]*)\)")
 NAMED_CODE = re.compile(r"`([\w/]+\.py):(\w+)`")
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+STILTED = re.compile(r"\b(?:anew|told|tells|true of|so many|wants|by what|it is to be)\b", re.IGNORECASE)
+"""Words that crept into these pages before, each with a plain one in its place."""
 DEFAULT = re.compile(r"^\| `--([\w-]+)` \| `([^`]*)` \|", re.MULTILINE)
 
 PARENTS = {"sg_dqn": "dqn", "sg_ppo": "ppo"}
@@ -142,6 +144,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@every_page
+def test_words_are_those_of_a_native_writer(page: Path) -> None:
+    prose = re.sub(r"`[^`]*`", "", FENCE.sub("", page.read_text()))
+    assert STILTED.findall(prose) == []
 
 
 @every_page
