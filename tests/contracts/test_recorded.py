@@ -129,7 +129,7 @@ def test_observations_that_are_no_pictures(ppo_zip: Path) -> None:
             saliency(net, obs)
     with pytest.raises(UserError, match=r"no longer normalised with mean 0.5 and standard deviation 0.5"):
         saliency(net, np.full((2, 3, SIDE, SIDE), 4.0, np.float32), mean=(0.5,), std=(0.5,))
-    with pytest.raises(UserError, match="are said of a network"):
+    with pytest.raises(UserError, match="are for networks"):
         saliency(ppo_zip, pictures(STACK), mean=(0.5,), std=(0.5,))
     with pytest.raises(UserError, match=r"shape \(2, 5, 36, 36\).* give observations of shape \(4, 36, 36\)"):
         saliency(ppo_zip, np.zeros((2, 5, SIDE, SIDE), np.uint8))

@@ -1,4 +1,4 @@
-"""An environment that goes along a list of actions, and back: the same state again, bit for bit, or a sentence."""
+"""Follow a list of actions in an environment, and go back: to the very same state, bit for bit, or with an error."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ class Follower:
     """One environment in one mode, from one seed.
 
     Saccade's own environments return to an earlier step by its saved state; others begin again from the seed and
-    repeat the actions, which is checked against what they showed.
+    repeat the actions, and it is checked that they show the same pictures.
 
     Attributes:
-        obs: what was seen, one more than actions, as the policy takes it.
-        allowed: what the environment allows then, bool ``[actions]``; None for all, and where the episode is over.
+        obs: the observations, one more than actions, as the policy takes them.
+        allowed: the actions that the environment then allows, bool ``[actions]``; None for all, and once the episode is
+            over.
         actions, rewards: of the steps so far.
         over: whether the episode has ended after them.
     """
@@ -61,7 +62,7 @@ class Follower:
         return self._overs[-1]
 
     def step(self, action: np.ndarray) -> None:
-        """One step. Raises UserError where the environment does not take the action, and where the episode is over."""
+        """Take one step. Raises UserError if the environment does not take the action, or the episode is over."""
         if self.over:
             raise UserError("The episode is over: go back, or begin another one.")
         taken = checked(self.env, action.copy(), self._task.name)
@@ -75,7 +76,7 @@ class Follower:
         self.rewards.append(reward)
 
     def follow(self, actions: Sequence[np.ndarray]) -> None:
-        """Be where these actions lead from the seed; what they share with those so far is not played again."""
+        """Go where these actions lead from the seed; what they share with those so far is not played again."""
         pairs = zip(self.actions, actions, strict=False)
         same = next((place for place, (a, b) in enumerate(pairs) if not np.array_equal(a, b)), None)
         self.back_to(min(len(self.actions), len(actions)) if same is None else same)
@@ -83,10 +84,10 @@ class Follower:
             self.step(action)
 
     def back_to(self, index: int) -> None:
-        """Be where ``index`` actions led; the later ones are forgotten.
+        """Go back to where the first ``index`` actions led; the later ones are forgotten.
 
         Raises:
-            UserError: somebody's environment does not come to the same picture again; the history stays as it was.
+            UserError: the environment does not come to the same picture again; the history stays as it was.
         """
         if index == len(self.actions) and not self._astray:
             return
@@ -113,8 +114,8 @@ class Follower:
             self.step(action)
         if not np.array_equal(self.obs[-1], last):
             raise UserError(
-                f"{self._task.name} shows another picture after the same seed and actions, so that nobody can go back "
-                "in it: begin another episode."
+                f"{self._task.name} shows another picture after the same seed and actions, so there is no "
+                "going back in it: begin another episode."
             )
 
     def close(self) -> None:
@@ -145,7 +146,7 @@ class Seen:
         self._own = self._follower.states[0]
 
     def at(self, history: Follower, index: int) -> np.ndarray:
-        """The observation after ``index`` actions, bit for bit as if the mode had been played so."""
+        """Return the observation after ``index`` actions, bit for bit as if the mode itself had been played."""
         env = self._follower.env
         if self._own is None or not isinstance(env, PixelEnv) or env.simulation.before in (KEPT, BLACK):
             self._follower.follow(history.actions[:index])
@@ -155,7 +156,7 @@ class Seen:
                     "cannot stand side by side."
                 )
             return self._follower.obs[index]
-        # What the mode has drawn for the episode is its own; physics is the history's.
+        # The mode's own random choices for the episode are kept; physics comes from the history.
         own = {name: self._own[name] for name in ("choices", "generator")}
         own["provenance"] = json.dumps(env.provenance)
         frames = []
@@ -172,13 +173,13 @@ class Seen:
 
 @final
 class Truth:
-    """Which pixels of the states of a ``Follower`` show the task, in a mode; only Saccade's environments tell."""
+    """Which pixels of a ``Follower``'s states show the task, in a mode; known only in Saccade's environments."""
 
     def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
         self._follower = Follower(policy, task, mode, seed, masks=True)
 
     def at(self, history: Follower, index: int) -> np.ndarray | None:
-        """Of any frame that is seen after ``index`` actions, bool ``[height, width]``; None where nobody knows."""
+        """Return the mask of all frames seen after ``index`` actions, bool ``[height, width]``; None if unknown."""
         self._follower.follow(history.actions[:index])
         state = self._follower.states[-1]
         return None if state is None or "masks" not in state else np.asarray(np.any(state["masks"], axis=0))
