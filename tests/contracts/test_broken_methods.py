@@ -103,10 +103,13 @@ def weight_twice(agent: Agent) -> Agent:
 
 
 ACTING: dict[str, tuple[Change, str]] = {
-    "out of range": (acting(lambda action, _: action * 99), r"act\(obs, None\) gave actions in .*: they must be -1..1"),
+    "out of range": (
+        acting(lambda action, _: action * 99),
+        r"act\(obs, None\) returned actions in .*: they must be -1..1",
+    ),
     "drawn out of range": (
         acting(lambda action, generator: action * (9 if generator else 1)),
-        r"act\(obs, generator\) gave actions in",
+        r"act\(obs, generator\) returned actions in",
     ),
     "one number short": (
         acting(lambda action, _: action[:, :1]),
@@ -125,7 +128,7 @@ ACTING: dict[str, tuple[Change, str]] = {
     "the process's seed": (acting(of_the_seed_of_the_process), r"act\(obs, None\) gave two different actions"),
     "the process's seed when drawing": (
         acting(lambda action, generator: of_the_seed_of_the_process(action, generator) if generator else action),
-        "act gave different actions with generators of the same seed",
+        "act returned different actions with generators of the same seed",
     ),
     "nothing drawn": (
         lambda agent: dataclasses.replace(agent, act=lambda obs, _: agent.act(obs, None)),
@@ -327,7 +330,7 @@ CHOOSING: dict[str, tuple[Change, str]] = {
         acting(lambda action, _: action.float()),
         r"act\(obs, None\) gave torch.float32 of shape \[4\]: give long \[4\]",
     ),
-    "from one": (acting(lambda action, _: action + 1), r"act\(obs, .*\) gave actions in .*: they must be 0..2"),
+    "from one": (acting(lambda action, _: action + 1), r"act\(obs, .*\) returned actions in .*: they must be 0..2"),
     "another preference": (
         output("logits", lambda nets, obs: -nets.policy(nets.features(obs))),
         r"The outputs do not say what act\(obs, None\) does",

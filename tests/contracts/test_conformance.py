@@ -108,9 +108,9 @@ def test_an_environment_of_gymnasium_is_found_by_its_id() -> None:
 
 
 def test_too_little_to_compare_is_told() -> None:
-    with pytest.raises(UserError, match="give two and a step"):
+    with pytest.raises(UserError, match="give at least two seeds and"):
         check_environment(toy_envs.ToyEnv, seeds=(1, 1))
-    with pytest.raises(UserError, match="give two and a step"):
+    with pytest.raises(UserError, match="give at least two"):
         check_modes(toy_envs.toy_mode, ("train",))
 
 
@@ -244,7 +244,7 @@ FAULTS_OF_SALIENCY: dict[Callable[..., Tensor], str] = {
     not_a_number: "The map is NaN or infinite",
     nothing: "The map of sample 0, 1, 2 is zero everywhere",
     drawn: "The method drew from PyTorch's global random numbers",
-    seeded_elsewhere: "The same method, score and observations gave two maps",
+    seeded_elsewhere: "The same method, score and observations gave two different maps",
     scaled_together: "The map of a sample changes with other samples beside it",
     with_hook: "The network is not what it was: a hook",
     in_another_mode: "The network is not what it was: a hook, an attribute or a mode",
@@ -314,7 +314,7 @@ FAULTS_OF_METRICS = {
     "in place": (dataclasses.replace(MASS, function=cleared), "changed its argument saliency"),
     "over the batch": (
         with_values(lambda values, _: 0.9 * values + 0.1 * values.mean()),
-        "Frame 0 has 0.* alone and 0.* among the others",
+        "Frame 0 has 0.* alone and 0.* among others",
     ),
     "noise is better once": (with_values(lucky_noise), "The perfect map is worse than a random one in 1 of 24 frames"),
 }

@@ -98,13 +98,13 @@ def test_a_normalised_input_gives_the_maps_of_the_picture() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mean": (0.5,)}, "by --mean and --std together"),
-        ({"std": (0.5,)}, "by --mean and --std together"),
+        ({"mean": (0.5,)}, "needs --mean and --std together"),
+        ({"std": (0.5,)}, "needs --mean and --std together"),
         ({"mean": (0.5, 0.5), "std": (1.0, 1.0, 1.0)}, "--mean has 2 numbers and --std 3"),
         ({"mean": (0.5, 0.5), "std": (1.0, 1.0)}, "have 2 numbers each, and the observations 3 channels"),
         ({"mean": (0.5,), "std": (0.0,)}, "--std above 0"),
-        ({"mean": (float("nan"),), "std": (1.0,)}, "--mean must be of brightnesses"),
-        ({"mean": (-0.1,), "std": (1.0,)}, "--mean must be of brightnesses"),
+        ({"mean": (float("nan"),), "std": (1.0,)}, "--mean must be a brightness"),
+        ({"mean": (-0.1,), "std": (1.0,)}, "--mean must be a brightness"),
         ({"mean": (300.0,), "std": (1.0,)}, "brighter than any pixel"),
         ({"action": 3}, "among 0 to 2"),
         ({"action": [0, 1]}, r"shape \(2,\): one for each of 3"),
@@ -302,7 +302,7 @@ def test_a_normalised_network_of_ones_own(capsys: pytest.CaptureFixture[str]) ->
         (["--obs", "two.npz:a", "--task", "CartPole-v1"], "leave --task out"),
         (["--obs", "two.npz:a", "--modes", "train"], "leave --modes out"),
         (["--obs", "two.npz:a", "--image-size", "40"], "leave --image-size out"),
-        (["--obs", "two.npz:a", "--mean", "0.5"], "by --mean and --std together"),
+        (["--obs", "two.npz:a", "--mean", "0.5"], "needs --mean and --std together"),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -119,7 +119,7 @@ def test_a_teacher_that_has_changed_or_gone_is_told(
     assert train("distillation", copy, run, steps=8) == 0
     words = ["train", "--resume", str(run), "--steps", "16"]
     copy.rename(tmp_path / "moved")
-    refused(capsys, main(words), "begun with this teacher", "--teacher")
+    refused(capsys, main(words), "run began with this teacher", "--teacher")
     other = tmp_path / "other"
     sizes = [*TINY, *QUIET, "--envs", "2", "--rollout-steps", "8", "--minibatches", "2", "--steps", "16", "--seed", "1"]
     assert main(["train", "ppo", TASK, *sizes, "--checkpoint-every", "16", "--out", str(other)]) == 0
@@ -212,7 +212,10 @@ def test_a_teacher_of_numbers_cannot_teach_choices(
     zips: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused(
-        capsys, train("digr", zips["numbers"], tmp_path / "run"), "gives actions of numbers", "wants the other kind"
+        capsys,
+        train("digr", zips["numbers"], tmp_path / "run"),
+        "gives actions that are vectors",
+        "takes the other kind",
     )
 
 
