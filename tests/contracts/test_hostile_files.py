@@ -377,7 +377,7 @@ def test_weights_that_are_larger_than_their_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("space", "change", "sentence"),
     [
-        ("action_space", {"n": 10**8}, "tells of 100,000,000 actions"),
+        ("action_space", {"n": 10**8}, "declares 100,000,000 actions"),
         ("action_space", {"n": "9" * 5000}, "cannot be read without unpickling"),
         ("observation_space", {"_shape": [10**5, 10**5, 3]}, "which no picture has"),
     ],

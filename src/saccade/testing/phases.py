@@ -144,8 +144,8 @@ def _check_compiled(phase: Phase, twin: Phase, batch: Any) -> None:
         different.append("a gradient")
     require(
         different == [],
-        f"Phase {phase.name!r} compiled gives other {' and '.join(different)} than eager: leave out what the compiler "
-        "does not see, such as Python numbers that change, and hooks.",
+        f"Phase {phase.name!r} compiled gives other values of {' and '.join(different)} than eager: leave out what the "
+        "compiler does not see, such as Python numbers that change, and hooks.",
     )
 
 
