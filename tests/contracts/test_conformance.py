@@ -254,7 +254,7 @@ FAULTS_OF_SALIENCY: dict[Callable[..., Tensor], str] = {
     other_pixels: "The method changed the observations",
     pixels_with_a_gradient: "The method changed the observations, or left a gradient on them",
     silent: "The method swallowed what the network raised",
-    unsigned: r"weights times pixels has the map .* begins with \[0.5, -1.0, 2.0, 0.25\] but the method gave .*\[0.5, 1.0",
+    unsigned: r"weights times pixels has the map .* with \[0.5, -1.0, 2.0, 0.25\], but the method gave .*\[0.5, 1.0",
     smeared: r"The pixel \[0, 1\], which the score ignores, has a value",
     inverted: "The only pixel that the score depends on has the value 0",
 }

@@ -146,7 +146,7 @@ WRONG = {
     "kept.py:A": (
         "import dataclasses, pathlib\nfrom saccade.agents import Method\n\n@dataclasses.dataclass\nclass Own:\n"
         "    place: pathlib.Path = pathlib.Path()\n\nA = Method('', '', Own(), print)\n",
-        "cannot be kept in a run .Object of type PosixPath is not JSON serializable",
+        "cannot be stored in a run .Object of type PosixPath is not JSON serializable",
     ),
     "loop.py:INVARIANCE": (
         EXAMPLE.replace("    make_invariance,", "    make_invariance, 'rollouts',"),
