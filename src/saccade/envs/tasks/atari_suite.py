@@ -59,7 +59,7 @@ class AtariOptions:
     difficulty: int | None = None
     """The game's difficulty, by its number; by default the usual one."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
 
     def __post_init__(self) -> None:
         check_name("wrappers", self.wrappers, WRAPPERS)
@@ -105,7 +105,7 @@ def evaluated(config: EnvConfig) -> EnvConfig:
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     actions = game_of(config.task).played_with(wrappers_of(config).every_action)
     return Spaces((config.frame_stack * COLOURS, config.image_size, config.image_size), Discrete(len(actions)), COLOURS)
 

@@ -44,9 +44,9 @@ class CarlaOptions:
     carla_timeout: float = 20.0
     """Seconds that the CARLA server may take to answer."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
     def __post_init__(self) -> None:
         check_name("carla_setting", self.carla_setting, SETTINGS)
@@ -61,6 +61,6 @@ class CarlaOptions:
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     discrete = SETTINGS[config.options.carla_setting].controls == "discrete"
     return rgb_spaces(config, Discrete(NUM_DISCRETE) if discrete else Continuous(2))

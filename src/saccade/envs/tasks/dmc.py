@@ -84,7 +84,7 @@ class ControlSuite:
         return save_task(self.environment)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
+        """Restore what ``save`` returned."""
         restore_task(self.environment, state)
 
 

@@ -156,14 +156,14 @@ class ControlOptions:
     render_quality: Literal["full", "fast"] = "full"
     """fast: several times cheaper software rendering; never compare it with results of full."""
     camera: str | None = None
-    """Name or number of the camera that looks; by default the task's own (side, fixed, y, ...)."""
+    """Name or number of the camera; by default the task's own (side, fixed, y, ...)."""
     clip_order: Literal["seed", "sequential"] = "seed"
     """Which video an episode gets in the video modes, and which view and colours in those of DMC-GB2: by its seed, or
     one after the other as published."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
     def __post_init__(self) -> None:
         check_looks(self.render_quality, self.camera, self.clip_order, self.data)
@@ -213,6 +213,6 @@ def action_repeat_source(task: str) -> str | None:
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     dims = OWN_ACTION_DIMS.get(config.task) or ACTION_DIMS[DMC_TASKS[config.task][0]]
     return rgb_spaces(config, Continuous(dims))

@@ -46,9 +46,9 @@ class DrivingOptions:
     lanes: int = 4
     """How many lanes the road has."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
     def __post_init__(self) -> None:
         check_name("controls", self.controls, CONTROLS)
@@ -60,6 +60,6 @@ class DrivingOptions:
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     discrete = config.options.controls == "discrete"
     return rgb_spaces(config, Discrete(NUM_DISCRETE) if discrete else Continuous(2))

@@ -153,7 +153,7 @@ class Robot:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
+        """Restore what ``save`` returned."""
         self._model.site_pos[:] = state[MODEL_TARGET]
         self._success = bool(state["success"])
         self._random.bit_generator.state = json.loads(state["random"])

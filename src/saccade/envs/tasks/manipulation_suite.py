@@ -45,7 +45,7 @@ class RobotOptions:
     render_quality: Literal["full", "fast"] = "full"
     """fast: several times cheaper software rendering; never compare it with results of full."""
     camera: str | None = None
-    """Name or number of the camera that looks; by default the task's own."""
+    """Name or number of the camera; by default the task's own."""
     action_space: Literal["xy", "xyz"] = "xy"
     """Of the robot: whether the gripper keeps its height."""
     reach_bonus: bool = True
@@ -53,9 +53,9 @@ class RobotOptions:
     clip_order: Literal["seed", "sequential"] = "seed"
     """Which video an episode gets in the video modes: by its seed, or one after the other as published."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
     def __post_init__(self) -> None:
         check_looks(self.render_quality, self.camera, self.clip_order, self.data)
@@ -71,5 +71,5 @@ def check_bonus(config: EnvConfig) -> None:
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     return rgb_spaces(config, Continuous(len(config.options.action_space)))

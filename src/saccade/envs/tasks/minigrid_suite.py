@@ -48,7 +48,7 @@ class GridOptions:
     wrong_pick: float = PUBLISHED_WRONG_PICK
     """Of red_fetch_green: the reward for another object than the green one, which ends the episode too."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
 
 def grid_task(task: str) -> GridTask:
@@ -105,7 +105,7 @@ def has_mission(config: EnvConfig) -> bool:
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     task, tile = grid_task(config.task), tile_size_of(config)
     shape = (config.frame_stack * COLOURS, task.height * tile, task.width * tile)
     return Spaces(shape, Discrete(min(config.options.num_actions, task.num_actions)), COLOURS)

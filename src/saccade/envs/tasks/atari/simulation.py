@@ -63,7 +63,7 @@ class AtariSimulation:
         return tuple(ACTIONS[action] for action in self._actions)
 
     def check_usable(self) -> None:
-        """Anywhere."""
+        """Raise nothing: it is usable anywhere."""
 
     def seed(self, seed: int) -> None:
         """The next reset begins a game that depends on nothing else."""
@@ -129,7 +129,7 @@ class AtariSimulation:
         self.before, self.raw_reward = KEPT, 0.0
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def _restart(self, anew: bool) -> float:
         """Begin a game, or go on after a lost life, as the wrappers do; the rewards on the way."""

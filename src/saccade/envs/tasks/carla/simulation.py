@@ -81,7 +81,7 @@ class CarlaSimulation:
         self._segments: Any = None
 
     def check_usable(self) -> None:
-        """Anywhere."""
+        """Raise nothing: it is usable anywhere."""
 
     def seed(self, seed: int) -> None:
         """Restart the random numbers of places, cars and the traffic manager."""

@@ -98,7 +98,7 @@ class HighwaySimulation:
         return self._traffic.save()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
+        """Restore what ``save`` returned."""
         self._traffic.restore(state)
 
     def close(self) -> None:

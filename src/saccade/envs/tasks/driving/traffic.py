@@ -158,7 +158,7 @@ class Traffic:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
+        """Restore what ``save`` returned."""
         self._random.bit_generator.state = json.loads(state["traffic/random"])
         road, places = self._new_road(), state["traffic/place"]
         heading, speed, self.steer, self.pedal = map(float, state["traffic/ego"])

@@ -73,7 +73,7 @@ class GridSimulation:
         self._seed: int | None = None
 
     def check_usable(self) -> None:
-        """Anywhere."""
+        """Raise nothing: it is usable anywhere."""
 
     def seed(self, seed: int) -> None:
         self._seed = seed
@@ -106,7 +106,7 @@ class GridSimulation:
         self._seed = None
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def knows_success(config: EnvConfig) -> bool:
@@ -206,7 +206,7 @@ class GridStreams:
                 self._masks[index] = state["masks"]
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def _begin(self, indices: NDArray[np.int64], seeds: Sequence[int | None]) -> None:
         """New episodes, first frames repeated."""
