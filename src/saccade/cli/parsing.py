@@ -1,4 +1,4 @@
-"""How words of the command line become options."""
+"""Parse the words of the command line into options."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 Options = TypeVar("Options")
-MOST_DIGITS = 30  # of a whole number: 1e999999999 would take all memory
+MOST_DIGITS = 30  # of a whole number, since 1e999999999 would take all memory
 
 
 def parsed(options: type[Options], program: str, words: Sequence[str]) -> Options:
-    """The options that the words mean; leaves with code 2 and a message for words that mean none.
+    """Return the options that the words mean; exit with code 2 and a message for words that mean none.
 
-    The names of options have no prefixes, whatever dataclass inside ``options`` they are of.
+    The names of options have no prefixes, in whatever dataclass inside ``options`` they are.
     """
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
     return tyro.cli(options, prog=program, args=list(words), config=config, registry=_registry())
 
 
 def whole_number(word: str) -> int:
-    """``100000``, ``100_000`` or ``1e5``. Raises ValueError for what is no whole number, or a monstrous one."""
+    """Parse ``100000``, ``100_000`` or ``1e5``. Raises ValueError for anything else, or a huge number."""
     try:
         number = Decimal(word)
     except InvalidOperation:
