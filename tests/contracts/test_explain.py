@@ -582,7 +582,7 @@ def wrong(run: Path, ppo_zip: Path, noise_task: str, tmp_path: Path) -> dict[str
             "explain ZIP --task TASK --image-size 64 --data nowhere",
             "--data, --image-size belong to Saccade's own tasks",
         ),
-        ("explain ZIP --task TASK --device meta", "--device meta is not one that is supported"),
+        ("explain ZIP --task TASK --device meta", "--device meta is not supported"),
         ("explain ZIP --task TASK --perturbation-radius inf", "--perturbation-radius inf is no valid size"),
         ("explain exits.zip --policy exits.py:Net --task TASK", "exits.py failed: SystemExit: usage: foo"),
         ("score RUN --sanity-stages 0", "--sanity-stages 0 is too small"),

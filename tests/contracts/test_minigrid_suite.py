@@ -170,7 +170,7 @@ TINY = "--preset small --steps 64 --envs 2 --rollout-steps 8 --minibatches 2 --w
         ("ppo minigrid/DoorKey-5x5 --wrong-pick 0", "wrong_pick is for minigrid/red_fetch_green alone"),
         (
             "ppo minigrid/red_fetch_green --minibatches 17",
-            "16 decisions, and cannot be cut into --minibatches 17: choose fewer, or more --rollout-steps or",
+            "16 decisions, which cannot be split into --minibatches 17: choose fewer, or more --rollout-steps or",
         ),
     ],
 )

@@ -401,7 +401,7 @@ def test_a_student_learns_from_maps_of_ones_own_and_notices_others(
     assert train("digr", teacher, tmp_path / "run", "--saliency-data", str(data), steps=8) == 0
     np.savez(data, states=STATES, maps=MAPS + 1)
     refused(
-        capsys, main(["train", "--resume", str(tmp_path / "run"), "--steps", "16"]), "other than when the run began"
+        capsys, main(["train", "--resume", str(tmp_path / "run"), "--steps", "16"]), "have changed since the run began"
     )
 
 
