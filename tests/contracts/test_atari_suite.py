@@ -354,7 +354,7 @@ def test_no_mask_is_known() -> None:
     ("words", "told"),
     [
         ("ppo atari/Breakuot", "there is no task 'atari/Breakuot'; the nearest: atari/Breakout"),
-        ("sac atari/Breakout", "actions to choose from, which sac cannot learn: use "),
+        ("sac atari/Breakout", "discrete actions, which sac cannot learn: use "),
         ("ppo atari/Breakout --image-size 200", "an Atari screen is 160 wide: use 84, as papers do"),
         ("ppo atari/Breakout --game-mode -1", "game_mode is -1, but must be a number of ALE's, from 0"),
         ("ppo atari/Breakout@video_hard", f"the choices are {', '.join(modes_of('atari/Breakout'))}"),

@@ -142,7 +142,7 @@ TINY = "--preset small --steps 64 --envs 2 --rollout-steps 8 --minibatches 2 --w
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("sac minigrid/red_fetch_green", "actions to choose from, which sac cannot learn: use one of ppo, fls, digr, "),
+        ("sac minigrid/red_fetch_green", "discrete actions, which sac cannot learn: use one of ppo, fls, digr, "),
         (
             "ppo minigrid/red_fetch_green --render-quality fast",
             "option of dmc and manipulation, but minigrid/red_fetch_green is of minigrid, which has --num-actions, ",

@@ -441,7 +441,7 @@ def test_files_that_are_no_saliency_data_are_refused(tmp_path: Path) -> None:
 def test_pictures_must_come_in_pairs(tmp_path: Path) -> None:
     folder = own_data(tmp_path, "png")
     (folder / "maps" / "2.png").unlink()
-    with pytest.raises(UserError, match=r"2\.png is in one of them alone"):
+    with pytest.raises(UserError, match=r"2\.png is in only one of them"):
         read_saliency_files(folder, (3, 64, 64))
     (tmp_path / "text").write_text("no data")
     with pytest.raises(UserError, match="cannot be read as saliency data"):
