@@ -94,7 +94,7 @@ def newest_results(rows: Iterable[Row]) -> list[Result]:
     """Return for each run and setting the rows of its latest step, in the order in which they first appear."""
     groups: dict[tuple[str, str, int, str], dict[str, Row]] = {}
     for row in rows:
-        drawn = ", actions sampled from the policy" if row.get("sampled") else ""
+        drawn = ", actions drawn from the policy" if row.get("sampled") else ""
         key = (row["method"], row["task"], row["seed"], setting_of(row["provenance"]) + drawn)
         group = groups.setdefault(key, {})
         if group and next(iter(group.values()))["env_steps"] < row["env_steps"]:
