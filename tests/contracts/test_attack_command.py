@@ -297,7 +297,7 @@ REFUSED = {
     "--restarts 0": "--restarts 0 is too small",
     "--steps 0": "--steps 0 is too small",
     "--target speed": "There is no target 'speed': there are action, value, policy",
-    "--target action_mean": "PPO has no score 'action_mean': its network gives",
+    "--target action_mean": "PPO has no score 'action_mean': its network outputs",
     "--attacks transfer": "say which with --transfer-from",
     "--transfer-from zoo:ppo-red-fetch-green": "An attack on zoo:ppo-red-fetch-green cannot be shown to PPO: the one",
     "--transfer-from nothing.zip": "nothing.zip",
