@@ -583,3 +583,17 @@ def test_maps_move_with_a_brush_that_does_not_rest(tab: Browser) -> None:
     wait(tab, "drawn.size >= 5")
     tab.value("goes_on = false, 0")
     wait(tab, f"{ANSWERED} && {MAPPED}")
+
+
+def test_what_was_cleared_comes_back(tab: Browser) -> None:
+    """The key C is easily hit."""
+    stroke(tab)
+    _choose(tab, "#shift", "brightness")
+    wait(tab, f"{ANSWERED} && {CHANGED}")
+    picture = tab.value(f"{FIRST}.picture")
+    tab.press("c")
+    wait(tab, f"{ANSWERED} && !({CHANGED}) && at('clear').disabled && !at('undo').disabled")
+    tab.press("u")
+    wait(tab, f"{ANSWERED} && {FIRST}.picture === {picture!r} && at('shiftstrength').value === '0.5'")
+    tab.press("u")
+    wait(tab, f"{ANSWERED} && !state.edits.length && at('undo').disabled && !at('clear').disabled")

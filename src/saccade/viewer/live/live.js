@@ -120,6 +120,8 @@ function edits() {
   return [...turn, ...state.edits];
 }
 
+const changed = () => edits().length > 0 || Number(at("dialstrength").value) > 0;
+
 function view() {
   const strength = Number(at("dialstrength").value);
   return {
