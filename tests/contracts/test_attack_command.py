@@ -319,7 +319,7 @@ def test_what_is_wrong_is_said_before_anything_is_played(
 def test_a_categorical_score_of_numbers_is_refused(zips: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     Path("envs.py").write_text(NUMBERS)
     words = ["attack", str(zips["td3"]), "--task", "envs.py:Arm", "--episodes", "2", "--epsilons", "0", "8", *QUICK]
-    assert "has no score 'logit': its network gives" in refusal(capsys, *words, "--target", "logit")
+    assert "has no score 'logit': its network outputs" in refusal(capsys, *words, "--target", "logit")
     assert main([*words, "--attacks", "pgd", "mad", "--beside", "random_sign", "--out", "here"]) == 0
     rows = {(row["attack"], row["epsilon"]): row for row in rows_of("here")}
     assert rows["pgd", 8.0]["action_change"] > rows["random_sign", 8.0]["action_change"]

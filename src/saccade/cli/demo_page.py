@@ -23,9 +23,9 @@ from saccade.viewer.timeline import Chart, chart, chart_of_parts, together
 
 Row = Mapping[str, Any]
 CLEAN, RANDOM = "train", "random"
-MOMENT = 0.3  # of an episode: when the modes are shown side by side
+MOMENT = 0.3  # fraction of an episode at which the modes are shown side by side
 FILM_FRAMES = 60  # at most
-AT_ONCE = 64  # observations that a network is given
+AT_ONCE = 64  # observations that a network is given at once
 NAMES = {"sac": "SAC", "sgqn": "SGQN", RANDOM: "acting at random"}
 COLUMNS = {**NAMES, RANDOM: "random"}
 
@@ -51,13 +51,13 @@ Episodes = Mapping[str, Mapping[str, Played]]
 
 @dataclass(frozen=True)
 class Told:
-    """What a demo did, beside its rows.
+    """What a demo did, besides its rows.
 
     Attributes:
-        wanted_steps: agent steps that each method had been given.
+        wanted_steps: agent steps that each method was given.
         minutes: how long the methods trained, side by side.
-        command: what makes this page again.
-        run: folder of SGQN's run, for the commands to go on with.
+        command: the command that makes this page again.
+        run: folder of SGQN's run, for further commands.
     """
 
     task: str
@@ -104,7 +104,7 @@ def write_demo_page(
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
-    """What came out, for people: where each method was trained, and in surroundings it has not seen."""
+    """Return the results in sentences: where each method was trained, and in surroundings it has not seen."""
     told = []
     for method, by_mode in _by_method(rows).items():
         clean, others = by_mode[CLEAN], [value for mode, value in by_mode.items() if mode != CLEAN]
@@ -126,7 +126,7 @@ def _knows_success(rows: Sequence[Row]) -> bool:
 
 
 def _by_method(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """By method and mode the headline: the success rate where the task knows success, else the mean return."""
+    """By method and mode, the success rate if the task defines success, else the mean return."""
     key = "success_rate" if _knows_success(rows) else "return_mean"
     found: dict[str, dict[str, float]] = {}
     for row in rows:
@@ -135,10 +135,10 @@ def _by_method(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def _tables(rows: Sequence[Row]) -> list[Table]:
-    """Modes down and methods across, so that they fit on a phone: successes where the task knows them, and returns."""
+    """Tables with modes as rows and methods as columns, to fit on a phone: successes, if defined, and returns."""
     results = newest_results(rows)
     columns = ("mode", *(COLUMNS.get(result.method, result.method) for result in results))
-    episodes = f"{len(rows[0]['returns'])} episodes a cell, the same for all; {CLEAN} is where they learned."
+    episodes = f"{len(rows[0]['returns'])} episodes per cell, the same for all; they were trained in {CLEAN}."
     tables = []
     if _knows_success(rows):
         shares = tuple(
@@ -167,13 +167,13 @@ def _bars(rows: Sequence[Row]) -> Picture:
         return Picture(
             chart,
             "Share of the episodes that succeed, of each policy in each mode",
-            "A policy that generalizes keeps its bars as high as they are under train.",
+            "A policy that generalizes has bars as high as in train.",
         )
     return Picture(
         figures.returns_by_mode(figures.mode_returns(rows)),
         "Mean return and standard deviation of each policy in each mode",
         "Large marks are means over episodes, lines their standard deviations, small marks the episodes. A policy that "
-        "generalizes keeps its marks at the height they have under train.",
+        "generalizes has marks as high as in train.",
     )
 
 
@@ -205,14 +205,16 @@ def _equal_time(told: Told, policies: Mapping[str, Policy]) -> str:
     ]
     ended = f" Time was up before {' and '.join(cut)}." if cut else ""
     return (
-        f"The two learned for about as long, side by side on one core each, {told.minutes:.1f} minutes in all, and not "
-        f"for as many agent steps: {steps}, since an update of SGQN costs twice SAC's.{ended} The first chart compares "
-        "them at equal time, the second at equal steps."
+        f"The two learned for about the same time, side by side on one core each, {told.minutes:.1f} minutes in all, "
+        "but not "
+        f"for the same number of agent steps: {steps}, since an update of SGQN costs twice as much as SAC's.{ended} "
+        "The first "
+        "chart compares them at equal time, the second at equal steps."
     )
 
 
 def _moments(policies: Mapping[str, Policy], episodes: Episodes) -> Gallery:
-    """One column a mode, at the same step of episodes that begin alike."""
+    """One column per mode, at the same step of episodes that begin alike."""
     rows = []
     for method, by_mode in episodes.items():
         obs = np.stack([played.obs[int(MOMENT * len(played.actions))] for played in by_mode.values()])
@@ -222,7 +224,8 @@ def _moments(policies: Mapping[str, Policy], episodes: Episodes) -> Gallery:
     return Gallery(
         tuple(rows),
         tuple(next(iter(episodes.values()))),
-        "One column a mode: the same step of episodes that begin alike. Bright pixels matter: to Q1 of the action that "
+        "One column per mode: the same step of episodes that begin alike. Bright pixels matter: to Q1 of the action "
+        "that "
         "is taken, by guided backpropagation, and in SGQN's own predicted mask. A policy that knows where to look is "
         "bright on what it acts with and on, and dark elsewhere, in every mode. A map that is zero everywhere is "
         "crossed out.",
@@ -273,7 +276,7 @@ def _frame_size(episodes: Episodes) -> tuple[int, int]:
 
 
 def _looks(policy: Policy, obs: np.ndarray) -> dict[str, np.ndarray]:
-    """By what is shown: uint8 ``[moments, height, width, 3]``, the newest frame under a map."""
+    """By name of what is shown: uint8 ``[moments, height, width, 3]``, the newest frame under a map."""
     frames = np.stack([frame_of(one) for one in obs])
     attribution = policy.map("q_attribution", obs)[:, -1]
     drawn = {"what its Q depends on": overlay(frames, attribution, limits=(0.0, brightest(attribution)))}

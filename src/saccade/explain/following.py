@@ -1,4 +1,4 @@
-"""An environment that goes along a list of actions, and back: the same state again, bit for bit, or a sentence."""
+"""Follow a list of actions in an environment, and go back: to the very same state, bit for bit, or with an error."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class Follower:
     """One environment in one mode, from one seed.
 
     Saccade's own environments return to an earlier step by its saved state; others begin again from the seed and
-    repeat the actions, which is checked against what they showed.
+    repeat the actions, and it is checked that they show the same pictures.
 
     Attributes:
-        allowed: what the environment allows then, bool ``[actions]``; None for all, and where the episode is over.
+        allowed: the actions that the environment then allows, bool ``[actions]``; None for all, and once the episode is
+            over.
         actions, rewards: of the steps so far.
         over: whether the episode has ended after them.
     """
@@ -64,7 +65,7 @@ class Follower:
         return self._drawn(index) if known is None else known
 
     def step(self, action: np.ndarray) -> None:
-        """One step. Raises UserError where the environment does not take the action, and where the episode is over."""
+        """Take one step. Raises UserError if the environment does not take the action, or the episode is over."""
         taken = self._taken(action)
         if self._astray:
             self.back_to(len(self.actions))
@@ -76,7 +77,7 @@ class Follower:
         self.rewards.append(reward)
 
     def follow(self, actions: Sequence[np.ndarray]) -> None:
-        """Be where these actions lead from the seed; what they share with those so far is not played again."""
+        """Go where these actions lead from the seed; what they share with those so far is not played again."""
         pairs = zip(self.actions, actions, strict=False)
         same = next((place for place, (a, b) in enumerate(pairs) if not np.array_equal(a, b)), None)
         self.back_to(min(len(self.actions), len(actions)) if same is None else same)
@@ -102,10 +103,10 @@ class Follower:
         self.seen(len(self.actions))
 
     def back_to(self, index: int) -> None:
-        """Be where ``index`` actions led; the later ones are forgotten.
+        """Go back to where the first ``index`` actions led; the later ones are forgotten.
 
         Raises:
-            UserError: somebody's environment does not come to the same picture again; the history stays as it was.
+            UserError: the environment does not come to the same picture again; the history stays as it was.
         """
         if index == len(self.actions) and not self._astray:
             return
@@ -136,8 +137,8 @@ class Follower:
             self.step(action)
         if not np.array_equal(self.seen(index), last):
             raise UserError(
-                f"{self._task.name} shows another picture after the same seed and actions, so that nobody can go back "
-                "in it: begin another episode."
+                f"{self._task.name} shows another picture after the same seed and actions, so there is no "
+                "going back in it: begin another episode."
             )
 
     def close(self) -> None:

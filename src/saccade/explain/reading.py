@@ -1,4 +1,4 @@
-"""What a policy makes of one observation: what it does, what it likes, and what it expects."""
+"""What a policy computes from one observation: its action, its preferences and its value."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from saccade.policies.policy import Policy
 @final
 @dataclass(frozen=True)
 class Reading:
-    """What a policy makes of one observation.
+    """What a policy computes from one observation.
 
     Attributes:
         action: as the environment takes it.
-        preferences: of a discrete policy, for each action; else None.
-        kind: what they are: ``probabilities`` or ``action_values``.
-        value: of the state, or of the action; None where the policy has none.
+        preferences: for a discrete policy, one number per action; else None.
+        kind: what the preferences are: ``probabilities`` or ``action_values``.
+        value: of the state, or of the action; None if the policy has none.
     """
 
     action: np.ndarray
@@ -34,9 +34,9 @@ class Reading:
 
 
 def read(policy: Policy, obs: np.ndarray | Tensor, allowed: np.ndarray | None = None) -> Reading:
-    """Of one observation as the environment gives it, or as ``Policy.tensor`` makes it, a batch of one.
+    """Read one observation, as the environment gives it or as ``Policy.tensor`` makes it, a batch of one.
 
-    Raises UserError where the policy fails.
+    Raises UserError if the policy fails.
 
     allowed: the actions to choose from, as ``Policy.act`` takes them.
     """
@@ -54,13 +54,13 @@ def read(policy: Policy, obs: np.ndarray | Tensor, allowed: np.ndarray | None = 
 def values_of(
     policy: Policy, obs: np.ndarray | Tensor, liked: Mapping[str, np.ndarray], max_batch: int, own: Tensor | None = None
 ) -> np.ndarray | None:
-    """What the policy expects in some moments, float32 ``[moments]``: of the state, or else of its own action there.
+    """Return the policy's values in some moments, float32 ``[moments]``: of the state, or else of its own action there.
 
-    None of policies that expect nothing, and where what they compute is not finite.
+    None for policies without values, and where the values are not finite.
 
     Args:
-        liked: what ``preferences`` found in the same moments.
-        own: its actions there as ``Policy.greedy`` gives them; by default the best of all.
+        liked: what ``preferences`` returned for the same moments.
+        own: its actions there as ``Policy.greedy`` returns them; by default the best of all.
     """
     find: Callable[..., Tensor] | None = policy.outputs.get("value")
     if find is None and VALUES in liked:
