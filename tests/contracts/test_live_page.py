@@ -161,6 +161,17 @@ def test_an_episode_plays_pauses_and_is_scrubbed(tab: Browser) -> None:
     wait(tab, f"state.answered.index === 0 && {ANSWERED}")
 
 
+def test_who_goes_back_while_it_plays_stays_there(tab: Browser) -> None:
+    """The next step was to follow a moment later."""
+    for count in (1, 2):
+        tab.press("ArrowRight")
+        wait(tab, f"state.history.actions.length === {count} && {ANSWERED}")
+    tab.value("state.playing = true, looked(state.answered), back(), 0")
+    wait(tab, f"state.answered.index === 1 && {ANSWERED}")
+    tab.value("new Promise(done => setTimeout(() => done(0), 300))")
+    assert tab.value("state.index") == 1 and not tab.value("state.playing")
+
+
 def test_curves_are_what_the_policy_thought(tab: Browser, policies: list[Policy]) -> None:
     tab.press("ArrowRight")
     wait(tab, f"state.history.actions.length === 1 && {ANSWERED}")
