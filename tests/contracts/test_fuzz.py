@@ -36,7 +36,8 @@ from saccade.envs.suites import SUITES
 from saccade.policies.load import load_any
 from saccade.train import session
 from saccade.types import UserError
-from saccade.viewer.recordings import read_explanation, read_maps
+from saccade.viewer.recorded_maps import read_maps
+from saccade.viewer.recordings import read_explanation
 
 MORE = int(os.environ.get("SACCADE_FUZZ", "1"))
 RARELY_SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]

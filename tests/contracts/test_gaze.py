@@ -47,7 +47,8 @@ from saccade.types import UserError
 from saccade.viewer.explanation import LOOKED, SCREEN, panels
 from saccade.viewer.page import Table
 from saccade.viewer.pictures import MARK
-from saccade.viewer.recordings import read_explanation, read_maps
+from saccade.viewer.recorded_maps import read_maps
+from saccade.viewer.recordings import read_explanation
 from saccade.viewer.report import write_report
 
 IMAGES = 22  # of a trial: six observations

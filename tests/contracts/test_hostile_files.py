@@ -39,7 +39,8 @@ from saccade.train import session
 from saccade.train.logs import EvaluationRow, read_rows
 from saccade.train.ways import had_graphs
 from saccade.types import UserError
-from saccade.viewer.recordings import read_explanation, read_maps
+from saccade.viewer.recorded_maps import read_maps
+from saccade.viewer.recordings import read_explanation
 
 MOST = 400
 """Variants of each file that are tried."""

@@ -161,6 +161,17 @@ def test_an_episode_plays_pauses_and_is_scrubbed(tab: Browser) -> None:
     wait(tab, f"state.answered.index === 0 && {ANSWERED}")
 
 
+def test_who_goes_back_while_it_plays_stays_there(tab: Browser) -> None:
+    """The next step was to follow a moment later."""
+    for count in (1, 2):
+        tab.press("ArrowRight")
+        wait(tab, f"state.history.actions.length === {count} && {ANSWERED}")
+    tab.value("state.playing = true, looked(state.answered), back(), 0")
+    wait(tab, f"state.answered.index === 1 && {ANSWERED}")
+    tab.value("new Promise(done => setTimeout(() => done(0), 300))")
+    assert tab.value("state.index") == 1 and not tab.value("state.playing")
+
+
 def test_curves_are_what_the_policy_thought(tab: Browser, policies: list[Policy]) -> None:
     tab.press("ArrowRight")
     wait(tab, f"state.history.actions.length === 1 && {ANSWERED}")
@@ -583,3 +594,17 @@ def test_maps_move_with_a_brush_that_does_not_rest(tab: Browser) -> None:
     wait(tab, "drawn.size >= 5")
     tab.value("goes_on = false, 0")
     wait(tab, f"{ANSWERED} && {MAPPED}")
+
+
+def test_what_was_cleared_comes_back(tab: Browser) -> None:
+    """The key C is easily hit."""
+    stroke(tab)
+    _choose(tab, "#shift", "brightness")
+    wait(tab, f"{ANSWERED} && {CHANGED}")
+    picture = tab.value(f"{FIRST}.picture")
+    tab.press("c")
+    wait(tab, f"{ANSWERED} && !({CHANGED}) && at('clear').disabled && !at('undo').disabled")
+    tab.press("u")
+    wait(tab, f"{ANSWERED} && {FIRST}.picture === {picture!r} && at('shiftstrength').value === '0.5'")
+    tab.press("u")
+    wait(tab, f"{ANSWERED} && !state.edits.length && at('undo').disabled && !at('clear').disabled")

@@ -29,7 +29,8 @@ from saccade.policies.policy import Policy
 from saccade.policies.sources.module import from_module
 from saccade.types import UserError
 from saccade.viewer.explanation import told
-from saccade.viewer.recordings import read_explanation, read_maps
+from saccade.viewer.recorded_maps import read_maps
+from saccade.viewer.recordings import read_explanation
 
 SIDE = 36
 QUICK = ["--methods", "gradient", "--device", "cpu"]

@@ -27,7 +27,8 @@ from saccade.viewer.explanation import (
     write_figure,
 )
 from saccade.viewer.pictures import BLOCK_GAP, LINE_PIXELS, overlay, upscale, write_video
-from saccade.viewer.recordings import read_explanation, read_maps
+from saccade.viewer.recorded_maps import read_maps
+from saccade.viewer.recordings import read_explanation
 from saccade.viewer.report import MOST_PIXELS, write_report
 
 PHONE = 400  # pixels

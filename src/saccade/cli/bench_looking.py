@@ -18,7 +18,8 @@ from saccade.types import UserError
 from saccade.viewer.experiment import Look
 from saccade.viewer.explanation import SEEN, brightest, panels, spread
 from saccade.viewer.pictures import overlay, parts_of
-from saccade.viewer.recordings import EXPLANATION, read_explanation, read_maps
+from saccade.viewer.recorded_maps import read_maps
+from saccade.viewer.recordings import EXPLANATION, read_explanation
 
 OBSERVATIONS = "observation.npz"
 METHOD = "gradient"

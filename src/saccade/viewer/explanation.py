@@ -35,7 +35,8 @@ from saccade.viewer.pictures import (
     wrapped,
     write_on,
 )
-from saccade.viewer.recordings import Maps, read_explanation, read_maps
+from saccade.viewer.recorded_maps import Maps, read_maps
+from saccade.viewer.recordings import read_explanation
 
 BRIGHTEST = 0.99  # quantile that is drawn at full brightness: a few extreme pixels would hide the rest
 SCREEN, LOOKED = "what the person sees", "where the person looks"

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saccade.bench.verdicts import sentence_of_episodes
-from saccade.viewer.recordings import Explanation, Maps, ScoreRow
+from saccade.viewer.recorded_maps import Maps
+from saccade.viewer.recordings import Explanation, ScoreRow
 
 HALF = 0.5
 

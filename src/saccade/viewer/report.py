@@ -29,7 +29,8 @@ from saccade.viewer.measurements import PEOPLE, change_told, cost_sections, in_s
 from saccade.viewer.page import Contents, Facts, Found, Heading, Picture, Section, Text, write_page
 from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
-from saccade.viewer.recordings import Explanation, Maps, Method, read_explanation, read_maps
+from saccade.viewer.recorded_maps import Maps, read_maps
+from saccade.viewer.recordings import Explanation, Method, read_explanation
 from saccade.viewer.remarks import remarks
 from saccade.viewer.repeating import repeat_sections
 from saccade.viewer.timeline import Chart, chart, chart_of_parts, chart_of_preferences

@@ -10,7 +10,7 @@ const state = {
 const REFUSED = 4000; // the code by which a server closes that cannot begin an episode
 const MOST_BYTES = 1900000; // of a message: the server takes 2 MB
 const AWAY = "The server is away; the page waits for it. Start it again with the same --port and --token, or open the address that it prints.";
-let socket = null, retry = 500;
+let socket = null, retry = 500, timer = null;
 const curves = timeline(at("curves"), (index) => { state.playing = false; go(index); });
 
 function say(text, wrong = false) {
@@ -120,6 +120,8 @@ function edits() {
   return [...turn, ...state.edits];
 }
 
+const changed = () => edits().length > 0 || Number(at("dialstrength").value) > 0;
+
 function view() {
   const strength = Number(at("dialstrength").value);
   return {
@@ -152,7 +154,10 @@ function looked(message) {
   }
   if (state.dirty) ask();
   else if (state.later) { state.later = false; advance(); }
-  else if (state.playing) setTimeout(advance, 60);
+  else if (state.playing) {
+    clearTimeout(timer);
+    timer = setTimeout(() => { if (state.playing) advance(); }, 60); // unless it was paused meanwhile
+  }
 }
 
 function sentence(message) {

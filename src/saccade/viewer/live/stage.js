@@ -196,8 +196,8 @@ function drawControls() {
   at("status").setAttribute("aria-live", state.playing ? "off" : "polite"); // nobody wants to hear every step
   at("next").disabled = at("play").disabled = !there || over;
   at("back").disabled = at("first").disabled = state.index === 0;
-  at("undo").disabled = !state.edits.length;
-  at("clear").disabled = !edits().length && !(Number(at("dialstrength").value) > 0);
+  at("undo").disabled = !state.edits.length && (changed() || !state.cleared);
+  at("clear").disabled = !changed();
   for (const one of at("actions").querySelectorAll("button.take")) one.disabled = !there || over;
   at("ended").hidden = !over;
   for (const one of document.querySelectorAll("output[data-of]")) one.textContent = toldOf(at(one.dataset.of));

@@ -90,13 +90,27 @@ function playOrPause() {
   if (state.playing) advance();
 }
 
+const strengths = () => [at("dialstrength"), at("shiftstrength")];
+
 function clear() {
+  if (!changed()) return;
+  state.cleared = { edits: state.edits, strengths: strengths().map((one) => one.value) };
   state.edits = [];
-  at("dialstrength").value = at("shiftstrength").value = 0;
+  for (const one of strengths()) one.value = 0;
   ask();
 }
 
-const undo = () => { state.edits.pop(); ask(); };
+// The last stroke goes; where all was cleared and nothing has been changed since, it all comes back.
+function undo() {
+  if (state.edits.length) state.edits.pop();
+  else if (state.cleared && !changed()) {
+    state.edits = state.cleared.edits;
+    strengths().forEach((one, place) => { one.value = state.cleared.strengths[place]; });
+    state.cleared = null;
+  }
+  ask();
+}
+
 const back = () => { state.playing = false; go(state.index - 1); };
 const next = () => { state.playing = false; advance(); };
 const beginAsked = () => { if (at("seed").reportValidity()) begin(at("seed").valueAsNumber); };
