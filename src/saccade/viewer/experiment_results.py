@@ -10,6 +10,7 @@ from saccade.bench import statistics
 from saccade.bench.comparison import Aggregate, Group, Line, Pair
 from saccade.bench.outcomes import SUCCESS
 from saccade.bench.printed import decimals_for, decimals_of, number_told
+from saccade.bench.printed import told as number
 from saccade.bench.published import RETURN
 from saccade.bench.statistics import FEWEST_SEEDS, Estimate, too_few
 from saccade.viewer import figures
@@ -105,7 +106,12 @@ def _table(group: Group) -> Table:
     return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), caption)
 
 
-def over_tasks(aggregates: Sequence[Aggregate], pairs: Sequence[Pair], arms: Sequence[str] = ()) -> Iterator[Section]:
+def over_tasks(
+    aggregates: Sequence[Aggregate],
+    pairs: Sequence[Pair],
+    arms: Sequence[str] = (),
+    success_alone: Collection[str] = (),
+) -> Iterator[Section]:
     """What may be said of all runs on all tasks together, and of the last method beside each other one."""
     if not aggregates:
         return
@@ -113,6 +119,8 @@ def over_tasks(aggregates: Sequence[Aggregate], pairs: Sequence[Pair], arms: Seq
     yield Heading("All tasks together" if several else "The methods beside each other")
     for measure in dict.fromkeys(one.measure for one in aggregates):
         own = [one for one in aggregates if one.measure == measure]
+        if measure == RETURN and all(set(one.tasks) <= set(success_alone) for one in own):
+            continue  # the success says the same, and how far it is from the greatest
         gaps = [None if one.optimality_gap is None else one.optimality_gap.told(2) for one in own]
         columns: dict[str, list[Cell]] = {
             "method, mode": [f"{one.arm}, {one.mode}" for one in own],
@@ -166,14 +174,16 @@ def _profiles(aggregates: Sequence[Aggregate], arms: Sequence[str]) -> Iterator[
         )
 
 
-def amount(one: Aggregate) -> str:
-    """The interquartile mean with its interval: of returns as returns, of successes as a share."""
-    scale = one.scale or 1.0
-    return one.interquartile_mean.told(2) if one.measure == SUCCESS else _scaled(one.interquartile_mean, scale)
+def amount(one: Aggregate, *, alone: bool = False) -> str:
+    """The interquartile mean with its interval: of returns as returns, of successes as a share.
 
-
-def _scaled(found: Estimate, scale: float) -> str:
-    """An estimate of shares as the returns that they are shares of."""
+    alone: where there is no interval, say nothing of that.
+    """
+    scale = 1.0 if one.measure == SUCCESS else one.scale or 1.0
+    found = one.interquartile_mean
     low, high = (None if end is None else end * scale for end in (found.low, found.high))
-    decimals = decimals_for([found.value * scale])
-    return Estimate(found.value * scale, low, high, found.seeds).told(decimals).replace("-", "\u2212")
+    value = found.value * scale
+    decimals = decimals_for([value]) if one.measure == RETURN else 2
+    if alone and low is None:
+        return number(value, decimals)
+    return Estimate(value, low, high, found.seeds).told(decimals).replace("-", "\u2212")
