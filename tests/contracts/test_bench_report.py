@@ -293,6 +293,14 @@ def test_columns_without_a_number_are_left_out_and_what_all_rows_share_stands_be
     longer = lines_of([outcome(), outcome("sgqn", env_steps=20_000)])
     (table,) = (one for one in results(groups_of(longer), []) if isinstance(one, Table))
     assert table.columns[-1] == "agent steps" and [row[-1] for row in table.rows] == [100, 20_000]
+    fewer = lines_of([outcome(), outcome("sgqn", count=3)])
+    (table,) = (one for one in results(groups_of(fewer), []) if isinstance(one, Table))
+    assert table.columns[-1] == "episodes" and [row[-1] for row in table.rows] == [10, 3]
+    assert "over seeds after 100 agent steps" in table.caption
+    two = aggregates_of(fewer)
+    *_, pairs = over_tasks(two, pairs_of(two))
+    assert isinstance(pairs, Table)
+    assert pairs.rows[0][1] == "50 % (1 seed: too few)"
     aggregates = aggregates_of(lines_of([outcome(task="manipulation/reach", seed=seed, value=0.125) for seed in SEEDS]))
     (table,) = (one for one in over_tasks(aggregates, []) if isinstance(one, Table))
     assert table.columns == ("method, mode", "interquartile mean", "seeds")

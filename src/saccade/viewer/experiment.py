@@ -210,7 +210,7 @@ def _best(aggregates: Sequence[Aggregate]) -> Iterator[str]:
     ahead: dict[str, list[str]] = {}
     for mode in modes:
         best = max((one for one in own if one.mode == mode), key=lambda one: one.interquartile_mean.value)
-        ahead.setdefault(best.arm, []).append(f"{mode} ({amount(best, alone=True)})")
+        ahead.setdefault(best.arm, []).append(f"{mode} ({amount(best)})")
     told = "; ".join(f"{arm} in {', '.join(where)}" for arm, where in ahead.items())
     yield f"Highest interquartile mean of the return, of {count} methods: {told}."
 
