@@ -196,7 +196,7 @@ def test_a_dry_run_is_answered_with_what_there_is(capsys: pytest.CaptureFixture[
         ("action-repeat", "0", "action_repeat is 0"),
         ("replay-capacity", "90000000000", "lower --replay-capacity to"),
         ("device", "gpu", "--device gpu is not a device: use auto, cpu, cuda or cuda:0."),
-        ("device", "cuda:99", "--device cuda:99 was asked for and PyTorch sees"),
+        ("device", "cuda:99", "--device cuda:99 was asked for, but PyTorch sees"),
         ("images", "nowhere", "nowhere' does not exist"),
         ("data", "nowhere", "data folder 'nowhere' does not exist"),
     ],

@@ -1,4 +1,4 @@
-"""How words of the command line become options."""
+"""Parse the words of the command line into options."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from saccade.spelling import close_names
 from saccade.types import UserError
 
 Options = TypeVar("Options")
-MOST_DIGITS = 30  # of a whole number: 1e999999999 would take all memory
+MOST_DIGITS = 30  # of a whole number, since 1e999999999 would take all memory
 
 
 def parsed(options: type[Options], program: str, words: Sequence[str]) -> Options:
-    """The options that the words mean; leaves with code 2 and a message for values that mean nothing.
+    """Return the options that the words mean; exit with code 2 and a message for values that mean nothing.
 
-    The names of options have no prefixes, whatever dataclass inside ``options`` they are of.
+    The names of options have no prefixes, in whatever dataclass inside ``options`` they are.
 
     Raises:
-        UserError: an option that there is not, with the nearest there are, or a word too many.
+        UserError: an option that does not exist, with the nearest ones, or a word too many.
     """
     shown = f"`{program} --help` shows what there is"
     known = list(_names(options))
@@ -58,7 +58,7 @@ def _names(options: type[Any]) -> Iterator[str]:
 
 
 def whole_number(word: str) -> int:
-    """``100000``, ``100_000`` or ``1e5``. Raises ValueError for what is no whole number, or a monstrous one."""
+    """Parse ``100000``, ``100_000`` or ``1e5``. Raises ValueError for anything else, or a huge number."""
     try:
         number = Decimal(word)
     except InvalidOperation:
