@@ -116,6 +116,14 @@ def test_show_tells_in_one_line_why_seeds_are_not_averaged(here: Path, capsys: p
     ]
 
 
+def test_show_says_why_runs_were_given_up(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = cells_of(grid_of_toml(here / "good.toml"))
+    (here / "runs").mkdir()
+    (here / "runs" / running.FAILURES).write_text(json.dumps({cell.name: "no memory." for cell in cells}))
+    assert main(["bench", "show", "good.toml", "--out", "runs"]) == 0
+    assert "Given up: ppo on minigrid/Empty-5x5, seeds 0, 1: no memory.\n" in capsys.readouterr().out
+
+
 def test_show_says_what_is_missing_and_what_it_costs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid = grid_of_toml(here / "good.toml")
     run = here / "runs" / cells_of(grid)[0].name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -18,13 +19,23 @@ from browser import Browser, browser
 from PIL import Image
 from test_page import Reader
 
+from saccade.bench.associations import associations_of
 from saccade.bench.catalogue import GRIDS, TABLES
 from saccade.bench.cells import RUN, cells_of
-from saccade.bench.comparison import aggregates_of, attacked, groups_of, lines_of, pairs_of, with_means
+from saccade.bench.comparison import (
+    aggregates_of,
+    attacked,
+    groups_of,
+    lines_of,
+    pairs_of,
+    tasks_of_success_alone,
+    with_means,
+)
 from saccade.bench.grids import Arm, Evaluating, Grid, part_of
 from saccade.bench.outcomes import Outcome, outcomes_of
 from saccade.bench.printed import escaped, latex, markdown, printed
 from saccade.bench.published import Published
+from saccade.bench.running import FAILURES
 from saccade.cli import bench_report, train_command
 from saccade.cli.bench_deviations import deviations
 from saccade.cli.bench_looking import looks_of
@@ -32,8 +43,12 @@ from saccade.cli.bench_report import LATEX, MARKDOWN, PAGE, write_reports
 from saccade.runs.config import to_json
 from saccade.runs.zoo import zoo_folder
 from saccade.types import UserError
-from saccade.viewer.experiment_results import results
-from saccade.viewer.page import Table
+from saccade.viewer.experiment import Experiment, write_experiment
+from saccade.viewer.experiment_results import over_tasks, results
+from saccade.viewer.experiment_saliency import saliency
+from saccade.viewer.figures import PALETTE
+from saccade.viewer.page import Folded, Gallery, Picture, Table, Text, write_page
+from saccade.viewer.pictures import data_uri, png
 
 PHONE, WIDE = 390, 1440
 TASK = "dmc/walker_walk"
@@ -270,6 +285,129 @@ def test_the_page_tells_everything_of_the_grid(page: Path) -> None:
     assert "&lt;b&gt;made-up&lt;/b&gt;" in page.read_text()
 
 
+def test_columns_without_a_number_are_left_out_and_what_all_rows_share_stands_below() -> None:
+    alone = lines_of([outcome(seed=seed, value=800.0 + seed) for seed in SEEDS])
+    (table,) = (one for one in results(groups_of(alone), []) if isinstance(one, Table))
+    assert table.columns == ("method, mode", "ours", "interval", "seeds")
+    assert "10 episodes each after 100 agent steps" in table.caption
+    longer = lines_of([outcome(), outcome("sgqn", env_steps=20_000)])
+    (table,) = (one for one in results(groups_of(longer), []) if isinstance(one, Table))
+    assert table.columns[-1] == "agent steps" and [row[-1] for row in table.rows] == [100, 20_000]
+    fewer = lines_of([outcome(), outcome("sgqn", count=3)])
+    (table,) = (one for one in results(groups_of(fewer), []) if isinstance(one, Table))
+    assert table.columns[-1] == "episodes" and [row[-1] for row in table.rows] == [10, 3]
+    assert "over seeds after 100 agent steps" in table.caption
+    two = aggregates_of(fewer)
+    *_, pairs = over_tasks(two, pairs_of(two))
+    assert isinstance(pairs, Table)
+    assert pairs.rows[0][1] == "50 % (1 seed: too few)"
+    aggregates = aggregates_of(lines_of([outcome(task="manipulation/reach", seed=seed, value=0.125) for seed in SEEDS]))
+    (table,) = (one for one in over_tasks(aggregates, []) if isinstance(one, Table))
+    assert table.columns == ("method, mode", "interquartile mean", "seeds")
+    assert table.rows[0][1] == "0.12 [0.12, 0.12]"
+
+
+def both(arm: str, value: float, success: float, **more: Any) -> list[Outcome]:
+    return [outcome(arm, value=value, **more), outcome(arm, value=success, measure="success", **more)]
+
+
+def test_a_return_that_is_the_success_is_shown_once() -> None:
+    one = lines_of([*both("sac", 0.5, 0.5), *both("sgqn", 0.25, 0.25)])
+    other = lines_of([*both("sac", 0.5, 0.5), *both("sgqn", 0.25, 0.3)])
+    assert (tasks_of_success_alone(one), tasks_of_success_alone(other)) == ({TASK}, set())
+    assert tasks_of_success_alone(lines_of([outcome()])) == set(), "a return alone is no success"
+    for lines, tables in ((one, 1), (other, 2)):
+        same = tasks_of_success_alone(lines)
+        sections = list(results(groups_of(lines), [], (), same))
+        assert sum(isinstance(section, Table) for section in sections) == tables
+        assert any(isinstance(section, Text) for section in sections) == bool(same)
+        together = [section for section in over_tasks(aggregates_of(lines), [], (), same) if isinstance(section, Table)]
+        assert len(together) == tables and "optimality gap" in together[-1].columns
+
+
+def test_a_subject_is_compared_with_the_others_ahead_and_behind(tmp_path: Path) -> None:
+    levels = {"sac": 100.0, "sgqn": 500.0, "svea": 900.0}
+    outcomes = [
+        outcome(arm, seed, value + seed, mode=mode) for arm, value in levels.items() for seed in SEEDS for mode in MODES
+    ]
+    aggregates = aggregates_of(lines_of(outcomes))
+    assert {pair.arm for pair in pairs_of(aggregates, subject="sgqn")} == {"sgqn"}
+    assert (
+        {pair.arm for pair in pairs_of(aggregates, subject="gone")}
+        == {"svea"}
+        == {pair.arm for pair in pairs_of(aggregates)}
+    )
+    experiment = Experiment("x", "X", "somebody", lines_of(outcomes), 3, 3, subject="sgqn")
+    write_experiment(tmp_path / "page.html", experiment)
+    told = text_of(tmp_path / "page.html")
+    assert (
+        "By intervals of the difference that leave out 0, sgqn is ahead of sac in train and video_hard, and behind "
+        "svea in train and video_hard."
+    ) in told
+    assert "An experiment of somebody." in told
+    grid = replace(GRID, subject="sac")
+    assert part_of(grid, ["sgqn"]).subject == "" and part_of(grid, ["sac"]).subject == "sac"
+    with pytest.raises(UserError, match="no method 'sca': did you mean sac"):
+        replace(GRID, subject="sca")
+
+
+def test_maps_stand_side_by_side_and_folded_with_their_intervals() -> None:
+    scored = [
+        outcome(arm, seed, 0.5 + seed / 10, measure=f"area_under_roc:{method}", mode=mode, count=64, frames=frames,
+                better="higher", version="saccade 1")
+        for arm in ARMS for seed, frames in zip(SEEDS, (11, 64, 64), strict=True)
+        for method, mode in (("grad_cam", "train"), ("baseline: random", "train"), ("grad_cam", "noise"))
+    ]  # fmt: skip
+    _, train, noise, folded = saliency(groups_of(lines_of(scored)))
+    assert isinstance(train, Table) and isinstance(noise, Table) and isinstance(folded, Folded)
+    assert train.columns == ("method", "grad cam", "baseline: random") and noise.columns == ("method", "grad cam")
+    assert train.rows[0] == ("sac", "0.600 ± 0.082", "0.600 ± 0.082") and train.better == (None, "higher", None)
+    assert train.caption == (
+        f"{TASK}, area under roc in train: mean ± standard deviation over 3 seeds, on 11 to 64 frames. 64 frames were "
+        "asked for; an episode that ends sooner gives fewer. saccade 1."
+    )
+    (whole,) = folded.inside  # type: ignore[misc]
+    assert len(whole.rows) == 6 and whole.columns[-1] == "frames" and "[0.500, 0.700]" in whole.rows[0]
+    published = [Published("sac", TASK, "area_under_roc:grad_cam", "train", 0.9, None, "a paper")]
+    _, whole = saliency(groups_of(lines_of(scored, published)))
+    assert "published" in whole.columns, "what a paper prints stands beside ours, open"
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_a_report_of_a_part_of_the_runs_says_how_many_and_why(seeds: int, tmp_path: Path) -> None:
+    grid = part_of(GRID, tasks=[TASK])
+    for seed in range(seeds):
+        write_run(tmp_path / f"dmc-walker_walk/sac/{seed}", "sac", TASK, seed)
+    (tmp_path / "dmc-walker_walk/sac/0/result.json").write_text("{}")
+    (tmp_path / "dmc-walker_walk/sac/0/steps").mkdir()
+    (tmp_path / "dmc-walker_walk/sac/0/steps/evaluate.json").write_text("{}")
+    why = {"dmc-walker_walk/sgqn/0": "no memory.", "dmc-walker_walk/sgqn/1": "no memory.", "gone": "?"}
+    (tmp_path / FAILURES).write_text(json.dumps(why))
+    told = text_of(write_reports(grid, tmp_path, draw=False))
+    one = seeds == 1
+    assert f"{seeds} of 8 runs {'has' if one else 'have'} numbers." in told
+    assert f"Numbers are of {seeds} seed{'' if one else 's'} instead of 5." in told
+    assert ("All numbers come from" in told) == (seeds < 3) and "Some numbers" not in told
+    assert ("interval can be given" in told) == (seeds < 3)
+    assert "Runs without numbers: " in told and "sgqn on dmc/walker_walk, seeds 0, 1, 2, 3" in told
+    assert "Given up: sgqn on dmc/walker_walk, seeds 0, 1: no memory." in told and "gone" not in told
+    begun = "Runs that are not finished, with the step that they are in: sac on dmc/walker_walk, seed"
+    assert (f"{begun}{'s' * (seeds > 2)} {', '.join(map(str, range(1, seeds)))} (train after 3,000" in told) != one
+    assert "Highest interquartile mean" not in told, "of one method"
+
+
+def test_a_highest_mean_of_two_seeds_has_no_interval_and_no_words_about_it(tmp_path: Path) -> None:
+    lines = lines_of([outcome(arm, seed, value) for arm, value in ARMS.items() for seed in (0, 1)])
+    write_experiment(tmp_path / "page.html", Experiment("x", "X", "", lines, 2, 2))
+    assert "of 2 methods: sgqn in train (700)." in text_of(tmp_path / "page.html")
+
+
+def test_what_is_cheap_or_dear_is_no_better_map() -> None:
+    measures = ("area_under_roc:gradient", "milliseconds_alone:gradient", "return")
+    outcomes = [outcome(seed=seed, value=seed, measure=measure) for seed in SEEDS for measure in measures]
+    assert [one.score for one in associations_of(lines_of(outcomes))] == ["area_under_roc:gradient"]
+
+
 def test_what_deviates_is_said_in_words(page: Path) -> None:
     told = text_of(page)
     for words in (
@@ -419,6 +557,38 @@ def test_the_page_in_a_browser(tab: Browser, page: Path, width: int, dark: bool)
     assert tab.value(fetched) == 0
     background = np.array(Image.open(io.BytesIO(tab.screenshot())).convert("L"))[5, 5]
     assert (background < 60) == dark
+
+
+def test_a_folded_table_says_that_it_scrolls_once_it_is_opened(tab: Browser, tmp_path: Path) -> None:
+    wide = Table(tuple("a" * 12 + str(n) for n in range(9)), (tuple("b" * 9 for _ in range(9)),), "wide")
+    narrow = Table(("a", "b"), (("c", 43_200), ("d", 9_000)), "narrow")
+    write_page(tmp_path / "page.html", "Folded", [Folded("More", (wide, narrow))])
+    tab.open(tmp_path / "page.html", width=PHONE)
+    tab.value("document.querySelector('summary').click()")
+    told = "[...document.querySelectorAll('.sideways')].map(one => one.hidden)"
+    assert tab.value(f"new Promise(done => setTimeout(() => done({told}), 200))") == [False, True]
+    # Thousands are sorted as numbers.
+    tab.value("document.querySelectorAll('table')[1].querySelectorAll('thead button')[1].click()")
+    shown = "[...document.querySelectorAll('table')[1].querySelectorAll('td')].map(one => one.textContent)"
+    assert tab.value(shown) == ["9,000", "43,200"]
+
+
+def test_the_pictures_of_a_row_are_equally_large_on_a_phone(tab: Browser, tmp_path: Path) -> None:
+    dot = data_uri(png(np.zeros((4, 4, 3), np.uint8)))
+    gallery = Gallery((("sac", (dot,) * 4),), ("seen", "the task", "gradient", "guided_backpropagation_of_all"), "look")
+    write_page(tmp_path / "page.html", "Looks", [gallery])
+    tab.open(tmp_path / "page.html", width=PHONE)
+    widths = tab.value("[...document.querySelectorAll('.strip > div')].map(one => one.getBoundingClientRect().width)")
+    assert len(widths) == 4 and max(widths) - min(widths) < 1
+
+
+def test_a_method_has_one_colour_in_all_charts(folder: Path) -> None:
+    lines = lines_of([outcome(arm, seed) for arm in ARMS for seed in SEEDS])
+    alone = [line for line in lines if line.arm == "sgqn"]
+    second = PALETTE[1].lower()
+    for arms, there in ((tuple(ARMS), True), ((), False)):
+        (chart,) = (one for one in results(groups_of(alone), [], arms) if isinstance(one, Picture))
+        assert (second in base64.b64decode(chart.data_uri.partition(",")[2]).decode().lower()) == there
 
 
 def test_it_is_used_by_keyboard(tab: Browser, page: Path) -> None:

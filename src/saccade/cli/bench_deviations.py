@@ -137,11 +137,12 @@ def _measuring(lines: Sequence[Line], published_seeds: int, published_episodes: 
     seeds = sorted({len(line.seeds) for line in own})
     if seeds and seeds != [published_seeds]:
         few = f" Fewer than {FEWEST_SEEDS} have no interval." if seeds[0] < FEWEST_SEEDS else ""
-        yield f"Numbers are of {' or '.join(map(str, seeds))} seeds instead of {published_seeds}.{few}"
+        of = f"{' or '.join(map(str, seeds))} seed{'s' * (seeds[-1] > 1)}"
+        yield f"Numbers are of {of} instead of {published_seeds}.{few}"
     episodes = sorted({line.kind.count for line in own if line.kind.count is not None})
     if episodes and episodes != [published_episodes]:
         played = " or ".join(map(str, episodes))
-        yield f"Modes were played for {played} episodes instead of {published_episodes}."
+        yield f"Modes were played for {played} episode{'s' * (episodes[-1] > 1)} instead of {published_episodes}."
     for source in dict.fromkeys(line.kind.data for line in own if "generated" in line.kind.data):
         modes = dict.fromkeys(line.mode for line in own if line.kind.data == source)
         yield f"{', '.join(modes)} used {source}, and not the benchmark's data."

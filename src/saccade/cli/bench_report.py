@@ -14,6 +14,7 @@ from saccade.bench.catalogue import published_of
 from saccade.bench.cells import EVALUATIONS, METRICS, RUN, TEACHER, Cell, cells_of
 from saccade.bench.comparison import MEASURES, Line, attacked, groups_of, lines_of, not_run, with_means
 from saccade.bench.grids import Grid
+from saccade.bench.lacking import lacking
 from saccade.bench.outcomes import Outcome, outcomes_of
 from saccade.bench.printed import Printed, correlated, latex, markdown, printed
 from saccade.bench.published import Table
@@ -68,7 +69,7 @@ def write_reports(
     cells = cells_of(grid)
     done = {one.run for one in outcomes}
     present = [cell for cell in cells if (folder / cell.name).is_dir()]
-    differs = [*grid.deviations, *deviations(grid, folder, present, lines), *_missing(cells, done)]
+    differs = [*grid.deviations, *deviations(grid, folder, present, lines), *lacking(cells, folder, done)]
     associations = associations_of(lines)
     looks, why = looks_of(grid, folder, present, draw)
     experiment = Experiment(
@@ -133,20 +134,6 @@ def _about(table: Table) -> Iterator[str]:
     yield from (f"{remark.rstrip('.')}." for remark in table.remarks)
     if table.missing:
         yield f"Not here: {'; '.join(table.missing)}."
-
-
-def _missing(cells: Sequence[Cell], done: set[str]) -> Iterator[str]:
-    """Which runs are not there, by arm and task."""
-    lacking: dict[tuple[str, str], list[int]] = {}
-    for cell in cells:
-        if cell.name not in done:
-            lacking.setdefault((cell.arm.name, cell.task), []).append(cell.seed)
-    if lacking:
-        told = "; ".join(
-            f"{arm} on {task}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-            for (arm, task), seeds in lacking.items()
-        )
-        yield f"Runs without numbers: {told}."
 
 
 def _learned(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> Iterator[Learned]:

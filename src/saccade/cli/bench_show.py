@@ -15,6 +15,7 @@ from saccade.bench.catalogue import published_of
 from saccade.bench.cells import Cell, cells_of
 from saccade.bench.checking import check_names, words_to_check
 from saccade.bench.grids import Grid
+from saccade.bench.lacking import given_up
 from saccade.bench.outcomes import Outcome
 from saccade.bench.published import RETURN, Published, Table
 from saccade.bench.standing import DONE, MISSING, STARTED, standing_of
@@ -108,6 +109,8 @@ def _what_has_run(grid: Grid, folder: Path, console: Console) -> None:
         f"{len(cells)} runs in {folder}: {count[DONE]} done, {count[STARTED]} begun, {count[MISSING]} missing.",
         soft_wrap=True,
     )
+    for sentence in given_up(cells, folder):
+        console.print(sentence, soft_wrap=True, style="yellow")
     rows = outcomes.outcomes_of(grid, folder)
     returns = [row for row in rows if row.measure == RETURN]
     width = max((len(row.arm) for row in returns), default=0)

@@ -130,7 +130,7 @@ def _sections(experiment: Experiment) -> Iterator[Section]:
         yield Text(_listed(experiment.differs))
     yield Contents()
     yield from results(groups, experiment.mixed, arms, same)
-    yield from over_tasks(aggregates, pairs, arms)
+    yield from over_tasks(aggregates, pairs, arms, same)
     yield from learning(experiment.learned, arms)
     yield from _looks(experiment)
     yield from saliency(groups)
@@ -161,13 +161,15 @@ def _listed(sentences: Sequence[str]) -> str:
 def _summary(experiment: Experiment, aggregates: Sequence[Aggregate], pairs: Sequence[Pair]) -> Iterator[str]:
     if experiment.source:
         yield f"{'After' if experiment.after_a_paper else 'An experiment of'} {experiment.source}."
-    yield f"{experiment.done} of {experiment.planned} runs have numbers."
+    has = "has" if experiment.done == 1 else "have"
+    yield f"{experiment.done} of {experiment.planned} run{'s' * (experiment.planned > 1)} {has} numbers."
     yield from _best(aggregates)
     yield from _certain(pairs)
     few = sorted({len(line.seeds) for line in experiment.lines if len(line.seeds) < FEWEST_SEEDS})
     if few:
         seeds = f"{' or '.join(map(str, few))} seed{'s' * (few[-1] > 1)}"
-        yield f"Some numbers come from {seeds}: no interval can be given."
+        which = "All" if all(len(line.seeds) < FEWEST_SEEDS for line in experiment.lines) else "Some"
+        yield f"{which} numbers come from {seeds}: no interval can be given{'' if which == 'All' else ' of these'}."
 
 
 def _certain(pairs: Sequence[Pair]) -> Iterator[str]:

@@ -10,8 +10,9 @@ from saccade.bench import statistics
 from saccade.bench.comparison import Aggregate, Group, Line, Pair
 from saccade.bench.outcomes import SUCCESS
 from saccade.bench.printed import decimals_for, decimals_of, number_told
+from saccade.bench.printed import told as number
 from saccade.bench.published import RETURN
-from saccade.bench.statistics import FEWEST_SEEDS, Estimate, too_few
+from saccade.bench.statistics import FEWEST_SEEDS, Estimate
 from saccade.viewer import figures
 from saccade.viewer.experiment_curves import MEASURES, banded, beside_published
 from saccade.viewer.figures import ModeReturn
@@ -88,7 +89,10 @@ def _table(group: Group) -> Table:
     }
     if len(steps) > 1:
         columns["agent steps"] = [line.kind.env_steps for line in lines]
-    counts = "/".join(dict.fromkeys(str(line.kind.count) for line in lines if line.kind.count))
+    counts = {line.kind.count for line in lines}
+    if len(counts) > 1:
+        columns["episodes"] = [line.kind.count for line in lines]
+    played = f", {counts.pop()} episodes each" if len(counts) == 1 and None not in counts else ""
     printed = dict.fromkeys(line.published[0].source for line in lines if line.published)
     others = [
         f"{line.arm}, {line.mode}: {number_told(one, decimals)} ({one.source})"
@@ -97,7 +101,7 @@ def _table(group: Group) -> Table:
     ]
     after = f" after {steps.pop():,} agent steps" if len(steps) == 1 else ""
     caption = (
-        f"{_measured(group)} Mean ± standard deviation over seeds, {counts or 'some'} episodes each{after}. Interval: "
+        f"{_measured(group)} Mean ± standard deviation over seeds{played}{after}. Interval: "
         f"of that mean, 95 %, from resampled seeds."
         + (f" Published: {'; '.join(printed)}." if printed_beside else " Nothing published stands beside.")
         + (f" Others print: {'; '.join(others)}." if others else "")
@@ -105,7 +109,12 @@ def _table(group: Group) -> Table:
     return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), caption)
 
 
-def over_tasks(aggregates: Sequence[Aggregate], pairs: Sequence[Pair], arms: Sequence[str] = ()) -> Iterator[Section]:
+def over_tasks(
+    aggregates: Sequence[Aggregate],
+    pairs: Sequence[Pair],
+    arms: Sequence[str] = (),
+    success_alone: Collection[str] = (),
+) -> Iterator[Section]:
     """What may be said of all runs on all tasks together, and of the last method beside each other one."""
     if not aggregates:
         return
@@ -113,7 +122,9 @@ def over_tasks(aggregates: Sequence[Aggregate], pairs: Sequence[Pair], arms: Seq
     yield Heading("All tasks together" if several else "The methods beside each other")
     for measure in dict.fromkeys(one.measure for one in aggregates):
         own = [one for one in aggregates if one.measure == measure]
-        gaps = [None if one.optimality_gap is None else one.optimality_gap.told(2) for one in own]
+        if measure == RETURN and all(set(one.tasks) <= set(success_alone) for one in own):
+            continue  # the success says the same, and how far it is from the greatest
+        gaps = [None if one.optimality_gap is None else estimated(one.optimality_gap, 2) for one in own]
         columns: dict[str, list[Cell]] = {
             "method, mode": [f"{one.arm}, {one.mode}" for one in own],
             "interquartile mean": [amount(one) for one in own],
@@ -138,8 +149,7 @@ def _pairs(pairs: Sequence[Pair]) -> Table:
     return Table(
         ("beside, mode", "how often better", "difference"),
         tuple(
-            (f"{pair.other}, {pair.mode}", _percent(pair.probability), pair.difference.told(2).replace("-", "\u2212"))
-            for pair in pairs
+            (f"{pair.other}, {pair.mode}", _percent(pair.probability), estimated(pair.difference, 2)) for pair in pairs
         ),
         f"{pairs[0].arm} beside each other method. How often better: the share of pairs of runs on the same task in "
         f"which {pairs[0].arm} gets more (a tie counts half). Difference: of the interquartile means, in shares of the "
@@ -149,7 +159,7 @@ def _pairs(pairs: Sequence[Pair]) -> Table:
 
 def _percent(found: Estimate) -> str:
     if found.low is None or found.high is None:
-        return f"{100 * found.value:.0f} % ({too_few(found.seeds)})"
+        return f"{100 * found.value:.0f} % ({found.seeds} seed{'s' * (found.seeds > 1)}: too few)"
     return f"{100 * found.value:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
 
 
@@ -167,13 +177,17 @@ def _profiles(aggregates: Sequence[Aggregate], arms: Sequence[str]) -> Iterator[
 
 
 def amount(one: Aggregate) -> str:
-    """The interquartile mean with its interval: of returns as returns, of successes as a share."""
-    scale = one.scale or 1.0
-    return one.interquartile_mean.told(2) if one.measure == SUCCESS else _scaled(one.interquartile_mean, scale)
-
-
-def _scaled(found: Estimate, scale: float) -> str:
-    """An estimate of shares as the returns that they are shares of."""
+    """The interquartile mean, and its interval where there is one: of returns as returns, of successes as a share."""
+    scale = 1.0 if one.measure == SUCCESS else one.scale or 1.0
+    found = one.interquartile_mean
     low, high = (None if end is None else end * scale for end in (found.low, found.high))
-    decimals = decimals_for([found.value * scale])
-    return Estimate(found.value * scale, low, high, found.seeds).told(decimals).replace("-", "\u2212")
+    value = found.value * scale
+    return estimated(Estimate(value, low, high, found.seeds), decimals_for([value]) if one.measure == RETURN else 2)
+
+
+def estimated(found: Estimate, decimals: int) -> str:
+    """``294 [290, 300]``; of too few seeds the number alone, since what stands beside or below says so."""
+    told = number(found.value, decimals)
+    if found.low is None or found.high is None:
+        return told
+    return f"{told} [{number(found.low, decimals)}, {number(found.high, decimals)}]"
