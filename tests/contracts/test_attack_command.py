@@ -274,8 +274,8 @@ REFUSED = {
     "--seed -1": "--seed -1 is too small",
     "--restarts 0": "--restarts 0 is too small",
     "--steps 0": "--steps 0 is too small",
-    "--target speed": "There is no target 'speed': there are action, value, policy",
-    "--target action_mean": "PPO has no score 'action_mean': its network gives",
+    "--target speed": "There is no target 'speed': choose from action, value, policy",
+    "--target action_mean": "PPO has no score 'action_mean': its network outputs",
     "--attacks transfer": "say which with --transfer-from",
     "--transfer-from zoo:ppo-red-fetch-green": "An attack on zoo:ppo-red-fetch-green cannot be shown to PPO: the one",
     "--transfer-from nothing.zip": "nothing.zip",
@@ -297,7 +297,7 @@ def test_what_is_wrong_is_said_before_anything_is_played(
 def test_a_categorical_score_of_numbers_is_refused(zips: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     Path("envs.py").write_text(NUMBERS)
     words = ["attack", str(zips["td3"]), "--task", "envs.py:Arm", "--episodes", "2", "--epsilons", "0", "8", *QUICK]
-    assert "has no score 'logit': its network gives" in refusal(capsys, *words, "--target", "logit")
+    assert "has no score 'logit': its network outputs" in refusal(capsys, *words, "--target", "logit")
     assert main([*words, "--attacks", "pgd", "mad", "--beside", "random_sign", "--out", "here"]) == 0
     rows = {(row["attack"], row["epsilon"]): row for row in rows_of("here")}
     assert rows["pgd", 8.0]["action_change"] > rows["random_sign", 8.0]["action_change"]

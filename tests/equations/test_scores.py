@@ -278,12 +278,12 @@ def test_what_is_explained_if_nobody_says() -> None:
 @pytest.mark.parametrize(
     ("mine", "name", "message"),
     [
-        (categorical(), "happiness", f"no score 'happiness': there are {', '.join(SCORES)}"),
+        (categorical(), "happiness", f"no score 'happiness': choose from {', '.join(SCORES)}"),
         (categorical(), "logit:1", "no score 'logit:1'"),
         (gaussian(), "action_mean:x", "no score 'action_mean:x'"),
         (gaussian(), "action_mean:2", "no action dimension 2: this policy has 0 to 1"),
-        (gaussian(), "logit", "mine has no score 'logit': its network gives q, log_probability"),
-        (categorical(), "q", "mine has no score 'q': its network gives value, logit"),
+        (gaussian(), "logit", "mine has no score 'logit': its network outputs q, log_probability"),
+        (categorical(), "q", "mine has no score 'q': its network outputs value, logit"),
     ],
 )
 def test_scores_that_do_not_exist(mine: Policy, name: str, message: str) -> None:
