@@ -305,6 +305,17 @@ def test_what_modes_change_is_kept_when_other_modes_are_explained(run: Path, tmp
     assert shares["train"] is None and min(shares["video_hard"], shares["color_hard"]) > 0.2
 
 
+def test_rows_say_how_many_frames_were_asked_for_and_how_many_there_were(run: Path) -> None:
+    short = Moments(frames=8, max_steps=3)
+    found = explain(saccade.load(run), modes=("train",), methods="gradient", moments=short, settings=QUICK)
+    told = {
+        row["metric"]: (row["frames"], row["count"] + row["undefined"])
+        for row in score(found, ScoreSettings(sanity_frames=2, sanity_stages=1))
+    }
+    assert told["mass_inside"] == told["deletion"] == told["centre_correlation"] == (8, 3)
+    assert told["randomisation"] == (2, 2) and told["milliseconds_alone"] == (1, 1)
+
+
 def test_rows_lie_in_their_metrics_ranges(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         entry = METRICS.get(row["metric"])

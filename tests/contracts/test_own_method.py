@@ -111,7 +111,7 @@ def test_its_hyper_parameters_are_flags_with_help(capsys: pytest.CaptureFixture[
     assert "or FILE.PY:NAME, a Method of that name" in capsys.readouterr().out
     assert main(["train", NAME, TASK, "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "--invariance-weight X Weight of the invariance loss beside the Bellman error. (default: 0.5)" in told
+    assert "--invariance-weight X Weight of the invariance loss relative to the Bellman error. (default: 0.5)" in told
     config, folder = train_command.parse([NAME, TASK, "--invariance-weight", "2"])
     assert config.agent.invariance_weight == 2 and config.method == str(Path(NAME).resolve())
     assert folder == Path("runs", "dmc-cartpole_balance", "my_method-INVARIANCE", "0") == run_folder(config)

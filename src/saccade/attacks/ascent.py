@@ -26,18 +26,19 @@ def steepest(gradient: Tensor, step: int) -> Tensor:
 
 
 def ascended(
-    score: Score, box: Box, start: Tensor, *, steps: int, size: float, direction: Direction = steepest
+    score: Score, box: Box, start: Tensor, *, steps: int, size: float | Tensor, direction: Direction = steepest
 ) -> Tensor:
     """Pictures of a higher score: ``x = P(x + size * sign(direction))``, so many times (Madry et al., 2018).
 
     Args:
         start: where it begins, inside the box.
-        size: of a step, in the units of the pictures. The sign of 0 is 0.
+        size: of a step, in the units of the pictures, or of each picture's. The sign of 0 is 0.
     """
     pictures = start
     for step in range(steps):
-        towards = direction(gradient(score, pictures) * box.open, step).sign()
-        pictures = box.inside(pictures + size * towards)
+        # In place from here on: a picture is read and written as often as the network's layers together do.
+        towards = direction(box.within(gradient(score, pictures)), step).sign()
+        pictures = towards.mul_(size).add_(pictures).clamp_(box.low_edge, box.high_edge)
     return pictures
 
 
@@ -63,10 +64,10 @@ def gradient(score: Score, pictures: Tensor) -> Tensor:
     return found
 
 
-def beginning(score: Score, box: Box, noise: Noise, size: float) -> Tensor:
+def beginning(score: Score, box: Box, noise: Noise, size: float | Tensor) -> Tensor:
     """Where an attack without a random start begins: at the clean pictures.
 
     A distance from what the policy does there is zero at them, and so is its gradient. It begins a step of ``size`` in
     a random direction away, as MAD does (Zhang et al., 2020).
     """
-    return box.inside(box.clean + size * noise.signs(box.clean) * box.open) if score.distance else box.clean
+    return box.inside(box.clean + box.within(size * noise.signs(box.clean))) if score.distance else box.clean

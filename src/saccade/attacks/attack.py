@@ -25,6 +25,7 @@ class Attack:
         find: ``(score, box, noise, *, hyperparameters) -> obs`` inside the box.
         summary: what it does, for tables.
         source: where it is defined.
+        draws: whether it draws random numbers; of a distance all do, for its gradient is zero where they begin.
         gradients: whether it follows a gradient; else it is a baseline that knows nothing of the policy.
         distance: whether it climbs a distance from what the policy does, and takes no other score.
         of_another: whether its score is to be another policy's than the one that is then shown what it found.
@@ -33,6 +34,7 @@ class Attack:
     find: Callable[..., Tensor]
     summary: str
     source: str
+    draws: bool = True
     gradients: bool = True
     distance: bool = False
     of_another: bool = False
@@ -49,7 +51,7 @@ class Attack:
         self,
         score: Score,
         obs: Tensor,
-        budget: float,
+        budget: float | Sequence[float],
         *,
         high: float = 255.0,
         channels: int | None = None,
@@ -62,7 +64,8 @@ class Attack:
 
         Args:
             obs: float ``[batch, channel, height, width]`` in 0..high, as the network takes them.
-            budget: in steps of a pixel of one byte: 4 is 4/255 of ``high``. 0 gives the observations back.
+            budget: in steps of a pixel of one byte: 4 is 4/255 of ``high``; or one for each sample. 0 gives
+                the observations back.
             channels: how many of the last channels may change, such as those of the newest frame; None for all.
             whole_pixels: whether the result is rounded to what a byte can hold, as a camera's picture.
             seed: of what is drawn; or one for each sample.
@@ -77,9 +80,11 @@ class Attack:
 
         self._check(score, changes, max_batch)
         box = box_around(obs, budget, high=high, channels=channels)
-        if budget == 0:
+        if not (any(budget) if isinstance(budget, Sequence) else budget):
             return obs.clone()
-        return searched(functools.partial(self.find, **changes), score, box, seed, max_batch, whole_pixels)
+        starts = int({**self.hyperparameters, **changes}.get("restarts", 1))
+        find = functools.partial(self.find, **changes)
+        return searched(find, score, box, seed, max(1, max_batch // starts), whole_pixels)
 
     def _check(self, score: Score, changes: Mapping[str, Any], max_batch: int) -> None:
         for name, value in changes.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -24,13 +25,14 @@ class Box:
 
     Attributes:
         clean: ``[batch, channel, height, width]`` in 0..high.
-        radius: by how much a pixel may change, in the units of the pictures.
+        radius: by how much a pixel may change, in the units of the pictures; of each picture, ``[batch, 1, 1, 1]``,
+            where they differ.
         high: the brightest value; the darkest is 0.
         open: 1 for channels that may change and 0 for others, ``[1, channel, 1, 1]``.
     """
 
     clean: Tensor
-    radius: float
+    radius: float | Tensor
     high: float
     open: Tensor
 
@@ -46,7 +48,16 @@ class Box:
 
     def inside(self, pictures: Tensor) -> Tensor:
         """The nearest pictures that are allowed."""
-        return torch.minimum(torch.maximum(pictures, self.low_edge), self.high_edge)
+        return pictures.clamp(self.low_edge, self.high_edge)
+
+    def within(self, change: Tensor) -> Tensor:
+        """The same change of the channels that may change, and none of the others."""
+        return change if self.all_open else change * self.open
+
+    @functools.cached_property
+    def all_open(self) -> bool:
+        """Whether all channels may change."""
+        return bool(self.open.all())
 
     def whole(self, pictures: Tensor) -> Tensor:
         """The same with whole pixels 0..255, as a camera gives them: rounded to the nearest (half to even).
@@ -58,13 +69,16 @@ class Box:
         rounded = torch.minimum(torch.maximum(rounded, (least - SLACK).ceil()), (most + SLACK).floor())
         return self.inside(rounded * self.high / WHOLE)
 
-    def rows(self, samples: slice) -> Box:
-        """The box of some of the samples."""
-        return Box(self.clean[samples], self.radius, self.high, self.open)
+    def rows(self, samples: slice | Tensor) -> Box:
+        """The box of some of the samples: a slice, or their places, repeats allowed."""
+        radius = self.radius[samples] if isinstance(self.radius, Tensor) else self.radius
+        return Box(self.clean[samples], radius, self.high, self.open)
 
 
-def box_around(obs: Tensor, budget: float, *, high: float = WHOLE, channels: int | None = None) -> Box:
-    """The box of a budget in steps of 1/255 of ``high``.
+def box_around(
+    obs: Tensor, budget: float | Sequence[float], *, high: float = WHOLE, channels: int | None = None
+) -> Box:
+    """The box of a budget in steps of 1/255 of ``high``, or of one for each sample.
 
     Args:
         channels: how many of the last channels may change; None for all. Those of the newest frame are the last.
@@ -72,20 +86,30 @@ def box_around(obs: Tensor, budget: float, *, high: float = WHOLE, channels: int
     Raises:
         UserError: a negative budget or one beyond 255, or what is no picture.
     """
-    if not 0 <= budget <= LARGEST_BUDGET:  # NaN too
-        raise UserError(
-            f"A budget of {budget:g} is none: say by how many of 255 steps from black to white a pixel may change, "
-            f"from 0 to {LARGEST_BUDGET:g}."
-        )
+    several = isinstance(budget, Sequence)
+    budgets = list(budget) if isinstance(budget, Sequence) else [budget]
+    for one in budgets:
+        if not 0 <= one <= LARGEST_BUDGET:  # NaN too
+            raise UserError(
+                f"A budget of {one:g} is none: say by how many of 255 steps from black to white a pixel may change, "
+                f"from 0 to {LARGEST_BUDGET:g}."
+            )
     if obs.ndim != 4 or not obs.is_floating_point() or obs.numel() == 0:
         kind = str(obs.dtype).removeprefix("torch.")
         raise UserError(
             f"Observations of shape {list(obs.shape)} and type {kind} cannot be attacked: "
             "give floats [batch, channel, height, width], at least one of them."
         )
+    if several and len(budgets) != len(obs):
+        raise UserError(f"{len(budgets)} budgets do not fit {len(obs)} observations: give one number, or one for each.")
     count = obs.shape[1]
     if channels is not None and not 1 <= channels <= count:
         raise UserError(f"{channels} of {count} channels cannot be attacked: give 1 to {count}, or None for all.")
     is_open = torch.ones(1, count, 1, 1, dtype=obs.dtype, device=obs.device)
     is_open[:, : count - (count if channels is None else channels)] = 0
-    return Box(obs.detach(), budget * high / WHOLE, high, is_open)
+    radii = [one * high / WHOLE for one in budgets]
+    radius = torch.tensor(radii, dtype=obs.dtype, device=obs.device).view(-1, 1, 1, 1) if several else radii[0]
+    # On a CPU convolutions run over the channels of a pixel: what lies so is not laid out anew at every step.
+    clean = obs.detach()
+    laid_out = clean.contiguous(memory_format=torch.channels_last) if clean.device.type == "cpu" else clean
+    return Box(laid_out, radius, high, is_open)

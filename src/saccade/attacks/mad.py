@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 from saccade.attacks.ascent import Direction, ascended, beginning, steepest
@@ -27,9 +25,9 @@ def mad(score: Score, box: Box, noise: Noise, *, steps: int = 10, langevin: bool
     return ascended(score, box, start, steps=steps, size=size, direction=direction)
 
 
-def _noisy(box: Box, noise: Noise, size: float) -> Direction:
+def _noisy(box: Box, noise: Noise, size: float | Tensor) -> Direction:
     def direction(gradient: Tensor, step: int) -> Tensor:
-        scale = math.sqrt(2 * size / box.high) / (step + 2)
-        return gradient * box.high + scale * noise.normal(gradient) * box.open  # both of pixels in 0..1
+        scale = (2 * size / box.high) ** 0.5 / (step + 2)
+        return gradient * box.high + box.within(scale * noise.normal(gradient))  # both of pixels in 0..1
 
     return direction

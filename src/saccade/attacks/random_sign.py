@@ -11,4 +11,4 @@ from saccade.types import Score
 
 def random_sign(score: Score, box: Box, noise: Noise) -> Tensor:
     """``P(s + budget * random signs)``; the score is not asked."""
-    return box.inside(box.clean + box.radius * noise.signs(box.clean) * box.open)
+    return box.inside(box.clean + box.within(box.radius * noise.signs(box.clean)))

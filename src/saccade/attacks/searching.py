@@ -33,4 +33,4 @@ def searched(
         rows = score if max_batch >= count else score.rows(index)
         found.append(find(rows, part, Drawn(seeds[samples])).detach())
     pictures = torch.cat(found)
-    return box.whole(pictures) if whole_pixels else pictures
+    return (box.whole(pictures) if whole_pixels else pictures).contiguous()

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRe
 from saccade.agents.presets import preset
 from saccade.bench.results import newest_results
 from saccade.cli import terminal
-from saccade.cli.demo_page import Told, sentences, write_demo_page
+from saccade.cli.demo_page import Played, Told, sentences, write_demo_page
 from saccade.cli.evaluate_command import play, show
 from saccade.cli.options import Demo, Evaluate
 from saccade.cli.parsing import parsed
@@ -211,8 +211,8 @@ def _blank(policy: Policy) -> np.ndarray:
     return np.zeros((env.frame_stack * 3, env.image_size, env.image_size), np.uint8)
 
 
-def _episodes(policies: dict[str, Policy], seed: int) -> dict[str, dict[str, np.ndarray]]:
-    """By method and mode: the observations of an episode that begins alike for all."""
+def _episodes(policies: dict[str, Policy], seed: int) -> dict[str, dict[str, Played]]:
+    """By method and mode: an episode that begins alike for all."""
     return {
         method: {
             mode: _played(policy, in_mode(policy.config.env, mode), seed) for mode in modes_of(policy.config.env.task)
@@ -221,15 +221,17 @@ def _episodes(policies: dict[str, Policy], seed: int) -> dict[str, dict[str, np.
     }
 
 
-def _played(policy: Policy, config: EnvConfig, seed: int) -> np.ndarray:
+def _played(policy: Policy, config: EnvConfig, seed: int) -> Played:
     env = make_env(config, seed)
-    seen, ended = [env.reset(seed=seed)[0]], False
+    seen, actions, rewards, ended = [env.reset(seed=seed)[0]], list[np.ndarray](), list[float](), False
     while not ended:
-        obs, _, terminated, truncated, _ = env.step(policy.act(seen[-1]))
+        actions.append(policy.act(seen[-1]))
+        obs, reward, terminated, truncated, _ = env.step(actions[-1])
         seen.append(obs)
+        rewards.append(float(reward))
         ended = terminated or truncated
     env.close()
-    return np.stack(seen)
+    return Played(np.stack(seen), np.stack(actions), np.array(rewards))
 
 
 def _always(act: Act) -> Callable[[], Act]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
@@ -19,18 +19,34 @@ from saccade.viewer.explanation import brightest
 from saccade.viewer.film import Film, Films, panel
 from saccade.viewer.page import Code, Found, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri, frame_of, overlay, png
-from saccade.viewer.timeline import Chart, chart, together
+from saccade.viewer.timeline import Chart, chart, chart_of_parts, together
 
 Row = Mapping[str, Any]
-Episodes = Mapping[str, Mapping[str, np.ndarray]]
-"""By method and mode: the observations ``[time, channel, height, width]`` of an episode that the method played."""
-
 CLEAN, RANDOM = "train", "random"
 MOMENT = 0.3  # fraction of an episode at which the modes are shown side by side
 FILM_FRAMES = 60  # at most
 AT_ONCE = 64  # observations that a network is given at once
 NAMES = {"sac": "SAC", "sgqn": "SGQN", RANDOM: "acting at random"}
 COLUMNS = {**NAMES, RANDOM: "random"}
+
+
+@final
+@dataclass(frozen=True)
+class Played:
+    """An episode that a method played.
+
+    Attributes:
+        obs: uint8 ``[time + 1, channel, height, width]``: the last is what the last action led to.
+        actions: ``[time, dims]``, as ``rewards``, ``[time]``.
+    """
+
+    obs: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+
+
+Episodes = Mapping[str, Mapping[str, Played]]
+"""By method and mode."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +217,7 @@ def _moments(policies: Mapping[str, Policy], episodes: Episodes) -> Gallery:
     """One column per mode, at the same step of episodes that begin alike."""
     rows = []
     for method, by_mode in episodes.items():
-        obs = np.stack([played[int(MOMENT * (len(played) - 1))] for played in by_mode.values()])
+        obs = np.stack([played.obs[int(MOMENT * len(played.actions))] for played in by_mode.values()])
         rows.append((f"what {NAMES[method]} sees", tuple(data_uri(png(frame_of(one))) for one in obs)))
         for label, drawn in _looks(policies[method], obs).items():
             rows.append((f"{NAMES[method]}: {label}", tuple(data_uri(png(picture)) for picture in drawn)))
@@ -219,38 +235,43 @@ def _moments(policies: Mapping[str, Policy], episodes: Episodes) -> Gallery:
 def _films(policies: Mapping[str, Policy], episodes: Episodes, hardest: str) -> Films:
     films = {}
     for mode in (CLEAN, hardest):
-        length = min(len(by_mode[mode]) for by_mode in episodes.values())
+        played = {method: by_mode[mode] for method, by_mode in episodes.items()}
+        length = min(len(one.obs) for one in played.values())
         chosen = np.unique(np.linspace(0, length - 1, FILM_FRAMES).astype(int))
         panels = []
-        for method, by_mode in episodes.items():
-            obs = by_mode[mode][chosen]
-            frames = np.stack([frame_of(one) for one in obs])
+        for method, one in played.items():
+            obs = one.obs[chosen]
+            frames = np.stack([frame_of(each) for each in obs])
             panels.append(panel(f"{NAMES[method]} sees", f"What {NAMES[method]} sees in {mode}", frames))
             for label, drawn in _looks(policies[method], obs).items():
                 panels.append(panel(label, f"{NAMES[method]} in {mode}: {label}", drawn))
         films[mode] = Film(
             tuple(panels),
-            tuple(f"step {step}" for step in chosen),
+            tuple(f"step {step}" for step in range(length)),
             *_frame_size(episodes),
             f"An episode of each method in {mode}: what it sees, and what its action depends on.",
-            curves=_values(policies, {method: by_mode[mode][chosen] for method, by_mode in episodes.items()}),
+            curves=_curves_of(policies, played, length),
+            drawn=() if len(chosen) == length else tuple(chosen.tolist()),
         )
     return Films(films, "The slider moves both modes. Value is the return that a policy expects from here on.")
 
 
-def _values(policies: Mapping[str, Policy], seen: Mapping[str, np.ndarray]) -> tuple[Chart, ...]:
-    """What each method expects along its episode, as one chart."""
+def _curves_of(policies: Mapping[str, Policy], played: Mapping[str, Played], length: int) -> tuple[Chart, ...]:
+    """What each method expects along its episode, and gets for its actions, the first ``length`` moments of it."""
     found = {}
-    for method, obs in seen.items():
-        values = values_of(policies[method], obs, preferences(policies[method], obs, AT_ONCE), AT_ONCE)
-        if values is not None:
-            found[NAMES[method]] = (chart("value", values),)
+    for method, episode in played.items():
+        obs, policy = episode.obs[:length], policies[method]
+        values = values_of(policy, obs, preferences(policy, obs, AT_ONCE), AT_ONCE)
+        rewards = np.append(episode.rewards, np.nan)[:length]  # where the episode ends, nothing is done any more
+        actions = np.append(episode.actions, np.full_like(episode.actions[:1], np.nan), axis=0)[:length]
+        charts = [chart("reward", rewards), chart_of_parts(actions)]
+        found[NAMES[method]] = charts if values is None else [chart("value", values), *charts]
     return together(found)
 
 
 def _frame_size(episodes: Episodes) -> tuple[int, int]:
     """Height and width of a frame."""
-    first = next(iter(next(iter(episodes.values())).values()))
+    first = next(iter(next(iter(episodes.values())).values())).obs
     return first.shape[-2], first.shape[-1]
 
 

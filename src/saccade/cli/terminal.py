@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 60.0
 FIRST_LINE_SECONDS = 10.0
 SECONDS_BETWEEN_LOOKS = 0.5
+MOST_COLUMNS = 10_000  # of a terminal, while a table is measured
 
 
 class _Plain(Console):
@@ -37,6 +39,21 @@ def progress(console: Console, *columns: ProgressColumn, transient: bool = True)
     """Make a progress bar; by default with a description, the share that is done and the time left."""
     usual = (column("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     return Progress(*(columns or usual), console=console, transient=transient)
+
+
+def table(*left: str, right: Sequence[str] = ()) -> Table:
+    """A table without lines, of columns with these names, numbers to the right."""
+    made = Table(box=None, pad_edge=False, padding=(0, 1))
+    for name in left:
+        made.add_column(name, overflow="fold")
+    for name in right:
+        made.add_column(name, justify="right", no_wrap=True)
+    return made
+
+
+def fits(made: Table, console: Console) -> bool:
+    """Whether a table is as narrow as the terminal, so that nothing of it is cut."""
+    return console.measure(made, options=console.options.update(max_width=MOST_COLUMNS)).maximum <= console.width
 
 
 def heading(bold: str, rest: str = "") -> Text:

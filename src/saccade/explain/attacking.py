@@ -27,11 +27,15 @@ from saccade.policies.evaluate import (
     Evaluation,
     EvaluationEnvs,
     episode_seeds,
-    evaluate,
+    evaluated_side_by_side,
     in_mode,
 )
 from saccade.policies.policy import Policy
+from saccade.policies.side_by_side import SideBySide
 from saccade.types import UserError
+
+LIGHT_ENVIRONMENTS = 60
+"""Of light environments so many are played at once: of one attack all the usual budgets, with ten episodes each."""
 
 NONE = "none"
 """What the attack of budget 0 is called, which all attacks share."""
@@ -115,28 +119,40 @@ def under_attack(
     """
     check_cells(policy, cells, settings, play)
     with closing(_arena(policy, task, play)) as arena:
-        for cell in cells:
-            attacker = attacker_of(policy, cell, settings)
+        for group in side_by_side(cells, arena.cells):
+            attackers = [attacker_of(policy, cell, settings) for cell in group]
             begun = time.monotonic()
 
-            def tell(done: int, total: int, cell: Cell = cell) -> None:
-                report(told(cell), done, total)
+            def tell(done: int, total: int, group: Sequence[Cell] = group) -> None:
+                report(told(*group), done, total)
 
-            evaluation = arena.evaluated(attacker, tell)
-            spent, steps = time.monotonic() - begun, attacker.steps
-            known = cell.epsilon > 0 and steps > 0
-            yield UnderAttack(
-                cell,
-                evaluation,
-                attacker.moved / steps if known else None,
-                attacker.untouched / steps if known else None,
-                spent,
-            )
+            evaluations = arena.evaluated(SideBySide(attackers, play.seed if play.sampled else None), tell)
+            spent, steps = time.monotonic() - begun, sum(attacker.steps for attacker in attackers)
+            for cell, evaluation, attacker in zip(group, evaluations, attackers, strict=True):
+                known = cell.epsilon > 0 and attacker.steps > 0
+                yield UnderAttack(
+                    cell,
+                    evaluation,
+                    attacker.moved / attacker.steps if known else None,
+                    attacker.untouched / attacker.steps if known else None,
+                    spent * attacker.steps / steps if steps else spent / len(group),
+                )
 
 
-def told(cell: Cell) -> str:
-    """A cell in words."""
-    return "no attack" if cell.epsilon == 0 else f"{cell.attack}, {cell.epsilon:g} of 255"
+def side_by_side(cells: Sequence[Cell], most: int) -> list[list[Cell]]:
+    """The cells in groups of one attack, at most so many in each, that are played at the same time."""
+    groups: list[list[Cell]] = []
+    for attack in dict.fromkeys(cell.attack for cell in cells):
+        own = [cell for cell in cells if cell.attack == attack]
+        groups += [own[first : first + most] for first in range(0, len(own), most)]
+    return sorted(groups, key=lambda group: cells.index(group[0]))
+
+
+def told(*cells: Cell) -> str:
+    """A cell in words, or several of one attack."""
+    if cells[0].epsilon == 0:
+        return "no attack"
+    return f"{cells[0].attack}, {', '.join(f'{cell.epsilon:g}' for cell in cells)} of 255"
 
 
 def check_cells(policy: Policy, cells: Sequence[Cell], settings: AttackSettings, play: Play) -> None:
@@ -156,9 +172,15 @@ def attacker_of(policy: Policy, cell: Cell, settings: AttackSettings) -> Attacke
 
 
 class _Arena(Protocol):
-    """Where episodes are played, one cell after the other."""
+    """Where episodes are played, some cells after the others.
 
-    def evaluated(self, attacker: Attacker, tell: Callable[[int, int], None]) -> Evaluation: ...
+    Attributes:
+        cells: how many of one attack at the same time.
+    """
+
+    cells: int
+
+    def evaluated(self, attackers: SideBySide, tell: Callable[[int, int], None]) -> list[Evaluation]: ...
 
     def close(self) -> None: ...
 
@@ -170,22 +192,29 @@ def _arena(policy: Policy, task: Task, play: Play) -> _Arena:
 
 @final
 class _OwnEnvs:
-    """Environments of Saccade's own tasks, in processes."""
+    """Environments of Saccade's own tasks: in processes, where they are not light."""
 
     def __init__(self, policy: Policy, task: Task, play: Play) -> None:
         assert task.config is not None
         self._env, self._play = in_mode(task.config, play.mode), play
         self._on_batches = on_batches(self._env, policy.pixels, task.name)
         self._envs = EvaluationEnvs(play.workers)
+        # No more of those that hold a renderer each: pictures cost more there than attacks, and 100 MB of memory.
+        most = LIGHT_ENVIRONMENTS if suite_of(task.config.task).light else SIMULTANEOUS_EPISODES
+        self.cells = max(1, most // min(play.episodes, SIMULTANEOUS_EPISODES))
 
-    def evaluated(self, attacker: Attacker, tell: Callable[[int, int], None]) -> Evaluation:
-        return evaluate(
-            self._on_batches(attacker.sampler(self._play.seed) if self._play.sampled else attacker.act),
+    def evaluated(self, attackers: SideBySide, tell: Callable[[int, int], None]) -> list[Evaluation]:
+        def act(obs: np.ndarray, whose: np.ndarray) -> np.ndarray:
+            return self._on_batches(lambda seen: attackers.act(seen, whose))(obs)
+
+        return evaluated_side_by_side(
+            act,
+            len(attackers.attackers),
             self._env,
+            self._envs,
             episodes=self._play.episodes,
             seed=self._play.seed,
             progress=tell,
-            envs=self._envs,
         )
 
     def close(self) -> None:
@@ -194,7 +223,12 @@ class _OwnEnvs:
 
 @final
 class _AnyEnvs:
-    """Anybody's environments, in this process: several side by side, so that their observations are one batch."""
+    """Anybody's environments, in this process: several side by side, so that their observations are one batch.
+
+    Nobody knows what each of them takes: of cells there is one at a time.
+    """
+
+    cells = 1
 
     def __init__(self, policy: Policy, task: Task, play: Play) -> None:
         self._policy, self._task, self._play = policy, task, play
@@ -207,20 +241,17 @@ class _AnyEnvs:
             self._see = fitting(self._envs[0].observation_space, policy.pixels, task.name)
             self._opened = made.pop_all()
 
-    def evaluated(self, attacker: Attacker, tell: Callable[[int, int], None]) -> Evaluation:
+    def evaluated(self, attackers: SideBySide, tell: Callable[[int, int], None]) -> list[Evaluation]:
         play = self._play
         seeds = episode_seeds(play.seed, play.episodes)
-        draw = attacker.sampler(play.seed) if play.sampled else None
         played: list[Played] = []
         for start in range(0, play.episodes, len(self._envs)):
-            played += self._episodes(attacker, draw, seeds[start : start + len(self._envs)])
+            played += self._episodes(attackers, seeds[start : start + len(self._envs)])
             tell(len(played), play.episodes)
         tell_of_left(played, play.mode, play.max_steps)
-        return evaluation_of(self._policy, play.mode, play.seed, played, self._task.provenance(self._envs[0]))
+        return [evaluation_of(self._policy, play.mode, play.seed, played, self._task.provenance(self._envs[0]))]
 
-    def _episodes(
-        self, attacker: Attacker, draw: Callable[[np.ndarray], np.ndarray] | None, seeds: Sequence[int]
-    ) -> list[Played]:
+    def _episodes(self, attackers: SideBySide, seeds: Sequence[int]) -> list[Played]:
         """One episode in each of the first environments, whose seeds these are."""
         name = self._task.name
         obs = [self._given(answers.reset(env, seed, name)[0]) for env, seed in zip(self._envs, seeds, strict=False)]
@@ -232,7 +263,7 @@ class _AnyEnvs:
             masks = [answers.allowed(self._policy, self._envs[index], name) for index in active]
             allowed = None if masks[0] is None else np.stack([mask for mask in masks if mask is not None])
             batch = np.stack([obs[index] for index in active])
-            actions = attacker.act(batch, allowed) if draw is None else draw(batch)
+            actions = attackers.act(batch, np.zeros(len(batch), int), allowed)
             going_on = []
             for index, action in zip(active, actions, strict=True):
                 taken = checked(self._envs[index], np.array(action), name)

@@ -15,9 +15,9 @@ from saccade.explain.drifts import action_drifts, policy_drifts
 from saccade.explain.episodes import Progress
 from saccade.explain.explanation import Explanation, Report, silent
 from saccade.explain.maps import find_maps, groups, magnitude
-from saccade.explain.randomisation import randomisation_rows
+from saccade.explain.randomisation import RANDOMISATION, randomisation_rows
 from saccade.explain.returns import kept_returns
-from saccade.explain.rows import Row, cost_rows, means_of, row_of
+from saccade.explain.rows import COST, Row, cost_rows, means_of, row_of
 from saccade.metrics import METRICS
 from saccade.metrics.faithfulness import Curve, deletion, insertion
 from saccade.metrics.sanity import centre_prior, uniform_map
@@ -68,8 +68,9 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
     """Score the maps of an explanation, as rows.
 
     A row is ``{policy, env_steps, task, mode, method, metric, question, direction, mean, std, count, undefined, ...}``.
-    ``changed_pixels`` is the share of the picture that the row's mode changes; None without distractions. Rows of
-    curves also have ``curve``. Beside the methods stand baselines: a uniform map, a bright centre, noise.
+    ``changed_pixels`` is the share of the picture that the row's mode changes; None without distractions. ``frames`` is
+    how many were asked for: ``count`` and ``undefined`` together are fewer if the episode ended sooner. Rows of curves
+    also have ``curve``. Beside the methods stand baselines: a uniform map, a bright centre, noise.
 
     Raises:
         UserError: a method named for the returns is not in the explanation, or a number is out of range.
@@ -98,7 +99,19 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
         "task": explanation.task.name,
     }
     changed = {mode: episode.changed_pixels for mode, episode in explanation.episodes.items()}
-    return [told | row | {"changed_pixels": changed[row["mode"]]} for row in rows]
+    return [
+        told | row | {"changed_pixels": changed[row["mode"]], "frames": _frames(row, explanation, settings)}
+        for row in rows
+    ]
+
+
+def _frames(row: Row, explanation: Explanation, settings: ScoreSettings) -> int:
+    """How many frames were asked for; there are fewer where the episode ended sooner."""
+    if row["metric"] == RANDOMISATION:
+        return min(settings.sanity_frames, explanation.moments.frames)
+    if row["question"] == COST or row["metric"] == KEPT_RETURN:
+        return int(row["count"])
+    return explanation.moments.frames
 
 
 def unsigned_maps(explanation: Explanation, mode: str) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 import torch
+from torch import Tensor
 
 from saccade.policies.policy import Policy
 
@@ -55,8 +56,13 @@ def _names(env: Any) -> Sequence[str]:
     return [kind.name for kind in kinds] if inspect.isclass(kinds) and issubclass(kinds, enum.Enum) else []
 
 
+def as_tensor(policy: Policy, obs: np.ndarray | Tensor) -> Tensor:
+    """Moments as the policy's outputs take them; a tensor is that already."""
+    return obs if isinstance(obs, Tensor) else policy.tensor(obs)
+
+
 @torch.no_grad()
-def preferences(policy: Policy, obs: np.ndarray, max_batch: int) -> dict[str, np.ndarray]:
+def preferences(policy: Policy, obs: np.ndarray | Tensor, max_batch: int) -> dict[str, np.ndarray]:
     """Return how the policy rates each action in some moments, float32 ``[moments, actions]``, by kind.
 
     ``probabilities`` for a policy that samples its actions, ``action_values`` for one that compares values; empty for
@@ -67,7 +73,7 @@ def preferences(policy: Policy, obs: np.ndarray, max_batch: int) -> dict[str, np
     kind = PROBABILITIES if "logits" in policy.outputs else VALUES
     compute = policy.outputs["logits" if kind == PROBABILITIES else "q_values"]
     found = [
-        compute(policy.network, policy.tensor(obs[start : start + max_batch])).float().cpu()
+        compute(policy.network, as_tensor(policy, obs[start : start + max_batch])).float().cpu()
         for start in range(0, len(obs), max_batch)
     ]
     values = torch.cat(found)

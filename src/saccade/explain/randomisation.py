@@ -20,6 +20,8 @@ from saccade.nets.views.views import layers_of, randomised, tapped
 from saccade.policies.policy import Policy
 from saccade.policies.scores import make_score
 
+RANDOMISATION = "randomisation"
+
 
 def randomisation_rows(explanation: Explanation, mode: str, frames: int, stages: int, report: Report) -> Iterator[Row]:
     """Yield a row for each method, computed on the first ``frames`` moments and at most ``stages`` networks."""
@@ -43,7 +45,7 @@ def randomisation_rows(explanation: Explanation, mode: str, frames: int, stages:
         yield row_of(
             mode,
             name,
-            "randomisation",
+            RANDOMISATION,
             values[-1],
             curve={
                 "x": names,

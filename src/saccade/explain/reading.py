@@ -8,9 +8,10 @@ from typing import final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from saccade.data.user_code import running
-from saccade.explain.preferences import PROBABILITIES, VALUES, preferences
+from saccade.explain.preferences import PROBABILITIES, VALUES, as_tensor, preferences
 from saccade.policies.policy import Policy
 
 
@@ -32,23 +33,26 @@ class Reading:
     value: float | None
 
 
-def read(policy: Policy, obs: np.ndarray, allowed: np.ndarray | None = None) -> Reading:
-    """Read one observation as the environment gives it. Raises UserError if the policy fails.
+def read(policy: Policy, obs: np.ndarray | Tensor, allowed: np.ndarray | None = None) -> Reading:
+    """Read one observation, as the environment gives it or as ``Policy.tensor`` makes it, a batch of one.
+
+    Raises UserError if the policy fails.
 
     allowed: the actions to choose from, as ``Policy.act`` takes them.
     """
     with running(f"The policy {policy.name}"):
-        greedy = policy.greedy(policy.tensor(obs.copy()), allowed)
+        batch = obs if isinstance(obs, Tensor) else obs[None]
+        greedy = policy.greedy(as_tensor(policy, batch), allowed)
         action = np.array(policy.to_env(greedy.cpu().numpy())[0])
-        liked = preferences(policy, obs[None], 1)
-        value = values_of(policy, obs[None], liked, 1, greedy)
+        liked = preferences(policy, batch, 1)
+        value = values_of(policy, batch, liked, 1, greedy)
     kind = next(iter(liked), PROBABILITIES)
     return Reading(action, liked[kind][0] if liked else None, kind, None if value is None else float(value[0]))
 
 
 @torch.no_grad()
 def values_of(
-    policy: Policy, obs: np.ndarray, liked: Mapping[str, np.ndarray], max_batch: int, own: torch.Tensor | None = None
+    policy: Policy, obs: np.ndarray | Tensor, liked: Mapping[str, np.ndarray], max_batch: int, own: Tensor | None = None
 ) -> np.ndarray | None:
     """Return the policy's values in some moments, float32 ``[moments]``: of the state, or else of its own action there.
 
@@ -58,7 +62,7 @@ def values_of(
         liked: what ``preferences`` returned for the same moments.
         own: its actions there as ``Policy.greedy`` returns them; by default the best of all.
     """
-    find: Callable[..., torch.Tensor] | None = policy.outputs.get("value")
+    find: Callable[..., Tensor] | None = policy.outputs.get("value")
     if find is None and VALUES in liked:
         worth = liked[VALUES]
         return worth.max(axis=1) if own is None else worth[np.arange(len(worth)), own.cpu().numpy()]
@@ -68,7 +72,7 @@ def values_of(
     with running(f"The policy {policy.name}"):
         for start in range(0, len(obs), max_batch):
             some = slice(start, start + max_batch)
-            pixels = policy.tensor(obs[some])
+            pixels = as_tensor(policy, obs[some])
             if find is not None:
                 values = find(policy.network, pixels)
             else:

@@ -17,6 +17,8 @@ from saccade.metrics import METRICS, summary_of
 from saccade.types import UserError
 
 Row = dict[str, Any]
+COST = "cost"
+"""The question of rows that say what maps cost."""
 
 
 def save_rows(folder: Path, rows: list[Row]) -> Path:
@@ -70,7 +72,7 @@ def cost_rows(mode: str, costs: Mapping[str, tuple[float, float]]) -> list[Row]:
             "mode": mode,
             "method": name,
             "metric": metric,
-            "question": "cost",
+            "question": COST,
             "direction": "lower",
             "mean": 1000 * seconds,
             "std": None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, final, get_args
 
@@ -14,15 +15,18 @@ from torch import Tensor
 
 from saccade.attacks import ATTACKS
 from saccade.attacks.attack import Attack
+from saccade.nets.views.strided import strided_view
 from saccade.policies.normalisation import BYTE
 from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.targets import check_target, target_score
 from saccade.spelling import close_names
-from saccade.types import UserError
+from saccade.types import Score, UserError
 
 Part = Literal["stack", "newest"]
 DIVERGENCE = "policy"
+REMEMBERED_BYTES = 32_000_000
+"""How much of what it found an attacker keeps: 650 pictures of 64x64, of which a grid world shows fewer."""
 
 
 @final
@@ -142,69 +146,104 @@ class Attacker:
         if self.attack.of_another:
             self.source = _source(policy, settings.source)
         self.target = settings.target_of(self.attack)
+        self.view = strided_view(self.source.network) if self.source.device.type == "cpu" else self.source.network
         if settings.whole_pixels and 0 < epsilon < 1:
             raise UserError(
                 f"With {epsilon:g} of 255 no whole pixel changes: use a budget of 1 or more, or let pixels be no whole "
                 "numbers with --no-whole-pixels (whole_pixels=False)."
             )
+        self.found_before: dict[bytes, Tensor] = {}
         self.steps = self.untouched = self._calls = 0
         self.moved = 0.0
 
     def seen(self, obs: Tensor, allowed: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
         """What the policy is shown instead, and what it would have done: as ``policy.tensor`` and ``greedy`` give."""
-        action = self.policy.greedy(obs, allowed)
-        if self.epsilon == 0:
-            return obs, action
-        pixels, source = self.policy.pixels, self.source
-        at_source = obs if source is self.policy else obs * (source.pixels.high / pixels.high)
-        judged = action if source is self.policy else source.greedy(at_source)
-        found = self.attack(
-            target_score(source, self.target, at_source, judged),
-            at_source,
-            self.epsilon,
-            high=source.pixels.high,
-            channels=pixels.colours if self.settings.part == "newest" else None,
-            whole_pixels=self.settings.whole_pixels,
-            seed=self._seeds(obs),
-            **self.settings.changes.get(self.name, {}),
-        )
-        return (found if source is self.policy else found * (pixels.high / source.pixels.high)), action
+        return seen_side_by_side([self], [len(obs)], obs, allowed)
 
-    def act(self, obs: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
-        """As ``Policy.act``, of what it is shown."""
-        single = obs.ndim == len(self.policy.pixels.shape)
-        action = self._acted(obs, allowed, None)
-        return action[0] if single else action
-
-    def sampler(self, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-        """As ``Policy.sampler``, of what it is shown. Raises UserError where it cannot be drawn from."""
-        draw = self.policy.drawer(seed)
-        return lambda obs: self._acted(obs, None, draw)
-
-    def _acted(
-        self, obs: np.ndarray, allowed: np.ndarray | None, choose: Callable[[Tensor], Tensor] | None
-    ) -> np.ndarray:
-        batch = self.policy.tensor(obs)
-        seen, clean = self.seen(batch, allowed)
-        greedy = clean
-        if self.epsilon > 0:
-            greedy = self.policy.greedy(seen, allowed)
-            self._count(batch, seen, clean, greedy)
-        chosen = greedy if choose is None else choose(seen)
-        return self.policy.to_env(chosen.cpu().numpy())
-
-    def _count(self, batch: Tensor, seen: Tensor, clean: Tensor, action: Tensor) -> None:
+    def count(self, batch: Tensor, seen: Tensor, clean: Tensor, action: Tensor) -> None:
+        """Count what became of observations, and of the deterministic action there."""
         self.steps += len(batch)
         self.untouched += int((batch == seen).flatten(1).all(1).sum())
         apart = (clean != action).float() if self.policy.discrete else (clean - action).abs().flatten(1).mean(1)
         self.moved += float(apart.sum())
 
-    def _seeds(self, obs: Tensor) -> list[int]:
-        """Of each observation its own, whatever else is in the batch; another one each time."""
+    def remember(self, key: bytes, picture: Tensor) -> None:
+        """Keep what was found, and forget the oldest where it would become too much."""
+        kept = self.found_before
+        if len(kept) >= REMEMBERED_BYTES // (picture.numel() * picture.element_size()):
+            kept.pop(next(iter(kept)), None)
+        kept[key] = picture.clone()
+
+    def seeds(self, obs: Tensor) -> list[int]:
+        """Seeds of what is drawn. Of each observation its own, whatever else is in the batch; another one each time."""
         self._calls += 1
         seed = zlib.crc32(f"{self.settings.seed} {self._calls}".encode())
         rows = obs.to(torch.float32).cpu().numpy()
         return [seed << 32 | zlib.crc32(row.tobytes()) for row in rows]
+
+
+def seen_side_by_side(
+    attackers: Sequence[Attacker], counts: Sequence[int], obs: Tensor, allowed: np.ndarray | None = None
+) -> tuple[Tensor, Tensor]:
+    """What each attacker shows of its observations, and what the policy would have done, found as one batch.
+
+    Args:
+        attackers: of one policy with one attack and the same settings; their budgets differ.
+        counts: how many of the observations are each one's, in a row.
+    """
+    first = attackers[0]
+    policy, source = first.policy, first.source
+    action = policy.greedy(obs, allowed)
+    if not any(attacker.epsilon for attacker in attackers):
+        return obs, action
+    at_source = obs if source is policy else obs * (source.pixels.high / policy.pixels.high)
+    judged = action if source is policy else source.greedy(at_source)
+    score = target_score(source, first.target, at_source, judged)
+    score = score.through(first.view) if score.network is source.network else score
+    owners = [attacker for attacker, count in zip(attackers, counts, strict=True) for _ in range(count)]
+    if first.attack.draws or score.distance:
+        parts = zip(attackers, obs.split(list(counts)), strict=True)
+        found = _found(owners, score, at_source, [seed for one, part in parts if len(part) for seed in one.seeds(part)])
+    else:
+        found = _found_once(owners, score, at_source, judged)
+    return (found if source is policy else found * (policy.pixels.high / source.pixels.high)), action
+
+
+def _found(owners: Sequence[Attacker], score: Score, obs: Tensor, seeds: Sequence[int]) -> Tensor:
+    """What the attack finds. owners: of each observation its attacker."""
+    first = owners[0]
+    settings = first.settings
+    return first.attack(
+        score,
+        obs,
+        [owner.epsilon for owner in owners],
+        high=first.source.pixels.high,
+        channels=first.policy.pixels.colours if settings.part == "newest" else None,
+        whole_pixels=settings.whole_pixels,
+        seed=seeds,
+        **settings.changes.get(first.name, {}),
+    )
+
+
+def _found_once(owners: Sequence[Attacker], score: Score, obs: Tensor, judged: Tensor) -> Tensor:
+    """The same of an attack that draws nothing: where an observation comes again, it is what was found before.
+
+    An agent that an attack holds fast sees the same few pictures until time runs out.
+    """
+    pictures, actions = (one.cpu().numpy() for one in (obs, judged))
+    keys = [
+        hashlib.blake2b(picture.tobytes() + action.tobytes(), digest_size=16).digest()
+        for picture, action in zip(pictures, actions, strict=True)
+    ]
+    known = [owner.found_before.get(key) for owner, key in zip(owners, keys, strict=True)]
+    new = [place for place, one in enumerate(known) if one is None]
+    if new:
+        rows = torch.tensor(new, device=obs.device)
+        found = _found([owners[place] for place in new], score.rows(rows), obs[rows], [0] * len(new))
+        for place, picture in zip(new, found, strict=True):
+            known[place] = picture
+            owners[place].remember(keys[place], picture)
+    return torch.stack([one for one in known if one is not None])
 
 
 def _source(policy: Policy, source: Policy | None) -> Policy:

@@ -27,6 +27,8 @@ CLEAN, RGB = "train", 3
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Observations uint8 ``[batch, channel, height, width]`` -> actions ``[batch, action_dim]``."""
+ActOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""The same of several evaluations, whose place in their row is told of each observation: int ``[batch]``, rising."""
 Seen = Callable[[np.ndarray, Sequence[Mapping[str, Any]]], None]
 """What is called with the observations of every step but the first, and with what the environments say of them."""
 
@@ -151,6 +153,28 @@ def evaluate(
     return result
 
 
+def evaluated_side_by_side(
+    act: ActOf,
+    count: int,
+    env: EnvConfig,
+    envs: EvaluationEnvs,
+    *,
+    episodes: int,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Evaluation]:
+    """What ``evaluate`` does, so many times at once: the observations of all are given to ``act`` as one batch.
+
+    Each plays the same episodes in environments of its own, so many at a time as it would alone.
+    """
+    playing = _side_by_side(act, count, env, envs, episodes, seed, False, progress, unwatched)
+    while True:
+        try:
+            next(playing)
+        except StopIteration as ended:
+            return list(ended.value)
+
+
 def evaluation_steps(
     act: Act,
     env: EnvConfig,
@@ -162,34 +186,57 @@ def evaluation_steps(
     seen: Seen = unwatched,
 ) -> Generator[Evaluation | None, None, None]:
     """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
+    (result,) = yield from _side_by_side(
+        lambda obs, whose: act(obs), 1, env, envs, episodes, seed, record, progress, seen
+    )
+    yield result
+
+
+def _side_by_side(
+    act: ActOf,
+    count: int,
+    env: EnvConfig,
+    envs: EvaluationEnvs,
+    episodes: int,
+    seed: int,
+    record: bool,
+    progress: Callable[[int, int], None],
+    seen: Seen,
+) -> Generator[None, None, list[Evaluation]]:
+    """So many evaluations at once. record: frames of the first episode, which the first one has."""
     sequential = env.option("clip_order") == "sequential"
     alone = sequential or suite_of(env.task).one_at_a_time
     together = 1 if alone else min(episodes, SIMULTANEOUS_EPISODES)
     seeds = episode_seeds(seed, episodes)
-    played: list[Played] = []
+    played: list[list[Played]] = [[] for _ in range(count)]
     frames: list[np.ndarray] = []
     begun: list[np.ndarray] = []
-    with envs.made(env, seeds[:together]) as group:
+    with envs.made(env, seeds[:together] * count) as group:
         for first in range(0, episodes, together):
             batch = seeds[first : first + together]
             record_here = frames if record and first == 0 else None
             # Seeding again would start a sequential environment's clips from the first one.
-            seeds_here = None if sequential and first else batch
-            played += yield from _play(act, group, seeds_here, len(batch), record_here, begun, seen)
-            progress(len(played), episodes)
+            seeds_here = None if sequential and first else batch * count
+            found = yield from _play(act, group, seeds_here, count, len(batch), record_here, begun, seen)
+            for place, one in enumerate(played):
+                one += found[place * len(batch) : (place + 1) * len(batch)]
+            progress(len(played[0]), episodes)
         provenance = dict(group.provenance[0])  # of all: they differ in their seeds alone
     yield None
-    changed = None if env.mode == CLEAN else _changed(envs, env, seeds[:together], begun[0])
-    yield Evaluation(
-        env.mode,
-        tuple(total for total, _ in played),
-        provenance,
-        seed,
-        np.stack(frames) if frames else None,
-        None if any(success is None for _, success in played) else tuple(bool(success) for _, success in played),
-        changed,
-        np.moveaxis(begun[0][0, -RGB:], 0, -1),
-    )
+    changed = None if env.mode == CLEAN else _changed(envs, env, seeds[:together], begun[0][:together])
+    return [
+        Evaluation(
+            env.mode,
+            tuple(total for total, _ in one),
+            provenance,
+            seed,
+            np.stack(frames) if frames and not place else None,
+            None if any(success is None for _, success in one) else tuple(bool(success) for _, success in one),
+            changed,
+            np.moveaxis(begun[0][0, -RGB:], 0, -1),
+        )
+        for place, one in enumerate(played)
+    ]
 
 
 def _changed(envs: EvaluationEnvs, env: EnvConfig, seeds: list[int], seen: np.ndarray) -> float:
@@ -208,28 +255,29 @@ Played = tuple[float, bool | None]
 
 
 def _play(
-    act: Act,
+    act: ActOf,
     group: EnvWorkers[EnvConfig],
     seeds: list[int] | None,
     count: int,
+    episodes: int,
     frames: list[np.ndarray] | None,
     begun: list[np.ndarray],
     seen: Seen,
 ) -> Generator[None, None, list[Played]]:
-    """One episode in each of the first ``count`` environments.
+    """One episode in each of the first ``count`` times ``episodes`` environments, those of each evaluation in a row.
 
     Frames of the first are appended to ``frames``, the observations that all begin with to ``begun``.
     """
-    indices = list(range(count))
+    indices = list(range(count * episodes))
     obs = group.reset(indices, seeds)
     begun.append(obs)
-    totals = np.zeros(count)
-    successes: list[bool | None] = [None] * count
-    active = np.arange(count)
+    totals = np.zeros(len(indices))
+    successes: list[bool | None] = [None] * len(indices)
+    active = np.arange(len(indices))
     while len(active):
         if frames is not None and active[0] == 0:
             frames.append(_film_frame(obs[0, -group.spaces.colours :]))
-        obs, reward, terminated, truncated, infos = group.step(act(obs), [int(index) for index in active])
+        obs, reward, terminated, truncated, infos = group.step(act(obs, active // episodes), list(map(int, active)))
         seen(obs, infos)
         totals[active] += reward
         for index, info in zip(active, infos, strict=True):

@@ -79,7 +79,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Play ``action`` (-1..1, clipped; or a number from 0) for the repeated control steps, then look once."""
         self._check_usable()
-        if not self._frames or self._ended or self._agent_steps >= self.config.episode_agent_steps:
+        if not self._frames or self.is_over:
             raise ResetNeeded("no episode is under way: call reset() first")
         reward = self.advance(action)
         frame = self.draw()
@@ -87,8 +87,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
             self._begin_with(np.zeros_like(frame))
         self._frames.append(frame)
         self._look_for_the_task()
-        truncated = not self._ended and self._agent_steps >= self.config.episode_agent_steps
-        return self._observation(), reward, self._ended, truncated, self._info()
+        return self._observation(), reward, self._ended, not self._ended and self._is_out_of_time, self._info()
 
     def advance(self, action: Any) -> float:
         """Play the physics of one agent step without rendering; return the sum of its control steps' rewards.
@@ -130,6 +129,15 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         if not self._closed:
             self._closed = True
             self.simulation.close()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the simulation has ended the episode, or its time is up."""
+        return self._ended or self._is_out_of_time
+
+    @property
+    def _is_out_of_time(self) -> bool:
+        return self._agent_steps >= self.config.episode_agent_steps
 
     @property
     def provenance(self) -> dict[str, object]:
