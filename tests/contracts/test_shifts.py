@@ -292,7 +292,7 @@ def test_a_video_needs_to_know_where() -> None:
         def _info(self) -> dict[str, Any]:
             return {}
 
-    with pytest.raises(UserError, match=r'tells no info."task_mask".* --video-where black'):
+    with pytest.raises(UserError, match=r'has no info."task_mask".* --video-where black'):
         Shift(Silent("grey"), "video:1").reset(seed=0)
 
     class Elsewhere(Moving):
