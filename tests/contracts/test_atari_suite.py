@@ -358,7 +358,7 @@ def test_no_mask_is_known() -> None:
         ("ppo atari/Breakout --image-size 200", "an Atari screen is 160 wide: use 84, as papers do"),
         ("ppo atari/Breakout --game-mode -1", "game_mode is -1, but must be a number of ALE's, from 0"),
         ("ppo atari/Breakout@video_hard", f"the choices are {', '.join(modes_of('atari/Breakout'))}"),
-        ("ppo atari/Breakout --camera side", "option of dmc and manipulation, and atari/Breakout is of atari"),
+        ("ppo atari/Breakout --camera side", "option of dmc and manipulation, but atari/Breakout is of atari"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

@@ -296,7 +296,7 @@ REFUSED = {
     "--seed -1": "--seed -1 is too small",
     "--restarts 0": "--restarts 0 is too small",
     "--steps 0": "--steps 0 is too small",
-    "--target speed": "There is no target 'speed': there are action, value, policy",
+    "--target speed": "There is no target 'speed': choose from action, value, policy",
     "--target action_mean": "PPO has no score 'action_mean': its network outputs",
     "--attacks transfer": "say which with --transfer-from",
     "--transfer-from zoo:ppo-red-fetch-green": "An attack on zoo:ppo-red-fetch-green cannot be shown to PPO: the one",

@@ -172,7 +172,7 @@ def test_no_server(carla: Any, what: str, capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_server_of_another_version(carla: Any) -> None:
     carla.server.version = "0.9.13"
-    with pytest.raises(UserError, match=r"is 0\.9\.13 and the client here 0\.9\.16.*pip install carla==0\.9\.13"):
+    with pytest.raises(UserError, match=r"is 0\.9\.13 but the client here is 0\.9\.16.*pip install carla==0\.9\.13"):
         make_env(config())
 
 

@@ -124,7 +124,7 @@ def test_names_are_checked() -> None:
     assert said.told() == "1 frame (rgb, depth) of 16x16 pixels, 0..255, channels first"
     assert four.with_channels(" depth , wall ").frames == 2
     for wrong, why in (
-        ("rgb", "names 3 channels for each frame, and the observation has 4"),
+        ("rgb", "names 3 channels for each frame, but the observation has 4"),
         ("rgb,depth,alpha", "names 5 channels"),
         ("rgb,rgb", "no list of what the channels"),
         ("", "no list"),

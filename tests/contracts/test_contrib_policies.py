@@ -161,7 +161,7 @@ def test_what_the_environment_forbids_is_not_done_and_that_is_said(models: Calla
     kept = kept_returns(policy, task, "train", None, torch.zeros_like, fractions=(0.5, 1.0), seed=0, steps=3)
     assert kept.steps == 3  # Masked refuses what it does not allow
     bare = Task("bare", lambda mode, masks: NoiseEnv(STACK, ACTIONS), ("train",), False)
-    with pytest.raises(UserError, match=r"trained with action masks, and bare has no action_masks"):
+    with pytest.raises(UserError, match=r"trained with action masks, but bare has no action_masks"):
         record(policy, bare, "train", moments=3, every=None, seed=0, max_steps=3)
 
 

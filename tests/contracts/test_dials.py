@@ -161,7 +161,7 @@ def test_what_a_grey_task_cannot_turn_is_said_first(capsys: pytest.CaptureFixtur
 def test_a_dial_of_another_suite_is_refused(policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, whose in ((RUN, "minigrid/red_fetch_green"), (WORDS, "envs.py:Waves")):
         told = refusal(capsys, *words, "--dial", "brightness", "--dial", "camera_yaw", "0.5")
-        assert f"in tasks of dmc and manipulation, and not in {whose}: there are brightness, darkness" in told
+        assert f"in tasks of dmc and manipulation, not of {whose}: choose from brightness, darkness" in told
     assert not Path("runs").exists() and not Path("evaluations/ppo/evaluations.jsonl").exists()
 
 

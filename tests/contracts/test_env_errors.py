@@ -80,7 +80,7 @@ def test_without_an_image_size_a_picture_has_the_suites_usual_one() -> None:
             "dmc/walker_walk",
             "action_space",
             "xyz",
-            "of manipulation, and dmc/walker_walk is of dmc, which has",
+            "of manipulation, but dmc/walker_walk is of dmc, which has",
         ),
         ("dmc/walker_walk", "reach_bonus", False, "which has render_quality, camera, clip_order, data"),
         (

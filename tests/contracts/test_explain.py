@@ -142,7 +142,7 @@ def rows(explanation: Explanation) -> list[dict[str, Any]]:
 
 def test_every_method_explains_a_run_and_what_cannot_is_told(explanation: Explanation) -> None:
     assert list(explanation.methods) == [*CONTINUOUS, "q_attribution", "predicted_mask"]
-    assert explanation.left_out == {"sarfa": "sarfa explains the score sarfa, which sgqn does not have."}
+    assert explanation.left_out == {"sarfa": "sarfa explains the score sarfa, but sgqn has no such score."}
     for mode in ("train", "video_hard"):
         for name, maps in explanation.maps[mode].items():
             assert maps.shape in ((3, 3, 16, 16), (3, 1, 16, 16)) and maps.dtype == np.float32, name
@@ -587,7 +587,7 @@ def wrong(run: Path, ppo_zip: Path, noise_task: str, tmp_path: Path) -> dict[str
         ("explain --policy my_envs.py:not_an_env --checkpoint x.pt", "needs --task"),
         ("explain ZIP --task my_envs.py:broken", "ZeroDivisionError"),
         ("explain ZIP --task my_envs.py:breaks_later", "A step of my_envs.py:breaks_later failed: KeyError: 'lost'"),
-        ("explain ZIP --task my_envs.py:unit_range", "in 0..1 and the policy acts on uint8 in 0..255"),
+        ("explain ZIP --task my_envs.py:unit_range", "in 0..1, but the policy takes uint8 in 0..255"),
         ("explain ZIP --task my_envs.py:fewer_actions", "takes one of 1 actions"),
         (
             "explain ZIP --task TASK --image-size 64 --data nowhere",

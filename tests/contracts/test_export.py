@@ -187,7 +187,7 @@ def test_a_method_of_ones_own_stays_at_home(run: Path, tmp_path: Path) -> None:
     from saccade.runs.exported import refuse_exporting
 
     config = replace(read_config(run), method="/home/me/mine.py:MINE")
-    with pytest.raises(UserError, match="a method in a file of your own"):
+    with pytest.raises(UserError, match="a method in your own file"):
         refuse_exporting(config, run)
 
 

@@ -265,7 +265,7 @@ def test_installed_packages_that_need_gymnasium_are_found() -> None:
 @pytest.mark.parametrize(
     ("task", "sentence"),
     [
-        ("CartPole-v1", "observations of shape (4,), and the policy sees 4 grey frames"),
+        ("CartPole-v1", "observations of shape (4,), but the policy sees 4 grey frames"),
         ("CartPole", "There is no environment 'CartPole': did you mean CartPole-v1 or "),
         ("CarRacing-v2", "There is no environment 'CarRacing-v2': did you mean CarRacing-v3?"),
         ("carracing-v3", "did you mean CarRacing-v3?"),

@@ -165,7 +165,7 @@ def test_the_words_of_every_grid_are_commands(name: str, preset: str) -> None:
     grid = in_form(GRIDS[name], preset)
     unknown = [arm.name for arm in grid.arms if arm.method not in METHODS]
     if unknown:
-        with pytest.raises(UserError, match="there is none"):
+        with pytest.raises(UserError, match="which does not exist"):
             check_names(grid)
         return
     check_names(grid)

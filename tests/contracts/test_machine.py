@@ -88,7 +88,7 @@ BROKEN = [
     (gpu(usable=False, torch_cuda=None), "was built without CUDA", "pip install --force-reinstall torch"),
     (
         gpu(usable=False, driver="535.183.01", driver_cuda=(12, 2)),
-        "its driver 535.183.01 runs CUDA up to 12.2, and this PyTorch",
+        "its driver 535.183.01 runs CUDA up to 12.2, but this PyTorch",
         "whl/cu126",
     ),
     (gpu(usable=False, driver_cuda=None), "libcuda.so.1", "--gpus all"),

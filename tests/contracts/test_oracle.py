@@ -197,7 +197,7 @@ def test_every_suite_that_knows_masks_has_an_oracle(suite: str) -> None:
         (
             "atari/Breakout",
             "task",
-            "oracle_mask is an option of dmc and manipulation and minigrid and driving and carla, and atari/Breakout",
+            "oracle_mask is an option of dmc and manipulation and minigrid and driving and carla, but atari/Breakout",
         ),
     ],
 )

@@ -288,7 +288,7 @@ def test_renderers_that_hang_together_end_in_a_run_that_says_so(
         r"in one process, OpenGL egl \(a fast GPU\), [123] lost and replaced, at most 1 render at the same time here; "
     )
     assert re.search(said, paths[-1])
-    assert "by the policy of 3 agent steps before" in paths[-1]
+    assert "with the policy from 3 agent steps earlier" in paths[-1]
     assert_same_runs(tmp_path / "run", tmp_path / "in-process")
 
 

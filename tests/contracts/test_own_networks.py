@@ -237,10 +237,10 @@ def test_capturing_leaves_no_trace() -> None:
 @pytest.mark.parametrize(
     ("actions", "output", "message"),
     [
-        (BOX, "logits", r"Box actions cannot give 'logits': its outputs are among mean"),
-        (BOX, {"value": "0"}, "must give action"),
-        (BOX, {"colour": "0"}, "no output 'colour': there are logits"),
-        (ACTIONS, {"value": "0"}, "must give logits or q_values"),
+        (BOX, "logits", r"Box actions cannot have 'logits': its outputs are among mean"),
+        (BOX, {"value": "0"}, "must have action"),
+        (BOX, {"colour": "0"}, "no output 'colour': choose from logits"),
+        (ACTIONS, {"value": "0"}, "must have logits or q_values"),
         (ACTIONS, {"logits": "0"}, r"logits of shape \(2, 2\) for 2 observations; \(2, 3\) .* there are 3 actions"),
         (BOX, "mean", "gives mean as tuple.* such as mean=0"),
         (BOX, {"mean": "2"}, "cannot compute .* IndexError"),
@@ -248,7 +248,7 @@ def test_capturing_leaves_no_trace() -> None:
         (BOX, {"mean": "module:heads.unused"}, "runs its submodule 'heads.unused' 0 times"),
         (BOX, {"mean": "method:act"}, "no method or submodule 'act'"),
         (BOX, {"mean": "parameter:bias"}, "no parameter 'bias'"),
-        (BOX, {"mean": "layer:trunk"}, "'layer:trunk' is no place"),
+        (BOX, {"mean": "layer:trunk"}, "'layer:trunk' is not a source"),
         (BOX, {"mean": "0", "value": "method:blind"}, "gives value that are NaN or infinite"),
         (gymnasium.spaces.MultiDiscrete([2, 3]), "logits", "MultiDiscrete space"),
     ],

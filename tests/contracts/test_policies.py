@@ -526,8 +526,8 @@ def test_an_algorithm_that_is_not_known(models: Callable[[str], Model], tmp_path
 def test_other_observations_get_a_sentence(models: Callable[[str], Model]) -> None:
     policy = policy_of(models("ppo_discrete"))
     for obs, message in (
-        (np.zeros((36, 36, 4), np.uint8), r"shape \(36, 36, 4\).* it acts on .*\(4, 36, 36\)"),
-        (np.zeros((4, 36, 36), np.float32), "type float32.* it acts on uint8"),
+        (np.zeros((36, 36, 4), np.uint8), r"shape \(36, 36, 4\).* it takes .*\(4, 36, 36\)"),
+        (np.zeros((4, 36, 36), np.float32), "type float32.* it takes uint8"),
     ):
         with pytest.raises(UserError, match=message):
             policy.act(obs)
@@ -549,9 +549,9 @@ def test_pictures_are_rounded_and_cut_off() -> None:
 
 def test_pictures_that_there_are_not(models: Callable[[str], Model]) -> None:
     obs = np.zeros((3, 2, 5), np.uint8)
-    with pytest.raises(UserError, match="mine gives no picture called 'rows'; it has row"):
+    with pytest.raises(UserError, match="mine has no picture called 'rows'; it has row"):
         drawing([0.0] * 5).picture("rows", obs)
-    with pytest.raises(UserError, match="gives no picture called 'row'; it has none"):
+    with pytest.raises(UserError, match="has no picture called 'row'; it has none"):
         policy_of(models("ppo_box")).picture("row", obs)
     with pytest.raises(UserError, match="mine's picture 'row' holds NaN or infinity"):
         drawing([0.0, float("nan"), 0.0, 0.0, 0.0]).picture("row", obs)

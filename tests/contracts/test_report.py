@@ -412,7 +412,7 @@ def test_what_a_mode_changes_stands_in_every_caption_and_is_marked(tmp_path: Pat
 
 def test_maps_that_differ_are_not_remarked_upon(report: str):
     captions = " ".join(read(report).text("figcaption"))
-    assert "zero everywhere" not in captions and "very same maps" not in captions
+    assert "zero everywhere" not in captions and "exactly the same maps" not in captions
 
 
 def test_undefined_numbers_are_a_dash_and_are_told(tmp_path: Path):
@@ -475,7 +475,7 @@ def test_the_report_shows_what_the_agent_makes_of_it(drawn: Path, report: str):
     [figure] = [chart for chart in charts if str(chart["src"]).startswith("data:image/png")]
     assert figure["alt"] == "what the agent makes of some moments in train, video_hard"
     captions = " ".join(reader.text("figcaption"))
-    assert "end in “(agent)”" in captions and "masked: the frame seen through its mask" in captions
+    assert "ends in “(agent)”" in captions and "masked: the frame seen through its mask" in captions
     assert "(agent)" not in report
 
 

@@ -158,7 +158,7 @@ def test_a_method_takes_no_other_score_under_its_name(name: str) -> None:
     own = METHODS[name].score
     others = [method.score for method in METHODS.values() if method.score not in (None, own)]
     for other in ("q", *others):
-        with pytest.raises(UserError, match=rf"defined with the score '{own}' and was given the score '{other}'"):
+        with pytest.raises(UserError, match=rf"defined with the score '{own}', but was given the score '{other}'"):
             METHODS[name](dataclasses.replace(distance_score(net, obs), name=other), obs)
     with pytest.raises(UserError, match=r"a score that has no name.*call blur_perturbation of saccade\.saliency"):
         METHODS[name](entry_score(net), obs)

@@ -200,9 +200,9 @@ def test_a_dial_is_a_mode_of_a_name() -> None:
 @pytest.mark.parametrize(
     ("task", "mode", "reason"),
     [
-        ("minigrid/red_fetch_green", "camera_yaw:0.5", "in tasks of dmc and manipulation, and not in minigrid/"),
-        ("atari/Pong", "light_colour:1", "there are brightness"),
-        ("manipulation/reach", "colors:0.5", "in tasks of dmc, and not in manipulation/reach: there are .*camera_yaw"),
+        ("minigrid/red_fetch_green", "camera_yaw:0.5", "in tasks of dmc and manipulation, not of minigrid/"),
+        ("atari/Pong", "light_colour:1", "choose from brightness"),
+        ("manipulation/reach", "colors:0.5", "in tasks of dmc, not of manipulation/reach: choose from .*camera_yaw"),
         ("manipulation/reach", "video:0.5", "video is for environments of your own"),
         ("dmc/walker_walk", "camera_yaw:1+camera_yaw:0.5", "camera_yaw is turned twice"),
         ("dmc/walker_walk", "video_easy+video:0.5", "video and the mode video_easy paint the same things"),

@@ -199,7 +199,7 @@ def test_what_moves_tells_a_wrong_guess() -> None:
     with pytest.raises(UserError, match=r"are a stack of grey frames, not red, green and blue: .*channels='grey'"):
         play(Shift(ThreeGreys(), "noise:0.1"))
     play(Shift(ThreeGreys(), "noise:0.1", channels="grey"))
-    with pytest.raises(UserError, match=r"Nobody said which channels of Moving are pictures"):
+    with pytest.raises(UserError, match=r"It is not known which channels of Moving are pictures"):
         Shift(Moving("rgb and depth"), "noise:0.1", channels="depth,walls,doors,keys")
 
 
@@ -217,7 +217,7 @@ def test_an_environments_channels_are_those_of_its_policy(layout: str) -> None:
 
 BAD_MODES = {
     "brigthness:0.5": "no shift 'brigthness': did you mean brightness",
-    "glare:0.5": "no shift 'glare': there are brightness, darkness, contrast",
+    "glare:0.5": "no shift 'glare': choose from brightness, darkness, contrast",
     "noise:1.1": "'noise:1.1' needs a strength from 0",
     "noise:-0.1": "'noise:-0.1' needs a strength",
     "noise:nan": "'noise:nan' needs a strength",
@@ -285,21 +285,21 @@ def test_a_video_needs_to_know_where() -> None:
     for wrong in ("pink", "1,2", "1,2,256", "1,2,3:256", "-1,2,3", "1,2,3:"):
         with pytest.raises(UserError, match="is no colour: write black, or R,G,B"):
             background_of(wrong)
-    with pytest.raises(UserError, match="says what a video replaces, and blur:1 has none"):
+    with pytest.raises(UserError, match="says what a video replaces, but blur:1 has none"):
         Shift(Moving("grey"), "blur:1", video_where="black")
 
     class Silent(Moving):
         def _info(self) -> dict[str, Any]:
             return {}
 
-    with pytest.raises(UserError, match=r'tells no info."task_mask".* --video-where black'):
+    with pytest.raises(UserError, match=r'has no info."task_mask".* --video-where black'):
         Shift(Silent("grey"), "video:1").reset(seed=0)
 
     class Elsewhere(Moving):
         def _info(self) -> dict[str, Any]:
             return {"task_mask": np.ones((3, 3), bool)}
 
-    with pytest.raises(UserError, match=r"has shape .3, 3., and its pictures"):
+    with pytest.raises(UserError, match=r"has shape .3, 3., but its pictures"):
         Shift(Elsewhere("grey"), "video:1").reset(seed=0)
 
 
@@ -336,9 +336,9 @@ MISBEHAVING = {
     "PaysArrays": None,
     "EndsInNumbers": None,
     "SmallMask": None,  # nothing asks for it
-    "Floats": "gave float32, and its observation space says uint8",
-    "OtherShape": "gave an observation of shape .8, 12, 3., and its space says .3, 8, 12.",
-    "DeclaresFloats": "gave uint8, and its observation space says float32",
+    "Floats": "gave float32, but its observation space says uint8",
+    "OtherShape": "gave an observation of shape .8, 12, 3., but its space says .3, 8, 12.",
+    "DeclaresFloats": "gave uint8, but its observation space says float32",
 }
 
 

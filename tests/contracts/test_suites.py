@@ -132,7 +132,7 @@ def test_an_option_that_other_suites_have_is_refused_with_what_there_is(
     assert EnvConfig.parse(maze, tile_pixels=4).options == MazeOptions(4)
     with pytest.raises(UserError) as caught:
         EnvConfig.parse(maze, render_quality="fast")
-    expected = "is an option of dmc and manipulation, and maze/small is of maze, which has"
+    expected = "is an option of dmc and manipulation, but maze/small is of maze, which has"
     assert str(caught.value) == f"render_quality {expected} tile_pixels"
     assert main(["train", "sac", maze, "--render-quality", "fast"]) == 2
     assert capsys.readouterr().err == f"saccade: --render-quality {expected} --tile-pixels.\n"

@@ -478,7 +478,7 @@ def test_a_loaded_policy_is_the_agent_that_was_trained(tmp_path: Path) -> None:
     np.testing.assert_allclose(policy.act(obs[2]), expected[2], rtol=0, atol=1e-6)
     assert policy.act(obs[2]).shape == (1,) and len(np.unique(expected)) == 5
     assert policy.map("predicted_mask", obs).shape == (5, 3, 16, 16)
-    with pytest.raises(UserError, match=r"carries no map called 'attention'; it has .*predicted_mask"):
+    with pytest.raises(UserError, match=r"has no map called 'attention'; it has .*predicted_mask"):
         policy.map("attention", obs)
 
 
@@ -494,7 +494,7 @@ def test_a_loaded_policy_is_the_agent_that_was_trained(tmp_path: Path) -> None:
     ids=lambda wrong: f"{wrong.dtype}{list(wrong.shape)}",
 )
 def test_an_observation_of_another_kind_is_refused(wrong: np.ndarray, run: Path) -> None:
-    with pytest.raises(UserError, match=r"it acts on uint8 of shape \(9, 16, 16\)"):
+    with pytest.raises(UserError, match=r"it takes uint8 of shape \(9, 16, 16\)"):
         saccade.load(run).act(wrong)
 
 

@@ -220,7 +220,7 @@ def test_an_unknown_name_is_one_sentence_with_the_nearest(command: str, capsys: 
     sentence = "saccade: There is no agent 'zoo:sgqn-reech' in the zoo: did you mean zoo:sgqn-reach"
     told = capsys.readouterr().err
     assert told.startswith(sentence) and told.count("\n") == 1 and list(Path().iterdir()) == []
-    assert main([command, "zoo:../../x"]) == 2 and f"there are zoo:{NAMES[0]}" in capsys.readouterr().err
+    assert main([command, "zoo:../../x"]) == 2 and f"choose from zoo:{NAMES[0]}" in capsys.readouterr().err
 
 
 def test_it_does_not_learn_on(capsys: pytest.CaptureFixture[str]) -> None:

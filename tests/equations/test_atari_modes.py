@@ -133,9 +133,9 @@ def test_a_thing_in_one_of_two_frames_hides_the_clip() -> None:
     ("make", "told"),
     [
         (lambda: Bars(count=0), "count is 0, but must be a number of bars from 1"),
-        (lambda: Bars(width=1.0), "width is 1.0, but must be a share of the picture between 0 and 1"),
+        (lambda: Bars(width=1.0), "width is 1.0, but must be a fraction of the picture between 0 and 1"),
         (lambda: Brightness(darker=(0.5, 1.2)), "but must be below and above 1"),
-        (lambda: ColorJitter(hue=0.7), "hue is 0.7, but must be a share of a turn from 0 to 0.5"),
+        (lambda: ColorJitter(hue=0.7), "hue is 0.7, but must be a fraction of a turn from 0 to 0.5"),
         (lambda: ColorJitter(value=(2, 1)), "value is"),
         (lambda: VideoBehind(brightness=0), "brightness is 0, but must be a fraction above 0 and up to 1"),
     ],

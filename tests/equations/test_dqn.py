@@ -171,5 +171,5 @@ def test_the_target_network_is_a_copy_after_its_period_alone() -> None:
 
 
 def test_numbers_as_actions_are_refused() -> None:
-    with pytest.raises(UserError, match="chooses among actions"):
+    with pytest.raises(UserError, match="needs discrete actions"):
         dqn.make_dqn(SMALL, Spaces((3, 8, 8), Continuous(2)), CPU)

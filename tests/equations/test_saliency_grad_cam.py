@@ -132,7 +132,7 @@ def test_refusals_say_what_there_is() -> None:
     score, obs = entry_score(network()), observations()
     with pytest.raises(UserError, match=r"no layer 'conv9': choose one such as convolutions\.0, convolutions\.2"):
         grad_cam(score, obs, layer="conv9")
-    with pytest.raises(UserError, match=r"'head\.0' gives no maps"):
+    with pytest.raises(UserError, match=r"'head\.0' is no map"):
         grad_cam(score, obs, layer="head.0")
     with pytest.raises(UserError, match="needs a convolution"):
         grad_cam(Score(nn.Sequential(nn.Flatten(), nn.Linear(576, 1)), output), obs)

@@ -278,7 +278,7 @@ def test_what_is_explained_if_nobody_says() -> None:
 @pytest.mark.parametrize(
     ("mine", "name", "message"),
     [
-        (categorical(), "happiness", f"no score 'happiness': there are {', '.join(SCORES)}"),
+        (categorical(), "happiness", f"no score 'happiness': choose from {', '.join(SCORES)}"),
         (categorical(), "logit:1", "no score 'logit:1'"),
         (gaussian(), "action_mean:x", "no score 'action_mean:x'"),
         (gaussian(), "action_mean:2", "no action dimension 2: this policy has 0 to 1"),

@@ -193,7 +193,7 @@ def test_the_screen_is_no_part_of_the_task_and_leaves_physics_alone() -> None:
 def test_where_a_screen_has_no_place() -> None:
     for mode in ("gb2_video_easy", "gb2_color_video_hard+noise:0.1"):
         with pytest.raises(
-            UserError, match=r"place is known for ball_in_cup, .* alone, and this is reacher; the modes"
+            UserError, match=r"place is known for ball_in_cup, .* alone, but this is reacher; the modes"
         ):
             EnvConfig("dmc/reacher_easy", mode)
     EnvConfig("dmc/reacher_easy", "gb2_color_hard")

@@ -1,4 +1,4 @@
-"""The one loop of every attack that follows a gradient: step, and back into the box."""
+"""The loop shared by every attack that follows a gradient: step, then project back into the box."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from saccade.attacks.noise import Noise
 from saccade.types import Score, UserError
 
 Direction = Callable[[Tensor, int], Tensor]
-"""``(gradient, number of the step from 0) -> what the step takes the sign of``."""
+"""``(gradient, number of the step from 0) -> direction``, of which a step takes the sign."""
 
 IGNORED = (
     "The score does not depend on the observation, or what it depends on is cut off by a detach, a no_grad or a "
@@ -21,18 +21,18 @@ IGNORED = (
 
 
 def steepest(gradient: Tensor, step: int) -> Tensor:
-    """The gradient itself."""
+    """Return the gradient itself."""
     return gradient
 
 
 def ascended(
     score: Score, box: Box, start: Tensor, *, steps: int, size: float | Tensor, direction: Direction = steepest
 ) -> Tensor:
-    """Pictures of a higher score: ``x = P(x + size * sign(direction))``, so many times (Madry et al., 2018).
+    """Return pictures with a higher score: ``steps`` times ``x = P(x + size * sign(direction))`` (Madry et al., 2018).
 
     Args:
-        start: where it begins, inside the box.
-        size: of a step, in the units of the pictures, or of each picture's. The sign of 0 is 0.
+        start: the first pictures, inside the box.
+        size: step size in the units of the pictures, one number or one for each picture. The sign of 0 is 0.
     """
     pictures = start
     for step in range(steps):
@@ -43,7 +43,7 @@ def ascended(
 
 
 def gradient(score: Score, pictures: Tensor) -> Tensor:
-    """Derivative of each sample's score by its own pixels; the weights get none.
+    """Return the derivative of each sample's score by its own pixels; the weights get no gradient.
 
     Raises:
         UserError: the score has no gradient, none that is finite, or is not one number per sample.
@@ -65,9 +65,9 @@ def gradient(score: Score, pictures: Tensor) -> Tensor:
 
 
 def beginning(score: Score, box: Box, noise: Noise, size: float | Tensor) -> Tensor:
-    """Where an attack without a random start begins: at the clean pictures.
+    """Return where an attack without a random start begins: at the clean pictures.
 
-    A distance from what the policy does there is zero at them, and so is its gradient. It begins a step of ``size`` in
-    a random direction away, as MAD does (Zhang et al., 2020).
+    A distance from the clean output is zero there, and so is its gradient. An attack on a distance therefore starts one
+    step of ``size`` away in a random direction, as MAD does (Zhang et al., 2020).
     """
     return box.inside(box.clean + box.within(size * noise.signs(box.clean))) if score.distance else box.clean

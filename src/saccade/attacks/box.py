@@ -1,4 +1,4 @@
-"""What an attacked picture may be: near the clean one, no darker than black, no brighter than white."""
+"""The set of allowed attacked pictures: near the clean one, no darker than black, no brighter than white."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 from saccade.types import UserError
 
 WHOLE = 255.0
-"""Budgets are told in steps of a pixel of one byte, of which there are so many from black to white."""
+"""Budgets are given in steps of a one-byte pixel; this is the number of steps from black to white."""
 LARGEST_BUDGET = WHOLE
-SLACK = 1e-3  # of such a step: what pixels in 0..1 differ from whole ones by rounding
+SLACK = 1e-3  # of such a step: the rounding error of pixels in 0..1
 
 
 @final
@@ -38,16 +38,16 @@ class Box:
 
     @functools.cached_property
     def low_edge(self) -> Tensor:
-        """The darkest that each pixel may be."""
+        """The darkest allowed value of each pixel."""
         return (self.clean - self.radius * self.open).clamp(min=0)
 
     @functools.cached_property
     def high_edge(self) -> Tensor:
-        """The brightest that each pixel may be."""
+        """The brightest allowed value of each pixel."""
         return (self.clean + self.radius * self.open).clamp(max=self.high)
 
     def inside(self, pictures: Tensor) -> Tensor:
-        """The nearest pictures that are allowed."""
+        """Return the nearest allowed pictures."""
         return pictures.clamp(self.low_edge, self.high_edge)
 
     def within(self, change: Tensor) -> Tensor:
@@ -60,9 +60,9 @@ class Box:
         return bool(self.open.all())
 
     def whole(self, pictures: Tensor) -> Tensor:
-        """The same with whole pixels 0..255, as a camera gives them: rounded to the nearest (half to even).
+        """Return the pictures with whole pixels 0..255, as a camera gives them, rounded to the nearest (half to even).
 
-        Where the clean picture's pixels are no whole numbers, and none lies within the budget, they stay as they are.
+        Where a clean pixel is not a whole number and none lies within the budget, the pixel is left as it is.
         """
         least, most = (edge * (WHOLE / self.high) for edge in (self.low_edge, self.high_edge))
         rounded = (pictures * (WHOLE / self.high)).round()
@@ -70,7 +70,7 @@ class Box:
         return self.inside(rounded * self.high / WHOLE)
 
     def rows(self, samples: slice | Tensor) -> Box:
-        """The box of some of the samples: a slice, or their places, repeats allowed."""
+        """Return the box of some of the samples, given as a slice or as indices, which may repeat."""
         radius = self.radius[samples] if isinstance(self.radius, Tensor) else self.radius
         return Box(self.clean[samples], radius, self.high, self.open)
 
@@ -78,13 +78,13 @@ class Box:
 def box_around(
     obs: Tensor, budget: float | Sequence[float], *, high: float = WHOLE, channels: int | None = None
 ) -> Box:
-    """The box of a budget in steps of 1/255 of ``high``, or of one for each sample.
+    """Return the box of a budget in steps of 1/255 of ``high``, or of one budget for each sample.
 
     Args:
-        channels: how many of the last channels may change; None for all. Those of the newest frame are the last.
+        channels: how many of the last channels may change; None for all. The newest frame's channels are the last.
 
     Raises:
-        UserError: a negative budget or one beyond 255, or what is no picture.
+        UserError: a budget outside 0..255, or observations that are no pictures.
     """
     several = isinstance(budget, Sequence)
     budgets = list(budget) if isinstance(budget, Sequence) else [budget]

@@ -1,4 +1,4 @@
-"""MAD: the maximal action difference, which drives the policy as a whole away (Zhang et al., 2020)."""
+"""MAD, maximal action difference: changes the policy's output as a whole (Zhang et al., 2020)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from saccade.types import Score
 
 
 def mad(score: Score, box: Box, noise: Noise, *, steps: int = 10, langevin: bool = False) -> Tensor:
-    """Steps of ``budget / steps`` up a divergence, from one such step in a random direction.
+    """Climb a divergence in steps of ``budget / steps``, after one such step in a random direction.
 
     Args:
-        score: a distance: the divergence from what the policy does at the clean picture.
+        score: a distance, such as the divergence from the policy's output at the clean picture.
         langevin: whether each step adds noise to the gradient, as the published code does: ``sqrt(2 budget / steps) /
-            (i + 2)`` times normal noise, where pixels lie in 0..1. It swamps the gradient there, so the default is not
-            to.
+            (i + 2)`` times normal noise, for pixels in 0..1. The noise swamps the gradient, so it is off by default.
     """
     size = box.radius / steps
     direction = _noisy(box, noise, size) if langevin else steepest

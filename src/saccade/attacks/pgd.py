@@ -1,4 +1,4 @@
-"""PGD: many steps from a random place in the box (Madry et al., 2018)."""
+"""PGD: many gradient steps from a random place in the box (Madry et al., 2018)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from saccade.types import Score
 def pgd(
     score: Score, box: Box, noise: Noise, *, steps: int = 10, step_share: float = 0.25, restarts: int = 1
 ) -> Tensor:
-    """``x = P(x + step_share * budget * sign(gradient at x))`` from a uniformly drawn start.
+    """Take ``x = P(x + step_share * budget * sign(gradient at x))`` from a uniformly drawn start.
 
     Args:
-        restarts: how many starts; each sample keeps the end of the highest score.
+        restarts: number of starts; each sample keeps the result with the highest score.
     """
     count = len(box.clean)
     starts = [box.inside(box.clean + box.within(box.radius * noise.uniform(box.clean))) for _ in range(restarts)]

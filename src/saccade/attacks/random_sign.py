@@ -1,4 +1,4 @@
-"""Random signs of the whole budget: what an attack that knows nothing does to a policy, as every other's baseline."""
+"""Random signs of the whole budget: noise without knowledge of the policy, as a baseline for every attack."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from saccade.types import Score
 
 
 def random_sign(score: Score, box: Box, noise: Noise) -> Tensor:
-    """``P(s + budget * random signs)``; the score is not asked."""
+    """Return ``P(s + budget * random signs)``; the score is not used."""
     return box.inside(box.clean + box.within(box.radius * noise.signs(box.clean)))

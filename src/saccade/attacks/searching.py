@@ -1,4 +1,4 @@
-"""An attack on many samples: in batches that fit, each sample with its own random numbers, whole pixels at the end."""
+"""Attack many samples: in batches that fit, each sample with its own random numbers, rounded at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def searched(
     max_batch: int,
     whole_pixels: bool,
 ) -> Tensor:
-    """What ``find`` finds inside the box. Raises UserError where there are not as many seeds as samples."""
+    """Return what ``find`` finds inside the box. Raises UserError if there are not as many seeds as samples."""
     count = len(box.clean)
     seeds = seeds_of(seed, count) if isinstance(seed, int) else list(seed)
     if len(seeds) != count:

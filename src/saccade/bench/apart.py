@@ -1,4 +1,4 @@
-"""Seeds that were not measured alike, and so are not averaged: one sentence for each reason."""
+"""Seeds that were measured differently, and so are not averaged: one sentence for each reason."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from saccade.bench.published import TRAIN
 from saccade.bench.verdicts import listed
 
 MOST_NAMES = 6
-"""Of scores or modes in a row; of more it says how many."""
+"""Names of scores or modes in a row; of more only the number is given."""
 NOTHING = "nothing that says it"
 
 
 class Where(NamedTuple):
-    """What of a method was measured in several ways."""
+    """What was measured in several ways for a method."""
 
     task: str
     measure: str
@@ -30,7 +30,7 @@ Thing = TypeVar("Thing")
 
 
 def not_averaged(outcomes: Iterable[Outcome]) -> list[str]:
-    """A sentence for each reason why seeds of a method are not averaged, with all methods, tasks and modes of it."""
+    """Return a sentence for each reason why seeds are not averaged, with all its methods, tasks and modes."""
     reasons: dict[Reason, dict[str, set[Where]]] = {}
     for (arm, *where), kinds in alike(outcomes).items():
         if len(kinds) > 1:
@@ -45,7 +45,7 @@ def _sentence(reason: Reason, by_arm: Mapping[str, set[Where]]) -> str:
 
 
 def _places(found: frozenset[Where]) -> str:
-    """``TASK, return in train and noise``: tasks of which the same holds together, and modes, and scores."""
+    """Return ``TASK, return in train and noise``, grouping tasks, modes and scores for which the same holds."""
     by_task = merged(_by(found, lambda one: one.task, lambda one: (one.measure, one.mode)))
     return "; on ".join(f"{listed(tasks)}, {_measures(pairs)}" for pairs, tasks in by_task)
 
@@ -58,7 +58,7 @@ def _measures(pairs: frozenset[tuple[str, str]]) -> str:
 
 
 def _named(measures: Sequence[str]) -> str:
-    """Returns and successes by name, and saliency scores by what is scored of which method."""
+    """Describe returns and successes by name, and saliency scores by metric and method."""
     scores = [measure.partition(":") for measure in measures if measure not in MEASURES]
     told = [measure for measure in measures if measure in MEASURES]
     for metrics, methods in merged(_by(scores, lambda one: one[2], lambda one: one[0].replace("_", " "))):
@@ -84,7 +84,7 @@ def _reason(kinds: Sequence[Kind], measure: str) -> Reason:
         "version": lambda kind: kind.version,
         "agent steps": lambda kind: f"{kind.env_steps:,}",
         counted: lambda kind: "" if kind.count is None else f"{kind.count:,}",
-        "how actions were chosen": lambda kind: "drawn from the policy" if kind.sampled else "the best of the policy",
+        "how actions were chosen": lambda kind: "drawn from the policy" if kind.sampled else "the policy's most likely",
     }
     values = {what: tuple(dict.fromkeys(tell(kind) or NOTHING for kind in kinds)) for what, tell in told.items()}
     return tuple((what, several) for what, several in values.items() if len(several) > 1)
@@ -98,7 +98,7 @@ def _by(things: Iterable[Thing], key: Callable[[Thing], str], rest: Callable[[Th
 
 
 def merged(found: Mapping[str, Iterable[Name]]) -> list[tuple[frozenset[Name], list[str]]]:
-    """Names that have the same things together, with these things."""
+    """Group names that have the same things, with these things."""
     together: dict[frozenset[Name], list[str]] = {}
     for name, things in found.items():
         together.setdefault(frozenset(things), []).append(name)

@@ -1,4 +1,4 @@
-"""Whether runs whose saliency maps score better also succeed more: both numbers of every run, side by side."""
+"""Whether runs whose saliency maps score better also succeed more often: both numbers of every run, side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from saccade.bench.outcomes import SUCCESS
 from saccade.bench.verdicts import listed
 
 BASELINE = "baseline"
-"""How names of maps begin that know nothing of the policy, so that how they score says nothing of a run."""
+"""Prefixes of maps that do not depend on the policy, so that their scores say nothing about a run."""
 COST = "milliseconds"
 """How names of scores begin that say what a map costs, which is the machine's doing."""
 
@@ -21,15 +21,15 @@ COST = "milliseconds"
 @final
 @dataclass(frozen=True)
 class Association:
-    """A saliency score of some runs of a task beside their success, or their return, in a mode.
+    """A saliency score of runs of one task beside their success, or their return, in a mode.
 
     Attributes:
         score: ``METRIC:METHOD``, as in ``bench/outcomes.py``; ``scored_in`` is the mode in which maps were scored.
-        measure, mode: ``success`` where the task knows it, else ``return``; and where it was played.
+        measure, mode: ``success`` where the task defines it, else ``return``; and the mode that was played.
         told: how the episodes were measured.
-        better: whether ``higher`` or ``lower`` scores are better; None where nobody knows.
-        arms, seeds: whose run each pair is.
-        scores, values: of each run its two numbers.
+        better: whether ``higher`` or ``lower`` scores are better; None if unknown.
+        arms, seeds: arm and seed of each run.
+        scores, values: the two numbers of each run.
     """
 
     task: str
@@ -46,19 +46,19 @@ class Association:
 
     @cached_property
     def correlation(self) -> Correlation | None:
-        """How the two go together; None of fewer than three runs, or where one is the same in all of them."""
+        """Return how the two correlate; None with fewer than three runs, or where one is the same in all of them."""
         return correlation(self.scores, self.values, self.arms)
 
     @property
     def name(self) -> str:
-        """``area under roc of gradient``, and the mode in which it was scored where that is not ``train``."""
+        """``area under roc of gradient``, followed by the mode in which it was scored if that is not ``train``."""
         metric, _, method = self.score.partition(":")
         where = "" if self.scored_in == "train" else f" in {self.scored_in}"
         return f"{metric.replace('_', ' ')} of {method.replace('_', ' ')}{where}"
 
     @property
     def by_arm(self) -> Mapping[str, tuple[list[float], list[float]]]:
-        """Of each method the scores and the values of its runs."""
+        """Return the scores and the values of each method's runs."""
         found: dict[str, tuple[list[float], list[float]]] = {}
         for arm, score, value in zip(self.arms, self.scores, self.values, strict=True):
             scores, values = found.setdefault(arm, ([], []))
@@ -68,10 +68,10 @@ class Association:
 
 
 def associations_of(lines: Sequence[Line]) -> list[Association]:
-    """Every saliency score beside the success in every mode, of all runs of a task that have both.
+    """Return every saliency score beside the success in every mode, for all runs of a task that have both.
 
-    Only runs that were measured in one way stand together. Averages over modes are left out, and maps that know nothing
-    of the policy.
+    Only runs that were measured in the same way are combined. Averages over modes and maps that do not depend on the
+    policy are left out.
     """
     groups = groups_of(lines)
     found = []
@@ -114,7 +114,7 @@ def _of_groups(score: Group, played: Group) -> Iterator[Association]:
 
 
 def _of_runs(lines: Iterable[Line]) -> dict[tuple[str, int, int], float]:
-    """By arm, seed and steps of training the number of each run: that over most episodes where it has several."""
+    """Return the number of each run by arm, seed and training steps, over most episodes where it has several."""
     ordered = sorted(lines, key=lambda line: line.kind.count or 0)
     return {
         (line.arm, seed, line.kind.env_steps): value
@@ -124,7 +124,7 @@ def _of_runs(lines: Iterable[Line]) -> dict[tuple[str, int, int], float]:
 
 
 def told(associations: Sequence[Association]) -> Iterator[str]:
-    """What the correlations of one task come to, in words."""
+    """Summarise the correlations of one task in words."""
     known = [(one, one.correlation) for one in associations if one.correlation is not None]
     if not known:
         yield (

@@ -1,6 +1,6 @@
-"""A grid as commands: every run of it, and the steps of each, which a person could type.
+"""A grid as commands: each of its runs, and the steps of each run, which a person could type.
 
-A step is done when its file is there, so that the same grid started twice does only what is missing.
+A step is done when its file exists, so that a grid started twice does only what is missing.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from saccade.bench.grids import Arm, Grid, Options, name_of
 
 RUN, TEACHER = "{run}", "{teacher}"
-"""In the words of a step: the folder of the cell's run, and of its teacher's."""
+"""Placeholders in the arguments of a step: the folder of the cell's run, and of its teacher's run."""
 TRAIN, EVALUATE, SCORE, ATTACK = "train", "evaluate", "score", "attack"
 RESULT, EVALUATIONS, METRICS, ATTACKS = "result.json", "evaluations.jsonl", "metrics.jsonl", "attacks.jsonl"
 MARKS = "steps"
-"""In the folder of a run, like those above: a folder with a mark for each step after training that is done."""
+"""Folder in a run's folder that holds a mark for each step after training that is done."""
 SCORES, SCORES_OF_STATES, OF_STATES = "explain/scores.jsonl", "explain-truth/scores.jsonl", "truth_states"
-"""Where scores go: those of an episode, and those of thousands of states, which the option asks for."""
+"""Files of scores: those of an episode, and those of thousands of states, which the option requests."""
 EXPLANATION = "explanation.json"
 """Beside them: what was asked of the maps that they are of."""
 
@@ -27,9 +27,10 @@ class Step:
 
     Attributes:
         name: ``train``, ``evaluate``, ``score`` or ``attack``.
-        words: of the command after ``saccade``, with ``RUN`` and ``TEACHER`` for folders.
+        words: arguments after ``saccade``, with ``RUN`` and ``TEACHER`` in place of folders.
         output: the file in the run's folder without which the step is not done.
-        mark: the file in the run's folder that an executor writes when the step is done; none where the output says so.
+        mark: the file in the run's folder that an executor writes when the step is done; None where the output shows
+            it.
     """
 
     name: str
@@ -40,10 +41,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a grid and what is measured of it.
+    """One run of a grid and what is measured on it.
 
     Attributes:
-        name: ``TASK/ARM/SEED``, which is also its run's folder below the grid's: what it is, and no time stamp.
+        name: ``TASK/ARM/SEED``, which is also its run's folder inside the grid's; it has no time stamp.
         needs: the name of the cell whose run is its teacher.
     """
 
@@ -56,7 +57,7 @@ class Cell:
 
 
 def cells_of(grid: Grid) -> tuple[Cell, ...]:
-    """Every run of a grid: seed by seed, so that what is done first can be compared, and teachers before students."""
+    """Return every run of a grid, seed by seed so that early results can be compared, and teachers before students."""
     ordered = sorted(grid.arms, key=lambda arm: _depth(grid, arm))
     return tuple(_cell(grid, arm, task, seed) for seed in grid.seeds for task in grid.tasks for arm in ordered)
 
@@ -98,7 +99,7 @@ def _measured(name: str, words: tuple[str, ...], output: str) -> Step:
 
 
 def words_of(options: Options) -> tuple[str, ...]:
-    """Options as the words of a command line: ``--steps 3000 --no-overlap``; False of what is off anyway says no."""
+    """Return options as command-line arguments, ``--steps 3000 --no-overlap``; False becomes ``--no-...``."""
     words: list[str] = []
     for name, value in options.items():
         flag = f"--{name.replace('_', '-')}"
@@ -114,5 +115,5 @@ def words_of(options: Options) -> tuple[str, ...]:
 
 
 def _depth(grid: Grid, arm: Arm) -> int:
-    """How many arms have to be done before it."""
+    """Return how many arms have to be done before this one."""
     return 0 if arm.teacher is None else 1 + _depth(grid, grid.arm(arm.teacher))

@@ -1,7 +1,7 @@
 """A grid's numbers beside the published ones: one line for every arm, task, measure, mode and setting.
 
-Numbers of runs that were measured in other ways (``Outcome.kind``) never come into one line, and lines of another
-rendering, size, data or version never into one table or aggregate.
+Runs that were measured in different ways (``Outcome.kind``) never share a line, and lines that differ in rendering,
+size, data or version never share a table or an aggregate.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from saccade.bench.statistics import Estimate
 
 TESTS = ("test1", "test2", "test3", "test4", "test5")
 MEANS: Mapping[str, tuple[str, ...]] = {"tests": TESTS[:3], "five_tests": TESTS, "all": (TRAIN, *TESTS)}
-"""Modes that papers print the average of, by what tables call it: SGQN and SimGRL of three tests, SMG of five."""
+"""Modes of which papers print the average, by its name in tables: SGQN and SimGRL over three tests, SMG over five."""
 MEASURES = (RETURN, SUCCESS)
-"""Those that are about episodes; the others are about saliency maps."""
+"""Measures of episodes; the others are of saliency maps."""
 FULL_RETURN = {"dmc/": 1000.0}
-"""By how task ids begin, the greatest return of an episode: 1,000 steps of at most 1 in the Control Suite."""
+"""The greatest return of an episode, by the prefix of the task id: 1,000 steps of at most 1 in the Control Suite."""
 
 Key = tuple[str, str, str, str]
 
 
 def with_means(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """The outcomes, and of each run the averages over modes that papers print, where it has all of them."""
+    """Return the outcomes, and for each run the averages over modes that papers print, where it has all of them."""
     found = list(outcomes)
     for name, modes in MEANS.items():
         runs: dict[tuple[Any, ...], dict[str, Outcome]] = {}
@@ -51,14 +51,14 @@ def with_means(outcomes: Sequence[Outcome]) -> list[Outcome]:
 @final
 @dataclass(frozen=True)
 class Line:
-    """One arm on one task in one mode: every seed's number, what is made of them, and what was published.
+    """One arm on one task in one mode: every seed's number, their statistics, and what was published.
 
     Attributes:
         kind: how the numbers were measured (``Outcome.kind``).
-        seeds, values: of each run its seed and its number.
+        seeds, values: the seed and the number of each run.
         published: the numbers that papers print for the same thing, the grid's own table first.
-        better: whether ``higher`` or ``lower`` is better; None where nobody knows.
-        attack: the name and the budget (of 255) of what it was measured under; None where nobody attacked.
+        better: whether ``higher`` or ``lower`` is better; None if unknown.
+        attack: the name and the budget (in steps of 1/255) of the attack during measurement; None without an attack.
         frames: of a saliency score, of how many frames each run's number is; empty where nothing says.
     """
 
@@ -76,12 +76,12 @@ class Line:
 
     @property
     def mean(self) -> float:
-        """Over seeds."""
+        """Mean over seeds."""
         return statistics.mean_and_deviation(self.values)[0]
 
     @property
     def deviation(self) -> float:
-        """Over seeds, as papers print it."""
+        """Standard deviation over seeds, as papers print it."""
         return statistics.mean_and_deviation(self.values)[1]
 
     @property
@@ -96,9 +96,9 @@ class Line:
 
 
 def lines_of(outcomes: Iterable[Outcome], published: Iterable[Published] = ()) -> list[Line]:
-    """A line for every group of numbers that may stand together, arm by arm in the order in which they first appear.
+    """Return a line for every group of comparable numbers, arm by arm in the order in which they first appear.
 
-    Of a published number the arm, task, measure and mode decide what it stands beside.
+    Published numbers are matched by arm, task, measure and mode.
     """
     printed: dict[Key, list[Published]] = {}
     for number in published:
@@ -125,7 +125,7 @@ def lines_of(outcomes: Iterable[Outcome], published: Iterable[Published] = ()) -
 
 
 def not_run(lines: Sequence[Line], published: Iterable[Published]) -> list[Published]:
-    """Published numbers that nothing of ours stands beside."""
+    """Return published numbers for which there is none of ours."""
     ours = {(line.arm, line.task, line.measure, line.mode) for line in lines}
     return [one for one in published if (one.arm, one.task, one.measure, one.mode) not in ours]
 
@@ -143,13 +143,13 @@ def tasks_of_success_alone(lines: Sequence[Line]) -> set[str]:
 @final
 @dataclass(frozen=True)
 class Aggregate:
-    """One arm over all tasks in one mode: what may be said of all its runs together.
+    """One arm over all tasks in one mode: statistics of all its runs together.
 
     Attributes:
-        scores: ``[seeds, tasks]``, as shares of the greatest return where that is known, NaN where a run is missing.
+        scores: ``[seeds, tasks]``, as shares of the greatest return where it is known; NaN where a run is missing.
         tasks: the columns' names.
-        scale: ``1`` is the greatest return, or a success in every episode; None where numbers are as they are, and
-            neither an optimality gap nor a profile means anything.
+        scale: the number that a score of 1 stands for, the greatest return or success in every episode; None where
+            scores are raw numbers, for which neither an optimality gap nor a profile means anything.
     """
 
     arm: str
@@ -161,19 +161,19 @@ class Aggregate:
 
     @cached_property
     def interquartile_mean(self) -> Estimate:
-        """Over all runs on all tasks."""
+        """Interquartile mean over all runs on all tasks."""
         return statistics.estimate(self.scores)
 
     @cached_property
     def optimality_gap(self) -> Estimate | None:
-        """How far the runs stay behind the greatest return."""
+        """How far the runs fall short of the greatest return."""
         return None if self.scale is None else statistics.estimate(self.scores, statistics.optimality_gap)
 
 
 def aggregates_of(lines: Sequence[Line]) -> list[Aggregate]:
-    """Of every arm and mode all tasks together, where each task was measured in one way by all of the arms.
+    """Return every arm and mode over all tasks together, where all arms measured each task in the same way.
 
-    A task that some arms were measured in otherwise than others, or that an arm has no run of, is left out.
+    A task that was measured differently for some arms, or of which an arm has no run, is left out.
     """
     found = []
     for measure in MEASURES:
@@ -187,7 +187,7 @@ def aggregates_of(lines: Sequence[Line]) -> list[Aggregate]:
 
 
 def _shared(lines: Sequence[Line], task: str, arms: Sequence[str]) -> bool:
-    """Whether all arms have one line of a task, all measured in one way; how long each was trained is its own."""
+    """Whether all arms have one line of a task, measured in the same way; training lengths may differ."""
     own = [line for line in lines if line.task == task]
     return len(own) == len(arms) == len({line.arm for line in own}) and len({line.kind.way for line in own}) == 1
 
@@ -195,9 +195,9 @@ def _shared(lines: Sequence[Line], task: str, arms: Sequence[str]) -> bool:
 @final
 @dataclass(frozen=True)
 class Group:
-    """Lines of one task and measure that may stand in one table, and what they share.
+    """Lines of one task and measure that may share a table, and what they have in common.
 
-    ``data`` says by mode where colours and videos came from.
+    ``data`` maps modes to the source of their colours and videos.
     """
 
     task: str
@@ -210,7 +210,7 @@ class Group:
 
     @property
     def told(self) -> str:
-        """How all of it was measured, in words."""
+        """Describe in words how all of it was measured."""
         acts = "actions drawn from the policy" if self.sampled else ""
         sources = dict.fromkeys(self.data.values())
         told = [f"{', '.join(mode for mode in self.data if self.data[mode] == one)}: {one}" for one in sources if one]
@@ -218,7 +218,7 @@ class Group:
 
 
 def groups_of(lines: Sequence[Line]) -> list[Group]:
-    """Lines without an attack as tables: a task's lines of another rendering, size, data or version have their own."""
+    """Group lines without an attack into tables: lines that differ in rendering, size, data or version are separate."""
     variants: dict[tuple[str, str, str], list[str]] = {}
     members: dict[tuple[Any, ...], list[Line]] = {}
     for line in lines:
@@ -244,7 +244,7 @@ def _aggregate(arm: str, measure: str, mode: str, lines: Sequence[Line], tasks: 
 
 
 def _greatest(tasks: Sequence[str]) -> float | None:
-    """The greatest return of an episode, where it is known of all tasks and the same."""
+    """Return the greatest return of an episode, where it is known for all tasks and the same; else None."""
     known = {next((most for begin, most in FULL_RETURN.items() if task.startswith(begin)), None) for task in tasks}
     return known.pop() if len(known) == 1 else None
 
@@ -276,9 +276,9 @@ def pairs_of(aggregates: Sequence[Aggregate], measure: str = RETURN, subject: st
 
 
 def attacked(lines: Sequence[Line]) -> Mapping[tuple[str, str, str], dict[str, list[Line]]]:
-    """Lines under attack: by task, measure and ``fgsm in train`` the lines of each arm, by rising budget.
+    """Return lines under attack: by task, measure and ``fgsm in train``, the lines of each arm by rising budget.
 
-    The line of budget 0, which is measured once for all attacks, begins each attack's.
+    Each attack's lines begin with that of budget 0, which is measured once for all attacks.
     """
     found: dict[tuple[str, str, str], dict[str, list[Line]]] = {}
     own = [line for line in lines if line.attack is not None and line.measure in MEASURES]
@@ -291,7 +291,7 @@ def attacked(lines: Sequence[Line]) -> Mapping[tuple[str, str, str], dict[str, l
 
 
 def _clean(lines: Sequence[Line], beside: Line) -> list[Line]:
-    """What was measured with budget 0 in the same way."""
+    """Return the line that was measured in the same way with budget 0."""
     alike = (beside.arm, beside.task, beside.measure, _mode_of(beside), beside.kind.way)
     return [
         line
@@ -301,7 +301,7 @@ def _clean(lines: Sequence[Line], beside: Line) -> list[Line]:
 
 
 def _mode_of(line: Line) -> str:
-    """The task's own mode, in which it was attacked."""
+    """Return the task's own mode, in which it was attacked."""
     return line.mode.rpartition("+")[0]
 
 

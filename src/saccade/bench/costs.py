@@ -1,4 +1,4 @@
-"""What a grid would cost on this machine: by how fast its runs were here, or by short measurements of each method."""
+"""What a grid would cost on this machine, from the speed of its runs or short measurements of its methods."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ NO_MATTER = frozenset(
         "evaluation-maps", "evaluation-sampled", "log-every", "checkpoint-every",
     )
 )  # fmt: skip
-"""Flags of ``saccade train`` with which a run learns as fast as with others, so that one measurement serves all."""
+"""Flags of ``saccade train`` that do not affect speed, so that one measurement serves all their values."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a part of a grid takes: ``runs`` of it are missing, and it makes ``rate`` agent steps a second.
+    """What a part of a grid costs: ``runs`` of it are missing, and it makes ``rate`` agent steps a second.
 
-    None where nobody measured. Evaluations, scores and attacks are not in it but where they were in the runs measured.
+    ``rate`` is None if unmeasured. Evaluations, scores and attacks count only if the measured runs included them.
     """
 
     arm: str
@@ -55,16 +55,16 @@ class Cost:
 
     @property
     def seconds(self) -> float | None:
-        """Of all runs that are missing, one after the other."""
+        """Seconds for all missing runs, one after another; None if unmeasured."""
         return None if self.rate is None or self.steps is None else self.runs * self.steps / self.rate
 
 
 def costs_of(
     grid: Grid, folder: Path, steps_of: Callable[[Cell], int | None], rates: Mapping[str, float]
 ) -> list[Cost]:
-    """What is missing of a grid below ``folder``, by arm and task.
+    """Return the cost of what is missing of a grid in ``folder``, by arm and task.
 
-    steps_of: agent steps of a cell's run. rates: ``measured`` ones, for what has not run here.
+    steps_of: returns the agent steps of a cell's run. rates: those ``measured``, for what has not run here.
     """
     found: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells_of(grid):
@@ -90,7 +90,7 @@ def _cost(
 
 
 def key_of(cell: Cell) -> str:
-    """What decides how fast a run is: its words but for those that change no speed, and the machine's processor."""
+    """Return what decides a run's speed: its arguments, without those that do not affect speed, and the processor."""
     words: list[str] = []
     left_out = False
     for word in cell.steps[0].words:
@@ -110,12 +110,12 @@ def _processor() -> str:
 
 
 def rates_path() -> Path:
-    """The file of what was measured on this machine. Raises UserError where there is no place for it."""
+    """Return the file of speeds measured on this machine. Raises UserError where there is no place for it."""
     return cache_dir() / RATES
 
 
 def known_rates() -> dict[str, float]:
-    """What was measured on this machine before: agent steps a second, by ``key_of``."""
+    """Return speeds measured on this machine before: agent steps a second, by ``key_of``."""
     try:
         return read_document(rates_path(), dict[str, float])
     except (OSError, BadDocument, UserError):
@@ -123,11 +123,11 @@ def known_rates() -> dict[str, float]:
 
 
 def measured(grid: Grid, tell: Callable[[str], None]) -> dict[str, float]:
-    """Train every arm on every task for some hundred steps, and keep how fast that was.
+    """Train every arm on every task for some hundred steps and record the speed.
 
     Students learn from what their teacher is after its own measurement: whom they learn from changes no speed.
 
-    tell: is given a sentence about each.
+    tell: called with a sentence about each.
     """
     rates = known_rates()
     with tempfile.TemporaryDirectory() as scratch:

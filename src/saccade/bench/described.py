@@ -1,4 +1,4 @@
-"""A grid that a person describes in a file: TOML, or a ``Grid`` in a Python file that is run."""
+"""A grid described in a file: TOML, or a ``Grid`` in a Python file, which is executed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Attacks:
 
 @dataclass(frozen=True)
 class _File:
-    """What stands in a file of TOML; ``arms`` are names of methods or tables of their own."""
+    """The contents of a TOML file; ``arms`` are names of methods or tables."""
 
     tasks: list[str]
     arms: list[str | _Arm]
@@ -75,10 +75,10 @@ class _File:
 
 
 def grid_named(word: str) -> Grid:
-    """The grid that a person names: one of the package's, ``FILE.toml``, or ``FILE.py:NAME``, whose file is run.
+    """Return the named grid: one of the package's, ``FILE.toml``, or ``FILE.py:NAME``, whose file is executed.
 
     Raises:
-        UserError: there is none, or the file is no grid.
+        UserError: there is no such grid, or the file does not describe one.
     """
     if word in GRIDS:
         return GRIDS[word]
@@ -93,7 +93,7 @@ def grid_named(word: str) -> Grid:
 
 
 def grid_of_toml(path: Path) -> Grid:
-    """The grid that a file of TOML describes. Raises UserError with what is wrong in it."""
+    """Return the grid that a TOML file describes. Raises UserError that says what is wrong in it."""
     try:
         values = tomllib.loads(read_bounded(path, MOST_BYTES).decode())
     except OSError as error:
@@ -154,7 +154,7 @@ def _options(options: Mapping[str, Plain]) -> dict[str, Value]:
 
 
 def _refuse_unknown(path: Path, values: Mapping[str, Any]) -> None:
-    """Raise UserError for a key that no grid has, with the nearest that it has."""
+    """Raise UserError for an unknown key, with the nearest known ones."""
     known: dict[str, type[Any]] = {"": _File, "evaluation": _Evaluation, "scores": _Scores, "attacks": _Attacks}
     parts = [("", values)]
     parts += [(key, values[key]) for key in known if key and isinstance(values.get(key), Mapping)]

@@ -1,6 +1,6 @@
-"""A grid as data: which methods on which tasks with which seeds, and what is then measured of each run.
+"""A grid as data: which methods on which tasks with which seeds, and what is then measured on each run.
 
-Nothing here runs anything or loads torch. ``bench/cells.py`` says what commands a grid comes to.
+Nothing here runs anything or loads torch. ``bench/cells.py`` turns a grid into commands.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from saccade.types import UserError
 PAPER = "paper"
 SPACED = " \t\n\r"
 FORBIDDEN = frozenset('/\\:*?"<>|{}') | frozenset(SPACED)
-"""What a name of an arm cannot hold, since a folder is called by it."""
+"""Characters that an arm's name cannot contain, since a folder is named after it."""
 
 Value = bool | int | float | str | tuple[int | float | str, ...] | None
 Options = Mapping[str, Value]
-"""Flags of a command by their names with underscores; None leaves a flag away that a wider description gives."""
+"""Flags of a command, named with underscores; None removes a flag that a broader description sets."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Arm:
     """One row of a table: a method with some options.
 
     Attributes:
-        name: what tables and folders call it.
-        method: as ``saccade train`` names it.
+        name: its name in tables and folders.
+        method: its method, named as in ``saccade train``.
         options: flags of ``saccade train``, on top of the grid's.
-        teacher: the arm of the same grid whose runs teach this one's, on the same task.
-        teacher_seed: whether a run's teacher is the run of its own seed or that of the grid's first seed.
-        about: what it is, where the name does not say so.
+        teacher: the arm of the same grid whose runs teach this arm's runs on the same task.
+        teacher_seed: whether a run's teacher is the run of the same seed or that of the grid's first seed.
+        about: what the arm is, where its name does not say so.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class Evaluating:
-    """Episodes that are played with every finished run; ``options`` are flags of ``saccade evaluate``."""
+    """Episodes to play with every finished run; ``options`` are flags of ``saccade evaluate``."""
 
     modes: tuple[str, ...] = ()
-    """None: the modes that the task is usually evaluated in."""
+    """None stands for the modes that the task is usually evaluated in."""
     episodes: int = 100
     sampled: bool = False
     options: Options = field(default_factory=dict)
@@ -57,30 +57,30 @@ class Evaluating:
 
 @dataclass(frozen=True)
 class Scoring:
-    """Saliency maps that are scored of every finished run; ``options`` are flags of ``saccade score``."""
+    """Saliency maps to score on every finished run; ``options`` are flags of ``saccade score``."""
 
     methods: tuple[str, ...] = ("all",)
-    """None: those that the command chooses."""
+    """None leaves the choice to the command."""
     modes: tuple[str, ...] = ("train",)
     options: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Attacking:
-    """Attacks on every finished run; ``options`` are flags of ``saccade attack``."""
+    """Attacks to run on every finished run; ``options`` are flags of ``saccade attack``."""
 
     attacks: tuple[str, ...]
     epsilons: tuple[float, ...] = (0, 1, 2, 4, 8, 12, 16)
-    """Budgets, of 255."""
+    """Budgets, in steps of 1/255."""
     episodes: int = 50
     options: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a grid changes with a preset that is not the paper's, such as ``small``. None changes nothing.
+    """What a grid changes under a preset other than the paper's, such as ``small``; None changes nothing.
 
-    ``options`` go on top of the grid's, ``arm_options`` on top of an arm's own.
+    ``options`` are added to the grid's, ``arm_options`` to an arm's own.
     """
 
     about: str
@@ -95,24 +95,24 @@ class Form:
 
 @dataclass(frozen=True)
 class Grid:
-    """An experiment: every arm on every task with every seed. Checked when it is made, but for names of other tables.
+    """An experiment: every arm on every task with every seed. Validated on creation, except for names of other tables.
 
     Attributes:
-        name: what it is called, on the command line and in folders.
+        name: its name on the command line and in folders.
         title: one line.
-        source: the paper and its table, or who thought of it.
-        preset: what every run starts with.
-        options: flags of ``saccade train`` of every run.
-        evaluation, scores, attacks: what is measured of a finished run, beside its own last evaluation.
-        forms: by preset, what the grid is with it.
-        published: names of tables of papers (``saccade.bench.published``) whose numbers stand beside.
-        assumptions: what the source does not say, and what is done here.
-        deviations: what is done otherwise than in the source.
+        source: the paper and its table, or the author of the experiment.
+        preset: the preset that every run starts with.
+        options: flags of ``saccade train`` for every run.
+        evaluation, scores, attacks: what is measured on a finished run besides its own last evaluation.
+        forms: changes to the grid, by preset.
+        published: names of papers' tables (``saccade.bench.published``) to compare with.
+        assumptions: what the source does not say, and what is done here instead.
+        deviations: what is done differently from the source.
         subject: the arm that each other one is compared with; by default the last.
 
     Raises:
-        UserError: names that are missing or there twice, a teacher that is no arm, two cells that would be one run,
-            or no episodes or budgets that are none.
+        UserError: names are missing or repeated, a teacher is no arm, two cells would be the same run, or numbers of
+            episodes or budgets are invalid.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Grid:
         _check_measured(self)
 
     def arm(self, name: str) -> Arm:
-        """The arm of that name. Raises UserError with the nearest there are."""
+        """Return the arm of that name. Raises UserError with the nearest names."""
         for arm in self.arms:
             if arm.name == name:
                 return arm
@@ -149,17 +149,17 @@ class Grid:
 
 
 def folder_of(task: str) -> str:
-    """What a folder of a task is called: ``dmc-walker_walk``."""
+    """Return the folder name of a task: ``dmc-walker_walk``."""
     return task.replace("/", "-").replace("@", "-").replace(":", "-")
 
 
 def name_of(arm: str, task: str, seed: int) -> str:
-    """The name of a cell."""
+    """Return the name of a cell."""
     return f"{folder_of(task)}/{arm}/{seed}"
 
 
 def in_form(grid: Grid, preset: str) -> Grid:
-    """The grid with another preset, and what it changes with it. Its name does not change."""
+    """Return the grid with another preset and the changes that come with it; its name stays the same."""
     form = grid.forms.get(preset)
     if form is None:
         return dataclasses.replace(grid, preset=preset)
@@ -180,13 +180,13 @@ def in_form(grid: Grid, preset: str) -> Grid:
 
 
 def part_of(grid: Grid, methods: Sequence[str] = (), tasks: Sequence[str] = (), seeds: int | None = None) -> Grid:
-    """Some arms, some tasks and the first few seeds of a grid; arms that teach the chosen ones come along.
+    """Return some arms, some tasks and the first few seeds of a grid; arms that teach the chosen ones are included.
 
     Raises:
-        UserError: a method or task that the grid does not have, or no seed.
+        UserError: the grid does not have a method or task, or there are no seeds.
     """
     wanted = [grid.arm(name).name for name in methods] or [arm.name for arm in grid.arms]
-    for name in wanted:  # which grows: a teacher may have one itself
+    for name in wanted:  # the list grows: a teacher may have a teacher itself
         teacher = grid.arm(name).teacher
         wanted += [teacher] if teacher is not None and teacher not in wanted else []
     for task in tasks:
@@ -204,7 +204,7 @@ def part_of(grid: Grid, methods: Sequence[str] = (), tasks: Sequence[str] = (), 
 
 
 def first_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """The first ``count`` of a grid's seeds, and after its last one the numbers that follow."""
+    """Return the first ``count`` of a grid's seeds, continued with the numbers after its last one."""
     return (*seeds, *range(max(seeds) + 1, max(seeds) + 1 + count))[:count]
 
 
@@ -222,7 +222,7 @@ def _check_named(grid: Grid) -> None:
     ):
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
-            raise UserError(f"{grid.name} has the {what} {twice} twice, which would be one run: leave one away.")
+            raise UserError(f"{grid.name} has the {what} {twice} twice, which would be one run: leave one out.")
     for seed in grid.seeds:
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise UserError(f"{grid.name} has the seed {seed!r}: it must be a whole number from 0.")
@@ -232,7 +232,7 @@ def _check_named(grid: Grid) -> None:
         if key in alike:
             raise UserError(
                 f"{grid.name}: {alike[key]} and {arm.name} are the same method with the same options, so that they "
-                "would be one run twice: change or leave away one of them."
+                "would be one run twice: change or leave out one of them."
             )
         alike[key] = arm.name
 
@@ -252,7 +252,7 @@ def _check_teachers(grid: Grid) -> None:
 
 
 def _check_apart(grid: Grid) -> None:
-    """Raise UserError for two tasks whose runs would lie in one folder."""
+    """Raise UserError for two tasks whose runs would share a folder."""
     there: dict[str, str] = {}
     for task in grid.tasks:
         other = there.setdefault(folder_of(task), task)
@@ -266,7 +266,7 @@ def _check_apart(grid: Grid) -> None:
 def _check_measured(grid: Grid) -> None:
     for step, plan in (("evaluation", grid.evaluation), ("attacks", grid.attacks)):
         if plan is not None and plan.episodes < 1:
-            raise UserError(f"The {step} of {grid.name} is of {plan.episodes} episodes: it must be at least 1.")
+            raise UserError(f"The {step} of {grid.name} has {plan.episodes} episodes: it must have at least 1.")
     for epsilon in () if grid.attacks is None else grid.attacks.epsilons:
         if not 0 <= epsilon <= 255:
             raise UserError(f"{grid.name} has the budget {epsilon:g}: by how many of 255 a pixel may change, 0 to 255.")

@@ -1,7 +1,6 @@
-"""What a grid's runs came to: one row per number, read from their folders, which are the truth.
+"""Results of a grid's runs: one row per number, read from the runs' folders, which are the only source of truth.
 
-Rows that were made with another rendering, size, data or version never mix: each says its own, and ``alike`` groups by
-it.
+Rows that differ in rendering, size, data or version are never mixed: each records its own, and ``alike`` groups by it.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ SUCCESS = "success"
 OF_FEWER = ("randomisation", "kept_return", "milliseconds_per_frame", "milliseconds_alone")
 """Metrics that never are of all frames that were asked for."""
 OF_MEASURING = ("saccade",)
-"""Of the versions in ``env.json``, those that decide whether rows may stand together; simulators' are in rows."""
+"""Versions in ``env.json`` that decide whether rows are comparable; those of simulators are in the rows."""
 
 
 class Way(NamedTuple):
-    """How something was measured, which must be the same of numbers that stand in one table."""
+    """How a number was measured; numbers in one table must agree in this."""
 
     setting: str
     data: str
@@ -39,7 +38,7 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True)
 class Kind:
-    """What must be the same of numbers that are averaged or compared."""
+    """What must be the same for numbers to be averaged or compared."""
 
     setting: str
     data: str
@@ -50,7 +49,7 @@ class Kind:
 
     @property
     def way(self) -> Way:
-        """The same but for how long it was trained and how often it was measured, of which each has its own."""
+        """The kind without training length and number of episodes, which may differ."""
         return Way(self.setting, self.data, self.version, self.sampled)
 
 
@@ -59,21 +58,21 @@ class Outcome:
     """One number of one run.
 
     Attributes:
-        arm, task, seed: whose it is.
+        arm, task, seed: the run.
         measure: ``return``, ``success``, or ``METRIC:METHOD`` of a saliency method, such as
             ``area_under_roc:gradient``.
-        mode: of the task; ``train+fgsm:4`` under an attack with a budget of 4 of 255.
+        mode: the task's mode; ``train+fgsm:4`` under an attack with a budget of 4/255.
         value: the mean over the run's episodes or frames.
         env_steps: agent steps of the run when it was measured.
         setting: rendering, size, action repeat and the like (``results.setting_of``).
-        data: where colours and videos of the mode came from; empty where it has none.
-        version: of what decides the numbers beside: the package, and the simulator where the row says it.
+        data: the source of the mode's colours and videos; empty where it has none.
+        version: versions that affect the number: of the package, and of the simulator where the row has it.
         count: how many episodes were played, or for how many frames a score was asked; where an old row does not say
             how many were asked for, how many there were.
-        sampled: whether actions were drawn.
-        run: the run's folder below the grid's.
-        better: of a saliency score, whether ``higher`` or ``lower`` is; None where nobody knows.
-        attack: the name and the budget (of 255) of what it was measured under; None where nobody attacked.
+        sampled: whether actions were sampled from the policy.
+        run: the run's folder inside the grid's.
+        better: for a saliency score, whether ``higher`` or ``lower`` is better; None if unknown.
+        attack: the name and the budget (in steps of 1/255) of the attack during measurement; None without an attack.
         changed: the share of the pixels that the mode changes, where it was measured.
         frames: of a score, how many there were, those without a value included: fewer than were asked for where the
             episode ended sooner, which is what the run did and parts no seeds.
@@ -99,12 +98,12 @@ class Outcome:
 
     @property
     def kind(self) -> Kind:
-        """What must be the same of numbers that are averaged or compared."""
+        """What must be the same for numbers to be averaged or compared."""
         return Kind(self.setting, self.data, self.version, self.env_steps, self.count, self.sampled)
 
 
 class _Score(TypedDict):
-    """What is read of a row of saliency scores."""
+    """The keys that are read from a row of saliency scores."""
 
     mode: str
     method: str
@@ -119,7 +118,7 @@ class _Asked(TypedDict):
 
 
 class _Attack(TypedDict):
-    """What is read of a row of an attack."""
+    """The keys that are read from a row of an attack."""
 
     attack: str
     epsilon: float
@@ -127,12 +126,12 @@ class _Attack(TypedDict):
 
 
 def outcomes_of(grid: Grid, folder: Path) -> list[Outcome]:
-    """Every number that the runs of a grid below ``folder`` have, cell by cell; none of runs that are not there."""
+    """Return every number of a grid's runs in ``folder``, cell by cell; missing runs have none."""
     return [outcome for cell in cells_of(grid) for outcome in outcomes_of_cell(cell, folder, grid.evaluation)]
 
 
 def outcomes_of_cell(cell: Cell, folder: Path, plan: Evaluating | None = None) -> Iterator[Outcome]:
-    """The numbers of one run. ``plan``: what its grid plays after training, which then stands for the run's own."""
+    """Yield the numbers of one run. ``plan``: what its grid plays after training, which replaces the run's own."""
     run = folder / cell.name
     if not run.is_dir():
         return
@@ -140,7 +139,7 @@ def outcomes_of_cell(cell: Cell, folder: Path, plan: Evaluating | None = None) -
     rows = read_rows(run / EVALUATIONS, _Evaluation)
     last = max((row["env_steps"] for row in rows), default=0)
     played: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in rows:  # what was played again stands for what was played before
+    for row in rows:  # what was played again replaces what was played before
         if row["env_steps"] == last:
             key = (row["mode"], row["episodes"], bool(row.get("sampled")), setting_of(row.get("provenance", {})))
             played[key] = row
@@ -148,13 +147,13 @@ def outcomes_of_cell(cell: Cell, folder: Path, plan: Evaluating | None = None) -
         yield from _of_episodes(cell, row, row["mode"], row["env_steps"], version)
     scores = list(_of_scores(cell, run, version, last))
     yield from scores
-    scored = {(one.measure, one.mode) for one in scores}  # on states that all share, which count more
+    scored = {(one.measure, one.mode) for one in scores}  # on states that all runs share, which take precedence
     yield from (one for one in _of_maps(cell, rows, version, last) if (one.measure, one.mode) not in scored)
     yield from _of_attacks(cell, run, version, last)
 
 
 def alike(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], dict[Kind, list[Outcome]]]:
-    """Numbers of the same (arm, task, measure, mode), and among them those that may be averaged, by ``kind``."""
+    """Return numbers by (arm, task, measure, mode), and within each those that may be averaged, by ``kind``."""
     groups: dict[tuple[str, str, str, str], dict[Kind, list[Outcome]]] = {}
     for outcome in outcomes:
         key = (outcome.arm, outcome.task, outcome.measure, outcome.mode)
@@ -163,7 +162,7 @@ def alike(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], dict[K
 
 
 def _meant(rows: list[dict[str, Any]], plan: Evaluating | None) -> list[dict[str, Any]]:
-    """What the grid plays after training, where it is there; else the rows of most episodes."""
+    """Return the rows that the grid plays after training, where they exist; else the rows of most episodes."""
     if plan is not None:
         asked = (plan.episodes, plan.sampled)
         planned = [row for row in rows if (row["episodes"], bool(row.get("sampled"))) == asked]
@@ -181,7 +180,7 @@ def _of_episodes(
     version: str,
     attack: tuple[str, float] | None = None,
 ) -> Iterator[Outcome]:
-    """The return of a row that was played, attacked or not, and the success where the task knows it."""
+    """Yield the return of a row of episodes, attacked or not, and the success where the task defines it."""
     provenance = row.get("provenance", {})
     common = Outcome(
         cell.arm.name,
@@ -247,7 +246,7 @@ def _asked_beside(path: Path) -> int | None:
 
 
 def _of_maps(cell: Cell, rows: Sequence[Mapping[str, Any]], version: str, env_steps: int) -> Iterator[Outcome]:
-    """How well the maps that an agent carries found the task in its last evaluation."""
+    """Yield how well the maps that an agent computes found the task in its last evaluation."""
     for row in rows:
         if row["env_steps"] == env_steps:
             for name, value in (row.get("maps") or {}).items():
@@ -270,7 +269,7 @@ def _of_attacks(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator
 
 
 def _how(row: Mapping[str, Any]) -> str:
-    """What of an attack decides whether two numbers may stand together."""
+    """Return the settings of an attack in which comparable numbers must agree."""
     told = [f"{name} {row[name]}" for name in ("target", "part") if name in row]
     if "whole_pixels" in row:
         told.append("whole pixels" if row["whole_pixels"] else "each colour of a pixel on its own")
@@ -278,7 +277,7 @@ def _how(row: Mapping[str, Any]) -> str:
 
 
 class _Evaluation(EvaluationRow):
-    """What is read of a row that was played."""
+    """The keys that are read from a row of episodes."""
 
     task: str
 
@@ -294,7 +293,7 @@ def _version(run: Path) -> str:
 
 
 def _with_simulator(version: str, provenance: Mapping[str, Any]) -> str:
-    """The version, and what the row says of simulators: ``saccade 0.1.0, mujoco 3.8.1``."""
+    """Return the version, and the simulators' where the row has them: ``saccade 0.1.0, mujoco 3.8.1``."""
     told = [
         f"{name} {provenance[name]}" for name in ("dm-control", "mujoco", "minigrid", "ale-py") if name in provenance
     ]

@@ -1,4 +1,4 @@
-"""A comparison as tables for a paper or a page of text: Markdown and LaTeX of the same cells."""
+"""A comparison as tables for papers and text files: Markdown and LaTeX with the same cells."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COEFFICIENTS = ("saliency score", "mode", "Spearman", "Pearson", "within methods
 @final
 @dataclass(frozen=True)
 class Printed:
-    """A table as text: ``rows`` have a cell for each column; ``caption`` says how it was measured."""
+    """A table as text: ``rows`` have a cell for each column; ``caption`` says how its numbers were measured."""
 
     caption: str
     columns: tuple[str, ...]
@@ -33,7 +33,7 @@ class Printed:
 
 
 def printed(lines: Sequence[Line], caption: str) -> Printed:
-    """Lines of one task and measure: published beside ours, the difference, and the interval of our mean.
+    """Return a table of one task and measure: published and our numbers, the difference, and our mean's interval.
 
     Saliency scores also say of how many frames they are.
     """
@@ -59,7 +59,7 @@ def _row(line: Line, decimals: int) -> tuple[str, ...]:
 
 
 def correlated(associations: Sequence[Association]) -> Printed:
-    """How saliency scores of one task go together with what its episodes come to."""
+    """Return a table of how saliency scores of one task correlate with the results of its episodes."""
     first = associations[0]
     return Printed(
         f"{first.task}, {first.measure} over saliency scores ({first.told}): correlation over runs, 95 % intervals.",
@@ -77,47 +77,47 @@ def _coefficients(one: Association) -> tuple[str, ...]:
 
 
 def decimals_of(lines: Sequence[Line]) -> int:
-    """Decimals that the numbers of a table are shown with."""
+    """Return the decimals to show the numbers of a table with."""
     return decimals_for([*(line.mean for line in lines), *(one.value for line in lines for one in line.published)])
 
 
 def decimals_for(numbers: Iterable[float]) -> int:
-    """Decimals that numbers beside each other are shown with: as many as the largest needs."""
+    """Return the decimals for numbers shown side by side: as many as the largest needs."""
     largest = max(map(abs, numbers), default=0.0)
     return 0 if largest >= 10 * SMALL else 1 if largest >= SMALL else 2
 
 
 def told(number: float, decimals: int) -> str:
-    """A number as tables show it, with a true minus."""
+    """Return a number as tables show it, with a true minus sign."""
     return f"{number:.{decimals}f}".replace("-", MINUS)
 
 
 def ours_told(line: Line, decimals: int) -> str:
-    """``360 ± 8``, or of one seed its number alone."""
+    """Return ``360 ± 8``, or for a single seed its number alone."""
     spread = f" ± {told(line.deviation, decimals)}" if len(line.seeds) > 1 else ""
     return f"{told(line.mean, decimals)}{spread}"
 
 
 def published_told(line: Line, decimals: int) -> str:
-    """``739 ± 21`` of the first published number; a dash where nothing was published."""
+    """Return the first published number, ``739 ± 21``; a dash where nothing was published."""
     return number_told(line.published[0], decimals) if line.published else "–"
 
 
 def number_told(one: Published, decimals: int) -> str:
-    """``739 ± 21``, or of a number without a spread that alone."""
+    """Return ``739 ± 21``, or the number alone where it has no spread."""
     spread = "" if one.spread is None else f" ± {told(one.spread, decimals)}"
     return f"{told(one.value, decimals)}{spread}"
 
 
 def difference_told(line: Line, decimals: int) -> str:
-    """``+12``; a dash where nothing was published."""
+    """Return ``+12``; a dash where nothing was published."""
     if line.difference is None:
         return "–"
     return ("+" if line.difference >= 0 else "") + told(line.difference, decimals)
 
 
 def interval_told(line: Line, decimals: int) -> str:
-    """``[398, 460]``, or why there is none."""
+    """Return ``[398, 460]``, or why there is no interval."""
     found = line.estimate
     if found.low is None or found.high is None:
         return too_few(found.seeds).replace(f", and an interval takes {FEWEST_SEEDS}", ": too few")
@@ -146,7 +146,7 @@ def frames_asked_told(lines: Sequence[Line]) -> str:
 
 
 def markdown(tables: Sequence[Printed], title: str, notes: Sequence[str] = ()) -> str:
-    """A page of text with every table."""
+    """Return a Markdown text with every table."""
     parts = [f"# {_safe(title)}"]
     for table in tables:
         head = [_markdown_row(table.columns), _markdown_row(["---"] * len(table.columns))]
@@ -161,13 +161,13 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text that Markdown shows as it is: no cell ends early, and no name becomes markup."""
+    """Escape text so that Markdown shows it as it is: no cell ends early, and no name becomes markup."""
     shown = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
     return shown.replace("\n", " ")
 
 
 def latex(tables: Sequence[Printed], title: str, notes: Sequence[str] = ()) -> str:
-    """Every table as a ``table`` with ``booktabs`` rules, to be read by ``\\input``."""
+    """Return every table as a LaTeX ``table`` with ``booktabs`` rules, to be included by ``\\input``."""
     parts = [f"% {title}\n% needs \\usepackage{{booktabs}}"]
     parts += [f"% {note}" for note in notes]
     for table in tables:
@@ -193,5 +193,5 @@ def latex(tables: Sequence[Printed], title: str, notes: Sequence[str] = ()) -> s
 
 
 def escaped(text: str) -> str:
-    """Text that LaTeX prints as it is."""
+    """Escape text so that LaTeX prints it as it is."""
     return "".join(LATEX.get(letter, letter) for letter in text.replace("\n", " "))

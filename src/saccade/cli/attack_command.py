@@ -79,7 +79,7 @@ def run(words: list[str]) -> int:
 
 
 def _attacks(options: Attack) -> list[str]:
-    """The attacks that are asked for, and what stands beside them. Raises UserError for unknown ones."""
+    """Return the requested attacks and those played beside them. Raises UserError for unknown ones."""
     named = list(dict.fromkeys((*options.attacks, *options.beside)))
     for name in named:
         attack_named(name)
@@ -95,7 +95,7 @@ def _attacks(options: Attack) -> list[str]:
 
 
 def _mode(options: Attack) -> str:
-    """The mode as rows and files call it. Raises UserError for several."""
+    """Return the mode as rows and files name it. Raises UserError for several modes."""
     name, *more = read_modes((options.mode,), ALL_MODES).names
     if more:
         raise UserError(f"--mode {options.mode} is several modes: name one of them, such as {name}.")
@@ -117,7 +117,7 @@ def _settings(options: Attack) -> AttackSettings:
 
 
 def _run_folder(options: Attack) -> Path | None:
-    """Where the rows of a run go; None for all other policies."""
+    """Return the folder for the rows of a run; None for other policies."""
     if options.what is None:
         if options.opening.policy is None:
             raise UserError("Say which policy is attacked: a run folder, zoo:NAME, a zip, or --policy file.py:Class.")
@@ -128,7 +128,7 @@ def _run_folder(options: Attack) -> Path | None:
 
 
 def _seeds(options: Attack) -> tuple[int, int]:
-    """The seed that rows tell, a run's own, and that of the episodes."""
+    """Return the seed recorded in rows, which is a run's own, and the seed of the episodes."""
     if options.what is not None and options.opening.policy is None and is_run(options.what):
         own = read_config(folder_of_run(options.what), options.opening.method).training.seed
         return own, own if options.seed is None else options.seed
@@ -138,7 +138,7 @@ def _seeds(options: Attack) -> tuple[int, int]:
 def _film(
     subject: Subjected, rows: Sequence[Row], settings: AttackSettings, play: Play, console: Console
 ) -> AttackedEpisode | None:
-    """The first episode of the strongest cell."""
+    """Film the first episode of the strongest cell."""
     worst = strongest(rows)
     if worst is None:
         return None

@@ -59,7 +59,7 @@ def run(words: list[str]) -> int:
 
 
 def grid_asked(options: Bench) -> Grid:
-    """The grid that is named, with the preset, the arms, the tasks and the seeds that are asked for."""
+    """Return the named grid, restricted to the requested preset, arms, tasks and seeds."""
     assert options.name is not None
     grid = grid_named(options.name)
     if options.preset is not None and options.preset != grid.preset:
@@ -71,7 +71,7 @@ def grid_asked(options: Bench) -> Grid:
 
 
 def folder_of(grid: Grid, options: Bench) -> Path:
-    """Where its runs are, by default: what they are, and no time stamp, so that it can go on."""
+    """Return the folder of a grid's runs; the default has no time stamp, so that a grid can be continued."""
     own = grid.name if grid.preset == PAPER else f"{grid.name}-{grid.preset}"
     return options.out or Path("runs") / "bench" / own
 
@@ -112,15 +112,15 @@ def _run(grid: Grid, folder: Path, options: Bench) -> int:
         options.seconds_between_copies,
     )
     check_folder(grid, folder)
-    executor = EXECUTORS[options.executor](wanted)  # which can be refused, while there is no folder yet
-    asked = Asked(lambda: console.print("Every run saves and leaves; once more to leave at once."))
+    executor = EXECUTORS[options.executor](wanted)  # may be refused, while there is no folder yet
+    asked = Asked(lambda: console.print("Every run saves and stops; press again to stop at once."))
     with closing(executor), planned(grid, folder), asked, Live(console, folder) as live:
         finished = run_grid(grid, folder.absolute(), executor, live.show, asked.to_stop, options.retries)
     return _tell(grid, folder, finished, asked.to_stop(), console)
 
 
 def parse_step(words: list[str]) -> None:
-    """What the command line makes of a step's words, without doing it. Raises UserError."""
+    """Parse the arguments of a step without running it. Raises UserError."""
     verb, rest = words[0], words[1:]
     if verb not in COMMANDS:
         raise UserError(f"There is no command {verb!r}. {nearest(verb, COMMANDS)}")
@@ -130,7 +130,7 @@ def parse_step(words: list[str]) -> None:
             parsed(kind, f"saccade {verb}", rest)
         else:
             importlib.import_module("saccade.cli.train_command").parse(rest)
-    except SystemExit as error:  # whose words stand above
+    except SystemExit as error:  # its message was printed above
         raise UserError(f"`saccade {' '.join(words)}` is no command") from error
 
 
@@ -143,6 +143,6 @@ def _tell(grid: Grid, folder: Path, finished: Finished, stopped: bool, console: 
         what += f", {finished.left} left"
     console.print(f"{what}, {len(finished.failed)} failed, in {folder}.", soft_wrap=True)
     if stopped:
-        console.print("Saved. The same command goes on.", soft_wrap=True)
+        console.print("Saved. The same command continues.", soft_wrap=True)
         return INTERRUPTED
     return SOME_FAILED if finished.failed else 0

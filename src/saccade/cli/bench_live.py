@@ -1,4 +1,4 @@
-"""A grid while it runs: a table in the terminal, lines in a log, and one page that a browser reads again and again."""
+"""Show a grid while it runs: a table in the terminal, lines in a log, and a page that a browser keeps reloading."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MOST_FAILURES = 3
 LONGEST_WORD = 20
 """By how much less than the room of two lines is used, since words stay whole."""
 SECONDS_OF_SILENCE = 300.0
-"""In a log, after which a line comes although no run has begun or ended."""
+"""Seconds after which a log gets a line even if no run has begun or ended."""
 
 
 class Live:
-    """Shows moments of a grid; used in a ``with`` block."""
+    """Show the progress of a grid; used in a ``with`` block."""
 
     def __init__(self, console: Console, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._folder = console, folder
@@ -48,14 +48,14 @@ class Live:
             self._live.stop()
 
     def show(self, moment: Moment) -> None:
-        """Draw a moment, and write the page."""
+        """Draw the grid's state and write the page."""
         write_page(moment, self._folder)
         if self._live is not None:
             self._live.update(drawn(moment, self._console), refresh=True)
         self._lines.say(lambda: self._news(moment))
 
     def _news(self, moment: Moment) -> str | None:
-        """A line for a log; none where no run has begun or ended since the last one, and that is not long ago."""
+        """Return a line for a log; None where no run has begun or ended since the last line, which is recent."""
         counts = tuple(moment.count(state) for state in STATES)
         if counts == self._told and self._clock() - self._told_at < SECONDS_OF_SILENCE:
             return None
@@ -64,7 +64,7 @@ class Live:
 
 
 def sentence(moment: Moment) -> str:
-    """A grid in a line: ``3 of 12 runs done, 2 running, 7 waiting, about 21 min left``."""
+    """Describe a grid in a line: ``3 of 12 runs done, 2 running, 7 waiting, about 21 min left``."""
     parts = [f"{moment.count(DONE)} of {len(moment.cells)} runs done"]
     parts += [f"{moment.count(state)} {state}" for state in (RUNNING, WAITING, FAILED, SKIPPED) if moment.count(state)]
     if moment.seconds_left is not None and moment.count(RUNNING, WAITING) and not moment.stopping:
@@ -73,7 +73,7 @@ def sentence(moment: Moment) -> str:
 
 
 def drawn(moment: Moment, console: Console) -> RenderableType:
-    """What runs where, returns so far, the time left, and why runs were given up: no wider or higher than the terminal.
+    """Return a table that fits the terminal: what runs where, returns, the time left, and why runs were given up.
 
     What takes too much room is told in a shorter way, and not cut: first runs by what their names do not share, then
     steps in per cent, then no place.

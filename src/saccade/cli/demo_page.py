@@ -262,7 +262,7 @@ def _curves_of(policies: Mapping[str, Policy], played: Mapping[str, Played], len
     for method, episode in played.items():
         obs, policy = episode.obs[:length], policies[method]
         values = values_of(policy, obs, preferences(policy, obs, AT_ONCE), AT_ONCE)
-        rewards = np.append(episode.rewards, np.nan)[:length]  # where the episode ends, nothing is done any more
+        rewards = np.append(episode.rewards, np.nan)[:length]  # no action is taken at the end of the episode
         actions = np.append(episode.actions, np.full_like(episode.actions[:1], np.nan), axis=0)[:length]
         charts = [chart("reward", rewards), chart_of_parts(actions)]
         found[NAMES[method]] = charts if values is None else [chart("value", values), *charts]

@@ -250,7 +250,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Attack:
-    """Change what a policy sees by a little, where it hurts most, and play whole episodes: how much return is left?
+    """Change a policy's observations slightly, in the most harmful way, and play episodes: how much return is left?
 
     Rows are added to attacks.jsonl in a run's folder, those of other policies to evaluations/NAME, with a page. What
     has been played with the same settings is not played again, so an interrupted command goes on where it was.
@@ -263,35 +263,35 @@ class Attack:
     attacks: tuple[str, ...] = ("fgsm", "pgd", "mi_fgsm", "mad")
     """Which attacks. `saccade list` names them."""
     beside: tuple[str, ...] = ("random_sign", "pgd_restarts")
-    """What is played beside them, to tell a robust policy from a hidden gradient: noise, and PGD from several
+    """Attacks played beside them, to tell a robust policy from a hidden gradient: noise, and PGD from several
     starts."""
     transfer_from: Annotated[Path | None, tyro.conf.arg(metavar="WHAT")] = None
-    """Another policy of the same observations: PGD against it is shown to this one, as the attack transfer."""
+    """Another policy with the same observations: PGD computed on it is applied to this one, as the attack transfer."""
     epsilons: Annotated[tuple[float, ...], tyro.conf.arg(metavar="[X ...]")] = (0, 1, 2, 4, 8, 12, 16)
     """Budgets: by how many of 255 steps from black to white any pixel may change. 0 is no attack."""
     target: str = "action"
-    """What is attacked: the action, the value, or the policy as a whole (policy); or a score of the policy, such as
+    """What to attack: the action, the value, or the policy as a whole (policy); or a score of the policy, such as
     logit, which is lowered. mad always attacks the policy."""
     part: Literal["stack", "newest"] = "stack"
-    """Whether every frame of an observation is changed, or the newest alone."""
+    """Whether every frame of an observation is changed, or only the newest."""
     whole_pixels: bool = True
     """Round what the policy sees to whole pixels 0..255, as a camera would."""
     steps: int | None = None
-    """Gradient steps of the attacks that make several; by default 10."""
+    """Gradient steps of the attacks that take several; by default 10."""
     restarts: int = 4
     """Random starts of pgd_restarts, of which the worst counts."""
     episodes: int = 50
     """Episodes for each attack and budget."""
     sampled: bool = False
-    """Draw actions from the policy, as training does."""
+    """Sample actions from the policy, as in training."""
     seed: int | None = None
-    """Of the episodes; by default the run's own, else 0."""
+    """Seed of the episodes; by default the run's own, else 0."""
     again: bool = False
     """Play again what has been played with the same settings."""
     workers: int | None = None
-    """Processes for the environments of Saccade's own tasks: 0 none, by default one per core, or none on `minigrid`."""
+    """Processes for environments of Saccade's own tasks: 0 for none; by default one per core, for `minigrid` none."""
     max_steps: int | None = None
-    """Agent steps after which an episode of somebody's environment is left, if it has not ended; by default 100,000."""
+    """Agent steps after which an unfinished episode of another library's environment is left; by default 100,000."""
     out: Path | None = None
     """Folder for rows and page; by default the run's, or evaluations/NAME (NAME-2 and so on where NAME holds another
     policy's)."""

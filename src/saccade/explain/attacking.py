@@ -1,4 +1,4 @@
-"""Whole episodes of a policy whose observations are attacked: one result for each attack and budget."""
+"""Play whole episodes of a policy whose observations are attacked: one result for each attack and budget."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ LIGHT_ENVIRONMENTS = 60
 """Of light environments so many are played at once: of one attack all the usual budgets, with ten episodes each."""
 
 NONE = "none"
-"""What the attack of budget 0 is called, which all attacks share."""
+"""Name of the attack of budget 0, which all attacks share."""
 
 
 @final
 @dataclass(frozen=True)
 class Cell:
-    """One attack with one budget, in steps of 255. Of budget 0 there is one cell for all attacks."""
+    """One attack with one budget, in steps of 1/255. Budget 0 has one cell for all attacks."""
 
     attack: str
     epsilon: float
@@ -53,14 +53,14 @@ class Cell:
 @final
 @dataclass(frozen=True)
 class UnderAttack:
-    """What came of a cell.
+    """The result of a cell.
 
     Attributes:
         evaluation: returns and successes of its episodes.
-        action_change: how far the deterministic action moved, mean over the steps: of choices the share of changed
-            ones. None at budget 0.
-        untouched: share of the observations that the attack left as they were. None at budget 0.
-        seconds: that its episodes took.
+        action_change: how far the deterministic action moved, mean over the steps: for discrete actions the share that
+            changed. None at budget 0.
+        untouched: share of the observations that the attack left unchanged. None at budget 0.
+        seconds: how long its episodes took.
     """
 
     cell: Cell
@@ -73,13 +73,13 @@ class UnderAttack:
 @final
 @dataclass(frozen=True)
 class Play:
-    """Which episodes are played, and how.
+    """Which episodes to play, and how.
 
     Attributes:
-        seed: what the episodes' seeds are derived from, the same in every cell.
+        seed: the seed from which the episodes' seeds are derived, the same in every cell.
         sampled: whether actions are drawn from the policy.
-        max_steps: agent steps after which an episode of somebody's environment is left.
-        workers: processes of Saccade's own environments; None for one per core.
+        max_steps: agent steps after which an unfinished episode of another library's environment is left.
+        workers: processes for Saccade's own environments; None for one per core.
     """
 
     episodes: int = 10
@@ -98,7 +98,7 @@ class Play:
 
 
 def cells_of(attacks: Sequence[str], epsilons: Sequence[float]) -> list[Cell]:
-    """The cells of attacks at budgets, budget by budget: 0 first, which all attacks share."""
+    """Return the cells of attacks at budgets, budget by budget: first 0, which all attacks share."""
     budgets = sorted(set(map(float, epsilons)))
     clean = [Cell(NONE, 0.0)] if 0.0 in budgets else []
     return clean + [Cell(attack, budget) for budget in budgets if budget > 0 for attack in dict.fromkeys(attacks)]
@@ -115,7 +115,7 @@ def under_attack(
     """Play each cell's episodes, whose seeds are the same in all: environments are made once and kept.
 
     Raises:
-        UserError: an attack that this policy cannot be attacked with, or an environment that is not its own.
+        UserError: an attack that does not work on this policy, or an environment that does not fit it.
     """
     check_cells(policy, cells, settings, play)
     with closing(_arena(policy, task, play)) as arena:
@@ -149,14 +149,14 @@ def side_by_side(cells: Sequence[Cell], most: int) -> list[list[Cell]]:
 
 
 def told(*cells: Cell) -> str:
-    """A cell in words, or several of one attack."""
+    """Describe a cell in words, or several cells of one attack."""
     if cells[0].epsilon == 0:
         return "no attack"
     return f"{cells[0].attack}, {', '.join(f'{cell.epsilon:g}' for cell in cells)} of 255"
 
 
 def check_cells(policy: Policy, cells: Sequence[Cell], settings: AttackSettings, play: Play) -> None:
-    """Before anything is played: raise UserError for what this policy cannot be attacked with."""
+    """Raise UserError for attacks that do not work on this policy, before anything is played."""
     acting(policy, play.seed, play.sampled)
     grey = torch.full((1, *policy.pixels.channels_first), policy.pixels.high / 2, device=policy.device)
     for name in dict.fromkeys(cell.attack for cell in cells if cell.epsilon > 0):
@@ -167,7 +167,7 @@ def check_cells(policy: Policy, cells: Sequence[Cell], settings: AttackSettings,
 
 
 def attacker_of(policy: Policy, cell: Cell, settings: AttackSettings) -> Attacker:
-    """What plays a cell; of budget 0 any attack is the identity."""
+    """Return the attacker that plays a cell; with budget 0 any attack is the identity."""
     return Attacker(policy, "random_sign" if cell.attack == NONE else cell.attack, cell.epsilon, settings)
 
 
@@ -252,7 +252,7 @@ class _AnyEnvs:
         return [evaluation_of(self._policy, play.mode, play.seed, played, self._task.provenance(self._envs[0]))]
 
     def _episodes(self, attackers: SideBySide, seeds: Sequence[int]) -> list[Played]:
-        """One episode in each of the first environments, whose seeds these are."""
+        """Play one episode in each of the first environments, with these seeds."""
         name = self._task.name
         obs = [self._given(answers.reset(env, seed, name)[0]) for env, seed in zip(self._envs, seeds, strict=False)]
         firsts = [one.copy() for one in obs]

@@ -1,4 +1,4 @@
-"""An attacked episode, step by step, to be looked at."""
+"""Film an attacked episode, step by step."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ class Film:
     """An attacked episode.
 
     Attributes:
-        clean, seen: what the environment showed and what the policy saw, uint8 ``[time, height, width, 3]``.
-        did, would: the actions that it did and those that it would have done undisturbed.
+        clean, seen: the environment's pictures and the attacked ones that the policy saw, uint8 ``[time, height, width,
+            3]``.
+        did, would: the actions that it took and those that it would have taken without the attack.
         thought: what it made of each picture that it saw; ``undisturbed`` of what the environment showed then.
         rewards: of each step.
-        actions: what the environment's actions are called.
+        actions: names of the environment's actions.
     """
 
     cell: Cell
@@ -47,7 +48,7 @@ class Film:
 def filmed(
     policy: Policy, task: Task, cell: Cell, settings: AttackSettings, play: Play, most: int, report: Report = silent
 ) -> Film:
-    """The first episode of a cell again, with its most likely actions; at most so many steps of it."""
+    """Play the first episode of a cell again, with its most likely actions, for at most ``most`` steps."""
     attacker = attacker_of(policy, cell, settings)
     clean, seen, did, would, thought, undisturbed, rewards = [], [], [], [], list[Reading](), list[Reading](), []
 

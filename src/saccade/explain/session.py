@@ -1,4 +1,4 @@
-"""Policies and one episode to ask questions of: play it, go back, play on otherwise, change the picture, look again."""
+"""A session of policies and one episode: play it, go back, take other actions, change the picture, look again."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ from saccade.policies.scores import default_score, has_score
 from saccade.saliency import METHODS
 from saccade.types import UserError
 
-MOST_STEPS = 1000  # of an episode that is kept
+MOST_STEPS = 1000  # of an episode; later ones are not kept
 
 
 @final
 class Session:
-    """One person's episode. It knows nothing of pages, and is used from one thread.
+    """One episode and the policies to examine in it. It is independent of pages and used from a single thread.
 
     Args:
-        policies: the first one plays unless another is asked to; all must take the task's observations.
-        task: where; other modes of it, shifts such as ``brightness:0.5`` too, are made when they are asked for.
+        policies: the first one plays by default; all must accept the task's observations.
+        task: where to play; its other modes, including shifts such as ``brightness:0.5``, are made when they are
+            needed.
 
     Raises:
-        UserError: in everything, where a policy and the task do not fit, somebody's code fails, or there is no such
-            moment, mode or method. The session lives on as it was.
+        UserError: from any method, where a policy and the task do not fit, their code fails, or there is no such
+            moment, mode or method. The session stays as it was.
     """
 
     def __init__(self, policies: Sequence[Policy], task: Task, *, mode: str = CLEAN, seed: int = 0) -> None:
@@ -53,7 +54,7 @@ class Session:
         self._views = Views(self._asks, self._task_in)
         self._played = self._follower(mode, seed)
         try:
-            for policy in self.policies:  # a policy that does not fit shows now
+            for policy in self.policies:  # a policy that does not fit fails now
                 checked(
                     self._played.env, read(policy, self._played.seen(0), self._allowed(policy, 0)).action, task.name
                 )
@@ -63,7 +64,7 @@ class Session:
 
     @property
     def mode(self) -> str:
-        """In which it is played."""
+        """The mode in which the episode is played."""
         return self._played.mode
 
     @property
@@ -80,7 +81,7 @@ class Session:
 
     @property
     def over(self) -> bool:
-        """Whether there is no further step."""
+        """Whether the episode has ended."""
         return self._played.over or len(self.actions) >= MOST_STEPS
 
     @property
@@ -94,25 +95,25 @@ class Session:
 
     @property
     def action_space(self) -> Any:
-        """Of the environment, as Gymnasium tells it."""
+        """The environment's Gymnasium action space."""
         return self._played.env.action_space
 
     def course(self, policy: int = 0) -> tuple[Reading, ...]:
-        """What a policy made of each moment so far, in the mode that is played; each is computed once."""
+        """Return a policy's readings of all moments so far, in the mode that is played; each is computed once."""
         while self.read_on(policy):
             pass
         return tuple(self.course_so_far(policy))
 
     def course_so_far(self, policy: int = 0) -> Sequence[Reading]:
-        """The same of the moments that were read already, from the first one on."""
+        """Return a policy's readings of the moments read so far, from the first one on."""
         return self._course.known(policy)
 
     def read_on(self, policy: int = 0) -> bool:
-        """Read one more moment of the course; gives whether there was one."""
+        """Read one more moment of the course; return whether there was one."""
         return self._course.read_on(self._policy(policy), policy, self._played)
 
     def dials(self) -> tuple[str, ...]:
-        """Those of the scene, which only some simulators have."""
+        """Dials of the scene, which only some simulators have."""
         if self.task.config is None:
             return ()
         return tuple(
@@ -120,27 +121,27 @@ class Session:
         )
 
     def shifts(self) -> tuple[str, ...]:
-        """Those that can be laid over the pictures, all or a part of them."""
+        """Shifts that can be applied to the pictures, in full or in part."""
         return droppable(self.policies[0].pixels)
 
     def methods(self) -> tuple[str, ...]:
-        """Saliency methods that the first policy could be asked for."""
+        """Saliency methods that work with the first policy."""
         return tuple(names_of(self.policies[0]))
 
     def scores(self) -> tuple[str, ...]:
-        """What maps can explain of the first policy, its default first."""
+        """Scores of the first policy that maps can explain, its default first."""
         first = default_score(self.policies[0])
         plain = [name for name in SCORES if has_score(self.policies[0], name) and name not in (first, "sarfa")]
         return (first, *(name for name in plain if "distance" not in name and name != "kl"))
 
     def metrics(self) -> tuple[str, ...]:
-        """What a map can be scored by."""
+        """Metrics by which a map can be scored."""
         return metrics_of(self.task.knows_truth)
 
     def scored(
         self, pane: Pane, question: Question, answer: Answer, level: MapLevel, asked: Sequence[str]
     ) -> tuple[Scored, ...]:
-        """The scores of an answer's map; against the truth as the pane's mode and a dial of the scene show it."""
+        """Return the scores of an answer's map, against the truth in the pane's mode with its dial of the scene."""
         for name in asked:
             if name not in self.metrics():
                 raise UserError(f"There is no score {name!r} here: there are {', '.join(self.metrics())}.")
@@ -152,13 +153,13 @@ class Session:
         return scored(self._policy(pane.policy), answer.obs, level.values, truth, asked, self.seed)
 
     def begin(self, seed: int, mode: str | None = None) -> None:
-        """Another episode; it takes the place of this one once it has begun."""
+        """Begin another episode, which replaces this one once it has started."""
         self._play(self._follower(self.mode if mode is None else mode, seed))
 
     def restore(self, seed: int, mode: str, actions: Sequence[Any]) -> None:
-        """The episode that these actions made, as after a server was started again.
+        """Rebuild the episode of these actions, for example after a restart of the server.
 
-        What nobody looks at yet is not drawn where that can wait: a thousand steps take a second.
+        Frames are not rendered until they are needed, where that is possible: a thousand steps take a second.
         """
         new = self._follower(mode, seed)
         try:
@@ -169,12 +170,12 @@ class Session:
         self._play(new)
 
     def in_mode(self, mode: str) -> None:
-        """Play on in another mode: the same seed and actions there."""
+        """Continue in another mode, with the same seed and actions."""
         if mode != self.mode:
             self.restore(self.seed, mode, self.actions)
 
     def step(self, policy: int = 0) -> bool:
-        """Let a policy play one more step; gives whether there was one to play."""
+        """Let a policy play one more step; return whether there was one to play."""
         if self.over:
             return False
         plays, played = self._policy(policy), self._played
@@ -184,7 +185,7 @@ class Session:
         return True
 
     def play_on_with_action(self, index: int, action: Any) -> None:
-        """Go back to a moment and take this action there; what came after it is forgotten."""
+        """Go back to a moment and take this action there; everything after it is forgotten."""
         self._check_index(index)
         wanted, allowed = self.as_action(action, self._played), self._played.allowed[index]
         if allowed is not None and not allowed[int(wanted) - self.first_action]:
@@ -194,7 +195,7 @@ class Session:
         self._played.step(wanted)
 
     def as_action(self, action: Any, played: Follower | None = None) -> np.ndarray:
-        """A number or a list of numbers as this environment's action. Raises UserError for anything else."""
+        """Return a number or a list of numbers as this environment's action. Raises UserError for anything else."""
         space = (played or self._played).env.action_space
         try:
             given = np.asarray(action, dtype=space.dtype)
@@ -205,7 +206,7 @@ class Session:
         return given
 
     def look(self, pane: Pane, question: Question) -> Answer:
-        """What a policy sees and does at a moment, before and after the question's changes."""
+        """Return what a policy sees and does at a moment, before and after the question's changes."""
         policy = self._policy(pane.policy)
         before = self._seen(pane.mode, question.index)
         turned = self._with_dial(pane.mode, question.dial)
@@ -222,7 +223,7 @@ class Session:
     def maps(
         self, pane: Pane, answer: Answer, method: str, score: str | None = None, seed: int = 0
     ) -> Iterator[MapLevel]:
-        """Its map of an answer's picture, coarse first where it takes long; whoever has another question stops."""
+        """Yield the policy's map of an answer's picture, coarse first where it takes long; callers may stop early."""
         policy = self._policy(pane.policy)
         if method not in names_of(policy):
             raise UserError(f"There is no saliency method {method!r} for {policy.name}.")
@@ -236,12 +237,12 @@ class Session:
             yield MapLevel(magnitude(found)[0], level, len(levels), find.score)
 
     def close(self) -> None:
-        """Close every environment."""
+        """Close all environments."""
         self._views.close()
         self._played.close()
 
     def _reading(self, pane: Pane, policy: Policy, obs: np.ndarray, allowed: np.ndarray | None) -> Reading:
-        """Of an unchanged moment, which stays the same while a brush moves over it."""
+        """Return the reading of an unchanged moment, which stays the same while a brush moves over it."""
         of, seen, choice, reading = self._readings.get(pane, (None, None, None, None))
         known = of is policy and np.array_equal(obs, seen) and np.array_equal(allowed, choice)  # type: ignore[arg-type]
         if reading is None or not known:
@@ -268,7 +269,7 @@ class Session:
         return self._views.of(mode, Seen, self.seed).at(self._played, index)
 
     def _with_dial(self, mode: str, dial: tuple[str, float] | None) -> str:
-        """The mode with a dial of the scene turned; itself where there is none, or it stands at its beginning."""
+        """Return the mode with a dial of the scene turned; the mode itself if there is no dial or its strength is 0."""
         if dial is None or dial[1] <= 0:
             return mode
         name, strength = dial
@@ -289,7 +290,7 @@ class Session:
         return Follower(self._asks, self._task_in(mode), mode, seed)
 
     def _play(self, new: Follower) -> None:
-        """Another episode takes the place of this one."""
+        """Replace this episode with another one."""
         if new.seed != self.seed:
             self._views.close()
         self._played.close()

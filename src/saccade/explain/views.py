@@ -1,4 +1,4 @@
-"""The states of an episode as other modes show them, each by an environment of its own that is kept open."""
+"""The states of an episode as other modes show them, each from its own environment, which is kept open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from saccade.explain.tasks import Task
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 
-MOST_VIEWS = 6  # environments in other modes that are kept open: of two panes a mode, a turned dial and its truth each
+MOST_VIEWS = 6  # open environments of other modes: for each of two panes a mode, a turned dial and its truth
 
 
 @final
@@ -26,7 +26,7 @@ class Seen:
         self._own = self._follower.states[0]
 
     def at(self, history: Follower, index: int) -> np.ndarray:
-        """The observation after ``index`` actions, bit for bit as if the mode had been played so."""
+        """Return the observation after ``index`` actions, bit for bit as if that mode had been played."""
         env = self._follower.env
         if self._own is None or not isinstance(env, PixelEnv) or not is_drawn_from_states(env):
             self._follower.follow(history.actions[:index])
@@ -48,14 +48,14 @@ class Seen:
 
 @final
 class Truth:
-    """Which pixels of the states of a ``Follower`` show the task, in a mode; only Saccade's environments tell."""
+    """Which pixels of a ``Follower``'s states show the task, in a mode; only Saccade's environments know."""
 
     def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
         self._follower = Follower(policy, task, mode, seed, masks=True)
         self._own = self._follower.states[0]
 
     def at(self, history: Follower, index: int) -> np.ndarray | None:
-        """Of any frame that is seen after ``index`` actions, bool ``[height, width]``; None where nobody knows."""
+        """Return the pixels of the task after ``index`` actions, bool ``[height, width]``; None if unknown."""
         env = self._follower.env
         if self._own is None or "masks" not in self._own or not isinstance(env, PixelEnv):
             return None
@@ -76,7 +76,7 @@ class Truth:
 
 
 def _as_own(state: Mapping[str, Any] | None, own: Mapping[str, Any], env: PixelEnv) -> dict[str, Any]:
-    """A state of another mode for this one: what the mode has drawn for the episode is its own, physics is theirs."""
+    """Convert another mode's state to this mode: physics comes from it, what this mode drew for the episode stays."""
     assert state is not None
     kept = {name: own[name] for name in ("choices", "generator")}
     return {**state, **kept, "provenance": json.dumps(env.provenance)}
@@ -87,11 +87,11 @@ View = TypeVar("View", Seen, Truth)
 
 @final
 class Views:
-    """Those that were asked for last.
+    """The views that were used last, kept open.
 
     Args:
-        policy: whose observations they make.
-        in_mode: the task in a mode.
+        policy: the policy whose observations they make.
+        in_mode: returns the task in a mode.
     """
 
     def __init__(self, policy: Policy, in_mode: Callable[[str], Task]) -> None:
@@ -99,7 +99,7 @@ class Views:
         self._open: dict[tuple[str, type], Seen | Truth] = {}
 
     def of(self, mode: str, kind: type[View], seed: int) -> View:
-        """The one of a mode, which is made where it is not open."""
+        """Return the view of a mode, which is made if it is not open."""
         view = self._open.pop((mode, kind), None)
         if view is None:
             while len(self._open) >= MOST_VIEWS:
@@ -110,7 +110,7 @@ class Views:
         return view
 
     def close(self) -> None:
-        """Close them all; they are made again where they are asked for."""
+        """Close all views; they are made again when they are needed."""
         for view in self._open.values():
             view.close()
         self._open.clear()

@@ -30,38 +30,38 @@ Act = Callable[[np.ndarray], np.ndarray]
 ActOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """The same of several evaluations, whose place in their row is told of each observation: int ``[batch]``, rising."""
 Seen = Callable[[np.ndarray, Sequence[Mapping[str, Any]]], None]
-"""What is called with the observations of every step but the first, and with what the environments say of them."""
+"""Called with the observations of every step but the first, and with the environments' infos."""
 
 
 def unwatched(obs: np.ndarray, infos: Sequence[Mapping[str, Any]]) -> None:
-    """What is called where nobody looks."""
+    """Ignore what the episodes show: the default watcher."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Returns of some episodes in one mode, in order, and the first episode's frames if they were asked for."""
+    """Returns of some episodes in one mode, in order, and the first episode's frames if they were recorded."""
 
     mode: str
     returns: tuple[float, ...]
     provenance: dict[str, Any]
     seed: int
-    """What the episodes' seeds were derived from."""
+    """The seed from which the episodes' seeds were derived."""
     frames: np.ndarray | None = None
     """uint8 ``[time, height, width, 3]``."""
     successes: tuple[bool, ...] | None = None
-    """Whether any step of an episode succeeded; None where the task does not say (``info["is_success"]``)."""
+    """Whether any step of each episode succeeded; None where the task does not say (``info["is_success"]``)."""
     changed_pixels: float | None = None
     """The share of the pixels, 0..1, in which the episodes' first frames differ from those of the mode without
     distractions; None in that mode itself."""
     first: np.ndarray | None = None
     """The first episode's first frame, uint8 ``[height, width, 3]``."""
     maps: Mapping[str, float | None] | None = None
-    """Of each map that the agent carries, the area under its ROC curve against the simulator's mask; None where nobody
-    asked."""
+    """For each map that the agent computes, the area under its ROC curve against the simulator's mask; None where that
+    was not measured."""
 
     @property
     def success_rate(self) -> float | None:
-        """Share of the episodes, 0..1."""
+        """Share of the episodes that succeeded, 0..1."""
         return None if self.successes is None else float(np.mean(self.successes))
 
     @property
@@ -70,38 +70,38 @@ class Evaluation:
 
     @property
     def std(self) -> float:
-        """Standard deviation over the episodes (population)."""
+        """Population standard deviation over the episodes."""
         return float(np.std(self.returns))
 
 
 def episode_seeds(seed: int, count: int) -> list[int]:
-    """Seeds of the evaluation episodes of a run: the same ones at every evaluation and in every mode.
+    """Return the seeds of a run's evaluation episodes: the same ones at every evaluation and in every mode.
 
-    So the modes are compared on the same initial states. They are not the training environments' seeds.
+    The modes are thus compared on the same initial states. These seeds differ from those of the training environments.
     """
     sequence = np.random.SeedSequence([seed, 0x5ACCADE])
     return [int(value) for value in sequence.generate_state(count, np.uint32)]
 
 
 class EvaluationEnvs:
-    """Environments to play episodes in, whose processes are kept from one mode to the next. Close them.
+    """Environments to play episodes in, whose processes are kept from one mode to the next; close them after use.
 
     Args:
         workers: processes; 0 for none; None for one per core, or for none where environments are light.
-        opengl: what renders, where the default is known to hang.
-        most_processes: how many may draw at the same time, where more are known to hang.
+        opengl: the rendering backend, where the default is known to hang.
+        most_processes: how many may render at the same time, where more are known to hang.
     """
 
     def __init__(self, workers: int | None, opengl: str = "default", most_processes: int | None = None) -> None:
         self.opengl, self.most_processes = opengl, most_processes
         self.changed: dict[tuple[EnvConfig, tuple[int, ...]], float] = {}
-        """What a mode changes on the states that these seeds begin with, measured once."""
+        """Share of the picture that a mode changes on the states that these seeds begin with, measured once."""
         self._workers = workers
         self._kept: EnvWorkers[EnvConfig] | None = None
 
     @contextmanager
     def made(self, env: EnvConfig, seeds: list[int]) -> Iterator[EnvWorkers[EnvConfig]]:
-        """As many new environments as there are seeds, to be used inside the block."""
+        """Make a new environment for each seed; they are closed at the end of the ``with`` block."""
         keep = False
         try:
             if self._kept is not None and self._kept.num_envs == len(seeds):
@@ -111,13 +111,13 @@ class EvaluationEnvs:
                 processes = self._processes(env, len(seeds))
                 self._kept = EnvWorkers([env] * len(seeds), seeds, num_workers=processes, opengl=self.opengl)
             yield self._kept
-            keep = self._kept.num_workers > 0  # else there is no process that would be worth keeping
+            keep = self._kept.num_workers > 0  # otherwise there is no process to keep
         finally:
             if not keep:
                 self.close()
 
     def close(self) -> None:
-        """End the processes; further ones are then started when they are needed."""
+        """End the processes; new ones are started when they are needed."""
         if self._kept is not None:
             self._kept.close()
         self._kept = None
@@ -141,11 +141,11 @@ def evaluate(
 ) -> Evaluation:
     """Play ``episodes`` whole episodes and return their undiscounted returns.
 
-    envs: where to play instead of in ``workers`` processes that end with this evaluation; they stay the caller's.
+    envs: where to play, instead of in ``workers`` processes that end with this evaluation; the caller closes them.
 
-    With sequential clips the episodes follow each other in one environment, as in the published evaluation, since
-    each takes the clip behind the last one's; and so they do where there can be no other environment.
-    ``progress(episodes done, episodes)`` is called as they end.
+    With sequential clips the episodes follow each other in one environment, as in the published evaluation, since each
+    takes the clip after the previous one's; the same holds where only one environment can exist.
+    ``progress(episodes done, episodes)`` is called as episodes end.
     """
     with closing(EvaluationEnvs(workers)) as own:
         *_, result = evaluation_steps(act, env, envs or own, episodes, seed, record, progress)
@@ -185,7 +185,7 @@ def evaluation_steps(
     progress: Callable[[int, int], None] = lambda done, total: None,
     seen: Seen = unwatched,
 ) -> Generator[Evaluation | None, None, None]:
-    """What ``evaluate`` does, for a caller who may have to leave: None after every step, and the result at the end."""
+    """Do what ``evaluate`` does, step by step, so that a caller can stop: None after every step, then the result."""
     (result,) = yield from _side_by_side(
         lambda obs, whose: act(obs), 1, env, envs, episodes, seed, record, progress, seen
     )
@@ -215,13 +215,13 @@ def _side_by_side(
         for first in range(0, episodes, together):
             batch = seeds[first : first + together]
             record_here = frames if record and first == 0 else None
-            # Seeding again would start a sequential environment's clips from the first one.
+            # Seeding again would restart a sequential environment's clips from the first one.
             seeds_here = None if sequential and first else batch * count
             found = yield from _play(act, group, seeds_here, count, len(batch), record_here, begun, seen)
             for place, one in enumerate(played):
                 one += found[place * len(batch) : (place + 1) * len(batch)]
             progress(len(played[0]), episodes)
-        provenance = dict(group.provenance[0])  # of all: they differ in their seeds alone
+        provenance = dict(group.provenance[0])  # the same for all: they differ only in their seeds
     yield None
     changed = None if env.mode == CLEAN else _changed(envs, env, seeds[:together], begun[0][:together])
     return [
@@ -240,7 +240,7 @@ def _side_by_side(
 
 
 def _changed(envs: EvaluationEnvs, env: EnvConfig, seeds: list[int], seen: np.ndarray) -> float:
-    """The share of the pixels that a mode changes in the frames ``seen``, which these seeds begin with."""
+    """Return the share of the pixels that a mode changes in the frames ``seen``, the first ones with these seeds."""
     key = (env, tuple(seeds))
     if key not in envs.changed:
         with envs.made(in_mode(env, CLEAN), seeds) as group:
@@ -264,9 +264,9 @@ def _play(
     begun: list[np.ndarray],
     seen: Seen,
 ) -> Generator[None, None, list[Played]]:
-    """One episode in each of the first ``count`` times ``episodes`` environments, those of each evaluation in a row.
+    """Play one episode in each of the first ``count`` times ``episodes`` environments, grouped by evaluation.
 
-    Frames of the first are appended to ``frames``, the observations that all begin with to ``begun``.
+    Frames of the first episode are appended to ``frames``, the first observations of all to ``begun``.
     """
     indices = list(range(count * episodes))
     obs = group.reset(indices, seeds)
@@ -290,7 +290,7 @@ def _play(
 
 
 def _film_frame(frame: np.ndarray) -> np.ndarray:
-    """A frame ``[colours, height, width]``, one colour or three, as ``[height, width, 3]``."""
+    """Return a frame ``[colours, height, width]``, one colour or three, as ``[height, width, 3]``."""
     return np.moveaxis(np.broadcast_to(frame, (RGB, *frame.shape[1:])), 0, -1)
 
 
@@ -304,11 +304,11 @@ def evaluation_row(
     sampled: bool = False,
     network: nn.Module | None = None,
 ) -> dict[str, Any]:
-    """The row of ``evaluations.jsonl``; the gap to the training mode is filled in by ``with_gaps``.
+    """Return the row of ``evaluations.jsonl``; ``with_gaps`` fills in the gap to the training mode.
 
     Args:
         sampled: whether actions were drawn from the policy.
-        network: what was trained, whose parameters are counted; None for a policy without any.
+        network: the trained network, whose parameters are counted; None for a policy without parameters.
     """
     return row_of(
         evaluation, method=method, task=env.task, seed=seed, env_steps=env_steps, sampled=sampled, network=network
@@ -325,7 +325,7 @@ def row_of(
     sampled: bool,
     network: nn.Module | None,
 ) -> dict[str, Any]:
-    """The same of any policy and any task."""
+    """Return the row of ``evaluations.jsonl`` of any policy and any task; see ``evaluation_row``."""
     return {
         "env_steps": env_steps,
         "parameters": None if network is None else num_parameters(network),
@@ -348,16 +348,16 @@ def row_of(
 
 
 def num_parameters(network: nn.Module) -> int:
-    """How many numbers of a network are trained; targets that follow others are none of them."""
+    """Count the trainable parameters of a network; target networks do not count."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def with_gaps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with ``gap``: how much of the training mode's mean return each mode loses."""
+    """Return the rows with ``gap``: how much of the training mode's mean return each mode loses."""
     train = next((row["return_mean"] for row in rows if row["mode"] == CLEAN), None)
     return [{**row, "gap": None if train is None else train - row["return_mean"]} for row in rows]
 
 
 def in_mode(env: EnvConfig, mode: str) -> EnvConfig:
-    """What is played in a mode to see how good a policy is that trains in this environment."""
+    """Return the environment for evaluating, in a mode, a policy that trains in this environment."""
     return dataclasses.replace(suite_of(env.task).evaluated(env), mode=mode)

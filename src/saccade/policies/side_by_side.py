@@ -1,4 +1,4 @@
-"""One attack with several budgets at once: all that they show the policy goes through its network as one batch."""
+"""One attack with several budgets at once, whose observations go through the policy's network as one batch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from saccade.policies.attacked import Attacker, seen_side_by_side
 
 @final
 class SideBySide:
-    """Attackers that act at the same time. What each shows, draws and counts is what it would be alone.
+    """Attackers that act at the same time. Each attacks, samples and counts exactly as it would alone.
 
     Args:
         attackers: of one policy with one attack and the same settings; their budgets differ.
-        seed: of the actions that are drawn from the policy, for each attacker by itself; None for the most likely ones.
+        seed: seed for sampling actions from the policy, the same for each attacker; None for the most likely actions.
 
     Raises:
-        UserError: actions cannot be drawn from the policy.
+        UserError: the policy cannot be sampled from.
     """
 
     def __init__(self, attackers: Sequence[Attacker], seed: int | None = None) -> None:
@@ -33,10 +33,10 @@ class SideBySide:
         self._draws = None if seed is None else [self._policy.drawer(seed) for _ in attackers]
 
     def act(self, obs: np.ndarray, whose: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
-        """As ``Policy.act`` of a batch, of what it is shown.
+        """Act on attacked observations, as ``Policy.act`` does on a batch of clean ones.
 
         Args:
-            whose: int ``[batch]``, rising: of each observation the place of its attacker.
+            whose: int ``[batch]``, ascending: the index of each observation's attacker.
         """
         batch = self._policy.tensor(obs)
         counts = np.bincount(whose, minlength=len(self.attackers)).tolist()

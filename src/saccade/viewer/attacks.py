@@ -1,4 +1,4 @@
-"""The page of attacks: whether to believe them, return against budget, a film of what the policy saw, the numbers."""
+"""The page of attacks: whether to trust them, return against budget, a film of what the policy saw, the numbers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from saccade.viewer.repeating import repeat_sections
 from saccade.viewer.timeline import Chart
 
 PAGE = "attacks.html"
-GREY, MOST = 128, 127  # of the panel of differences: no change, and the largest that fits on either side
+GREY, MOST = 128, 127  # in the panel of differences: no change, and the largest change that fits on either side
 Row = Mapping[str, Any]
 
 
 @final
 @dataclass(frozen=True)
 class AttackedEpisode:
-    """What the film shows.
+    """An attacked episode, as the film shows it.
 
     Attributes:
         clean, seen: uint8 ``[time, height, width, 3]``.
-        lines: a text for each step: both actions and the reward.
+        lines: a text for each step with both actions and the reward.
         curves: numbers along the steps.
     """
 
@@ -47,11 +47,11 @@ class Robustness:
     """One policy under some attacks.
 
     Attributes:
-        name, task: what the page calls them.
-        rows: of ``attacks.jsonl``, one for each attack and budget; that of budget 0 is shared.
-        meanings: what the attacks are, by name.
-        facts: names and what they are here.
-        command: what repeats it.
+        name, task: their names on the page.
+        rows: rows of ``attacks.jsonl``, one for each attack and budget; that of budget 0 is shared.
+        meanings: what each attack does, by name.
+        facts: names and values of settings.
+        command: the command that repeats it.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Robustness:
 
 
 def write_attacks(folder: Path, robustness: Robustness) -> Path:
-    """Write ``attacks.html``; returns its path. Raises UserError where it cannot be written."""
+    """Write ``attacks.html``; return its path. Raises UserError if it cannot be written."""
     path = folder / PAGE
     write_page(path, f"{robustness.name} under attack in {robustness.task}", list(_sections(robustness)))
     return path
@@ -114,7 +114,7 @@ def _curves(rows: Sequence[Row]) -> Picture:
 
 
 def _changes(rows: Sequence[Row]) -> Picture | None:
-    """How far the action moves; None where no row knows."""
+    """Return a chart of how far the action moves; None where no row records it."""
     series = {}
     for name, some in attacks_in(rows).items():
         known = [row for row in some if row.get("action_change") is not None]
@@ -138,7 +138,7 @@ def _changes(rows: Sequence[Row]) -> Picture | None:
 
 
 def film_of(film: AttackedEpisode) -> Film:
-    """Clean, attacked, and their difference, enlarged around grey until the largest just fits."""
+    """Return a film of the clean and attacked pictures and their difference, scaled around grey to fit."""
     difference = film.seen.astype(np.int16) - film.clean
     largest = max(1, int(np.abs(difference).max()))
     factor = MOST // largest
@@ -156,7 +156,7 @@ def film_of(film: AttackedEpisode) -> Film:
         width,
         f"The first episode under {film.attack} with {film.epsilon:g} of 255, played by most likely actions. Grey is "
         f"no change; the difference, at most {largest} of 255, is multiplied by {factor}. Below the "
-        "pictures: what the policy does, and what it would have done had nobody changed the picture.",
+        "pictures: what the policy does, and what it would have done without the attack.",
         curves=film.curves,
     )
 

@@ -1,4 +1,4 @@
-"""Saliency scores beside success, as a section of an experiment's page: coefficients, and a chart for each score."""
+"""The section on saliency scores and success of an experiment's page: coefficients, and a chart for each score."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from saccade.viewer.experiment_curves import MEASURES
 from saccade.viewer.page import Cell, Folded, Heading, Picture, Section, Table, Text
 
 MOST_CHARTS, MOST_ROWS = 8, 16
-"""Of a page, and of a task's open table: the strongest. A folded table has the coefficients of all."""
+"""Limits for a page's charts and a task's open table, which show the strongest; a folded table has all."""
 
 
 def associations(found: Sequence[Association], arms: Sequence[str] = ()) -> Iterator[Section]:
-    """Of every task in words, a table of coefficients, and a chart for each score; where there are many, the strongest.
+    """Yield for every task a summary, a table of coefficients, and a chart for each of the strongest scores.
 
-    arms: all methods of the page, each of which has its colour in all charts.
+    arms: all methods of the page, so that each keeps its colour in all charts.
     """
     if not found:
         return

@@ -1,4 +1,4 @@
-"""What was measured along something, as sections of a page: learning, what maps find, returns under attack."""
+"""Curves of an experiment as sections of its page: learning, what maps find, returns under attack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLACES = 60  # of a learning curve
 @final
 @dataclass(frozen=True)
 class Learned:
-    """Training of one run: after which agent steps and seconds an episode ended, and with which return."""
+    """Training of one run: the agent steps and seconds at which its episodes ended, and their returns."""
 
     arm: str
     task: str
@@ -35,7 +35,7 @@ class Learned:
 @final
 @dataclass(frozen=True)
 class Watched:
-    """How well a map that an agent carries finds the task along training, in one mode of one run."""
+    """How well a map that an agent computes finds the task in the course of training, in one mode of one run."""
 
     arm: str
     task: str
@@ -46,7 +46,7 @@ class Watched:
 
 
 def watched_maps(watched: Sequence[Watched], arms: Sequence[str] = ()) -> Iterator[Section]:
-    """Of every task and map how well it comes to find the task, over agent steps, in each mode."""
+    """Yield charts of how well each map finds the task, over agent steps, by task and mode."""
     charts = []
     for task, name, mode in dict.fromkeys((one.task, one.map, one.mode) for one in watched):
         runs: dict[str, list[tuple[Sequence[float], Sequence[float]]]] = {}
@@ -73,7 +73,7 @@ def _watched_chart(
 
 
 def learning(learned: Sequence[Learned], arms: Sequence[str] = ()) -> Iterator[Section]:
-    """Of every task how each method learned, over agent steps and over minutes; nothing of runs that are too short."""
+    """Yield charts of how each method learned each task, over agent steps and minutes; short runs are left out."""
     charts = []
     for task in dict.fromkeys(one.task for one in learned):
         own = [one for one in learned if one.task == task]
@@ -107,7 +107,7 @@ def _learning_bands(learned: Sequence[Learned], minutes: bool) -> dict[str, stat
 
 
 def _bands_of(runs: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]) -> dict[str, statistics.Band]:
-    """Of each name the mean of its runs along what all of them have in common, where that is more than a place."""
+    """Return for each name the mean of its runs over the range they share, where that is more than a single place."""
     return {
         name: statistics.learning_curve(curves, most_places=PLACES)
         for name, curves in runs.items()
@@ -116,8 +116,8 @@ def _bands_of(runs: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]
 
 
 def beside_published(lines: Sequence[Line], decimals: int, ours: str) -> dict[str, list[Cell]]:
-    """The columns that every table has, by title: ours, the published number and the difference where any line has one,
-    the interval of ours, seeds.
+    """Return the columns of every table, by title: ours, the published number and the difference where any line has
+    one, our interval, seeds.
     """
     columns: dict[str, list[Cell]] = {ours: [ours_told(line, decimals) for line in lines]}
     if any(line.published for line in lines):
@@ -129,7 +129,7 @@ def beside_published(lines: Sequence[Line], decimals: int, ours: str) -> dict[st
 
 
 def robustness(lines: Sequence[Line], arms: Sequence[str] = ()) -> Iterator[Section]:
-    """A chart for every attack that was measured, over its budgets."""
+    """Yield a chart over budgets for every attack that was measured."""
     found = attacked(lines)
     if not found:
         return
@@ -145,7 +145,7 @@ def _robustness_chart(
 ) -> Picture:
     curves: dict[str, list[Line]] = {}
     for line in lines:
-        # After how many steps, and over how many episodes, decides which numbers are one curve.
+        # Training steps and number of episodes decide which numbers form one curve.
         alike = {(other.kind.env_steps, other.kind.count) for other in lines if other.arm == line.arm}
         name = line.arm if len(alike) == 1 else f"{line.arm}, {line.kind.env_steps:,} steps, {line.kind.count} episodes"
         curves.setdefault(name, []).append(line)
@@ -170,13 +170,13 @@ def _robustness_chart(
 
 
 def banded(found: Mapping[str, statistics.Band], x_label: str, y_label: str, names: Sequence[str] = ()) -> str:
-    """A chart of bands by name: their values, and faint their ends. names: all that a set of charts shares."""
+    """Return a chart of bands by name, their ends drawn faintly. names: all names that a set of charts shares."""
     lines = {name: (band.places.tolist(), band.value.tolist()) for name, band in found.items()}
     return figures.curves(lines, x_label=x_label, y_label=y_label, band=bands(found), names=names)
 
 
 def bands(found: Mapping[str, statistics.Band]) -> dict[str, tuple[list[float], list[float]]]:
-    """The ends of the bands that there are, as charts take them."""
+    """Return the ends of the existing bands, as charts take them."""
     return {
         name: (band.low.tolist(), band.high.tolist())
         for name, band in found.items()

@@ -1,4 +1,4 @@
-"""How good the saliency maps of an experiment are, as a section of its page: methods down, maps across."""
+"""The section on saliency maps of an experiment's page: their scores, with methods as rows and maps as columns."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ BASELINE = "baseline"
 SMALL = 10  # below it scores have three decimals
 
 Scored = Sequence[tuple[str, Line]]
-"""What is scored, a saliency method or a baseline, and the line of its numbers."""
+"""The name of a saliency method or baseline, and the line of its scores."""
 
 
 def saliency(groups: Sequence[Group]) -> Iterator[Section]:
-    """A table for every score of saliency maps that was measured, and folded each number with its interval.
+    """Yield a table for every measured score of saliency maps, and, folded, each number with its interval.
 
-    Where numbers were published, the table with intervals and these stands open.
+    Where numbers were published, the table with intervals and published numbers is not folded.
     """
     tables: dict[tuple[str, str, str], list[tuple[str, Line]]] = {}
     for group in groups:
@@ -50,7 +50,7 @@ def _fits_side_by_side(lines: Scored) -> bool:
 
 
 def _side_by_side(task: str, metric: str, version: str, lines: Scored) -> Table:
-    """Of one mode."""
+    """Return the table of one mode, with maps side by side."""
     methods = list(dict.fromkeys(method for method, _ in lines))
     found = {(line.arm, method): line for method, line in lines}
     decimals, mode = _decimals(lines), lines[0][1].mode

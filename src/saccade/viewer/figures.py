@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Seven colours that stay apart for the colour-blind and on paper (Okabe and Ito, 2008), black left for text.
+# Seven colours that the colour-blind can tell apart, also on paper (Okabe and Ito, 2008); black is left for text.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F6B00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", "--", ":")  # with seven colours, 21 curves that differ
+LINES = ("-", "--", ":")  # with seven colours, 21 different curves
 INK = "#27272A"
 FAINT = "#D4D4D8"
-WIDTH_INCHES, HEIGHT_INCHES = 6.0, 3.7  # narrow, so that the letters can still be read on a phone
+WIDTH_INCHES, HEIGHT_INCHES = 6.0, 3.7  # narrow, so that letters are readable on a phone
 FONT_POINTS = 12
 NOTE_POINTS = 11
 RAW_OPACITY = 0.3
@@ -32,23 +32,23 @@ EPISODE_OPACITY = 0.35
 EPISODE_SHIFT = 0.25  # of the distance between two methods: beside the mean, so that neither hides the other
 CROWDED_INCHES = 4.6  # height of a chart with more curves than colours
 PANEL_INCHES = 1.9  # height of one of several charts with the same axes
-NAMES_INCHES = 0.9  # more where names stand along an axis
+NAMES_INCHES = 0.9  # extra height where names are written along an axis
 MOST_MARKERS = 6  # on a curve
 LEGEND_LINE_INCHES = 0.24
-LONG_LABEL = 17  # letters; with a longer one only two columns of a legend fit
-X_LETTERS, Y_LETTERS = 44, 26  # of a line along an axis
+LONG_LABEL = 17  # letters; with a longer label only two columns of a legend fit
+X_LETTERS, Y_LETTERS = 44, 26  # in a line of an axis label
 ROW_INCHES = 0.27  # height of a name on an axis
-BARS_WIDTH = 0.8  # of the distance between two modes, which all bars of one share
-BAR_INCHES = 0.42  # height of a bar that lies, and its room
-BELOW_LINE = 0.2  # of the distance between two of them: where its episodes are
-ROOM_FOR_LINES = 0.5  # beside all means and episodes, as a share of what they span, for longer lines
-NAME_LETTERS = 22  # of a line of the name beside it
-MODE_WIDTH = 0.66  # of the distance between two modes, how much their methods share
+BARS_WIDTH = 0.8  # of the distance between two modes, shared by all bars of one mode
+BAR_INCHES = 0.42  # height of a horizontal bar with its spacing
+BELOW_LINE = 0.2  # of the distance between two bars: where a bar's episodes are drawn
+ROOM_FOR_LINES = 0.5  # beside all means and episodes, as a fraction of their range, for longer lines
+NAME_LETTERS = 22  # in a line of the name beside a bar
+MODE_WIDTH = 0.66  # of the distance between two modes, shared by the methods of one mode
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One run's returns while it trained: equally long sequences, in the order of ``places``."""
+    """One run's returns during training: equally long sequences, in the order of ``places``."""
 
     label: str
     places: Sequence[float]  # agent steps, or minutes
@@ -57,7 +57,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class ModeReturn:
-    """What a method got in a mode: mean and standard deviation over ``returns``, one number per episode."""
+    """A method's returns in a mode: mean and standard deviation over ``returns``, one number per episode."""
 
     method: str
     mode: str
@@ -68,7 +68,7 @@ class ModeReturn:
 
 @dataclass(frozen=True)
 class Bar:
-    """A mean, what it may be in truth, and the numbers that it is the mean of."""
+    """A mean, its confidence interval, and the numbers that it is the mean of."""
 
     name: str
     mean: float
@@ -77,10 +77,10 @@ class Bar:
 
 
 def mode_returns(rows: Iterable[Mapping[str, Any]]) -> list[ModeReturn]:
-    """Rows of evaluations.jsonl as one ``ModeReturn`` for each method and mode, in the order of the rows.
+    """Return rows of evaluations.jsonl as one ``ModeReturn`` for each method and mode, in the order of the rows.
 
-    Of each run (method, task and seed) only the newest row of a mode counts; runs that differ in their
-    seed alone are pooled episode by episode.
+    Only the newest row of a mode counts for each run (method, task and seed); runs that differ only in their seed are
+    pooled episode by episode.
     """
     newest: dict[tuple[str, str, str, int], Mapping[str, Any]] = {}
     for row in rows:
@@ -99,13 +99,13 @@ def mode_returns(rows: Iterable[Mapping[str, Any]]) -> list[ModeReturn]:
 def training_curve(
     label: str, rows: Iterable[Mapping[str, Any]], key: str = "episode/return", *, minutes: bool = False
 ) -> Curve:
-    """Rows of metrics.jsonl as a curve over agent steps or minutes: those that hold ``key``, in their order."""
+    """Return the rows of metrics.jsonl that have ``key`` as a curve over agent steps or minutes, in their order."""
     points = [(row["seconds"] / 60 if minutes else row["env_steps"], row[key]) for row in rows if key in row]
     return Curve(label, [float(place) for place, _ in points], [float(value) for _, value in points])
 
 
 def smoothed(values: Sequence[float], window: int) -> list[float]:
-    """At each place the mean of the ``window`` values around it, or of those of them that exist."""
+    """Return at each place the mean of the ``window`` values around it, or of those of them that exist."""
     if window < 1:
         raise ValueError(f"a window holds at least 1 value, not {window}")
     before, after = (window - 1) // 2, window // 2 + 1
@@ -120,10 +120,10 @@ def learning_curves(
     x_label: str = "agent steps",
     y_label: str = "training return",
 ) -> str:
-    """Each run's return over agent steps or time, smoothed, with the raw numbers faint beneath; an SVG data URI.
+    """Draw each run's return over agent steps or time, smoothed, the raw numbers faintly beneath; an SVG data URI.
 
     Args:
-        window: how many neighbouring values the smooth line averages; 1 draws the raw numbers alone.
+        window: number of neighbouring values that the smooth line averages; 1 draws the raw numbers only.
         levels: returns to compare with, as dashed lines with their names: ``{"random policy": 30.2}``.
     """
     figure, axes = _chart(x_label=x_label, y_label=y_label)
@@ -181,7 +181,7 @@ def returns_by_mode(
 
 
 def bars_with_intervals(bars: Sequence[Bar], *, x_label: str) -> str:
-    """Means as bars to the right, the first one on top and in another colour, with intervals; an SVG data URI."""
+    """Draw means as horizontal bars with intervals, the first on top and in another colour; an SVG data URI."""
     figure, axes = _chart(x_label=x_label, y_label="")
     figure.set_figheight(BAR_INCHES * len(bars) + NAMES_INCHES)
     for row, bar in enumerate(bars):
@@ -204,7 +204,7 @@ def bars_with_intervals(bars: Sequence[Bar], *, x_label: str) -> str:
 
 
 def shares_by_mode(shares: Mapping[str, Mapping[str, float]], *, y_label: str) -> str:
-    """Bars from 0 to 100 %: a share for each method (outer names) in each mode (inner names); an SVG data URI."""
+    """Draw bars from 0 to 100 %, a share for each method (outer names) in each mode (inner names); an SVG data URI."""
     methods, modes = list(shares), list(dict.fromkeys(mode for by_mode in shares.values() for mode in by_mode))
     figure, axes = _chart(x_label="", y_label=y_label)
     width = BARS_WIDTH / max(len(methods), 1)
@@ -226,14 +226,14 @@ def curves(
     names: Sequence[str] = (),
     baselines: Collection[str] = (),
 ) -> str:
-    """Labelled lines; an SVG data URI. Up to 21 differ by colour and kind of line, and neighbours also by marker.
+    """Draw labelled lines; an SVG data URI. Up to 21 differ in colour and line style, and neighbours also in marker.
 
     Args:
-        series: ``(x, y)`` by label, equally long; x numbers, or the same texts for all, which stand side by side. What
-            dotted texts begin with alike is told once, below them.
-        band: lowest and highest y of some of them, drawn faintly around the line.
-        names: all labels that a set of charts shares, so that one that is missing here changes no other's colour.
-        baselines: labels to be drawn in black.
+        series: ``(x, y)`` by label, equally long; x are numbers, or the same texts for all, drawn side by side. A
+            common prefix of dotted texts is written once, below them.
+        band: lowest and highest y of some lines, drawn faintly around them.
+        names: all labels of a set of charts, so that colours stay the same where one is missing.
+        baselines: labels to draw in black.
     """
     order = [*dict.fromkeys([*names, *series])]
     colored = [name for name in order if name not in baselines]
@@ -281,14 +281,14 @@ def drift(
     map_label: str,
     action_label: str,
 ) -> str:
-    """How far each method's map moves in each mode, below how far the action moves; an SVG data URI.
+    """Draw how far each method's map moves in each mode, above how far the action moves; an SVG data URI.
 
-    The two have axes of their own, for they are measured in different units.
+    The two have separate axes, because they are measured in different units.
 
     Args:
         maps: by method, by mode.
-        actions: by mode; where there are none, the maps stand alone.
-        map_label: what the maps' numbers are, as ``action_label`` what the actions' are.
+        actions: by mode; where there are none, only the maps are drawn.
+        map_label, action_label: what the numbers of the maps and the actions are.
     """
     from matplotlib.figure import Figure
 
@@ -322,11 +322,11 @@ def pairs(
     y_label: str,
     names: Sequence[str] = (),
 ) -> str:
-    """Two numbers of each run as a mark, in a chart for each title with the same axes; an SVG data URI.
+    """Draw two numbers of each run as a mark, in a chart for each title with the same axes; an SVG data URI.
 
     Args:
-        panels: by title, by label the ``(x, y)`` of some runs, equally long.
-        names: all labels that a set of charts shares, so that one that is missing here changes no other's colour.
+        panels: ``(x, y)`` of some runs, equally long, by title and label.
+        names: all labels of a set of charts, so that colours stay the same where one is missing.
     """
     from matplotlib.figure import Figure
 
@@ -345,14 +345,14 @@ def pairs(
     for axes in charts[len(panels) :]:
         axes.set_visible(False)
     for axes in charts[max(0, len(panels) - columns) : len(panels)]:
-        axes.tick_params(labelbottom=True)  # also above the place that is empty
+        axes.tick_params(labelbottom=True)  # also above an empty place
     for set_label, text, letters in ((figure.supxlabel, x_label, X_LETTERS), (figure.supylabel, y_label, Y_LETTERS)):
         set_label("\n".join(map(_plain, textwrap.wrap(text, letters))), color=INK, fontsize=FONT_POINTS)
     return _finished(figure, max(charts[: len(panels)], key=lambda one: len(one.get_legend_handles_labels()[1])))
 
 
 def _chart(*, x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    """An empty chart that belongs to nobody else: pyplot's global list of figures is not used."""
+    """Return an empty chart, without using pyplot's global list of figures."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), layout="constrained")
@@ -373,7 +373,7 @@ def _dressed(axes: Axes, *, x_label: str, y_label: str) -> None:
 
 
 def _finished(figure: Figure, axes: Axes) -> str:
-    """The chart with its legend above it, as an SVG data URI; the same rows give the same bytes."""
+    """Return the chart with its legend above it as an SVG data URI; the same rows give the same bytes."""
     from matplotlib import rc_context
 
     handles, labels = axes.get_legend_handles_labels()
@@ -393,7 +393,7 @@ def _finished(figure: Figure, axes: Axes) -> str:
 
 
 def _shared_beginning(names: Sequence[str]) -> str:
-    """The dotted parts that all names begin with: ``critic.`` of critic.q1 and critic.q2."""
+    """Return the dotted prefix of all names: ``critic.`` for critic.q1 and critic.q2."""
     if len(set(names)) < 2:
         return ""
     columns = zip(*(name.split(".")[:-1] for name in names), strict=False)
@@ -401,7 +401,7 @@ def _shared_beginning(names: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text as it is: a dollar sign would otherwise begin a formula, and a leading underscore hide a label."""
+    """Escape text: a dollar sign would otherwise begin a formula, and a leading underscore hide a label."""
     return ("\u200b" + text if text.startswith("_") else text).replace("$", r"\$")
 
 

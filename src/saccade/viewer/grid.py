@@ -1,4 +1,4 @@
-"""A grid that runs, as one page without a server: a browser reads it again every few seconds, until all is done."""
+"""A running grid as one page without a server, which a browser reloads every few seconds until all is done."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from saccade.viewer.page import scrolling
 PAGE = "live.html"
 SECONDS_BETWEEN_READS = 5
 STATES = (RUNNING, FAILED, SKIPPED, DONE, WAITING)
-"""What stands first, where not all of a grid can be seen: of what is done there is more to see than of what waits."""
+"""The order of states where not all of a grid can be seen: a run that is done shows more than one that waits."""
 HEAD = ("run", "state", "return", "left", "steps", "where")
-"""What matters most first: of a phone's width the last do not fit, and are scrolled to."""
+"""Columns, the most important first: on a phone the last ones do not fit and are scrolled to."""
 OWN = """
 progress { width: 100%; height: .9rem; accent-color: var(--accent); }
 thead th, thead th:first-child { padding: .35rem .7rem; }
@@ -39,7 +39,7 @@ tr.done, tr.waiting { color: var(--quiet); }
 
 
 def write_page(moment: Moment, folder: Path) -> Path:
-    """Write the page of a moment whole, so that who reads it never sees a half; returns its path."""
+    """Write the page of a moment in one go, so that nobody reads half of it; return its path."""
     path = folder / PAGE
     with written_aside(path) as aside:
         aside.write_text(page_of(moment), encoding="utf-8")
@@ -47,7 +47,7 @@ def write_page(moment: Moment, folder: Path) -> Path:
 
 
 def page_of(moment: Moment) -> str:
-    """The page: nothing in it runs or is fetched, and it asks to be read again while runs are to come."""
+    """Return the page: nothing in it runs or is fetched, and it reloads itself while runs remain."""
     over = moment.stopping or not moment.count(RUNNING, WAITING)
     style = (resources.files(__package__) / "page.css").read_text() + OWN
     allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -91,13 +91,13 @@ def _sentence(moment: Moment, over: bool) -> str:
 
 
 def left_told(moment: Moment) -> str:
-    """``about 13 min left``; ``at least`` where nobody knows yet how long the steps after training take."""
+    """Return ``about 13 min left``; ``at least`` while it is unknown how long the steps after training take."""
     assert moment.seconds_left is not None
     return f"{'at least' if moment.at_least else 'about'} {told_seconds(moment.seconds_left)} left"
 
 
 def cells_of_line(shown: Shown) -> tuple[str, ...]:
-    """A run as the cells of a line, whose columns are ``HEAD``."""
+    """Return a run as the cells of a line, whose columns are ``HEAD``."""
     standing = shown.standing
     training = shown.state == RUNNING and standing.step == TRAIN
     left = told_seconds(standing.seconds_left) if training and standing.seconds_left is not None else ""
@@ -120,7 +120,7 @@ def _row(shown: Shown, shared: str) -> str:
 
 
 def shared_name(moment: Moment) -> str:
-    """What the names of all runs begin with: their task or a part of it up to a mark; empty where that is nothing."""
+    """Return the common prefix of all runs' names: their task or a part of it up to a separator; empty if none."""
     names = [shown.cell.name for shown in moment.cells]
     first, last = min(names), max(names)
     common = first[: next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)]
@@ -129,7 +129,7 @@ def shared_name(moment: Moment) -> str:
 
 
 def told_seconds(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``3.5 h`` or ``2.1 days``."""
+    """Return ``40 s``, ``12 min``, ``3.5 h`` or ``2.1 days``."""
     for unit, length, most in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
         if seconds < most * length:
             value = seconds / length

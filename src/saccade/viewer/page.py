@@ -1,4 +1,4 @@
-"""One HTML file that carries everything: opens from a disk, without a network, on a phone, in the dark."""
+"""A page as one self-contained HTML file: it opens from disk, offline, on a phone, and in dark mode."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from saccade.data.files import written_aside
 from saccade.viewer.film import Film, Films, breakable, film_html, films_html
 from saccade.viewer.pictures import check_carried
 
-STYLES = ("page.css", "timeline.css")  # lie beside this file, and are copied into every page
+STYLES = ("page.css", "timeline.css")  # beside this file, copied into every page
 SCRIPTS = ("timeline.js", "page.js")
 
 Cell: TypeAlias = str | int | float | None  # None is a dash
 Better: TypeAlias = Literal["higher", "lower"]
 SIDEWAYS = "The table is wider than the screen: it scrolls sideways."
-MOST_COLUMNS = 6  # that have room on a page at full size
+MOST_COLUMNS = 6  # columns that fit on a page at full size
 LEADING_NUMBER = re.compile(r"[-\u2212]?\d+(,\d{3})*(\.\d+)?(e[-+]?\d+)?")  # as page.js reads it
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The title of what follows; the page's own title is level 1, and 3 is below 2."""
+    """A heading; the page's own title is level 1, and 3 is below 2."""
 
     text: str
     level: Literal[2, 3] = 2
@@ -49,7 +49,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found, in a sentence or a few: the first thing on a page, before anything that explains it."""
+    """The finding in a few sentences: the first thing on a page, before any explanation."""
 
     text: str
 
@@ -63,14 +63,14 @@ class Code:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they are here, such as settings: short texts, one pair to a line."""
+    """Names and values, such as settings: short texts, one pair per line."""
 
     pairs: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Folded:
-    """What few want to see, such as settings: it opens when its title is pressed."""
+    """Details that few readers want, such as settings: they open when their title is pressed."""
 
     title: str
     inside: Facts | Table | tuple[Table, ...]
@@ -78,16 +78,16 @@ class Folded:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that a click on a column's title sorts; the first cell of a row is its name.
+    """A table that a click on a column's title sorts; the first cell of a row is its name.
 
     A text that begins with a number, such as ``431 ± 12``, is sorted by that number.
 
     Attributes:
         caption: a plain sentence: what the table shows and how to read it.
-        better: for each column whether a higher or a lower number is the better one, or None; may be empty. Such a
-            column says so by an arrow, and its best cells, ties included, are marked.
-        baselines: names of rows that are never marked as best, and that a cell has to beat to be marked.
-        chance: for each column a number that a cell has to beat as well, or None; may be empty.
+        better: for each column whether a higher or a lower number is better, or None; may be empty. An arrow in the
+            column's title shows it, and the best cells, ties included, are marked.
+        baselines: names of rows that are never marked as best, and that other cells must beat to be marked.
+        chance: for each column a number that a cell must beat as well, or None; may be empty.
     """
 
     columns: tuple[str, ...]
@@ -105,7 +105,7 @@ class Table:
                 raise ValueError(f"a row of {len(row)} cells does not fit {len(self.columns)} columns: {row}")
 
     def best(self, column: int) -> float | None:
-        """The best number of a column as it is shown, so that what looks equal is marked alike.
+        """Return the best number of a column as it is shown, so that what looks equal is marked alike.
 
         None if the column has no direction or no numbers, or if a baseline is as good.
         """
@@ -120,7 +120,7 @@ class Table:
         return best if is_best else None
 
     def lost(self) -> tuple[str, ...]:
-        """The columns in which no row is better than every baseline."""
+        """Return the columns in which no row is better than every baseline."""
         ranked = range(len(self.columns) if self.better else 0)
         return tuple(
             self.columns[column]
@@ -138,8 +138,8 @@ class Picture:
     """A picture or chart.
 
     Attributes:
-        data_uri: the picture itself, ``data:image/...``; an address elsewhere is refused.
-        alt: what is to be seen, for those who cannot see it.
+        data_uri: the picture itself, ``data:image/...``; other addresses are refused.
+        alt: a description for those who cannot see the picture.
         caption: a plain sentence: what the picture shows and how to read it.
     """
 
@@ -157,7 +157,7 @@ class Gallery:
 
     Attributes:
         rows: a label, and the row's pictures as data URIs; the rows may differ in length.
-        column_labels: what stands under each picture of a row; may be empty.
+        column_labels: captions under the pictures of a row; may be empty.
         caption: a plain sentence: what the pictures show and how to read them.
     """
 
@@ -179,10 +179,10 @@ Section: TypeAlias = (
 
 
 def write_page(path: str | Path, title: str, sections: Sequence[Section]) -> None:
-    """Write the sections as one self-contained page; written aside and renamed.
+    """Write the sections as one self-contained page, first to a temporary file that is then renamed.
 
-    Every text is shown as it is: markup in a run's name stays text, and the page forbids the browser to
-    load or run anything but what this function put there.
+    Every text is shown literally: markup in a run's name stays text, and the page forbids the browser to load or run
+        anything except what this function put there.
 
     Raises:
         UserError: the file cannot be written.
@@ -192,7 +192,7 @@ def write_page(path: str | Path, title: str, sections: Sequence[Section]) -> Non
 
 
 def page(title: str, sections: Sequence[Section]) -> str:
-    """The text of the HTML file that ``write_page`` writes."""
+    """Return the text of the HTML file that ``write_page`` writes."""
     style, script = map(_carried, (STYLES, SCRIPTS))
     body = "\n".join(_htmls(sections))
     policy = (
@@ -227,7 +227,7 @@ def _carried(names: Sequence[str]) -> str:
 
 
 def _htmls(sections: Sequence[Section]) -> list[str]:
-    """Each section as HTML; the contents link to the headings by their numbers."""
+    """Return each section as HTML; the contents link to the headings by their numbers."""
     titles = [section.text for section in sections if isinstance(section, Heading) and section.level == 2]
     number = 0
     htmls = []
@@ -303,10 +303,10 @@ def _table(table: Table) -> str:
 
 
 def scrolling(table: str, label: str, *, by_width: bool = False) -> str:
-    """A table's HTML in a box: what is wider than a phone scrolls in itself, also by keyboard, and says so above.
+    """Return a table's HTML in a box that scrolls sideways where the table is too wide, also by keyboard, with a note.
 
     Args:
-        by_width: say it on every narrow screen, for pages without a script, which cannot measure.
+        by_width: show the note on every narrow screen, for pages without a script, which cannot measure.
     """
     shown = ' class="sideways narrow"' if by_width else ' class="sideways" hidden'
     return (
@@ -358,5 +358,5 @@ def _shown(value: Cell) -> str:
 
 
 def _digest(text: str) -> str:
-    """How a page's policy names the one script and the one style that it allows."""
+    """Return the hash by which a page's security policy names the only script and style that it allows."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"

@@ -1,4 +1,4 @@
-"""What a policy made of moments as curves: what it expected, and what it thought of its actions."""
+"""A policy's readings of moments as curves: its value estimates, and how it rated its actions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from saccade.viewer.timeline import Chart, chart, chart_of_parts, chart_of_prefe
 
 
 def value_chart(readings: Sequence[Reading]) -> Chart:
-    """What it expected in each moment; a gap where it expects nothing."""
+    """Return a chart of the value estimate at each moment, with gaps where there is none."""
     return chart("value", [np.nan if one.value is None else one.value for one in readings])
 
 
@@ -23,12 +23,12 @@ def action_charts(
     first: int = 0,
     strength: NDArray[np.floating] | None = None,
 ) -> tuple[Chart, ...]:
-    """What it thought of each of its discrete actions, or the numbers of its continuous one.
+    """Return charts of how the policy rated each discrete action, or of the components of its continuous one.
 
-    None where neither is known.
+    There are none where neither is known.
 
     Args:
-        names: of discrete actions, where they have any; by default their numbers from ``first``.
+        names: names of discrete actions, if they have any; by default their numbers from ``first``.
         strength: by which the actions are chosen that are drawn, as ``chart_of_actions`` takes it.
     """
     numbers = [numbers_of(one) for one in readings]
@@ -43,7 +43,7 @@ def action_charts(
 
 
 def numbers_of(reading: Reading) -> NDArray[np.float64] | None:
-    """What is drawn of it: what it thought of each action, or the parts of its action; None where neither is known."""
+    """Return what to draw: the rating of each action, or the components of the action; None where neither is known."""
     if reading.preferences is not None:
         return reading.preferences.astype(np.float64)
     return reading.action.astype(np.float64).ravel() if reading.action.dtype.kind == "f" else None

@@ -1,4 +1,4 @@
-"""Curves along a film's slider: value, reward and what the policy thought of its actions, over the moments."""
+"""Curves along a film's slider: value, reward and how the policy rated its actions, at each moment."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Literal, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-MOST_LINES = 8  # of a chart: as many as timeline.css has colours
-DIGITS = 4  # that a number keeps: finer than a pixel of a chart
+MOST_LINES = 8  # in a chart: as many as timeline.css has colours
+DIGITS = 4  # significant digits of a number: finer than a pixel of a chart
 
 Unit = Literal["number", "share"]
 Values = tuple[float | None, ...]
-"""One for each moment; None where nobody knows it."""
+"""One number for each moment; None where it is unknown."""
 
 
 @final
 @dataclass(frozen=True)
 class Line:
-    """One curve; the only one of a chart may go without a name."""
+    """One curve; a single curve of a chart needs no name."""
 
     name: str
     values: Values
@@ -32,11 +32,11 @@ class Line:
 @final
 @dataclass(frozen=True)
 class Chart:
-    """Curves with one axis; a shorter one waits at its end, as its film does.
+    """Curves with a common axis; a shorter curve stops at its end, as its film does.
 
     Attributes:
-        unit: a ``share`` lies in 0..1, and is told in percent.
-        note: what must be said beside it.
+        unit: a ``share`` lies in 0..1 and is shown in per cent.
+        note: a remark shown beside the chart.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Chart:
 
 
 def chart(title: str, values: ArrayLike) -> Chart:
-    """One number for each moment; NaN where it is not known."""
+    """Return a chart of one number for each moment; NaN where it is unknown."""
     return Chart(title, (Line("", _values(np.asarray(values, dtype=np.float64))),))
 
 
@@ -61,12 +61,12 @@ def chart_of_actions(
     unit: Unit = "number",
     strength: NDArray[np.floating] | None = None,
 ) -> Chart:
-    """What a policy thought of each action, or its action's own numbers, ``[moments, actions]``.
+    """Return a chart of a number for each action, or of the action's own components, ``[moments, actions]``.
 
-    Of more than eight the eight strongest are drawn, and the chart says so.
+    Of more than eight, only the eight strongest are drawn, and the chart says so.
 
     Args:
-        strength: ``[actions]``; by default the mean in these moments, whatever its sign.
+        strength: ``[actions]``; by default the absolute mean over these moments.
     """
     count = values.shape[1]
     if len(names) != count:
@@ -86,20 +86,20 @@ def chart_of_preferences(
     likely: bool,
     strength: NDArray[np.floating] | None = None,
 ) -> Chart:
-    """What a discrete policy thought of each action: how ``likely`` it is, or what it is worth."""
+    """Return a chart of how a discrete policy rated each action: how ``likely`` it is, or its value."""
     if likely:
         return chart_of_actions("probabilities", values, names, "share", strength)
     return chart_of_actions("action values", values, names, strength=strength)
 
 
 def chart_of_parts(actions: NDArray[np.floating], strength: NDArray[np.floating] | None = None) -> Chart:
-    """The numbers of continuous actions, ``[moments, parts]``."""
+    """Return a chart of the components of continuous actions, ``[moments, parts]``."""
     names = [f"part {place + 1}" for place in range(actions.shape[1])]
     return chart_of_actions("action", actions, names, strength=strength)
 
 
 def together(charts: Mapping[str, Sequence[Chart]]) -> tuple[Chart, ...]:
-    """The charts of several films: what has one curve is drawn in one chart for all, a curve for each film."""
+    """Combine the charts of several films: those of a single curve become one chart, with a curve for each film."""
     single: dict[tuple[str, Unit], list[Line]] = {}
     several = []
     for film, own in charts.items():
@@ -112,7 +112,7 @@ def together(charts: Mapping[str, Sequence[Chart]]) -> tuple[Chart, ...]:
 
 
 def timeline_html(charts: Sequence[Chart]) -> str:
-    """An element that timeline.js draws in; nothing where there are no charts."""
+    """Return the HTML element in which timeline.js draws; empty where there are no charts."""
     if not charts:
         return ""
     return f'<div class="timeline" data-charts="{escape(json.dumps([asdict(one) for one in charts]))}" hidden></div>\n'

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Motion = Callable[[int, int], None]
 """Brings the scene to its state after this many control steps, and this many agent steps, of the episode."""
 
-AGENT = 1  # the body that a camera's distance is told from, with everything that hangs on it
+AGENT = 1  # the body that a camera's distance is measured from, with everything that hangs on it
 CONTROL_STEPS, AGENT_STEPS = "moving/control_steps", "moving/agent_steps"
 AGENT_DISTANCE = "moving/agent_distance"
 

@@ -1,8 +1,8 @@
-"""Strided views: the same network, whose gradient by pictures takes a CPU less time.
+"""Strided views: the same network with a faster input gradient on a CPU.
 
-The library's gradient by what entered a convolution of 8x8 pixels with stride 4 takes a CPU ten times as long as the
-convolution itself, where pictures have few channels. The same numbers are a convolution without a stride, whose
-channels are patches of 4x4 pixels, and a copy.
+On a CPU, PyTorch's input gradient of an 8x8 convolution with stride 4 takes ten times as long as the convolution itself
+if pictures have few channels. The same numbers can be computed by a convolution without stride, whose channels are
+patches of 4x4 pixels, and a copy.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from saccade.types import UserError
 Module = TypeVar("Module", bound=nn.Module)
 
 WORDS = (torch.complex128, torch.float64)
-"""What copies 16 and 8 bytes at a time."""
+"""Types that copy 16 and 8 bytes at a time."""
 ORDINARY = (nn.Conv2d.forward, FilledConvolution.forward, PixelConvolution.forward)
 
 
 def strided_view(network: Module) -> Module:
-    """A view of a network that gives the gradient by its pictures quicker on a CPU, and none by its weights.
+    """Return a view of a network whose input gradient is faster on a CPU, and which has no weight gradients.
 
-    What it computes is the same; the gradient differs by rounding, and cannot be differentiated again. A network that
-    has no such convolutions, or is compiled or scripted, is given back.
+    Its outputs are the same; the gradient differs by rounding and cannot be differentiated again. A network that has no
+    such convolutions, or is compiled or scripted, is returned unchanged.
     """
     try:
         reach = Reach(network)
-    except UserError:  # whoever compiled it had reasons
+    except UserError:  # compiled or scripted networks stay as they are
         return network
     strided = [key for key, layer in reach.things.items() if isinstance(layer, nn.Conv2d) and _is_strided(layer)]
     built = rewired(reach, {}, strided) if strided else {}
@@ -44,7 +44,7 @@ def strided_view(network: Module) -> Module:
 
 
 def _is_strided(layer: nn.Conv2d) -> bool:
-    """Whether its kernels are whole patches of its stride, and it is computed as such layers usually are."""
+    """Whether its kernel size is a multiple of its stride, without padding, dilation or groups."""
     side, kernel = layer.stride[0], layer.kernel_size[0]
     square = layer.stride == (side, side) and layer.kernel_size == (kernel, kernel)
     simple = layer.padding == (0, 0) and layer.dilation == (1, 1) and layer.groups == 1
@@ -70,7 +70,7 @@ def _forward(layer: nn.Conv2d) -> Callable[[Tensor], Tensor]:
 
 
 class _Strided(torch.autograd.Function):
-    """A convolution with a stride, and its gradient by what entered it."""
+    """A strided convolution and its input gradient."""
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, side: int) -> Tensor:
@@ -84,13 +84,13 @@ class _Strided(torch.autograd.Function):
 
 
 def input_gradient_of_patches(gradient: Tensor, weight: Tensor, side: int) -> Tensor:
-    """The gradient by what entered a convolution of stride ``side``, from that by what it gave.
+    """Return the input gradient of a convolution with stride ``side``, from its output gradient.
 
     Args:
         weight: ``[out, in, kernel, kernel]``, whose kernel is a multiple of the stride.
 
     Returns:
-        ``[batch, in, height, width]``, the channels of a pixel side by side.
+        ``[batch, in, height, width]``, with a pixel's channels adjacent in memory.
     """
     channels = weight.shape[1]
     patches = weight.unflatten(3, (-1, side)).unflatten(2, (-1, side))  # [out, in, m, side, m, side]
@@ -104,6 +104,6 @@ def input_gradient_of_patches(gradient: Tensor, weight: Tensor, side: int) -> Te
 
 
 def _word(rows: Tensor) -> torch.dtype:
-    """What the last dimension is copied as: fewer, wider words."""
+    """Return the type to copy the last dimension as: fewer, wider words."""
     size = rows.shape[-1] * rows.element_size()
     return next((word for word in WORDS if size % word.itemsize == 0), rows.dtype)

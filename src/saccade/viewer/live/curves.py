@@ -1,4 +1,4 @@
-"""The curves along a live page's slider: told whole to a page that knows none, and then what is new."""
+"""The curves along a live page's slider: sent whole to a new page, then only what is new."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from saccade.viewer.live.telling import charts_of
 from saccade.viewer.readings import numbers_of
 from saccade.viewer.timeline import Chart
 
-SECONDS = 0.1  # of reading on before what was found is told, and whoever has another question is heard
+SECONDS = 0.1  # of reading before results are sent and other questions are answered
 
 
 @final
 class Curves:
-    """What one page knows of the curves of its session's episode."""
+    """The part of an episode's curves that one page already has."""
 
     def __init__(self) -> None:
         self._policy = 0
@@ -28,20 +28,20 @@ class Curves:
         self._strengths: list[np.ndarray] = []  # by moment, of each action: the sum of its sizes up to there
 
     def of(self, policy: int) -> None:
-        """The curves are those of this policy."""
+        """Switch to the curves of this policy."""
         if policy != self._policy:
             self._policy = policy
             self.forget(0)
 
     def forget(self, index: int) -> None:
-        """What the page knows of the moments from here on is not so any more."""
+        """Forget moments from ``index`` on, which have changed."""
         self._told = min(self._told, index)
         del self._strengths[index:]
         if index == 0:
             self._heads = None
 
     def new(self, session: Session) -> dict[str, Any] | None:
-        """Read on for a while, and what the page does not know yet; None where there is nothing.
+        """Read on for a while and return what the page does not have yet; None if there is nothing new.
 
         Curves end where the policy fails: the page says so where it shows the moment.
         """
@@ -62,7 +62,7 @@ class Curves:
         return {"kind": "curves", "from": start, "charts": [asdict(one) for one in charts]}
 
     def _strength(self, session: Session) -> np.ndarray | None:
-        """Of each action, over all moments that were read."""
+        """Return the strength of each action over all moments read so far."""
         for reading in session.course_so_far(self._policy)[len(self._strengths) :]:
             numbers = numbers_of(reading)
             size = np.zeros(1) if numbers is None else np.abs(numbers)
@@ -71,5 +71,5 @@ class Curves:
 
 
 def _heads(charts: tuple[Chart, ...]) -> object:
-    """All of them but their values."""
+    """Return the charts without their values."""
     return [(one.title, one.unit, one.note, [line.name for line in one.lines]) for one in charts]

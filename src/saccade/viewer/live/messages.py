@@ -1,4 +1,4 @@
-"""What the page may say to the server, each message with its type; anything else is refused."""
+"""Messages that the page may send to the server, each with its type; anything else is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LARGEST = 2_000_000  # bytes of one message
 
 
 class EditMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One edit; what its kind does not need is left out."""
+    """One edit; fields that its kind does not need are left out."""
 
     kind: Literal["paint", "erase", "drop", "turn"]
     points: tuple[tuple[float, float], ...] = ()
@@ -24,7 +24,7 @@ class EditMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strength: float = 1.0
 
     def edit(self) -> Edit:
-        """The same as the session takes it."""
+        """Return the edit as the session takes it."""
         match self.kind:
             case "paint":
                 return Paint(self.points, self.radius, self.colour)
@@ -44,7 +44,7 @@ class PaneMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that decides what the page shows of the episode."""
+    """Everything that decides what the page shows of the episode."""
 
     index: int
     panes: tuple[PaneMessage, ...]
@@ -59,14 +59,14 @@ class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Question(self.index, tuple(one.edit() for one in self.edits), self.dial)
 
     def shown(self) -> list[Pane]:
-        """Its panes. Raises UserError for none and for more than two."""
+        """Return its panes. Raises UserError for none and for more than two."""
         if not 1 <= len(self.panes) <= 2:
             raise UserError(f"A page shows one or two panes, not {len(self.panes)}.")
         return [Pane(one.policy, one.mode) for one in self.panes]
 
 
 class Start(msgspec.Struct, frozen=True, tag_field="do", tag="start"):
-    """Begin an episode, or the one that these actions made."""
+    """Begin an episode, or rebuild the one that these actions made."""
 
     seed: int
     mode: str = "train"
@@ -87,14 +87,14 @@ class Branch(msgspec.Struct, frozen=True, tag_field="do", tag="branch"):
 
 
 class Look(msgspec.Struct, frozen=True, tag_field="do", tag="look"):
-    """Show a moment; ``number`` comes back with every answer."""
+    """Show a moment; ``number`` is returned with every answer."""
 
     number: int
     view: View
 
 
 class Save(msgspec.Struct, frozen=True, tag_field="do", tag="save"):
-    """Make a file of what is shown."""
+    """Make a file of what the page shows."""
 
     what: Literal["still", "film", "page"]
     view: View
@@ -105,8 +105,8 @@ _decoder = msgspec.json.Decoder(Message)
 
 
 def read(text: str) -> Message:
-    """One message. Raises UserError for what is none."""
+    """Parse one message. Raises UserError for an invalid one."""
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise UserError(f"The page said what the server does not understand: {error}.") from error
+        raise UserError(f"The page sent a message that the server does not understand: {error}.") from error

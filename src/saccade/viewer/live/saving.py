@@ -1,4 +1,4 @@
-"""A session as files that need no server: a still, a film, a page."""
+"""Save a session as a file that needs no server: a still, a film or a page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from saccade.viewer.pictures import data_uri, grid, png, upscale, write_video
 from saccade.viewer.repeating import repeat_sections
 from saccade.viewer.timeline import Chart
 
-MOST_MOMENTS = 40  # of a film
+MOST_MOMENTS = 40  # in a film
 FRAMES_PER_SECOND = 4.0
 LEAST_SIDE = 160  # of a picture in a still
 
@@ -32,13 +32,13 @@ Report = Callable[[int, int], None]
 
 
 def unheard(done: int, total: int) -> None:
-    """A report that nobody waits for."""
+    """Ignore a report of progress."""
 
 
 def saved(what: str, session: Session, view: View, title: str, command: str, report: Report = unheard) -> File:
-    """What the page asks for: ``still``, ``film`` or ``page``. Raises UserError where it cannot be drawn.
+    """Return the requested file: ``still``, ``film`` or ``page``. Raises UserError if it cannot be drawn.
 
-    report: is told how many moments of a film are drawn, and of how many.
+    report: called with how many moments of a film are drawn, and their total.
     """
     if what == "still":
         return still(session, view)
@@ -46,7 +46,7 @@ def saved(what: str, session: Session, view: View, title: str, command: str, rep
 
 
 def still(session: Session, view: View) -> File:
-    """The moment as it is shown: a row for each pane, its picture and its maps."""
+    """Return the moment as it is shown: a row for each pane with its picture and its maps."""
     rows, labels = [], []
     for pane in view.shown():
         answer = session.look(pane, view.question)
@@ -57,7 +57,7 @@ def still(session: Session, view: View) -> File:
 
 
 def film(session: Session, view: View, report: Report = unheard) -> File:
-    """The episode from its beginning, as the first pane sees it, with its first map beside it."""
+    """Return the episode from its beginning, as the first pane sees it, with its first map beside it."""
     pane, moments = view.shown()[0], _moments(session)
     frames: list[np.ndarray] = []
     for index in moments:
@@ -74,7 +74,7 @@ def film(session: Session, view: View, report: Report = unheard) -> File:
 
 
 def recorded_page(session: Session, view: View, title: str, command: str, report: Report = unheard) -> File:
-    """The same session as a page that opens from a disk: the moment before and after, and the episode as a film."""
+    """Return the session as a page that opens from disk: the moment before and after, and the episode as a film."""
     panes = view.shown()
     sections: list[Section] = [Found(_sentence(session, view, panes)), Heading("The moment"), *_moment(session, view)]
     each, films = len(_moments(session)), dict[str, Film]()
@@ -90,12 +90,12 @@ def recorded_page(session: Session, view: View, title: str, command: str, report
 
 
 def _one_of(report: Report, before: int, total: int, done: int, _: int) -> None:
-    """Of one film among several."""
+    """Report the progress of one film among several."""
     report(before + done, total)
 
 
 def _moment(session: Session, view: View) -> list[Section]:
-    """Of each pane a row as it was, and one with the changes where there are any."""
+    """Return for each pane a row as it was, and one with the changes if there are any."""
     rows, gallery = [], []
     scores: dict[str, tuple[Scored, ...]] = {}
     for pane in view.shown():
@@ -110,12 +110,12 @@ def _moment(session: Session, view: View) -> list[Section]:
             levels = {method: _finest(session, pane, one, method, view) for method in view.methods}
             drawn = [telling.frame(one), *(telling.map_picture(one, levels[method]) for method in view.methods)]
             gallery.append((label, tuple(data_uri(png(picture)) for picture in drawn)))
-        if view.metrics:  # of the last, which are with the changes
+        if view.metrics:  # of the last maps, which are those with the changes
             for method, level in levels.items():
                 of_map = session.scored(pane, view.question, answer, level, view.metrics)
                 scores[f"{name}, {_plain(method)}"] = of_map
     changes = _changes(view)
-    what = f"What is done at step {view.index}, and what it is worth."
+    what = f"The action at step {view.index}, and the state's value."
     return [
         Table(
             ("view", "action", "value"),
@@ -132,7 +132,7 @@ def _moment(session: Session, view: View) -> list[Section]:
 
 
 def _scores(scores: Mapping[str, Sequence[Scored]]) -> Table:
-    """Of the maps with the changes, by their names, each beside what a map of random numbers gets."""
+    """Return the scores of the maps with the changes, by name, each beside the score of a random map."""
     rows: list[tuple[Cell, ...]] = []
     for name, found in scores.items():
         rows.append((name, *(one.value for one in found)))
@@ -143,7 +143,7 @@ def _scores(scores: Mapping[str, Sequence[Scored]]) -> Table:
 
 
 def _film(session: Session, pane: Pane, view: View, report: Report) -> Film:
-    """Pictures and maps of some moments; the line of text and the curves are of all, where the mode is that played."""
+    """Return pictures and maps of some moments; text and curves cover all of them if the pane shows the played mode."""
     total, moments = len(session.actions) + 1, _moments(session)
     answers, maps = list[Answer](), {name: list[np.ndarray]() for name in view.methods}
     for index in moments:
@@ -168,7 +168,7 @@ def _film(session: Session, pane: Pane, view: View, report: Report) -> Film:
 
 
 def _line(session: Session, index: int, readings: Mapping[int, Reading]) -> str:
-    """What is done at a moment, what it is worth, and what is got."""
+    """Return the action at a moment, its value and its reward as a line."""
     told = telling.reading_told(readings[index])
     worth = "" if told["value"] is None else f", value {telling.number_told(told['value'])}"
     reward = f", reward {telling.number_told(session.rewards[index])}" if index < len(session.rewards) else ""
@@ -185,7 +185,7 @@ def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:
 
 
 def _changes(view: View) -> list[str]:
-    """Each in a word or two; one kind of stroke counts once."""
+    """Return the changes in a word or two each; strokes of the same kind count once."""
     brushed = {"paint": "painted over", "erase": "erased with blur"}
     told = [
         f"{_plain(one.shift)} {100 * one.strength:.0f} %" if one.kind == "turn"

@@ -1,4 +1,4 @@
-"""The server of the live page: one page, one WebSocket, on this machine alone, for whoever knows the token."""
+"""The server of the live page: one page and one WebSocket, reachable only from this machine and with the token."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FILES = {
     "/live.css": ("saccade.viewer.live", "live.css", "text/css"),
     **{f"/{name}": ("saccade.viewer.live", name, "text/javascript") for name in ("live.js", "stage.js", "tools.js")},
 }
-PATIENCE = 0.15  # seconds that a question is answered with maps though another has come: a brush that moves shows them
+PATIENCE = 0.15  # seconds for which maps are still drawn after a newer question, so that a moving brush shows them
 REFUSED = 4000  # as live.js has
 WRONG_TOKEN = "This address has no token, or a wrong one: use the one that saccade view printed."
 Result = TypeVar("Result")
@@ -40,14 +40,14 @@ Make = Callable[[], Session]
 
 @final
 class Inbox:
-    """What a page has said and nobody has answered; of several questions in a row only the last counts."""
+    """Unanswered messages of a page; of several questions in a row only the last counts."""
 
     def __init__(self) -> None:
         self._waiting: deque[str | None] = deque()
         self._came = asyncio.Event()
 
     def put(self, text: str | None) -> None:
-        """None: the page has gone."""
+        """Add a message; None means that the page has gone."""
         self._waiting.append(text)
         self._came.set()
 
@@ -64,14 +64,14 @@ class Inbox:
 
 @final
 class Desk:
-    """The one thread in which everything is played and drawn: simulators draw only where they were made."""
+    """The single thread that plays and draws everything: simulators render only in the thread that made them."""
 
     def __init__(self, make: Make, title: str, command: str) -> None:
         self.make, self.title, self.command = make, title, command
         self._thread = ThreadPoolExecutor(1, "saccade view")
         self._ready: list[Session] = []
         try:
-            self._ready.append(self._thread.submit(make).result())  # what does not fit shows before anybody looks
+            self._ready.append(self._thread.submit(make).result())  # mistakes show before a page is opened
         except BaseException:
             self._thread.shutdown()
             raise
@@ -80,7 +80,7 @@ class Desk:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def session(self) -> Session:
-        """One for a page; called in the thread."""
+        """Return a session for a page; called in the thread."""
         return self._ready.pop() if self._ready else self.make()
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class Desk:
 
 
 def application(desk: Desk, token: str, port: int) -> Any:
-    """The server as uvicorn runs it."""
+    """Return the ASGI application that uvicorn runs."""
     from starlette.applications import Starlette
     from starlette.responses import Response
     from starlette.routing import Route, WebSocketRoute
@@ -126,7 +126,7 @@ def application(desk: Desk, token: str, port: int) -> Any:
             or asked.get("host") not in hosts
             or not known(socket.query_params.get("token"))
         ):
-            await socket.close(1008)  # before it is accepted: the browser is answered 403
+            await socket.close(1008)  # before it is accepted, so the browser gets a 403
             return
         await socket.accept()
         await _conversation(socket, desk)
@@ -136,7 +136,7 @@ def application(desk: Desk, token: str, port: int) -> Any:
 
 
 async def _conversation(socket: Any, desk: Desk) -> None:
-    """Answer one page until it goes; its environments are then closed."""
+    """Answer one page until it goes; then close its environments."""
     from starlette.websockets import WebSocketDisconnect
 
     inbox = Inbox()
@@ -152,7 +152,7 @@ async def _conversation(socket: Any, desk: Desk) -> None:
         text = msgspec.json.encode(told).decode()
         try:
             await socket.send_text(text)
-        except RuntimeError as error:  # it has been closed meanwhile
+        except RuntimeError as error:  # the socket has been closed meanwhile
             raise WebSocketDisconnect from error
 
     listener = asyncio.create_task(listen())
@@ -183,7 +183,7 @@ async def _conversation(socket: Any, desk: Desk) -> None:
 
 
 async def _curves_told(curves: Curves, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
-    """Piece by piece, as long as nobody asks anything."""
+    """Send new curves piece by piece while no question is waiting."""
     while not inbox.more:
         found = await desk.do(curves.new, session)
         if found is None:
@@ -194,7 +194,7 @@ async def _curves_told(curves: Curves, session: Session, desk: Desk, inbox: Inbo
 async def _answered(
     message: messages.Message, session: Session, curves: Curves, desk: Desk, inbox: Inbox, say: Any
 ) -> None:
-    """Do what a page asks. A question after which another has come is not answered, and drawing its maps ends soon."""
+    """Do what a page asks. A question overtaken by another is not answered, and drawing its maps ends soon."""
     match message:
         case messages.Start(seed, mode, actions):
             await desk.do(session.restore, seed, mode, actions)
@@ -220,7 +220,7 @@ async def _answered(
 
 
 async def _history_told(start: int, session: Session, curves: Curves, desk: Desk, say: Any) -> None:
-    """From an action on; the moment where it was taken has another reward now."""
+    """Send the history from an action on; the moment where it was taken now has another reward."""
     curves.forget(start)
     await say(await desk.do(telling.history, session, start))
 
@@ -242,7 +242,7 @@ async def _looked(
         for name in view.methods
         for place, pane in enumerate(panes)
     ]
-    while waiting:  # round by round: every map is seen coarse before any becomes fine
+    while waiting:  # round by round: every map is shown coarsely before any becomes fine
         again = []
         for place, name, levels in waiting:
             if late():
@@ -264,7 +264,7 @@ async def _looked(
 
 
 def _scores(session: Session, *asked: Any) -> dict[str, Any]:
-    """Of a map that has been shown, and stays where it cannot be scored."""
+    """Return the scores of a map that is shown, which stays if it cannot be scored."""
     try:
         return {"scores": telling.scores_told(session.scored(*asked))}
     except UserError as error:

@@ -1,4 +1,4 @@
-"""A session's answers as the page is told them: plain values and pictures that it carries."""
+"""Convert a session's answers to messages for the page: plain values, and pictures as data URIs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Told = dict[str, Any]
 
 
 def hello(session: Session, title: str) -> Told:
-    """What the page can offer."""
+    """Return what the page can offer."""
     space = session.action_space
     continuous = isinstance(space, gymnasium.spaces.Box)
     return {
@@ -46,7 +46,7 @@ def hello(session: Session, title: str) -> Told:
 
 
 def history(session: Session, start: int = 0) -> Told:
-    """The episode so far, from an action on."""
+    """Return the episode so far, from an action on."""
     return {
         "kind": "history",
         "seed": session.seed,
@@ -61,7 +61,7 @@ def history(session: Session, start: int = 0) -> Told:
 def charts_of(
     session: Session, policy: int, moments: Sequence[int], strength: np.ndarray | None = None
 ) -> tuple[Chart, ...]:
-    """What a policy thought at some moments of the episode, all of them read, and what was got for the action there."""
+    """Return charts of how a policy rated some moments, which must have been read, and of the rewards there."""
     course, rewards = session.course_so_far(policy), (*session.rewards, np.nan)
     readings = [course[index] for index in moments]
     return (
@@ -72,7 +72,7 @@ def charts_of(
 
 
 def answer_told(answer: Answer) -> Told:
-    """One pane."""
+    """Return one pane's answer."""
     return {
         "picture": data_uri(png(frame(answer))),
         "height": answer.picture.shape[0],
@@ -83,13 +83,13 @@ def answer_told(answer: Answer) -> Told:
 
 
 def reading_told(reading: Reading) -> Told:
-    """An action and what speaks for it."""
+    """Return an action and the numbers behind it."""
     liked = None if reading.preferences is None else [float(one) for one in reading.preferences]
     return {"action": reading.action.tolist(), "preferences": liked, "kind": reading.kind, "value": reading.value}
 
 
 def map_told(answer: Answer, level: MapLevel) -> Told:
-    """One map over the picture."""
+    """Return one map over the picture."""
     return {
         "map": data_uri(png(map_picture(answer, level))),
         "level": level.level,
@@ -99,25 +99,25 @@ def map_told(answer: Answer, level: MapLevel) -> Told:
 
 
 def scores_told(scores: Sequence[Scored]) -> list[Told]:
-    """The scores of a map, and which way is better."""
+    """Return the scores of a map, and which direction is better."""
     return [asdict(one) | {"direction": one.direction} for one in scores]
 
 
 def frame(answer: Answer) -> np.ndarray:
-    """The picture, uint8 ``[height, width, 3]``; of other channels than colours the first, in grey."""
+    """Return the picture, uint8 ``[height, width, 3]``; if its channels are no colours, the first one in grey."""
     channels = answer.picture.shape[2]
     shown = answer.picture if channels in (1, 3) else answer.picture[..., :1]
     return frames_of(shown.transpose(2, 0, 1)[None], colours=shown.shape[2])[0]
 
 
 def map_picture(answer: Answer, level: MapLevel) -> np.ndarray:
-    """The map over its picture, uint8 ``[height, width, 3]``."""
+    """Return the map over its picture, uint8 ``[height, width, 3]``."""
     picture = frame(answer)
     return overlay(picture, resized(level.values[None].astype(np.float32), *picture.shape[:2])[0])
 
 
 def action_told(session: Session, reading: Mapping[str, Any]) -> str:
-    """The action in a word, or its numbers."""
+    """Return the action in a word, or its numbers."""
     action = reading["action"]
     if isinstance(action, list):
         return ", ".join(map(number_told, action))
@@ -127,12 +127,12 @@ def action_told(session: Session, reading: Mapping[str, Any]) -> str:
 
 
 def number_told(value: float) -> str:
-    """As the page writes it."""
+    """Return a number as the page writes it."""
     return f"{value:.2f}".replace("-", "\u2212")
 
 
 def policy_names(session: Session) -> list[str]:
-    """Of several with their numbers, for two may be called alike."""
+    """Return the policies' names, numbered if there are several, because two may have the same name."""
     names = [policy.name for policy in session.policies]
     return names if len(names) == 1 else [f"{place}: {name}" for place, name in enumerate(names, start=1)]
 
