@@ -78,7 +78,7 @@ class _Strided(torch.autograd.Function):
         return F.conv2d(input, weight, bias, side)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         return input_gradient_of_patches(gradient, ctx.weight, ctx.side), None, None, None
 
