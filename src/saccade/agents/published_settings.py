@@ -156,8 +156,11 @@ DQN_PUBLISHED: tuple[Setting, ...] = (
     ),
     _EVALUATED_ON_ATARI,
     Setting(
-        f"{NOT_PUBLISHED}; Atari's for fewer steps",
+        # Atari's epsilon of Adam outweighs the gradients of a reward that comes once in an episode: on DoorKey, in the
+        # small preset, no episode is a success after 131,000 steps, and with PyTorch's own 94 % are.
+        f"{NOT_PUBLISHED}; Atari's for fewer steps, with PyTorch's epsilon of Adam",
         {
+            "adam_epsilon": 1e-8,
             "steps": 2_000_000,
             "frame_stack": 1,
             "random_steps": 20_000,

@@ -74,7 +74,8 @@ def confidence(distribution: Distribution) -> Tensor:
 
 def input_gradient(policy: Callable[[Tensor], Distribution], obs: Tensor) -> Tensor:
     """g of section 4.1, in the shape of ``obs``, per unit of a pixel in 0..1; differentiable by the weights."""
-    return PIXEL * differentiable_derivative(lambda pixels: confidence(policy(pixels)), obs).abs()
+    # Multiplied before the derivative is taken, where there is one number a state and not one a pixel.
+    return differentiable_derivative(lambda pixels: PIXEL * confidence(policy(pixels)), obs).abs()
 
 
 def saliency_where_none_should_be(
@@ -145,11 +146,12 @@ def draw_saliency(data: SaliencyData, config: DIGR) -> Prepare[Batch]:
     ``saliency_obs`` and ``elsewhere``.
     """
     elsewhere = data.maps <= config.threshold
+    states = data.states.contiguous(memory_format=torch.channels_last)  # as convolutions read them
 
     def draw(batch: Batch, generator: Generator) -> Batch:
         rows = torch.randint(len(data.states), (config.batch_size,), generator=generator, device=generator.device)
         # In float32 wherever convolutions compute in less: a gradient has the digits of what it is taken by.
-        seen = data.states[rows].to(torch.float32, memory_format=torch.channels_last)
+        seen = states[rows].float()
         return with_drawn(batch, saliency_obs=seen, elsewhere=elsewhere[rows])
 
     return draw
