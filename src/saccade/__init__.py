@@ -1,9 +1,9 @@
 """Saccade: visual reinforcement-learning agents that know where to look.
 
-``saccade.make("dmc/walker_walk@video_hard")`` gives an environment, ``saccade.load("runs/mine")`` the
-policy of a finished run, ``saccade.explain.saliency(policy, obs)`` maps of what it sees,
-``saccade.attack(policy, obs, "pgd", 4)`` what would fool it, and ``saccade.Shift(env, "brightness:0.5")`` any
-environment under another light. Importing the package loads neither torch nor a simulator.
+``saccade.make("dmc/walker_walk@video_hard")`` makes an environment, ``saccade.load("runs/mine")`` loads the policy of
+a finished run, ``saccade.explain.saliency(policy, obs)`` computes maps of what it looks at,
+``saccade.attack(policy, obs, "pgd", 4)`` finds observations that fool it, and ``saccade.Shift(env, "brightness:0.5")``
+shows any environment in another light. Importing the package loads neither torch nor a simulator.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ __version__ = "0.1.0"
 
 
 def make(task: str, *, seed: int | None = None, **options: Any) -> gymnasium.Env:
-    """The environment ``suite/task`` or ``suite/task@mode``, such as ``dmc/walker_walk@video_hard``.
+    """Make the environment ``suite/task`` or ``suite/task@mode``, such as ``dmc/walker_walk@video_hard``.
 
     Args:
-        seed: what the first reset uses if it is given none; None for a different one each time.
-        options: any other field of ``saccade.envs.config.EnvConfig``, such as ``image_size=100``, or of its suite's
-            options, such as ``camera="back"``.
+        seed: seed of the first reset if that is given none; None for a different one each time.
+        options: any other field of ``saccade.envs.config.EnvConfig``, such as ``image_size=100``, or any option of the
+            task's suite, such as ``camera="back"``.
 
     Raises:
-        UserError: an unknown suite, task, mode or option, with the nearest valid ones.
+        UserError: an unknown suite, task, mode or option; the message names the nearest valid ones.
     """
     from saccade.envs.config import EnvConfig
     from saccade.envs.make import make_env
@@ -44,13 +44,13 @@ def make(task: str, *, seed: int | None = None, **options: Any) -> gymnasium.Env
 
 
 def load(what: str | Path, **options: Any) -> Policy:
-    """A policy that acts and can be explained: of a run's newest checkpoint, or a zip of Stable-Baselines3.
+    """Load a policy that acts and can be explained, such as a run's newest checkpoint or a Stable-Baselines3 zip.
 
-    What `saccade export` wrote is loaded by its folder, or as ``hub:OWNER/NAME`` from the Hugging Face hub.
-    ``load(run).act(obs)`` gives actions; ``saccade.explain`` shows what they depend on.
+    What `saccade export` wrote is loaded from its folder, or as ``hub:OWNER/NAME`` from the Hugging Face hub.
+    ``load(run).act(obs)`` returns actions; ``saccade.explain`` shows what they depend on.
 
     Args:
-        options: of ``saccade.policies.load.load_any``, such as ``device="cpu"``.
+        options: keyword arguments of ``saccade.policies.load.load_any``, such as ``device="cpu"``.
 
     Raises:
         UserError: there is no policy, or it is damaged or of another version.
@@ -61,7 +61,7 @@ def load(what: str | Path, **options: Any) -> Policy:
 
 
 def __getattr__(name: str) -> Any:
-    """``saccade.explain``, ``attack`` and ``Shift`` without an import of their own, which loads torch."""
+    """Import ``saccade.explain``, ``attack`` and ``Shift``, which load torch, only when they are first used."""
     if name == "attack":
         return import_module("saccade.policies.attacked").attack
     if name not in ("explain", "Shift"):

@@ -1,6 +1,6 @@
-"""Functions that a table names and that are imported when they are first called.
+"""Functions that are named in a table and imported only when first called.
 
-Reading such a table costs nothing: it can be listed, and its options explained, without loading torch.
+Reading such a table costs nothing: its rows can be listed, and their options explained, without loading torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, final
 @final
 @dataclass(frozen=True)
 class Later:
-    """The function ``name`` of ``module``, with some of its keywords decided; called like the function itself."""
+    """The function ``name`` of ``module``, with some keywords already set; called like the function itself."""
 
     module: str
     name: str
@@ -24,7 +24,7 @@ class Later:
 
     @functools.cached_property
     def function(self) -> Callable[..., Any]:
-        """The function, imported."""
+        """Import the function and return it."""
         found: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
         return functools.partial(found, **self.keywords) if self.keywords else found
 

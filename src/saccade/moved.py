@@ -1,4 +1,4 @@
-"""Modules by their former names: whoever imports one gets what it held, and is told where that is now."""
+"""Former module names: importing one gives what it held, with a warning that says where that is now."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ MOVED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "viewer.scores": ("viewer.measurements",),
     }
 )
-"""A module's name until version 0.1, and where what it held is now."""
+"""Each module's name until version 0.1, and where its contents are now."""
 
 
 @final
 class _Former:
-    """Finds a former name, and loads a module that looks up everything where it is now."""
+    """Finder and loader of former module names; attributes are looked up where they are now."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -83,14 +83,14 @@ class _Former:
         return ModuleSpec(name, self, is_package=is_package)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Python's own kind."""
+        """Let Python create an ordinary module."""
 
     def exec_module(self, module: ModuleType) -> None:
         module.__getattr__ = looking_up(module.__name__.removeprefix(PACKAGE))  # type: ignore[method-assign]
 
 
 def looking_up(former: str) -> Callable[[str], Any]:
-    """A module's ``__getattr__`` that gives what stood under a former name, with a DeprecationWarning."""
+    """Return a module's ``__getattr__`` that finds what a former name held, with a DeprecationWarning."""
     places = [PACKAGE + place for place in MOVED[former]]
 
     def find(name: str) -> Any:
@@ -106,6 +106,6 @@ def looking_up(former: str) -> Callable[[str], Any]:
 
 
 def find_former_names() -> None:
-    """Have imports of former names work; calling it again changes nothing."""
+    """Make imports of former names work; calling it again changes nothing."""
     if not any(isinstance(finder, _Former) for finder in sys.meta_path):
-        sys.meta_path.append(_Former())  # after Python's own: what exists is never hidden
+        sys.meta_path.append(_Former())  # after Python's own finders, so that no existing module is hidden

@@ -1,6 +1,6 @@
-"""The glossary in code: what flows between the rooms of the house, with shapes, units and ranges.
+"""Shared types: what the packages pass to each other, with shapes, units and ranges.
 
-Importing this module costs nothing: torch is only named for the type checker, so that
+Importing this module costs nothing: torch is only imported for the type checker, so that
 environment workers, which never compute with tensors, do not load it.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class UserError(ValueError):
-    """Something a person gave or asked for is wrong: one sentence that says what, and what to do.
+    """What a person gave or asked for is wrong; the message is one sentence that says what, and what to do.
 
     The command line prints the sentence alone and exits with code 2.
     """
@@ -36,29 +36,29 @@ class Learnable(Protocol):
 
 
 class Batch(NamedTuple):
-    """Transitions, and every random number that an update of them uses.
+    """Transitions, and every random number that an update on them uses.
 
-    ``discount`` is 0 only where an episode truly ended; an episode that ran out of time has 1. Where a reward is the
-    sum of several steps', ``discount`` is what the agent's own discount makes of all of them but the last.
+    ``discount`` is 0 only where an episode truly ended; an episode that ran out of time has 1. Where a reward is summed
+    over several steps, ``discount`` is the product of the agent's discounts over all of them but the last.
     ``drawn`` is filled by ``Agent.prepare``: noise, augmented observations and the like, each under
-    the name that the losses read it by. So a loss is a pure function and draws nothing itself.
-    ``seen`` is filled by ``Phase.look``: what the networks make of it, without a gradient, for several phases.
+    the name by which the losses read it. So a loss is a pure function and draws nothing itself.
+    ``seen`` is filled by ``Phase.look``: outputs of the networks, without gradients, that several phases use.
     """
 
     obs: Tensor  # [batch, frames * 3, height, width], 0..255
     action: Tensor  # long [batch] if discrete, else [batch, action_dim], -1..1
     reward: Tensor  # [batch]
-    discount: Tensor  # [batch], 0 or 1, or between them where rewards are of several steps
+    discount: Tensor  # [batch], 0 or 1, or between them where rewards are summed over several steps
     next_obs: Tensor  # [batch, frames * 3, height, width], 0..255
     drawn: Mapping[str, Tensor] = {}
     seen: Mapping[str, Tensor] = {}
 
 
 class Decisions(NamedTuple):
-    """What an agent decided in a rollout, what came of it, and every random number that an update of them uses.
+    """What an agent decided in a rollout, what came of it, and every random number that an update on it uses.
 
     Values and log-probabilities are those of the policy that made the rollout, computed once, before its updates.
-    ``drawn`` and ``seen`` are filled as a ``Batch``'s are.
+    ``drawn`` and ``seen`` are filled as in a ``Batch``.
     """
 
     obs: Tensor  # [batch, frames * colours, height, width], 0..255
@@ -73,7 +73,7 @@ class Decisions(NamedTuple):
 
 @dataclass(frozen=True)
 class Continuous:
-    """Actions of ``dims`` numbers in -1..1."""
+    """Actions that are vectors of ``dims`` numbers in -1..1."""
 
     dims: int
 
@@ -84,7 +84,7 @@ class Continuous:
 
 @dataclass(frozen=True)
 class Discrete:
-    """One of ``count`` actions, by its number."""
+    """One of ``count`` actions, given by its number."""
 
     count: int
 
@@ -95,7 +95,7 @@ class Discrete:
 
 @dataclass(frozen=True)
 class Spaces:
-    """What an agent must know of its environment."""
+    """What an agent must know about its environment: the shape of observations, and the actions."""
 
     obs_shape: tuple[int, int, int]  # (frames * colours, height, width), as the environment gives it
     actions: Continuous | Discrete
@@ -103,10 +103,10 @@ class Spaces:
 
     @property
     def action_dim(self) -> int:
-        """How many numbers an action has. Raises UserError where actions are discrete."""
+        """How many numbers an action has. Raises UserError if actions are discrete."""
         if isinstance(self.actions, Discrete):
             raise UserError(
-                f"This method's actions are numbers in -1..1, and there are {self.actions.count} to choose from."
+                f"This method's actions are numbers in -1..1, but here there are {self.actions.count} to choose from."
             )
         return self.actions.dims
 
@@ -114,19 +114,20 @@ class Spaces:
 @final
 @dataclass(frozen=True)
 class Score:
-    """What is explained or attacked: a differentiable function from observations to one number per sample.
+    """What is explained or attacked: a differentiable function that maps observations to one number per sample.
 
-    ``score(obs)`` takes floats ``[batch, channel, height, width]`` in the range that the network expects and gives
+    ``score(obs)`` takes floats ``[batch, channel, height, width]`` in the range that the network expects and returns
     ``[batch]``. Saliency methods and attacks know nothing else about a policy.
 
     Attributes:
         network: the module that computes it.
         function: ``(network, obs, *given) -> [batch]``. It reaches weights through ``network`` alone, so that a view of
             the network (guided, tapped, randomised) can stand in for it.
-        given: tensors with a row per sample: the action that is valued, what the policy does unperturbed.
-        distance: whether it measures how far the policy is from what it does at the explained observation. It is then
-            zero there, and so is its gradient: only perturbations can explain it.
-        name: what ``policies.scores.SCORES`` calls it; empty for any other. A method that is defined with one score
+        given: tensors with a row per sample, such as the action that is valued, or the policy's output unperturbed.
+        distance: whether the score measures how far the policy's output is from its output at the explained
+            observation. There it is zero, and so is its gradient: only perturbations can explain it.
+        name: its name in ``policies.scores.SCORES``; empty for any other score. A method that is defined with one score
+            accepts that one alone.
             takes that one alone.
     """
 
@@ -140,9 +141,9 @@ class Score:
         return self.function(self.network, obs, *self.given)
 
     def rows(self, index: Tensor) -> Score:
-        """The score of a batch whose samples are these rows (long ``[n]``) of the original one, repeats allowed."""
+        """Return the score of a batch made of these rows (long ``[n]``) of the original one; rows may repeat."""
         return replace(self, given=tuple(value[index] for value in self.given))
 
     def through(self, network: nn.Module) -> Score:
-        """The same score computed by another module of the same structure."""
+        """Return the same score computed by another module of the same structure."""
         return replace(self, network=network)

@@ -136,7 +136,7 @@ def test_many_scores_have_charts_of_the_strongest_alone(monkeypatch: pytest.Monk
     scores = tuple(f"metric_{n}:gradient" for n in range(3))
     sections = list(associations(associations_of(lines(measured(scores, ("noise",))))))
     assert sum(isinstance(one, Picture) for one in sections) == 2
-    assert "3 stand in the table" in next(one.text for one in sections[::-1] if isinstance(one, Text))
+    assert "have a chart, of 3." in next(one.text for one in sections[::-1] if isinstance(one, Text))
 
 
 def test_nothing_scored_has_no_section() -> None:

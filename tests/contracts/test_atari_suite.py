@@ -277,7 +277,7 @@ def test_streams_of_ale_vector() -> None:
             assert len(step.last_obs) == step.ended.sum() and step.last_obs.mean() > 20 if step.ended.any() else True
         assert ends > 3
         state = json.loads(json.dumps(made.get_state()))
-        with pytest.warns(UserWarning, match="start again; with paper and recommended a run continues bit for bit"):
+        with pytest.warns(UserWarning, match="restart; with paper and recommended a run continues bit for bit"):
             made.set_state(state)
         made.step(np.zeros(3, np.int64))
     for other in (
@@ -341,7 +341,7 @@ def test_without_ale_py_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_mask_is_known() -> None:
-    with pytest.raises(UserError, match="cannot tell which pixels show the task: leave it out for atari/Pong"):
+    with pytest.raises(UserError, match="does not know which pixels show the task: leave it out for atari/Pong"):
         described("atari/Pong", task_mask=True)
     task = saccade_task(described("atari/Pong"))
     assert not task.knows_truth
@@ -354,7 +354,7 @@ def test_no_mask_is_known() -> None:
     ("words", "told"),
     [
         ("ppo atari/Breakuot", "there is no task 'atari/Breakuot'; the nearest: atari/Breakout"),
-        ("sac atari/Breakout", "actions to choose from, which sac cannot learn: use "),
+        ("sac atari/Breakout", "discrete actions, which sac cannot learn: use "),
         ("ppo atari/Breakout --image-size 200", "an Atari screen is 160 wide: use 84, as papers do"),
         ("ppo atari/Breakout --game-mode -1", "game_mode is -1, but must be a number of ALE's, from 0"),
         ("ppo atari/Breakout@video_hard", f"the choices are {', '.join(modes_of('atari/Breakout'))}"),

@@ -14,6 +14,7 @@ import torch
 from any_evaluations import put_policy, refusal
 from browser import Browser, browser
 from foreign_policies import CASES, pictures, trained
+from test_page import Reader
 
 import saccade
 from saccade.attacks import ATTACKS
@@ -67,6 +68,7 @@ def test_a_zip_in_somebodys_environment(policy: Path, capsys: pytest.CaptureFixt
     text = page.read_text()
     assert "clean</small>" in text and "difference x 1" in text and "would do" in text
     assert all(f"<dt>{name}</dt>" in text for name in names)
+    _curves_belong_to_the_film(text)
     with browser(tmp_path / "browser") as tab:
         for width in (390, 1440):
             for dark in (False, True):
@@ -78,6 +80,26 @@ def test_a_zip_in_somebodys_environment(policy: Path, capsys: pytest.CaptureFixt
     assert [row["epsilon"] for row in rows_of("evaluations/ppo")[len(rows) :]] == [2.0] * 4
     assert main([*words, "--seed", "1", "--attacks", "fgsm", "--epsilons", "0"]) == 0
     assert rows_of("evaluations/ppo")[-1]["episode_seed"] == 1  # another setting, another row
+
+
+def _curves_belong_to_the_film(text: str) -> None:
+    """Value with and without the attack, reward, and the chances of what it saw, of which the greatest is done."""
+    reader = Reader(text)
+    [charts] = [json.loads(found["data-charts"] or "") for _, found in reader.elements if "data-charts" in found]
+    [part] = [found for _, found in reader.elements if "data-lines" in found]
+    lines = json.loads(part["data-lines"] or "")
+    value, reward, total, chances, moved = charts
+    titles = ["value", "reward", "return so far", "probabilities", "another action (1) or the same (0)"]
+    assert [one["title"] for one in charts] == titles
+    assert [line["name"] for line in value["lines"]] == ["of what it sees", "of the clean picture"]
+    seen, clean = (line["values"] for line in value["lines"])
+    assert len(seen) == len(clean) == len(lines) and seen != clean
+    assert total["lines"][0]["values"] == pytest.approx(np.cumsum(reward["lines"][0]["values"]), rel=1e-3)
+    likely = np.array([line["values"] for line in chances["lines"]]).argmax(0)
+    does = [line.partition("does ")[2].partition(",")[0] for line in lines]
+    would = [line.partition("would do ")[2].partition(";")[0] for line in lines]
+    assert does == [str(place) for place in likely]
+    assert moved["lines"][0]["values"] == [float(a != b) for a, b in zip(does, would, strict=True)]
 
 
 def looked_at(tab: Browser, page: Path, width: int, dark: bool) -> None:
@@ -297,7 +319,7 @@ def test_what_is_wrong_is_said_before_anything_is_played(
 def test_a_categorical_score_of_numbers_is_refused(zips: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     Path("envs.py").write_text(NUMBERS)
     words = ["attack", str(zips["td3"]), "--task", "envs.py:Arm", "--episodes", "2", "--epsilons", "0", "8", *QUICK]
-    assert "has no score 'logit': its network gives" in refusal(capsys, *words, "--target", "logit")
+    assert "has no score 'logit': its network outputs" in refusal(capsys, *words, "--target", "logit")
     assert main([*words, "--attacks", "pgd", "mad", "--beside", "random_sign", "--out", "here"]) == 0
     rows = {(row["attack"], row["epsilon"]): row for row in rows_of("here")}
     assert rows["pgd", 8.0]["action_change"] > rows["random_sign", 8.0]["action_change"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,62 @@ def test_every_table_is_shown_with_its_numbers(name: str, here: Path, capsys: py
     assert list(here.iterdir()) == [here / "good.toml"]
 
 
+def write_returns(run: Path, task: str, modes: tuple[str, ...]) -> None:
+    """What a finished run was played in, and attacked by."""
+    run.mkdir(parents=True)
+    row = {"env_steps": 512_000, "task": task, "seed": 0, "episodes": 5, "episode_seed": 0, "return_mean": 0.1234567}
+    row |= {"return_std": 0.1, "success_rate": None, "provenance": {}}
+    (run / "evaluations.jsonl").write_text("".join(json.dumps(row | {"mode": mode}) + "\n" for mode in modes))
+    attacks = [
+        ("none", 0, 0.9),
+        *((name, budget, budget / 90) for name in ("fgsm", "pgd_restarts") for budget in BUDGETS),
+    ]
+    rows = [{**row, "attack": name, "epsilon": budget, "return_mean": mean} for name, budget, mean in attacks]
+    (run / "attacks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+BUDGETS = (1, 2, 4, 8, 12, 16)
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_show_cuts_no_name_and_no_number(
+    columns: int, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    task, other, method = "dmc/cartpole_swingup", "dmc/ball_in_cup_catch", "sac_self_supervision_alone"
+    (here / "wide.toml").write_text(
+        f'name = "wide"\ntasks = ["{task}", "{other}"]\narms = [{{ method = "sac", name = "{method}" }}]\n'
+        'preset = "small"\nseeds = 1\npublished = ["sgqn-table-1"]\n'
+    )
+    for cell in cells_of(grid_of_toml(here / "wide.toml")):
+        write_returns(here / "runs" / cell.name, cell.task, ("train", "video_easy", "video_hard"))
+    assert main(["bench", "show", "wide.toml", "--out", "runs"]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    tables = [line for line in out.splitlines() if not line.startswith(("Protocol", "Not there", "Remark", "Source"))]
+    assert max(map(len, tables)) <= columns
+    for told in (task, other, method, "video_hard", "pgd_restarts", "0.1235", "0.178", "20,000", "782 ± 57"):
+        assert told in out, told
+    (attacked, _) = [line.split() for line in out.splitlines() if "pgd_restarts" in line]
+    assert attacked == ["pgd_restarts", *(f"{budget / 90:.3g}" for budget in BUDGETS)]
+
+
+def test_show_tells_in_one_line_why_seeds_are_not_averaged(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, cell in enumerate(cells_of(grid_of_toml(here / "good.toml"))):
+        run = here / "runs" / cell.name
+        write_returns(run, cell.task, ("train",))
+        score = {"mode": "train", "mean": 0.5, "std": 0.1, "count": 11, "frames": 16 * (number + 1)}
+        rows = [score | {"metric": name, "method": "gradient"} for name in ("area_under_roc", "mass_inside")]
+        (run / "explain").mkdir()
+        (run / "explain" / "scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["bench", "show", "good.toml", "--out", "runs"]) == 0
+    apart = [line for line in capsys.readouterr().out.splitlines() if "not averaged" in line]
+    assert apart == [
+        "Seeds that differ in frames asked for (16 or 32) are not averaged: ppo on minigrid/Empty-5x5, area under roc "
+        "and mass inside of gradient in train."
+    ]
+
+
 def test_show_says_what_is_missing_and_what_it_costs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid = grid_of_toml(here / "good.toml")
     run = here / "runs" / cells_of(grid)[0].name
@@ -90,6 +147,36 @@ def test_one_measurement_serves_grids_of_like_cost_and_its_file_is_named(
     assert str(here / "rates" / costs.RATES) in out.replace(" ", "")
     assert main(["bench", "show", "brief.toml", "--tasks", "minigrid/Empty-6x6"]) == 0
     assert "--measure` measures" in capsys.readouterr().out, "another task is another speed"
+
+
+STUDENTS = GOOD.replace(
+    'arms = ["ppo"]', 'arms = [{ method = "ppo", name = "master" }, { method = "digr", teacher = "master" }]'
+)
+
+
+def test_students_are_measured_on_what_their_teacher_is_after_its_measurement(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SACCADE_CACHE", str(here / "rates"))
+    monkeypatch.setattr(costs, "MEASURED_STEPS", {"on_policy": 2_048, "student": 640})
+    (here / "students.toml").write_text(STUDENTS)
+    assert main(["bench", "show", "students.toml", "--measure"]) == 0
+    out = capsys.readouterr().out
+    assert "Measured: digr on minigrid/Empty-5x5: " in out and "could not" not in out and "not measured" not in out
+    rates = json.loads((here / "rates" / costs.RATES).read_text())
+    assert sorted(key.split()[1] for key in rates) == ["digr", "ppo"] and min(rates.values()) > 0
+
+
+def test_what_cannot_be_measured_says_why(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "import sys; print('saccade: warning: slow\\nsaccade: this is refused.', file=sys.stderr); sys.exit(2)"
+    monkeypatch.setattr(costs, "PROGRAM", (sys.executable, "-c", program))
+    (here / "students.toml").write_text(STUDENTS)
+    assert main(["bench", "show", "students.toml", "--measure"]) == 0
+    out = capsys.readouterr().out
+    assert "master on minigrid/Empty-5x5: could not be measured: this is refused." in out
+    assert "digr on minigrid/Empty-5x5: could not be measured: its teacher master made no run." in out
 
 
 def test_how_a_run_is_evaluated_changes_nothing_of_how_fast_it_learns() -> None:

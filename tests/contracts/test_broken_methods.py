@@ -103,17 +103,20 @@ def weight_twice(agent: Agent) -> Agent:
 
 
 ACTING: dict[str, tuple[Change, str]] = {
-    "out of range": (acting(lambda action, _: action * 99), r"act\(obs, None\) gave actions in .*: they must be -1..1"),
+    "out of range": (
+        acting(lambda action, _: action * 99),
+        r"act\(obs, None\) returned actions in .*: they must be -1..1",
+    ),
     "drawn out of range": (
         acting(lambda action, generator: action * (9 if generator else 1)),
-        r"act\(obs, generator\) gave actions in",
+        r"act\(obs, generator\) returned actions in",
     ),
     "one number short": (
         acting(lambda action, _: action[:, :1]),
-        r"act\(obs, None\) gave torch.float32 of shape \[4, 1\]: give float \[4, 2\]",
+        r"act\(obs, None\) returned torch.float32 of shape \[4, 1\]: return float \[4, 2\]",
     ),
-    "whole numbers": (acting(lambda action, _: action.long()), "gave torch.int64 of shape"),
-    "a gradient": (acting(lambda action, _: action.clone().requires_grad_()), "with a gradient: give"),
+    "whole numbers": (acting(lambda action, _: action.long()), "returned torch.int64 of shape"),
+    "a gradient": (acting(lambda action, _: action.clone().requires_grad_()), "with a gradient: return"),
     "global numbers": (
         acting(lambda action, _: action * torch.rand(())),
         "Agent.act drew from PyTorch's global random numbers",
@@ -125,36 +128,36 @@ ACTING: dict[str, tuple[Change, str]] = {
     "the process's seed": (acting(of_the_seed_of_the_process), r"act\(obs, None\) gave two different actions"),
     "the process's seed when drawing": (
         acting(lambda action, generator: of_the_seed_of_the_process(action, generator) if generator else action),
-        "act gave different actions with generators of the same seed",
+        "act returned different actions with generators of the same seed",
     ),
     "nothing drawn": (
         lambda agent: dataclasses.replace(agent, act=lambda obs, _: agent.act(obs, None)),
-        "act gave the same action with generators of 8 seeds",
+        "act returned the same action with generators of 8 seeds",
     ),
     "other observations": (darkens, "act changed the observations"),
-    "an output of no name": (output("policy", lambda nets, obs: nets.mean(obs)), "The output 'policy' is none that"),
+    "an output of no name": (output("policy", lambda nets, obs: nets.mean(obs)), "The output 'policy' is unknown"),
     "an output of choices": (
         output("logits", lambda nets, obs: nets.mean(obs)),
         r"The output 'logits' is for the other kind of action: .*Continuous\(dims=2\) has none",
     ),
     "an output's shape": (
         output("value", lambda nets, obs: nets.mean(obs)),
-        r"The output 'value' has the shape \[4, 2\]: give \[4\]",
+        r"The output 'value' has the shape \[4, 2\]: return \[4\]",
     ),
     "an infinite output": (
         output("mean", lambda nets, obs: nets.mean(obs) / 0),
         "The output 'mean' is NaN or infinite",
     ),
-    "an output of other weights": (output_of_itself, "The output 'action' does not follow the networks"),
+    "an output of other weights": (output_of_itself, "The output 'action' does not use the networks"),
     "an output of another action": (
         output("action", lambda nets, obs: nets.mean(obs) / 2),
-        r"The outputs do not say what act\(obs, None\) does",
+        r"The outputs disagree with act\(obs, None\)",
     ),
     "ReLU as a function": (thresholding_by(Thresholds()), "The networks call ReLU as a function, 3 times"),
     "ReLU as a method": (thresholding_by(MethodThresholds()), "The networks call ReLU as a function"),
     "a map of channels": (
         drawing_map("own", lambda obs, _: obs.float()),
-        r"'own' has the shape .*: give \[4, 1, 12, 12\]",
+        r"'own' has the shape .*: return \[4, 1, 12, 12\]",
     ),
     "an empty map": (drawing_map("own", lambda obs, _: 0.0 * obs[:, :1]), "The map 'own' is zero everywhere"),
     "an infinite map": (drawing_map("own", lambda obs, _: 1 / (obs[:, :1] * 0.0)), "The map 'own' is NaN or infinite"),
@@ -172,7 +175,7 @@ ACTING: dict[str, tuple[Change, str]] = {
         backward_picture,
         "left a gradient on encoder.0.weight, encoder.0.bias, policy.weight and 1 more",
     ),
-    "a weight elsewhere": (weight_elsewhere, "The action is another one after the networks were saved and loaded"),
+    "a weight elsewhere": (weight_elsewhere, "The action differs after the networks were saved and loaded"),
     "a weight twice": (weight_twice, r"The networks cannot be saved as safetensors \(.*share memory"),
 }
 
@@ -274,7 +277,7 @@ LEARNING: dict[str, tuple[Change, str]] = {
     "drawn in the look": (looking, "The look or a loss of phase 'actor' drew from PyTorch's global"),
     "the process's seed": (
         loss(lambda value, *_: value / 2 if torch.initial_seed() == OTHER_SEED else value),
-        "The look or a loss of phase 'critic' gave something else for the same batch",
+        "The look or a loss of phase 'critic' returned something else for the same batch",
     ),
     "in place": (
         loss(lambda value, batch, _: value + batch.obs.clamp_(max=9).mean()),
@@ -291,9 +294,9 @@ LEARNING: dict[str, tuple[Change, str]] = {
     "in two regions": (loss(in_two_regions), r"Phase 'critic' does not compile as a whole \("),
     "another loss compiled": (
         loss(as_the_compiler_sees_it),
-        "Phase 'critic' compiled gives its loss and a gradient other",
+        "Phase 'critic' compiled gives other values of its loss and a gradient",
     ),
-    "another look compiled": (looking_otherwise_compiled, "Phase 'actor' compiled gives features other than eager"),
+    "another look compiled": (looking_otherwise_compiled, "Phase 'actor' compiled gives other values of features"),
     "drawn in an update": (
         preparing(lambda batch, _: batch._replace(reward=torch.rand_like(batch.reward))),
         "An update drew from PyTorch's global random numbers",
@@ -311,7 +314,7 @@ LEARNING: dict[str, tuple[Change, str]] = {
                 ]
             )
         ),
-        "After 4 updates encoder.0.weight is what it was, although an optimizer steps it",
+        "After 4 updates encoder.0.weight is unchanged, although an optimizer steps it",
     ),
     "exploding": (
         optimizer(lambda agent: torch.optim.SGD(agent.networks.value.parameters(), lr=1e30)),
@@ -325,12 +328,12 @@ LEARNING: dict[str, tuple[Change, str]] = {
 CHOOSING: dict[str, tuple[Change, str]] = {
     "numbers": (
         acting(lambda action, _: action.float()),
-        r"act\(obs, None\) gave torch.float32 of shape \[4\]: give long \[4\]",
+        r"act\(obs, None\) returned torch.float32 of shape \[4\]: return long \[4\]",
     ),
-    "from one": (acting(lambda action, _: action + 1), r"act\(obs, .*\) gave actions in .*: they must be 0..2"),
+    "from one": (acting(lambda action, _: action + 1), r"act\(obs, .*\) returned actions in .*: they must be 0..2"),
     "another preference": (
         output("logits", lambda nets, obs: -nets.policy(nets.features(obs))),
-        r"The outputs do not say what act\(obs, None\) does",
+        r"The outputs disagree with act\(obs, None\)",
     ),
 }
 
@@ -368,5 +371,5 @@ def test_actions_of_rollouts_may_leave_the_range() -> None:
 
 @pytest.mark.parametrize(("given", "missing"), [({"config": Toy()}, "spaces"), ({"spaces": SPACES}, "config")])
 def test_a_function_alone_is_too_little(given: dict[str, Any], missing: str) -> None:
-    with pytest.raises(UserError, match=f"says nothing of its {missing}: give {missing}="):
+    with pytest.raises(UserError, match=f"says nothing about its {missing}: give {missing}="):
         check_method(make_toy, **given)

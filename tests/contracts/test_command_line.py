@@ -142,14 +142,29 @@ def test_a_name_like_no_other_is_answered_with_all(capsys: pytest.CaptureFixture
     ids=" ".join,
 )
 def test_an_unknown_flag_is_answered_with_the_nearest_one(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        main(words)
-    out, err = capsys.readouterr()
-    assert left.value.code == 2 and "Traceback" not in out + err
+    sentence = refusal(capsys, *words)
     meant = {"--quantil": "--quantile", "--stpes": "--steps", "--epsiodes": "--episodes", "--prest": "--preset"}
     flag = next(word for word in words if word in meant)
-    assert "Perhaps you meant" in err and f"{meant[flag]} " in err.partition("Perhaps you meant")[2]
+    assert f"has no option {flag}: did you mean {meant[flag]}" in sentence
     assert list(Path.cwd().iterdir()) == []
+
+
+NEEDED = {"train": ["sac", TASK], "export": ["run"], "bench": ["run", "sgqn-table-6"]}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_answers_a_flag_like_no_other_and_a_word_too_many(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sentence = refusal(capsys, command, *NEEDED.get(command, []), "--xyzzy=3")
+    assert f"`saccade {command}" in sentence and "has no option --xyzzy: `saccade" in sentence and "--help`" in sentence
+    if command in ("train", "export", "bench", "list", "doctor"):  # the others take as many policies as one likes
+        assert "has no use for 'xyzzy'" in refusal(capsys, command, *NEEDED.get(command, []), "xyzzy")
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_dry_run_is_answered_with_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "`saccade bench show NAME`" in refusal(capsys, "bench", "run", "sgqn-table-6", "--dry-run")
 
 
 # --- numbers, devices, folders ----------------------------------------------------------------------
@@ -181,7 +196,7 @@ def test_an_unknown_flag_is_answered_with_the_nearest_one(words: list[str], caps
         ("action-repeat", "0", "action_repeat is 0"),
         ("replay-capacity", "90000000000", "lower --replay-capacity to"),
         ("device", "gpu", "--device gpu is not a device: use auto, cpu, cuda or cuda:0."),
-        ("device", "cuda:99", "--device cuda:99 was asked for and PyTorch sees"),
+        ("device", "cuda:99", "--device cuda:99 was asked for, but PyTorch sees"),
         ("images", "nowhere", "nowhere' does not exist"),
         ("data", "nowhere", "data folder 'nowhere' does not exist"),
     ],

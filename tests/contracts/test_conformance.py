@@ -50,8 +50,8 @@ FAULTS_OF_ENVIRONMENTS = {
     "EndsInNumbers": "terminated is 0, of type int, at step 1",
     "PaysNothing": "The reward is nan, of type float, at step 1",
     "PaysArrays": "The reward is array.*, of type ndarray, at step 1",
-    "FourValues": "step.. gave 4 values at step 1",
-    "NoInfo": "reset.. gave a ndarray at the first reset",
+    "FourValues": "step.. returned 4 values at step 1",
+    "NoInfo": "reset.. returned a ndarray at the first reset",
     "CountsFromZero": r"raised IndexError .* at step 1 for np.int64\(\d\), .* its own space Discrete\(3, start=3\)",
     "RefusesTheEdge": r"raised AssertionError \(too far\) at a step that tries the edges of the action space for array",
     "ResetsOnce": "raised RuntimeError .no more levels. at the reset after step 6",
@@ -59,7 +59,7 @@ FAULTS_OF_ENVIRONMENTS = {
     "FloatMask": r'info\["task_mask"\] is float64',
     "ForgetsTheGenerator": "seed 4 that was given the state of one of seed 3 went on with other pixels at step 1",
     "GivesItsOwnMemory": "was given the state of one of seed 3 went on with other pixels at step 1",
-    "GivesObjects": "get_state gives a Generator under 'generator', which a checkpoint cannot hold",
+    "GivesObjects": "get_state returns a Generator under 'generator', which a checkpoint cannot hold",
 }
 
 
@@ -108,9 +108,9 @@ def test_an_environment_of_gymnasium_is_found_by_its_id() -> None:
 
 
 def test_too_little_to_compare_is_told() -> None:
-    with pytest.raises(UserError, match="give two and a step"):
+    with pytest.raises(UserError, match="give at least two seeds and"):
         check_environment(toy_envs.ToyEnv, seeds=(1, 1))
-    with pytest.raises(UserError, match="give two and a step"):
+    with pytest.raises(UserError, match="give at least two"):
         check_modes(toy_envs.toy_mode, ("train",))
 
 
@@ -244,17 +244,17 @@ FAULTS_OF_SALIENCY: dict[Callable[..., Tensor], str] = {
     not_a_number: "The map is NaN or infinite",
     nothing: "The map of sample 0, 1, 2 is zero everywhere",
     drawn: "The method drew from PyTorch's global random numbers",
-    seeded_elsewhere: "The same method, score and observations gave two maps",
+    seeded_elsewhere: "The same method, score and observations gave two different maps",
     scaled_together: "The map of a sample changes with other samples beside it",
     with_hook: "The network is not what it was: a hook",
     in_another_mode: "The network is not what it was: a hook, an attribute or a mode",
     with_hook_after_an_exception: "After an exception in the network a hook",
-    backwards: "The gradient of the parameter 'convolutions.0.weight' was touched",
+    backwards: "The gradient of the parameter 'convolutions.0.weight' was changed",
     other_weights: "The method changed convolutions.0.weight, .* and 5 more",
     other_pixels: "The method changed the observations",
     pixels_with_a_gradient: "The method changed the observations, or left a gradient on them",
     silent: "The method swallowed what the network raised",
-    unsigned: r"weights times pixels has the map .* begins with \[0.5, -1.0, 2.0, 0.25\] and was given .*\[0.5, 1.0",
+    unsigned: r"weights times pixels has the map .* with \[0.5, -1.0, 2.0, 0.25\], but the method gave .*\[0.5, 1.0",
     smeared: r"The pixel \[0, 1\], which the score ignores, has a value",
     inverted: "The only pixel that the score depends on has the value 0",
 }
@@ -302,19 +302,19 @@ def lucky_noise(values: Tensor, saliency: Tensor) -> Tensor:
 FAULTS_OF_METRICS = {
     "turned around": (
         dataclasses.replace(MASS, direction="lower"),
-        "Lower is declared to be better, and the best, middling and worst maps have 1, ",
+        "Lower is declared to be better, but the best, middling and worst maps have 1, ",
     ),
     "another range": (
         dataclasses.replace(MASS, highest=0.5),
         r"The best maps have 1..1, out of the declared range 0..0.5",
     ),
-    "single precision": (with_values(lambda values, _: values.float()), "gave torch.float32 of shape .24. for 24"),
+    "single precision": (with_values(lambda values, _: values.float()), "returned torch.float32 of shape .24. for 24"),
     "one for all": (with_values(lambda values, _: values.mean()), r"of shape \[\] for 24 frames"),
     "undefined": (with_values(lambda values, _: values / values.ne(1)), "is NaN or infinite for the best maps"),
     "in place": (dataclasses.replace(MASS, function=cleared), "changed its argument saliency"),
     "over the batch": (
         with_values(lambda values, _: 0.9 * values + 0.1 * values.mean()),
-        "Frame 0 has 0.* alone and 0.* among the others",
+        "Frame 0 has 0.* alone and 0.* among others",
     ),
     "noise is better once": (with_values(lucky_noise), "The perfect map is worse than a random one in 1 of 24 frames"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from dataclasses import replace
@@ -63,17 +64,19 @@ def rows(*, success: bool = True) -> list[dict[str, Any]]:
     ]
 
 
-def write(path: Path, found: list[dict[str, Any]]) -> str:
+def played(random: np.random.Generator, steps: int) -> demo_page.Played:
+    seen = random.integers(0, 256, (steps + 1, 9, SIZE, SIZE), np.uint8)
+    return demo_page.Played(seen, random.uniform(-1, 1, (steps, 2)), np.arange(float(steps)))
+
+
+def write(path: Path, found: list[dict[str, Any]], steps: int = 6) -> str:
     random = np.random.default_rng(0)
     policies = {"sac": policy("sac", 200), "sgqn": policy("sgqn", 90)}
     metrics = {
         method: [{"env_steps": 25 * i, "seconds": 3.0 * i, "episode/return": float(i)} for i in range(1, 9)]
         for method in policies
     }
-    episodes = {
-        method: {mode: random.integers(0, 256, (7, 9, SIZE, SIZE), np.uint8) for mode in SUCCESS[method]}
-        for method in policies
-    }
+    episodes = {method: {mode: played(random, steps) for mode in SUCCESS[method]} for method in policies}
     told = demo_page.Told(ROBOT, {"sac": 200, "sgqn": 100}, 1.5, "saccade demo --minutes 2", path.parent / "sgqn")
     demo_page.write_demo_page(path, told, policies, found, metrics, episodes)
     return path.read_text()
@@ -114,6 +117,28 @@ def test_the_page_on_a_phone(tmp_path: Path, dark: bool) -> None:
         filtered = "getComputedStyle(document.querySelector('img.chart')).filter"
         assert ("invert" in tab.value(filtered)) == dark
         assert tab.problems == []
+
+
+def test_the_film_has_value_reward_and_actions_of_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 9 moments 4 are drawn; the curves have all, and what is not known where the episode ends is a gap."""
+    monkeypatch.setattr(demo_page, "FILM_FRAMES", 4)
+    page = Reader(write(tmp_path / "index.html", rows(), steps=8))
+    [drawn] = [json.loads(found["data-charts"] or "") for tag, found in page.elements if "data-charts" in found]
+    both = ["SAC", "SGQN"]
+    assert [one["title"] for one in drawn] == [
+        "value, train", "reward, train", *(f"action, {name}, train" for name in both),
+        "value, test2", "reward, test2", *(f"action, {name}, test2" for name in both),
+    ]  # fmt: skip
+    for one in drawn:
+        acts = one["title"].startswith("action")
+        assert [line["name"] for line in one["lines"]] == (["part 1", "part 2"] if acts else both)
+        for line in one["lines"]:
+            assert len(line["values"]) == 9
+            assert (line["values"][-1] is None) == (not one["title"].startswith("value"))
+    assert drawn[1]["lines"][0]["values"] == [*range(8), None]
+    parts = [found for tag, found in page.elements if found.get("class") == "part"]
+    assert [json.loads(one["data-drawn"] or "") for one in parts] == [[0, 2, 5, 8]] * 2
+    assert len(json.loads(parts[0]["data-lines"] or "")) == 9
 
 
 @pytest.mark.parametrize("task", [ROBOT, CHEETAH])
@@ -170,9 +195,8 @@ def test_where_a_method_fails_the_other_is_ended(
 def test_every_mode_is_played_from_the_same_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[tuple[str, int]] = []
 
-    def play(policy: Policy, config: Any, seed: int) -> np.ndarray:
+    def play(policy: Policy, config: Any, seed: int) -> None:
         played.append((config.mode, seed))
-        return np.zeros((2, 9, SIZE, SIZE), np.uint8)
 
     monkeypatch.setattr(demo_command, "_played", play)
     told = policy("sac", 9)

@@ -131,7 +131,7 @@ def test_another_episode_is_not_compared(policy: Path) -> None:
     [
         (["--dial", "blur", "2"], "a strength lies from 0"),
         (["--dial", "bluur"], "There is no dial 'bluur': did you mean blur"),
-        (["--dial", "hue", "0.5"], "hue turns colours"),
+        (["--dial", "hue", "0.5"], "hue rotates colours"),
         (["--dial", "video", "0.5"], "--video-where"),
         (["--dial", "blur", "--modes", "train"], "leave --modes out"),
         (["--dial", "blur", "--task", "envs.py:Numbers"], "Numbers"),
@@ -154,7 +154,7 @@ def test_the_policy_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_a_grey_task_cannot_turn_is_said_first(capsys: pytest.CaptureFixture[str]) -> None:
     loaded = saccade.load("zoo:ppo-red-fetch-green", device="cpu")
     task = find_task("atari/Pong")
-    with pytest.raises(UserError, match="hue turns colours, and atari/Pong is grey"):
+    with pytest.raises(UserError, match="hue rotates colours, but atari/Pong is grey"):
         in_modes(task, read_modes(("hue:0.5",), task.modes), loaded)
 
 

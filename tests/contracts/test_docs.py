@@ -32,7 +32,7 @@ from saccade.cli import HELP, explaining, main, train_command, train_options
 from saccade.cli.bench_command import parse_step
 from saccade.cli.bench_options import Bench
 from saccade.cli.commands import COMMANDS
-from saccade.cli.options import Attack, Checks, Maps, People, Subject
+from saccade.cli.options import Attack, Checks, Maps, People, Subject, Truth
 from saccade.cli.parsing import parsed
 from saccade.data.banks.colors import load_colors
 from saccade.envs.mujoco import opengl
@@ -43,7 +43,7 @@ from saccade.explain.modes import read_modes
 from saccade.metrics import METRICS
 from saccade.policies.scores import SCORES
 from saccade.policies.targets import TARGETS
-from saccade.runs.training import OffPolicy, Training
+from saccade.runs.training import OffPolicy, Teaching, Training
 from saccade.saliency import METHODS as SALIENCY
 from saccade.types import Continuous, Spaces, UserError
 
@@ -59,6 +59,8 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]*)\)")
 NAMED_CODE = re.compile(r"`([\w/]+\.py):(\w+)`")
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+STILTED = re.compile(r"\b(?:anew|told|tells|true of|so many|wants|by what|it is to be)\b", re.IGNORECASE)
+"""Words that crept into these pages before, each with a plain one in its place."""
 DEFAULT = re.compile(r"^\| `--([\w-]+)` \| `([^`]*)` \|", re.MULTILINE)
 
 PARENTS = {"sg_dqn": "dqn", "sg_ppo": "ppo"}
@@ -145,6 +147,12 @@ def anchors(page: Path) -> set[str]:
 
 
 @every_page
+def test_words_are_those_of_a_native_writer(page: Path) -> None:
+    prose = re.sub(r"`[^`]*`", "", FENCE.sub("", page.read_text()))
+    assert STILTED.findall(prose) == []
+
+
+@every_page
 def test_named_functions_and_tests_exist(page: Path) -> None:
     text = page.read_text()
     opengl.load_simulator()
@@ -224,7 +232,8 @@ def test_augmentations_their_defaults_and_who_uses_them_are_the_codes() -> None:
 
 
 def test_defaults_of_training_are_the_codes() -> None:
-    ours = dict(settings(Training())) | dict(settings(OffPolicy())) | dict(settings(train_options.Environment()))
+    groups = (Training(), OffPolicy(), Teaching(), train_options.Environment())
+    ours = {name: value or "()" for group in groups for name, value in settings(group)}
     ours |= {name: value for suite in SUITES.values() for name, value in settings(suite.options())}
     section = (DOCS / "reference" / "command-line.md").read_text().split("## train")[1].split("## evaluate")[0]
     told = dict(DEFAULT.findall(section))
@@ -234,7 +243,7 @@ def test_defaults_of_training_are_the_codes() -> None:
 
 
 def test_defaults_of_explaining_are_the_codes() -> None:
-    groups = (Subject(), Maps(), Checks(), People())
+    groups = (Subject(), Maps(), Checks(), Truth(), People())
     ours = {name: value or "()" for group in groups for name, value in settings(group) if name != "what"}
     section = (DOCS / "reference" / "command-line.md").read_text().split("## explain, score")[1].split("## attack")[0]
     assert dict(DEFAULT.findall(section)) == ours
@@ -339,6 +348,8 @@ def test_the_guides_method_learns_and_its_test_and_check_pass(guide: ModuleType)
         ("how-to/look-at-a-trained-agent.md", 0),
         ("how-to/score-against-gaze.md", 0),
         ("reference/saliency-scores.md", 0),
+        ("how-to/report-a-grid.md", 0),
+        ("how-to/report-a-grid.md", 1),
         ("how-to/train-on-minigrid.md", 0),
         ("how-to/train-on-minigrid.md", 1),
         ("how-to/guide-an-agent-that-chooses.md", 0),

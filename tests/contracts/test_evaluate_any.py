@@ -103,7 +103,7 @@ REFUSED = {
     "train dim=nothing.py:Dim": "There is no file 'nothing.py'",
     "train dim=envs.py:Darker": "envs.py has no 'Darker'",
     "train dim=envs.py:Numbers": "envs.py:Waves in dim gives observations of shape (4,)",
-    "train hue:0.5": "hue turns colours, and what envs.py:Waves shows is grey",
+    "train hue:0.5": "hue rotates colours, but what envs.py:Waves shows is grey",
     "train video:1": 'envs.py:Waves tells no info["task_mask"]',
     "train blur:1 --video-where black": "no mode has one: leave it out",
     "train video:1 --video-where pink": "--video-where pink is no colour",

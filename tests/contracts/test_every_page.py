@@ -218,7 +218,7 @@ def test_a_thousand_steps_of_two_modes_stay_small(tmp_path: Path) -> None:
     page = long_episode(tmp_path, coarse.repeat(12, 2).repeat(12, 3))
     text = page.read_text("utf-8")
     assert LARGEST / 100 < page.stat().st_size < LARGEST
-    assert re.search(r"Pictures of \d+ of 1000 recorded moments, so that the page stays small", text)
+    assert re.search(r"Pictures of \d+ of 1000 recorded moments, to keep the page small", text)
     assert text.count('max="999"') == 1
 
 

@@ -305,6 +305,17 @@ def test_what_modes_change_is_kept_when_other_modes_are_explained(run: Path, tmp
     assert shares["train"] is None and min(shares["video_hard"], shares["color_hard"]) > 0.2
 
 
+def test_rows_say_how_many_frames_were_asked_for_and_how_many_there_were(run: Path) -> None:
+    short = Moments(frames=8, max_steps=3)
+    found = explain(saccade.load(run), modes=("train",), methods="gradient", moments=short, settings=QUICK)
+    told = {
+        row["metric"]: (row["frames"], row["count"] + row["undefined"])
+        for row in score(found, ScoreSettings(sanity_frames=2, sanity_stages=1))
+    }
+    assert told["mass_inside"] == told["deletion"] == told["centre_correlation"] == (8, 3)
+    assert told["randomisation"] == (2, 2) and told["milliseconds_alone"] == (1, 1)
+
+
 def test_rows_lie_in_their_metrics_ranges(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         entry = METRICS.get(row["metric"])
@@ -558,7 +569,7 @@ def wrong(run: Path, ppo_zip: Path, noise_task: str, tmp_path: Path) -> dict[str
         ("explain ZIP --task TASK --score action_mean --methods gradient", "has no score 'action_mean'"),
         ("explain ZIP --task TASK --score q", "has no score 'q'"),
         ("explain RUN --score action_mean:7", "no action dimension 7"),
-        ("explain ZIP --task TASK --perturbation-radius 0", "--perturbation-radius 0 is no size"),
+        ("explain ZIP --task TASK --perturbation-radius 0", "--perturbation-radius 0 is no valid size"),
         ("explain ZIP --task TASK --score kl --methods gradient", "distance"),
         ("explain ZIP --task TASK --frames 0", "--frames 0 is too small"),
         ("explain ZIP --task TASK --every 0", "--every 0 is too small"),
@@ -582,8 +593,8 @@ def wrong(run: Path, ppo_zip: Path, noise_task: str, tmp_path: Path) -> dict[str
             "explain ZIP --task TASK --image-size 64 --data nowhere",
             "--data, --image-size belong to Saccade's own tasks",
         ),
-        ("explain ZIP --task TASK --device meta", "--device meta is not one that is supported"),
-        ("explain ZIP --task TASK --perturbation-radius inf", "--perturbation-radius inf is no size"),
+        ("explain ZIP --task TASK --device meta", "--device meta is not supported"),
+        ("explain ZIP --task TASK --perturbation-radius inf", "--perturbation-radius inf is no valid size"),
         ("explain exits.zip --policy exits.py:Net --task TASK", "exits.py failed: SystemExit: usage: foo"),
         ("score RUN --sanity-stages 0", "--sanity-stages 0 is too small"),
     ],

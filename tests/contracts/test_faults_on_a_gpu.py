@@ -277,7 +277,7 @@ def test_a_run_begun_with_graphs_goes_on_without_and_says_so(graphs: Any, tmp_pa
     said: list[str] = []
     assert session.resume(tmp_path / "run", None, ignore, never, said.append) is not None
     assert said == [
-        "The run was begun with updates recorded as CUDA graphs, and goes on without: CUDA graphs need a GPU."
+        "The run began with updates recorded as CUDA graphs, and continues without: CUDA graphs need a GPU."
     ]
     assert_same(final_tensors(tmp_path / "run"), final_tensors(eager / "sac"))
 
@@ -288,7 +288,7 @@ def test_a_run_that_never_had_graphs_goes_on_in_silence(tmp_path: Path, capsys: 
     words = ["train", "--resume", str(tmp_path / "run"), "--graphs", "off", "--compile", "off", "--device", "cpu"]
     assert main(words) == 0
     printed = capsys.readouterr()
-    assert "begun with" not in printed.out and printed.err == ""
+    assert "began with" not in printed.out and printed.err == ""
     training = json.loads((tmp_path / "run" / "config.json").read_text())["training"]
     assert (training["graphs"], training["compile"], training["device"]) == ("off", "off", "cpu")
 

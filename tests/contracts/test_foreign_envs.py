@@ -219,7 +219,9 @@ def test_classes_with_number_arguments(how: str) -> None:
 def test_arguments_that_nobody_knows_are_named() -> None:
     Path("net.py").write_text("class Net:\n    def __init__(self, envs, temperature, depth):\n        pass\n")
     torch.save({"w": torch.zeros(2)}, "net.pt")
-    with pytest.raises(UserError, match=r"must be given envs, temperature, depth, and nobody knows temperature, depth"):
+    with pytest.raises(
+        UserError, match=r"must be given envs, temperature, depth, but temperature, depth cannot be known"
+    ):
         from_checkpoint("net.py:Net", Path("net.pt"), STACK, ACTIONS)
 
 

@@ -617,7 +617,7 @@ BAD_FOLDERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "numbers that are none": (_rewritten(",50,0,", ",50,0,1,oops,"), "'oops' where gaze is a number or null"),
     "half a pair": (_rewritten(",50,0,1,", ",50,0,1,7,"), "numbers of gaze: they are pairs"),
     "no name": (_rewritten("XX_1000901_1,", "XX,"), "which is no name of a picture"),
-    "a line twice": (_rewritten("XX_1000901_2,", "XX_1000901_1,"), "is the second one of picture 1"),
+    "a line twice": (_rewritten("XX_1000901_2,", "XX_1000901_1,"), "is the second one for picture 1"),
     "a cut archive": (_cut, "cut off or damaged): download it again"),
     "pictures of another size": (_small_pictures, "it has 84x84 pixels, where 160x210 are needed"),
     "a trial twice": (_one_layout_too_many, "holds trial 901 twice"),

@@ -155,7 +155,7 @@ def test_list_says_what_a_preset_changes(capsys: pytest.CaptureFixture[str]) -> 
     assert replay["--image-size"] == ["40", "84"] and replay["--batch-size"][:3] == ["24", "(digr", "64,"]
     assert "250000 (digr 100000," in out and "128 (smg 64, sada 256," in out
     assert rollouts["--steps"] == ["204800", "500000"] and rollouts["--envs"] == ["8", "1"]
-    assert not {"--discount", "--gae-lambda"} & {*replay, *rollouts} and "CPU can finish" in out
+    assert not {"--discount", "--gae-lambda"} & {*replay, *rollouts} and "CPU can manage" in out
 
 
 def compared(told: str) -> dict[str, list[str]]:

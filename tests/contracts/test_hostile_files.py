@@ -370,14 +370,14 @@ def test_weights_that_are_larger_than_their_file(tmp_path: Path) -> None:
     """An expanded tensor has billions of numbers and a file of a kilobyte."""
     path = tmp_path / "hollow.pt"
     torch.save({"weight": torch.zeros(1).expand(10**6, 10**6)}, path)
-    with pytest.raises(UserError, match=r"'weight' have shape \(1000000, 1000000\), and not so many numbers"):
+    with pytest.raises(UserError, match=r"'weight' have shape \(1000000, 1000000\), but the file has fewer numbers"):
         list(state_dicts(read(path, "it")))
 
 
 @pytest.mark.parametrize(
     ("space", "change", "sentence"),
     [
-        ("action_space", {"n": 10**8}, "tells of 100,000,000 actions"),
+        ("action_space", {"n": 10**8}, "declares 100,000,000 actions"),
         ("action_space", {"n": "9" * 5000}, "cannot be read without unpickling"),
         ("observation_space", {"_shape": [10**5, 10**5, 3]}, "which no picture has"),
     ],

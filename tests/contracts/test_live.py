@@ -27,6 +27,7 @@ from browser import browser
 from live_page import HOST, TOKEN, Served, key, open_page, stroke, wait
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from test_page import Reader
 
 from saccade.cli import main
 from saccade.explain.session import Session
@@ -92,7 +93,7 @@ def _view(**changes: Any) -> dict[str, Any]:
 def test_page_is_for_whoever_knows_the_token_and_loads_nothing_from_elsewhere(client: TestClient) -> None:
     answer = client.get("/", params={"token": TOKEN})
     assert answer.status_code == 200 and "default-src 'none'" in answer.headers["content-security-policy"]
-    for path in ("/live.js", "/live.css", "/page.css"):
+    for path in ("/live.js", "/stage.js", "/tools.js", "/live.css", "/page.css"):
         text = client.get(path).text
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "") and "https://" not in text
     assert client.get("/", params={"token": "wrong"}).status_code == 403
@@ -148,6 +149,7 @@ def test_a_saved_page_tells_the_same_without_a_server(
         with_changes = f"the policy does {was}" if was == now else f"with the changes it does {now}"
         text = tab.value("document.body.innerText")
         assert f"At step 1 the policy does {was}" in text and with_changes in text
+        assert "What was changed: painted over." in text
         rows = tab.value("[...document.querySelector('table').tBodies[0].rows].map(row => row.innerText.split('\\t'))")
         assert [row[1].strip() for row in rows] == [was, now]
         values = [float(row[2].replace("\u2212", "-")) for row in rows]
@@ -161,6 +163,57 @@ def test_a_saved_page_tells_the_same_without_a_server(
         )
         assert tab.value(elsewhere) == [] and tab.problems == []
         assert tab.value("document.documentElement.scrollWidth") <= width
+
+
+def test_a_saved_film_has_pictures_of_some_moments_and_curves_of_all(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of both policies, where their mode is the one that is played; of another mode the last that was drawn is told."""
+    monkeypatch.setattr("saccade.viewer.live.saving.MOST_MOMENTS", 2)
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        talk.send_json({"do": "start", "seed": 0, "mode": "train", "actions": [0, 0, 1]})
+        for mode in ("train", "palette"):
+            panes = [{"policy": 0, "mode": "train"}, {"policy": 1, "mode": mode}]
+            talk.send_json({"do": "save", "what": "page", "view": _view(panes=panes)})
+            making = [_until(talk, "making") for _ in range(4)]  # two moments of two views
+            assert [(one["done"], one["total"]) for one in making] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+            reader = Reader(base64.b64decode(_until(talk, "file")["content"]).decode())
+            moments = [text for tag, text in reader.texts if tag == "th" and text.startswith(("1: ", "2: "))]
+            assert moments == ["1: ppo, train", f"2: ppo, {mode}"]  # nothing was changed, so each stands there once
+            parts = [found for _, found in reader.elements if "data-lines" in found]
+            lines = [[line.split(":")[0] for line in json.loads(one["data-lines"] or "")] for one in parts]
+            played = ["step 0", "step 1", "step 2", "step 3"]
+            assert lines == [played, played if mode == "train" else ["step 0"] * 3 + ["step 3"]]
+            assert [json.loads(one["data-drawn"] or "") for one in parts] == [[0, 3], [0, 3]]
+            [charts] = [
+                json.loads(found["data-charts"] or "") for _, found in reader.elements if "data-charts" in found
+            ]
+            assert {len(line["values"]) for one in charts for line in one["lines"]} == {4}
+            assert len(charts[1]["lines"]) == (2 if mode == "train" else 1) and charts[1]["title"] == "reward"
+            assert any("Pictures of 2 of 4 moments" in text for _, text in reader.texts)
+
+
+def test_a_page_whose_episode_cannot_begin_says_so_and_does_not_try_again(policy: Policy, tmp_path: Path) -> None:
+    made: list[Session] = []
+
+    def make() -> Session:
+        if made:
+            raise UserError("There is no room for a second one.")
+        made.append(Session([policy], task_of(policy, None)))
+        return made[-1]
+
+    served = Served(make)
+    try:
+        with browser(tmp_path) as tab:
+            open_page(tab, served.port, 1000, False)
+            tab.send("Page.navigate", url=f"http://{HOST}:{served.port}/?token={TOKEN}")
+            said = "document.getElementById('status')?.textContent"
+            wait(tab, f"{said} === 'There is no room for a second one.'")
+            time.sleep(1)  # a page that waits for its server tries again after half a second
+            assert tab.value(said) == "There is no room for a second one."
+            assert tab.value("socket.readyState") == 3
+    finally:
+        served.stop()
 
 
 def test_a_saved_page_has_the_scores_of_both_policies_maps(client: TestClient) -> None:
@@ -188,7 +241,7 @@ def test_perturbation_maps_come_coarse_first(client: TestClient) -> None:
 
 def test_a_map_stays_where_it_cannot_be_scored(client: TestClient) -> None:
     with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
-        _until(talk, "history")
+        _until(talk, "curves")
         talk.send_json({"do": "look", "number": 3, "view": _view(metrics=["luck"])})
         kinds = [talk.receive_json() for _ in range(3)]
         assert [one["kind"] for one in kinds] == ["look", "map", "scores"]
@@ -217,9 +270,48 @@ def test_what_cannot_be_is_told_in_a_sentence_and_the_session_lives_on(
         assert _until(talk, "look")["number"] == 2
 
 
+def test_a_step_tells_what_is_new_and_no_more(client: TestClient) -> None:
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        whole = _until(talk, "curves")
+        assert whole["from"] == 0 and [len(line["values"]) for line in whole["charts"][0]["lines"]] == [1]
+        for action in (0, 0, 1):
+            before = len(_told_of(whole))
+            talk.send_json({"do": "branch", "index": before - 1, "action": action})
+            history, curves = _until(talk, "history"), _until(talk, "curves")
+            assert history["from"] == before - 1 == curves["from"]
+            assert history["actions"] == [action] and len(history["rewards"]) == 1
+            for known, new in zip(whole["charts"], curves["charts"], strict=True):
+                assert [line["name"] for line in known["lines"]] == [line["name"] for line in new["lines"]]
+                for line, more in zip(known["lines"], new["lines"], strict=True):
+                    assert len(more["values"]) == 2  # the moment before, whose action has its reward now, and this one
+                    line["values"][curves["from"] :] = more["values"]
+        talk.send_json({"do": "branch", "index": 1, "action": 0})
+        history, curves = _until(talk, "history"), _until(talk, "curves")
+        assert history["from"] == curves["from"] == 1 and history["actions"] == [0]
+        talk.send_json({"do": "start", "seed": history["seed"], "mode": "train", "actions": [0, 0, 1]})
+        history, again = _until(talk, "history"), _until(talk, "curves")
+        assert history["actions"] == [0, 0, 1] and again == whole  # piece by piece it came to the same
+
+
+def _told_of(curves: dict[str, Any]) -> list[Any]:
+    return list(curves["charts"][0]["lines"][0]["values"])
+
+
+def test_curves_are_those_of_the_first_views_policy(client: TestClient) -> None:
+    with client.websocket_connect(f"{TALK}?token={TOKEN}", headers=ORIGIN) as talk:
+        _until(talk, "curves")
+        talk.send_json({"do": "look", "number": 1, "view": _view(panes=[{"policy": 1, "mode": "train"}])})
+        assert _until(talk, "curves")["from"] == 0
+        talk.send_json({"do": "look", "number": 2, "view": _view(panes=[{"policy": 7, "mode": "train"}])})
+        assert "no policy number 8" in _until(talk, "error")["sentence"]
+        talk.send_json({"do": "step", "policy": 1})
+        assert len(_told_of(_until(talk, "curves"))) == 2
+
+
 def test_two_pages_have_an_episode_each(client: TestClient) -> None:
     def at(talk: Any) -> int:
-        return len(_until(talk, "history")["actions"])
+        told = _until(talk, "history")
+        return int(told["from"]) + len(told["actions"])
 
     address = f"{TALK}?token={TOKEN}"
     with (
@@ -309,7 +401,8 @@ def test_a_person_plays_paints_and_goes_back(policy: Policy, tmp_path: Path, wid
             assert tab.value("document.documentElement.scrollWidth") <= width
             unnamed = (
                 "[...document.querySelectorAll('button, input, select, img, canvas, [role=img]')].filter(one =>"
-                " !(one.textContent.trim() || one.ariaLabel || one.alt || one.labels?.length)).length"
+                " !(one.textContent.trim() || one.ariaLabel || one.alt || one.labels?.length"
+                " || one.closest('[aria-hidden=true]'))).length"
             )
             assert tab.value(unnamed) == 0
             key(tab, "ArrowRight")
@@ -339,7 +432,7 @@ def test_a_person_plays_paints_and_goes_back(policy: Policy, tmp_path: Path, wid
             assert tab.problems == []
             port = served.port
             served.stop()
-            wait(tab, "at('status').textContent.includes('away')")
+            wait(tab, "/away.*Start it again with the same --port and --token/.test(at('status').textContent)")
             served = Served(lambda: Session([policy], task_of(policy, None)), port)
             wait(tab, "!at('status').textContent.includes('away') && !state.waiting && socket.readyState === 1")
             wait(tab, "state.history.actions.length === 1 && state.history.actions[0] === 0")

@@ -98,7 +98,6 @@ def _click(tab: Browser, selector: str) -> None:
 
 
 def test_page_is_for_everybody(tab: Browser) -> None:
-    _click(tab, "#second")
     _click(tab, "#metrics input[value=mass_inside]")
     tab.press("ArrowRight")
     wait(tab, f"state.history.actions.length === 1 && {ANSWERED} && document.querySelector('.maps li') !== null")
@@ -215,6 +214,17 @@ def test_light_and_camera_of_a_simulator_move(shared: Browser) -> None:
             wait(shared, f"{ANSWERED} && {CHANGED}")
             pictures.add(shared.value(f"{FIRST}.picture"))
         assert len(pictures) >= 3
+        parts = "[...document.querySelectorAll('#actions input')].map(one => Number(one.value))"
+        shown = "[...document.querySelectorAll('#actions output')].map(one => one.textContent.replace('\u2212', '-'))"
+        does = shared.value(f"{FIRST}.before.action")
+        assert shared.value(parts) == pytest.approx(does, abs=0.006)  # they begin where the policy is
+        assert [float(one) for one in shared.value(shown)] == pytest.approx(does, abs=0.011)
+        _choose(shared, "#part1", "-0.25")
+        _choose(shared, "#slider", "0")
+        wait(shared, ANSWERED)
+        assert shared.value(parts)[1] == -0.25, "a person's own"
+        shared.value("[...document.querySelectorAll('#actions button')].at(-1).click(), 0")
+        assert shared.value(parts) == pytest.approx(does, abs=0.006)
         shared.value("document.querySelectorAll('#actions input')[0].value = 0.5, 0")
         _click(shared, "#actions button")
         wait(shared, f"state.history.actions[0]?.[0] === 0.5 && {ANSWERED}")
@@ -238,11 +248,13 @@ def test_method_mode_and_policy_are_switched(tab: Browser) -> None:
 
 
 def test_two_policies_stand_side_by_side_on_the_same_states(tab: Browser) -> None:
-    _click(tab, "#second")
+    assert tab.value("at('second').getAttribute('aria-pressed')") == "true"  # a second one was given
     for moment in range(2):
         wait(tab, f"state.answered.panes.length === 2 && state.index === {moment} && {ANSWERED}")
         one, other = tab.value("state.answered.panes")
         assert one["picture"] == other["picture"] and one["before"]["preferences"] != other["before"]["preferences"]
+        does = [tab.value(f"actionName({pane['before']['action']})") for pane in (one, other)]
+        assert tab.value("at('status').textContent") == f"Step {moment}: the policy does {does[0]}. View 2: {does[1]}."
         tab.press("ArrowRight")
     assert tab.value("[...document.querySelectorAll('.pane select[aria-label^=Policy]')].map(one => one.value)") == [
         "0",
@@ -260,7 +272,7 @@ def test_scores_stand_beside_the_maps_and_on_the_saved_page(tab: Browser, polici
     asked = tab.value("state.metrics")
     found = session.scored(Pane(), Question(), answer, level, asked)
     session.close()
-    told = tab.value("[...document.querySelectorAll('.maps li')].map(one => one.textContent)")
+    told = tab.value("[...document.querySelector('.maps').querySelectorAll('li')].map(one => one.textContent)")
     assert [one.metric for one in found] == asked and len(told) == len(asked) == 3
     for one, line in zip(found, told, strict=True):
         assert one.value is not None and f"{one.metric.replace('_', ' ')} {one.value:.2f} ({one.direction} is" in line
@@ -388,3 +400,186 @@ def test_a_network_of_ones_own_plays_in_an_environment_of_ones_own(
     scores = session.scored(Pane(), Question(1), answer, level, session.metrics())
     assert [one.metric for one in scores] == ["deletion", "insertion"] and level.values.shape == (36, 36)
     session.close()
+
+
+def test_a_field_keeps_the_focus_when_what_it_changed_has_come(tab: Browser) -> None:
+    mode = ".pane select[aria-label^=Mode]"
+    tab.value(f"document.querySelector({mode!r}).focus(), 0")
+    _choose(tab, mode, "palette")
+    wait(tab, f"state.history.mode === 'palette' && {ANSWERED}")
+    assert tab.value(f"document.activeElement === document.querySelector({mode!r})")
+
+
+def test_an_action_after_the_end_is_refused_and_the_page_stays_where_it_is(tab: Browser) -> None:
+    assert not tab.value("at('actions').querySelector('button').disabled") and tab.value("at('ended').hidden")
+    tab.press(" ")
+    wait(tab, f"state.history.over && state.index === state.history.actions.length && {ANSWERED}")
+    last = tab.value("state.index")
+    assert tab.value("at('actions').querySelector('button').disabled") and not tab.value("at('ended').hidden")
+    tab.value("takeAction(0), 0")  # a button that was pressed just before
+    wait(tab, "at('status').textContent.includes('The episode is over')")
+    assert tab.value("state.index") == last == tab.value("state.history.actions.length")
+    tab.press("ArrowLeft")
+    wait(tab, f"state.answered.index === {last - 1} && {ANSWERED}")
+    assert not tab.value("at('actions').querySelector('button').disabled")
+
+
+def test_the_policy_of_the_first_view_plays_and_has_the_curves(tab: Browser) -> None:
+    before = tab.value("JSON.stringify(state.history.curves)")
+    _choose(tab, ".pane select[aria-label^=Policy]", "1")
+    wait(tab, f"{ANSWERED} && JSON.stringify(state.history.curves) !== {json.dumps(before)}")
+    does = tab.value(f"{FIRST}.before")
+    assert tab.value("state.history.curves[0].lines[0].values[0]") == pytest.approx(does["value"], rel=1e-3)
+    tab.press("ArrowRight")
+    wait(tab, f"state.history.actions.length === 1 && {ANSWERED}")
+    assert tab.value("state.history.actions[0]") == does["action"]
+
+
+def test_pictures_stay_in_sight_while_the_tools_are_in_hand(shared: Browser, served: Served) -> None:
+    open_page(shared, served.port, 390)
+    wait(shared, MAPPED)
+    assert shared.value("at('glance').hidden")
+    shared.value("at('shiftstrength').scrollIntoView({block: 'center', behavior: 'instant'}), 0")
+    wait(shared, "!at('glance').hidden")
+    _choose(shared, "#shift", "brightness")
+    wait(shared, f"{ANSWERED} && {CHANGED} && {MAPPED}")
+    small = shared.value("[...document.querySelectorAll('#glanced img')].map(one => one.src)")
+    assert small[0] == shared.value(f"{FIRST}.picture")
+    assert small[1] == shared.value("document.querySelector('.maps img').src") and len(small) == 4
+    assert shared.value("at('said').textContent === at('status').textContent")
+    assert shared.value("document.documentElement.scrollWidth") <= 390
+    shared.value("scrollTo({top: 0, behavior: 'instant'}), 0")
+    wait(shared, "at('glance').hidden")
+
+
+def test_what_is_chosen_shows_at_once(tab: Browser) -> None:
+    """A dial that stands at nothing is turned halfway when it is chosen."""
+    assert tab.value("at('shiftstrength').value") == "0" and tab.value("at('clear').disabled")
+    _choose(tab, "#shift", "brightness")
+    wait(tab, f"{ANSWERED} && {CHANGED}")
+    assert tab.value("document.querySelector('output[data-of=shiftstrength]').textContent") == "50 %"
+    _click(tab, "#clear")
+    wait(tab, f"{ANSWERED} && !({CHANGED})")
+    _choose(tab, "#drop", "noise")
+    assert tab.value("state.tool") == "drop"
+    _choose(tab, "#colour", "#00ff00")
+    assert tab.value("state.tool") == "paint"
+
+
+def test_a_map_is_enlarged(tab: Browser) -> None:
+    wait(tab, MAPPED)
+    wide = "document.querySelector('.maps img').getBoundingClientRect().width"
+    before = tab.value(wide)
+    _click(tab, ".maps .enlarge")
+    assert tab.value(wide) > 1.5 * before
+    assert tab.value("document.querySelector('.maps .enlarge').getAttribute('aria-pressed')") == "true"
+    tab.press("ArrowRight")
+    wait(tab, f"state.history.actions.length === 1 && {ANSWERED} && {MAPPED}")
+    assert tab.value(wide) > 1.5 * before, "it stays so at the next moment"
+
+
+def test_a_map_of_another_moment_is_marked_until_its_own_has_come(tab: Browser) -> None:
+    old = "document.querySelector('.maps figure').classList.contains('old')"
+    wait(tab, f"{MAPPED} && !{old}")
+    tab.value("window.kept = mapped, mapped = message => { window.late = message; }, 0")
+    tab.press("ArrowRight")
+    wait(tab, f"state.history.actions.length === 1 && {ANSWERED} && window.late?.number === state.number")
+    assert tab.value(old)
+    tab.value("[0, 1].forEach(pane => kept({...window.late, pane})), 0")
+    assert not tab.value(old)
+
+
+def test_a_seed_is_begun_with_enter_and_the_next_one_with_a_button(tab: Browser) -> None:
+    picture = tab.value(f"{FIRST}.picture")
+    tab.value("at('seed').focus(), at('seed').select(), 0")
+    for letter in ("1", "."):
+        tab.send("Input.insertText", text=letter)
+    tab.send("Input.insertText", text="5")
+    tab.press("Enter")
+    assert tab.value("at('seed').validity.valid") is False and tab.value("state.history.seed") == 0
+    _choose(tab, "#seed", "7")
+    tab.press("Enter")
+    wait(tab, f"state.history.seed === 7 && {ANSWERED} && {FIRST}.picture !== {picture!r}")
+    _click(tab, "#another")
+    wait(tab, f"state.history.seed === 8 && {ANSWERED} && at('seed').value === '8'")
+
+
+def test_the_space_bar_opens_what_is_folded_and_does_not_play(tab: Browser) -> None:
+    tab.value("document.querySelector('summary').focus(), 0")
+    tab.press(" ")
+    wait(tab, "document.querySelector('details').open")
+    assert not tab.value("state.playing") and tab.value("state.history.actions.length") == 0
+
+
+def test_strokes_are_small_and_too_many_are_told(tab: Browser) -> None:
+    tab.value("document.querySelector('canvas').scrollIntoView({block: 'center', behavior: 'instant'}), 0")
+    box = tab.value(
+        "(({x, y, width, height}) => [x, y, width, height])(document.querySelector('canvas').getBoundingClientRect())"
+    )
+    at = [(box[0] + (0.3 + 0.001 * step) * box[2], box[1] + 0.5 * box[3]) for step in range(40)]
+    kinds = ["mousePressed", *["mouseMoved"] * 38, "mouseReleased"]
+    for kind, (x, y) in zip(kinds, at, strict=True):
+        tab.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+    wait(tab, f"state.edits.length === 1 && {ANSWERED}")
+    points = tab.value("state.edits[0].points")
+    assert 5 <= len(points) <= 12 and all(round(one, 4) == one for point in points for one in point)
+    tab.value(
+        "state.edits = Array(3000).fill({...state.edits[0], points: Array(100).fill([0.1234, 0.1234])}), ask(), 0"
+    )
+    wait(tab, "at('status').textContent.includes('too many changes')")
+    assert tab.value("socket.readyState") == 1 and not tab.value("state.waiting")
+    tab.press("c")
+    wait(tab, f"!state.edits.length && {ANSWERED} && at('status').textContent.startsWith('Step 0')")
+
+
+def test_steps_are_read_aloud_only_while_nothing_plays(tab: Browser) -> None:
+    tab.press(" ")
+    assert tab.value("at('status').getAttribute('aria-live')") == "off"
+    wait(tab, "!state.playing")
+    assert tab.value("at('status').getAttribute('aria-live')") == "polite"
+
+
+@pytest.mark.parametrize("keys", [("Tab",), ("Tab", "Shift")])
+def test_what_has_the_focus_lies_under_nothing(shared: Browser, served: Served, keys: tuple[str, ...]) -> None:
+    """Neither under the bar that stays at the bottom nor under the small pictures at the top, on a phone."""
+    open_page(shared, served.port, 390)
+    if len(keys) > 1:
+        shared.value("document.querySelector('summary').focus(), 0")
+    under = (
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {"
+        " const one = document.activeElement, box = one.getBoundingClientRect();"
+        " const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);"
+        " done([one.tagName, one.id || one.value || '', one === document.body || one.contains(top)]); })))"
+    )
+    walked = []
+    for _ in range(60):
+        shared.press(*keys)
+        walked.append(tuple(shared.value(under)))
+    assert [one for one in walked if not one[2]] == []
+    assert {"SELECT", "CANVAS", "BUTTON", "INPUT"} <= {one[0] for one in walked}
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_mode_that_cannot_be_made_is_told_and_left(tab: Browser, place: int) -> None:
+    """Such as one whose clips are not on this machine."""
+    tab.value(f"changeMode({place}, 'nowhere'), 0")
+    wait(tab, "at('status').textContent.includes('no mode \\'nowhere\\'')")
+    modes = "[...document.querySelectorAll('.pane select[aria-label^=Mode]')].map(one => one.value)"
+    assert tab.value(modes) == ["train", "train"]
+    tab.press("ArrowRight")
+    wait(tab, f"state.history.actions.length === 1 && {ANSWERED} && at('status').textContent.startsWith('Step 1')")
+
+
+def test_maps_move_with_a_brush_that_does_not_rest(tab: Browser) -> None:
+    """Each answer is followed by another question at once, for as long as it takes."""
+    wait(tab, MAPPED)
+    tab.value(
+        "window.drawn = new Set(), window.heard_map = mapped, window.heard_look = looked, window.goes_on = true,"
+        " mapped = message => { heard_map(message); drawn.add(document.querySelector('.maps img').src); },"
+        " looked = message => { heard_look(message); if (goes_on) { const x = (message.number % 50) / 50;"
+        " state.edits = [{kind: 'paint', points: [[x, 0.5]], radius: 0.1, colour: [1, 0, 0]}]; ask(); } },"
+        " ask(), 0"
+    )
+    wait(tab, "drawn.size >= 5")
+    tab.value("goes_on = false, 0")
+    wait(tab, f"{ANSWERED} && {MAPPED}")

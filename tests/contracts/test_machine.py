@@ -105,7 +105,7 @@ def test_a_gpu_that_cannot_be_used_is_no_silent_week_on_the_processor(facts: GPU
         assert device_of("auto", facts=lambda: facts) == torch.device("cpu")
     assert why in str(warned[0].message)
     for name in ("cuda", "cuda:1"):
-        with pytest.raises(UserError, match=f"--device {name} was asked for and PyTorch sees 0 GPUs") as refused:
+        with pytest.raises(UserError, match=f"--device {name} was asked for, but PyTorch sees 0 GPUs") as refused:
             device_of(name, facts=lambda: facts)
         assert why in str(refused.value)
     assert device_of("cpu", training=True, facts=lambda: facts) == torch.device("cpu")
@@ -126,7 +126,9 @@ def test_a_gpu_is_taken_and_one_too_many_is_refused(monkeypatch: pytest.MonkeyPa
     assert device_of("auto", training=True, facts=gpu) == torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert device_of("cuda:1", facts=gpu) == torch.device("cuda:1")
-    with pytest.raises(UserError, match=r"cuda:7 was asked for and PyTorch sees 2 GPUs. Use auto, or cuda:0 to cuda:1"):
+    with pytest.raises(
+        UserError, match=r"cuda:7 was asked for, but PyTorch sees 2 GPUs. Use auto, or cuda:0 to cuda:1"
+    ):
         device_of("cuda:7", facts=gpu)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UserError, match=r"sees 1 GPU. Use auto, or cuda:0\."):

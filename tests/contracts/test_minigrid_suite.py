@@ -142,18 +142,18 @@ TINY = "--preset small --steps 64 --envs 2 --rollout-steps 8 --minibatches 2 --w
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("sac minigrid/red_fetch_green", "actions to choose from, which sac cannot learn: use one of ppo, fls, digr, "),
+        ("sac minigrid/red_fetch_green", "discrete actions, which sac cannot learn: use one of ppo, fls, digr, "),
         (
             "ppo minigrid/red_fetch_green --render-quality fast",
-            "option of dmc and manipulation, and minigrid/red_fetch_green is of minigrid, which has --num-actions, ",
+            "option of dmc and manipulation, but minigrid/red_fetch_green is of minigrid, which has --num-actions, ",
         ),
         (
             "ppo minigrid/red_fetch_green --random-steps 5",
-            "--random-steps is an option of methods that learn from a replay, and ppo learns from rollouts",
+            "--random-steps is an option of methods that learn from a replay buffer, but ppo learns from rollouts",
         ),
         (
             "ppo minigrid/red_fetch_green --no-overlap",
-            "--overlap is an option of methods that learn from a replay, and ppo learns from rollouts: leave it",
+            "--overlap is an option of methods that learn from a replay buffer, but ppo learns from rollouts: leave it",
         ),
         ("ppo minigrid/red_fetch_green --clip-range -3", "--clip-range -3.0 is out of range: it must be from 0 to 1."),
         ("ppo minigrid/red_fetch_green --gae-lambda 7", "--gae-lambda 7.0 is out of range: it must be from 0 to 1."),
@@ -166,11 +166,11 @@ TINY = "--preset small --steps 64 --envs 2 --rollout-steps 8 --minibatches 2 --w
         ("ppo minigrid/red_fetch_green@video_hard", "the choices are train, palette, texture, noise"),
         ("ppo minigrid/red_fetch_green --num-actions 9", "num_actions is 9, but must be a whole number from 1 to 7"),
         ("ppo minigrid/red_fetch_green --wrong-pick nan", "wrong_pick is nan, but must be a finite number"),
-        ("ppo minigrid/red_fetch_green --action-repeat 2", "action_repeat is 2, and minigrid plays an action once"),
+        ("ppo minigrid/red_fetch_green --action-repeat 2", "action_repeat is 2, but minigrid plays an action once"),
         ("ppo minigrid/DoorKey-5x5 --wrong-pick 0", "wrong_pick is for minigrid/red_fetch_green alone"),
         (
             "ppo minigrid/red_fetch_green --minibatches 17",
-            "16 decisions, and cannot be cut into --minibatches 17: choose fewer, or more --rollout-steps or",
+            "16 decisions, which cannot be split into --minibatches 17: choose fewer, or more --rollout-steps or",
         ),
     ],
 )

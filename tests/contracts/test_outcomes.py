@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from saccade.bench.apart import not_averaged
+from saccade.bench.comparison import lines_of
 from saccade.bench.grids import Arm, Grid
-from saccade.bench.outcomes import alike, mixed, outcomes_of
+from saccade.bench.outcomes import Outcome, alike, outcomes_of
+from saccade.bench.printed import frames_asked_told, frames_told
 
 GRID = Grid("probe", "one arm", (Arm("a", "ppo"),), ("minigrid/Empty-5x5",), (0, 1))
 RUN = "minigrid-Empty-5x5/a"
@@ -91,7 +94,8 @@ def test_what_was_measured_otherwise_never_mixes(tmp_path: Path, other: dict[str
     outcomes = outcomes_of(GRID, tmp_path)
     kinds = alike(outcomes)["a", "minigrid/Empty-5x5", "return", "train"]
     assert [len(kind) for kind in kinds.values()] == [1, 1]
-    assert "2 kinds of number" in mixed(outcomes)[0]
+    (told,) = not_averaged(outcomes)
+    assert told.startswith("Seeds that differ in ") and "are not averaged: a on minigrid/Empty-5x5, " in told
 
 
 def test_what_was_measured_alike_is_one_kind(tmp_path: Path) -> None:
@@ -99,7 +103,7 @@ def test_what_was_measured_alike_is_one_kind(tmp_path: Path) -> None:
         write(tmp_path / RUN / str(seed) / "evaluations.jsonl", [evaluation(20, "train", float(seed))])
     outcomes = outcomes_of(GRID, tmp_path)
     assert [len(kinds) for kinds in alike(outcomes).values()] == [1, 1]
-    assert mixed(outcomes) == []
+    assert not_averaged(outcomes) == []
 
 
 def test_runs_that_are_not_there_have_no_rows(tmp_path: Path) -> None:
@@ -127,4 +131,65 @@ def test_frames_on_which_a_score_has_no_value_do_not_part_seeds(tmp_path: Path) 
         write(tmp_path / RUN / str(seed) / "explain" / "scores.jsonl", [row])
     outcomes = [outcome for outcome in outcomes_of(GRID, tmp_path) if outcome.measure == "area_under_roc:grad_cam"]
     assert [outcome.count for outcome in outcomes] == [16, 16]
-    assert not mixed(outcomes)
+    assert not not_averaged(outcomes)
+
+
+def scores(folder: Path, seed: int, count: int, asked: int | None = 64, **more: Any) -> None:
+    """What ``saccade score`` leaves of a run whose episode ended after ``count`` frames; ``asked`` is in old files."""
+    write(folder / RUN / str(seed) / "evaluations.jsonl", [evaluation(20, "train", 1.0)])
+    row = {"mode": "train", "method": "gradient", "metric": "area_under_roc", "mean": 0.75, "std": 0.1, "count": count}
+    costs = {**row, "metric": "milliseconds_per_frame", "count": 1}
+    explained = folder / RUN / str(seed) / "explain"
+    write(explained / "scores.jsonl", [{**row, **more}, costs])
+    if asked is not None:
+        (explained / "explanation.json").write_text(json.dumps({"settings": {"frames": asked}}))
+
+
+def test_an_episode_that_ends_before_all_frames_parts_no_seeds(tmp_path: Path) -> None:
+    for seed, count in enumerate((11, 64)):
+        scores(tmp_path, seed, count)
+    outcomes = outcomes_of(GRID, tmp_path)
+    assert not_averaged(outcomes) == []
+    lines = {line.measure: line for line in lines_of(outcomes)}
+    score, cost = lines["area_under_roc:gradient"], lines["milliseconds_per_frame:gradient"]
+    assert (score.kind.count, score.frames, frames_told(score)) == (64, (11, 64), "11 to 64")
+    assert frames_asked_told([score]) == "64 frames were asked for; an episode that ends sooner gives fewer."
+    assert (cost.kind.count, frames_told(cost), frames_asked_told([cost])) == (1, "1", "")
+
+
+@pytest.mark.parametrize("said", [{"frames": 16}, {"states": 16}], ids=["frames", "states"])
+def test_scores_that_were_asked_of_other_frames_are_not_averaged(tmp_path: Path, said: dict[str, int]) -> None:
+    scores(tmp_path, 0, 11)
+    scores(tmp_path, 1, 11, **said)  # the row's own word counts, whatever lies beside it
+    (told,) = not_averaged(outcomes_of(GRID, tmp_path))
+    assert told == (
+        "Seeds that differ in frames asked for (64 or 16) are not averaged: a on minigrid/Empty-5x5, area under roc of "
+        "gradient in train"
+    )
+
+
+def test_rows_that_do_not_say_how_many_frames_were_asked_for_are_told_by_those_there_are(tmp_path: Path) -> None:
+    for seed, count in enumerate((11, 64)):
+        scores(tmp_path, seed, count, asked=None)
+    (told,) = not_averaged(outcomes_of(GRID, tmp_path))
+    assert "frames asked for (11 or 64)" in told
+
+
+def test_a_reason_is_one_sentence_whatever_it_keeps_apart() -> None:
+    measures = [f"{metric}:{method}" for metric in "abcdefgh" for method in ("gradient", "grad_cam")]
+    outcomes = [
+        Outcome(arm, task, seed, measure, mode, 1.0, 100, version=f"saccade {1 + (arm != 'dqn') * seed}", count=seed)
+        for arm in ("ppo", "sac", "dqn")
+        for task in ("one", "two")
+        for seed in (0, 1)
+        for measure in ("return", *measures)
+        for mode in (("noise", "train") if measure == "return" else ("train",))
+    ]
+    returns, of_scores, few_returns, few_scores = not_averaged(outcomes)
+    assert returns == (
+        "Seeds that differ in version (saccade 1 or saccade 2) and episodes (0 or 1) are not averaged: ppo and sac on "
+        "one and two, return in train and noise"
+    )
+    assert of_scores.endswith("ppo and sac on one and two, a, b, c, d, e and 3 more of grad cam and gradient in train")
+    assert few_returns.startswith("Seeds that differ in episodes (0 or 1) are not averaged: dqn on one and two, ")
+    assert few_scores.startswith("Seeds that differ in frames asked for (0 or 1)")

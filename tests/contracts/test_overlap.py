@@ -284,7 +284,9 @@ def test_renderers_that_hang_together_end_in_a_run_that_says_so(
         train(tmp_path / "run", run)
     assert len(told) == 1  # the evaluations did not find it out again
     paths = json.loads((tmp_path / "run" / "env.json").read_text())["paths"]
-    said = r"in one process, OpenGL egl \(a fast GPU\), [123] lost and replaced, at most 1 draw together here; "
+    said = (
+        r"in one process, OpenGL egl \(a fast GPU\), [123] lost and replaced, at most 1 render at the same time here; "
+    )
     assert re.search(said, paths[-1])
     assert "by the policy of 3 agent steps before" in paths[-1]
     assert_same_runs(tmp_path / "run", tmp_path / "in-process")

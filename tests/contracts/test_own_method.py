@@ -111,7 +111,7 @@ def test_its_hyper_parameters_are_flags_with_help(capsys: pytest.CaptureFixture[
     assert "or FILE.PY:NAME, a Method of that name" in capsys.readouterr().out
     assert main(["train", NAME, TASK, "--help"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "--invariance-weight X Weight of the invariance loss beside the Bellman error. (default: 0.5)" in told
+    assert "--invariance-weight X Weight of the invariance loss relative to the Bellman error. (default: 0.5)" in told
     config, folder = train_command.parse([NAME, TASK, "--invariance-weight", "2"])
     assert config.agent.invariance_weight == 2 and config.method == str(Path(NAME).resolve())
     assert folder == Path("runs", "dmc-cartpole_balance", "my_method-INVARIANCE", "0") == run_folder(config)
@@ -146,7 +146,7 @@ WRONG = {
     "kept.py:A": (
         "import dataclasses, pathlib\nfrom saccade.agents import Method\n\n@dataclasses.dataclass\nclass Own:\n"
         "    place: pathlib.Path = pathlib.Path()\n\nA = Method('', '', Own(), print)\n",
-        "cannot be kept in a run .Object of type PosixPath is not JSON serializable",
+        "cannot be stored in a run .Object of type PosixPath is not JSON serializable",
     ),
     "loop.py:INVARIANCE": (
         EXAMPLE.replace("    make_invariance,", "    make_invariance, 'rollouts',"),
@@ -250,7 +250,7 @@ def test_a_changed_file_is_said_and_can_be_meant(
 ) -> None:
     Path("my_method.py").write_text(EXAMPLE + RAN)
     for words in opening(run):
-        assert f"my_method.py is not as it was when {run} was trained" in refusal(capsys, *words)
+        assert f"my_method.py has changed since {run} was trained" in refusal(capsys, *words)
     assert not Path("ran").exists()
     for words in opening(run):
         assert main([*words, "--method", NAME]) == 0
@@ -275,8 +275,8 @@ def test_another_configuration_than_the_runs_is_one_sentence(run: Path, capsys: 
 
 def test_method_is_only_for_runs_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["evaluate", "zoo:sac-reach"], ["explain", "zoo:sac-reach"]):
-        assert "was trained with sac: leave it away" in refusal(capsys, *words, "--method", NAME)
-    assert "none: leave it away" in refusal(capsys, "explain", "x.zip", "--method", NAME)
+        assert "was trained with sac: leave it out" in refusal(capsys, *words, "--method", NAME)
+    assert "none: leave it out" in refusal(capsys, "explain", "x.zip", "--method", NAME)
 
 
 def test_two_files_of_one_name_are_two_methods() -> None:

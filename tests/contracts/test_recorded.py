@@ -98,13 +98,13 @@ def test_a_normalised_input_gives_the_maps_of_the_picture() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mean": (0.5,)}, "by --mean and --std together"),
-        ({"std": (0.5,)}, "by --mean and --std together"),
-        ({"mean": (0.5, 0.5), "std": (1.0, 1.0, 1.0)}, "--mean has 2 numbers and --std 3"),
-        ({"mean": (0.5, 0.5), "std": (1.0, 1.0)}, "have 2 numbers each, and the observations 3 channels"),
+        ({"mean": (0.5,)}, "needs --mean and --std together"),
+        ({"std": (0.5,)}, "needs --mean and --std together"),
+        ({"mean": (0.5, 0.5), "std": (1.0, 1.0, 1.0)}, "--mean has 2 numbers and --std has 3"),
+        ({"mean": (0.5, 0.5), "std": (1.0, 1.0)}, "have 2 numbers each, but observations have 3 channels"),
         ({"mean": (0.5,), "std": (0.0,)}, "--std above 0"),
-        ({"mean": (float("nan"),), "std": (1.0,)}, "--mean must be of brightnesses"),
-        ({"mean": (-0.1,), "std": (1.0,)}, "--mean must be of brightnesses"),
+        ({"mean": (float("nan"),), "std": (1.0,)}, "--mean must be a brightness"),
+        ({"mean": (-0.1,), "std": (1.0,)}, "--mean must be a brightness"),
         ({"mean": (300.0,), "std": (1.0,)}, "brighter than any pixel"),
         ({"action": 3}, "among 0 to 2"),
         ({"action": [0, 1]}, r"shape \(2,\): one for each of 3"),
@@ -129,7 +129,7 @@ def test_observations_that_are_no_pictures(ppo_zip: Path) -> None:
             saliency(net, obs)
     with pytest.raises(UserError, match=r"no longer normalised with mean 0.5 and standard deviation 0.5"):
         saliency(net, np.full((2, 3, SIDE, SIDE), 4.0, np.float32), mean=(0.5,), std=(0.5,))
-    with pytest.raises(UserError, match="are said of a network"):
+    with pytest.raises(UserError, match="are for networks"):
         saliency(ppo_zip, pictures(STACK), mean=(0.5,), std=(0.5,))
     with pytest.raises(UserError, match=r"shape \(2, 5, 36, 36\).* give observations of shape \(4, 36, 36\)"):
         saliency(ppo_zip, np.zeros((2, 5, SIDE, SIDE), np.uint8))
@@ -292,7 +292,7 @@ def test_a_normalised_network_of_ones_own(capsys: pytest.CaptureFixture[str]) ->
         (["--obs", "two.npz"], "does not say which array is observations: it has a, b. Name one, such as two.npz:a"),
         (["--obs", "two.npz:c"], "two.npz has no array 'c': it has a, b"),
         (["--obs", "vectors.npz"], "it has states"),
-        (["--obs", "long.npz"], "holds 2 observations, and 'reward' of shape (3,)"),
+        (["--obs", "long.npz"], "holds 2 observations, but 'reward' of shape (3,)"),
         (["--obs", "nan.npz"], "holds values in nan..nan"),
         (["--obs", "empty"], "empty holds no pictures"),
         (["--obs", "sizes"], "several sizes, 40x36 and 36x36 pixels|several sizes, 36x36 and 40x36 pixels"),
@@ -302,7 +302,7 @@ def test_a_normalised_network_of_ones_own(capsys: pytest.CaptureFixture[str]) ->
         (["--obs", "two.npz:a", "--task", "CartPole-v1"], "leave --task out"),
         (["--obs", "two.npz:a", "--modes", "train"], "leave --modes out"),
         (["--obs", "two.npz:a", "--image-size", "40"], "leave --image-size out"),
-        (["--obs", "two.npz:a", "--mean", "0.5"], "by --mean and --std together"),
+        (["--obs", "two.npz:a", "--mean", "0.5"], "needs --mean and --std together"),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -142,7 +142,7 @@ DAMAGES = {
     "maps rotten": (_rotten, "train.npz' is damaged"),
     "maps no archive": (_spoilt_file("maps/train.npz", b"hello"), "train.npz' is damaged"),
     "no observations": (_spoilt_maps(obs=...), "train.npz' is damaged"),
-    "bright floats": (_spoilt_maps(obs=np.full((5, 9, 12, 12), 200.0)), r"other numbers than pixels in 0..1"),
+    "bright floats": (_spoilt_maps(obs=np.full((5, 9, 12, 12), 200.0)), r"numbers that are not pixels in 0..1"),
     "map size": (_spoilt_maps(map_rise=np.zeros((5, 3, 8, 8))), r"map_rise has shape \[5, 3, 8, 8\]"),
     "map frames": (_spoilt_maps(map_rise=np.zeros((4, 3, 12, 12))), r"map_rise has shape \[4, 3, 12, 12\]"),
     "map NaN": (_spoilt_maps(map_rise=NAN_MAP), "map_rise holds NaN"),
@@ -361,9 +361,9 @@ def test_the_best_method_is_marked_and_baselines_are_not(report: str):
     assert cells.count("0.10 ± 0.01") == 2 * 3
     assert "0.15 ± 0.01" not in cells and "0.20 ± 0.01" not in cells
     captions = " ".join(read(report).text("figcaption"))
-    assert captions.count("No method beats every row that was made without asking the network in ") == 2 * 2
-    assert captions.count("in pointing_game, mass_inside: there no map is marked") == 2
-    assert captions.count("in deletion: there no map is marked") == 2
+    assert captions.count("No method beats every row that was made without the network in ") == 2 * 2
+    assert captions.count("in pointing_game, mass_inside: no map is marked") == 2
+    assert captions.count("in deletion: no map is marked") == 2
     assert cells[-2:] == ["2.00", "10.0"]  # milliseconds
 
 
@@ -381,7 +381,7 @@ def test_empty_maps_and_twins_are_told_and_crossed_out(tmp_path: Path):
         "grad_cam is zero everywhere in every frame: it says nothing there, and its picture is crossed out." in caption
     )
     assert "occlusion is zero everywhere in 2 of 5 frames" in caption
-    assert "gradient and rise and smoothgrad gave the very same maps, number by number" in caption
+    assert "gradient and rise and smoothgrad gave exactly the same maps, number for number" in caption
     drawn = panels(read_maps(read_explanation(folder), "train"))
     assert "grad_cam (zero everywhere)" in drawn and "grad_cam" not in drawn
     corners = {name: [tuple(frame[-1, 0]) for frame in frames] for name, frames in drawn.items()}
@@ -467,14 +467,14 @@ def test_the_report_shows_what_the_agent_makes_of_it(drawn: Path, report: str):
         "h2"
     )
     labels = [attributes["aria-label"] for tag, attributes in reader.elements if tag == "svg"]
-    assert labels.count("what the agent makes of the frame: what its mask leaves of the frame") == 2  # two modes
+    assert labels.count("what the agent makes of the frame: the frame seen through its mask") == 2  # two modes
     assert labels.count("what the agent makes of the frame: its foreground mask, white where it is 1") == 2
     assert "foreground mask (agent)" in reader.text("small")
     charts = [attributes for _, attributes in reader.elements if attributes.get("class") == "chart"]
     [figure] = [chart for chart in charts if str(chart["src"]).startswith("data:image/png")]
     assert figure["alt"] == "what the agent makes of some moments in train, video_hard"
     captions = " ".join(reader.text("figcaption"))
-    assert "end in “(agent)”" in captions and "masked: what its mask leaves of the frame" in captions
+    assert "end in “(agent)”" in captions and "masked: the frame seen through its mask" in captions
     assert "(agent)" not in report
 
 

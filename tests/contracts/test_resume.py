@@ -382,7 +382,7 @@ def test_a_run_goes_on_from_another_folder(tmp_path: Path, monkeypatch: pytest.M
     shutil.copytree(run, tmp_path / "moved")
     assert resume(run) is not None
     os.rename(tmp_path / "here" / "pictures", tmp_path / "there" / "moved")
-    with pytest.raises(UserError, match="say where it is with --images"):
+    with pytest.raises(UserError, match="say where it is now with --images"):
         resume(tmp_path / "moved")
     assert session.resume(tmp_path / "moved", None, ignore, never, fail, ways={"images": "moved"}) is not None
     assert read_config(tmp_path / "moved").training.images == str(tmp_path / "there" / "moved")
@@ -394,5 +394,5 @@ def test_a_run_whose_data_is_gone_says_so(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     gone = dataclasses.replace(run, env=run.env.changed(data=str(tmp_path / "gone")))
     (tmp_path / "run" / "config.json").write_text(json.dumps(to_json(gone)))
-    with pytest.raises(UserError, match=r"gone, which the run was begun with, .* with --data"):
+    with pytest.raises(UserError, match=r"gone, with which the run began, .* with --data"):
         resume(tmp_path / "run")

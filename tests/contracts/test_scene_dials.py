@@ -203,7 +203,7 @@ def test_a_dial_is_a_mode_of_a_name() -> None:
         ("minigrid/red_fetch_green", "camera_yaw:0.5", "in tasks of dmc and manipulation, and not in minigrid/"),
         ("atari/Pong", "light_colour:1", "there are brightness"),
         ("manipulation/reach", "colors:0.5", "in tasks of dmc, and not in manipulation/reach: there are .*camera_yaw"),
-        ("manipulation/reach", "video:0.5", "video is for environments of one's own"),
+        ("manipulation/reach", "video:0.5", "video is for environments of your own"),
         ("dmc/walker_walk", "camera_yaw:1+camera_yaw:0.5", "camera_yaw is turned twice"),
         ("dmc/walker_walk", "video_easy+video:0.5", "video and the mode video_easy paint the same things"),
         ("dmc/walker_walk", "gb2_color_video_hard+colors:0.5", "paint the same things"),

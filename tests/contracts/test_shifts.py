@@ -266,7 +266,7 @@ def test_observations_that_no_shift_fits_are_a_sentence(kind: str) -> None:
 
 
 def test_hue_needs_colours_and_values_their_range() -> None:
-    with pytest.raises(UserError, match="hue turns colours, and what Moving shows is grey"):
+    with pytest.raises(UserError, match="hue rotates colours, but what Moving shows is grey"):
         Shift(Moving("stack of grey, first"), "noise:0.1+hue:0.5")
 
     class TooBright(Moving):

@@ -119,7 +119,7 @@ def test_a_teacher_that_has_changed_or_gone_is_told(
     assert train("distillation", copy, run, steps=8) == 0
     words = ["train", "--resume", str(run), "--steps", "16"]
     copy.rename(tmp_path / "moved")
-    refused(capsys, main(words), "begun with this teacher", "--teacher")
+    refused(capsys, main(words), "run began with this teacher", "--teacher")
     other = tmp_path / "other"
     sizes = [*TINY, *QUIET, "--envs", "2", "--rollout-steps", "8", "--minibatches", "2", "--steps", "16", "--seed", "1"]
     assert main(["train", "ppo", TASK, *sizes, "--checkpoint-every", "16", "--out", str(other)]) == 0
@@ -212,7 +212,10 @@ def test_a_teacher_of_numbers_cannot_teach_choices(
     zips: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused(
-        capsys, train("digr", zips["numbers"], tmp_path / "run"), "gives actions of numbers", "wants the other kind"
+        capsys,
+        train("digr", zips["numbers"], tmp_path / "run"),
+        "gives actions that are vectors",
+        "takes the other kind",
     )
 
 
@@ -398,7 +401,7 @@ def test_a_student_learns_from_maps_of_ones_own_and_notices_others(
     assert train("digr", teacher, tmp_path / "run", "--saliency-data", str(data), steps=8) == 0
     np.savez(data, states=STATES, maps=MAPS + 1)
     refused(
-        capsys, main(["train", "--resume", str(tmp_path / "run"), "--steps", "16"]), "other than when the run began"
+        capsys, main(["train", "--resume", str(tmp_path / "run"), "--steps", "16"]), "have changed since the run began"
     )
 
 
@@ -438,7 +441,7 @@ def test_files_that_are_no_saliency_data_are_refused(tmp_path: Path) -> None:
 def test_pictures_must_come_in_pairs(tmp_path: Path) -> None:
     folder = own_data(tmp_path, "png")
     (folder / "maps" / "2.png").unlink()
-    with pytest.raises(UserError, match=r"2\.png is in one of them alone"):
+    with pytest.raises(UserError, match=r"2\.png is in only one of them"):
         read_saliency_files(folder, (3, 64, 64))
     (tmp_path / "text").write_text("no data")
     with pytest.raises(UserError, match="cannot be read as saliency data"):

@@ -81,7 +81,7 @@ def test_counting_changes_no_weight() -> None:
 def test_what_is_too_much_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda device: FREE)
     refuse_beyond(FREE, "It", "take less", CPU)
-    with pytest.raises(UserError, match=r"It needs 0.2 GB of memory, and 0.2 GB are free: take less\."):
+    with pytest.raises(UserError, match=r"It needs 0.2 GB of memory, but 0.2 GB are free: take less\."):
         refuse_beyond(FREE + 1, "It", "take less", CPU)
 
 

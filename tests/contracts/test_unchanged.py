@@ -20,7 +20,7 @@ def runs(mode: str, values: tuple[float, ...], **changes: object) -> list[Outcom
 
 def test_a_mode_whose_pictures_are_those_of_training_is_named() -> None:
     (told,) = unchanged([*runs("train", (0.5, 0.9)), *runs("hue", (0.4, 0.9), changed=0.0001)])
-    assert told.startswith("hue changes next to nothing of the pictures of minigrid/red_fetch_green (")
+    assert told.startswith("hue changes next to nothing in the pictures of minigrid/red_fetch_green (")
     assert "!" not in told
     assert list(unchanged([*runs("train", (0.5,)), *runs("hue", (0.4,), changed=0.4)])) == []
 

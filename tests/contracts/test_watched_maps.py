@@ -91,7 +91,7 @@ def test_a_run_scores_the_maps_that_its_agent_carries_at_every_evaluation(tmp_pa
 @pytest.mark.parametrize(
     ("method", "task", "sentence"),
     [
-        ("ppo", "minigrid/red_fetch_green", "ppo carries none"),
+        ("ppo", "minigrid/red_fetch_green", "ppo has none"),
         ("sg_ppo", "atari/Breakout", "cannot say which pixels matter"),
     ],
 )

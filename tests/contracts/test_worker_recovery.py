@@ -236,7 +236,7 @@ def test_a_first_picture_that_does_not_come_has_fewer_processes_draw(
         assert envs.arrangement.renderer == ("llvmpipe" if software else "a fast GPU")
         said = str(envs.arrangement)
         assert f"OpenGL {opengl} ({envs.arrangement.renderer})" in said
-        assert (f"at most {processes} draw together here" in said) == (not software)
+        assert (f"at most {processes} render at the same time here" in said) == (not software)
         sentences = [str(each.message) for each in told]
         # A new process in the place of one is not tried: they hang together.
         assert "no first picture within 1 seconds from" in sentences[0] and "in 2 processes from now" in sentences[0]

@@ -226,7 +226,7 @@ def test_an_unknown_name_is_one_sentence_with_the_nearest(command: str, capsys: 
 def test_it_does_not_learn_on(capsys: pytest.CaptureFixture[str]) -> None:
     for run in (f"{PREFIX}{PPO}", str(zoo_folder(PPO))):
         assert main(["train", "--resume", run, "--steps", "600000"]) == 2
-        assert f"zoo:{PPO} cannot learn on" in capsys.readouterr().err
+        assert f"zoo:{PPO} cannot be trained further" in capsys.readouterr().err
     assert main(["train", "--resume", "zoo:sac-rech"]) == 2 and "did you mean zoo:sac-reach" in capsys.readouterr().err
 
 

@@ -137,7 +137,7 @@ def test_a_thing_in_one_of_two_frames_hides_the_clip() -> None:
         (lambda: Brightness(darker=(0.5, 1.2)), "but must be below and above 1"),
         (lambda: ColorJitter(hue=0.7), "hue is 0.7, but must be a share of a turn from 0 to 0.5"),
         (lambda: ColorJitter(value=(2, 1)), "value is"),
-        (lambda: VideoBehind(brightness=0), "brightness is 0, but must be a share above 0 and up to 1"),
+        (lambda: VideoBehind(brightness=0), "brightness is 0, but must be a fraction above 0 and up to 1"),
     ],
 )
 def test_what_is_no_distraction_is_one_sentence(make: object, told: str) -> None:

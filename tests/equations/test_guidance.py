@@ -223,7 +223,7 @@ def test_a_quantile_that_hides_all_or_nothing_is_refused(config: Any, quantile: 
 
 
 def test_masks_that_cannot_be_predicted_are_refused() -> None:
-    with pytest.raises(UserError, match="a square one can"):
+    with pytest.raises(UserError, match="a square one"):
         made(ON, Spaces((6, 8, 16), Discrete(3)))
     made(guided(ON, self_supervision=False), Spaces((6, 8, 16), Discrete(3)))
 

@@ -146,7 +146,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "look for NaN in the network's weights",
     ),
     "NaN in the map": ({"saliency": WEIGHTS[None] * torch.nan}, "saliency map has NaN"),
-    "another size": ({"saliency": torch.ones(1, 3, 3)}, "the saliency map has"),
+    "another size": ({"saliency": torch.ones(1, 3, 3)}, "the saliency map"),
     "bytes": ({"obs": torch.ones(1, 1, 2, 2, dtype=torch.uint8)}, "they must be float"),
     "fill's shape": ({"fill": torch.ones(3)}, "must be finite and broadcast"),
     "fill's axes": ({"fill": torch.ones(1, 1, 1, 1, 1)}, "must be finite and broadcast"),

@@ -43,10 +43,10 @@ def test_sentences() -> None:
     assert said == ["pictures: 49 MB on cuda:0 (130.0 GB free)", "replay: 10.8 GB on cuda:0 (130.0 GB free)"]
     said = [found.sentence for found in place(SIZES, GPU, 12_000_000_000).values()]
     assert said[1] == (
-        "replay: 10.8 GB in host memory (cuda:0 has 12.0 GB free, and 2.0 GB beside what training needs)"
+        "replay: 10.8 GB in host memory (cuda:0 has 12.0 GB free, and 2.0 GB besides what training needs)"
     )
     assert place(SIZES, GPU, None)["replay"].sentence == (
-        "replay: 10.8 GB in host memory (cuda:0 has an unknown size free, and 0 MB beside what training needs)"
+        "replay: 10.8 GB in host memory (cuda:0 has an unknown size free, and 0 MB besides what training needs)"
     )
     assert place(SIZES, CPU, None)["replay"].sentence == "replay: 10.8 GB in host memory, where training is"
 

@@ -158,5 +158,5 @@ def test_refusals_say_what_there_is() -> None:
         def forward(self, obs: Tensor) -> Tensor:
             return self.each(obs.flatten(0, 1)[:, None]).reshape(len(obs), -1)
 
-    with pytest.raises(UserError, match="'each' gives no maps that Grad-CAM can read"):
+    with pytest.raises(UserError, match="'each' is no map for Grad-CAM"):
         grad_cam(Score(FrameByFrame(), output), obs)

@@ -1,4 +1,4 @@
-"""The methods: one file each, and the one table that lists them."""
+"""The training methods: one file each, and the table that lists them all."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = ["METHODS", "Architecture", "Method"]
 class Method:
     """A row of the table of methods: ``make(config, spaces, device, given) -> Agent``.
 
-    What was published for single tasks stands in ``saccade.agents.published_settings``.
+    Settings that papers published for single tasks are in ``saccade.agents.published_settings``.
     """
 
     summary: str
@@ -49,21 +49,21 @@ class Method:
     config: Any
     make: Callable[..., Agent]
     loop: Literal["off_policy", "on_policy"] = "off_policy"
-    """Whether it learns from transitions that it remembers, or from rollouts of its present policy."""
+    """Whether it learns from transitions in a replay buffer, or from rollouts of its current policy."""
     actions: tuple[type[Continuous] | type[Discrete], ...] = (Continuous,)
-    """The kinds of action that it can learn."""
+    """The kinds of action that it supports."""
     overlays: Callable[[Any], bool] = lambda config: False
     """Whether a configuration blends pictures into observations, and so needs a bank of them."""
     rendered_size: Callable[[Any], int] = lambda config: config.sac.architecture.image_size
-    """Side in pixels of the observations that a configuration wants."""
+    """Side in pixels of the observations that a configuration needs."""
     taught: bool = False
     """Whether it learns from a teacher, which ``--teacher`` names."""
     takes_saliency: Callable[[Any], bool] = lambda config: False
-    """Whether a configuration learns from saliency data too, which are then made ready before."""
+    """Whether a configuration also learns from saliency data, which are then prepared before training."""
     decodes: Callable[[Any], bool] = lambda config: False
-    """Whether a configuration decodes pictures of that side, which must then be a multiple of what decoders double."""
+    """Whether a configuration decodes pictures of that side, which must then suit its decoders."""
     truth: Callable[[Any], bool] = lambda config: False
-    """Whether a configuration learns from the simulator's own masks of what is seen."""
+    """Whether a configuration learns from the simulator's own masks of the task."""
 
 
 def _blends(config: Any) -> bool:
@@ -138,7 +138,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             rendered_size=lambda config: config.svea.sac.architecture.image_size,
         ),
         "smg": Method(
-            "SAC whose encoder takes observations apart into foreground and background",
+            "SAC whose encoder separates observations into foreground and background",
             "Zhang et al., 2024",
             SMG(),
             Later("saccade.agents.methods.smg", "make_smg"),
@@ -153,7 +153,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             overlays=lambda config: config.strong.overlays,
         ),
         "curl": Method(
-            "RAD whose encoder recognises an observation by another crop of it",
+            "RAD whose encoder recognises an observation from another crop of it",
             "Laskin, Srinivas and Abbeel, 2020",
             CURL(),
             Later("saccade.agents.methods.curl", "make_curl"),
@@ -167,7 +167,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             overlays=lambda config: config.strong.overlays,
         ),
         "madi": Method(
-            "SVEA behind a small network that masks distractions",
+            "SVEA with a small network in front that masks distractions",
             "Grooten et al., 2024",
             MaDi(),
             Later("saccade.agents.methods.madi", "make_madi"),
@@ -189,7 +189,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             overlays=lambda config: config.overlays,
         ),
         "ppo": Method(
-            "clipped steps on rollouts of the present policy, for numbers and for choices",
+            "clipped policy updates on rollouts, for continuous and discrete actions",
             "Schulman et al., 2017",
             PPO(),
             Later("saccade.agents.methods.ppo", "make_ppo"),
@@ -198,7 +198,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             rendered_size=lambda config: config.trunk.image_size,
         ),
         "fls": Method(
-            "PPO whose network multiplies what it sees by attention, which can be looked at",
+            "PPO whose network multiplies its features by an attention that can be shown",
             "Nikulin et al., 2019",
             FLS(),
             Later("saccade.agents.methods.fls", "make_fls"),
@@ -207,7 +207,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             rendered_size=lambda config: config.ppo.trunk.image_size,
         ),
         "digr": Method(
-            "a student of any policy, whose plain gradient lies where the teacher looks",
+            "a student of any policy, whose gradient lies where the teacher looks",
             "Xing et al., 2022",
             DIGR(),
             Later("saccade.agents.methods.digr", "make_digr"),
@@ -227,7 +227,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             takes_saliency=lambda config: config.regularised,
         ),
         "dqn": Method(
-            "values of all actions at once, learned from what is remembered, for choices",
+            "values of all actions at once, learned from a replay buffer, for discrete actions",
             "Mnih et al., 2015",
             DQN(),
             Later("saccade.agents.methods.dqn", "make_dqn"),
@@ -235,7 +235,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             rendered_size=lambda config: config.trunk.image_size,
         ),
         "sg_dqn": Method(
-            "DQN whose values agree with themselves on their salient pixels, for choices",
+            "DQN whose values agree with themselves on their salient pixels, for discrete actions",
             "after Bertoin et al., 2022",
             SGDQN(),
             Later("saccade.agents.methods.sg_dqn", "make_sg_dqn"),
@@ -246,7 +246,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             truth=lambda config: config.guidance.mask == "oracle",
         ),
         "sg_ppo": Method(
-            "PPO whose policy and value agree with themselves on their salient pixels, for choices",
+            "PPO whose policy and value agree with themselves on their salient pixels, for discrete actions",
             "after Bertoin et al., 2022",
             SGPPO(),
             Later("saccade.agents.methods.sg_ppo", "make_sg_ppo"),
@@ -282,7 +282,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             truth=lambda config: config.guidance.mask == "oracle",
         ),
         "simgrl": Method(
-            "SVEA that stacks features of frames and blends in moving pictures",
+            "SVEA that stacks features instead of frames, and blends in moving pictures",
             "Song et al., 2024",
             SimGRL(),
             Later("saccade.agents.methods.simgrl", "make_simgrl"),

@@ -1,4 +1,4 @@
-"""Phase and Agent: the only machinery between a paper's equations and a training loop."""
+"""Phase and Agent: all that stands between a paper's equations and a training loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from saccade.types import Learnable, UserError
 COMPILED_VARIANTS = 256
 
 Data = TypeVar("Data", bound=Learnable, default=Any)
-"""What is learned from: a ``Batch`` of transitions, ``Decisions`` of a rollout. Who does not say takes either."""
+"""What is learned from: a ``Batch`` of transitions or ``Decisions`` of a rollout; either one if unspecified."""
 
 Seen = Mapping[str, Tensor]
 Look = Callable[[Data], Seen]
@@ -32,7 +32,7 @@ Combine = Callable[[tuple[Tensor, ...], list[Tensor]], tuple[Tensor, ...]]
 
 @dataclass(frozen=True)
 class Term(Generic[Data]):
-    """One named equation of a paper and its weight. ``loss(batch, shared) -> scalar``, pure.
+    """One named equation of a paper and its weight: ``loss(batch, shared) -> scalar``, a pure function.
 
     ``first_update``: index of the first update in which it counts; before that its weight is 0.
     """
@@ -44,14 +44,14 @@ class Term(Generic[Data]):
 
 @dataclass(frozen=True)
 class OwnBatch(Generic[Data]):
-    """A phase that does not learn from the update's minibatch but from a fresh one."""
+    """A batch of a phase's own, sampled instead of the update's minibatch."""
 
     size: int
     prepare: Prepare[Data]
 
 
 def draws_nothing(batch: Data, generator: Generator) -> Data:
-    """A ``prepare`` that leaves the batch as it is."""
+    """Return the batch unchanged: a ``prepare`` that draws nothing."""
     return batch
 
 
@@ -64,7 +64,7 @@ def _nothing() -> None:
 
 
 def sees_nothing(batch: Learnable) -> Seen:
-    """A look that computes nothing."""
+    """Return nothing: a look that computes nothing."""
     return {}
 
 
@@ -74,23 +74,24 @@ def _nothing_annealed(share: float) -> None:
 
 @dataclass(frozen=True)
 class Phase(Generic[Data]):
-    """One optimizer step: weighted losses, the optimizer whose parameters they may change, a period.
+    """One optimizer step: weighted losses, the optimizer whose parameters they may change, and a period.
 
-    ``draw`` draws what this phase alone uses of random numbers, on top of ``Agent.prepare``, and only in updates in
-    which it runs.
-    ``look`` computes, without a gradient and before the losses, what this phase and later ones of the same update read
-    of the networks: what it gives is added to ``batch.seen``. The weights it sees must not change in a phase between.
+    ``draw`` draws the random numbers that only this phase uses, on top of ``Agent.prepare``, and only in updates in
+    which the phase runs.
+    ``look`` computes, without gradients and before the losses, what this phase and later ones of the same update read
+    from the networks; its result is added to ``batch.seen``. No phase in between may change the weights that it uses.
     ``share`` computes once what several terms read (a forward pass, a target); it is differentiated with them.
-    ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs after the
-    optimizer's step in updates whose index is a multiple of ``after_every``: moving targets.
-    ``combine``: ``(weighted terms, owned parameters) -> their gradients``, where that is not the sum's.
-    ``compiles``: whether its look and its losses can be compiled, where everything else is; otherwise they are computed
-    as they are.
-    ``accumulate``: parts that the batch is differentiated in, one after the other, to take less memory: their gradients
-    are averaged. Its terms are then means over samples, and everything that they read has samples in its rows.
+    ``every``: the phase runs in updates whose index is a multiple of it. ``after`` runs after the optimizer's step in
+    updates whose index is a multiple of ``after_every``: moving targets.
+    ``combine``: ``(weighted terms, owned parameters) -> their gradients``, if these are not the gradients of the sum.
+    ``compiles``: whether its look and its losses can be compiled when everything else is; otherwise they are always
+    computed eagerly.
+    ``accumulate``: the number of parts in which the batch is differentiated, one after the other, to save memory;
+    gradients are averaged. Its terms must then be means over samples, and everything they read must have samples in
+    rows.
     ``max_gradient_norm``: longer gradients, of all owned parameters together, are scaled down to this length.
-    ``anneal`` is told which share of training is done, 0..1, before updates and never inside a recorded one: it changes
-    the learning rate, and numbers that losses read, where they lie (see ``anneal`` and ``set_learning_rate``).
+    ``anneal`` is called with the share of training that is done, 0..1, between updates and never inside a recorded one:
+    it changes the learning rate, and numbers that losses read, in place (see ``anneal`` and ``set_learning_rate``).
     """
 
     name: str
@@ -110,10 +111,10 @@ class Phase(Generic[Data]):
     anneal: Callable[[float], None] = _nothing_annealed
 
     def total(self, batch: Data, begun: frozenset[str] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the weighted terms, and each unweighted term by its log key ``phase/term``.
+        """Return the sum of the weighted terms, and each unweighted term by its log key ``phase/term``.
 
-        begun: names of the terms that count, by default all. The others are computed and weigh nothing, so that what a
-        phase differentiates does not depend on the update.
+        begun: names of the terms that count, by default all. The others are computed with weight 0, so that the graph
+        does not depend on the update.
         """
         weighted, metrics = self.weighted(batch, begun)
         return torch.stack(weighted).sum(), metrics
@@ -121,9 +122,9 @@ class Phase(Generic[Data]):
     def weighted(
         self, batch: Data, begun: frozenset[str] | None = None
     ) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-        """The weighted terms instead of their sum; all else as ``total``.
+        """Return the weighted terms instead of their sum; otherwise like ``total``.
 
-        Not in one tensor: whoever differentiated one term of it would go through the graphs of all.
+        They are not stacked in one tensor: differentiating one term would then go through the graphs of all.
         """
         shared = self.share(batch)
         values = {name: term.loss(batch, shared) for name, term in self.terms.items()}
@@ -133,28 +134,28 @@ class Phase(Generic[Data]):
 
     @property
     def differentiated(self) -> Terms[Data]:
-        """What is differentiated: ``total``, or ``weighted`` where the phase combines its terms in a way of its own."""
+        """What is differentiated: ``total``, or ``weighted`` if the phase has its own way of combining terms."""
         return self.total if self.combine is None else self.weighted
 
     def begun(self, index: int) -> frozenset[str]:
-        """Names of the terms that count in an update."""
+        """Return the names of the terms that count in an update."""
         return frozenset(name for name, term in self.terms.items() if index >= term.first_update)
 
     def owned(self) -> list[Tensor]:
-        """The parameters that the optimizer steps: the only ones the losses are differentiated for."""
+        """Return the parameters that the optimizer steps: losses are differentiated for no others."""
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
 
 @dataclass(frozen=True)
 class Rollouts:
-    """How an agent learns from what its present policy does.
+    """How an agent learns from rollouts of its current policy.
 
     Attributes:
-        steps: of every environment between two rounds of updates.
+        steps: steps of each environment between two rounds of updates.
         epochs: how often the updates of a round go through the rollout.
-        minibatches: that it is cut into, anew in every epoch; each is one update.
-        appraise: advantages and targets of a rollout that was judged.
-        mark_epochs: whether an agent that marks pixels does so anew before each epoch, or once before all of them.
+        minibatches: how many the rollout is split into, afresh in every epoch; each is one update.
+        appraise: computes advantages and targets of a rollout that was judged.
+        mark_epochs: whether an agent that marks pixels does so again before each epoch, or once before all of them.
     """
 
     steps: int
@@ -166,30 +167,30 @@ class Rollouts:
 
 @dataclass(frozen=True)
 class Agent(Generic[Data]):
-    """A learner. Methods are functions that return one; nobody inherits from it.
+    """A learner: networks, how they act, and the phases that train them. Methods are functions that return one.
 
     networks: everything with weights, saved whole.
-    act: ``(obs [batch, channel, height, width], generator or None) -> action``: drawn from the policy by the generator,
-    which is of the networks' device, or without one the deterministic action. Float ``[batch, action_dim]`` in -1..1,
-    or long ``[batch]`` where actions are discrete.
-    prepare: augments a sampled batch and draws every random number its losses use, but for those of ``Phase.draw``.
-    phases: run in order, once an update each (see Phase.every).
-    batch_size: what an update samples; 0 where the loop cuts minibatches of its own from a rollout.
-    maps: saliency that comes with the agent, by name: ``(obs, action) -> [batch, frames, height, width]``; one whose
+    act: ``(obs [batch, channel, height, width], generator or None) -> action``: sampled from the policy by the
+    generator, which is on the networks' device, or without one the deterministic action. Float ``[batch, action_dim]``
+    in -1..1, or long ``[batch]`` if actions are discrete.
+    prepare: augments a sampled batch and draws all random numbers that its losses use, except those of ``Phase.draw``.
+    phases: run in order, once per update each (see Phase.every).
+    batch_size: the size of an update's sample; 0 if the loop splits a rollout into minibatches of its own.
+    maps: the agent's own saliency maps, by name: ``(obs, action) -> [batch, frames, height, width]``; a map whose
     name ends in ``mask`` lies in 0..1.
-    pictures: what the agent makes of observations, by name: ``obs -> [batch, frames * 3, height, width]`` in 0..255, as
-    large as the observation or smaller.
-    outputs: what the networks compute of observations, for scores that explain them: ``(networks, obs, ...)``, which
+    pictures: pictures that the agent computes from observations, by name: ``obs -> [batch, frames * 3, height, width]``
+    in 0..255, as large as the observation or smaller.
+    outputs: what the networks output, for scores that explain them: ``(networks, obs, ...)``, which
     reach weights through that argument alone; names and shapes as in ``saccade.policies.policy.OUTPUTS``.
-    judge: ``(obs, action) -> (log_probability [batch], value [batch])`` of the policy as it is, without a gradient:
-    asked once for a whole rollout, before its updates. None where an agent learns from transitions.
-    mark: which pixels of a rollout's observations matter, by the policy as it is or by the simulator's own masks: asked
-    once for a whole rollout, or for each of its epochs, and found in ``batch.seen["mask"]``. None where nobody reads
-    it.
-    rollouts: what it learns from, where that are rollouts.
-    returns: what the rewards of sampled transitions are made of; None for the reward of one step.
-    layer: dotted name, in ``networks``, of the layer whose maps Grad-CAM reads; None for the last convolution that is
-    run, which is the right one unless a network looks at its maps by further convolutions.
+    judge: ``(obs, action) -> (log_probability [batch], value [batch])`` of the current policy, without gradients;
+    called once for a whole rollout, before its updates. None if an agent learns from transitions.
+    mark: marks which pixels of a rollout's observations matter, by the current policy or by the simulator's own masks;
+    called once for a whole rollout, or for each of its epochs, with the result in ``batch.seen["mask"]``. None if no
+    loss reads it.
+    rollouts: how it learns from rollouts, if it does.
+    returns: how rewards of sampled transitions are combined; None for the reward of one step.
+    layer: dotted name, in ``networks``, of the layer whose maps Grad-CAM reads; None for the last convolution that
+    runs, which is right unless a network processes its maps with further convolutions.
     """
 
     networks: nn.Module
@@ -218,13 +219,13 @@ Update = Callable[[Sample[Data], Generator, int], dict[str, Tensor]]
 def make_update(
     agent: Agent[Data], *, compile_losses: bool = False, backend: str = "inductor", shortcut: Shortcut | None = None
 ) -> Update[Data]:
-    """The function ``(sample, generator, update_index) -> metrics`` that performs one whole update.
+    """Return a function ``(sample, generator, update_index) -> metrics`` that performs one whole update.
 
     ``sample(size)`` returns an unprepared batch. Metrics are detached scalars by log key, still on the device.
     With ``compile_losses`` each phase's look and its loss are one ``torch.compile(fullgraph=True)`` region each.
 
     Args:
-        shortcut: hears of a compilation that failed, after which everything is computed as it would have been without,
+        shortcut: is told about a compilation that failed, after which everything is computed eagerly,
             beginning with the very look or loss that failed. None raises what the compiler raises.
     """
     looks: dict[str, Look[Data]] = {phase.name: phase.look for phase in agent.phases}
@@ -254,10 +255,10 @@ def make_update(
 def falling_back(
     compiled: Callable[..., Any], plain: Callable[..., Any], networks: nn.Module, shortcut: Shortcut | None
 ) -> Callable[..., Any]:
-    """A compiled look or loss, or the plain one once a compilation has failed; without a shortcut just the compiled.
+    """Return a compiled look or loss that falls back to the plain one if a compilation fails; not without a shortcut.
 
-    Nothing has been stepped when a compilation fails, so the plain one does the same work from the same state. What is
-    called again the same way is compiled already: whatever goes wrong then is not the compiler's, and is raised.
+    Nothing has been stepped when a compilation fails, so the plain one does the same work from the same state. A
+    second call of the same kind is compiled already: an error then is not the compiler's, and is raised.
     """
     if shortcut is None:
         return compiled
@@ -268,7 +269,7 @@ def falling_back(
             return plain(batch, *begun)
         if begun in worked:
             return compiled(batch, *begun)
-        before = [(buffer, buffer.clone()) for buffer in networks.buffers()]  # a pass moves running statistics
+        before = [(buffer, buffer.clone()) for buffer in networks.buffers()]  # a pass changes running statistics
         try:
             with NETWORKS_LOCK:
                 result = compiled(batch, *begun)
@@ -287,9 +288,9 @@ def falling_back(
 
 
 def as_one_region(function: Callable[..., Any], backend: str = "inductor") -> Callable[..., Any]:
-    """A function compiled as a whole, or an error that says what cannot be."""
-    # ``Phase.total`` of every phase of every agent in a process is a variant of one function, of which the compiler
-    # by default allows eight.
+    """Compile a function as a whole; raises an error that says what cannot be compiled."""
+    # ``Phase.total`` of every phase of every agent in a process is a variant of one function, and the compiler
+    # allows eight of them by default.
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, COMPILED_VARIANTS)
     return torch.compile(function, fullgraph=True, backend=backend)
 
@@ -302,9 +303,9 @@ def phases_due(
     index: int,
     looks: Mapping[str, Look[Data]] | None = None,
 ) -> Iterator[tuple[Phase[Data], Data]]:
-    """The phases of one update with the batches that they learn from; each looks when the ones before it are done.
+    """Yield the phases of one update with the batches that they learn from; each looks once earlier ones are done.
 
-    batch: the prepared minibatch. looks: stand-ins for ``Phase.look``, by phase.
+    batch: the prepared minibatch. looks: replacements for ``Phase.look``, by phase.
     """
     for phase in agent.phases:
         if index % phase.every:
@@ -319,22 +320,22 @@ def phases_due(
 
 @torch.no_grad()
 def look(phase: Phase[Data], batch: Data, look_of: Look[Data] | None = None) -> Data:
-    """The batch with what a phase reads of the networks as they are now. Every phase looks before it is stepped."""
+    """Return the batch with what a phase reads from the networks as they are now. Every phase looks before its step."""
     seen = (look_of or phase.look)(batch)
     return batch._replace(seen={**batch.seen, **seen})
 
 
 def step(phase: Phase[Data], batch: Data, index: int, total_of: Terms[Data] | None = None) -> dict[str, Tensor]:
-    """One optimizer step of one phase on a batch that it has looked at; its unweighted terms by log key."""
+    """Take one optimizer step of one phase on a batch that it has looked at; return its unweighted terms by log key."""
     gradients, metrics = gradients_of(phase, total_of or phase.differentiated, batch, phase.begun(index))
     take_step(phase, gradients, index)
     return metrics
 
 
 def gradients_of(phase: Phase[Data], total_of: Terms[Data], batch: Data, begun: frozenset[str]) -> Gradients:
-    """The gradient of a phase's loss for each parameter that it owns, and its unweighted terms; changes nothing.
+    """Return the gradient of a phase's loss for each parameter it owns, and its unweighted terms; changes nothing.
 
-    total_of: ``phase.differentiated``, or the same compiled.
+    total_of: ``phase.differentiated``, or a compiled version.
     """
     if phase.accumulate > 1:
         return accumulated(phase, total_of, batch, begun)
@@ -347,7 +348,7 @@ def gradients_of(phase: Phase[Data], total_of: Terms[Data], batch: Data, begun: 
 
 
 def accumulated(phase: Phase[Data], total_of: Terms[Data], batch: Data, begun: frozenset[str]) -> Gradients:
-    """The same from parts of the batch, whose memory is free again before the next; weighted by their samples."""
+    """Compute these gradients from parts of the batch, one after the other, weighted by sample counts."""
     assert phase.combine is None, "what is combined is not a mean over samples"
     gradients, metrics = [torch.zeros_like(parameter) for parameter in phase.owned()], dict[str, Tensor]()
     for share, part in parts_of(batch, phase.accumulate):
@@ -358,7 +359,7 @@ def accumulated(phase: Phase[Data], total_of: Terms[Data], batch: Data, begun: f
 
 
 def parts_of(batch: Data, parts: int) -> Iterator[tuple[float, Data]]:
-    """So many parts of a batch, or fewer where they could not be as large, and each one's share of the samples."""
+    """Yield ``parts`` parts of a batch, or fewer if they could not be as large, each with its share of the samples."""
     fields: Any = batch
 
     def rows(value: Any, part: slice) -> Any:
@@ -372,7 +373,7 @@ def parts_of(batch: Data, parts: int) -> Iterator[tuple[float, Data]]:
 
 
 def take_step(phase: Phase[Any], gradients: tuple[Tensor, ...], index: int) -> None:
-    """The optimizer step of one phase with these gradients, and what follows on it in this update."""
+    """Take the optimizer step of one phase with these gradients, and do what follows it in this update."""
     owned = phase.owned()
     for parameter, gradient in zip(owned, gradients, strict=True):
         parameter.grad = laid_out_as(parameter, gradient)
@@ -385,13 +386,13 @@ def take_step(phase: Phase[Any], gradients: tuple[Tensor, ...], index: int) -> N
 
 
 def anneal(agent: Agent[Any], share: float) -> None:
-    """Tell every phase which share of training is done, 0..1. Between updates, and never inside a recorded one."""
+    """Pass the share of training that is done, 0..1, to every phase: between updates, never inside a recorded one."""
     for phase in agent.phases:
         phase.anneal(share)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give all parameters of an optimizer another learning rate; on a GPU in a tensor, which recorded updates read."""
+    """Set the learning rate of an optimizer; on a GPU in a tensor, which recorded updates read."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -402,15 +403,15 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """A gradient with its numbers where the parameter has its own: convolutions give it another order of memory.
+    """Return a gradient in its parameter's memory layout: convolutions may give it another one.
 
-    Fused optimizers step through both in that order and do not look at strides.
+    Fused optimizers step through both in memory order and ignore strides.
     """
     return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
 def in_order(*steps: Prepare[Data]) -> Prepare[Data]:
-    """One ``prepare`` that runs several, left to right."""
+    """Return one ``prepare`` that runs several, left to right."""
 
     def prepare(batch: Data, generator: Generator) -> Data:
         return functools.reduce(lambda data, step_: step_(data, generator), steps, batch)
@@ -419,5 +420,5 @@ def in_order(*steps: Prepare[Data]) -> Prepare[Data]:
 
 
 def with_drawn(batch: Data, **drawn: Tensor) -> Data:
-    """The batch with further drawn tensors."""
+    """Return the batch with further drawn tensors."""
     return batch._replace(drawn={**batch.drawn, **drawn})

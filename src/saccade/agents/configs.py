@@ -1,6 +1,6 @@
-"""The hyper-parameters of methods that learn from a replay, one frozen dataclass each; no torch is loaded for them.
+"""Hyper-parameters of the methods that learn from a replay buffer, one frozen dataclass each; loads no torch.
 
-So the command line can list and explain them in a moment. A method's equations are in the file of its name.
+So the command line can list and explain them at once. A method's equations are in the file of its name.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Augmentation:
     overlay_opacity: float = 0.5
     """Share of the picture that is blended in."""
     overlay_velocity: int = 6
-    """Of a moving picture: the fastest it goes along each axis, in pixels per frame."""
+    """For a moving picture: its highest speed along each axis, in pixels per frame."""
     spectrum_probability: float = 0.5
-    """Chance that frequencies are removed, one draw for a whole batch."""
+    """Probability that frequencies are removed, one draw for a whole batch."""
     spectrum_frequency: float = 0.5
-    """Where the removed ring of frequencies begins at most, in cycles per pixel."""
+    """Largest inner radius of the removed ring of frequencies, in cycles per pixel."""
     spectrum_width: float = 0.05
-    """How wide the removed ring is at most, in cycles per pixel."""
+    """Largest width of the removed ring, in cycles per pixel."""
 
     @property
     def overlays(self) -> bool:
@@ -60,7 +60,7 @@ class SAC:
     batch_size: int = 128
     """Transitions in a minibatch."""
     discount: float = 0.99
-    """Discount per agent step, whatever the action repeat."""
+    """Discount per agent step, regardless of the action repeat."""
     critic_lr: float = 1e-3
     """Learning rate of the critic and the encoder."""
     actor_lr: float = 1e-3
@@ -78,11 +78,11 @@ class SAC:
     actor_every: int = 2
     """Updates between steps of the actor and the temperature."""
     target_every: int = 2
-    """Updates between moves of the target critic."""
+    """Updates between updates of the target critic."""
     q_target_rate: float = 0.01
-    """Share of the way that the target's Q heads move in each of its moves."""
+    """Fraction of the way that the target's Q heads move in each of its updates."""
     encoder_target_rate: float = 0.05
-    """Share of the way that the target's encoder moves in each of its moves."""
+    """Fraction of the way that the target's encoder moves in each of its updates."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class AugmentedSAC:
     """Largest random shift in pixels, before the strong augmentation; 0 switches it off."""
     strong: Augmentation = field(default_factory=lambda: Augmentation("spectrum"))
     augment_next_obs: bool = True
-    """Whether the next observations, which targets are computed from, are augmented too, by a draw of their own."""
+    """Whether the next observations, from which targets are computed, are augmented too, independently."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class SVEA:
     shift: int = 4
     """Largest random shift in pixels, before the strong augmentation; 0 switches it off."""
     strong: Augmentation = field(default_factory=lambda: Augmentation("random_convolution"))
-    """The published code runs the random convolution, the tables of later papers the overlay."""
+    """The published code uses the random convolution, the tables of later papers the overlay."""
     clean_weight: float = 0.5
     """Weight of the Bellman error on clean observations (alpha of equation 6)."""
     augmented_weight: float = 0.5
@@ -146,11 +146,11 @@ class SODA:
     soda_lr: float = 3e-4
     """Learning rate of the auxiliary task."""
     soda_target_rate: float = 0.005
-    """Share of the way that the auxiliary task's slow encoder moves after each of its steps."""
+    """Fraction of the way that the auxiliary task's slow encoder moves after each of its steps."""
     soda_every: int = 2
     """Updates between steps of the auxiliary task."""
     strong: Augmentation = field(default_factory=Augmentation)
-    """Of the view that the clean latent is predicted from."""
+    """Augmentation of the view from which the clean latent is predicted."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class SVEAWithSODA:
     soda_lr: float = 3e-4
     """Learning rate of the auxiliary task."""
     soda_target_rate: float = 0.005
-    """Share of the way that the auxiliary task's slow encoder moves after each of its steps."""
+    """Fraction of the way that the auxiliary task's slow encoder moves after each of its steps."""
     soda_every: int = 2
     """Updates between steps of the auxiliary task."""
 
@@ -178,7 +178,7 @@ class SGQN:
     quantile: float = 0.95
     """Share of the pixels that the mask hides: 0.95 on walker and finger, 0.98 on cartpole and ball_in_cup."""
     attribution: Literal["guided_backpropagation", "gradient", "integrated_gradients"] = "guided_backpropagation"
-    """How the pixels' importance for Q1 is found, in both losses."""
+    """How the pixels' importance for Q1 is computed, in both losses."""
     consistency_weight: float = 0.5
     """Weight lambda of the consistency loss, not given in the paper; 0 leaves the loss out."""
     mask_fill: Literal["random_grey", "zero"] = "random_grey"
@@ -192,7 +192,7 @@ class SGQN:
     decoder_filters: tuple[int, int] = (128, 64)
     """Channels inside the mask predictor: 128 and 64 in the code, 64 and 64 in the paper."""
     strong: Augmentation = field(default_factory=Augmentation)
-    """Of the observation that the mask is predicted from."""
+    """Augmentation of the observation from which the mask is predicted."""
 
 
 @dataclass(frozen=True)
@@ -203,11 +203,11 @@ class SMG:
     shift: int = 4
     """Largest random shift in pixels, before everything else; 0 switches it off."""
     mask_ratio: float = 0.06
-    """Share of the pixels that masks shall cover: 0.04 on cartpole and finger, 0.12 on the robot."""
+    """Share of the pixels that masks should cover: 0.04 on cartpole and finger, 0.12 on the robot."""
     mask_first_update: int = 1000
     """Index of the first update in which the mask's share counts."""
     reconstruction_weight: float = 1.0
-    """Weight of the error of the rebuilt observation."""
+    """Weight of the reconstruction error."""
     mask_ratio_weight: float = 1.0
     """Weight of the error of the masks' share of the pixels."""
     background_weight: float = 2.0
@@ -219,22 +219,22 @@ class SMG:
     q_consistency_weight: float = 0.5
     """Weight of the difference between values of clean and augmented observations."""
     attribution_share: float = 0.25
-    """Share of the updates whose augmented observations have another background; the others' have a picture blended
-    in or whatever the strong augmentation is."""
+    """Share of the updates whose augmented observations have another background; in the others the strong
+    augmentation is applied."""
     separation_lr: float = 1e-3
-    """Learning rate of the separation, which all of the losses above but the last train."""
+    """Learning rate of the separation, trained by all of the losses above but the last."""
     separation_every: int = 2
     """Updates between steps of the separation."""
     max_gradient_norm: float = 100.0
-    """Length that gradients of the separation are cut down to."""
+    """Largest norm of the separation's gradients; longer ones are scaled down to it."""
     decoder_filters: tuple[int, int] = (128, 64)
     """Channels inside both decoders."""
     strong: Augmentation = field(default_factory=Augmentation)
-    """Of the observations on which values and foregrounds must stay as they are."""
+    """Augmentation of the observations on which values and foregrounds must stay the same."""
 
     @property
     def weights(self) -> Mapping[str, float]:
-        """Weights of the separation's terms, without those that are off."""
+        """Weights of the separation's terms, without those of weight 0."""
         names = ("reconstruction", "mask_ratio", "background", "inverse_dynamics", "foreground")
         weights: dict[str, float] = {name: getattr(self, f"{name}_weight") for name in names}
         return {name: weight for name, weight in weights.items() if weight}
@@ -304,7 +304,7 @@ class SCPL:
     shift: int = 4
     """Largest random shift in pixels, before the strong augmentation; 0 switches it off."""
     strong: Augmentation = field(default_factory=Augmentation)
-    """Of observation and next observation, both by the same draw."""
+    """Augmentation of observation and next observation, both with the same random numbers."""
     clean_weight: float = 0.5
     """Weight of the Bellman error on clean observations."""
     augmented_weight: float = 0.5
@@ -312,11 +312,11 @@ class SCPL:
     quantile: float = 0.9
     """Share of the pixels that masks hide, on every task."""
     attribution: Literal["guided_backpropagation", "gradient", "integrated_gradients"] = "guided_backpropagation"
-    """How the pixels' importance for Q1 is found."""
+    """How the pixels' importance for Q1 is computed."""
     mask_fill: Literal["random_grey", "zero"] = "random_grey"
     """What hidden pixels become: one random grey level per update, or black."""
     consistency_weight: float = 0.5
-    """Weight of the change of values when only salient pixels are left, of clean and of augmented observations."""
+    """Weight of the change in value when only salient pixels remain, for clean and for augmented observations."""
     policy_consistency_weight: float = 1.0
     """Weight of the divergence of the policy on augmented observations from the one on clean ones."""
     dynamics_weight: float = 1.0
@@ -332,13 +332,13 @@ class SCPL:
 
     @property
     def dynamics_weights(self) -> Mapping[str, float]:
-        """Weights of the terms of the dynamics, without those that are off."""
+        """Weights of the dynamics' terms, without those of weight 0."""
         weights = {"next_embedding": self.dynamics_weight, "reward": self.reward_weight}
         return {name: weight for name, weight in weights.items() if weight}
 
 
 ROTATION, FAR_SHIFT, CONVOLUTION, OVERLAY = "rotation", "far_shift", "convolution", "overlay"
-"""What the names of SADA's augmentations are made of."""
+"""The augmentations that SADA's names combine."""
 
 
 @dataclass(frozen=True)
@@ -358,7 +358,7 @@ class SADA:
             encoder_target_rate=1.0,
         )
     )
-    """At an encoder_target_rate of 1 the target reads the convolutions as they are; its projection is as slow as its Q
+    """At an encoder_target_rate of 1 the target uses the convolutions themselves; its projection is as slow as its Q
     heads."""
     shift: int = 4
     """Largest random shift in pixels, before the strong augmentation; 0 switches it off."""
@@ -367,13 +367,13 @@ class SADA:
     strong_augmentations: tuple[
         Literal["rotation", "far_shift", "rotation_far_shift", "convolution", "overlay", "convolution_overlay"], ...
     ] = ("rotation", "far_shift", "rotation_far_shift", "convolution", "overlay", "convolution_overlay")
-    """Of which every sample gets one, each as likely."""
+    """Augmentations, of which every sample gets one with equal probability."""
     rotation_degrees: Annotated[float, DEGREES] = 180.0
-    """Of a rotation: the largest angle to either side."""
+    """For a rotation: the largest angle to either side."""
     far_shift: int = 16
-    """Of a far shift: the largest, in pixels."""
+    """For a far shift: the largest, in pixels."""
     overlay_opacity: float = 0.5
-    """Of an overlay: share of the picture that is blended in."""
+    """For an overlay: share of the picture that is blended in."""
     clean_weight: float = 0.25
     """Weight of the Bellman error on clean observations."""
     augmented_weight: float = 0.25

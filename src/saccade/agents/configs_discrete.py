@@ -1,4 +1,4 @@
-"""The hyper-parameters of methods that choose among actions, as those of others in ``configs``; no torch is loaded."""
+"""Hyper-parameters of the methods for discrete actions, otherwise as in ``configs``; loads no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class PlainTrunk:
     """Sizes of a network with one trunk and one head; the defaults are those of Mnih et al. (2015)."""
 
     network: Literal["nature", "small"] = "nature"
-    """nature: convolutions of 8, 4 and 3 pixels; small: three of 3 pixels that halve the picture, whatever its size."""
+    """nature: convolutions of 8, 4 and 3 pixels; small: three of 3 pixels that halve a picture of any size."""
     image_size: Annotated[int, AT_LEAST_ONE] = 84
     """Side of the square image that the convolutions see, in pixels."""
     filters: Annotated[tuple[int, int, int], AT_LEAST_ONE] = (32, 64, 64)
@@ -26,48 +26,48 @@ class PlainTrunk:
 
 @dataclass(frozen=True)
 class DQN:
-    """Hyper-parameters of DQN; the defaults are those of Mnih et al. (2015), or with Adam of Hessel et al. (2018)."""
+    """Hyper-parameters of DQN; the defaults are those of Mnih et al. (2015), for Adam those of Hessel et al. (2018)."""
 
     trunk: PlainTrunk = field(default_factory=PlainTrunk)
     batch_size: Annotated[int, AT_LEAST_ONE] = 32
     """Transitions in a minibatch."""
     discount: Annotated[float, SHARE] = 0.99
-    """Discount per agent step, whatever the action repeat."""
+    """Discount per agent step, regardless of the action repeat."""
     double: bool = True
-    """Whether the network that learns chooses the action that the target network values (van Hasselt et al., 2016)."""
+    """Whether the online network chooses the action that the target network values (van Hasselt et al., 2016)."""
     n_steps: Annotated[int, AT_LEAST_ONE] = 1
-    """Rewards in a target before it is taken from a value; Hessel et al. (2018) have 3."""
+    """Rewards in a target before it bootstraps from a value; Hessel et al. (2018) use 3."""
     error: Literal["huber", "squared"] = "huber"
-    """Of values: squared and beyond 1 as steep as there (huber), or squared throughout."""
+    """Error of values: squared up to 1 and linear beyond (huber), or squared throughout."""
     learning_rate: Annotated[float, NOT_NEGATIVE] = 6.25e-5
     """Learning rate of Adam (Hessel et al., 2018)."""
     adam_epsilon: Annotated[float, POSITIVE] = 1.5e-4
-    """What Adam adds to the root of the second moment, by which it divides (Hessel et al., 2018)."""
+    """What Adam adds to the root of the second moment that it divides by (Hessel et al., 2018)."""
     target_every: Annotated[int, AT_LEAST_ONE] = 10_000
-    """Updates between moves of the target network."""
+    """Updates between updates of the target network."""
     target_rate: Annotated[float, SHARE] = 1.0
-    """Share of the way that the target network moves in each of its moves; 1 makes it a copy."""
+    """Fraction of the way that the target network moves in each of its updates; 1 makes it a copy."""
     epsilon_start: Annotated[float, SHARE] = 1.0
-    """Chance that an action is any, each as likely, at the start. The deterministic action never is."""
+    """Probability of a uniformly random action at the start. The deterministic action is never random."""
     epsilon_end: Annotated[float, SHARE] = 0.1
-    """The same once it has fallen; evaluations that draw their actions have what it is by then."""
+    """Probability of a random action once it has fallen; evaluations that sample actions use its current value."""
     epsilon_share: Annotated[float, SHARE] = 0.02
-    """Share of training in which the chance falls, linearly: the first million of fifty million steps."""
+    """Share of training in which this probability falls, linearly: the first million of fifty million steps."""
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """How an agent is held to its salient pixels; the defaults are SGQN's code where it has the same."""
+    """How an agent is guided by its salient pixels; the defaults are SGQN's code where it has the same."""
 
     mask: Literal["attribution", "oracle", "random"] = "attribution"
-    """Which pixels are called salient: what the agent's own output depends on most; the simulator's own mask of the
-    task, as a ceiling; or any, as a floor."""
+    """Which pixels count as salient: those the agent's own output depends on most; the simulator's own mask of the
+    task, as a ceiling; or random ones, as a floor."""
     attribution: Literal["guided_backpropagation", "gradient", "integrated_gradients"] = "guided_backpropagation"
-    """How the pixels' importance is found."""
+    """How the pixels' importance is computed."""
     quantile: float = 0.95
-    """Share of the pixels that a mask hides, but the simulator's own."""
+    """Share of the pixels that a mask hides, unless it is the simulator's own."""
     consistency_weight: float = 0.5
-    """Weight of the change of what the agent decides by when only salient pixels are left; 0 leaves the loss out."""
+    """Weight of the change in the output that decides actions when only salient pixels remain; 0 drops this loss."""
     mask_fill: Literal["random_grey", "zero"] = "random_grey"
     """What hidden pixels become: one random grey level per update, or black."""
     self_supervision: bool = True
@@ -79,7 +79,7 @@ class Guidance:
     decoder_filters: tuple[int, int] = (16, 8)
     """Channels inside the mask predictor; SGQN's 128 and 64 take twelve times the arithmetic of the nature trunk."""
     strong: Augmentation = field(default_factory=Augmentation)
-    """Of the observation that the mask is predicted from."""
+    """Augmentation of the observation from which the mask is predicted."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class SGPPO:
     masks_every: Literal["rollout", "epoch"] = "rollout"
     """When masks are computed: once for a whole rollout, before its updates, or again before each of its epochs."""
     policy_difference: Literal["kl", "squared"] = "kl"
-    """Which change of the policy the consistency weighs: the KL divergence from the policy that sees everything to the
-    one that sees salient pixels, or the squared change of the chosen action's log-probability."""
+    """Which change of the policy the consistency loss penalises: the KL divergence from the policy on all pixels to the
+    one on salient pixels, or the squared change of the chosen action's log-probability."""
     value_consistency_weight: Annotated[float, NOT_NEGATIVE] = 0.5
-    """Weight of the squared change of the value when only salient pixels are left; 0 leaves the loss out."""
+    """Weight of the squared change of the value when only salient pixels remain; 0 drops this loss."""

@@ -1,4 +1,4 @@
-"""The hyper-parameters of methods that learn from rollouts, as those of others in ``configs``; no torch is loaded."""
+"""Hyper-parameters of the methods that learn from rollouts, otherwise as in ``configs``; loads no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Trunk:
     """Sizes of PPO's networks; the defaults are those of Mnih et al. (2015)."""
 
     network: Literal["nature", "small"] = "nature"
-    """nature: convolutions of 8, 4 and 3 pixels; small: three of 3 pixels that halve the picture, whatever its size."""
+    """nature: convolutions of 8, 4 and 3 pixels; small: three of 3 pixels that halve a picture of any size."""
     image_size: Annotated[int, AT_LEAST_ONE] = 84
     """Side of the square image that the convolutions see, in pixels."""
     filters: Annotated[tuple[int, int, int], AT_LEAST_ONE] = (32, 64, 64)
@@ -36,22 +36,22 @@ class PPO:
     minibatches: Annotated[int, AT_LEAST_ONE] = 4
     """Parts that a rollout is split into, again in every epoch; each is one update."""
     discount: Annotated[float, SHARE] = 0.99
-    """Discount per agent step, whatever the action repeat."""
+    """Discount per agent step, regardless of the action repeat."""
     gae_lambda: Annotated[float, SHARE] = 0.95
-    """How slowly advantages forget: 0 looks one step ahead, 1 as far as the episode goes."""
+    """Lambda of the advantages: 0 looks one step ahead, 1 to the end of the episode."""
     truncation: Literal["bootstrap", "end"] = "bootstrap"
-    """An episode that ran out of time is worth what its last observation is (bootstrap), or nothing, as if it had
+    """An episode that ran out of time has the value of its last observation (bootstrap), or none, as if it had
     ended (end)."""
     advantage_normalization: Literal["minibatch", "rollout", "none"] = "minibatch"
-    """What advantages get the mean 0 and the standard deviation 1 over."""
+    """Over what advantages are normalised to mean 0 and standard deviation 1."""
     advantage_epsilon: Annotated[float, NOT_NEGATIVE] = 1e-8
-    """What is added to the standard deviation that advantages are divided by."""
+    """What is added to the standard deviation by which advantages are divided."""
     clip_range: Annotated[float, SHARE] = 0.1
-    """How far from 1 the ratio of new to old probability may pay off."""
+    """How far from 1 the ratio of new to old probability may move before it is clipped."""
     clip_schedule: Literal["constant", "linear"] = "constant"
     """Whether the clip ranges, the value's too, stay or fall to 0 as training goes on."""
     value_clip: Annotated[float | None, NOT_NEGATIVE] = 0.1
-    """How far from its old value a value may move and pay off; none, or a large number such as 1e9, lets it move
+    """How far a value may move from its old one before it is clipped; none, or a large number such as 1e9, lets it move
     freely."""
     value_weight: Annotated[float, NOT_NEGATIVE] = 0.5
     """Weight of the value's error."""
@@ -64,11 +64,11 @@ class PPO:
     adam: Literal["pytorch", "tensorflow"] = "pytorch"
     """tensorflow: does not correct epsilon for the moments' bias, as TensorFlow 1 did not."""
     adam_epsilon: Annotated[float, POSITIVE] = 1e-5
-    """What Adam adds to the root of the second moment, by which it divides."""
+    """What Adam adds to the root of the second moment that it divides by."""
     max_gradient_norm: Annotated[float, POSITIVE] = 0.5
-    """Length that longer gradients, of all parameters together, are scaled down to."""
+    """Largest norm of the gradient of all parameters together; longer ones are scaled down to it."""
     initial_log_std: Annotated[float, LOG_STD] = 0.0
-    """Of continuous actions: logarithm of their standard deviation at the start; it does not depend on what is seen."""
+    """For continuous actions: initial logarithm of their standard deviation, which does not depend on observations."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ class FLS:
         "dense",
         "dense_no_relu",
     ] = "sparse"
-    """Which attention there is, and where. sparse: after the third convolution; dense: after three of its own that keep
-    the picture's size, whatever --network says, at a hundred times the arithmetic."""
+    """Which attention is used, and where. sparse: after the third convolution; dense: after three of its own that keep
+    the picture's size, regardless of --network, at a hundred times the arithmetic."""
     attention_filters: Annotated[int, AT_LEAST_ONE] = 256
     """Channels inside the attention; rsppo has twice as many."""
     accumulate: Annotated[int, AT_LEAST_ONE] = 1
-    """Parts that a minibatch is learned from in, one after the other, with the same result in less memory."""
+    """Parts in which a minibatch is learned, one after the other, with the same result in less memory."""

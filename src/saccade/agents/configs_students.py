@@ -1,4 +1,4 @@
-"""The hyper-parameters of methods that learn from a teacher, as those of others in ``configs``; no torch is loaded."""
+"""Hyper-parameters of the methods that learn from a teacher, otherwise as in ``configs``; loads no torch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from saccade.agents.settings import AT_LEAST_ONE, LOG_STD, NOT_NEGATIVE, SHARE
 
 @dataclass(frozen=True)
 class DIGR:
-    """Hyper-parameters of DIGR; the defaults are the paper's for Red-Fetch-Green, and ours where it says nothing."""
+    """Hyper-parameters of DIGR; the defaults are the paper's for Red-Fetch-Green, and ours where it gives none."""
 
     trunk: PlainTrunk = field(default_factory=PlainTrunk)
     batch_size: Annotated[int, AT_LEAST_ONE] = 64
-    """States in a minibatch of the student's own, and as many of the saliency data."""
+    """The student's own states in a minibatch, and as many from the saliency data."""
     learning_rate: Annotated[float, NOT_NEGATIVE] = 1e-3
-    """Learning rate, which stays."""
+    """Learning rate, which is constant."""
     optimizer: Literal["adam", "rmsprop"] = "adam"
-    """PyTorch's, with its own defaults."""
+    """Optimizer from PyTorch, with PyTorch's defaults."""
     regularised: bool = True
-    """Whether the gradient is held to the saliency data; otherwise this is distillation alone."""
+    """Whether the gradient is trained on the saliency data; otherwise this is distillation alone."""
     distillation_weight: Annotated[float, NOT_NEGATIVE] = 0.01
     """Weight of the distance to the teacher's actions relative to the gradient's share: the paper's alpha."""
     threshold: Annotated[float, SHARE] = 0.1
@@ -29,8 +29,8 @@ class DIGR:
     normalisation: Literal["maximum", "mass"] = "maximum"
     """What the gradient's map is divided by: its largest value, as published, or its sum, times its pixels."""
     channels: Literal["max", "sum", "all"] = "max"
-    """How the channels of the gradient, all frames' colours, become one map: their largest value, their sum, or not."""
+    """How the gradient's channels, the colours of all frames, become one map: by maximum, by sum, or not at all."""
     log_std_min: Annotated[float, LOG_STD] = -10.0
-    """Of continuous actions: smallest logarithm of their standard deviation."""
+    """For continuous actions: smallest logarithm of their standard deviation."""
     log_std_max: Annotated[float, LOG_STD] = 2.0
-    """Of continuous actions: largest logarithm of their standard deviation."""
+    """For continuous actions: largest logarithm of their standard deviation."""

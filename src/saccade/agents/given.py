@@ -1,4 +1,4 @@
-"""What a method is given from outside: pictures to blend, a policy to learn from, saliency to live up to."""
+"""What a method is given from outside: pictures to blend, a policy to learn from, saliency to match."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Teacher:
     """A policy that a student learns from, as plain functions of observations.
 
     Attributes:
-        name: what messages call it.
+        name: its name in messages.
         outputs: ``obs [batch, channels, height, width]`` in 0..255 -> logits ``[batch, actions]``, or the mean and the
             logarithm of the standard deviation ``[batch, 2, dims]`` of a Gaussian, before any squashing.
-        squashed: whether it squashes what its Gaussian gives by tanh.
+        squashed: whether it squashes samples of its Gaussian by tanh.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Teacher:
 @final
 @dataclass(frozen=True)
 class SaliencyData:
-    """States, and where something looks in each: what a student's gradient shall live up to.
+    """States, and a saliency map of each, which a student's gradient should match.
 
     Attributes:
         states: uint8 ``[n, channels, height, width]``, on the device that learns.
@@ -46,12 +46,12 @@ class SaliencyData:
 @final
 @dataclass(frozen=True)
 class Given:
-    """Everything that a method may be given, of which most take nothing.
+    """Everything that a method may be given; most methods use none of it.
 
     Attributes:
         images: draws pictures to blend into observations.
         teacher: the policy to learn from; an agent that only acts needs none.
-        saliency: of the teacher, or of whoever knows better.
+        saliency: of the teacher, or from a better source.
     """
 
     images: Images | None = None
@@ -59,9 +59,9 @@ class Given:
     saliency: SaliencyData | None = None
 
     def needed_teacher(self) -> Teacher:
-        """The teacher. Raises UserError where there is none."""
+        """Return the teacher. Raises UserError if there is none."""
         if self.teacher is None:
-            raise UserError("This method learns from a teacher and was given none: name one with --teacher.")
+            raise UserError("This method learns from a teacher, but was given none: name one with --teacher.")
         return self.teacher
 
 

@@ -1,7 +1,8 @@
-"""The row of any method that a run can name: of the package's table, or of a person's own file, ``file.py:NAME``.
+"""Find the row of any method that a run names: from the package's table, or from your own file, ``file.py:NAME``.
 
-A person's file is run, so it has to be a file that this person has named: on a command line or to a function. That is
-remembered outside of any run, for whoever makes a run also writes what stands in it; a run alone can have no file run.
+Your file is run, so you must have named it yourself: on a command line or to a function. That is
+recorded outside of any run, because whoever makes a run also writes its configuration: a run alone can never
+have a file run.
 """
 
 from __future__ import annotations
@@ -21,49 +22,49 @@ from saccade.data.folder import cache_dir
 from saccade.data.user_code import blamed, module_from, running
 from saccade.types import Continuous, Discrete, UserError
 
-MOST_BYTES = 2**24  # of a file that a person writes
+MOST_BYTES = 2**24  # of a method's file
 _OPENED: dict[str, tuple[str, Method]] = {}  # by whole name: the SHA-256 of the file, and the row in it
 
 
 def is_own(name: str) -> bool:
-    """Whether a name is that of a person's file, with or without a name in it."""
+    """Return whether a name is that of a user's own file, with or without a method's name after it."""
     return _file_and_name(name)[0].endswith(".py")
 
 
 def label_of(name: str) -> str:
-    """What a method is called in folders and tables: ``my_method-ONE`` for ``/home/me/my_method.py:ONE``."""
+    """Return a method's name in folders and tables: ``my_method-ONE`` for ``/home/me/my_method.py:ONE``."""
     file, row = _file_and_name(name)
     return f"{Path(file).stem}-{row}" if is_own(name) else name
 
 
 def method_of(name: str) -> Method:
-    """The row of a method of the table, or of a person's file that has been opened.
+    """Return the row of a method of the table, or of a user's file that has been opened.
 
     Raises:
-        UserError: there is neither.
+        UserError: there is no such method.
     """
     if name in _OPENED:
         return _OPENED[name][1]
     if name not in METHODS:
-        raise UserError(f"There is no method {name!r}: there are {', '.join(METHODS)}, and file.py:NAME of your own.")
+        raise UserError(f"There is no method {name!r}: choose from {', '.join(METHODS)}, or your own file.py:NAME.")
     return METHODS[name]
 
 
 def digest_of(name: str) -> str | None:
-    """SHA-256 of the file that an opened method came from; None for a method of the table."""
+    """Return the SHA-256 of the file that an opened method came from; None for a method of the table."""
     return _OPENED[name][0] if name in _OPENED else None
 
 
 def told_as_theirs(name: str, what: str) -> AbstractContextManager[None]:
-    """For work of a method: of a person's own file, a failure on a line of theirs is told in a sentence.
+    """Return a context for a method's work: if it is a user's own, a failure in its file is reported in one sentence.
 
-    what: that failed, such as ``Training my_method-MINE``.
+    what: the work that may fail, such as ``Training my_method-MINE``.
     """
     return blamed(what) if is_own(name) else nullcontext()
 
 
 def open_named(spelled: str) -> str:
-    """Run the file of ``file.py:NAME``, as the person who named it asks for; the name with the whole path.
+    """Run the file of ``file.py:NAME``, as naming it requests; return the name with the whole path.
 
     Raises:
         UserError: there is no such file or no method of that name in it, or the file cannot be run.
@@ -79,15 +80,15 @@ def open_named(spelled: str) -> str:
 
 
 def open_recorded(name: str, digest: str | None, run: Path) -> None:
-    """Run the file of a method that a run names, if that is the one that the run was trained with.
+    """Run the file of a method that a run names, if it is the file that the run was trained with.
 
     Args:
-        name: with the whole path, as ``open_named`` gave it.
-        digest: SHA-256 of the file then; None where that is not known.
+        name: with the whole path, as ``open_named`` returned it.
+        digest: SHA-256 of the file at that time; None if unknown.
         run: for messages.
 
     Raises:
-        UserError: the file has moved or changed, or this person has never named it.
+        UserError: the file has moved or changed, or this user has never named it.
     """
     file, row = _file_and_name(name)
     path = Path(file)
@@ -97,9 +98,9 @@ def open_recorded(name: str, digest: str | None, run: Path) -> None:
         raise UserError(
             f"{error} {run} was trained with it: say which it is now with --method FILE.PY:NAME."
         ) from error
-    meant = f"if it is what you mean, say so with --method {name}."
+    meant = f"if it is the one you mean, say so with --method {name}."
     if present != digest:
-        raise UserError(f"{path} is not as it was when {run} was trained: {meant}")
+        raise UserError(f"{path} has changed since {run} was trained: {meant}")
     if not was_named(path, present):
         raise UserError(f"Opening {run} runs {path}, a file that you have not named before: {meant}")
     if digest_of(name) != present:
@@ -107,7 +108,7 @@ def open_recorded(name: str, digest: str | None, run: Path) -> None:
 
 
 def _file_and_name(name: str) -> tuple[str, str]:
-    """``file.py:NAME`` in two; no name where there is none."""
+    """Split ``file.py:NAME`` in two; the name is empty if there is none."""
     file, colon, row = name.rpartition(":")
     return (file, row) if colon and file.endswith(".py") else (name, "")
 
@@ -122,7 +123,7 @@ def _digest(path: Path, spelled: str) -> str:
 
 
 def _row_in(module: ModuleType, path: Path, name: str) -> Method:
-    """The row of that name. Raises UserError with those that there are."""
+    """Return the row of that name. Raises UserError with the names that there are."""
     rows = {key: value for key, value in vars(module).items() if isinstance(value, Method)}
     there = f"it has {', '.join(rows)}" if rows else "it has none: make one with saccade.agents.Method"
     if not name:
@@ -140,38 +141,39 @@ def _row_in(module: ModuleType, path: Path, name: str) -> Method:
 
 
 def _check_fields(row: Method, of: str) -> None:
-    """Raise UserError for values that the package's own rows cannot have, since a type checker has looked at them."""
+    """Raise UserError for values that the package's own rows cannot have, which a type checker has checked."""
     if not dataclasses.is_dataclass(row.config) or isinstance(row.config, type):
-        raise UserError(f"The config of {of} must be an instance of a dataclass, and is {row.config!r:.80}.")
+        raise UserError(f"The config of {of} must be an instance of a dataclass, not {row.config!r:.80}.")
     if row.loop not in ("off_policy", "on_policy"):
         raise UserError(f"The loop of {of} is {row.loop!r}: it must be off_policy or on_policy.")
     if not isinstance(row.actions, tuple) or not set(row.actions) <= {Continuous, Discrete}:
         raise UserError(f"The actions of {of} must be a tuple of saccade.types.Continuous and Discrete.")
-    try:  # as a run keeps it
+    try:  # as a run stores it
         typed(json.loads(json.dumps(dataclasses.asdict(row.config))), type(row.config))
     except (TypeError, ValueError, UserError) as error:
         raise UserError(
-            f"The config of {of} cannot be kept in a run ({error}): let its fields be numbers, words, tuples of them, "
+            f"The config of {of} cannot be stored in a run ({error}): its fields must be numbers, strings, tuples of "
+            "them, "
             "or dataclasses."
         ) from error
 
 
 def _mark(path: Path, digest: str) -> Path:
-    """The empty file that says that this person has named a file with this content."""
+    """The empty file that records that this user has named a file with this content."""
     whole = hashlib.sha256(f"{path}\n{digest}".encode()).hexdigest()
     return cache_dir() / "methods" / whole
 
 
 def remember_named(path: Path, digest: str) -> None:
-    """Keep that this person has named a file with this content, whose code was run then."""
+    """Record that this user has named a file with this content, whose code was run then."""
     mark = _mark(path, digest)
-    with suppress(OSError):  # then it is asked for again
+    with suppress(OSError):  # then the user is asked again
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
 
 
 def was_named(path: Path, digest: str) -> bool:
-    """Whether this person has named a file with this content before."""
+    """Return whether this user has named a file with this content before."""
     try:
         return _mark(path, digest).stat().st_uid == os.getuid()  # a cache may be shared
     except OSError:

@@ -1,4 +1,4 @@
-"""Presets: all that a run of a method on a task starts with, as published, as rerun, or for small machines."""
+"""Presets: the settings that a run of a method on a task starts with, published, rerun, or for small machines."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ SIZES: Mapping[str, str] = MappingProxyType(
     {
         "paper": "every method as its own paper ran it",
         "smg_rerun": "the baselines as the SMG paper ran them again",
-        "small": "networks, pictures, rendering, a length and evaluations that a CPU can finish; not published",
+        "small": "networks, pictures, length and evaluations that a CPU can manage; not published",
     }
 )
-"""What ``--preset`` may be."""
+"""The values of ``--preset``."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Everything that a run of a method on a task starts with.
+    """All the settings that a run of a method on a task starts with.
 
     Attributes:
         agent: the method's hyper-parameters.
         training, environment, loop, teaching: options of ``saccade train`` that differ from their defaults; the last
-            two of a method that learns from a replay, and from a teacher.
-        sources: who published a value, by its name, where that is not the method's own default.
+            two apply to methods that learn from a replay buffer, and from a teacher.
+        sources: where each value was published, by its name, if it is not the method's own default.
     """
 
     agent: Any
@@ -55,12 +55,12 @@ USUAL_SIDE = 84  # pixels, of the papers' pictures
 
 
 def preset(name: str, task: str, size: str = "paper") -> Preset:
-    """What a method starts with on a task. ``size``: one of ``SIZES``. Raises UserError for another one."""
+    """Return a method's settings on a task. ``size``: one of ``SIZES``. Raises UserError for another one."""
     if size not in SIZES:
         *names, last = SIZES
         raise UserError(f"There is no preset {size!r}: use --preset {', '.join(names)} or {last}.")
     if is_own(name) and size == "smg_rerun":
-        raise UserError("--preset smg_rerun is of methods that others have run: use paper or small for your own.")
+        raise UserError("--preset smg_rerun is for methods that SMG's authors ran: use paper or small for your own.")
     agent = method_of(name).config
     training: dict[str, Any] = {"evaluation_modes": suite_of(task).evaluated_in}
     environment: dict[str, Any] = {}
@@ -83,7 +83,7 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
             if option in places:
                 places[option][option] = value
             elif option not in changed:
-                continue  # a value that other methods have
+                continue  # a setting of other methods
             sources[option] = setting.source
     if size == "small":
         agent, _ = _replaced(agent, SMALL_VALUES)
@@ -95,7 +95,7 @@ def preset(name: str, task: str, size: str = "paper") -> Preset:
                 for option in places.keys() & setting.values.keys():
                     places[option][option] = setting.values[option]
     usual = suite_of(task).image_size(task)
-    if usual != USUAL_SIDE:  # a suite whose pictures come in sizes of its own
+    if usual != USUAL_SIDE:  # a suite with its own picture sizes
         agent, _ = _replaced(agent, {"image_size": usual})
     return Preset(agent, training, environment, loop, teaching, sources)
 
@@ -104,15 +104,15 @@ OF_TRAINING = ("steps", "envs", "evaluate_every", "evaluation_episodes", "evalua
 OF_ENVIRONMENT = ("frame_stack", "action_repeat", "num_actions", "wrong_pick")
 OF_LOOP = ("random_steps", "replay_capacity", "update_every")
 OF_TEACHING = ("saliency_states", "saliency_radius", "saliency_blur", "saliency_stride")
-"""Names of values that are not the method's: options of training, of the environment, of the replay, of a teacher."""
+"""Names of values outside the method: options of training, the environment, the replay buffer or a teacher."""
 
 
 def _settings(name: str, task: str, size: str) -> Iterator[Setting]:
-    if is_own(name):  # its own defaults are all that there is
+    if is_own(name):  # it has only its own defaults
         return iter(())
     own = PUBLISHED.get(name, (LIKE_SMG_ON_ROBOT,))
     if size == "smg_rerun" and name != "smg":
-        # What SGQN's authors ran on their robot is not what SMG's authors ran there.
+        # SGQN's authors ran other settings on their robot than SMG's authors there.
         own = tuple(setting for setting in own if setting.source != SGQN_ROBOT)
         source = "SMG's code" if name in SMG_TABLE else f"SMG's sizes, {NOT_PUBLISHED}"
         own += tuple(Setting(source, values, tasks) for tasks, values in SMG_RERUN.items())
@@ -120,7 +120,7 @@ def _settings(name: str, task: str, size: str) -> Iterator[Setting]:
 
 
 def _replaced(config: Any, values: Mapping[str, Any]) -> tuple[Any, set[str]]:
-    """The configuration with every field of these names replaced, nested ones too, and the names that it has."""
+    """Return the configuration with every field of these names replaced, also nested ones, and the names it has."""
     changes: dict[str, Any] = {}
     found: set[str] = set()
     for entry in dataclasses.fields(config):

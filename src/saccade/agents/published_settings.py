@@ -1,4 +1,4 @@
-"""What each paper ran on each task, where that differs from its method's defaults, with its source."""
+"""What each paper used on each task, where that differs from its method's defaults, with its source."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Setting:
     """Values that were published for some tasks, where they differ from the defaults.
 
     Attributes:
-        source: who published them.
+        source: where they were published.
         values: by the name of a hyper-parameter, or of an option of training or of the environment.
-        tasks: what a task id must begin with; every task by default.
+        tasks: prefixes of the task ids they apply to; every task by default.
     """
 
     source: str
@@ -79,8 +79,8 @@ DIGR_TEACHERS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
 )
 """How DIGR's authors trained the teacher of each of their tasks, by task id: PPO's settings.
 
-CARLA's also stand for the highway without CARLA, and say so.
-Of the pictures' sizes the paper gives the last; 64 follows from its sums over salient pixels, 84 is Atari's usual one.
+CARLA's are also used for the highway without CARLA, marked as such.
+Of the picture sizes the paper gives only the last; 64 follows from its sums over salient pixels, 84 is usual for Atari.
 """
 
 _REWARDED_AS_DIGR = Setting(DIGR_TASK, {"num_actions": 7, "wrong_pick": -1.0}, (RED_FETCH_GREEN,))
@@ -197,7 +197,7 @@ SADA_SIZES: Mapping[str, Any] = MappingProxyType(
         "overlay_opacity": 0.5,
     }
 )
-"""What SADA's authors ran, where it is not as in the benchmark."""
+"""What SADA's authors used where it differs from the benchmark."""
 
 DIGR_TABLE = "DIGR paper, table 3"
 _OF_STUDENTS = (

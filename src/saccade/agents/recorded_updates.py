@@ -1,9 +1,9 @@
-"""The whole update, from sampling to the move of the targets, as CUDA graphs that are recorded once and replayed.
+"""Perform whole updates, from sampling to moving the targets, as CUDA graphs that are recorded once and replayed.
 
-An update is a thousand and more small operations, which take a processor longer to launch than a GPU to do. A graph is
-launched at once. It does the same operations on the same memory again, so there is one for every kind of update, and
+An update is more than a thousand small operations, which take a processor longer to launch than a GPU to run. A graph
+is launched at once. It repeats the same operations on the same memory, so there is one for every kind of update, and
 whatever differs between updates of a kind must lie in tensors that are changed in place: weights, Adam's moments and
-step counts, what the replay holds, the state of the generator.
+step counts, the contents of the replay buffer, the state of the generator.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from saccade.agents.shortcuts import NETWORKS_LOCK, Shortcuts
 from saccade.data.replay import Transitions
 from saccade.types import Batch
 
-WARM_UP = 3  # updates of a kind before it is recorded: they compile, choose algorithms and make the optimizers' state
+WARM_UP = 3  # updates of a kind before it is recorded: they compile, choose algorithms and create the optimizers' state
 
 NEEDS_A_GPU = "CUDA graphs need a GPU"
 
 
 class Drawn(Protocol):
-    """A minibatch on its way from where it is remembered to where it is learned from."""
+    """A minibatch that has been drawn, but may still lie on another device."""
 
     def batch(self) -> Any:
-        """As an update takes it."""
+        """Return the batch as an update takes it."""
         ...
 
     def to(self, device: torch.device) -> Drawn:
-        """On another device, or itself where it is there already."""
+        """Return a copy on another device, or itself if it is there already."""
         ...
 
 
 class Source(Protocol):
-    """What minibatches are drawn from: a replay, a rollout."""
+    """What minibatches are drawn from: a replay buffer or a rollout."""
 
     @property
     def device(self) -> torch.device: ...
@@ -53,9 +53,9 @@ Metrics = dict[str, Tensor]
 
 
 class WholeUpdate(Protocol):
-    """``(update_index) -> metrics``: one whole update, sampling included; metrics are scalars on the device.
+    """``(update_index) -> metrics``: performs one whole update, sampling included; metrics are scalars on the device.
 
-    ``path``: for people, how updates are performed and, where that is not the fastest way, why.
+    ``path``: how updates are performed, for messages, and if that is not the fastest way, why.
     """
 
     @property
@@ -64,31 +64,31 @@ class WholeUpdate(Protocol):
     def __call__(self, index: int) -> Metrics: ...
 
     def ahead(self, index: int) -> str | None:
-        """What takes long in this update that is about to be performed, for people; said once, None where nothing."""
+        """Return what will take long in this update, for messages; once, and None if nothing will."""
         ...
 
 
 class Recorder(Protocol):
-    """What performs work once now, or records it to be performed later, again and again."""
+    """Performs work once now, or records it to be repeated later."""
 
     def warm_up(self, work: Callable[[], Tensor]) -> Tensor:
         """Perform the work where it will be recorded, so that recording finds all that it needs."""
         ...
 
     def record(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        """A function that performs the work and returns a new copy of its result. Recording itself changes nothing.
+        """Return a function that performs the work and returns a copy of its result. Recording itself changes nothing.
 
-        Where the function raises, the work was not performed.
+        If the function raises, the work was not performed.
         """
         ...
 
     def give_up(self) -> None:
-        """After a failure: drop all that was recorded, and make the device and its generators fit for use again."""
+        """After a failure, drop all that was recorded, and make the device and its generators usable again."""
         ...
 
 
 def kind_of(agent: Agent, index: int) -> Kind:
-    """What one update has in common with others: the phases that run, their terms that count, and if ``after`` runs."""
+    """Return what makes up the kind of an update: phases that run, terms that count, and whether ``after`` runs."""
     return tuple(
         (phase.name, phase.begun(index), index % phase.after_every == 0)
         for phase in agent.phases
@@ -97,7 +97,7 @@ def kind_of(agent: Agent, index: int) -> Kind:
 
 
 def batch_sizes(agent: Agent, index: int) -> tuple[int, ...]:
-    """Sizes of the batches that an update samples, in that order: the minibatch, and those that phases have alone."""
+    """Return the sizes of the batches that an update samples, in order: the minibatch, then those of single phases."""
     due = (phase.own_batch for phase in agent.phases if index % phase.every == 0)
     return (agent.batch_size, *(own.size for own in due if own is not None))
 
@@ -112,16 +112,16 @@ def make_whole_update(
     eager_because: str | None = None,
     shortcuts: Shortcuts | None = None,
 ) -> WholeUpdate:
-    """CUDA graphs where the agent is on a GPU, and what they cannot be used for done one operation after the other.
+    """Return what performs updates: CUDA graphs if the agent is on a GPU, else one operation after the other.
 
     Args:
-        update: what ``make_update`` made of the agent; on a GPU its optimizers must be ``capturable``.
-        replay: on the agent's device it is sampled with ``generator``, as a part of the graph. A replay in host memory
-            is sampled with ``host_generator`` before the graph, which begins with a copy; make it ``pinned``.
+        update: what ``make_update`` returned for the agent; on a GPU its optimizers must be ``capturable``.
+        replay: on the agent's device it is sampled with ``generator``, as part of the graph. A replay buffer in host
+            memory is sampled with ``host_generator`` before the graph, which begins with a copy; make it ``pinned``.
         generator: of the agent's device, for whatever ``Agent.prepare`` draws.
-        eager_because: why there shall be no graphs, such as pictures in host memory; None if they are wanted.
-        shortcuts: hear of a recording that failed, after which updates are performed one operation after the other,
-            beginning with the very update that failed; None raises what failed. Their compilation is the update's own.
+        eager_because: why there should be no graphs, such as pictures in host memory; None if they are wanted.
+        shortcuts: are told about a recording that failed, after which updates are performed one operation after the
+            other, beginning with the very update that failed; None raises the error. Compilation is the update's own.
     """
     device = generator.device
     resident = replay.device.type == device.type
@@ -140,7 +140,7 @@ def make_whole_update(
 
 @final
 class EagerUpdate:
-    """A ``WholeUpdate`` that does one operation after the other."""
+    """A ``WholeUpdate`` that performs one operation after the other."""
 
     def __init__(
         self, update: Update, draw: Draw, generator: Generator, path: str, shortcuts: Shortcuts | None = None
@@ -160,14 +160,14 @@ class EagerUpdate:
 
 @final
 class StaticInputs:
-    """Where a graph reads batches that come from host memory: one place for each batch of an update."""
+    """Memory from which a graph reads batches that come from the host: one place for each batch of an update."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._places: dict[tuple[int, int], Transitions] = {}
 
     def fill(self, drawn: list[Drawn]) -> list[Transitions]:
-        """Copy the transitions of one update to their places, which they are given at their first time."""
+        """Copy the transitions of one update to their places, which are allocated the first time."""
         batches = [batch for batch in drawn if isinstance(batch, Transitions)]
         assert len(batches) == len(drawn), "rollouts lie where they are learned from"
         return [self._put((order, len(batch.reward)), batch) for order, batch in enumerate(batches)]
@@ -182,17 +182,17 @@ class StaticInputs:
 
 @final
 class CapturedUpdate:
-    """A ``WholeUpdate`` whose kinds are each performed a few times as they are, then recorded, then replayed.
+    """A ``WholeUpdate`` whose kinds are each performed eagerly a few times, then recorded, then replayed.
 
-    Every call is one real update, whichever way. Weights and buffers must stay where they are in memory, as they do in
-    ``Module.load_state_dict``. ``Optimizer.load_state_dict`` moves what it loads: all is then recorded anew.
+    Every call is one real update, in any of these ways. Weights and buffers must stay where they are in memory, as with
+    ``Module.load_state_dict``. ``Optimizer.load_state_dict`` moves what it loads: then everything is recorded again.
 
     Args:
-        draw: samples transitions: on the device where ``inputs`` is None, else in host memory.
+        draw: samples transitions: on the device if ``inputs`` is None, else in host memory.
         generator: the only one that recorded work draws from.
         inputs: where batches from host memory are put for the graphs.
         warm_up: updates of a kind, 1 or more, before it is recorded.
-        shortcuts: hear of what fails, as in ``make_whole_update``.
+        shortcuts: are told about failures, as in ``make_whole_update``.
     """
 
     def __init__(
@@ -240,7 +240,7 @@ class CapturedUpdate:
         return self._shortcuts.compilation.announce() or (self._shortcuts.recording.announce() if records else None)
 
     def _source(self, index: int) -> Callable[[], Sample]:
-        """Where an update gets its batches, from the first on; those from host memory are put in their places now."""
+        """Where an update gets its batches, in order; those from host memory are put in their places now."""
         if self._inputs is None:
             return lambda: lambda size: self._draw(size).batch()
         placed = self._inputs.fill([self._draw(size) for size in batch_sizes(self._agent, index)])
@@ -252,7 +252,7 @@ class CapturedUpdate:
         return from_the_first
 
     def _by_recorder(self, source: Callable[[], Sample], index: int) -> Metrics | None:
-        """The metrics of the update; None where recording failed, and neither it nor a draw was performed."""
+        """The metrics of the update; None if recording failed, in which case neither it nor a draw was performed."""
         kind, before = kind_of(self._agent, index), self._generator.get_state()
         warms = kind not in self._replays and self._warm[kind] < self._warm_up
         keys: list[str] = []
@@ -260,7 +260,7 @@ class CapturedUpdate:
         def work() -> Tensor:
             metrics = self._update(source(), self._generator, index)
             keys[:] = metrics
-            return torch.stack(list(metrics.values()))  # one tensor, so that handing it out is one operation
+            return torch.stack(list(metrics.values()))  # one tensor, so that copying it is one operation
 
         def named(values: Tensor) -> Metrics:
             return dict(zip(keys, values.unbind(), strict=True))
@@ -282,7 +282,7 @@ class CapturedUpdate:
                 self._replays[kind] = lambda: named(replay())
             return self._replays[kind]()
         except Exception as error:
-            if begun:  # an update that was performed in part is not one to begin again
+            if begun:  # an update that was partly performed must not be repeated
                 raise
             self._give_up(before)
             if self._shortcuts is None:
@@ -292,7 +292,7 @@ class CapturedUpdate:
             return None
 
     def _give_up(self, before: Tensor) -> None:
-        """Leave nothing of what was recorded, or was about to be, and the generator in the state that it had before."""
+        """Drop everything that was or was being recorded, and restore the generator's state from before."""
         self._replays.clear()
         self._warm.clear()
         for phase in self._agent.phases:
@@ -302,7 +302,7 @@ class CapturedUpdate:
         self._generator.set_state(before)
 
     def _what_was_recorded(self) -> list[object]:
-        """What recordings hold for good: where the optimizers' state is, and whether losses are compiled."""
+        """What recordings depend on: where the optimizers' state is, and whether losses are compiled."""
         failure = None if self._shortcuts is None else self._shortcuts.compilation.failure
         return [*(phase.optimizer.state for phase in self._agent.phases), failure]
 

@@ -1,6 +1,6 @@
-"""What a method's hyper-parameters may be, whatever the method: a range for every number.
+"""The valid range of every number among a method's hyper-parameters.
 
-It stands on the field, as in ``learning_rate: Annotated[float, NOT_NEGATIVE]``, or follows from the last word of its
+It is given on the field, as in ``learning_rate: Annotated[float, NOT_NEGATIVE]``, or follows from the last word of its
 name.
 """
 
@@ -25,8 +25,8 @@ LARGEST_COUNT = 2.0**31 - 1  # of filters, units, samples: no machine holds more
 AT_LEAST_ONE, NOT_NEGATIVE, SHARE = Range(1.0, LARGEST_COUNT), Range(0.0, math.inf), Range(0.0, 1.0)
 POSITIVE = Range(1e-12, math.inf)
 DEGREES = Range(0.0, 180.0)
-ANY = Range(-math.inf, math.inf)  # of a name that the table does not know: a new method's own
-SMALLEST_TEMPERATURE = 1e-9  # its logarithm is what is learned
+ANY = Range(-math.inf, math.inf)  # for names that the table lacks: a new method's own
+SMALLEST_TEMPERATURE = 1e-9  # its logarithm is learned
 HIGHEST_FREQUENCY = 0.5  # of any picture, in cycles per pixel
 LARGEST_MOMENTUM = 0.9999  # Adam refuses 1
 LARGEST_LOG_STD = 20.0  # e^20 is already 5e8 times the width of the action space
@@ -41,16 +41,16 @@ RANGES: dict[str, Range] = {
     "beta1": Range(0.0, LARGEST_MOMENTUM),
     **dict.fromkeys(("min", "max"), LOG_STD),
 }
-"""By the last word of a field's name, where the field has none of its own: ``size`` is ``batch_size``'s as well."""
+"""Ranges by the last word of a field's name, if the field gives none: ``size`` also applies to ``batch_size``."""
 
 
 def numbers_of(config: Any) -> Iterator[tuple[str, float]]:
-    """Every number in a method's configuration with its field's name, those of nested ones too."""
+    """Yield every number in a method's configuration with its field's name, also nested ones."""
     return ((name, number) for name, number, _ in ranged_numbers_of(config))
 
 
 def ranged_numbers_of(config: Any) -> Iterator[tuple[str, float, Range]]:
-    """Every number with its field's name and its range, ``ANY`` where it has none."""
+    """Yield every number with its field's name and its range, ``ANY`` if it has none."""
     hints = get_type_hints(type(config), include_extras=True)
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -65,7 +65,7 @@ def ranged_numbers_of(config: Any) -> Iterator[tuple[str, float, Range]]:
 
 
 def check_settings(config: Any) -> None:
-    """Raise UserError for a hyper-parameter out of its range, NaN included."""
+    """Raise UserError for a hyper-parameter out of its range, including NaN."""
     for name, value, (low, high) in ranged_numbers_of(config):
         if not low <= value <= high:
             allowed = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:.10g}"

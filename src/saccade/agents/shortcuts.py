@@ -1,6 +1,6 @@
 """Faster ways to the same numbers that may fail on a machine: compiled losses, updates recorded as CUDA graphs.
 
-Where such a way fails, training goes on the plain way and says why, unless the person asked for this way and no other.
+If one fails, training continues without it and says why, unless the user demanded it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import torch
 from saccade.types import UserError
 
 NETWORKS_LOCK = threading.Lock()
-"""Held by a thread that compiles or records what networks do, and by any other thread while it uses a network.
+"""Held by a thread that compiles or records networks, and by any other thread while it uses a network.
 
-While it compiles, PyTorch traces, and traces whichever module is called in the meantime, in any thread. And to wait for
-a GPU, as cuDNN does when it looks for its fastest algorithm, spoils what another thread records, whatever CUDA is told
-about threads.
+While PyTorch compiles, it traces any module that is called in the meantime, in any thread. And waiting for a GPU, as
+cuDNN does when it looks for its fastest algorithm, breaks what another thread records, regardless of CUDA's settings
+for threads.
 """
 
 Choice = Literal["auto", "on", "off"]
@@ -32,16 +32,16 @@ OUT_OF_MEMORY = ("out of memory", "ALLOC_FAILED")  # as CUDA, and as cuBLAS and 
 
 @final
 class Shortcut:
-    """One such way: what people hear of it before and after, and what is done when it fails.
+    """One such way: what is said about it before and after, and what happens if it fails.
 
-    ``failure`` is None, or why it is not taken any more.
+    ``failure`` is None, or why it is no longer used.
 
     Args:
-        doing: what it does, to begin a sentence with.
-        option: of the command line, whose value ``off`` leaves it out.
+        doing: what it does, as the beginning of a sentence.
+        option: the command-line option whose value ``off`` disables it.
         ahead: what is said before it first takes long; None for nothing.
-        hint: where help is found when it fails; empty where there is none.
-        demanded: whether to raise a failure as UserError instead of going on without.
+        hint: where to find help if it fails; empty if there is none.
+        demanded: whether to raise a failure as UserError instead of continuing without it.
     """
 
     def __init__(self, doing: str, option: str, ahead: str | None, hint: str, *, demanded: bool) -> None:
@@ -51,22 +51,22 @@ class Shortcut:
         self._news: list[str] = []
 
     def announce(self) -> str | None:
-        """What to say before it first takes long: once, and nothing when it has failed."""
+        """Return what to say before it first takes long: once, and nothing after a failure."""
         said, self._ahead = self._ahead, None
         return said if self.failure is None else None
 
     def fail(self, error: Exception) -> None:
-        """Leave it out from now on. Raises UserError where it was demanded."""
+        """Disable it from now on. Raises UserError if it was demanded."""
         self.failure, hint = cause_of(error), f" {self._hint}" if self._hint else ""
         if self._demanded:
             raise UserError(
                 f"{self._doing} failed: {self.failure}.{hint} To train without it give {self._option} off, which "
                 f"`saccade train --resume RUN` takes too."
             ) from error
-        self._news.append(f"{self._doing} failed, and training goes on without it: {self.failure}.{hint}")
+        self._news.append(f"{self._doing} failed; training continues without it: {self.failure}.{hint}")
 
     def news(self) -> list[str]:
-        """Sentences about failures since the last call."""
+        """Return messages about failures since the last call."""
         said, self._news = self._news, []
         return said
 
@@ -74,18 +74,18 @@ class Shortcut:
 @final
 @dataclass(frozen=True)
 class Shortcuts:
-    """Those of one training run."""
+    """The shortcuts of one training run."""
 
     compilation: Shortcut
     recording: Shortcut
 
     def news(self) -> list[str]:
-        """Sentences about failures since the last call."""
+        """Return messages about failures since the last call."""
         return self.compilation.news() + self.recording.news()
 
 
 def make_shortcuts(compilation: Choice = "auto", recording: Choice = "auto") -> Shortcuts:
-    """Those of a run with these values of ``--compile`` and ``--graphs``; ``on`` demands one, ``off`` is silent."""
+    """Return shortcuts for these values of ``--compile`` and ``--graphs``; ``on`` demands one, ``off`` disables it."""
     return Shortcuts(
         Shortcut(
             "Compiling the losses",
@@ -105,7 +105,7 @@ def make_shortcuts(compilation: Choice = "auto", recording: Choice = "auto") -> 
 
 
 def cause_of(error: BaseException) -> str:
-    """The first line of what an error says, without what the compiler puts around it, and without a full stop."""
+    """Return the first line of an error, without what the compiler wraps around it, and without a full stop."""
     while isinstance(inner := getattr(error, "inner_exception", None), BaseException):
         error = inner
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -114,7 +114,7 @@ def cause_of(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a GPU had no memory left, in the words of PyTorch or of a library under it."""
+    """Return whether a GPU ran out of memory, according to PyTorch or a library beneath it."""
     while isinstance(inner := getattr(error, "inner_exception", None), BaseException):
         error = inner
     said = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)

@@ -1,4 +1,4 @@
-"""What ``--preset small`` runs instead of the papers' numbers: networks, pictures and lengths that a CPU can finish."""
+"""What ``--preset small`` uses instead of the papers' numbers: networks, pictures and lengths that a CPU can manage."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ PPO_SMALL: tuple[Setting, ...] = (
         ("dmc/", ROBOT),
     ),
     Setting(
-        f"{NOT_PUBLISHED}: with the published 2.5e-4 so few updates teach next to nothing",
+        f"{NOT_PUBLISHED}: with the published 2.5e-4, so few updates teach next to nothing",
         {"learning_rate": 1e-3},
         ("atari/",),
     ),
@@ -97,7 +97,7 @@ PPO_SMALL: tuple[Setting, ...] = (
     ),
     ONE_ON_CARLA,
 )
-"""What ``small`` says of PPO, on top of what is published for a task."""
+"""What ``small`` sets for PPO, on top of what is published for a task."""
 
 DQN_SMALL: tuple[Setting, ...] = (
     Setting(
@@ -131,14 +131,14 @@ DQN_SMALL: tuple[Setting, ...] = (
     ),
     ONE_ON_CARLA,
 )
-"""What ``small`` says of DQN and SG-DQN, on top of what is published for a task."""
+"""What ``small`` sets for DQN and SG-DQN, on top of what is published for a task."""
 
 FLS_SMALL: tuple[Setting, ...] = (*PPO_SMALL, Setting(NOT_PUBLISHED, {"attention_filters": 64}))
-"""What ``small`` says of FLS, on top of what is published for a task."""
+"""What ``small`` sets for FLS, on top of what is published for a task."""
 
 DIGR_SMALL: tuple[Setting, ...] = (
     Setting(
-        # With the published weight of 0.01 students of this size hardly come to act as their teachers do.
+        # With the published weight of 0.01 students of this size hardly learn to act like their teachers.
         NOT_PUBLISHED,
         {
             "filters": (16, 32, 32),
@@ -172,7 +172,7 @@ DIGR_SMALL: tuple[Setting, ...] = (
     ),
     ONE_ON_CARLA,
 )
-"""What ``small`` says of students, on top of what is published for a task: PPO's small networks."""
+"""What ``small`` sets for students, on top of what is published for a task: PPO's small networks."""
 
 SMALL_SETTINGS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
     {
@@ -183,7 +183,7 @@ SMALL_SETTINGS: Mapping[str, tuple[Setting, ...]] = MappingProxyType(
         **dict.fromkeys(("digr", "distillation"), DIGR_SMALL),
     }
 )
-"""What ``small`` says of single methods, on top of ``SMALL_VALUES``."""
+"""What ``small`` sets for single methods, on top of ``SMALL_VALUES``."""
 
 SMALL = Architecture(image_size=40, filters=16, conv_layers=3, projection=50, hidden=128)
 """The ``small`` preset's networks, for CPUs: a picture takes a 55th of the encoder's multiplications."""
@@ -210,5 +210,5 @@ SMALL_VALUES: Mapping[str, Any] = MappingProxyType(
 SMALL_TRAINING: Mapping[str, Any] = MappingProxyType(
     {"steps": 20_000, "evaluate_every": 5_000, "evaluation_episodes": 5, "checkpoint_every": 5_000}
 )
-"""What the ``small`` preset says of a run beside its networks: a length and evaluations for a CPU. How a task is shown
-then is the suite's to say (``fast``)."""
+"""What the ``small`` preset sets for a run besides its networks: length and evaluations for a CPU. How a task is
+rendered is then up to the suite (``fast``)."""

@@ -11,10 +11,11 @@ from saccade.types import Score
 
 
 def fgsm(score: Score, box: Box, noise: Noise, *, nudge: float = 0.1) -> Tensor:
-    """``P(s + budget * sign(gradient of the score at s))``.
+    """Return ``P(s + budget * sign(gradient of the score at s))``.
 
     Args:
-        nudge: share of the budget by which a distance is left before its gradient is taken, which is zero at ``s``.
+        nudge: share of the budget by which the picture is moved first where the score is a distance, whose gradient
+            is zero at ``s``.
     """
     # Deviation: of a distance the gradient is taken a random step away, as in R+FGSM (Tramèr et al., 2018).
     start = beginning(score, box, noise, nudge * box.radius)

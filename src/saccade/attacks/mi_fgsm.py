@@ -12,7 +12,7 @@ from saccade.types import Score
 
 
 def mi_fgsm(score: Score, box: Box, noise: Noise, *, steps: int = 10, momentum: float = 1.0) -> Tensor:
-    """``m = momentum * m + g / mean|g|``, ``x = P(x + budget / steps * sign m)`` from the clean picture.
+    """Take ``m = momentum * m + g / mean|g|``, ``x = P(x + budget / steps * sign m)``, starting from the clean picture.
 
     The paper divides by the sum of ``|g|``, which is the same attack: ``m`` differs by a constant factor.
     """
@@ -25,6 +25,6 @@ def mi_fgsm(score: Score, box: Box, noise: Noise, *, steps: int = 10, momentum: 
         return memory
 
     size = box.radius / steps
-    # Deviation: of a distance it begins one random step away, for at the clean picture there is no gradient.
+    # Deviation: a distance starts one random step away, because its gradient is zero at the clean picture.
     start = beginning(score, box, noise, size)
     return ascended(score, box, start, steps=steps, size=size, direction=remembered)

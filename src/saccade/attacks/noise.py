@@ -1,4 +1,4 @@
-"""The random numbers of attacks: each sample's own, so that no sample's attack depends on the others of its batch."""
+"""The random numbers of attacks: one generator for each sample, so that no attack depends on the rest of its batch."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torch import Generator, Tensor
 
 
 class Noise(Protocol):
-    """Draws numbers in the shape, type and place of pictures ``[batch, channel, height, width]``."""
+    """Draw random numbers in the shape, type and device of pictures ``[batch, channel, height, width]``."""
 
     def uniform(self, like: Tensor) -> Tensor:
-        """In -1..1."""
+        """Return numbers in -1..1."""
         ...
 
     def signs(self, like: Tensor) -> Tensor:
-        """-1 or 1."""
+        """Return -1 or 1 for each pixel."""
         ...
 
     def normal(self, like: Tensor) -> Tensor:
-        """Of mean 0 and standard deviation 1."""
+        """Return numbers of mean 0 and standard deviation 1."""
         ...
 
 
 @final
 class Drawn:
-    """Numbers drawn for each sample by a generator of its own.
+    """Random numbers of one generator for each sample.
 
     Args:
         seeds: one for each sample.
@@ -57,5 +57,5 @@ def _row(draw: Callable[..., Tensor], like: Tensor, generator: Generator) -> Ten
 
 
 def seeds_of(seed: int, count: int) -> list[int]:
-    """A seed for each of ``count`` samples, those of the first samples whatever their number."""
+    """Return a seed for each of ``count`` samples; the first ones are the same for every ``count``."""
     return [int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]) for index in range(count)]

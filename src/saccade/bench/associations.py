@@ -14,6 +14,8 @@ from saccade.bench.verdicts import listed
 
 BASELINE = "baseline"
 """How names of maps begin that know nothing of the policy, so that how they score says nothing of a run."""
+COST = "milliseconds"
+"""How names of scores begin that say what a map costs, which is the machine's doing."""
 
 
 @final
@@ -86,7 +88,7 @@ def associations_of(lines: Sequence[Line]) -> list[Association]:
 
 def _is_score(measure: str) -> bool:
     _, colon, method = measure.partition(":")
-    return bool(colon) and not method.startswith(BASELINE)
+    return bool(colon) and not method.startswith(BASELINE) and not measure.startswith(COST)
 
 
 def _of_groups(score: Group, played: Group) -> Iterator[Association]:

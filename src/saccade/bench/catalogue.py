@@ -12,14 +12,14 @@ from saccade.bench.published import Table
 TABLES: Mapping[str, Table] = MappingProxyType(
     {table.name: table for paper in (sgqn, smg, fls, digr, rivals) for table in paper.TABLES}
 )
-"""What papers print."""
+"""Published tables, by name."""
 
 GRIDS: Mapping[str, Grid] = MappingProxyType(
     {grid.name: grid for paper in (sgqn, smg, fls, digr, rivals, saliency_guidance) for grid in paper.GRIDS}
 )
-"""What can be run by its name."""
+"""Grids that can be run by name."""
 
 
 def published_of(grid: Grid) -> tuple[Table, ...]:
-    """The tables whose numbers stand beside a grid's."""
+    """Return the tables whose numbers stand beside those of a grid."""
     return tuple(TABLES[name] for name in grid.published if name in TABLES)

@@ -17,6 +17,8 @@ MARKS = "steps"
 """In the folder of a run, like those above: a folder with a mark for each step after training that is done."""
 SCORES, SCORES_OF_STATES, OF_STATES = "explain/scores.jsonl", "explain-truth/scores.jsonl", "truth_states"
 """Where scores go: those of an episode, and those of thousands of states, which the option asks for."""
+EXPLANATION = "explanation.json"
+"""Beside them: what was asked of the maps that they are of."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whether a grid's commands are commands: before the first of them runs, so that the last does not fail for a word."""
+"""Check a grid's commands before the first of them runs, so that the last does not fail because of a misspelt word."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from saccade.spelling import close_names
 from saccade.types import UserError
 
 PLACE = "run"
-"""What stands for a folder while words are checked."""
+"""Stands in for a folder while commands are checked."""
 
 
 def check_names(grid: Grid) -> None:
@@ -41,10 +41,10 @@ def check_names(grid: Grid) -> None:
 
 
 def check_words(grid: Grid, parse: Callable[[list[str]], object]) -> None:
-    """Give the words of every arm's steps on every task to ``parse``, which raises UserError for what is no command."""
+    """Give the arguments of every arm's steps on every task to ``parse``, which raises UserError if one is invalid."""
     for cell in cells_of(grid):
         if cell.seed != grid.seeds[0]:
-            continue  # the others differ in a number
+            continue  # the other seeds differ in a number only
         for step in cell.steps:
             try:
                 parse(words_to_check(step))
@@ -53,7 +53,7 @@ def check_words(grid: Grid, parse: Callable[[list[str]], object]) -> None:
 
 
 def words_to_check(step: Step) -> list[str]:
-    """The words of a step as the command line takes them, with a name for the folders that are not there yet."""
+    """Return the arguments of a step, with a placeholder for folders that do not exist yet."""
     return [PLACE if word in (RUN, TEACHER) else word for word in step.words]
 
 
@@ -61,4 +61,4 @@ def _check(grid: Grid, what: str, name: str, allowed: Collection[str]) -> None:
     if name not in allowed:
         close = close_names(name, allowed)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(allowed)}."
-        raise UserError(f"{grid.name} names the {what} {name!r}, and there is none: {hint}")
+        raise UserError(f"{grid.name} names the {what} {name!r}, which does not exist: {hint}")

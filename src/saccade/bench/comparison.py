@@ -59,6 +59,7 @@ class Line:
         published: the numbers that papers print for the same thing, the grid's own table first.
         better: whether ``higher`` or ``lower`` is better; None where nobody knows.
         attack: the name and the budget (of 255) of what it was measured under; None where nobody attacked.
+        frames: of a saliency score, of how many frames each run's number is; empty where nothing says.
     """
 
     arm: str
@@ -71,6 +72,7 @@ class Line:
     published: tuple[Published, ...] = ()
     better: str | None = "higher"
     attack: tuple[str, float] | None = None
+    frames: tuple[int, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -115,6 +117,7 @@ def lines_of(outcomes: Iterable[Outcome], published: Iterable[Published] = ()) -
                     tuple(printed.get(key, ())),
                     "higher" if key[2] in MEASURES else better,
                     group[0].attack,
+                    tuple(one.frames for one in group if one.frames is not None),
                 )
             )
     arms = list(dict.fromkeys(line.arm for line in lines))
@@ -125,6 +128,16 @@ def not_run(lines: Sequence[Line], published: Iterable[Published]) -> list[Publi
     """Published numbers that nothing of ours stands beside."""
     ours = {(line.arm, line.task, line.measure, line.mode) for line in lines}
     return [one for one in published if (one.arm, one.task, one.measure, one.mode) not in ours]
+
+
+def tasks_of_success_alone(lines: Sequence[Line]) -> set[str]:
+    """The tasks in which the return of every run is its success, as where an end brings 1 and all else nothing."""
+    found: dict[str, dict[tuple[Any, ...], dict[str, tuple[float, ...]]]] = {}
+    for line in lines:
+        if line.measure in MEASURES:
+            key = (line.arm, line.mode, line.kind, line.seeds)
+            found.setdefault(line.task, {}).setdefault(key, {})[line.measure] = line.values
+    return {task for task, own in found.items() if all(one.get(RETURN) == one.get(SUCCESS) for one in own.values())}
 
 
 @final
@@ -248,16 +261,17 @@ class Pair:
     difference: Estimate
 
 
-def pairs_of(aggregates: Sequence[Aggregate], measure: str = RETURN) -> list[Pair]:
-    """The last arm beside each other one, in every mode: a grid's last arm is what its paper is about."""
+def pairs_of(aggregates: Sequence[Aggregate], measure: str = RETURN, subject: str = "") -> list[Pair]:
+    """An arm beside each other one, in every mode: the subject, or the last, which a paper's table is about."""
     own = [one for one in aggregates if one.measure == measure]
     arms = list(dict.fromkeys(one.arm for one in own))
     pairs = []
-    for last in (one for one in own if one.arm == arms[-1]):
-        for other in (one for one in own if one.mode == last.mode and one is not last):
-            probability = statistics.probability_of_improvement(last.scores, other.scores)
-            difference = statistics.difference(last.scores, other.scores)
-            pairs.append(Pair(last.arm, other.arm, last.mode, probability, difference))
+    chosen = subject if subject in arms else next(reversed(arms), "")
+    for first in (one for one in own if one.arm == chosen):
+        for other in (one for one in own if one.mode == first.mode and one is not first):
+            probability = statistics.probability_of_improvement(first.scores, other.scores)
+            difference = statistics.difference(first.scores, other.scores)
+            pairs.append(Pair(first.arm, other.arm, first.mode, probability, difference))
     return pairs
 
 

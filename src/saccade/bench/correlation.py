@@ -1,8 +1,8 @@
-"""How two measures of the same runs go together: Pearson's and Spearman's coefficient, with intervals from draws.
+"""Correlation of two measures over the same runs: Pearson's and Spearman's coefficients with bootstrap intervals.
 
-Runs of one method are more alike than others, so that they are drawn anew within their method, and what is left of a
-coefficient within methods is told beside: where methods differ in both measures, all runs together correlate although
-those of no method do.
+Runs of one method resemble each other, so they are resampled within their method, and the correlation within methods is
+reported as well: where methods differ in both measures, all runs together correlate even if those of no single method
+do.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from saccade.bench.statistics import CONFIDENCE, REPETITIONS
 
 Numbers: TypeAlias = NDArray[np.float64]
 FEWEST_POINTS = 3
-"""Runs below which there is no coefficient: two points lie on a line, whatever they are."""
+"""Fewest runs for a coefficient: two points always lie on a line."""
 FEWEST_FREE = 4
-"""Runs beyond one for each group that an interval takes: of fewer, most draws lie on a line or in one point."""
-SAME = 1e-12  # of the largest number: differences that are rounding
+"""Runs needed beyond one per group for an interval: with fewer, most draws lie on a line or in one point."""
+SAME = 1e-12  # relative to the largest number: smaller differences are rounding
 
 
 @final
 @dataclass(frozen=True)
 class Coefficient:
-    """A coefficient in -1..1 and its interval; ``low`` and ``high`` are None where the runs are too few for one."""
+    """A coefficient in -1..1 and its interval; ``low`` and ``high`` are None where there are too few runs for one."""
 
     value: float
     low: float | None
@@ -36,11 +36,11 @@ class Coefficient:
 
     @property
     def is_certain(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     def told(self) -> str:
-        """``0.62 [0.31, 0.84]``, or that there is no interval."""
+        """Return ``0.62 [0.31, 0.84]``, or the number with a note that there is no interval."""
         ends = "(no interval)" if self.low is None or self.high is None else f"[{self.low:.2f}, {self.high:.2f}]"
         return f"{self.value:.2f} {ends}".replace("-", "\u2212")
 
@@ -48,13 +48,13 @@ class Coefficient:
 @final
 @dataclass(frozen=True)
 class Correlation:
-    """Two measures of ``runs`` runs.
+    """The correlation of two measures over ``runs`` runs.
 
     Attributes:
-        pearson: how near they are to a line (Pearson, 1895).
-        spearman: Pearson's coefficient of their ranks, ties having their mean rank (Spearman, 1904).
-        within: Pearson's coefficient of what each run differs from the mean of its group; None of one group, or where
-            no group differs within itself.
+        pearson: Pearson's coefficient (1895), linear correlation.
+        spearman: Pearson's coefficient of the ranks, ties sharing their mean rank (Spearman, 1904).
+        within: Pearson's coefficient of each run's deviation from the mean of its group; None with one group, or where
+            no group varies within itself.
     """
 
     runs: int
@@ -64,14 +64,14 @@ class Correlation:
 
 
 def ranks(values: Numbers) -> Numbers:
-    """Ranks along the last axis, from 1; equal numbers share the mean of theirs."""
+    """Return ranks along the last axis, from 1; equal numbers share their mean rank."""
     below = (values[..., :, None] > values[..., None, :]).sum(-1)
-    equal = (values[..., :, None] == values[..., None, :]).sum(-1)  # itself is one
+    equal = (values[..., :, None] == values[..., None, :]).sum(-1)  # each number equals itself
     return below + (equal + 1) / 2
 
 
 def pearson(first: Numbers, second: Numbers) -> Numbers:
-    """Pearson's coefficient over the last axis; NaN where all numbers of one are the same."""
+    """Return Pearson's coefficient over the last axis; NaN where all numbers of one measure are equal."""
     centred = [values - values.mean(-1, keepdims=True) for values in (first, second)]
     lengths = [np.sqrt((values**2).sum(-1)) for values in centred]
     same = [
@@ -84,7 +84,7 @@ def pearson(first: Numbers, second: Numbers) -> Numbers:
 
 
 def spearman(first: Numbers, second: Numbers) -> Numbers:
-    """Spearman's coefficient over the last axis; NaN where all numbers of one are the same."""
+    """Return Spearman's coefficient over the last axis; NaN where all numbers of one measure are equal."""
     return pearson(ranks(first), ranks(second))
 
 
@@ -97,15 +97,15 @@ def correlation(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Correlation | None:
-    """How two measures of the same runs correlate, with percentile intervals; None where that cannot be said.
+    """Return the correlation of two measures of the same runs with percentile intervals, or None where it is undefined.
 
-    Runs are drawn anew as pairs, within their group. A draw in which all numbers of one measure are the same has no
-    coefficient and is left out. There is nothing to say of fewer than three runs, or where one measure is the same in
-    all of them.
+    Runs are resampled as pairs within their group. A draw in which all numbers of one measure are equal has no
+    coefficient and is left out. The correlation is undefined with fewer than three runs, or where one measure is the
+    same in all of them.
 
     Args:
         first, second: one finite number for each run.
-        groups: of each run what it belongs to, such as its method; by default all to one.
+        groups: the group of each run, such as its method; by default all runs are one group.
 
     Raises:
         ValueError: the three differ in length, or a number is not finite.
@@ -113,9 +113,11 @@ def correlation(
     x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     labels = [0] * len(x) if groups is None else list(groups)
     if x.ndim != 1 or x.shape != y.shape or len(labels) != len(x):
-        raise ValueError(f"each run has one number of each and a group, not {x.shape}, {y.shape} and {len(labels)}")
+        raise ValueError(
+            f"each run has one number of each measure and a group, not {x.shape}, {y.shape} and {len(labels)}"
+        )
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("numbers that are to be correlated must be finite")
+        raise ValueError("numbers to correlate must be finite")
     if len(x) < FEWEST_POINTS or np.isnan(pearson(x, y)):
         return None
     known = list(dict.fromkeys(labels))
@@ -155,7 +157,7 @@ def _ends(
     confidence: float,
     seed: int,
 ) -> tuple[float | None, float | None]:
-    """The ends of the interval of a coefficient of pairs that are drawn within groups of these sizes."""
+    """Return the ends of a coefficient's interval, from pairs resampled within groups of these sizes."""
     starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
     flat = resampling.Flat(x, starts, np.repeat(sizes, sizes))
     at_once = max(1, resampling.AT_ONCE // len(x) ** 2)  # ranks compare each run with each

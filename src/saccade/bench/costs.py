@@ -14,18 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from saccade.agents.methods_of import method_of
-from saccade.bench.cells import METRICS, RUN, TRAIN, Cell, cells_of, words_of
+from saccade.bench.cells import METRICS, RESULT, RUN, TEACHER, TRAIN, Cell, cells_of, words_of
 from saccade.bench.grids import Grid
 from saccade.bench.standing import DONE, newest_rows, rate_of, standing_of
-from saccade.bench.work import PROGRAM
+from saccade.bench.work import PROGRAM, SPOKEN
 from saccade.data.documents import BadDocument, read_document
 from saccade.data.folder import cache_dir
 from saccade.train.logs import write_aside
 from saccade.types import UserError
 
 RATES, MEASURED = "rates.json", "measured here"
-MEASURED_STEPS = {"off_policy": 200, "on_policy": 4096}
-RANDOM_STEPS = 50
+MEASURED_STEPS = {"off_policy": 256, "on_policy": 4096, "student": 2048}
+"""By how a method learns; as many as any usual number of environments divides."""
+RANDOM_STEPS = 64
+SALIENCY_STATES = 8
+"""Of the data that a student is held to: how many there are changes no speed, and each takes its teacher a while."""
 NO_MATTER = frozenset(
     f"--{name}"
     for name in (
@@ -120,41 +123,60 @@ def known_rates() -> dict[str, float]:
 
 
 def measured(grid: Grid, tell: Callable[[str], None]) -> dict[str, float]:
-    """Train every arm on every task for some hundred steps, and keep how fast that was. Students are left out.
+    """Train every arm on every task for some hundred steps, and keep how fast that was.
+
+    Students learn from what their teacher is after its own measurement: whom they learn from changes no speed.
 
     tell: is given a sentence about each.
     """
     rates = known_rates()
-    seen: set[tuple[str, str]] = set()
-    for cell in cells_of(grid):
-        if (cell.arm.name, cell.task) in seen or cell.needs is not None:
-            continue
-        seen.add((cell.arm.name, cell.task))
-        rate = _measure(cell)
-        tell(f"{cell.arm.name} on {cell.task}: " + ("could not be measured" if rate is None else f"{rate:.1f} steps/s"))
-        if rate is not None:
-            rates[key_of(cell)] = rate
+    with tempfile.TemporaryDirectory() as scratch:
+        runs: dict[str, Path] = {}
+        for cell in _one_of_each(grid):
+            teacher = None if cell.arm.teacher is None else runs.get(f"{cell.arm.teacher} on {cell.task}")
+            run = Path(scratch) / str(len(runs))
+            rate, why = _measure(cell, run, teacher)
+            name = f"{cell.arm.name} on {cell.task}"
+            runs[name] = run
+            tell(f"{name}: " + (f"could not be measured: {why}" if rate is None else f"{rate:.1f} steps/s"))
+            if rate is not None:
+                rates[key_of(cell)] = rate
     path = rates_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_aside(path, json.dumps(rates, indent=1))
     return rates
 
 
-def _measure(cell: Cell) -> float | None:
-    loop = method_of(cell.arm.method).loop
+def _one_of_each(grid: Grid) -> list[Cell]:
+    """A cell of every arm and task, teachers before students."""
+    cells = {(cell.arm.name, cell.task): cell for cell in reversed(cells_of(grid))}
+    return list(cells.values())[::-1]
+
+
+def _measure(cell: Cell, run: Path, teacher: Path | None) -> tuple[float | None, str]:
+    """Agent steps a second; None with what the program said where it made no run that learned."""
+    method = method_of(cell.arm.method)
     brief: dict[str, Any] = {
-        "steps": MEASURED_STEPS[loop],
+        "steps": MEASURED_STEPS["student" if method.taught else method.loop],
         "evaluate_every": 0,
         "evaluation_episodes": 1,
         "evaluation_modes": ("train",),
         "log_every": 20,
         "checkpoint_every": 10**9,
     }
-    if loop == "off_policy":
+    if method.loop == "off_policy":
         brief["random_steps"] = RANDOM_STEPS
-    with tempfile.TemporaryDirectory() as scratch:
-        run = Path(scratch) / "run"
-        assert cell.steps[0].name == TRAIN
-        words = [str(run) if word == RUN else word for word in cell.steps[0].words]
-        subprocess.run([*PROGRAM, *words, *words_of(brief)], capture_output=True, check=False)
-        return rate_of(newest_rows(run / METRICS))
+    if method.taught:
+        brief["saliency_states"] = SALIENCY_STATES
+    if cell.needs is not None and (teacher is None or not (teacher / RESULT).exists()):
+        return None, f"its teacher {cell.arm.teacher} made no run."
+    assert cell.steps[0].name == TRAIN
+    folders = {RUN: str(run), TEACHER: str(teacher)}
+    words = [folders.get(word, word) for word in cell.steps[0].words]
+    ended = subprocess.run([*PROGRAM, *words, *words_of(brief)], capture_output=True, check=False, text=True)
+    said = [
+        line.removeprefix(SPOKEN)
+        for line in ended.stderr.splitlines()
+        if line.startswith(SPOKEN) and "warning:" not in line
+    ]
+    return rate_of(newest_rows(run / METRICS)), (said or ["it has too few updates to say."])[-1]

@@ -71,6 +71,7 @@ class _File:
     published: list[str] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
     deviations: list[str] = field(default_factory=list)
+    subject: str = ""
 
 
 def grid_named(word: str) -> Grid:
@@ -124,6 +125,7 @@ def _grid(file: _File, path: Path) -> Grid:
         published=tuple(file.published),
         assumptions=tuple(file.assumptions),
         deviations=tuple(file.deviations),
+        subject=file.subject,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where on a dial a policy breaks, as far as its episodes can tell: a standing of each strength, and one sentence.
+"""Where on a dial a policy breaks, as far as its episodes show: a standing for each strength, and one sentence.
 
 Episodes of all strengths begin with the same seeds, so that returns are compared episode by episode.
 """
@@ -17,8 +17,8 @@ from saccade.envs.changes import too_little
 KEPT_SHARE, HALF = 0.9, 0.5
 
 Standing = Literal["kept", "lost", "half", "unclear"]
-"""``kept``, it has nine tenths of the clean return or more; ``half``, at most half of it; ``lost``, less than nine
-tenths; all of them for certain, at 95 %. ``unclear``, neither can be said."""
+"""``kept``: nine tenths of the clean return or more. ``half``: at most half of it. ``lost``: less than nine tenths. All
+three are certain at 95 %. ``unclear``: none of them can be said."""
 
 Row = Mapping[str, Any]
 
@@ -38,12 +38,12 @@ class Strength:
 
 
 def clean_row(rows: Iterable[Row]) -> Row | None:
-    """The row of strength 0, which all dials share."""
+    """Return the row of strength 0, which all dials share."""
     return next((row for row in rows if not row["strength"]), None)
 
 
 def dials_in(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Each dial's rows above 0, by strength."""
+    """Return each dial's rows above strength 0, by strength."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row["strength"]:
@@ -52,10 +52,10 @@ def dials_in(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def standing(clean: Sequence[float], seen: Sequence[float]) -> Standing:
-    """What the returns of the same episodes say at a strength, beside the clean ones.
+    """Return what the returns at a strength say beside the clean returns of the same episodes.
 
-    Student's interval of the mean of ``seen - share * clean``, episode by episode. Where the clean mean is not surely
-    above 0 a share of it means nothing: ``share`` then leaves that much of its size as room below it.
+    Uses Student's interval of the mean of ``seen - share * clean``, episode by episode. Where the clean mean is not
+    certainly above 0, a share of it means nothing; a drop of ``1 - share`` of its size is then allowed instead.
     """
     if len(clean) != len(seen) or len(clean) < FEWEST:
         return "unclear"
@@ -75,17 +75,17 @@ def _above(clean: Sequence[float], seen: Sequence[float], share: float) -> list[
 
 
 def _positive(clean: Sequence[float]) -> bool:
-    """Whether its mean surely lies above 0; of few episodes, whether it does."""
+    """Whether the mean is certainly above 0; with few episodes, whether it is above 0 at all."""
     return interval_of(clean).low > 0 if len(clean) > 1 else clean[0] > 0
 
 
 def strengths_of(clean: Row, rows: Iterable[Row]) -> list[Strength]:
-    """The standing of each strength of one dial, in the order of ``rows``."""
+    """Return the standing of each strength of one dial, in the order of ``rows``."""
     return [Strength(row["strength"], standing(clean["returns"], row["returns"]), row) for row in rows]
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
-    """Where each dial breaks the policy, a sentence each; none without the clean row."""
+    """Return a sentence on where each dial breaks the policy; none without the clean row."""
     clean = clean_row(rows)
     if clean is None:
         return []
@@ -93,7 +93,7 @@ def sentences(rows: Sequence[Row]) -> list[str]:
 
 
 def sentence_of_dial(name: str, clean: Row, rows: Sequence[Row]) -> str:
-    """Where one dial breaks the policy, in a sentence that needs no other knowledge.
+    """Return a self-contained sentence on where one dial breaks the policy.
 
     rows: above strength 0, by strength.
     """
@@ -106,7 +106,7 @@ def sentence_of_dial(name: str, clean: Row, rows: Sequence[Row]) -> str:
         )
     if len(returns) < FEWEST:
         few = "one episode is" if len(returns) == 1 else f"{len(returns)} episodes are"
-        return f"Where this policy breaks under {name} cannot be told: {few} too few, play {FEWEST} or more."
+        return f"Where this policy breaks under {name} is unknown: {few} too few, play {FEWEST} or more."
     if not any(returns) and not any(any(row["returns"]) for row in rows):
         return f"Under {name} there is nothing to lose: this policy gets 0, and so it does in its own environment."
     kept = _kept_at_first(found)
@@ -120,7 +120,7 @@ def sentence_of_dial(name: str, clean: Row, rows: Sequence[Row]) -> str:
 
 
 Clause = tuple[float, str]
-"""The first strength that it speaks of, and what it says."""
+"""The first strength that a clause speaks of, and what it says."""
 
 
 def _kept_at_first(found: Sequence[Strength]) -> list[Strength]:
@@ -128,7 +128,7 @@ def _kept_at_first(found: Sequence[Strength]) -> list[Strength]:
 
 
 def _beginning(name: str, found: Sequence[Strength], kept: Sequence[Strength], clean: Sequence[float]) -> str:
-    """How far it holds."""
+    """Return how far the policy holds."""
     mean = fmean(clean)
     what = "nine tenths of its return" if _positive(clean) else f"its return of {amount_told(mean, mean)}"
     if kept:
@@ -141,7 +141,7 @@ def _beginning(name: str, found: Sequence[Strength], kept: Sequence[Strength], c
 
 
 def _lost(found: Sequence[Strength], clean: Sequence[float]) -> list[Clause]:
-    """The first strength at which it surely gets less, and the first at which half is gone."""
+    """Return the first strength at which the return is certainly less, and the first at which half is gone."""
     lost = next((one for one in found if one.standing in ("lost", "half")), None)
     if lost is None:
         return []
@@ -153,7 +153,7 @@ def _lost(found: Sequence[Strength], clean: Sequence[float]) -> list[Clause]:
 
 
 def _kept_later(rest: Sequence[Strength], clean: Sequence[float]) -> list[Clause]:
-    """Strengths at which it holds although that is not so, or not certain, at weaker ones."""
+    """Return strengths at which the policy holds although it does not, or not certainly, at weaker ones."""
     some = [one for one in rest if one.standing == "kept"]
     what = "nine tenths" if _positive(clean) else "it"
     return [(some[0].strength, f"at {_listed(some)} it keeps {what}")] if some else []
@@ -171,7 +171,7 @@ def _loss(one: Strength, clean: Sequence[float]) -> str:
 
 
 def _unclear(found: Sequence[Strength], count: int, told: bool) -> list[Clause]:
-    """Strengths of which nothing can be said; ``told`` where the beginning says so where they come first."""
+    """Return strengths of which nothing can be said; ``told`` where the beginning of the sentence already says so."""
     if told and found[0].standing == "unclear":
         return []
     some = [one for one in found if one.standing == "unclear"]

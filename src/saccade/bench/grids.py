@@ -108,6 +108,7 @@ class Grid:
         published: names of tables of papers (``saccade.bench.published``) whose numbers stand beside.
         assumptions: what the source does not say, and what is done here.
         deviations: what is done otherwise than in the source.
+        subject: the arm that each other one is compared with; by default the last.
 
     Raises:
         UserError: names that are missing or there twice, a teacher that is no arm, two cells that would be one run,
@@ -129,10 +130,13 @@ class Grid:
     published: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
+    subject: str = ""
 
     def __post_init__(self) -> None:
         _check_named(self)
         _check_teachers(self)
+        if self.subject:
+            self.arm(self.subject)
         _check_apart(self)
         _check_measured(self)
 
@@ -194,6 +198,7 @@ def part_of(grid: Grid, methods: Sequence[str] = (), tasks: Sequence[str] = (), 
         grid,
         arms=tuple(arm for arm in grid.arms if arm.name in wanted),
         tasks=tuple(task for task in grid.tasks if not tasks or task in tasks),
+        subject=grid.subject if grid.subject in wanted else "",
         seeds=grid.seeds if seeds is None else first_seeds(grid.seeds, seeds),
     )
 

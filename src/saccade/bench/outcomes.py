@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
-from saccade.bench.cells import ATTACKS, EVALUATIONS, SCORES, SCORES_OF_STATES, Cell, cells_of
+from saccade.bench.cells import ATTACKS, EVALUATIONS, EXPLANATION, SCORES, SCORES_OF_STATES, Cell, cells_of
 from saccade.bench.grids import Evaluating, Grid
 from saccade.bench.published import RETURN, TRAIN
 from saccade.bench.results import backgrounds_of, setting_of
@@ -22,6 +22,8 @@ from saccade.train.logs import EvaluationRow, read_rows
 from saccade.types import UserError
 
 SUCCESS = "success"
+OF_FEWER = ("randomisation", "kept_return", "milliseconds_per_frame", "milliseconds_alone")
+"""Metrics that never are of all frames that were asked for."""
 OF_MEASURING = ("saccade",)
 """Of the versions in ``env.json``, those that decide whether rows may stand together; simulators' are in rows."""
 
@@ -66,12 +68,15 @@ class Outcome:
         setting: rendering, size, action repeat and the like (``results.setting_of``).
         data: where colours and videos of the mode came from; empty where it has none.
         version: of what decides the numbers beside: the package, and the simulator where the row says it.
-        count: of how many episodes or frames the mean is, those of a score without a value included.
+        count: how many episodes were played, or for how many frames a score was asked; where an old row does not say
+            how many were asked for, how many there were.
         sampled: whether actions were drawn.
         run: the run's folder below the grid's.
         better: of a saliency score, whether ``higher`` or ``lower`` is; None where nobody knows.
         attack: the name and the budget (of 255) of what it was measured under; None where nobody attacked.
         changed: the share of the pixels that the mode changes, where it was measured.
+        frames: of a score, how many there were, those without a value included: fewer than were asked for where the
+            episode ended sooner, which is what the run did and parts no seeds.
     """
 
     arm: str
@@ -90,6 +95,7 @@ class Outcome:
     better: str | None = None
     attack: tuple[str, float] | None = None
     changed: float | None = None
+    frames: int | None = None
 
     @property
     def kind(self) -> Kind:
@@ -104,6 +110,12 @@ class _Score(TypedDict):
     method: str
     metric: str
     mean: float | None
+
+
+class _Asked(TypedDict):
+    """What is read of an explanation."""
+
+    settings: dict[str, Any]
 
 
 class _Attack(TypedDict):
@@ -150,18 +162,6 @@ def alike(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], dict[K
     return groups
 
 
-def mixed(outcomes: Iterable[Outcome]) -> list[str]:
-    """A sentence for each (arm, task, measure, mode) whose seeds were not measured alike: nothing is averaged there."""
-    return [
-        f"{' '.join(key)}: {len(kinds)} kinds of number, which are not averaged: "
-        + "; ".join(
-            ", ".join(str(part) for part in dataclasses.astuple(kind) if part not in ("", False)) for kind in kinds
-        )
-        for key, kinds in alike(outcomes).items()
-        if len(kinds) > 1
-    ]
-
-
 def _meant(rows: list[dict[str, Any]], plan: Evaluating | None) -> list[dict[str, Any]]:
     """What the grid plays after training, where it is there; else the rows of most episodes."""
     if plan is not None:
@@ -206,11 +206,15 @@ def _of_episodes(
 
 
 def _of_scores(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator[Outcome]:
-    rows = {(row["metric"], row["method"], row["mode"]): row for row in read_rows(run / SCORES, _Score)}
-    # What was scored on thousands of states stands for what was scored on an episode's.
-    rows |= {(row["metric"], row["method"], row["mode"]): row for row in read_rows(run / SCORES_OF_STATES, _Score)}
-    for row in rows.values():
+    rows: dict[tuple[str, str, str], tuple[dict[str, Any], int | None]] = {}
+    for path in (run / SCORES, run / SCORES_OF_STATES):  # thousands of states stand for those of an episode
+        asked_there = _asked_beside(path)
+        for row in read_rows(path, _Score):
+            said = row.get("frames", row.get("states", None if row["metric"] in OF_FEWER else asked_there))
+            rows[row["metric"], row["method"], row["mode"]] = row, said
+    for row, asked in rows.values():
         if row["mean"] is not None:
+            frames = _looked_at(row)
             yield Outcome(
                 cell.arm.name,
                 cell.task,
@@ -220,16 +224,26 @@ def _of_scores(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator[
                 row["mean"],
                 env_steps,
                 version=version,
-                count=_looked_at(row),
+                count=frames if asked is None else asked,
                 run=cell.name,
                 better=row.get("direction"),
+                frames=frames,
             )
 
 
 def _looked_at(row: Mapping[str, Any]) -> int | None:
-    """On how many frames a score was asked, those included on which it has no value: seeds differ in these."""
+    """How many frames a score is of, those included on which it has no value."""
     count = row.get("count")
     return None if count is None else count + row.get("undefined", 0)
+
+
+def _asked_beside(path: Path) -> int | None:
+    """For how many frames the explanation beside old rows was asked, which do not say it; None where nothing does."""
+    try:
+        asked = read_document(path.with_name(EXPLANATION), _Asked)["settings"].get("frames")
+    except (OSError, UserError):
+        return None
+    return asked if isinstance(asked, int) else None
 
 
 def _of_maps(cell: Cell, rows: Sequence[Mapping[str, Any]], version: str, env_steps: int) -> Iterator[Outcome]:
@@ -257,7 +271,9 @@ def _of_attacks(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator
 
 def _how(row: Mapping[str, Any]) -> str:
     """What of an attack decides whether two numbers may stand together."""
-    told = [f"{name.replace('_', ' ')} {row[name]}" for name in ("target", "part", "whole_pixels") if name in row]
+    told = [f"{name} {row[name]}" for name in ("target", "part") if name in row]
+    if "whole_pixels" in row:
+        told.append("whole pixels" if row["whole_pixels"] else "each colour of a pixel on its own")
     return ", ".join(told)
 
 

@@ -33,9 +33,17 @@ class Printed:
 
 
 def printed(lines: Sequence[Line], caption: str) -> Printed:
-    """Lines of one task and measure: published beside ours, the difference, and the interval of our mean."""
+    """Lines of one task and measure: published beside ours, the difference, and the interval of our mean.
+
+    Saliency scores also say of how many frames they are.
+    """
     decimals = decimals_of(lines)
-    return Printed(caption, COLUMNS, tuple(_row(line, decimals) for line in lines))
+    rows = tuple(_row(line, decimals) for line in lines)
+    if not any(line.frames for line in lines):
+        return Printed(caption, COLUMNS, rows)
+    framed = tuple((*row, frames_told(line)) for row, line in zip(rows, lines, strict=True))
+    asked = " ".join(filter(None, (caption, frames_asked_told(lines))))
+    return Printed(asked, (*COLUMNS, "frames"), framed)
 
 
 def _row(line: Line, decimals: int) -> tuple[str, ...]:
@@ -114,6 +122,27 @@ def interval_told(line: Line, decimals: int) -> str:
     if found.low is None or found.high is None:
         return too_few(found.seeds).replace(f", and an interval takes {FEWEST_SEEDS}", ": too few")
     return f"[{told(found.low, decimals)}, {told(found.high, decimals)}]"
+
+
+def frames_told(line: Line) -> str:
+    """``64``, or ``11 to 64`` where episodes ended before all frames that were asked for; a dash where nothing says."""
+    return counts_told(line.frames) if line.frames else "–"
+
+
+def counts_told(counts: Sequence[int]) -> str:
+    """``64``, or ``11 to 64`` where they differ."""
+    fewest, most = min(counts), max(counts)
+    return f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+
+
+def frames_asked_told(lines: Sequence[Line]) -> str:
+    """A sentence where scores are of fewer frames than were asked for; empty elsewhere."""
+    asked = sorted(
+        {line.kind.count for line in lines if line.kind.count and line.frames and min(line.frames) < line.kind.count}
+    )
+    if not asked:
+        return ""
+    return f"{' or '.join(map(str, asked))} frames were asked for; an episode that ends sooner gives fewer."
 
 
 def markdown(tables: Sequence[Printed], title: str, notes: Sequence[str] = ()) -> str:

@@ -1,6 +1,6 @@
-"""What papers print: a number with its spread and its source, so that it can stand beside ours.
+"""Numbers that papers print, each with its spread and source, to stand beside ours.
 
-The papers' tables are in ``bench/papers``, one file each. Nothing stands there that was not read: what is missing of a
+The papers' tables are in ``bench/papers``, one file each. Only numbers that were read are there: what is missing from a
 table is said in words.
 """
 
@@ -18,14 +18,14 @@ NUMBER = re.compile(r"^(-?\d*\.?\d+)(?:±(\d*\.?\d+))?$")
 
 @dataclass(frozen=True)
 class Published:
-    """A paper's number.
+    """One number that a paper prints.
 
     Attributes:
-        arm: the row, called as the arm of the table's grid.
+        arm: the row, named as the arm of the table's grid.
         task, measure, mode: what was measured, as in ``bench/outcomes.py``: ``return``, ``success``,
             ``auc:gradient`` of a saliency method, ...; an attack's mode is ``train+fgsm:4``.
         value: the mean.
-        spread: what stands after ±, usually the standard deviation over seeds; None where there is none.
+        spread: the number after ±, usually the standard deviation over seeds; None where there is none.
         source: who printed it, and where it was read if not in the paper.
     """
 
@@ -40,9 +40,9 @@ class Published:
 
 @dataclass(frozen=True)
 class Average:
-    """A mean that somebody prints over numbers of a table; ``tolerance`` is what its rounding allows.
+    """A mean that a paper prints over numbers of a table; ``tolerance`` is what its rounding allows.
 
-    Over all tasks that the table has of the arm, in each of ``modes``.
+    It is taken over all tasks that the table has for the arm, in each of ``modes``.
     """
 
     arm: str
@@ -59,9 +59,9 @@ class Table:
 
     Attributes:
         name: ``sgqn-table-1``; a grid of this name runs it, where there is one.
-        protocol: seeds, episodes, steps and what else decides whether a number of ours may stand beside.
-        missing: what the paper has there and nobody read, in words.
-        remarks: contradictions of the paper and the like.
+        protocol: seeds, episodes, steps and whatever else decides whether our numbers are comparable.
+        missing: what the paper's table has and nobody has read yet, in words.
+        remarks: contradictions in the paper and the like.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Table:
 def across(
     arm: str, mode: str, tasks: Sequence[str], numbers: str, source: str, measure: str = RETURN
 ) -> tuple[Published, ...]:
-    """One row of a table: ``numbers`` such as ``739±21 851±24 -``, one for each task; a dash is no number."""
+    """Return one row of a table: ``numbers`` such as ``739±21 851±24 -``, one for each task; a dash is no number."""
     words = numbers.split()
     assert len(words) == len(tasks), (arm, mode, numbers)
     return tuple(
@@ -88,14 +88,14 @@ def across(
 
 
 def down(arm: str, task: str, numbers: Mapping[str, str], source: str, measure: str = RETURN) -> tuple[Published, ...]:
-    """One row of a table whose columns are modes."""
+    """Return one row of a table whose columns are modes."""
     return tuple(
         Published(arm, task, measure, mode, *number_of(word), source) for mode, word in numbers.items() if word != "-"
     )
 
 
 def number_of(word: str) -> tuple[float, float | None]:
-    """``739±21`` as a mean and its spread."""
+    """Return ``739±21`` as a mean and its spread."""
     found = NUMBER.match(word)
     assert found is not None, word
     mean, spread = found.groups()
@@ -103,7 +103,7 @@ def number_of(word: str) -> tuple[float, float | None]:
 
 
 def mean_of(table: Table, average: Average) -> float:
-    """What the table's own numbers come to where somebody prints an average."""
+    """Return the mean of the table's own numbers where the paper prints an average."""
     return fmean(
         row.value
         for row in table.rows

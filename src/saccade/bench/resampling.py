@@ -1,4 +1,4 @@
-"""Runs resampled within their own task, all repetitions at once: what intervals are made of."""
+"""Runs resampled within their own task, all repetitions at once, from which intervals are made."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Scores: TypeAlias = NDArray[np.float64]
 Statistic: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From ``[..., runs of all tasks]`` to ``[...]``."""
 
-AT_ONCE = 4_000_000  # numbers that a repetition's draws may hold together: 32 MB
+AT_ONCE = 4_000_000  # numbers that the draws of several repetitions may hold together: 32 MB
 
 
 @final
 @dataclass(frozen=True)
 class Flat:
-    """All runs of all tasks in one line: each one's number, where its task begins, and how many runs that has."""
+    """All runs of all tasks in one row: each run's number, where its task begins, and how many runs that task has."""
 
     values: NDArray[np.float64]
     starts: NDArray[np.int64]
@@ -28,7 +28,7 @@ class Flat:
 
 
 def flat_of(scores: Scores) -> Flat:
-    """The runs of a score matrix, task after task."""
+    """Return the runs of a score matrix, task after task."""
     present = ~np.isnan(scores)
     counts = present.sum(0)
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -36,7 +36,7 @@ def flat_of(scores: Scores) -> Flat:
 
 
 def draws(flat: Flat, repetitions: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Places of the runs that are drawn within their own task, ``[some repetitions, runs]`` at a time."""
+    """Yield the positions of runs drawn within their own task, ``[some repetitions, runs]`` at a time."""
     count = len(flat.values)
     step = max(1, AT_ONCE // count)
     for begin in range(0, repetitions, step):
@@ -45,7 +45,7 @@ def draws(flat: Flat, repetitions: int, generator: np.random.Generator) -> Itera
 
 
 def drawn(flat: Flat, statistic: Statistic, repetitions: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """A statistic of resampled runs: ``[repetitions]``."""
+    """Return a statistic of resampled runs: ``[repetitions]``."""
     return np.concatenate([statistic(flat.values[places]) for places in draws(flat, repetitions, generator)])
 
 
@@ -61,11 +61,11 @@ def drawn_means(flat: Flat, columns: NDArray[Any], repetitions: int, seed: int) 
 
 
 def counts_of_draws(runs: int, repetitions: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """How often each run is drawn in each repetition: ``[repetitions, runs]``."""
+    """Return how often each run is drawn in each repetition: ``[repetitions, runs]``."""
     return generator.multinomial(runs, np.full(runs, 1 / runs), size=repetitions).astype(np.float64)
 
 
 def ends(drawn: NDArray[np.float64], confidence: float) -> NDArray[np.float64]:
-    """The two ends of the percentile interval over the first axis."""
+    """Return the two ends of the percentile interval over the first axis."""
     outside = (1 - confidence) / 2
     return np.quantile(drawn, (outside, 1 - outside), axis=0)

@@ -1,4 +1,4 @@
-"""Rows of ``evaluations.jsonl`` side by side: who gets what in which mode, and whether they may be compared."""
+"""Rows of ``evaluations.jsonl`` side by side: the return of each run in each mode, and whether runs are comparable."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ NOT_TOLD = (
     "seed", "steps", "device", "workers", "threads", "compile", "graphs", "checkpoint_every", "log_every", "video",
     "evaluate_every", "evaluation_episodes", "evaluation_modes", "data", "images",
 )  # fmt: skip
-"""Options in which two runs may differ and still be told by the same words."""
+"""Options in which two runs may differ and still be described by the same words."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Newest results of one run under one setting: rows by mode. Or the mean of runs that differ by their seeds.
+    """Newest results of one run under one setting, rows by mode; or the mean of runs that differ only in their seeds.
 
-    ``run`` names its folder where there are several; ``differs`` says in what it differs from others of its method.
-    The ``seed`` of a mean is None.
+    ``run`` names its folder where there are several; ``differs`` says how it differs from others of its method. The
+    ``seed`` of a mean is None.
     """
 
     method: str
@@ -42,13 +42,13 @@ class Result:
 def setting_of(provenance: Mapping[str, Any]) -> str:
     """What decides whether two numbers may stand in one column: rendering, picture size, action repeat, clip order.
 
-    Where a mode's colours or videos came from is told beside the table, by ``backgrounds_of``.
+    Where a mode's colours or videos came from is reported beside the table, by ``backgrounds_of``.
     """
     parts = [
         *([f"{provenance['render_quality']} rendering"] if "render_quality" in provenance else []),
         *([f"{provenance['image_size']} px"] if "image_size" in provenance else []),
         *([f"action repeat {provenance['action_repeat']}"] if "action_repeat" in provenance else []),
-        # Of environments that are not Saccade's, how they are seen is all that is known.
+        # Of another library's environment only the way it is observed is known.
         *([f"sees {provenance['observations']}"] if "observations" in provenance else []),
     ]
     if provenance.get("clip_order", "seed") != "seed":
@@ -65,7 +65,7 @@ def setting_of(provenance: Mapping[str, Any]) -> str:
 
 
 def marked(result: Result) -> Result:
-    """The same, where it was played behind an oracle with that in what it differs by: no other row says so."""
+    """Return the result with the oracle it was played behind added to its differences: no other row says so."""
     oracle = next(iter(result.rows.values()))["provenance"].get("oracle_mask", "off")
     told = f"oracle_mask {oracle}"
     if oracle == "off" or told in result.differs:
@@ -74,7 +74,7 @@ def marked(result: Result) -> Result:
 
 
 def backgrounds_of(rows: Iterable[Row]) -> list[str]:
-    """Where colours, videos and textures came from: a sentence part for all modes with the same answer."""
+    """Return where colours, videos and textures came from: a part of a sentence for all modes with the same answer."""
     modes: dict[str, dict[str, None]] = {}
     for row in rows:
         for source in _sources(row["provenance"]):
@@ -91,7 +91,7 @@ def _sources(provenance: Mapping[str, Any]) -> Iterator[str]:
 
 
 def newest_results(rows: Iterable[Row]) -> list[Result]:
-    """Of each run and setting the rows of its latest step, in the order in which they first appear."""
+    """Return for each run and setting the rows of its latest step, in the order in which they first appear."""
     groups: dict[tuple[str, str, int, str], dict[str, Row]] = {}
     for row in rows:
         drawn = ", actions drawn from the policy" if row.get("sampled") else ""
@@ -108,9 +108,9 @@ def newest_results(rows: Iterable[Row]) -> list[Result]:
 
 
 def mean_over_seeds(results: Sequence[Result]) -> list[Result]:
-    """A mean for every two or more results that differ by their seeds alone: of the modes that all of them have.
+    """Mean for every two or more results that differ only in their seeds, over the modes that all of them have.
 
-    ``return_std`` of its rows is the standard deviation of the runs' mean returns (population).
+    ``return_std`` of its rows is the (population) standard deviation of the runs' mean returns.
     """
     groups: dict[tuple[Any, ...], dict[int | None, Result]] = {}
     for result in results:
@@ -142,10 +142,10 @@ def _mean_of(name: str, rows: Sequence[Row]) -> float | None:
 
 
 def differences(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Of each run's configuration (``config.json``), what is not the same in all runs of its method and task.
+    """Return for each run's configuration (``config.json``) what differs between runs of its method and task.
 
-    Such as ``batch_size 64, projection 256``; without what changes no result, and without the seed and the steps, which
-    have columns of their own.
+    For example ``batch_size 64, projection 256``; without what does not affect results, and without the seed and the
+    steps, which have columns of their own.
     """
     flat = [
         {name: value for name, value in settings_of(configuration) if name not in NOT_TOLD}
@@ -164,7 +164,7 @@ def differences(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def settings_of(configuration: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every setting of a configuration (``config.json``) by its own name, wherever it stands."""
+    """Yield every setting of a configuration (``config.json``) by its own name, at any depth."""
     for name, value in configuration.items():
         if isinstance(value, Mapping):
             yield from settings_of(value)
@@ -173,20 +173,20 @@ def settings_of(configuration: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def modes_of(results: Sequence[Result]) -> list[str]:
-    """The modes that any of the results has, in order of appearance."""
+    """Return the modes that any of the results has, in order of appearance."""
     return list(dict.fromkeys(mode for result in results for mode in result.rows))
 
 
 def decimals_of(results: Iterable[Result]) -> int:
-    """Decimals that returns are shown with: none, or two where all of them are as small as a grid world's."""
+    """Return the decimals to show returns with: none, or two where all of them are as small as a grid world's."""
     means = [abs(row["return_mean"]) for result in results for row in result.rows.values()]
     return 2 if all(mean < SMALL_RETURN for mean in means) else 0
 
 
 def cell(row: Row | None, decimals: int = 0) -> str:
-    """``mean ± standard deviation`` of a row, and where the task knows success its rate in per cent; or a dash.
+    """``mean ± standard deviation`` of a row, and the success rate in per cent where the task defines it; or a dash.
 
-    Marked where the mode changes so little of the picture that the number says nothing about it.
+    The number is marked where the mode changes so little of the picture that it says nothing about the mode.
     """
     if row is None:
         return "-"
@@ -197,7 +197,7 @@ def cell(row: Row | None, decimals: int = 0) -> str:
 
 
 def changes_of(results: Iterable[Result]) -> list[str]:
-    """How much of the picture each mode changes, by task, and what the mark means where there is one."""
+    """Return how much of the picture each mode changes, by task, and what the mark means where there is one."""
     shares: dict[str, dict[str, float]] = {}
     for result in results:
         for mode, row in result.rows.items():
@@ -214,9 +214,9 @@ def changes_of(results: Iterable[Result]) -> list[str]:
 
 
 def means_of_groups(results: Sequence[Result]) -> list[str]:
-    """For each result that has all modes of a group, the mean of their returns: every mode counts the same.
+    """Return for each result that has all modes of a group the mean of their returns, every mode with equal weight.
 
-    The first group of a suite is left out: its modes are what is played where nobody asks for a group.
+    The first group of a suite is left out: its modes are those played by default.
     """
     told = []
     for result in results:
@@ -234,6 +234,6 @@ def means_of_groups(results: Sequence[Result]) -> list[str]:
 
 
 def worst_gap(result: Result) -> float | None:
-    """The largest part of the training return that any mode loses; none without the training mode."""
+    """Return the largest share of the training return that any mode loses; None without the training mode."""
     gaps = [row["gap"] for mode, row in result.rows.items() if mode != "train" and row["gap"] is not None]
     return max(gaps, default=None)

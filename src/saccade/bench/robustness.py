@@ -1,4 +1,4 @@
-"""What attacks say of a policy, and when not to believe them: pure functions of rows of ``attacks.jsonl``.
+"""What attacks say about a policy, and when not to believe them: pure functions of rows of ``attacks.jsonl``.
 
 A curve that does not fall may show a robust policy or an attack that fails: a gradient can vanish, or point nowhere,
 while the policy is as easily fooled as any (Athalye et al., 2018; Carlini et al., 2019).
@@ -16,7 +16,7 @@ from saccade.bench.verdicts import FEWEST, amount_told, interval_of, listed
 
 NOISE, TRANSFER, SINGLE, MANY = "random_sign", "transfer", "fgsm", ("pgd", "pgd_restarts")
 RESAMPLES = 2000
-VANISHED = 0.1  # of the observations, left as they were
+VANISHED = 0.1  # of the observations are left unchanged
 
 Row = Mapping[str, Any]
 Kind = Literal["flat", "noise", "transfer", "single", "vanished", "unclear", "nothing", "falls"]
@@ -28,11 +28,11 @@ class Finding:
     """One thing that the rows say.
 
     Attributes:
-        kind: ``falls``, an attack takes return for certain; ``flat``, none does, not even at the largest budget;
-            ``noise``, random signs do as much harm as the strongest attack that knows the gradient; ``transfer``, an
-            attack on another policy does more; ``single``, one step does more than many; ``vanished``, an attack leaves
-            observations as they were; ``nothing``, there is no return to lose; ``unclear``, too few episodes to say.
-        suspicious: whether it speaks against the attacks, so that the curve is no measure of robustness.
+        kind: ``falls``, an attack certainly lowers the return; ``flat``, none does, not even at the largest budget;
+            ``noise``, random signs do as much harm as the strongest gradient-based attack; ``transfer``, an attack
+            computed on another policy does more; ``single``, one step does more than many; ``vanished``, an attack
+            leaves observations unchanged; ``nothing``, there is no return to lose; ``unclear``, too few episodes.
+        suspicious: whether it speaks against the attacks, so that the curve does not measure robustness.
     """
 
     kind: Kind
@@ -41,7 +41,7 @@ class Finding:
 
 
 def bootstrap_band(returns: Sequence[float]) -> tuple[float, float] | None:
-    """Where the mean lies 95 times of 100, by the percentile bootstrap over episodes (Efron, 1979); None of one or two.
+    """95 % interval of the mean by the percentile bootstrap over episodes (Efron, 1979); None for one or two.
 
     Episodes are drawn with replacement, 2000 times, and the middle 95 % of the means are taken.
     """
@@ -50,12 +50,12 @@ def bootstrap_band(returns: Sequence[float]) -> tuple[float, float] | None:
 
 
 def clean_row(rows: Iterable[Row]) -> Row | None:
-    """The row of budget 0, which all attacks share."""
+    """Return the row of budget 0, which all attacks share."""
     return next((row for row in rows if row["epsilon"] == 0), None)
 
 
 def attacks_in(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Each attack's rows above 0, by budget."""
+    """Return each attack's rows above budget 0, by budget."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row["epsilon"] > 0:
@@ -64,18 +64,18 @@ def attacks_in(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def strongest(rows: Iterable[Row]) -> Row | None:
-    """The row above budget 0 of the lowest mean return; of equals that of the smallest budget."""
+    """Return the row above budget 0 with the lowest mean return; of equal ones that with the smallest budget."""
     attacked = [row for row in rows if row["epsilon"] > 0]
     return min(attacked, key=lambda row: (row["return_mean"], row["epsilon"]), default=None)
 
 
 def findings(rows: Sequence[Row]) -> list[Finding]:
-    """All that the rows of one policy say, the fall or its absence first."""
+    """Return everything that the rows of one policy say, the fall or its absence first."""
     clean, attacks = clean_row(rows), attacks_in(rows)
     if clean is None or not attacks:
         return []
     if len(clean["returns"]) < FEWEST:
-        few = f"{len(clean['returns'])} episodes are too few to tell what an attack takes: play {FEWEST} or more."
+        few = f"{len(clean['returns'])} episodes are too few to say what an attack takes: play {FEWEST} or more."
         return [Finding("unclear", False, few)]
     informed = {name: some for name, some in attacks.items() if name != NOISE}
     fall = _fall(clean, informed)
@@ -86,7 +86,7 @@ def findings(rows: Sequence[Row]) -> list[Finding]:
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
-    """The findings in words; suspicious ones say so."""
+    """Return the findings in words; suspicious ones say so."""
     return [f"Suspicious: {one.sentence}" if one.suspicious else one.sentence for one in findings(rows)]
 
 
@@ -140,7 +140,7 @@ def _fall(clean: Row, informed: Mapping[str, Sequence[Row]]) -> Finding:
 def _noise(
     clean: Row, attacks: Mapping[str, Sequence[Row]], informed: Mapping[str, Sequence[Row]]
 ) -> Iterable[Finding]:
-    """Budgets at which noise harms for certain, and nothing that knows the gradient harms more for certain."""
+    """Yield budgets at which noise certainly harms and no gradient-based attack certainly harms more."""
     alike, others = [], [row for some in informed.values() for row in some]
     for noise in attacks.get(NOISE, ()):
         rivals = _at(others, noise["epsilon"])
@@ -198,7 +198,7 @@ def _at(rows: Iterable[Row], epsilon: float) -> list[Row]:
 
 
 def _stronger(rows: Iterable[Row], others: Sequence[Row]) -> list[Row]:
-    """Those that take more return, for certain, than each of the others at the same budget, of which there are some."""
+    """Return rows that certainly lower the return more than every other row of the same budget, if there is any."""
     return [
         row
         for row in rows
@@ -211,7 +211,7 @@ def _budgets(rows: Iterable[Row]) -> str:
 
 
 def _surely_lower(row: Row, than: Row) -> bool:
-    """Whether its mean return is lower, for certain at 95 %: Student's interval, episode by episode where they pair."""
+    """Whether its mean return is lower, certainly at 95 %: Student's interval, episode by episode where they pair."""
     first, second = row["returns"], than["returns"]
     if len(first) == len(second):
         return interval_of([b - a for a, b in zip(first, second, strict=True)]).low > 0

@@ -1,6 +1,6 @@
-"""A grid, run: what is missing is given to an executor, teachers before students, and tried again where it broke.
+"""Run a grid: give what is missing to an executor, teachers before students, and retry what broke.
 
-Everything it knows stands in files below the grid's folder, so that it can be stopped at any moment and started again.
+All state is in files in the grid's folder, so that a grid can be stopped at any moment and started again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from saccade.train.logs import cannot_write, held, write_aside
 from saccade.types import UserError
 
 PLAN, LOCK, FAILURES = "grid.json", ".grid.lock", "failures.json"
-"""Of every cell the words of its steps, so that a folder of runs says what they were made with; and what went wrong."""
+"""The arguments of every cell's steps, so that a folder of runs says how they were made; and what went wrong."""
 RETRIES, MOST_LOSSES = 2, 20
 SECONDS_BETWEEN_LOOKS, SECONDS_BETWEEN_SHOWS = 0.05, 1.0
 WAITING, RUNNING, FAILED, SKIPPED = "waiting", "running", "failed", "skipped"
@@ -31,7 +31,7 @@ WAITING, RUNNING, FAILED, SKIPPED = "waiting", "running", "failed", "skipped"
 
 @dataclass(frozen=True)
 class Shown:
-    """A cell as it is at a moment: ``state`` is waiting, running, done, failed or skipped."""
+    """A cell at one moment: ``state`` is waiting, running, done, failed or skipped."""
 
     cell: Cell
     state: str
@@ -44,7 +44,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Moment:
-    """A grid at a moment: of its cells, and how long it has run and may go on."""
+    """A grid at one moment: its cells, how long it has run, and an estimate of the time left."""
 
     grid: Grid
     cells: tuple[Shown, ...]
@@ -53,16 +53,16 @@ class Moment:
     slots: int
     stopping: bool = False
     at_least: bool = False
-    """Whether ``seconds_left`` leaves out steps after training, of which none has been done yet."""
+    """Whether ``seconds_left`` leaves out steps after training, because none of them has been done yet."""
 
     def count(self, *states: str) -> int:
-        """How many cells are in one of these states."""
+        """Return how many cells are in one of these states."""
         return sum(shown.state in states for shown in self.cells)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a grid came to: how many cells were done before, are done now, failed with a sentence, or were left."""
+    """What became of a grid: how many cells were done before, are done now, failed with a sentence, or were left."""
 
     before: int
     done: int
@@ -70,7 +70,7 @@ class Finished:
     left: int
     seconds: float
     busy_seconds: float
-    """Of slots in all: how much of ``seconds * slots`` that is, is their utilisation."""
+    """Seconds of all slots in use; divided by ``seconds * slots`` they give the utilisation."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class _State:
     tries: dict[str, int] = field(default_factory=dict)
     losses: dict[str, int] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
-    """As they were read last: a hundred take long to read, and only of what runs is there anything new."""
+    """Standings as last read: reading a hundred takes long, and only running cells change."""
     busy_seconds: float = 0.0
 
 
@@ -100,9 +100,9 @@ def run_grid(
     retries: int = RETRIES,
     program: tuple[str, ...] = PROGRAM,
 ) -> Finished:
-    """Run what is missing of a grid below ``folder``, which ``planned`` has made ready.
+    """Run what is missing of a grid in ``folder``, which ``planned`` has prepared.
 
-    show: is called once a second, and at the beginning and the end. stopped: whether everybody shall save and leave.
+    show: called once a second, and at the beginning and the end. stopped: whether every job should save and stop.
     """
     cells = {cell.name: cell for cell in cells_of(grid)}
     jobs = {name: job_of(cell, folder, program) for name, cell in cells.items()}
@@ -136,7 +136,7 @@ def run_grid(
 
 
 def _ready(state: _State, slots: int) -> Iterator[Job]:
-    """Jobs to begin now: as many as there are free slots, of cells whose teachers are done."""
+    """Yield jobs to start now: as many as there are free slots, of cells whose teachers are done."""
     for name in list(state.waiting):
         if len(state.running) >= slots:
             return
@@ -146,7 +146,7 @@ def _ready(state: _State, slots: int) -> Iterator[Job]:
 
 
 def _settle(state: _State, ended: Ended, folder: Path, retries: int, stopping: bool) -> None:
-    """What follows from how a job ended: done, to be tried again, or given up."""
+    """Record how a job ended: done, to be retried, or given up."""
     name = ended.name
     state.busy_seconds += time.monotonic() - state.running.pop(name)
     state.standings.pop(name, None)
@@ -170,7 +170,7 @@ def _settle(state: _State, ended: Ended, folder: Path, retries: int, stopping: b
 
 
 def _skip_orphans(state: _State) -> None:
-    """Leave away cells whose teachers have failed."""
+    """Skip cells whose teachers have failed."""
     for name in list(state.waiting):
         needs = state.cells[name].needs
         if needs in state.failed or needs in state.skipped:
@@ -194,10 +194,11 @@ def _moment(grid: Grid, state: _State, folder: Path, executor: Executor, seconds
 
 
 def seconds_left(cells: Sequence[Shown], slots: int) -> float | None:
-    """How long it may still take: of each cell that is not done, at its own rate or the mean of its method's.
+    """Estimate the time left: for each cell that is not done, at its own rate or the mean rate of its method.
 
-    None until a run has shown how fast it learns. Steps after training count as they took in runs that are done; where
-    no run is, they are left out (``measuring_known``). No run ends sooner than the longest of those at work.
+    None until a run has shown how fast it learns. Steps after training count as long as they took in runs that are
+    done; while no run is done, they are left out (``measuring_known``). The estimate is never shorter than the longest
+    running run.
     """
     rates: dict[str, list[tuple[float, int]]] = {}
     measured: dict[str, list[float]] = {}
@@ -228,18 +229,17 @@ def seconds_left(cells: Sequence[Shown], slots: int) -> float | None:
 
 
 def measuring_known(cells: Sequence[Shown]) -> bool:
-    """Whether a run that is done says how long steps after training take, or there are none."""
+    """Whether a run that is done shows how long steps after training take, or there are none."""
     measures = any(len(shown.cell.steps) > 1 for shown in cells)
     return not measures or any(shown.standing.state == DONE for shown in cells)
 
 
 @contextmanager
 def planned(grid: Grid, folder: Path) -> Iterator[None]:
-    """Hold the folder of a grid, whose runs are those of this grid or not begun.
+    """Hold the lock on a grid's folder, whose runs belong to this grid or have not begun.
 
     Raises:
-        UserError: it has runs that were made with other settings, another process runs a grid there, or it cannot be
-            written.
+        UserError: it has runs made with other settings, another process runs a grid there, or it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -254,14 +254,14 @@ def planned(grid: Grid, folder: Path) -> Iterator[None]:
 
 
 def check_folder(grid: Grid, folder: Path) -> None:
-    """Raise UserError where a run of the grid is there that was made with other settings, or by nobody knows whom."""
+    """Raise UserError where a run of the grid was made with other settings, or by an unknown grid."""
     known = _plan_of(folder)
     for cell in cells_of(grid):
         run = folder / cell.name
         if not run.exists() or not any(run.iterdir()):
             continue
         if cell.name not in known:
-            raise UserError(f"{run} holds a run that no grid of {folder} made: give another --out.")
+            raise UserError(f"{run} holds a run that no grid in {folder} made: give another --out.")
         for step, words in _words(cell).items():
             made = known[cell.name].get(step, words)
             if made != words:
@@ -272,7 +272,7 @@ def check_folder(grid: Grid, folder: Path) -> None:
 
 
 def _difference(made: Sequence[str], words: Sequence[str]) -> str:
-    """The words around the first in which two command lines differ."""
+    """Return the words around the first difference of two command lines."""
     place = next((i for i, (a, b) in enumerate(zip(made, words, strict=False)) if a != b), min(len(made), len(words)))
     around = slice(max(0, place - 1), place + 2)
     was, now = " ".join(made[around]) or "nothing", " ".join(words[around]) or "nothing"
@@ -284,13 +284,13 @@ def _words(cell: Cell) -> dict[str, list[str]]:
 
 
 class _Plan(TypedDict):
-    """What is read of a grid's plan."""
+    """What is read from a grid's plan."""
 
     cells: dict[str, dict[str, list[str]]]
 
 
 def _plan_of(folder: Path) -> dict[str, dict[str, list[str]]]:
-    """What the grids that ran here made each cell with. Raises UserError for a file that is damaged."""
+    """Return the arguments with which grids here made each cell. Raises UserError for a damaged file."""
     try:
         return read_document(folder / PLAN, _Plan)["cells"]
     except FileNotFoundError:

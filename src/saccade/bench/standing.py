@@ -1,4 +1,4 @@
-"""How far each run of a grid is, by its files alone: whoever reads them need not be whoever runs them."""
+"""How far each run of a grid is, judged by its files alone, so that another process can read it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Standing:
 
     Attributes:
         state: ``missing``, ``begun`` or ``done``: all of its steps.
-        step: the first that is not done; empty where all are.
-        env_steps, steps: agent steps so far, and in all; None where nothing says.
-        seconds: of training so far.
-        rate: agent steps a second of the newest part in which the run learned; None where nothing says, as while an
+        step: the first step that is not done; empty where all are.
+        env_steps, steps: agent steps so far, and in total; None where they are unknown.
+        seconds: training time so far.
+        rate: agent steps per second in the newest part in which the run learned; None where it is unknown, as while an
             agent that will learn still acts at random, which is faster.
-        measuring_seconds: of the steps after training that are done.
-        returned: the mean return of its newest evaluation in the first mode, else of its newest episodes.
+        measuring_seconds: time taken by the steps after training that are done.
+        returned: the mean return of the newest evaluation in the first mode, else of the newest episodes.
     """
 
     state: str
@@ -43,7 +43,7 @@ class Standing:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of training, at the rate so far; 0 where it is over; None where nothing says."""
+        """Estimated training time left, at the rate so far; 0 once training is over; None where it is unknown."""
         if self.step != TRAIN:
             return 0.0
         return None if self.rate is None or self.steps is None else max(0, self.steps - self.env_steps) / self.rate
@@ -57,7 +57,7 @@ class _Row(TypedDict, total=False):
 
 
 def standing_of(cell: Cell, folder: Path) -> Standing:
-    """How far a cell's run below ``folder`` is."""
+    """Return how far a cell's run in ``folder`` is."""
     run = folder / cell.name
     step = next((step.name for step in cell.steps if not is_done(step, run)), "")
     rows = newest_rows(run / METRICS)
@@ -75,7 +75,7 @@ def standing_of(cell: Cell, folder: Path) -> Standing:
 
 
 def rate_of(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """Agent steps a second by rows of ``metrics.jsonl``: of the part in which the run learned, where rows say so."""
+    """Agent steps per second from rows of ``metrics.jsonl``, in the part in which the run learned where rows say so."""
     known = [row for row in rows if "env_steps" in row and "seconds" in row]
     if not known:
         return None
@@ -96,7 +96,7 @@ def _seconds_of(mark: Path) -> float:
 
 
 def newest_rows(path: Path) -> list[dict[str, Any]]:
-    """The last rows of a file of JSON lines, as many as some thousand bytes hold; none where there is no file."""
+    """Return the last rows of a file of JSON lines that fit in some thousand bytes; none where there is no file."""
     try:
         with path.open("rb") as file:
             file.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Statistics of a few runs on several tasks: what a table may say of them, and with which intervals.
+"""Statistics of a few runs on several tasks: what a table may say about them, and with which intervals.
 
 Scores are a matrix ``[runs, tasks]``, one number for each run; NaN where a run is missing, so that tasks may have
 different numbers of runs. Runs are resampled *within* each task (the stratified bootstrap), all repetitions at once.
@@ -18,7 +18,7 @@ from saccade.bench import resampling
 from saccade.bench.resampling import Scores, Statistic
 
 FEWEST_SEEDS = 3
-"""Runs of a task below which no interval is shown: two of them have three means when they are drawn anew."""
+"""Fewest runs of a task for an interval: two of them have only three different means when resampled."""
 TRIMMED = 0.25  # of the runs at either end, left out of the interquartile mean
 CONFIDENCE = 0.95
 REPETITIONS = 10_000
@@ -27,9 +27,9 @@ REPETITIONS = 10_000
 @final
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic and its interval; ``low`` and ``high`` are None where the runs are too few for one.
+    """A statistic and its interval; ``low`` and ``high`` are None where there are too few runs for one.
 
-    ``seeds`` is the number of runs of the task that has fewest.
+    ``seeds`` is the number of runs of the task that has the fewest.
     """
 
     value: float
@@ -38,7 +38,7 @@ class Estimate:
     seeds: int
 
     def told(self, decimals: int = 0) -> str:
-        """``431 [398, 460]``, or without an interval why there is none."""
+        """Return ``431 [398, 460]``, or the number with the reason why there is no interval."""
         if self.low is None or self.high is None:
             return f"{self.value:.{decimals}f} ({too_few(self.seeds)})"
         return f"{self.value:.{decimals}f} [{self.low:.{decimals}f}, {self.high:.{decimals}f}]"
@@ -49,7 +49,7 @@ class Estimate:
 class Band:
     """A statistic at every place, and its interval there: arrays ``[places]``.
 
-    ``low`` and ``high`` are None where the runs are too few. ``seeds`` is the number of runs of the place with fewest.
+    ``low`` and ``high`` are None where there are too few runs. ``seeds`` is the smallest number of runs of any place.
     """
 
     places: NDArray[np.float64]
@@ -60,15 +60,15 @@ class Band:
 
 
 def too_few(seeds: int) -> str:
-    """Why there is no interval: ``2 seeds, and an interval takes 3``."""
+    """Return why there is no interval: ``2 seeds, and an interval takes 3``."""
     return f"{seeds} seed{'s' * (seeds != 1)}, and an interval takes {FEWEST_SEEDS}"
 
 
 def as_scores(values: ArrayLike) -> Scores:
-    """Numbers as a score matrix: those of one task may come without its axis.
+    """Return numbers as a score matrix; those of a single task may come without the task axis.
 
     Raises:
-        ValueError: it has other than one or two axes, no number at all, an infinite one, or a task without any run.
+        ValueError: there are not one or two axes, no number at all, an infinite one, or a task without any run.
     """
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim == 1:
@@ -84,7 +84,7 @@ def as_scores(values: ArrayLike) -> Scores:
 
 
 def fewest_runs(scores: Scores) -> int:
-    """The number of runs of the task that has fewest."""
+    """Return the number of runs of the task that has the fewest."""
     return int((~np.isnan(scores)).sum(0).min())
 
 
@@ -92,24 +92,24 @@ def fewest_runs(scores: Scores) -> int:
 
 
 def mean_and_deviation(scores: ArrayLike) -> tuple[float, float]:
-    """Mean and standard deviation over the runs of one task, as the papers print them: ``mean ± deviation``.
+    """Return mean and standard deviation over the runs of one task, as papers print them: ``mean ± deviation``.
 
-    The deviation is that of the runs' means around their mean (population, ``numpy.std``); of one run it is 0. Source:
+    The deviation is that of the runs' means around their mean (population, ``numpy.std``); for one run it is 0. Source:
     the authors of DMC-GB (issues 4 and 20 of their repository): mean over episodes, then deviation over seeds.
     """
     values = as_scores(scores)
     if values.shape[1] != 1:
-        raise ValueError(f"mean and deviation are those of one task, not of {values.shape[1]}")
+        raise ValueError(f"mean and deviation take the runs of one task, not of {values.shape[1]}")
     return float(np.nanmean(values)), float(np.nanstd(values))
 
 
 def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the last axis."""
+    """Return the mean over the last axis."""
     return values.mean(-1)
 
 
 def interquartile_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of the middle half of the last axis: a quarter of the numbers, rounded down, is left out at either end."""
+    """Mean of the middle half of the last axis: a quarter of the numbers, rounded down, is cut at either end."""
     count = values.shape[-1]
     cut = int(TRIMMED * count)
     if cut == 0:
@@ -119,7 +119,7 @@ def interquartile_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def optimality_gap(values: NDArray[np.float64], target: float = 1.0) -> NDArray[np.float64]:
-    """By how much numbers fall short of ``target`` on average; what lies above it counts as if it had been met."""
+    """Return by how much numbers fall short of ``target`` on average; those above it count as ``target``."""
     return target - np.minimum(values, target).mean(-1)
 
 
@@ -134,9 +134,9 @@ def estimate(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Estimate:
-    """A statistic of all runs on all tasks together, with its percentile interval from the stratified bootstrap.
+    """Return a statistic of all runs on all tasks together, with its percentile interval from the stratified bootstrap.
 
-    Without an interval where a task has fewer than three runs.
+    There is no interval where a task has fewer than three runs.
     """
     matrix = as_scores(scores)
     flat, seeds = resampling.flat_of(matrix), fewest_runs(matrix)
@@ -157,7 +157,7 @@ def difference(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Estimate:
-    """By how much a statistic of one method's runs exceeds that of another's; both are drawn anew."""
+    """Return by how much a statistic of one method's runs exceeds that of another's; the runs of both are resampled."""
     ours, theirs = as_scores(scores), as_scores(others)
     first, second = resampling.flat_of(ours), resampling.flat_of(theirs)
     seeds = min(fewest_runs(ours), fewest_runs(theirs))
@@ -182,7 +182,7 @@ def probability_of_improvement(
 ) -> Estimate:
     """How often a run of the first method beats one of the second on the same task, in 0..1, averaged over tasks.
 
-    A tie counts half. Both matrices have the same tasks, and each its own runs, which are drawn anew.
+    A tie counts half. Both matrices have the same tasks, and each has its own runs, which are resampled.
     """
     ours, theirs = as_scores(scores), as_scores(others)
     if ours.shape[1] != theirs.shape[1]:
@@ -195,7 +195,7 @@ def probability_of_improvement(
         beats = (first[:, None] > second) + 0.5 * (first[:, None] == second)
         values.append(beats.mean())
         if seeds >= FEWEST_SEEDS:
-            # How often each run is drawn says as much as which runs are.
+            # Counting how often each run is drawn is equivalent to listing the runs.
             left, right = (
                 resampling.counts_of_draws(len(runs), repetitions, own)
                 for runs, own in ((first, of_ours), (second, of_theirs))
@@ -216,7 +216,7 @@ def performance_profile(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Band:
-    """For each threshold the share of runs, over all tasks, whose score lies above it, and the band around it."""
+    """For each threshold the share of runs, over all tasks, with a score above it, and the band around that share."""
     matrix, places = as_scores(scores), np.asarray(thresholds, dtype=np.float64)
     flat, seeds = resampling.flat_of(matrix), fewest_runs(matrix)
     above = (flat.values[:, None] > places).astype(np.float64)
@@ -230,17 +230,17 @@ def performance_profile(
 
 
 def along(curves: Sequence[tuple[ArrayLike, ArrayLike]], places: ArrayLike) -> NDArray[np.float64]:
-    """Curves of runs, each ``(x, y)`` with rising x, at common places: ``[runs, places]``.
+    """Return curves of runs, each ``(x, y)`` with rising x, at common places: ``[runs, places]``.
 
-    Between its own points a run is a straight line; before its first and after its last it is NaN. Places may be agent
-    steps or seconds of the wall clock.
+    Curves are interpolated linearly between their own points and NaN outside them. Places may be agent steps or seconds
+    of wall-clock time.
     """
     at = np.asarray(places, dtype=np.float64)
     rows = []
     for x, y in curves:
         where, values = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
         if len(where) != len(values) or len(where) == 0 or (np.diff(where) < 0).any():
-            raise ValueError("a curve is as many numbers as places, at least one, and its places rise")
+            raise ValueError("a curve has one number for each of its places, at least one, and its places rise")
         rows.append(np.interp(at, where, values, left=np.nan, right=np.nan))
     return np.stack(rows)
 
@@ -254,10 +254,10 @@ def learning_curve(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Band:
-    """Mean over the runs of one task at each place, with its bootstrap band; the same runs are drawn at all places.
+    """Return the mean over the runs of one task at each place, with its bootstrap band; all places use the same draws.
 
-    places: by default ``most_places`` of what all runs have in common, from the latest first point to the earliest last
-    one, evenly spread.
+    places: by default ``most_places`` evenly spaced ones in the range that all runs share, from the latest first point
+    to the earliest last one.
     """
     if places is None:
         begin, end = max(float(np.asarray(x)[0]) for x, _ in curves), min(float(np.asarray(x)[-1]) for x, _ in curves)

@@ -1,4 +1,4 @@
-"""Modes that change next to nothing, so that a return as high as in training says nothing of a method."""
+"""Modes that change next to nothing, where a return as high as in training says nothing about a method."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from saccade.bench.published import RETURN, TRAIN
 from saccade.envs.changes import MARK, told_share, too_little
 
 FEWEST_EPISODES = 5
-"""Of a run, below which equal means are told of nothing: one episode may end alike by chance."""
+"""Fewest episodes of a run for equal means to be reported: a single episode may end alike by chance."""
 
 
 def unchanged(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """A sentence for each task and mode whose pictures, or whose returns in every run, are those of training."""
+    """Yield a sentence for each task and mode whose pictures, or whose returns in every run, are those of training."""
     played = [one for one in outcomes if one.measure == RETURN and one.attack is None]
     for task in dict.fromkeys(one.task for one in played):
         own = [one for one in played if one.task == task]
@@ -32,7 +32,7 @@ def _of_mode(
     share = told_share(max(shares, default=0.0)).removesuffix(f" {MARK}")
     if shares and all(map(too_little, shares)):
         yield (
-            f"{mode} changes next to nothing of the pictures of {task} ({share} of the pixels look "
+            f"{mode} changes next to nothing in the pictures of {task} ({share} of the pixels look "
             "different from train): what a method gets there tests no distraction."
         )
     alike = bool(pairs) and all(

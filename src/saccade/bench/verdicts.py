@@ -1,4 +1,4 @@
-"""What a mode costs a policy, as far as its episodes can tell: an interval of each mean, and one sentence for all."""
+"""What a mode costs a policy, as far as its episodes show: an interval of each mean, and one sentence for all."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ STUDENT = (
 )  # fmt: skip
 """The 97.5 % quantiles of Student's t with 1, 2, ... degrees of freedom."""
 NORMAL, NORMAL_SLOPE = 1.96, 2.4  # with more degrees of freedom: 1.96 + 2.4 / freedom, right to two decimals
-FEWEST = 5  # episodes, below which nothing is said: two that end alike have an interval of no width
-ALIKE = 0.1  # of the clean return: so small a difference is none
+FEWEST = 5  # episodes needed for any statement: two that end alike have an interval of width zero
+ALIKE = 0.1  # of the clean return: smaller differences count as none
 
 Kind = Literal["share", "less", "all", "none", "more", "unclear", "nothing"]
 ORDER: tuple[Kind, ...] = ("share", "less", "all", "none", "more", "unclear", "nothing")
@@ -29,7 +29,7 @@ MINUS = "\u2212"
 @final
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where the mean of ever more such episodes lies, 95 times of 100; infinitely wide of one episode."""
+    """A mean and its 95 % confidence interval, which is infinitely wide for one episode."""
 
     mean: float
     low: float
@@ -44,8 +44,8 @@ class Verdict:
 
     Attributes:
         kind: ``share``, the return is a share of the clean one; ``less`` and ``more``, where shares mean nothing;
-            ``all``, the two differ by less than a tenth, for certain; ``none``, every episode of either brings 0, so
-            that there is nothing to lose; ``unclear``, the intervals overlap or the episodes are too few for any;
+            ``all``, the two certainly differ by less than a tenth; ``none``, every episode of either brings 0, so that
+            there is nothing to lose; ``unclear``, the intervals overlap or there are too few episodes for any;
             ``nothing``, the mode changes next to nothing of the picture.
     """
 
@@ -56,7 +56,7 @@ class Verdict:
 
 
 def interval_of(returns: Sequence[float]) -> Interval:
-    """Student's interval of a mean. Source: any textbook; it takes means for normally distributed."""
+    """Return Student's interval of a mean. Source: any textbook; it assumes that means are normally distributed."""
     mean, count = fmean(returns), len(returns)
     if count < 2:
         return Interval(mean, -math.inf, math.inf, count)
@@ -67,7 +67,7 @@ def interval_of(returns: Sequence[float]) -> Interval:
 
 
 def verdict(mode: str, clean: Sequence[float], seen: Sequence[float], changed: float | None = None) -> Verdict:
-    """What the returns of a mode say beside the clean ones.
+    """Return what the returns in a mode say beside the clean ones.
 
     changed: the share of the pixels that the mode changes, where it was measured.
     """
@@ -94,7 +94,7 @@ def _kind(clean: Interval, seen: Interval, same: bool, changed: float | None) ->
 
 
 def verdicts(rows: Iterable[Mapping[str, Any]]) -> list[Verdict]:
-    """Of every row of one policy's evaluation beside that of ``train``; none where that was not played."""
+    """Verdict for every row of one policy's evaluation beside that of ``train``; none where that was not played."""
     by_mode = {row["mode"]: row for row in rows}
     if CLEAN not in by_mode:
         return []
@@ -107,7 +107,7 @@ def verdicts(rows: Iterable[Mapping[str, Any]]) -> list[Verdict]:
 
 
 def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The returns of all modes in one sentence that needs no other knowledge."""
+    """Return the returns of all modes in one self-contained sentence."""
     found = verdicts(rows)
     returns = {row["mode"]: interval_of(row["returns"]) for row in rows}
     if not found and CLEAN in returns:
@@ -125,9 +125,9 @@ def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def sentence_of_episodes(totals: Mapping[str, float]) -> str:
-    """The returns of one episode in each mode, which settle nothing; empty where there is no mode beside the clean one.
+    """Describe the returns of one episode in each mode, which settle nothing; empty with the clean mode only.
 
-    totals: by mode.
+    totals: returns by mode.
     """
     if CLEAN not in totals or len(totals) < 2:
         return ""
@@ -140,7 +140,7 @@ def sentence_of_episodes(totals: Mapping[str, float]) -> str:
 
 
 def _clauses(kind: Kind, some: Sequence[Verdict], first: bool) -> list[str]:
-    """One clause for each mode, or for all of which the same can be said."""
+    """Return one clause for each mode, or one for all modes of which the same can be said."""
     if not some:
         return []
     if kind in ("share", "less", "more"):
@@ -183,7 +183,7 @@ def _said(one: Verdict, first: bool) -> str:
 
 
 def share_told(one: Verdict) -> str:
-    """The share of the clean return, in per cent; nothing where a share means nothing."""
+    """Return the share of the clean return, in per cent; empty where a share means nothing."""
     if not (one.clean.mean > 0 and one.seen.mean >= 0):
         return ""
     percent = 100 * one.seen.mean / one.clean.mean
@@ -191,7 +191,7 @@ def share_told(one: Verdict) -> str:
 
 
 def mode_told(mode: str) -> str:
-    """A mode for people: ``brightness 0.3 with noise 0.1``; names that are no shifts stay as they are."""
+    """Return a mode in words: ``brightness 0.3 with noise 0.1``; names that are no shifts stay as they are."""
     if not names_shift(mode):
         return mode
     return " with ".join(part.replace(COLON, " ") for part in mode.split(PLUS))
@@ -202,24 +202,24 @@ def _under(mode: str) -> str:
 
 
 def _under_all(modes: Sequence[str]) -> str:
-    """``under noise 0.2, blur 0.5 and hue 1, and in dim``."""
+    """Return ``under noise 0.2, blur 0.5 and hue 1, and in dim``."""
     shifts, others = ([mode_told(one) for one in modes if names_shift(one) == kind] for kind in (True, False))
     groups = [f"{before} {listed(words)}" for before, words in (("under", shifts), ("in", others)) if words]
     return (", and " if len(shifts) > 1 else " and ").join(groups)
 
 
 def listed(words: Sequence[str]) -> str:
-    """``a, b and c``."""
+    """Join words: ``a, b and c``."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _amount(value: float, beside: Interval) -> str:
-    """A return with the decimals that the clean one needs."""
+    """Return a number with the decimals that the clean return needs."""
     return amount_told(value, beside.mean)
 
 
 def amount_told(value: float, beside: float) -> str:
-    """A return with as many decimals as one that it stands beside needs: two below ten, else none."""
+    """Return a number with as many decimals as the one beside it needs: two below ten, else none."""
     decimals = 2 if abs(beside) < SMALL_RETURN else 0
     told = f"{value:.{decimals}f}"
     told = told.rstrip("0").rstrip(".") if decimals else told

@@ -1,6 +1,6 @@
-"""One cell's work where it is done: its missing commands, one after the other, each a process that can be stopped.
+"""The work of one cell: its missing commands one after another, each in a process that can be stopped.
 
-A run that was begun goes on from its newest checkpoint. What a process prints goes to a log beside the runs.
+A run that was begun resumes from its newest checkpoint. What a process prints goes to a log beside the runs.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ CONFIG = "config.json"
 PROGRAM = (sys.executable, "-m", "saccade")
 BAD_INPUT, INTERRUPTED = 2, 130
 SECONDS_BETWEEN_LOOKS = 0.05
-GRACE_SECONDS = 120.0  # to save what there is, a replay of gigabytes too
-MOST_OF_A_LOG = 4000  # bytes that are looked through for a last sentence
+GRACE_SECONDS = 120.0  # time to save, including a replay buffer of gigabytes
+MOST_OF_A_LOG = 4000  # bytes at its end that are searched for a last sentence
 SPOKEN = "saccade: "
 
-# A program that ends with whoever started it, also where that is killed, and keeps to its own cores. It takes
-# milliseconds, and is another program than the one it becomes, since code between fork and exec may hang.
+# Start a program that ends with its parent, even when that is killed, and stays on its own cores. This takes
+# milliseconds, and is a program of its own because code between fork and exec may hang.
 LAUNCHER = """
 import ctypes, os, signal, sys
 parent, cores = int(sys.argv[1]), sys.argv[2]
@@ -44,7 +44,7 @@ if os.getppid() == parent:
 
 @dataclass(frozen=True)
 class Command:
-    """A step with folders in its words, and the words to go on with where it was begun before."""
+    """A step with folders filled in, and the arguments to resume it with where it was begun before."""
 
     step: str
     words: tuple[str, ...]
@@ -55,9 +55,9 @@ class Command:
 
 @dataclass(frozen=True)
 class Job:
-    """What is missing of a cell, below any folder; small enough to be sent to another machine.
+    """What is missing of a cell, independent of any folder and small enough to be sent to another machine.
 
-    ``needs``: the run of its teacher, which must be there. ``program``: what the words are given to.
+    ``needs``: the run of its teacher, which must exist. ``program``: the command that takes the arguments.
     """
 
     name: str
@@ -68,12 +68,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Share:
-    """What of a machine a job may use.
+    """The share of a machine that a job may use.
 
     Attributes:
-        threads: that it computes with.
-        cores: that it may run on; none for any.
-        gpus: numbers of GPUs that it sees; None for all, empty for none.
+        threads: number of threads to compute with.
+        cores: cores that it may run on; none for any.
+        gpus: numbers of the GPUs that it sees; None for all, empty for none.
     """
 
     threads: int = 1
@@ -83,9 +83,9 @@ class Share:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job ended: its process's exit code, 0 where all is done; and the last sentence where it is not.
+    """How a job ended: the exit code of its process, 0 where all is done, else with the last sentence it printed.
 
-    ``lost``: the machine went away, which is nobody's fault. ``stopped``: it was asked to.
+    ``lost``: the machine went away, which is not the job's fault. ``stopped``: it was asked to stop.
     """
 
     name: str
@@ -97,26 +97,26 @@ class Ended:
 
 
 def is_done(step: Step | Command, run: Path) -> bool:
-    """Whether the step's file is there, and its mark where it has one."""
+    """Whether the step's file exists, and its mark where it has one."""
     return (run / step.output).exists() and (step.mark is None or (run / step.mark).exists())
 
 
 def job_of(cell: Cell, folder: Path, program: tuple[str, ...] = PROGRAM) -> Job | None:
-    """What is missing of a cell; None where nothing is."""
+    """Return what is missing of a cell; None where nothing is."""
     run = folder / cell.name
     missing = tuple(command_of(step) for step in cell.steps if not is_done(step, run))
     return Job(cell.name, missing, cell.needs, program) if missing else None
 
 
 def command_of(step: Step) -> Command:
-    """The command of a step; what was begun goes on with its own options, and its teacher where that lies now."""
+    """Return the command of a step; it resumes with its own options, and its teacher's folder where that is now."""
     teacher = ("--teacher", TEACHER) if TEACHER in step.words else ()
     resumed = (TRAIN, "--resume", RUN, *teacher) if step.name == TRAIN else None
     return Command(step.name, step.words, step.output, step.mark, resumed)
 
 
 def log_of(folder: Path, name: str) -> Path:
-    """Where what a job prints is kept."""
+    """Return the file in which the output of a job is kept."""
     return folder / LOGS / f"{name.replace('/', '_')}.log"
 
 
@@ -128,9 +128,9 @@ def carry_out(
     begun: Callable[[str], None] = lambda step: None,
     looking: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Do what is missing of a job below ``folder``, until it is done, fails or is stopped.
+    """Do what is missing of a job in ``folder``, until it is done, fails or is stopped.
 
-    begun: is told each step. looking: is called now and then while one runs.
+    begun: called with each step. looking: called now and then while a step runs.
     """
     run = folder / job.name
     seconds: dict[str, float] = {}
@@ -170,7 +170,7 @@ def _words(command: Command, job: Job, folder: Path) -> list[str]:
 def _run(
     words: Sequence[str], log: Path, share: Share, stopped: Callable[[], bool], looking: Callable[[], None]
 ) -> int:
-    """The exit code of a process in a group of its own, which is asked to leave when it shall stop, then made to."""
+    """Run a process in its own group and return its exit code; it is asked to stop when it should, then forced to."""
     cores = ",".join(map(str, share.cores))
     launcher = (sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid()), cores)
     with log.open("ab") as out:
@@ -182,7 +182,7 @@ def _run(
             stdout=out,
             stderr=subprocess.STDOUT,
             env=_environment(share),
-            start_new_session=True,  # Ctrl-C in a terminal goes to whoever asked for the grid, who passes it on
+            start_new_session=True,  # Ctrl-C in a terminal goes to the process that runs the grid, which passes it on
         )
     asked = 0.0
     try:
@@ -194,20 +194,20 @@ def _run(
             if asked and time.monotonic() - asked > GRACE_SECONDS:
                 _signal(process, signal.SIGKILL)
             time.sleep(SECONDS_BETWEEN_LOOKS)
-    except BaseException:  # such as KeyboardInterrupt in a worker that is told to stop: it may save, too
+    except BaseException:  # such as KeyboardInterrupt in a worker that is asked to stop: the process may save, too
         _signal(process, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
         while not _is_over(process.pid) and time.monotonic() < deadline:
             time.sleep(SECONDS_BETWEEN_LOOKS)
         raise
     finally:
-        _signal(process, signal.SIGKILL)  # what of its group is left, such as workers of environments
+        _signal(process, signal.SIGKILL)  # whatever is left of its group, such as workers of environments
         process.wait()
     return process.returncode
 
 
 def _is_over(pid: int) -> bool:
-    """Whether a process has ended; it keeps its number until it is waited for, so that its group can still be ended."""
+    """Whether a process has ended; it keeps its number until it is waited for, so its group can still be stopped."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
 
@@ -227,7 +227,7 @@ def _environment(share: Share) -> dict[str, str]:
 
 
 def _last_sentence(log: Path, code: int) -> str:
-    """What the program said last, or which signal ended it."""
+    """Return what the program said last, or the signal that ended it."""
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     with log.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The program ``saccade``: the only place where names that people type become functions."""
+"""The program ``saccade``: it turns what people type into function calls, which happens nowhere else."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 2 for a mistake that one printed sentence explains."""
+    """Run one command; return the exit code: 2 for a mistake, which one printed sentence explains."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     prepare_streams()
-    # Before torch is loaded: threads that wait by spinning make a busy machine ten times slower.
+    # Before torch is loaded: threads that spin while they wait make a busy machine ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     warnings.showwarning = _one_line_warnings()
     with _ends_in_a_sentence(), interrupts.obeyed():
@@ -71,10 +71,10 @@ def _refuse_no_text(word: str) -> None:
 
 
 def _machine_fault(error: Exception) -> str | None:
-    """What this machine lacks, where an error says so: memory, open files, room on a disk. None for other errors."""
+    """What this machine lacks, if an error says so: memory, open files, disk space. None for other errors."""
     told = (str(error).splitlines() or [""])[0].rstrip(".")
     if isinstance(error, OSError) and error.strerror is not None:
-        what = "the output cannot be written" if error.filename is None else error.filename  # of files it is known
+        what = "the output cannot be written" if error.filename is None else error.filename  # for files it is known
         return f"{what}: {error.strerror}"
     if isinstance(error, MemoryError) or "allocate memory" in told or type(error).__name__ == "OutOfMemoryError":
         return f"there is not enough memory: {told or 'a smaller task, picture or batch needs less'}"
@@ -85,7 +85,7 @@ def _machine_fault(error: Exception) -> str | None:
 
 @contextmanager
 def _ends_in_a_sentence() -> Iterator[None]:
-    """What asks the program to end does so as Ctrl-C does, from its first moment on, unless it is to be ignored."""
+    """Make everything that asks the program to end act like Ctrl-C, from the very start, unless it is to be ignored."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
@@ -120,7 +120,7 @@ def _dispatch(words: list[str]) -> int:
     run = importlib.import_module(f"saccade.cli.{words[0]}_command").run
     try:
         code: int = run(words[1:])
-    except (ArithmeticError, WorkerError) as error:  # a NaN or infinity; or an environment broke, whose trace it has
+    except (ArithmeticError, WorkerError) as error:  # NaN or infinity; or a failed environment, with its traceback
         print(f"saccade: {error}", file=sys.stderr)
         return FAILED
     return code
@@ -140,13 +140,13 @@ def _usage() -> str:
             "  saccade train sgqn dmc/walker_walk --preset small --out runs/small",
             "  saccade explain runs/small --modes train video_hard",
             "",
-            "saccade COMMAND --help tells a command's options.",
+            "saccade COMMAND --help shows a command's options.",
         ]
     )
 
 
 def _one_line_warnings() -> Callable[..., None]:
-    """Prints each warning once and in a line, however many environments raise it."""
+    """Print each warning once and in one line, however many environments raise it."""
     seen: set[str] = set()
 
     def show(message: Warning | str, *_: object, **__: object) -> None:

@@ -33,7 +33,8 @@ from saccade.runs.config import read_config
 from saccade.runs.zoo import folder_of_results, folder_of_run
 from saccade.types import UserError
 from saccade.viewer.attacks import AttackedEpisode, Robustness, write_attacks
-from saccade.viewer.timeline import Chart, chart
+from saccade.viewer.readings import action_charts, value_chart
+from saccade.viewer.timeline import Chart, chart, together
 
 FILM_STEPS = 60
 RESTARTED = "pgd_restarts"
@@ -149,11 +150,20 @@ def _film(
 
 
 def _curves(film: Film) -> tuple[Chart, ...]:
-    """Along the film: the reward, the return so far, and how far the attack moves the action."""
+    """Along the film: what the policy expects, with the attack and without, and gets; what it does, and how far the
+    attack moves that.
+    """
+    values = {"of what it sees": film.thought, "of the clean picture": film.undisturbed}
     moved = (film.did != film.would).astype(float) if film.did.ndim == 1 else _distance(film)
     told = "another action (1) or the same (0)" if film.did.ndim == 1 else "distance between the two actions"
     rewards = film.rewards.astype(float)
-    return chart("reward", rewards), chart("return so far", rewards.cumsum()), chart(told, moved)
+    return (
+        *together({name: (value_chart(readings),) for name, readings in values.items()}),
+        chart("reward", rewards),
+        chart("return so far", rewards.cumsum()),
+        *action_charts(film.thought, film.actions.names, film.actions.first),
+        chart(told, moved),
+    )
 
 
 def _distance(film: Film) -> np.ndarray:

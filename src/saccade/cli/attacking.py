@@ -1,4 +1,4 @@
-"""The rows of ``saccade attack``: each cell is played once, and written as soon as it has been."""
+"""The rows of ``saccade attack``: each cell is played once, and written as soon as it is done."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def rows_under_attack(
     again: bool,
     console: Console,
 ) -> list[Row]:
-    """A row of each cell; those played before with the same settings are taken as they are.
+    """Return a row for each cell; those played before with the same settings are read from the file.
 
     Args:
-        identity: what decides the numbers beside ``settings`` and ``play``.
-        seed: that rows tell, a run's own.
-        again: whether cells are played that were played before.
+        identity: what decides the numbers besides ``settings`` and ``play``.
+        seed: the seed that rows show, a run's own.
+        again: whether cells that were played before are played again.
     """
     path = subject.folder / ROWS
     wanted = {cell: {**identity, **_played(cell, settings, play)} for cell in cells}
@@ -93,7 +93,7 @@ def _target(cell: Cell, settings: AttackSettings) -> str:
 
 
 def source_told(settings: AttackSettings) -> str | None:
-    """The policy that a transferred attack is computed on."""
+    """Return the name of the policy that a transferred attack is computed on."""
     return None if settings.source is None else settings.source.source or settings.source.name
 
 

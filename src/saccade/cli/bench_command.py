@@ -29,10 +29,16 @@ from saccade.types import UserError
 
 VERBS = ("list", "show", "run", "report")
 SOME_FAILED = 1
+DRY_RUN = "--dry-run"
+"""What many other programs have; here it is a verb."""
 
 
 def run(words: list[str]) -> int:
     """Carry out the command; returns the exit code."""
+    if DRY_RUN in words:
+        raise UserError(
+            f"`saccade bench` has no {DRY_RUN}: `saccade bench show NAME` says what would be run and what it costs."
+        )
     options = parsed(Bench, "saccade bench", words)
     if options.verb not in VERBS:
         raise UserError(f"There is no `saccade bench {options.verb}`. {nearest(options.verb, VERBS)}")

@@ -66,29 +66,39 @@ def deviations(grid: Grid, folder: Path, cells: Sequence[Cell], lines: Sequence[
 
 def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
     """What all arms have in common in a sentence, and what is one's own in another."""
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for cell in {(cell.arm.name, cell.task): cell for cell in reversed(cells)}.values():
-        whose = f"{cell.arm.name} on {cell.task}"
         try:
             ran = read_config(folder / cell.name)
             options = {"preset": _papers_preset(grid), **_papers_options(grid, cell)}
             meant, _ = parse([cell.arm.method, cell.task, *words_of(options)])
         except (UserError, SystemExit) as error:  # the command line's own words stand in the terminal
             why = error if isinstance(error, UserError) else "its options are not those of this version."
-            yield f"What {whose} deviates in is not known: {why}"
+            yield f"What {cell.arm.name} on {cell.task} deviates in is not known: {why}"
             continue
-        found[whose] = list(_different(meant, ran))
+        found[cell.arm.name, cell.task] = list(_different(meant, ran))
     shared = [told for told in next(iter(found.values()), []) if all(told in one for one in found.values())]
     if shared:
-        whose = "all methods" if len(found) > 1 else next(iter(found))
+        whose = "all methods" if len(found) > 1 else _whose(list(found), grid)
         yield f"Instead of the paper's settings {whose} had: {', '.join(shared)}."
-    own: dict[str, list[str]] = {}
-    for whose, told in found.items():
+    own: dict[str, list[tuple[str, str]]] = {}
+    for pair, told in found.items():
         rest = ", ".join(one for one in told if one not in shared)
         if rest:
-            own.setdefault(rest, []).append(whose)
-    for rest, several in own.items():
-        yield f"{'Beside that' if shared else 'Not as in the paper'}, {listed(several)} had: {rest}."
+            own.setdefault(rest, []).append(pair)
+    for rest, pairs in own.items():
+        yield f"{'Beside that' if shared else 'Not as in the paper'}, {_whose(pairs, grid)} had: {rest}."
+
+
+def _whose(pairs: Sequence[tuple[str, str]], grid: Grid) -> str:
+    """``sac and sgqn``, and on which tasks where that is not each of the grid's."""
+    tasks: dict[str, list[str]] = {}
+    for arm, task in pairs:
+        tasks.setdefault(arm, []).append(task)
+    arms: dict[tuple[str, ...], list[str]] = {}
+    for name in (arm.name for arm in grid.arms if arm.name in tasks):
+        arms.setdefault(tuple(task for task in grid.tasks if task in tasks[name]), []).append(name)
+    return "; ".join(listed(names) + ("" if own == grid.tasks else f" on {listed(own)}") for own, names in arms.items())
 
 
 def _papers_preset(grid: Grid) -> str:
@@ -110,7 +120,8 @@ def _different(meant: RunConfig, ran: RunConfig) -> Iterator[str]:
     for name, value in ours.items():
         meant_by = paper.get(name)
         if name not in NOT_COMPARED and None not in (value, meant_by) and meant_by != value:
-            yield f"{_told(value)} {WORDS.get(name, name.replace('_', ' '))} instead of {_told(meant_by)}"
+            ours_told = f"{_told(value)} {WORDS[name]}" if name in WORDS else f"{name.replace('_', ' ')} {_told(value)}"
+            yield f"{ours_told} instead of {_told(meant_by)}"
     if ran.training.images is None and method_of(ran.method).overlays(ran.agent):
         yield "generated pictures for overlays instead of Places365"
 

@@ -1,4 +1,4 @@
-"""What each arm of a grid looks at: from its run's explanation, or drawn here for one saved observation."""
+"""What each arm of a grid looks at, from its run's explanation or drawn here for one saved observation."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from saccade.viewer.recordings import EXPLANATION, read_explanation, read_maps
 
 OBSERVATIONS = "observation.npz"
 METHOD = "gradient"
-MOST_COLUMNS = 5  # of a gallery
+MOST_COLUMNS = 5  # in a gallery
 MOMENT = 10  # agent steps of random play before the observation
 SEED = 0
 
 
 def looks_of(grid: Grid, folder: Path, cells: Sequence[Cell], draw: bool) -> tuple[list[Look], list[str]]:
-    """A gallery for each task, and sentences on what is missing.
+    """Return a gallery for each task, and sentences on what is missing.
 
-    cells: the runs that are there. draw: whether pictures are made where no run has an explanation.
+    cells: the runs that exist. draw: whether to make pictures where no run has an explanation.
     """
     looks, why = [], []
     for task in grid.tasks:
@@ -56,7 +56,7 @@ def _is_explained(run: Path) -> bool:
 
 
 def _of_explanations(task: str, runs: dict[str, Path]) -> Look:
-    """The moment amid each run's own episode in its first mode, with its first maps."""
+    """Return the middle of each run's own episode in its first mode, with its first maps."""
     drawn: dict[str, dict[str, np.ndarray]] = {}
     for arm, run in runs.items():
         explanation = read_explanation(run / IN_RUN)
@@ -68,13 +68,13 @@ def _of_explanations(task: str, runs: dict[str, Path]) -> Look:
         task,
         columns,
         {arm: tuple(own[name][0] for name in columns) for arm, own in drawn.items()},
-        "a moment amid an episode of each method's first seed, and what matters to it there, from the explanation in "
-        "its run. Bright is what matters; each picture has a brightness of its own.",
+        "the middle of an episode of each method's first seed, and what matters to it there, from the explanation in "
+        "its run. Bright is what matters; each picture has its own brightness scale.",
     )
 
 
 def _drawn(task: str, runs: dict[str, Path], folder: Path) -> Look:
-    """Maps of one and the same observation for all arms; it is kept, so that the pictures can be made again."""
+    """Draw maps of one observation for all arms; it is kept, so that the pictures can be made again."""
     from saccade.explain import saliency
     from saccade.policies.sources.run import load_policy
 
@@ -91,18 +91,18 @@ def _drawn(task: str, runs: dict[str, Path], folder: Path) -> Look:
         (SEEN, METHOD),
         rows,
         f"one observation, after {MOMENT} random steps in the training mode, and what matters to the first seed of "
-        f"each method there by its {METHOD}. Bright is what matters; each picture has a brightness of its own. The "
+        f"each method there by its {METHOD}. Bright is what matters; each picture has its own brightness scale. The "
         f"observation is kept in {OBSERVATIONS}.",
     )
 
 
 def _observation(env: EnvConfig, place: Path) -> np.ndarray:
-    """The observation that lies there, or one that is made and kept there."""
+    """Return the observation kept at ``place``, or make one and keep it there."""
     from saccade.envs.make import make_env
 
     name = f"observation_{env.image_size}_{env.frame_stack}"
     path = place / OBSERVATIONS
-    # What is absent, of another form of the grid, or damaged is made now.
+    # An observation that is missing, of another shape, or damaged is made now.
     with suppress(*DAMAGED), np.load(path, allow_pickle=False) as kept:
         return np.asarray(kept[name])
     with closing(make_env(env, seed=SEED)) as made:

@@ -14,7 +14,8 @@ class Bench:
     """A table of a paper, or an experiment of your own, by one command: list, show, run, report.
 
     A grid is every one of its methods on every task with every seed. It can be stopped at any moment; the same command
-    goes on with what is missing. Its runs are ordinary ones, and its commands those that you could type.
+    goes on with what is missing. Its runs are ordinary ones, and its commands those that you could type. What would be
+    run: `saccade bench show NAME`, with the same options.
     """
 
     verb: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="{list,show,run,report}")]

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
+from saccade.bench.apart import not_averaged
 from saccade.bench.associations import Association, associations_of
 from saccade.bench.catalogue import published_of
 from saccade.bench.cells import EVALUATIONS, METRICS, RUN, TEACHER, Cell, cells_of
 from saccade.bench.comparison import MEASURES, Line, attacked, groups_of, lines_of, not_run, with_means
 from saccade.bench.grids import Grid
-from saccade.bench.outcomes import Outcome, mixed, outcomes_of
+from saccade.bench.outcomes import Outcome, outcomes_of
 from saccade.bench.printed import Printed, correlated, latex, markdown, printed
 from saccade.bench.published import Table
 from saccade.bench.statistics import FEWEST_SEEDS
@@ -79,8 +80,11 @@ def write_reports(
         len(cells),
         not_run(lines, rows),
         [(table.name, " ".join([f"{table.paper}: {table.title}.", *_about(table)])) for table in tables],
-        [*differs, *(f"The paper does not say, and here: {one}" for one in grid.assumptions)],
-        mixed(outcomes),
+        [
+            *differs,
+            *(f"The paper does not say, and here: {one}" if tables else one for one in grid.assumptions),
+        ],
+        not_averaged(outcomes),
         list(_learned(folder, present, outcomes)),
         list(_watched(folder, present)),
         looks,
@@ -90,6 +94,7 @@ def write_reports(
         commands or [f"saccade bench run {grid.name}", f"saccade bench report {grid.name}"],
         associations,
         list(unchanged(measured)),
+        grid.subject,
     )
     place = out or folder
     write_experiment(place / PAGE, experiment)

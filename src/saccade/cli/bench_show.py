@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as Lines
 
 from saccade.bench import costs, outcomes
+from saccade.bench.apart import not_averaged
 from saccade.bench.catalogue import published_of
 from saccade.bench.cells import Cell, cells_of
 from saccade.bench.checking import check_names, words_to_check
 from saccade.bench.grids import Grid
-from saccade.bench.published import Published, Table
+from saccade.bench.outcomes import Outcome
+from saccade.bench.published import RETURN, Published, Table
 from saccade.bench.standing import DONE, MISSING, STARTED, standing_of
 from saccade.cli import terminal
 from saccade.types import UserError
@@ -39,22 +42,11 @@ def show(grid: Grid | None, table: Table | None, folder: Path | None, console: C
 
 
 def _published(table: Table, console: Console) -> None:
-    lines = Lines(box=None, pad_edge=False, padding=(0, 1), title=f"{table.paper}: {table.title}", title_justify="left")
-    columns = list(dict.fromkeys((row.task, row.measure, row.mode) for row in table.rows))
-    wide = len(columns) <= 6
-    if table.rows and wide:
-        lines.add_column("")
-        for task, measure, mode in columns:
-            lines.add_column("\n".join(filter(None, (task, mode, "" if measure == "return" else measure))))
-        for arm in dict.fromkeys(row.arm for row in table.rows):
-            own = {(row.task, row.measure, row.mode): row for row in table.rows if row.arm == arm}
-            lines.add_row(arm, *(_number(own.get(column)) for column in columns))
-    elif table.rows:
-        for name in ("method", "task", "measure", "mode", "published"):
-            lines.add_column(name)
-        for row in table.rows:
-            lines.add_row(row.arm, row.task, row.measure, row.mode, _number(row))
-    console.print(lines if table.rows else terminal.heading(f"{table.paper}: {table.title}"))
+    title = f"{table.paper}: {table.title}"
+    wide = _side_by_side(table)
+    console.print(terminal.heading(title), soft_wrap=True)
+    if table.rows:
+        console.print(wide if terminal.fits(wide, console) else _one_below_the_other(table))
     for heading, sentences in (
         ("Protocol", [table.protocol] if table.protocol else []),
         ("Not there", list(table.missing)),
@@ -65,6 +57,30 @@ def _published(table: Table, console: Console) -> None:
         for sentence in sentences:
             console.print(f"{heading}: {sentence}", soft_wrap=True)
     console.print()
+
+
+def _side_by_side(table: Table) -> Lines:
+    """A column for each task, mode and measure, as papers have it."""
+    columns = list(dict.fromkeys((row.task, row.measure, row.mode) for row in table.rows))
+    lines = terminal.table("")
+    for task, measure, mode in columns:
+        lines.add_column("\n".join(filter(None, (task, mode, "" if measure == RETURN else measure))))
+    for arm in dict.fromkeys(row.arm for row in table.rows):
+        own = {(row.task, row.measure, row.mode): row for row in table.rows if row.arm == arm}
+        lines.add_row(arm, *(_number(own.get(column)) for column in columns))
+    return lines
+
+
+def _one_below_the_other(table: Table) -> Lines:
+    """A line for each number; what is the same of all of them stands above."""
+    told = [{"task": row.task, "measure": row.measure, "mode": row.mode} for row in table.rows]
+    varied = [name for name in told[0] if len({one[name] for one in told}) > 1]
+    lines = terminal.table("method", *varied, "published")
+    lines.title = ", ".join(value for name, value in told[0].items() if value and name not in varied)
+    lines.title_justify = "left"
+    for row, one in zip(table.rows, told, strict=True):
+        lines.add_row(row.arm, *(one[name] for name in varied), _number(row))
+    return lines
 
 
 def _number(row: Published | None) -> str:
@@ -93,18 +109,45 @@ def _what_has_run(grid: Grid, folder: Path, console: Console) -> None:
         soft_wrap=True,
     )
     rows = outcomes.outcomes_of(grid, folder)
-    groups = outcomes.alike(row for row in rows if row.measure == "return")
-    if groups:
-        lines = Lines(box=None, pad_edge=False, padding=(0, 1))
-        for name in ("method", "task", "mode", "return", "runs", "steps"):
-            lines.add_column(name, justify="right" if name in ("return", "runs", "steps") else "left")
-        for (arm, task, _, mode), kinds in groups.items():
-            for kind, same in kinds.items():
-                mean = sum(row.value for row in same) / len(same)
-                lines.add_row(arm, task, mode, f"{mean:.4g}", str(len(same)), f"{kind.env_steps:,}")
-        console.print(lines)
-    for sentence in outcomes.mixed(rows):
+    returns = [row for row in rows if row.measure == RETURN]
+    width = max((len(row.arm) for row in returns), default=0)
+    for task in dict.fromkeys(row.task for row in returns):
+        own = [row for row in returns if row.task == task]
+        console.print(terminal.heading(task), soft_wrap=True)
+        console.print(_returns([row for row in own if row.attack is None], width))
+        if any(row.attack is not None for row in own):
+            console.print(_under_attack([row for row in own if row.attack is not None]))
+    for sentence in not_averaged(rows):
         console.print(f"{sentence}.", soft_wrap=True, style="yellow")
+
+
+def _returns(rows: Sequence[Outcome], width: int) -> Lines:
+    lines = terminal.table("method", "mode", right=("return", "runs", "steps"))
+    lines.columns[0].min_width = width
+    for (arm, _, _, mode), kinds in outcomes.alike(rows).items():
+        for kind, same in kinds.items():
+            lines.add_row(arm, mode, _mean(same), str(len(same)), f"{kind.env_steps:,}")
+    return lines
+
+
+def _under_attack(rows: Sequence[Outcome]) -> Lines:
+    """A line for each method without an attack, and one for each attack, with a column for each budget."""
+    budgets = sorted({row.attack[1] for row in rows if row.attack is not None})
+    lines = terminal.table("return under attack, of 255", right=[f"{budget:g}" for budget in budgets])
+    found: dict[str, dict[str, dict[float, list[Outcome]]]] = {}
+    for row in rows:
+        assert row.attack is not None
+        attack, budget = row.attack
+        found.setdefault(row.arm, {"": {}}).setdefault(attack if budget else "", {}).setdefault(budget, []).append(row)
+    for arm, attacks in found.items():
+        for attack, by_budget in attacks.items():
+            told = [_mean(by_budget[budget], 3) if budget in by_budget else "" for budget in budgets]
+            lines.add_row(f"  {attack}" if attack else arm, *told)
+    return lines
+
+
+def _mean(rows: Sequence[Outcome], digits: int = 4) -> str:
+    return f"{sum(row.value for row in rows) / len(rows):.{digits}g}"
 
 
 def _what_it_costs(grid: Grid, folder: Path, console: Console, measure: bool) -> None:
@@ -115,20 +158,10 @@ def _what_it_costs(grid: Grid, folder: Path, console: Console, measure: bool) ->
     if not found:
         console.print("Nothing is missing.")
         return
-    lines = Lines(box=None, pad_edge=False, padding=(0, 1))
-    for name in ("missing of", "on", "runs", "steps each", "steps/s", "takes", "measured by"):
-        lines.add_column(name, justify="left" if name in ("missing of", "on", "measured by") else "right")
-    for cost in found:
-        lines.add_row(
-            cost.arm,
-            cost.task,
-            str(cost.runs),
-            "?" if cost.steps is None else f"{cost.steps:,}",
-            "?" if cost.rate is None else f"{cost.rate:.1f}",
-            "?" if cost.seconds is None else told_seconds(cost.seconds),
-            cost.source,
-        )
-    console.print(lines)
+    width = max(len(cost.arm) for cost in found)
+    for task in dict.fromkeys(cost.task for cost in found):
+        console.print(terminal.heading(task, ": missing"), soft_wrap=True)
+        console.print(_costs([cost for cost in found if cost.task == task], width))
     known = [cost.seconds for cost in found if cost.seconds is not None]
     unknown = len(found) - len(known)
     if known:
@@ -138,6 +171,22 @@ def _what_it_costs(grid: Grid, folder: Path, console: Console, measure: bool) ->
         console.print(f"Speeds that were measured lie in {costs.rates_path()}.", soft_wrap=True)
     if unknown and not measure:
         console.print("`--measure` measures how fast each method is here.")
+
+
+def _costs(found: Sequence[costs.Cost], width: int) -> Lines:
+    lines = terminal.table("method", right=("runs", "steps each", "steps/s", "takes"))
+    lines.columns[0].min_width = width
+    lines.add_column("measured by", no_wrap=True)
+    for cost in found:
+        lines.add_row(
+            cost.arm,
+            str(cost.runs),
+            "?" if cost.steps is None else f"{cost.steps:,}",
+            "?" if cost.rate is None else f"{cost.rate:.1f}",
+            "?" if cost.seconds is None else told_seconds(cost.seconds),
+            cost.source,
+        )
+    return lines
 
 
 def _steps_of(cell: Cell) -> int | None:

@@ -1,4 +1,4 @@
-"""The commands, as people are told of them: usage, examples, and headings for their options."""
+"""The commands as help shows them: usage, examples, and headings for their options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from saccade.cli.options import Attack, Demo, Doctor, Evaluate, Explain, Export,
 
 @dataclass(frozen=True)
 class Command:
-    """A command. ``groups``: headings and the options below them; others stand below what their dataclass is about."""
+    """A command. ``groups``: headings and the options below them; others come below their dataclass's description."""
 
     summary: str
     usage: tuple[str, ...]
@@ -23,8 +23,8 @@ class Command:
 
 
 SHOWN = "How the task is shown to the agent"
-"""The heading of the options that an environment has, and of those of its suite."""
-POLICY_SEES = "What it sees, where that cannot be told from its shape"
+"""The heading of an environment's options, and of its suite's."""
+POLICY_SEES = "What it sees, where its shape does not say"
 POLICY_GROUPS = {
     "Which policy, on which task": (
         "what", "task", "modes", "video_where", "obs", "method", "policy", "checkpoint", "output", "trust",
@@ -35,21 +35,21 @@ POLICY_GROUPS = {
     ),
     "Which moments": ("frames", "every", "seed", "max_steps"),
     "Which maps": ("methods", "score", "over_colours"),
-    "Numbers of single methods": (
+    "Settings of single methods": (
         "rise_masks", "perturbation_stride", "perturbation_radius", "occlusion_window",
     ),
     "Where it runs, and where results go": ("device", "max_batch", "out"),
 }  # fmt: skip
 OF_MAPS = (
-    "Which moments", "Which maps", "Numbers of single methods", "Where it runs, and where results go",
+    "Which moments", "Which maps", "Settings of single methods", "Where it runs, and where results go",
 )  # fmt: skip
-"""The groups of explain and score that the live page has not."""
+"""The option groups of explain and score that the live page lacks."""
 TRAINING_GROUPS = {
     "The run": (
         "preset", "out", "log", "seed", "steps", "random_steps", "replay_capacity", "checkpoint_every", "log_every",
     ),
     SHOWN: ("action_repeat", "frame_stack"),
-    "Evaluations on the way": (
+    "Evaluations during training": (
         "evaluate_every", "evaluation_episodes", "evaluation_modes", "evaluation_sampled", "evaluation_maps", "video",
     ),
     "Pictures to blend into observations": ("images", "image_count"),
@@ -60,7 +60,7 @@ TRAINING_GROUPS = {
 
 COMMANDS: Mapping[str, Command] = {
     "demo": Command(
-        "train SAC and SGQN for some minutes, and draw what they learned",
+        "train SAC and SGQN for a few minutes, and show what they learned",
         ("saccade demo [options]",),
         ("saccade demo", "saccade demo --minutes 4 --episodes 2 --out runs/my-demo"),
         Demo,
@@ -76,7 +76,7 @@ COMMANDS: Mapping[str, Command] = {
         groups=TRAINING_GROUPS,
     ),
     "evaluate": Command(
-        "play a policy, Saccade's or anybody's, in several modes",
+        "play any policy in several modes",
         (
             "saccade evaluate RUN [RUN ...] [options]",
             "saccade evaluate ZIP [ZIP ...] --task TASK [options]",
@@ -107,7 +107,7 @@ COMMANDS: Mapping[str, Command] = {
         },
     ),
     "explain": Command(
-        "show what a policy looks at, Saccade's or anybody's",
+        "show what any policy looks at",
         (
             "saccade explain RUN [options]",
             "saccade explain ZIP --task TASK [options]",
@@ -122,7 +122,7 @@ COMMANDS: Mapping[str, Command] = {
         POLICY_GROUPS,
     ),
     "score": Command(
-        "say whether its saliency maps are right",
+        "test whether its saliency maps are right",
         (
             "saccade score RUN [options]",
             "saccade score ZIP --task TASK [options]",
@@ -138,7 +138,7 @@ COMMANDS: Mapping[str, Command] = {
         POLICY_GROUPS,
     ),
     "attack": Command(
-        "change what a policy sees by a little, where it hurts most, and play it",
+        "play a policy whose observations are changed slightly, where it hurts most",
         (
             "saccade attack RUN [options]",
             "saccade attack ZIP --task TASK [options]",
@@ -186,7 +186,7 @@ COMMANDS: Mapping[str, Command] = {
         Export,
     ),
     "bench": Command(
-        "a paper's table, or a grid of your own, by one command",
+        "run a paper's table, or a grid of your own, with one command",
         (
             "saccade bench list",
             "saccade bench show NAME [options]",
@@ -201,7 +201,7 @@ COMMANDS: Mapping[str, Command] = {
         Bench,
         {
             "What": ("verb", "name", "preset", "methods", "tasks", "seeds", "out", "measure"),
-            "Where its runs are done": (
+            "Where its runs are executed": (
                 "executor",
                 "slots",
                 "threads",
@@ -236,13 +236,13 @@ COMMANDS: Mapping[str, Command] = {
         },
     ),
     "list": Command(
-        "the methods, tasks and modes there are",
+        "list methods, tasks and modes",
         ("saccade list [--preset METHOD] [--task TASK]",),
         ("saccade list", "saccade list --preset sgqn --task dmc/cartpole_swingup", "saccade list --preset small"),
         List,
     ),
     "doctor": Command(
-        "what this machine has, and what is wrong with it",
+        "show what this machine has, and what is wrong with it",
         ("saccade doctor [options]",),
         ("saccade doctor", "saccade doctor --bench"),
         Doctor,

@@ -1,4 +1,4 @@
-"""``saccade demo``: two methods trained for some minutes, compared in every mode, and drawn on one page."""
+"""``saccade demo``: train two methods for a few minutes, compare them in every mode, and write one page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRe
 from saccade.agents.presets import preset
 from saccade.bench.results import newest_results
 from saccade.cli import terminal
-from saccade.cli.demo_page import Told, sentences, write_demo_page
+from saccade.cli.demo_page import Played, Told, sentences, write_demo_page
 from saccade.cli.evaluate_command import play, show
 from saccade.cli.options import Demo, Evaluate
 from saccade.cli.parsing import parsed
@@ -32,20 +32,20 @@ from saccade.train.logs import append_row, read_rows
 from saccade.train.session import EVALUATIONS, METRICS
 from saccade.types import UserError
 
-SHARES = {"sac": 1.0, "sgqn": 0.5}  # of --steps, by method: an update of SGQN costs twice SAC's
+SHARES = {"sac": 1.0, "sgqn": 0.5}  # of --steps, by method: an update of SGQN costs twice as much as SAC's
 METHODS_SHOWN = tuple(SHARES)
 RANDOM_STEPS = 1000
 STEPS_BETWEEN_ROWS = 50
 EVALUATION_SHARE = 0.2  # of the time, kept for the evaluations after the training
 POLL_SECONDS = 0.5
-ENDED_WELL = (0, 130)  # exit codes of a run that is done, and of one that saved and left
+ENDED_WELL = (0, 130)  # exit codes of a run that is done, and of one that was saved and interrupted
 PROGRAM = [sys.executable, "-m", "saccade.cli"]
 RANDOM_POLICY = "random"
-FRAME_STACK = 3  # of both methods, where SGQN's authors took no other
+FRAME_STACK = 3  # of both methods, as used by SGQN's authors
 
 
 def run(words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = parsed(Demo, "saccade demo", words)
     if options.steps < 1 or options.minutes <= 0 or options.episodes < 1:
         raise UserError("--steps, --minutes and --episodes must be positive.")
@@ -72,12 +72,12 @@ def run(words: list[str]) -> int:
 
 
 def _refuse_too_short(policies: dict[str, Policy], options: Demo, folder: Path) -> None:
-    """Raise UserError where a method has not begun to learn: its numbers would say nothing."""
+    """Raise UserError if a method has not begun to learn: its numbers would mean nothing."""
     for method, policy in policies.items():
         if policy.env_steps <= policy.config.loop.random_steps:
             raise UserError(
                 f"{options.minutes:g} minutes were too short: {method} made {policy.env_steps} steps and learned "
-                f"nothing yet. Give more --minutes, or go on with `saccade train --resume {folder / method}`."
+                f"nothing yet. Give more --minutes, or continue with `saccade train --resume {folder / method}`."
             )
 
 
@@ -106,7 +106,7 @@ def _train(options: Demo, folder: Path, console: Console, deadline: float) -> No
         failed = [method for method, process in processes.items() if process.poll() not in (None, *ENDED_WELL)]
     finally:
         for process in processes.values():
-            process.terminate()  # does nothing to one that has ended
+            process.terminate()  # has no effect on one that has ended
         for process in processes.values():
             process.wait()
     for method in failed:
@@ -127,7 +127,7 @@ def _train_words(method: str, options: Demo, folder: Path) -> list[str]:
 
 
 def _steps_of(method: str, options: Demo) -> int:
-    """So many that all methods learn for about as long."""
+    """Steps of each method, chosen so that all learn for about the same time."""
     return max(round(options.steps * SHARES[method]), 1)
 
 
@@ -211,8 +211,8 @@ def _blank(policy: Policy) -> np.ndarray:
     return np.zeros((env.frame_stack * 3, env.image_size, env.image_size), np.uint8)
 
 
-def _episodes(policies: dict[str, Policy], seed: int) -> dict[str, dict[str, np.ndarray]]:
-    """By method and mode: the observations of an episode that begins alike for all."""
+def _episodes(policies: dict[str, Policy], seed: int) -> dict[str, dict[str, Played]]:
+    """By method and mode: an episode that begins alike for all."""
     return {
         method: {
             mode: _played(policy, in_mode(policy.config.env, mode), seed) for mode in modes_of(policy.config.env.task)
@@ -221,17 +221,19 @@ def _episodes(policies: dict[str, Policy], seed: int) -> dict[str, dict[str, np.
     }
 
 
-def _played(policy: Policy, config: EnvConfig, seed: int) -> np.ndarray:
+def _played(policy: Policy, config: EnvConfig, seed: int) -> Played:
     env = make_env(config, seed)
-    seen, ended = [env.reset(seed=seed)[0]], False
+    seen, actions, rewards, ended = [env.reset(seed=seed)[0]], list[np.ndarray](), list[float](), False
     while not ended:
-        obs, _, terminated, truncated, _ = env.step(policy.act(seen[-1]))
+        actions.append(policy.act(seen[-1]))
+        obs, reward, terminated, truncated, _ = env.step(actions[-1])
         seen.append(obs)
+        rewards.append(float(reward))
         ended = terminated or truncated
     env.close()
-    return np.stack(seen)
+    return Played(np.stack(seen), np.stack(actions), np.array(rewards))
 
 
 def _always(act: Act) -> Callable[[], Act]:
-    """What ``play`` begins every mode with, where nothing of an actor begins anew."""
+    """Wrap an actor without state in the form that ``play`` starts each mode with."""
     return lambda: act

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
@@ -19,29 +19,45 @@ from saccade.viewer.explanation import brightest
 from saccade.viewer.film import Film, Films, panel
 from saccade.viewer.page import Code, Found, Gallery, Heading, Picture, Section, Table, Text, write_page
 from saccade.viewer.pictures import data_uri, frame_of, overlay, png
-from saccade.viewer.timeline import Chart, chart, together
+from saccade.viewer.timeline import Chart, chart, chart_of_parts, together
 
 Row = Mapping[str, Any]
-Episodes = Mapping[str, Mapping[str, np.ndarray]]
-"""By method and mode: the observations ``[time, channel, height, width]`` of an episode that the method played."""
-
 CLEAN, RANDOM = "train", "random"
-MOMENT = 0.3  # of an episode: when the modes are shown side by side
+MOMENT = 0.3  # fraction of an episode at which the modes are shown side by side
 FILM_FRAMES = 60  # at most
-AT_ONCE = 64  # observations that a network is given
+AT_ONCE = 64  # observations that a network is given at once
 NAMES = {"sac": "SAC", "sgqn": "SGQN", RANDOM: "acting at random"}
 COLUMNS = {**NAMES, RANDOM: "random"}
 
 
+@final
 @dataclass(frozen=True)
-class Told:
-    """What a demo did, beside its rows.
+class Played:
+    """An episode that a method played.
 
     Attributes:
-        wanted_steps: agent steps that each method had been given.
+        obs: uint8 ``[time + 1, channel, height, width]``: the last is what the last action led to.
+        actions: ``[time, dims]``, as ``rewards``, ``[time]``.
+    """
+
+    obs: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+
+
+Episodes = Mapping[str, Mapping[str, Played]]
+"""By method and mode."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a demo did, besides its rows.
+
+    Attributes:
+        wanted_steps: agent steps that each method was given.
         minutes: how long the methods trained, side by side.
-        command: what makes this page again.
-        run: folder of SGQN's run, for the commands to go on with.
+        command: the command that makes this page again.
+        run: folder of SGQN's run, for further commands.
     """
 
     task: str
@@ -88,7 +104,7 @@ def write_demo_page(
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
-    """What came out, for people: where each method was trained, and in surroundings it has not seen."""
+    """Return the results in sentences: where each method was trained, and in surroundings it has not seen."""
     told = []
     for method, by_mode in _by_method(rows).items():
         clean, others = by_mode[CLEAN], [value for mode, value in by_mode.items() if mode != CLEAN]
@@ -110,7 +126,7 @@ def _knows_success(rows: Sequence[Row]) -> bool:
 
 
 def _by_method(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """By method and mode the headline: the success rate where the task knows success, else the mean return."""
+    """By method and mode, the success rate if the task defines success, else the mean return."""
     key = "success_rate" if _knows_success(rows) else "return_mean"
     found: dict[str, dict[str, float]] = {}
     for row in rows:
@@ -119,10 +135,10 @@ def _by_method(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def _tables(rows: Sequence[Row]) -> list[Table]:
-    """Modes down and methods across, so that they fit on a phone: successes where the task knows them, and returns."""
+    """Tables with modes as rows and methods as columns, to fit on a phone: successes, if defined, and returns."""
     results = newest_results(rows)
     columns = ("mode", *(COLUMNS.get(result.method, result.method) for result in results))
-    episodes = f"{len(rows[0]['returns'])} episodes a cell, the same for all; {CLEAN} is where they learned."
+    episodes = f"{len(rows[0]['returns'])} episodes per cell, the same for all; they were trained in {CLEAN}."
     tables = []
     if _knows_success(rows):
         shares = tuple(
@@ -151,13 +167,13 @@ def _bars(rows: Sequence[Row]) -> Picture:
         return Picture(
             chart,
             "Share of the episodes that succeed, of each policy in each mode",
-            "A policy that generalizes keeps its bars as high as they are under train.",
+            "A policy that generalizes has bars as high as in train.",
         )
     return Picture(
         figures.returns_by_mode(figures.mode_returns(rows)),
         "Mean return and standard deviation of each policy in each mode",
         "Large marks are means over episodes, lines their standard deviations, small marks the episodes. A policy that "
-        "generalizes keeps its marks at the height they have under train.",
+        "generalizes has marks as high as in train.",
     )
 
 
@@ -189,24 +205,27 @@ def _equal_time(told: Told, policies: Mapping[str, Policy]) -> str:
     ]
     ended = f" Time was up before {' and '.join(cut)}." if cut else ""
     return (
-        f"The two learned for about as long, side by side on one core each, {told.minutes:.1f} minutes in all, and not "
-        f"for as many agent steps: {steps}, since an update of SGQN costs twice SAC's.{ended} The first chart compares "
-        "them at equal time, the second at equal steps."
+        f"The two learned for about the same time, side by side on one core each, {told.minutes:.1f} minutes in all, "
+        "but not "
+        f"for the same number of agent steps: {steps}, since an update of SGQN costs twice as much as SAC's.{ended} "
+        "The first "
+        "chart compares them at equal time, the second at equal steps."
     )
 
 
 def _moments(policies: Mapping[str, Policy], episodes: Episodes) -> Gallery:
-    """One column a mode, at the same step of episodes that begin alike."""
+    """One column per mode, at the same step of episodes that begin alike."""
     rows = []
     for method, by_mode in episodes.items():
-        obs = np.stack([played[int(MOMENT * (len(played) - 1))] for played in by_mode.values()])
+        obs = np.stack([played.obs[int(MOMENT * len(played.actions))] for played in by_mode.values()])
         rows.append((f"what {NAMES[method]} sees", tuple(data_uri(png(frame_of(one))) for one in obs)))
         for label, drawn in _looks(policies[method], obs).items():
             rows.append((f"{NAMES[method]}: {label}", tuple(data_uri(png(picture)) for picture in drawn)))
     return Gallery(
         tuple(rows),
         tuple(next(iter(episodes.values()))),
-        "One column a mode: the same step of episodes that begin alike. Bright pixels matter: to Q1 of the action that "
+        "One column per mode: the same step of episodes that begin alike. Bright pixels matter: to Q1 of the action "
+        "that "
         "is taken, by guided backpropagation, and in SGQN's own predicted mask. A policy that knows where to look is "
         "bright on what it acts with and on, and dark elsewhere, in every mode. A map that is zero everywhere is "
         "crossed out.",
@@ -216,43 +235,48 @@ def _moments(policies: Mapping[str, Policy], episodes: Episodes) -> Gallery:
 def _films(policies: Mapping[str, Policy], episodes: Episodes, hardest: str) -> Films:
     films = {}
     for mode in (CLEAN, hardest):
-        length = min(len(by_mode[mode]) for by_mode in episodes.values())
+        played = {method: by_mode[mode] for method, by_mode in episodes.items()}
+        length = min(len(one.obs) for one in played.values())
         chosen = np.unique(np.linspace(0, length - 1, FILM_FRAMES).astype(int))
         panels = []
-        for method, by_mode in episodes.items():
-            obs = by_mode[mode][chosen]
-            frames = np.stack([frame_of(one) for one in obs])
+        for method, one in played.items():
+            obs = one.obs[chosen]
+            frames = np.stack([frame_of(each) for each in obs])
             panels.append(panel(f"{NAMES[method]} sees", f"What {NAMES[method]} sees in {mode}", frames))
             for label, drawn in _looks(policies[method], obs).items():
                 panels.append(panel(label, f"{NAMES[method]} in {mode}: {label}", drawn))
         films[mode] = Film(
             tuple(panels),
-            tuple(f"step {step}" for step in chosen),
+            tuple(f"step {step}" for step in range(length)),
             *_frame_size(episodes),
             f"An episode of each method in {mode}: what it sees, and what its action depends on.",
-            curves=_values(policies, {method: by_mode[mode][chosen] for method, by_mode in episodes.items()}),
+            curves=_curves_of(policies, played, length),
+            drawn=() if len(chosen) == length else tuple(chosen.tolist()),
         )
     return Films(films, "The slider moves both modes. Value is the return that a policy expects from here on.")
 
 
-def _values(policies: Mapping[str, Policy], seen: Mapping[str, np.ndarray]) -> tuple[Chart, ...]:
-    """What each method expects along its episode, as one chart."""
+def _curves_of(policies: Mapping[str, Policy], played: Mapping[str, Played], length: int) -> tuple[Chart, ...]:
+    """What each method expects along its episode, and gets for its actions, the first ``length`` moments of it."""
     found = {}
-    for method, obs in seen.items():
-        values = values_of(policies[method], obs, preferences(policies[method], obs, AT_ONCE), AT_ONCE)
-        if values is not None:
-            found[NAMES[method]] = (chart("value", values),)
+    for method, episode in played.items():
+        obs, policy = episode.obs[:length], policies[method]
+        values = values_of(policy, obs, preferences(policy, obs, AT_ONCE), AT_ONCE)
+        rewards = np.append(episode.rewards, np.nan)[:length]  # where the episode ends, nothing is done any more
+        actions = np.append(episode.actions, np.full_like(episode.actions[:1], np.nan), axis=0)[:length]
+        charts = [chart("reward", rewards), chart_of_parts(actions)]
+        found[NAMES[method]] = charts if values is None else [chart("value", values), *charts]
     return together(found)
 
 
 def _frame_size(episodes: Episodes) -> tuple[int, int]:
     """Height and width of a frame."""
-    first = next(iter(next(iter(episodes.values())).values()))
+    first = next(iter(next(iter(episodes.values())).values())).obs
     return first.shape[-2], first.shape[-1]
 
 
 def _looks(policy: Policy, obs: np.ndarray) -> dict[str, np.ndarray]:
-    """By what is shown: uint8 ``[moments, height, width, 3]``, the newest frame under a map."""
+    """By name of what is shown: uint8 ``[moments, height, width, 3]``, the newest frame under a map."""
     frames = np.stack([frame_of(one) for one in obs])
     attribution = policy.map("q_attribution", obs)[:, -1]
     drawn = {"what its Q depends on": overlay(frames, attribution, limits=(0.0, brightest(attribution)))}

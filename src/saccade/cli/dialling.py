@@ -1,4 +1,4 @@
-"""``saccade evaluate WHAT --dial NAME [STRENGTH ...]``: where a policy breaks."""
+"""``saccade evaluate WHAT --dial NAME [STRENGTH ...]``: find where a policy breaks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 @final
 @dataclass(frozen=True)
 class _Dials:
-    """What is asked for: dials, their strengths above 0, and the modes that these are."""
+    """What is asked for: dials, their strengths above 0, and the modes that these stand for."""
 
     strengths: Mapping[str, tuple[float, ...]]
 
@@ -55,10 +55,10 @@ class _Dials:
 
 
 def evaluate_dials(options: Evaluate, words: Sequence[str], play: Any) -> int:
-    """Carry out the command.
+    """Run the command.
 
     Args:
-        words: what the person typed after ``saccade evaluate``.
+        words: what the user typed after ``saccade evaluate``.
         play: plays a configuration of Saccade's own tasks, in its processes.
     """
     dials = _Dials(read_dials(options.dial))
@@ -66,7 +66,7 @@ def evaluate_dials(options: Evaluate, words: Sequence[str], play: Any) -> int:
     console = terminal.console()
     asked = dataclasses.replace(options, modes=(CLEAN, *dials.modes))
     subjects = []
-    for what in options.runs or (None,):  # mistakes show before anything is played
+    for what in options.runs or (None,):  # mistakes are reported before anything is played
         own = _run_folder(options, what)
         of_run = asked if own is None or options.seed is not None else _with_seed_of_run(asked, what)
         subjects.append((of_run, subjected(subject_in(of_run, what), own)))
@@ -74,7 +74,7 @@ def evaluate_dials(options: Evaluate, words: Sequence[str], play: Any) -> int:
     for its_options, subject in subjects:
         rows = _rows(its_options, subject, dials, console, play)
         pictures = read_pictures(subject.folder / PICTURES, [row["mode"] for row in rows])
-        facts = (*facts_of(its_options, subject, rows), ("drift", f"over {MOMENTS} moments at most of one episode"))
+        facts = (*facts_of(its_options, subject, rows), ("drift", f"over at most {MOMENTS} moments of one episode"))
         command = shlex.join(["saccade", "evaluate", *words])
         policy, task = subject.policy.name, subject.task.name
         page = write_dials(subject.folder, Dialled(policy, task, rows, facts, pictures, command))
@@ -87,11 +87,11 @@ def evaluate_dials(options: Evaluate, words: Sequence[str], play: Any) -> int:
 
 
 def _check(options: Evaluate) -> None:
-    """Raise UserError for options that do not go together, or make no sense."""
+    """Raise UserError for options that do not go together, or are out of range."""
     if options.modes:
         raise UserError("--dial plays the mode train and its own strengths: leave --modes out, or --dial.")
     if "@" in (options.opening.task or "") and ".py:" not in str(options.opening.task):
-        raise UserError(f"--task {options.opening.task} names a mode, and --dial plays its own: leave the mode out.")
+        raise UserError(f"--task {options.opening.task} names a mode, but --dial plays its own: leave the mode out.")
     for name, least in (("max_steps", 1), ("seed", 0)):
         value = getattr(options, name)
         if value is not None and value < least:
@@ -103,7 +103,7 @@ def _check(options: Evaluate) -> None:
 
 
 def _run_folder(options: Evaluate, what: Path | None) -> Path | None:
-    """Where the results of a run in its own task go; None for all other policies and tasks."""
+    """The folder for the results of a run in its own task; None for all other policies and tasks."""
     others = options.opening.policy is not None or options.opening.task is not None or options.out is not None
     if what is None or others or not is_run(what):
         return None
@@ -117,7 +117,7 @@ def _with_seed_of_run(options: Evaluate, what: Path | None) -> Evaluate:
 
 
 def _rows(options: Evaluate, subject: Subjected, dials: _Dials, console: Console, play: Any) -> list[Row]:
-    """A row for strength 0 and one for each other; those played before with the same settings are taken as they are."""
+    """Rows for strength 0 and each other one; those played before with the same settings are read from the file."""
     settings = _settings(options, subject)
     path = subject.folder / EVALUATIONS
     there = {} if options.again else _there(path, settings, subject.modes)
@@ -125,7 +125,7 @@ def _rows(options: Evaluate, subject: Subjected, dials: _Dials, console: Console
     if there:
         say(
             console,
-            f"{len(there)} of {len(subject.modes)} strengths have been played before (--again plays them anew).",
+            f"{len(there)} of {len(subject.modes)} strengths have been played before (--again plays them again).",
         )
     found = dict(there)
     if missing:
@@ -201,7 +201,7 @@ def _there(path: Path, settings: Mapping[str, Any], modes: Sequence[str]) -> dic
 
 
 def _show(rows: Sequence[Row], title: str, console: Console) -> None:
-    """Print a table of each dial: strengths down."""
+    """Print a table of each dial, with strengths as rows."""
     clean = clean_row(rows)
     assert clean is not None
     for name, some in dials_in(rows).items() or {"no dial above 0": []}.items():

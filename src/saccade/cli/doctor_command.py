@@ -9,7 +9,7 @@ from saccade.doctor.examination import examine, print_report
 
 
 def run(words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = parsed(Doctor, "saccade doctor", words)
     console = terminal.console()
     if options.bench:

@@ -52,16 +52,16 @@ from saccade.viewer.evaluation import Evaluated, write_evaluation
 from saccade.viewer.pictures import enlarged, write_video
 
 VIDEO_FRAMES_PER_SECOND = 25.0
-WIDEST = 10_000  # characters: as wide as a table likes to be
+WIDEST = 10_000  # characters: wider than any table
 OF_OTHERS = ("checkpoint", "output", "layout", "channels", "mean", "std", "trust", "max_steps", "video_where", "out")
-"""Options that say something of policies that are no runs, or of tasks that are not theirs."""
+"""Options that only apply to policies that are no runs, or to tasks other than a run's own."""
 
 
 def run(words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = parsed(Evaluate, "saccade evaluate", words)
     if not options.runs and options.opening.policy is None and options.dial:
-        raise UserError("Name the policy before --dial: what comes after it are names and strengths of dials.")
+        raise UserError("Name the policy before --dial: what follows it are names and strengths of dials.")
     if not options.runs and options.opening.policy is None:
         raise UserError("A run folder is needed, such as `saccade evaluate runs/dmc-walker_walk/sgqn/0`, or zoo:NAME.")
     if options.episodes < 1:
@@ -69,8 +69,8 @@ def run(words: list[str]) -> int:
     if options.dial:
         return evaluate_dials(options, words, play)
     if options.again:
-        raise UserError("--again is for the strengths of --dial: other modes are played anew in any case.")
-    _, modes = task_and_modes(options.opening.task, options.modes)  # shifts that there are none of, before any work
+        raise UserError("--again is for the strengths of --dial: other modes are always played again.")
+    _, modes = task_and_modes(options.opening.task, options.modes)  # reports unknown shifts before any work
     if _is_any(options):
         return evaluate_any(options, words, show, play)
     _refuse_of_others(options)
@@ -79,7 +79,7 @@ def run(words: list[str]) -> int:
 
 
 def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
-    """Play runs in their own tasks; where shifts are asked for, each gets a page with one sentence on its top."""
+    """Play runs in their own tasks; if shifts are asked for, each gets a page with one sentence at its top."""
     configs = {what: read_config(folder_of_run(what), options.opening.method) for what in options.runs}
     for config in configs.values():  # before any work
         check_data(_as_asked(config.env, options), options.modes or suites.usual_modes(config.env.task))
@@ -119,7 +119,7 @@ def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
             for row in rows:
                 append_row(folder / EVALUATIONS, row)
             results += (dataclasses.replace(result, run=str(what)) for result in newest_results(rows))
-            if shifted:  # such a page is no part of what a run had before there were shifts
+            if shifted:  # older results of a run, without shifts, have no such page
                 facts = (("policy", label), ("from", policy.source), ("task", env.task))
                 command = shlex.join(["saccade", "evaluate", *words])
                 page = write_evaluation(folder, Evaluated(label, env.task, rows, facts, firsts, command))
@@ -135,7 +135,7 @@ def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
 
 
 def _is_any(options: Evaluate) -> bool:
-    """Whether it is asked for more than runs in their own tasks."""
+    """Whether more is asked for than runs in their own tasks."""
     more = (
         options.opening.task is not None
         or options.opening.policy is not None
@@ -151,7 +151,7 @@ def _may_be_run(what: Path) -> bool:
 
 
 def _refuse_of_others(options: Evaluate) -> None:
-    """Raise UserError for options that say something of other policies than runs."""
+    """Raise UserError for options that apply to other policies than runs."""
     values = vars(options) | vars(options.opening)
     for name in OF_OTHERS:
         if values[name]:
@@ -162,13 +162,13 @@ def _refuse_of_others(options: Evaluate) -> None:
 
 
 def _told(method: str, results: Iterable[Evaluation]) -> Iterable[Evaluation]:
-    """The results; an error of a method of a person's own is told as theirs."""
+    """The results; an error in a user's own method is reported as theirs."""
     with told_as_theirs(method, f"Acting by {label_of(method)}"):
         yield from results
 
 
 def _writable(folder: Path) -> Path:
-    """The folder, made if it is not there. Raises UserError where it cannot be."""
+    """The folder, made if necessary. Raises UserError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -177,7 +177,7 @@ def _writable(folder: Path) -> Path:
 
 
 def told_apart(results: list[Result], configs: list[RunConfig]) -> list[Result]:
-    """The results, one per run, with what tells the runs apart; and their means over seeds."""
+    """Return the results, one per run, with what distinguishes the runs; and their means over seeds."""
     if len(results) == 1:
         return [dataclasses.replace(results[0], run="")]
     told = differences([to_json(config) for config in configs])
@@ -186,7 +186,7 @@ def told_apart(results: list[Result], configs: list[RunConfig]) -> list[Result]:
 
 
 def acting(policy: Policy, seed: int, sampled: bool) -> Callable[[], Act]:
-    """What acts in a mode: where it draws, with the same random numbers in each."""
+    """Return what acts in a mode; where it samples, it draws the same random numbers in each mode."""
     return (lambda: policy.sampler(seed)) if sampled else (lambda: policy.act)
 
 
@@ -220,7 +220,7 @@ def _as_asked(env: EnvConfig, options: Evaluate) -> EnvConfig:
 
 
 def show(results: list[Result], console: Console) -> None:
-    """Print one table of results: runs down, modes across; or modes down where the terminal is too narrow for that."""
+    """Print one table of results with modes as columns; or as rows, if the terminal is too narrow."""
     tasks = list(dict.fromkeys(result.task for result in results))
     title = tasks[0] if len(tasks) == 1 else None
     runs = [result for result in results if result.seed is not None]
@@ -245,11 +245,11 @@ def show(results: list[Result], console: Console) -> None:
     settings = "; ".join(dict.fromkeys(result.setting for result in results))
     console.print(
         f"Return of an episode, mean ± standard deviation over {'/'.join(map(str, episodes))} episodes; "
-        f"gap: what the worst mode loses of train. {succeeded}{settings}.",
+        f"gap: the loss of the worst mode against train. {succeeded}{settings}.",
         highlight=False,
     )
     if len(runs) < len(results):
-        console.print("A mean of seeds: ± the standard deviation of the runs' means.", highlight=False)
+        console.print("Mean over seeds: ± is the standard deviation of the runs' means.", highlight=False)
     for sentence in means_of_groups(results):
         console.print(f"{sentence}.", highlight=False, markup=False)
     for sentence in changes_of(runs):

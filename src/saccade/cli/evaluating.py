@@ -1,4 +1,4 @@
-"""Evaluating any policy in any task: what ``saccade evaluate`` does with all that are no runs in their own tasks."""
+"""Evaluate any policy in any task: all of ``saccade evaluate`` except runs in their own tasks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ VIDEO_FRAMES_PER_SECOND = 25.0
 
 
 class _Owner(TypedDict):
-    """``policy.json``: whose rows lie beside it."""
+    """``policy.json``: the policy whose rows lie beside it."""
 
     owner: str
     name: str
@@ -53,7 +53,7 @@ class _Owner(TypedDict):
 @final
 @dataclass(frozen=True)
 class Subjected:
-    """A policy that is to be played."""
+    """A policy that is to be played, with its task, modes and folder."""
 
     policy: Policy
     task: Task
@@ -63,7 +63,7 @@ class Subjected:
 
 
 def row_of_subject(result: Evaluation, subject: Subjected, seed: int, sampled: bool) -> dict[str, Any]:
-    """The row of what a policy was played in."""
+    """Return the row of a policy in one mode."""
     policy = subject.policy
     return row_of(
         result,
@@ -77,10 +77,10 @@ def row_of_subject(result: Evaluation, subject: Subjected, seed: int, sampled: b
 
 
 def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) -> int:
-    """Carry out the command.
+    """Run the command.
 
     Args:
-        words: what the person typed after ``saccade evaluate``.
+        words: what the user typed after ``saccade evaluate``.
         show: prints a table of results.
         play: plays a configuration of Saccade's own tasks, in its processes.
     """
@@ -91,7 +91,7 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
         raise UserError(f"--seed {options.seed} is negative: it must be 0 or more.")
     if options.out is not None and len(options.runs) > 1:
         raise UserError("--out is one policy's folder: give the policies one after the other.")
-    # Mistakes show before anything is played.
+    # Mistakes are reported before anything is played.
     subjects = [subjected(subject_in(options, what)) for what in options.runs or (None,)]
     command = shlex.join(["saccade", "evaluate", *words])
     results: list[Result] = []
@@ -115,14 +115,14 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
 
 
 def subject_in(options: Evaluate, what: Path | None) -> Subject:
-    """One of the policies that are to be evaluated."""
+    """Return the subject for one of the policies that are to be evaluated."""
     return Subject(what=what, modes=options.modes, out=options.out, opening=options.opening)
 
 
 def subjected(subject: Subject, own: Path | None = None) -> Subjected:
-    """A policy, its task in the modes that were asked for, and a folder that is its own. Raises UserError.
+    """Return a policy, its task in the modes that were asked for, and a folder of its own. Raises UserError.
 
-    own: of a run, whose results go there; None for a folder of evaluations.
+    own: the folder of a run, which gets the results; None for a folder of evaluations.
     """
     _, words = task_and_modes(subject.opening.task, subject.modes)
     policy, task = policy_and_task(subject)
@@ -131,7 +131,7 @@ def subjected(subject: Subject, own: Path | None = None) -> Subjected:
     task = in_modes(task, asked, policy, video_where=subject.opening.video_where, data=data_of(subject))
     if task.config is not None:
         check_data(task.config, [mode for mode in asked.names if mode not in asked.files and not _of_file(mode, asked)])
-    # First what the others are compared with: each row then knows its gap as soon as it is written.
+    # The mode that others are compared with comes first, so that each row has its gap as soon as it is written.
     modes = tuple(sorted(asked.names, key=lambda mode: mode != CLEAN))
     if own is not None:
         return Subjected(policy, task, modes, asked, own)
@@ -143,7 +143,7 @@ def subjected(subject: Subject, own: Path | None = None) -> Subjected:
 
 
 def is_run(what: Path) -> bool:
-    """Whether it is a run of Saccade, by its folder or by its name in the zoo or the hub, which may not be here yet."""
+    """Return whether it is a run of Saccade, by its folder or its name in the zoo or the hub, even if not here yet."""
     return is_named(what) or (what / CONFIG).is_file()
 
 
@@ -185,7 +185,7 @@ def _rows(
 
 
 def played_in_modes(options: Evaluate, subject: Subjected, console: Console, play: Any) -> Iterator[Evaluation]:
-    """The subject's modes, one after the other, with progress shown."""
+    """Play the subject's modes, one after the other, and show progress."""
     policy, task, seed = subject.policy, subject.task, options.seed or 0
     if task.config is not None and not subject.asked.files and not policy.masked:
         asked = dataclasses.replace(options, modes=subject.modes)
@@ -211,7 +211,7 @@ def played_in_modes(options: Evaluate, subject: Subjected, console: Console, pla
 
 
 def _batches(policy: Policy, task: Task, seed: int, options: Evaluate) -> Any:
-    """What begins to act in a mode of one of Saccade's tasks, on batches as its environments give them."""
+    """What starts acting in a mode of one of Saccade's tasks, on batches as its environments give them."""
     assert task.config is not None
     batches = on_batches(task.config, policy.pixels, task.name)
 
@@ -223,7 +223,7 @@ def _batches(policy: Policy, task: Task, seed: int, options: Evaluate) -> Any:
 
 
 def identity_of(opening: Opening, subject: Subjected) -> dict[str, Any]:
-    """What decides a policy's numbers beside how it is played, as JSON values: whose weights, which task and code."""
+    """Return what decides a policy's numbers besides how it is played, as JSON values: weights, task and code."""
     task, policy = subject.task, subject.policy
     told = {
         "owner": owner_of(policy),
@@ -240,25 +240,25 @@ def identity_of(opening: Opening, subject: Subjected) -> dict[str, Any]:
 
 
 def _code_of(name: str) -> str | None:
-    """Of ``file.py:function`` the hash of the file; None for other names."""
+    """The hash of the file for ``file.py:function``; None for other names."""
     file = Path(name.rpartition(":")[0])
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.suffix == ".py" and file.is_file() else None
 
 
 def facts_of(options: Evaluate, subject: Subjected, rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """What a page says of the policy and of how it was played."""
+    """Yield what a page says about the policy and how it was played."""
     policy = subject.policy
     yield "policy", policy.name
     if policy.source:
         yield "from", policy.source
     yield "sees", policy.pixels.told()
     yield "task", subject.task.name
-    yield "acts", "by actions drawn from the policy" if options.sampled else "by its most likely actions"
-    yield "episodes", f"{options.episodes} in each mode, whose seeds come from {rows[0]['episode_seed']}"
+    yield "acts", "with actions sampled from the policy" if options.sampled else "with its most likely actions"
+    yield "episodes", f"{options.episodes} in each mode, with seeds derived from {rows[0]['episode_seed']}"
 
 
 def _folder(subject: Subject, policy: Policy) -> Path:
-    """Where rows go: what was asked for, or a place where no other policy's rows lie. Raises UserError."""
+    """The folder for rows: the one asked for, or one without another policy's rows. Raises UserError."""
     if subject.out is not None:
         if _is_others(subject.out, policy):
             raise UserError(f"{subject.out} holds rows of another policy: give another --out.")
@@ -273,7 +273,7 @@ def _folder(subject: Subject, policy: Policy) -> Path:
 
 
 def _is_others(folder: Path, policy: Policy) -> bool:
-    """Whether rows, or a page, lie there that are not this policy's, or nobody knows whose."""
+    """Whether rows, or a page, lie there that are another policy's or of unknown origin."""
     try:
         return read_document(folder / OWNER, _Owner)["owner"] != owner_of(policy)
     except (OSError, UserError):

@@ -12,7 +12,7 @@ from saccade.viewer.explanation import FIGURE
 
 
 def run(words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = parsed(Explain, "saccade explain", words)
     console = terminal.console()
     bars = Bars(console)
@@ -29,5 +29,5 @@ def run(words: list[str]) -> int:
         f"{folder / 'grids'}, videos in {folder / 'videos'}, arrays in {folder / 'maps'}.",
     )
     if any(explanation.pictures.values()):
-        say(console, f"What the agent itself makes of what it sees, in every mode: {folder / FIGURE}.")
+        say(console, f"Pictures that the agent itself computes, in every mode: {folder / FIGURE}.")
     return 0

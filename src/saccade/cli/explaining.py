@@ -1,4 +1,4 @@
-"""What ``saccade explain`` and ``saccade score`` share: their options, and the policy, task and folder they mean."""
+"""What ``saccade explain`` and ``saccade score`` share: turning options into policy, task and folder."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ BLURRING = ("perturbation_actor", "perturbation_critic", "perturbation_kl", "sar
 
 
 def method_settings(options: Maps) -> MethodSettings:
-    """The options as every method is given them. Raises UserError for numbers that no method can use."""
+    """Return the settings of every method. Raises UserError for numbers that no method can use."""
     for name in ("rise_masks", "perturbation_stride", "occlusion_window"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name.replace('_', '-')} {getattr(options, name)} is too small: use 1 or more.")
     if not 0 < options.perturbation_radius <= LARGEST_RADIUS:
         raise UserError(
-            f"--perturbation-radius {options.perturbation_radius:g} is no size of a spot: use more than 0 and at most "
+            f"--perturbation-radius {options.perturbation_radius:g} is no valid size: use more than 0 and at most "
             f"{LARGEST_RADIUS:g} pixels."
         )
     spot = {"stride": options.perturbation_stride, "radius": options.perturbation_radius}
@@ -63,18 +63,18 @@ def method_settings(options: Maps) -> MethodSettings:
 
 
 def options_of_episodes(options: Score) -> list[str]:
-    """Which of the options that belong to episodes which a policy plays a person gave."""
+    """Return the options that were given and only apply to episodes that a policy plays."""
     return [*(name for name in changed(options.maps) if name in OF_EPISODES), *changed(options.checks)]
 
 
 def changed(options: Any) -> list[str]:
-    """Names of the options whose value is not the usual one."""
+    """Return the names of the options whose value is not the default."""
     fields = dataclasses.fields(options)
     return [field.name for field in fields if getattr(options, field.name) != field.default]
 
 
 def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ...], Path]:
-    """The policy, its task or what was recorded, the modes and the folder that the options mean. Raises UserError."""
+    """Policy, its task or recorded observations, the modes and the folder for the options. Raises UserError."""
     name, modes = task_and_modes(options.opening.task, options.modes)
     fields = _fields(options, name)
     policy, task = policy_and_task(options)
@@ -88,7 +88,7 @@ def subject_of(options: Subject) -> tuple[Policy, Task | Recorded, tuple[str, ..
 
 
 def task_and_modes(task: str | None, modes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """The task without its mode, and the modes. Raises UserError for two ways at once, and for unknown shifts."""
+    """Return the task without its mode, and the modes. Raises UserError if modes are given twice, or shifts unknown."""
     if ".py:" in (task or ""):
         name, at, mode = str(task), "", ""
     else:
@@ -101,13 +101,13 @@ def task_and_modes(task: str | None, modes: tuple[str, ...]) -> tuple[str, tuple
 
 
 def data_of(options: Subject) -> str | None:
-    """The data folder, whoever's the task is: a video plays its clips."""
+    """Return the data folder, of whatever task, for the clips of a video."""
     data: str | None = given(options.opening.options).get("data")
     return data
 
 
 def _fields(options: Subject, name: str) -> dict[str, Any]:
-    """What is said of Saccade's own tasks; the folder of clips is not, where a video in another task plays them."""
+    """Options for Saccade's own tasks, without the folder of clips if a video in another task uses it."""
     fields = {
         **given(options.opening.options, name),
         "image_size": options.image_size,
@@ -120,7 +120,7 @@ def _fields(options: Subject, name: str) -> dict[str, Any]:
 
 
 def policy_and_task(options: Subject) -> tuple[Policy, Task | None]:
-    """The policy, and the task that it is to be played in; none for recorded observations. Raises UserError."""
+    """Return the policy and the task it is to be played in; None for recorded observations. Raises UserError."""
     opening = options.opening
     normalised = normalisation(opening.mean, opening.std)
     name, _ = task_and_modes(opening.task, options.modes)
@@ -151,9 +151,9 @@ def policy_and_task(options: Subject) -> tuple[Policy, Task | None]:
 
 
 def _recorded(options: Subject, policy: Policy, fields: dict[str, Any]) -> Recorded:
-    """What --obs names. Raises UserError for options that belong to an environment, which there is none of."""
+    """What --obs names. Raises UserError for options that belong to an environment, since there is none."""
     of_environments: dict[str, Any] = {"modes": options.modes or None, "video_where": options.opening.video_where}
-    if options.opening.policy is None:  # a network of one's own is built for the spaces of its task
+    if options.opening.policy is None:  # a custom network is built for the spaces of its task
         of_environments |= {"task": options.opening.task, **fields}
     for name, value in of_environments.items():
         if value is not None:
@@ -165,7 +165,7 @@ def _recorded(options: Subject, policy: Policy, fields: dict[str, Any]) -> Recor
 
 
 def out_folder(options: Subject, policy: Policy, seen: str = "") -> Path:
-    """Where everything is written; ``seen`` is what the observations are called that are no episode of a task."""
+    """Return the folder for all output; ``seen`` names observations that are no episode of a task."""
     if options.out is None:
         return free_folder(_folder(options, f"-{seen}" if seen else ""), policy)
     if not options.replace:
@@ -176,7 +176,7 @@ def out_folder(options: Subject, policy: Policy, seen: str = "") -> Path:
 def _own_network(
     options: Subject, name: str, fields: dict[str, Any], normalised: Normalisation | None
 ) -> tuple[Policy, Task]:
-    """A person's own network, and the task whose spaces it was made for."""
+    """A custom network, and the task whose spaces it was made for."""
     opening = options.opening
     if not name:
         raise UserError(f"--policy {opening.policy} needs --task: the network is built for the task's spaces.")
@@ -205,7 +205,7 @@ def _folder(options: Subject, seen: str = "") -> Path:
     if of_zoo is None and opening.policy is None and options.what is not None and options.what.is_dir():
         return options.what / f"{IN_RUN}{seen}"
     named = opening.checkpoint or options.what or Path(str(opening.policy).partition(":")[0])
-    name = named.absolute().stem.strip(".")  # or else "..zip" would be the folder of all explanations
+    name = named.absolute().stem.strip(".")  # otherwise "..zip" would be the folder of all explanations
     return ELSEWHERE / f"{(name or 'policy') if of_zoo is None else f'zoo-{of_zoo}'}{seen}"
 
 
@@ -213,7 +213,7 @@ Reporter = Callable[[str, int, int], None]
 
 
 class Bars:
-    """One progress bar for each thing that is being done; those that are done make room."""
+    """One progress bar for each thing that is being done; finished ones disappear."""
 
     def __init__(self, console: Console) -> None:
         self.progress = Progress(
@@ -230,7 +230,7 @@ class Bars:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Show them, and tell a log of somebody's code that takes long: it may never end."""
+        """Show them; if a user's code takes long, and may never end, mention it in the log."""
         with self.progress, self._lines.waiting(_taken_long):
             yield
 
@@ -253,9 +253,9 @@ def _taken_long() -> str | None:
 def explained(
     options: Subject, maps: Maps, console: Console, bars: Reporter, words: list[str]
 ) -> tuple[Explanation, Path, Path]:
-    """Explain, and write arrays, pictures, videos and the page; give the folder and the page.
+    """Explain, and write arrays, pictures, videos and the page; return the explanation, its folder and the page.
 
-    words: what the person typed after ``saccade``.
+    words: what the user typed after ``saccade``.
     """
     settings = method_settings(maps)
     policy, task, modes, folder = subject_of(options)
@@ -274,18 +274,18 @@ def explained(
         )
     shown = explanation.policy.pixels.told()
     if shown != policy.pixels.told():
-        say(console, f"As the episode shows, {policy.name} sees {shown}; --channels can say what they are.", "yellow")
+        say(console, f"Judging by the episode, {policy.name} sees {shown}; --channels can name them.", "yellow")
     return explanation, folder, drawn(explanation, folder, options, words, console, bars)
 
 
 def introduce(policy: Policy, settings: MethodSettings, console: Console) -> None:
-    """Tell what was understood of a policy, and what of it is explained."""
+    """Print what was found out about a policy, and what is explained."""
     score = settings.score or default_score(policy)
     likely = not policy.pixels.said and policy.pixels.channels_first[0] > 1
     seen = policy.pixels.told() + " (by their shape; the episode will show it)" * likely
     say(
         console,
-        f"{policy.name}, from {policy.source}, sees {seen}, and gives {', '.join(policy.outputs)}. "
+        f"{policy.name}, from {policy.source}, sees {seen}, and outputs {', '.join(policy.outputs)}. "
         f"Explained is {score}, unless a method has a score of its own.",
     )
 
@@ -293,7 +293,7 @@ def introduce(policy: Policy, settings: MethodSettings, console: Console) -> Non
 def drawn(
     explanation: Explanation, folder: Path, options: Subject, words: list[str], console: Console, bars: Reporter
 ) -> Path:
-    """Write an explanation with its pictures, videos and page, and give the page."""
+    """Write an explanation with its pictures, videos and page, and return the page."""
     for name, why in explanation.left_out.items():
         say(console, f"left out {name}: {why}", style="yellow")
     explanation.save(folder, shlex.join(["saccade", *words]), replace=options.replace)
@@ -306,21 +306,21 @@ def drawn(
             path.write_bytes(png(grid_picture(folder, mode)))
         write_video(folder / "videos" / f"{mode}.mp4", film_frames(folder, mode), VIDEO_FRAMES_PER_SECOND)
     write_figure(folder)
-    # Before anything else is computed: whoever interrupts the scores has a page of these maps.
+    # Before anything else is computed, so that interrupting the scores leaves a page of these maps.
     return write_report(folder)
 
 
 def say(console: Console, sentence: str, style: str | None = None) -> None:
-    """Print a sentence as it is: a path or a name may look like markup."""
+    """Print a sentence as it is, since a path or a name may look like markup."""
     console.print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def check_writable(folder: Path) -> None:
-    """Before any long work. Raises UserError where the results could not be written."""
+    """Check before any long work that results can be written. Raises UserError if not."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     trial = folder / ".can_be_written"
     with written_aside(trial) as path:
         path.write_text("")
     trial.unlink()
-    for path in made:  # innermost first: what fails later leaves no empty folder
+    for path in made:  # innermost first, so that a later failure leaves no empty folder
         path.rmdir()

@@ -30,7 +30,7 @@ ELSEWHERE = Path("exports")
 
 
 class _Evaluated(EvaluationRow):
-    """What a card needs of a row of ``evaluations.jsonl``."""
+    """What a model card needs from a row of ``evaluations.jsonl``."""
 
     method: str
     task: str
@@ -41,7 +41,7 @@ class _Evaluated(EvaluationRow):
 
 
 def run(words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = parsed(Export, "saccade export", words)
     if options.what is None:
         raise UserError("A run folder is needed, such as `saccade export runs/small --out exports/small`, or zoo:NAME.")
@@ -68,7 +68,7 @@ def run(words: list[str]) -> int:
 
 
 def _carded(config: RunConfig, what: Path, folder: Path, env_steps: int, facts: Mapping[str, Any]) -> Carded:
-    """What is known of the weights of one step: rows of others are left out."""
+    """What is known about the weights of one step; rows of other weights are left out."""
     places = dict.fromkeys((folder, folder_of_results(what)))
     rows = [row for place in places for row in read_rows(place / EVALUATIONS, _Evaluated)]
     # Rows of --dial are curves over strengths, which a card has no room for.
@@ -77,7 +77,7 @@ def _carded(config: RunConfig, what: Path, folder: Path, env_steps: int, facts: 
     if rows and not own:
         steps = max(row["env_steps"] for row in rows)
         left_out.append(
-            f"The newest evaluation is of step {steps}, and these are the weights of step {env_steps}: its returns are "
+            f"The newest evaluation is of step {steps}, but these are the weights of step {env_steps}: its returns are "
             "left out. `saccade evaluate` plays these."
         )
     versions, git = facts.get("versions"), facts.get("git")
@@ -97,7 +97,7 @@ def _carded(config: RunConfig, what: Path, folder: Path, env_steps: int, facts: 
 
 
 def _scores(places: list[Path], env_steps: int) -> tuple[tuple[ScoreRow, ...], list[str]]:
-    """The scores of the run's explanation, and a sentence where it is one of other weights."""
+    """The scores of the run's explanation, and a message if it is of other weights."""
     for place in places:
         folder = place / IN_RUN
         if not (folder / EXPLANATION).is_file():
@@ -107,7 +107,7 @@ def _scores(places: list[Path], env_steps: int) -> tuple[tuple[ScoreRow, ...], l
             return explanation.scores, []
         if explanation.scores:
             return (), [
-                f"The saliency scores in {IN_RUN} are of step {explanation.policy.get('env_steps')}, and these are the "
+                f"The saliency scores in {IN_RUN} are of step {explanation.policy.get('env_steps')}, but these are the "
                 f"weights of step {env_steps}: they are left out. `saccade score` makes new ones."
             ]
     return (), []

@@ -36,20 +36,21 @@ from saccade.viewer.report import write_report
 
 TOLD = (
     "NSS: standardised saliency where people looked, 0 is chance; KL: nats from where they looked to the map; sAUC: "
-    "chance of more saliency where they look now than at other times, AUC-J: than elsewhere; CC: correlation; SIM: "
-    "what both have in common. (-n): frames without a score; ↑ ↓: which way is better; *: the best, where it beats "
-    "chance and the rows that were made without asking the network."
+    "probability of more saliency where they look now than at other times, AUC-J: than elsewhere; CC: correlation; "
+    "SIM: "
+    "overlap of the two. (-n): frames without a score; ↑ ↓: which way is better; *: the best, if it beats "
+    "chance and the rows that do not use the network."
 )
 OF_ENVIRONMENTS = ("obs", "modes", "image_size", "frame_stack", "action_repeat")  # of Subject
 
 
 def against_people(options: People) -> bool:
-    """Whether a person asked for scores against gaze; options of how alone do not."""
+    """Return whether scores against gaze were asked for; options that only say how do not count."""
     return options.gaze is not None or options.game is not None or bool(options.trials)
 
 
 def refuse_gaze_options(options: People) -> None:
-    """Raise UserError for options that say how gaze is scored, where none is."""
+    """Raise UserError for options about scoring against gaze, if there is none."""
     for name in ("gaze_join", "gaze_frames"):
         if name in changed(options):
             raise UserError(
@@ -58,7 +59,7 @@ def refuse_gaze_options(options: People) -> None:
 
 
 def score_against_people(options: Score, words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     _refuse_others(options)
     settings, people = method_settings(options.maps), options.people
     folder_of_gaze = find_gaze(people.gaze)
@@ -88,7 +89,7 @@ def score_against_people(options: Score, words: list[str]) -> int:
 
 
 def policy_and_game(options: Subject, people: People) -> tuple[Policy, str]:
-    """The policy that is meant, without any environment, and its game. Raises UserError."""
+    """Return the policy, without any environment, and its game. Raises UserError."""
     opening = options.opening
     named = people.game or opening.task
     common: dict[str, Any] = {
@@ -135,6 +136,6 @@ def _refuse_others(options: Score) -> None:
     if foreign:
         also = " --gaze-frames says how many moments." if "frames" in foreign else ""
         raise UserError(
-            f"--{foreign[0].replace('_', '-')} belongs to episodes that a policy plays, and with --gaze people have "
+            f"--{foreign[0].replace('_', '-')} belongs to episodes that a policy plays, but with --gaze people have "
             f"played: leave it out.{also}"
         )

@@ -1,6 +1,6 @@
-"""What ``--help`` prints: usage that fits, examples, and every option with a sentence, in groups named for people.
+"""What ``--help`` prints: usage that fits, examples, and every option with a sentence, in groups.
 
-It is made from the dataclasses that the words are parsed into, and loads no torch.
+It is made from the dataclasses into which the words are parsed, and loads no torch.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ METAVARS = {
     "truth_player": "WHAT", "video_where": "COLOUR", "what": "WHAT",
     "name": "NAME", "tasks": "TASK", "verb": "VERB",
 }  # fmt: skip
-"""What stands for a value, by the name of an option; others are named by their type."""
+"""Placeholders of values, by the name of an option; others are named by their type."""
 EXAMPLE_TASK = "dmc/walker_walk"
 OWN = "or FILE.PY:NAME, a Method of that name in a Python file of yours, which is run."
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option as it is typed and explained; ``about`` says what its dataclass is for."""
+    """One option as it is typed and explained; ``about`` describes its dataclass."""
 
     name: str
     typed: str
@@ -67,7 +67,7 @@ class Option:
 
 
 def help_of(name: str, words: list[str]) -> str:
-    """The help of a command; of ``train`` with a method's own options where the words name one. Raises UserError."""
+    """Return the help of a command; for ``train`` with a method's own options, if one is named. Raises UserError."""
     width = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
     command = COMMANDS[name]
     usage = [f"{'' if place else 'usage:':6} {line}" for place, line in enumerate(command.usage)]
@@ -90,7 +90,7 @@ def _about(name: str, words: list[str]) -> str:
 
 
 def _of_training(words: list[str], width: int) -> Iterator[str]:
-    """The options of a new run, and the method's own where one is named."""
+    """The options of a new run, and the method's own if one is named."""
     names, (size, _) = names_first(words), chosen_preset(words)
     method, task = [*names, *("sac", EXAMPLE_TASK)[len(names) :]]
     method = method_named(method)
@@ -110,11 +110,11 @@ def _of_training(words: list[str], width: int) -> Iterator[str]:
         options = [option for option in options if option.name not in own]
     yield from grouped([Option("preset", "--preset NAME", SIZE_HELP, ""), *options], groups, width)
     if not names:
-        yield "saccade train METHOD TASK --help tells the options of both as well."
+        yield "saccade train METHOD TASK --help also shows the options of both."
 
 
 def grouped(options: list[Option], groups: Mapping[str, tuple[str, ...]], width: int) -> list[str]:
-    """Options below the headings that they are given, the others below what their dataclass is about."""
+    """Return options below the headings given for them, and others below their dataclass's description."""
     headings = {name: heading for heading, names in groups.items() for name in names}
     members: dict[str, list[Option]] = {heading: [] for heading in groups}
     for option in options:
@@ -143,12 +143,12 @@ def _wrapped(text: str, width: int, hanging: int = 0) -> str:
 
 
 def _plain(text: str) -> list[str]:
-    """Paragraphs without marks for code; line breaks within them are left to whoever prints."""
+    """Paragraphs without marks for code; line breaks within them are kept."""
     return text.replace("`", "").split("\n\n")
 
 
 def nothing_given(kind: type[Any]) -> Any:
-    """The options where nothing is given; None for those that must be."""
+    """Return the options if nothing is given; None for those that are required."""
     missing = dataclasses.MISSING
     fields = dataclasses.fields(kind)
     needed = [field.name for field in fields if field.default is missing and field.default_factory is missing]
@@ -156,7 +156,7 @@ def nothing_given(kind: type[Any]) -> Any:
 
 
 def options_of(config: Any, about: str = "options") -> list[Option]:
-    """Every option of a dataclass, and then of the dataclasses in it, with the values that it has."""
+    """Return every option of a dataclass, then of the dataclasses in it, with their values."""
     kind = type(config)
     hints, sentences = get_type_hints(kind, include_extras=True), _sentences(kind)
     own: list[Option] = []
@@ -176,9 +176,9 @@ def options_of(config: Any, about: str = "options") -> list[Option]:
 
 
 def _of_suites(name: str, suites: Sequence[str]) -> str:
-    """What the first of some suites says of its option, for a command that leaves it as it was."""
+    """The help of the first of several suites for an option, for a command that leaves it unchanged by default."""
     sentence = " ".join(_sentences(SUITES[suites[0]].options)[name].split())
-    return f"{sentence} Of {' and '.join(suites)}; not given, it is as in the run."
+    return f"{sentence} For {' and '.join(suites)}; by default as in the run."
 
 
 def _default(value: Any) -> str:
@@ -189,7 +189,7 @@ def _default(value: Any) -> str:
 
 
 def _typed(name: str, hint: Any, value: Any) -> tuple[str, bool]:
-    """How an option is typed, such as ``--steps N``, and whether it must be."""
+    """How an option is typed, such as ``--steps N``, and whether it is required."""
     positional = False
     if get_origin(hint) is Annotated:
         hint, *marks = get_args(hint)
@@ -202,7 +202,7 @@ def _typed(name: str, hint: Any, value: Any) -> tuple[str, bool]:
         return (f"{flag}, --no-{flag[2:]}" if value else flag), False
     if get_origin(hint) is Literal:
         words = _one_of(hint)
-    elif get_origin(hint) is tuple and get_origin(get_args(hint)[0]) is tuple:  # one that may be given several times
+    elif get_origin(hint) is tuple and get_origin(get_args(hint)[0]) is tuple:  # may be given several times
         words = METAVARS[name]
     elif get_origin(hint) is tuple:
         first = get_args(hint)[0]
@@ -215,15 +215,15 @@ def _typed(name: str, hint: Any, value: Any) -> tuple[str, bool]:
 
 
 def _one_of(hint: Any) -> str:
-    """The words of a ``Literal``, of which one is to be typed."""
+    """The words of a ``Literal``, one of which is to be typed."""
     return f"{{{','.join(map(str, get_args(hint)))}}}"
 
 
 def _sentences(kind: type[Any]) -> dict[str, str]:
-    """The docstring below each field of a dataclass, those of its bases too."""
+    """The docstring below each field of a dataclass, including its bases."""
     told: dict[str, str] = {}
     for one in kind.__mro__:
-        with contextlib.suppress(OSError, TypeError):  # made while the program runs, or builtin: it has no source
+        with contextlib.suppress(OSError, TypeError):  # made at run time, or builtin: it has no source
             (tree,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
             assert isinstance(tree, ast.ClassDef)
             for field, below in zip(tree.body, tree.body[1:], strict=False):

@@ -1,4 +1,4 @@
-"""Ctrl-C: as a request to save and leave; and while somebody's code runs, which may not listen, and is ended then."""
+"""Ctrl-C: as a request to save and leave; and forced, if a user's code is running that does not respond."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Asked:
-    """Turns Ctrl-C, and what else asks a program to end, into a request; a second one ends it at once.
+    """Turns Ctrl-C and other signals to end into a request; a second one ends the program at once.
 
     ``tell`` is called at the first. Used in a ``with`` block.
     """
@@ -32,7 +32,7 @@ class Asked:
         self._handlers = {
             number: signal.signal(number, self._ask)
             for number in ENDING
-            if signal.getsignal(number) != signal.SIG_IGN  # as nohup has it
+            if signal.getsignal(number) != signal.SIG_IGN  # as under nohup
         }
         return self
 
@@ -47,16 +47,16 @@ class Asked:
         self._tell()
 
     def to_stop(self) -> bool:
-        """Whether somebody asked."""
+        """Whether a stop was requested."""
         return self._stop
 
 
 @contextmanager
 def obeyed() -> Iterator[None]:
-    """Ends the process some seconds after it was asked to, where code that is not ours goes on as if nothing was.
+    """End the process some seconds after a request to stop, if a user's code continues regardless.
 
-    What the program does itself, such as saving a run, may take its time. Nothing is done where signals go elsewhere:
-    in any other thread than the main one.
+    What the program does itself, such as saving a run, may take its time. Does nothing where signals do not arrive:
+    in any thread but the main one.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -72,7 +72,7 @@ def obeyed() -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(before)
         over.set()
-        os.close(writer)  # which ends the watch
+        os.close(writer)  # this ends the watch
         watch.join()
         os.close(reader)
 

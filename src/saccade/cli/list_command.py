@@ -38,15 +38,15 @@ OF_AUGMENTATIONS = {
 }
 DIGR_PUBLISHES = ("learning_rate", "optimizer", "regularised", "distillation_weight", "threshold", "normalisation")
 FOOTNOTE = (
-    "The source is that of the first column, `paper`; an empty cell is the same. small: for CPUs, not published. "
+    "The source is for the first column, `paper`; an empty cell means the same value. small: for CPUs, not published. "
     "Choose with --preset NAME."
 )
-RERUN = "smg_rerun: as SMG's authors ran the baselines of their tables (their code's defaults)."
-NO_RERUN = "smg_rerun: sizes as SMG's authors ran their baselines; this method was not among them."
+RERUN = "smg_rerun: as SMG's authors ran the baselines in their tables (their code's defaults)."
+NO_RERUN = "smg_rerun: sizes as in SMG's authors' baselines; this method was not among them."
 
 
 def run(words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = parsed(List, "saccade list", words)
     console = terminal.console()
     if options.preset is not None:
@@ -77,7 +77,7 @@ def run(words: list[str]) -> int:
     console.print()
     console.print(zoo)
     console.print()
-    console.print(terminal.heading("modes", ", by suite; a name before = stands for all after it"))
+    console.print(terminal.heading("modes", ", by suite; a name before = stands for all modes after it"))
     for name, suite in SUITES.items():
         grouped = expanded([*suite.mode_groups])
         console.print(f"  {name}: {' '.join(mode for mode in suite.modes if mode not in grouped)}", highlight=False)
@@ -142,7 +142,7 @@ ANY_TASK = "dmc/walker_walk"
 
 
 def _usual_task(preset_or_method: str) -> str:
-    """The task whose settings are shown where nobody says which: one that the method can learn."""
+    """The task whose settings are shown by default: one that the method can learn."""
     method = METHODS.get(preset_or_method)
     return ANY_TASK if method is None or Continuous in method.actions else RED_FETCH_GREEN
 
@@ -150,7 +150,7 @@ def _usual_task(preset_or_method: str) -> str:
 def _show_preset(name: str, task: str, console: Console) -> None:
     if name not in METHODS:
         raise UserError(f"There is no method or preset {name!r}. {nearest(name, [*METHODS, *SIZES])}")
-    check_actions(name, EnvConfig(task), with_any_options=True)  # raises for a task that does not exist, too
+    check_actions(name, EnvConfig(task), with_any_options=True)  # also raises for a task that does not exist
     method = METHODS[name]
     console.print(terminal.heading(name, f": {method.summary} ({method.source}), on {task}"))
     table = _names("option", *SIZES, "source")
@@ -168,7 +168,7 @@ def _show_preset(name: str, task: str, console: Console) -> None:
 
 
 def _sources_of_defaults(name: str, task: str) -> dict[str, str]:
-    """Who published the defaults of a method, by option, where that is not its paper."""
+    """Who published the defaults of a method, by option, if that is not its paper."""
     if METHODS[name].loop == "on_policy":
         ppo, own = (dict(_settings(METHODS[one].config)) for one in ("ppo", name))
         of_method = {option: BASELINES for option, value in own.items() if option in ppo and ppo[option] == value}
@@ -195,7 +195,7 @@ def _action_repeat_source(task: str) -> str:
 
 
 def _show_size(size: str, task: str, console: Console) -> None:
-    """What a preset says of a run, for the methods of each loop that can learn the task, and then of every method."""
+    """What a preset sets for a run: for the methods of each loop that can learn the task, then for every method."""
     able = able_to_learn(EnvConfig(task))
     console.print(terminal.heading(f"--preset {size}", f": {SIZES[size]}."))
     for loop, about in LOOPS.items():
@@ -206,13 +206,13 @@ def _show_size(size: str, task: str, console: Console) -> None:
             console.print(_compared(size, task, alike))
     console.print()
     console.print(
-        f"On {task}. What else a method has of its own, and who published it: saccade list --preset METHOD.",
+        f"On {task}. For a method's other settings, and who published them: saccade list --preset METHOD.",
         highlight=False,
     )
 
 
 def _compared(size: str, task: str, methods: Sequence[str]) -> Table:
-    """What some methods have in common, as a preset and as their papers have it."""
+    """What methods have in common, in a preset and in their papers."""
     starts = {name: _starts(name, task, size) for name in methods}
     plain = {name: _starts(name, task, FIRST) for name in methods}
     table = _names("option", size, FIRST)
@@ -225,7 +225,7 @@ def _compared(size: str, task: str, methods: Sequence[str]) -> Table:
 
 
 def _in_words(values: Mapping[str, Any]) -> str:
-    """The value of an option for every method: one, or the most frequent one and those that differ."""
+    """An option's value for every method: one, or the most frequent one and those that differ."""
     told = Counter(map(str, values.values()))
     usual, _ = told.most_common(1)[0]
     other = [f"{name} {value}" for name, value in values.items() if str(value) != usual]
@@ -237,7 +237,7 @@ def _flag(option: str) -> str:
 
 
 def _starts(name: str, task: str, size: str) -> dict[str, Any]:
-    """Every option that a preset of the method may decide on the task, and its value."""
+    """Every option that a preset of the method may set on the task, and its value."""
     start, suite = preset(name, task, size), suite_of(task)
     training = Training(**start.training)
     shown = EnvConfig.parse(task, **start.environment)

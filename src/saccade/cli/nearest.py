@@ -1,4 +1,4 @@
-"""What a person may have meant, as a sentence."""
+"""Suggest what a person may have meant, in a sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from saccade.spelling import close_names
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """A sentence that offers the names most like the word, or all of them where none is."""
+    """Return a sentence that suggests the names most like the word, or lists all of them if none is similar."""
     names = list(allowed)
     close = close_names(word, names)
-    return f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(names)}."
+    return f"Did you mean {' or '.join(close)}?" if close else f"Choose from: {', '.join(names)}."

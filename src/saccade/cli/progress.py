@@ -41,12 +41,12 @@ class TrainingProgress:
         self._bar.stop()
 
     def preparing(self, what: str, done: int, total: int) -> None:
-        """Bring the line up to date while pictures and the like are made ready."""
+        """Update the line while pictures and the like are prepared."""
         self._bar.update(self._line, description=f"preparing {what}", completed=done, total=total)
         self._lines.say(lambda: f"preparing {what}: {done} of {total}")
 
     def show(self, event: Event, training: Loop) -> None:
-        """Bring the line up to date with an event, and print evaluations."""
+        """Update the line for an event, and print evaluations."""
         progress = training.progress()
         self._bar.update(
             self._line,
@@ -82,7 +82,7 @@ class TrainingProgress:
             )
 
     def _in_words(self) -> str:
-        """What the bar shows, as a line of a log."""
+        """The bar's content as a line of a log."""
         task = self._bar.tasks[0]
         told = [f"{task.description}: {task.completed:.0f} of {task.total:.0f}", task.fields["speed"]]
         left = task.time_remaining

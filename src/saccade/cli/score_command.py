@@ -22,7 +22,7 @@ TOLD = (
 
 
 def run(words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = parsed(Score, "saccade score", words)
     if against_people(options.people):
         return score_against_people(options, words)

@@ -1,4 +1,4 @@
-"""Tables of scores, as they are printed."""
+"""Print tables of scores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN = {
     "correlation_coefficient": "CC",
     "similarity": "SIM",
 }
-"""Metrics in the table that is printed, with short titles; the page has all of them in full."""
+"""Metrics in the printed table, with short titles; the page has all of them in full."""
 TRUTH_SHOWN = {
     "important_sum": "important",
     "unimportant_sum": "unimportant",
@@ -37,25 +37,25 @@ TRUTH_SHOWN = {
     "milliseconds_per_frame": "ms",
     "milliseconds_alone": "ms alone",
 }
-"""The same where maps are scored on shared states: DIGR's table 1, and what each map costs."""
-WIDTH_OF_FILES = 120  # characters, where what is printed goes to no terminal
+"""The same for maps scored on shared states: DIGR's table 1, and what each map costs."""
+WIDTH_OF_FILES = 120  # characters, if the output is not a terminal
 ARROWS = {"higher": "↑", "lower": "↓"}
 BASELINE, BEST = "baseline: ", " *"
 
 
 def print_tables(rows: list[Row], modes: Iterable[str], console: Console, shown: Mapping[str, str] = SHOWN) -> None:
-    """A table for each mode; wide enough where it goes to no terminal. shown: metrics with their titles."""
+    """Print a table for each mode; wide enough if the output is not a terminal. shown: metrics with their titles."""
     wide = console if console.is_terminal else terminal.console(max(console.width, WIDTH_OF_FILES))
     for mode in modes:
         wide.print(table_of(rows, mode, shown))
 
 
 def table_of(rows: list[Row], mode: str, shown: Mapping[str, str] = SHOWN) -> Table:
-    """Methods down, the most telling metrics across, with an arrow to the better side.
+    """Return a table with methods as rows and the most telling metrics as columns; arrows show what is better.
 
-    Against people's gaze the best is marked, where it beats every row that was made without asking the network.
+    Against people's gaze the best is marked, if it beats every row that does not use the network.
 
-    What was measured in the first mode alone (random weights, cost) stands in its table.
+    What was measured only in the first mode (random weights, cost) is in its table.
     """
     here = [row for row in rows if row["mode"] == mode]
     metrics = [metric for metric in shown if any(row["metric"] == metric for row in here)]
@@ -74,7 +74,7 @@ def table_of(rows: list[Row], mode: str, shown: Mapping[str, str] = SHOWN) -> Ta
 
 
 def is_best(row: Row, rows: list[Row]) -> bool:
-    """Whether a map's agreement with people is as good as any in its column, and better than chance and baselines."""
+    """Return whether a map agrees with people as well as any in its column, and better than chance and baselines."""
     if row["question"] != "people" or row["mean"] is None or row["method"].startswith(BASELINE):
         return False
     sign = 1 if row["direction"] == "higher" else -1
@@ -88,7 +88,7 @@ def is_best(row: Row, rows: list[Row]) -> bool:
 
 
 def _cell(row: Row | None) -> str:
-    """The mean, with the number of frames it leaves out; a dash where there is none."""
+    """The mean, with the number of frames that it leaves out; a dash if there is none."""
     if row is None or row["mean"] is None:
         return "-"
     value = row["mean"]

@@ -1,4 +1,4 @@
-"""Standard output and error of the program, whatever they are: a terminal of another encoding, a full disk, closed."""
+"""Standard output and error of the program in any condition: another encoding, a full disk, closed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 
 def prepare_streams() -> None:
-    """Have every name printed somehow, also one that is no text, or that the output's encoding lacks."""
+    """Make every name printable somehow, even one that is no text, or that the output's encoding lacks."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # it was closed before the program began
@@ -18,9 +18,9 @@ def prepare_streams() -> None:
 
 
 def unwritable_output() -> str | None:
-    """Why what was printed cannot be written, such as a full disk; None where it was. Asked at the end, or it is lost.
+    """Return why output cannot be written, such as a full disk; None if it was. Call it at the end, or errors are lost.
 
-    Nothing more is then written to that stream: the interpreter would fail in its turn.
+    Nothing more is written to that stream afterwards: the interpreter would fail as well.
     """
     try:
         sys.stdout.flush()

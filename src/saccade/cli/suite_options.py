@@ -1,4 +1,4 @@
-"""The options of suites as flags: of the suite that a run is of, or of all where that is not known before."""
+"""The options of suites as flags: of a run's own suite, or of all suites if that is not known beforehand."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from saccade.envs.suites import SUITES, TASKS, option_names
 from saccade.types import UserError
 
 SUITES_OF_OPTION = "suites"
-"""In the metadata of a field: the names of the suites that it is an option of."""
+"""Key in the metadata of a field: the names of the suites that have this option."""
 
 SWITCH = "switch"
-"""In the metadata of a field: whether its words on and off stand for yes and no."""
+"""Key in the metadata of a field: whether its words on and off stand for yes and no."""
 
 
 def flag(option: str) -> str:
-    """How an option is typed."""
+    """Return how an option is typed."""
     return f"--{option.replace('_', '-')}"
 
 
 def options_of_all_suites() -> type[Any]:
-    """A dataclass with every option of every suite, None where it is not given: then all is as it was."""
+    """Return a dataclass with every option of every suite; None if not given, which changes nothing."""
     suites: dict[str, list[str]] = {}
     for suite, row in SUITES.items():
         for name in option_names(row):
@@ -41,7 +41,7 @@ def options_of_all_suites() -> type[Any]:
 
 
 def given(options: Any, task: str | None = None) -> dict[str, Any]:
-    """The values that were given of ``options_of_all_suites``. Raises UserError for one that ``task`` does not have."""
+    """Return the values given in ``options_of_all_suites``. Raises UserError for one that ``task`` does not have."""
     values = {field: getattr(options, field.name) for field in dataclasses.fields(options)}
     told = {
         field.name: value == "on" if field.metadata[SWITCH] else value
@@ -54,7 +54,7 @@ def given(options: Any, task: str | None = None) -> dict[str, Any]:
 
 
 def refuse_foreign(names: Iterable[str], task: str) -> None:
-    """Raise UserError for an option that other suites have and the task's has not."""
+    """Raise UserError for an option that other suites have but the task's does not."""
     for name in names:
         sentence = foreign_option(name, task, flag)
         if sentence is not None:
@@ -62,6 +62,6 @@ def refuse_foreign(names: Iterable[str], task: str) -> None:
 
 
 def names_in(words: Iterable[str]) -> list[str]:
-    """The options that words of a command line name."""
+    """Return the options that words of a command line name."""
     flags = [word.partition("=")[0] for word in words if word.startswith("--")]
     return [flag.removeprefix("--").removeprefix("no-").replace("-", "_") for flag in flags]

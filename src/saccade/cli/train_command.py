@@ -33,7 +33,7 @@ VIDEO_FRAMES_PER_SECOND = 25.0
 
 
 def run(words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     if is_resumed(words):
         options = parsed(Resume, "saccade train", words)
         refuse_resuming(options.resume)
@@ -58,8 +58,8 @@ def run(words: list[str]) -> int:
     with _Watcher(terminal.console(), folder) as watcher:
         if config.env.mode != TRAINING_MODE:
             watcher.warn(
-                f"This run is trained in {config.env.mode}, a mode that is meant for tests: what it reaches there says "
-                f"nothing of generalization. To train in {TRAINING_MODE}, leave @{config.env.mode} away."
+                f"This run is trained in {config.env.mode}, a mode that is meant for tests: its results there say "
+                f"nothing about generalization. To train in {TRAINING_MODE}, leave out @{config.env.mode}."
             )
         result = session.start(
             config,
@@ -74,13 +74,13 @@ def run(words: list[str]) -> int:
 
 
 def parse(words: list[str]) -> tuple[RunConfig, Path]:
-    """The run that the words of a command line describe, and its folder. Raises UserError."""
+    """Return the run that the words of a command line describe, and its folder. Raises UserError."""
     config, folder, _ = parse_all(words)
     return config, folder
 
 
 def parse_all(words: list[str]) -> tuple[RunConfig, Path, Tracker | None]:
-    """The same, and what tracks it. Raises UserError."""
+    """Return the run, its folder, and what tracks it. Raises UserError."""
     begun = beginning(words)
     method, env = begun.method, begun.env
     program = f"saccade train {method} {env.task}"
@@ -102,17 +102,18 @@ def parse_all(words: list[str]) -> tuple[RunConfig, Path, Tracker | None]:
 
 
 def _refuse_of_other_loops(names: Iterable[str], method: str) -> None:
-    """Raise UserError for an option of the replay, given to a method that has none."""
+    """Raise UserError for an option of the replay buffer or teacher, given to a method that has none."""
     for name in names:
         if name in set(option_names_of(Teaching())) and not method_of(method).taught:
             raise UserError(
-                f"{flag(name)} is an option of methods that learn from a teacher, and {label_of(method)} has none: "
-                "leave it away."
+                f"{flag(name)} is an option of methods that learn from a teacher, but {label_of(method)} has none: "
+                "leave it out."
             )
         if name in set(option_names_of(OffPolicy())):
             raise UserError(
-                f"{flag(name)} is an option of methods that learn from a replay, and {label_of(method)} learns from "
-                "rollouts: leave it away."
+                f"{flag(name)} is an option of methods that learn from a replay buffer, but {label_of(method)} learns "
+                "from "
+                "rollouts: leave it out."
             )
 
 
@@ -121,8 +122,8 @@ class _Watcher:
 
     def __init__(self, console: Console, folder: Path) -> None:
         self.console, self.folder, self.progress = console, folder, TrainingProgress(console)
-        # The second time it leaves at once, at the last checkpoint.
-        self._asked = Asked(lambda: console.print("Saving and leaving; once more to leave at once."))
+        # The second Ctrl-C ends it at once, at the last checkpoint.
+        self._asked = Asked(lambda: console.print("Saving and leaving; press Ctrl-C again to leave at once."))
 
     def __enter__(self) -> _Watcher:
         self._asked.__enter__()

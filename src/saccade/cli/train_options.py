@@ -1,4 +1,4 @@
-"""The words of ``saccade train`` as a run: a method, a task and a preset decide what its options start with."""
+"""Parse the words of ``saccade train`` into a run: method, task and preset decide the defaults of its options."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from saccade.runs.training import OffPolicy, Teaching, Training, check_actions
 from saccade.types import UserError
 
 SIZE_HELP = (
-    "What the options start with. paper: the method's own paper; smg_rerun: as SMG's authors ran the baselines; small: "
-    "networks, pictures and a length that a CPU can finish. saccade list --preset METHOD shows all. (default: paper)"
+    "The defaults of the options. paper: the method's own paper; smg_rerun: as SMG's authors ran the baselines; small: "
+    "networks, pictures and a length that a CPU can manage. saccade list --preset METHOD shows all. (default: paper)"
 )
 
 
@@ -41,41 +41,41 @@ class Folder:
     """Where a run and its numbers go."""
 
     out: Path | None = None
-    """Folder of the run, which must not hold one; by default runs/TASK/METHOD/SEED."""
+    """Folder of the run, which must not hold a run yet; by default runs/TASK/METHOD/SEED."""
     log: Literal["wandb", "trackio"] | None = None
-    """Where numbers go beside the run's own files and TensorBoard: to Weights & Biases or to Trackio, whose package
+    """Where numbers go besides the run's own files and TensorBoard: to Weights & Biases or to Trackio, whose package
     must be installed."""
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a run from its newest undamaged checkpoint, with the run's own options."""
+    """Continue a run from its newest undamaged checkpoint, with the run's own options."""
 
     resume: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """Folder of the run to continue."""
     steps: int | None = None
     """A new total of agent steps; by default the run's own."""
     device: str | None = None
-    """Where to go on, as in a new run; by default where the run's own options say."""
+    """The device to continue on, as in a new run; by default as in the run's own options."""
     compile: Literal["auto", "on", "off"] | None = None
     """Whether losses are compiled from now on; by default as in the run so far."""
     graphs: Literal["auto", "on", "off"] | None = None
     """Whether updates are recorded as CUDA graphs from now on; by default as in the run so far."""
     data: str | None = None
-    """Where the benchmark's data folder lies now; by default where it lay."""
+    """Where the benchmark's data folder is now; by default where it was."""
     images: str | None = None
-    """Where the folder of pictures to blend lies now; by default where it lay."""
+    """Where the folder of pictures to blend is now; by default where it was."""
     teacher: str | None = None
-    """Where the teacher that the run learns from lies now; by default where it lay."""
+    """Where the teacher that the run learns from is now; by default where it was."""
     method: str | None = None
-    """The file of a method of your own, where it has moved or changed: which it is from now on. That file is run."""
+    """The file of your own method, if it has moved or changed, to be used from now on. That file is run."""
     log: Literal["wandb", "trackio"] | None = None
-    """Where numbers go from now on beside the run's own files and TensorBoard, as in a new run; by default nowhere."""
+    """Where numbers go from now on besides the run's own files and TensorBoard, as in a new run; by default nowhere."""
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """What stands before the options, and what ``--preset`` says; ``rest`` are the other words."""
+    """The words before the options, and the value of ``--preset``; ``rest`` are the other words."""
 
     method: str
     env: EnvConfig
@@ -84,12 +84,12 @@ class Beginning:
 
 
 def is_resumed(words: list[str]) -> bool:
-    """Whether a run is to be continued: every other option is then the run's own."""
+    """Return whether a run is to be continued: every other option is then the run's own."""
     return any(word == "--resume" or word.startswith("--resume=") for word in words)
 
 
 def beginning(words: list[str]) -> Beginning:
-    """Method, task and preset. Raises UserError where they are missing or do not exist."""
+    """Return method, task and preset. Raises UserError if they are missing or do not exist."""
     names = names_first(words)
     if len(names) < 2:
         raise UserError("A method and a task are needed first, such as `saccade train sgqn dmc/walker_walk`.")
@@ -102,7 +102,7 @@ def beginning(words: list[str]) -> Beginning:
 
 
 def method_named(word: str) -> str:
-    """The method that a person names: one of the package, or ``file.py:NAME``, whose file is run. Raises UserError."""
+    """Method that a person names: the package's, or ``file.py:NAME``, whose file is run. Raises UserError."""
     if is_own(word):
         return open_named(word)
     if word not in METHODS:
@@ -111,12 +111,12 @@ def method_named(word: str) -> str:
 
 
 def names_first(words: list[str]) -> list[str]:
-    """The method and the task, as far as they stand before the first option."""
+    """Return the method and the task, as far as they come before the first option."""
     return list(itertools.takewhile(lambda word: not word.startswith("-"), words[:2]))
 
 
 def chosen_preset(words: list[str]) -> tuple[str, list[str]]:
-    """The value of the last ``--preset``, since it decides the defaults of other options, and the other words."""
+    """Value of the last ``--preset``, since it decides the defaults of other options, and the other words."""
     size, rest, place = next(iter(SIZES)), [], 0
     while place < len(words):
         name, equals, value = words[place].partition("=")
@@ -130,7 +130,7 @@ def chosen_preset(words: list[str]) -> tuple[str, list[str]]:
 
 
 def option_names_of(options: Any) -> Iterator[str]:
-    """The names of all options of a dataclass and of those in it."""
+    """Yield the names of all options of a dataclass and of those in it."""
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
         if dataclasses.is_dataclass(value):
@@ -165,7 +165,7 @@ def _names(kind: type[Any]) -> list[str]:
 
 
 def _refuse_names_of_every_run(method: str, agent: Any, taken: list[str]) -> None:
-    """Raise UserError for a hyper-parameter of a person's own that no flag can be made of."""
+    """Raise UserError for a custom hyper-parameter that no flag can be made of."""
     of_run = [*taken, *_names(Folder), "preset", "resume"]
     own = list(option_names_of(agent))
     for name in own:

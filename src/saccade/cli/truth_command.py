@@ -1,4 +1,4 @@
-"""``saccade score WHAT --truth-states N``: maps against the simulator's truth, on states that policies share."""
+"""``saccade score WHAT --truth-states N``: score maps against the simulator's truth, on states that policies share."""
 
 from __future__ import annotations
 
@@ -31,30 +31,31 @@ from saccade.types import UserError
 from saccade.viewer.report import write_report
 
 TOLD = (
-    "important, unimportant: sum of the map over pixels that show the task, or that are plainly of no consequence, in "
-    "pixels of its brightest value; AUC: chance that one of the first is more salient than one of the second; ms: per "
-    "state, of many together and of one alone. (-n): states without a score; ↑ ↓: which way is better."
+    "important, unimportant: sum of the map over pixels that show the task, or that plainly do not matter, in "
+    "pixels of its brightest value; AUC: probability that one of the first is more salient than one of the second; "
+    "ms: per "
+    "state, in a batch and alone. (-n): states without a score; ↑ ↓: which way is better."
 )
 
 
 def against_truth(options: Truth) -> bool:
-    """Whether a person asked for scores on shared states."""
+    """Return whether scores on shared states were asked for."""
     return options.truth_states is not None
 
 
 def refuse_truth_options(options: Truth) -> None:
-    """Raise UserError for an option of shared states where there are none."""
+    """Raise UserError for an option of shared states if there are none."""
     if options.truth_player is not None:
-        raise UserError("--truth-player says whose states maps are scored on: give --truth-states N too.")
+        raise UserError("--truth-player chooses the states that maps are scored on: give --truth-states N too.")
 
 
 def score_against_truth(options: Score, words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     _refuse_others(options)
     policy, task = policy_and_task(options.subject)
     if task is None or task.config is None:
         name = options.subject.obs or (task.name if task else "")
-        raise UserError(f"{name} says nothing of its pixels: --truth-states is for Saccade's own tasks.")
+        raise UserError(f"{name} says nothing about its pixels: --truth-states is for Saccade's own tasks.")
     settings = with_usual_score(policy, method_settings(options.maps))
     player = player_of(policy, task, options)
     folder = out_folder(options.subject, policy, "truth")
@@ -77,12 +78,12 @@ def score_against_truth(options: Score, words: list[str]) -> int:
         page = write_report(folder)
     print_tables(tables, modes or (CLEAN,), console, TRUTH_SHOWN)
     say(console, TOLD)
-    say(console, f"All scores are in {path}, the states and what is known of them in {data.parent}. Open {page}")
+    say(console, f"All scores are in {path}, the states and their truth in {data.parent}. Open {page}")
     return 0
 
 
 def player_of(policy: Policy, task: Task, options: Score) -> Policy:
-    """Who comes to the states: the named policy, else a student's teacher, else the policy itself.
+    """Return the policy that reaches the states: the named one, else a student's teacher, else the policy itself.
 
     Raises:
         UserError: the named one, or the teacher, cannot be opened or cannot play the task.
@@ -94,7 +95,7 @@ def player_of(policy: Policy, task: Task, options: Score) -> Policy:
         player = load_any(named, device=options.subject.opening.device, trust=options.subject.opening.trust)
         if player.pixels.channels_first != spaces.obs_shape:
             raise UserError(
-                f"--truth-player {named} sees {player.pixels.told()}, and {task.name} shows other pictures."
+                f"--truth-player {named} sees {player.pixels.told()}, but {task.name} shows other pictures."
             )
         return player
     if run is not None and run.teaching is not None:
@@ -108,6 +109,6 @@ def _refuse_others(options: Score) -> None:
     foreign += options_of_episodes(options)
     if foreign:
         raise UserError(
-            f"--{foreign[0].replace('_', '-')} belongs to an episode that is explained, and --truth-states takes "
-            "states of many: leave it out."
+            f"--{foreign[0].replace('_', '-')} belongs to an episode that is explained, but --truth-states takes "
+            "states from many: leave it out."
         )

@@ -20,7 +20,7 @@ LEAST_TOKEN = 8  # characters
 
 
 def run(words: list[str]) -> int:
-    """Carry out the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = parsed(View, "saccade view", words)
     _check(options)
     needs_extra()
@@ -63,12 +63,12 @@ def _open(address: str) -> None:
 
 def _check(options: View) -> None:
     if options.subject.obs is not None:
-        raise UserError("--obs is recorded, and cannot be played on: `saccade explain` shows it.")
+        raise UserError("--obs is recorded, and cannot be played further: `saccade explain` shows it.")
     if not 0 <= options.port <= 65535:
-        raise UserError(f"--port {options.port} is none: use 0 to 65535; 0 is any free one.")
+        raise UserError(f"--port {options.port} is no port: use 0 to 65535; 0 is any free one.")
     if options.seed < 0:
         raise UserError(f"--seed {options.seed} is negative: it must be 0 or more.")
     if options.token is not None and (len(options.token) < LEAST_TOKEN or not options.token.isascii()):
         raise UserError(f"--token is a secret: give it {LEAST_TOKEN} letters and digits or more.")
     if len(options.subject.modes) > 1:
-        raise UserError("--modes: the page is played in one mode; it shows the others when they are chosen there.")
+        raise UserError("--modes takes one mode here: others can be chosen on the page.")

@@ -1,1 +1,1 @@
-"""What agents and environments read: colours, clips, pictures, replay. Each file is imported by name."""
+"""Data that agents and environments read: colours, clips, pictures, replay. Each file is imported by name."""

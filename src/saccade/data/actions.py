@@ -1,4 +1,4 @@
-"""Actions of either kind as tensors: what they are kept as, and what nobody has chosen."""
+"""Actions of either kind as tensors: their type, and random ones."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from saccade.types import Continuous, Discrete
 
 
 def action_dtype(actions: Continuous | Discrete) -> torch.dtype:
-    """int64 where there are actions to choose from, else float32."""
+    """Return int64 for discrete actions, else float32."""
     return torch.int64 if isinstance(actions, Discrete) else torch.float32
 
 
 def uniform_actions(actions: Continuous | Discrete, count: int, generator: Generator) -> Tensor:
-    """Actions of which each is as likely: long ``[count]`` if discrete, else float ``[count, dims]`` in -1..1."""
+    """Draw uniformly random actions: long ``[count]`` if discrete, else float ``[count, dims]`` in -1..1."""
     match actions:
         case Discrete(choices):
             return torch.randint(0, choices, (count,), generator=generator)

@@ -1,4 +1,4 @@
-"""What goes wrong where NumPy opens a file that somebody has damaged, or that never was one of its own."""
+"""Errors of NumPy when it opens a file that is damaged or not one of its own."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ DAMAGED = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
     *(SyntaxError, tokenize.TokenError),  # of a header, which NumPy reads as Python
 )
-"""All that ``numpy.load``, or an array that is taken out of what it gave, raises for such a file. A sentence of ours is
+"""All that ``numpy.load``, or taking an array out of its result, raises for such a file. UserError is
 a ValueError too: let ``UserError`` through first."""

@@ -1,4 +1,4 @@
-"""Arrays that are made once and then mapped from disk, whichever of many processes comes first."""
+"""Arrays that are computed once and then mapped from disk, whichever of many processes comes first."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from saccade.data.files import refuse_endless
 from saccade.data.folder import cache_dir
 from saccade.types import UserError
 
-BLOCK = 2**20  # bytes that are added up at once
+BLOCK = 2**20  # bytes that are summed at once
 
 
 def cached_array(name: str, frame_shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
-    """The uint8 array ``[n, *frame_shape]`` kept as ``name`` in the cache folder; made and kept if absent.
+    """Return the uint8 array ``[n, *frame_shape]`` stored as ``name`` in the cache folder; made and stored if absent.
 
     Many processes may ask at once: each file is written aside and renamed, so none is ever seen half written, and one
-    that is damaged, or of which a byte has changed, is made again. Returns a read-only ``np.memmap``; where the folder
+    that is damaged, even by one byte, is made again. Returns a read-only ``np.memmap``; if the folder
     cannot be written, a plain array after a warning.
     """
     path = cache_dir() / f"{name}.npy"
@@ -54,13 +54,13 @@ def cached_array(name: str, frame_shape: tuple[int, ...], make: Callable[[], np.
 
 
 def is_cached(name: str, frame_shape: tuple[int, ...]) -> bool:
-    """Whether ``cached_array`` would find a readable array under this name."""
+    """Return whether ``cached_array`` would find a readable array under this name."""
     return _open(cache_dir() / f"{name}.npy", frame_shape) is not None
 
 
 @dataclass(frozen=True)
 class _Seal:
-    """What is kept beside a file: the sum of its bytes, and what the file was like when they last added up to it."""
+    """What is stored beside a file: the checksum of its bytes, and the file's state when that was last verified."""
 
     crc32: int
     file: tuple[int, int, int]
@@ -79,14 +79,14 @@ def _open(path: Path, frame_shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _is_sealed(path: Path) -> bool:
-    """Whether its bytes are those that were written. They are added up only where the file is another than before."""
+    """Whether its bytes are those that were written. The checksum is computed only if the file's state has changed."""
     try:
         seal, file = read_document(_seal_path(path), _Seal), _state_of(path)
         if seal.file == file:
             return True
         if seal.crc32 != _sum(path):
             return False
-        with suppress(OSError):  # a folder that cannot be written is looked through each time
+        with suppress(OSError):  # in a folder that cannot be written it is verified each time
             _keep(_seal_path(path), json.dumps(asdict(_Seal(seal.crc32, file))).encode())
     except (OSError, UserError):
         return False
@@ -98,7 +98,7 @@ def _seal_path(path: Path) -> Path:
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:
-    """Differs once a file was written to: its size, and when its content and anything of it changed last."""
+    """A state that changes whenever a file is written: its size, and the times of its last changes."""
     state = path.stat()
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
@@ -123,7 +123,7 @@ def _write(path: Path, array: np.ndarray) -> None:
 
 
 def _keep(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file aside, and put it in its place whole."""
+    """Write a file aside, and move it into place whole."""
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}.", suffix=".aside")
     try:
         with os.fdopen(handle, "wb") as file:

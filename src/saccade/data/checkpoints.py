@@ -1,11 +1,11 @@
-"""Checkpoints on disk: folders of safetensors and JSON that are whole or not there.
+"""Checkpoints on disk: folders of safetensors and JSON that are either complete or absent.
 
 A checkpoint is written into a folder of another name, flushed to the disk, and renamed; so a process
-killed at any moment, or a full disk, leaves the earlier ones as they were. A manifest names every file with its size
+killed at any moment, or a full disk, leaves the earlier ones as they were. A manifest lists every file with its size
 and SHA-256, and itself; a truncated or altered file is found and named when the checkpoint is read.
 
-Frames of the replay are too many to write again each time. They lie beside the checkpoints in
-segments that never change once complete, and which a manifest refers to.
+Frames of the replay buffer are too many to write again each time. They lie beside the checkpoints in
+segments that never change once complete, and to which a manifest refers.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SEGMENTS = "replay"
 TEMPORARY_PREFIX = ".writing-"
-NAME = re.compile(r"\w[\w.-]{0,199}")  # of a file in a checkpoint: none leads out of it
+NAME = re.compile(r"\w[\w.-]{0,199}")  # of a file in a checkpoint; none can point outside it
 
 Kind = TypeVar("Kind")
 
 
 class DamagedCheckpoint(UserError):
-    """A file of a checkpoint is missing, truncated or altered; the sentence names it."""
+    """A file of a checkpoint is missing, truncated or altered; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Segment:
     name: str
     start: int
     frames: Tensor | None
-    """What to write; None where a complete segment lies on the disk already."""
+    """The frames to write; None if a complete segment is on the disk already."""
     complete: bool
 
 
 @dataclass(frozen=True)
 class Described:
-    """What a manifest says of a file."""
+    """What a manifest records about a file."""
 
     bytes: Count
     sha256: str
@@ -63,7 +63,7 @@ class Described:
 
 @dataclass(frozen=True)
 class Reference(Described):
-    """What it says of a replay segment: its file and the serial number of its first frame."""
+    """What a manifest records about a replay segment: its file and the serial number of its first frame."""
 
     file: str
     start: Count
@@ -71,7 +71,7 @@ class Reference(Described):
 
 @dataclass(frozen=True)
 class Manifest:
-    """A checkpoint's own account of what belongs to it."""
+    """A checkpoint's own list of its contents."""
 
     env_steps: Count
     files: dict[str, Described]
@@ -93,7 +93,7 @@ class Checkpoint:
         return load_file(self.folder / f"{name}.safetensors")
 
     def document(self, name: str, kind: type[Kind], largest: int = LARGEST) -> Kind:
-        """A document as the type that it must have, without numbers beyond ``largest``. Raises DamagedCheckpoint."""
+        """Document as the type that it must have, without numbers beyond ``largest``. Raises DamagedCheckpoint."""
         path = self.folder / f"{name}.json"
         try:
             return read_document(path, kind, largest=largest)
@@ -101,11 +101,11 @@ class Checkpoint:
             raise DamagedCheckpoint(f"{path} is damaged: {error}.") from error
 
     def has_document(self, name: str) -> bool:
-        """Whether there is a document of this name; earlier versions did not write all."""
+        """Return whether there is a document of this name; earlier versions did not write all."""
         return (self.folder / f"{name}.json").exists()
 
     def frames(self) -> Iterator[tuple[int, Tensor]]:
-        """First serial number and frames ``[count, ...]`` of each replay segment."""
+        """Yield first serial number and frames ``[count, ...]`` of each replay segment."""
         from safetensors.torch import load_file
 
         for start, path in self.segments:
@@ -120,10 +120,10 @@ def write_checkpoint(
     segments: Sequence[Segment] = (),
     keep: int = 2,
 ) -> Path:
-    """Write a checkpoint below ``root`` and drop all but the ``keep`` newest. Returns its folder.
+    """Write a checkpoint below ``root`` and delete all but the ``keep`` newest. Return its folder.
 
     tensors: by file name without ending, each a mapping from name to tensor; documents: likewise, of JSON values.
-    Raises UserError when the disk is full or cannot be written; the earlier checkpoints are then untouched.
+    Raises UserError if the disk is full or cannot be written; the earlier checkpoints are then untouched.
     """
     try:
         return _write(root, env_steps, tensors, documents, segments, keep)
@@ -176,10 +176,10 @@ def _write(
 
 
 def _unused_name(root: Path, env_steps: int) -> Path:
-    """``step_<env_steps>``; of later checkpoints of the same step ``step_<env_steps>-001`` and so on, in order.
+    """``step_<env_steps>``; for later checkpoints of the same step ``step_<env_steps>-001`` and so on, in order.
 
     A run that was stopped twice in one step, between two updates, has more than one. None replaces another, so that
-    there is no moment at which neither is there.
+    there is no moment at which neither exists.
     """
     name = f"step_{env_steps:09d}"
     taken = sorted(path.name for path in root.glob(f"{name}*"))
@@ -205,12 +205,12 @@ def _write_segment(root: Path, segment: Segment, env_steps: int, known: Mapping[
 
 
 def written_segments(root: Path) -> set[str]:
-    """Names of the complete segments that the newest checkpoint refers to, and which need no writing again."""
+    """Names of the complete segments that the newest checkpoint refers to, which need not be written again."""
     return {name.removesuffix(".safetensors") for name in _known_digests(root)}
 
 
 def checkpoints(root: Path) -> list[Path]:
-    """Folders of the checkpoints below ``root``, oldest first."""
+    """Return the folders of the checkpoints below ``root``, oldest first."""
     return sorted(path.parent for path in root.glob(f"step_*/{MANIFEST}"))
 
 
@@ -228,9 +228,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def newest_checkpoint(root: Path) -> tuple[Checkpoint, dict[Path, str]]:
-    """The newest undamaged checkpoint below ``root``, and by folder what is wrong with newer ones passed over.
+    """Return the newest undamaged checkpoint below ``root``, and by folder what is wrong with newer ones.
 
-    Raises UserError when there is none.
+    Raises UserError if there is none.
     """
     problems: dict[Path, str] = {}
     for folder in reversed(checkpoints(root)):
@@ -245,7 +245,7 @@ def newest_checkpoint(root: Path) -> tuple[Checkpoint, dict[Path, str]]:
 
 
 def set_aside(folder: Path) -> Path:
-    """Rename a damaged checkpoint, so that it no longer counts as one and yet is not lost. Returns its new place."""
+    """Rename a damaged checkpoint, so that it no longer counts but is not lost. Return its new place."""
     place = folder.with_name(f"damaged_{folder.name}")
     if place.exists():
         shutil.rmtree(place)
@@ -258,12 +258,12 @@ def _manifest(folder: Path) -> Manifest:
     try:
         values = read_document(path, dict[str, Any])
     except (OSError, UserError) as error:
-        raise DamagedCheckpoint(f"{path} is damaged: it is not a whole manifest.") from error
+        raise DamagedCheckpoint(f"{path} is damaged: it is not a complete manifest.") from error
     if values.pop("digest", None) != _digest_of(values):
         raise DamagedCheckpoint(f"{path} is damaged: it was altered after it was written.")
     if values.get("format") != FORMAT:
         raise UserError(
-            f"{folder} was written in checkpoint format {values.get('format')}, and this version of Saccade "
+            f"{folder} was written in checkpoint format {values.get('format')}, but this version of Saccade "
             f"reads format {FORMAT}: use the version that wrote it (see env.json in the run)."
         )
     try:
@@ -277,7 +277,7 @@ def _manifest(folder: Path) -> Manifest:
 
 
 def verify(path: Path, described: Described) -> None:
-    """Raise DamagedCheckpoint, which names the file, unless its size and content are as they were described."""
+    """Raise DamagedCheckpoint, which names the file, unless its size and content are as recorded."""
     try:
         size = path.stat().st_size
         if size != described.bytes:
@@ -311,7 +311,7 @@ def _forget(root: Path, keep: int) -> None:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file, as ``Described`` reads them."""
+    """Return size and SHA-256 of a file, as ``Described`` reads them."""
     return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
 
 

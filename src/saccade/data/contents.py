@@ -1,4 +1,4 @@
-"""What lies in a folder and below it, and what of it nobody looked at, so that it can be said."""
+"""List the files in a folder and below it, and what was not read, so that it can be reported."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Contents:
     """Files of a folder and all folders below, sorted.
 
     Attributes:
-        files: with one of the wanted endings, whatever their case; links to files are followed.
-        others: with one of the endings that are known and cannot be read.
-        links: to folders, which are not followed: they may lead out of the folder, or in a circle.
-        closed: folders that may not be looked into.
+        files: those with one of the wanted endings, ignoring case; links to files are followed.
+        others: those with one of the endings that are known but cannot be read.
+        links: links to folders, which are not followed: they may lead out of the folder, or in a circle.
+        closed: folders without access.
     """
 
     files: tuple[Path, ...]
@@ -26,7 +26,7 @@ class Contents:
     closed: tuple[Path, ...]
 
     def overlooked(self) -> list[str]:
-        """In words, what was not looked at; empty where there is nothing of the kind."""
+        """Return, in words, what was not read; empty if there is nothing of the kind."""
         told = [
             f"{count} {ending} file{'s' * (count > 1)} cannot be read"
             for ending, count in _endings(self.others).items()
@@ -40,11 +40,11 @@ class Contents:
 
 
 def contents_of(root: Path, wanted: Collection[str], known: Collection[str] = ()) -> Contents:
-    """What lies in a folder and below it.
+    """List what is in a folder and below it.
 
     Args:
-        wanted: endings of files, in small letters, such as ``.mp4``.
-        known: endings of files that a person may take for such ones.
+        wanted: lower-case endings of files, such as ``.mp4``.
+        known: endings of files that a person may mistake for wanted ones.
     """
     files: list[Path] = []
     others: list[Path] = []

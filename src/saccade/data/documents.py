@@ -1,6 +1,6 @@
-"""JSON and JSON lines that anybody may have written: read with the type that they must have, and within limits.
+"""Read JSON and JSON lines of unknown origin: with the type that they must have, and within limits.
 
-Every such file comes through here. A type is anything that annotations can say: a frozen dataclass, a ``TypedDict``,
+Every such file is read here. A type is anything that annotations can express: a frozen dataclass, a ``TypedDict``,
 ``dict[str, int]``; ``Count`` is a whole number that is not negative. Nothing is converted: ``"1"`` is no number.
 """
 
@@ -17,15 +17,15 @@ from saccade.data.files import read_bounded
 from saccade.types import UserError
 
 MOST_BYTES = 64 * 2**20
-"""Of a document or of one line; the largest that is ever written, a zip's settings with its last observations, has a
-few megabytes."""
+"""Most bytes of a document or of one line; the largest that are ever written, a zip's settings with its last
+observations, have a few megabytes."""
 MOST_BYTES_OF_LINES = 2**30
 MOST_LEVELS = 64
-"""Of lists and objects in each other."""
+"""Most levels of nested lists and objects."""
 LARGEST = 2**63 - 1
-"""Whole numbers beyond are nobody's counts, and no array can hold them."""
+"""Larger whole numbers are no real counts, and no array could hold as many."""
 LARGEST_OF_STATES = 2**128 - 1
-"""What the state of a random generator is made of, such as NumPy's PCG64."""
+"""The types of values in the state of a random generator, such as NumPy's PCG64."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
@@ -33,14 +33,14 @@ Kind = TypeVar("Kind")
 
 
 class BadDocument(UserError):
-    """What is wrong with a document, as a part of a sentence."""
+    """What is wrong with a document, as part of a sentence."""
 
 
 @dataclass(frozen=True)
 class Line:
     """A line of a file of JSON lines: its number from 1, and its row or what is wrong with it.
 
-    ``cut``: it is the last one and has no end, as a crash or a process that is still writing leaves it.
+    ``cut``: it is the last one and has no line end, as after a crash or while a process is still writing.
     """
 
     number: int
@@ -50,10 +50,10 @@ class Line:
 
 
 def parse(text: bytes | str, kind: type[Kind], largest: int = LARGEST) -> Kind:
-    """The value of a JSON text, without whole numbers beyond ``largest``. Raises BadDocument."""
+    """Return the value of a JSON text, without whole numbers beyond ``largest``. Raises BadDocument."""
     try:
         return typed(msgspec.json.decode(text), kind, largest)
-    except msgspec.ValidationError as error:  # a number that no float or 64 bits hold
+    except msgspec.ValidationError as error:  # a number that fits neither a float nor 64 bits
         raise BadDocument(_told(error)) from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadDocument("it is not JSON") from error
@@ -62,7 +62,7 @@ def parse(text: bytes | str, kind: type[Kind], largest: int = LARGEST) -> Kind:
 
 
 def typed(value: Any, kind: type[Kind], largest: int = LARGEST) -> Kind:
-    """JSON values as the type that they must have. Raises BadDocument."""
+    """Return JSON values as the type that they must have. Raises BadDocument."""
     _refuse_extremes(value, largest)
     try:
         return msgspec.convert(value, kind)
@@ -71,22 +71,22 @@ def typed(value: Any, kind: type[Kind], largest: int = LARGEST) -> Kind:
 
 
 def read_document(path: Path, kind: type[Kind], most: int = MOST_BYTES, largest: int = LARGEST) -> Kind:
-    """The value in a file of JSON, without whole numbers beyond ``largest``.
+    """Return the value in a JSON file, without whole numbers beyond ``largest``.
 
     Raises:
         BadDocument: it is not JSON or not of this type.
         NoFile: a pipe, a device, or larger than ``most`` bytes.
-        OSError: it is not there or cannot be read.
+        OSError: it does not exist or cannot be read.
     """
     return parse(read_bounded(path, most), kind, largest)
 
 
 def read_lines(path: Path, kind: Any = dict[str, Any]) -> Iterator[Line]:
-    """The lines of a file of JSON lines, with the rows as they stand there: ``kind`` says what they must have.
+    """Yield the lines of a file of JSON lines, with their rows unchanged: ``kind`` says what they must have.
 
     Raises:
         NoFile: a pipe, a device, or larger than any such file.
-        OSError: it is not there or cannot be read.
+        OSError: it does not exist or cannot be read.
     """
     lines = read_bounded(path, MOST_BYTES_OF_LINES).split(b"\n")
     for number, line in enumerate(lines, start=1):
@@ -102,7 +102,7 @@ def read_lines(path: Path, kind: Any = dict[str, Any]) -> Iterator[Line]:
 
 
 def _refuse_extremes(value: Any, largest: int) -> None:
-    """Raise BadDocument for nesting and whole numbers that no file of ours has, so that nobody meets them later."""
+    """Raise BadDocument for nesting and whole numbers that no file of ours has."""
     level = [value]
     for _ in range(MOST_LEVELS):
         following: list[Any] = []
@@ -124,7 +124,7 @@ def _too_deep() -> str:
 
 
 def _told(error: msgspec.ValidationError) -> str:
-    """``expected `int`, got `str` at training.seed`` of the library's words."""
+    """Extract ``expected `int`, got `str` at training.seed`` from the library's message."""
     words, _, place = str(error).partition(" - at `")
     where = place.rstrip("`").removeprefix("$").lstrip(".")
     words = words[:1].lower() + words[1:].rstrip(".")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and files of others that are read no further than they may go."""
+"""Write files whole or not at all, and read files of others within limits."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LONGEST_TOLD = 200  # characters of a name
 
 
 class NoFile(UserError):
-    """Something that is no ordinary file, or larger than any file of its kind; the sentence says which."""
+    """Something that is no ordinary file, or larger than any file of its kind; the message says which."""
 
 
 def refuse_endless(path: Path, folder: bool = False) -> None:
-    """Raise NoFile for a pipe, device or socket: reading those may never end. What is not there may pass.
+    """Raise NoFile for a pipe, device or socket, since reading those may never end. A missing file may pass.
 
-    Raises it too for a folder, unless ``folder``, and for a name that no file can have or that leads nowhere.
+    Also raises it for a folder, unless ``folder``, and for a name that is invalid or leads nowhere.
     """
     try:
         mode = path.stat().st_mode
@@ -49,11 +49,11 @@ def _refuse(path: Path, mode: int) -> None:
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """The content of an ordinary file of at most ``most`` bytes, whatever stands at its name a moment later.
+    """Return the content of an ordinary file of at most ``most`` bytes, even if its name is replaced meanwhile.
 
     Raises:
         NoFile: it is of another kind, or larger.
-        OSError: it is not there or cannot be read.
+        OSError: it does not exist or cannot be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for its writer
@@ -72,9 +72,9 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A place beside ``path`` to write to; renamed to ``path`` at the end, or removed after an error.
+    """Yield a place beside ``path`` to write to; it is renamed to ``path`` at the end, or removed after an error.
 
-    Makes the folder if it is not there, and keeps the suffix.
+    Makes the folder if it does not exist, and keeps the suffix.
 
     Raises:
         UserError: something there cannot be written.
@@ -88,5 +88,5 @@ def written_aside(path: Path) -> Iterator[Path]:
         sentence = f"{str(path)!r} cannot be written ({error.strerror}); choose another place or free this one"
         raise UserError(sentence) from error
     finally:
-        with suppress(OSError):  # there is nothing to remove, or no folder that could hold it
+        with suppress(OSError):  # there is nothing to remove, or no such folder
             aside.unlink()

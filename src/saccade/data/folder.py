@@ -1,4 +1,4 @@
-"""Where the benchmark's own data lies, if a person has it, and where decoded data is kept."""
+"""Find the benchmark's own data, if the user has it, and the folder where decoded data is stored."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ COLOR_MODES = ("color_easy", "color_hard")
 VIDEO_MODES = ("video_easy", "video_hard")
 TEXTURE_MODES = ("test1", "test2", "test3", "test4", "test5")
 
-TEXTURES = "textures"  # the folder that a person makes for pictures of the robot tasks' table tops
+TEXTURES = "textures"  # the user's folder for pictures of the robot tasks' table tops
 TEXTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 DAVIS = "DAVIS"  # the folder that DAVIS-2017-trainval-480p.zip is unpacked to
-DAVIS_CLIPS = Path("JPEGImages", "480p")  # in it: a folder of numbered pictures for each clip
+DAVIS_CLIPS = Path("JPEGImages", "480p")  # inside it: a folder of numbered pictures for each clip
 
-CLIP_SUFFIXES = (".mp4", ".m4v", ".mov")  # one format, whose endings differ
+CLIP_SUFFIXES = (".mp4", ".m4v", ".mov")  # one format with different endings
 OTHER_CLIP_SUFFIXES = (".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".mts", ".gif")
-"""Of clips that are not opened, which is said."""
+"""Endings of clips that are not opened, which a warning mentions."""
 
 # A clone of the DMControl Generalization Benchmark keeps its data in this folder.
 BENCHMARK_CLONE_DATA = Path("src", "env", "data")
@@ -33,13 +33,13 @@ BENCHMARK_CLONE_DATA = Path("src", "env", "data")
 class DataFolder:
     """The data folder: ``color_<difficulty>.pt`` files, ``video_<difficulty>/``, ``textures/`` and ``DAVIS/``.
 
-    ``root`` is None where there is no such folder; everything is then generated.
+    ``root`` is None if there is no such folder; everything is then generated.
     """
 
     root: Path | None = None
 
     def colors(self, mode: str) -> Path | None:
-        """The file of colour settings of ``color_easy`` or ``color_hard``; None where there is none.
+        """Return the file of colour settings of ``color_easy`` or ``color_hard``; None if there is none.
 
         Raises:
             UserError: something else has its name, such as a pipe.
@@ -52,25 +52,25 @@ class DataFolder:
         return path if path.is_file() else None
 
     def clips(self, mode: str) -> list[Path]:
-        """The mp4 and mov files of ``video_easy`` or ``video_hard`` and folders in it, by number; or none.
+        """Return the mp4 and mov files of ``video_easy`` or ``video_hard`` and folders in it, by number; or none.
 
-        video2 comes before video10, as in the benchmark, and what has no number after all that have one, by name.
+        video2 comes before video10, as in the benchmark; files without a number come last, by name.
         """
         contents = self.clip_contents(mode)
         return [] if contents is None else sorted(contents.files, key=_by_number)
 
     def clip_contents(self, mode: str) -> Contents | None:
-        """All that lies in the folder of clips of a mode; None where there is no such folder."""
+        """Return everything in the folder of clips of a mode; None if there is no such folder."""
         assert mode in VIDEO_MODES, mode
         if self.root is None or not (self.root / mode).is_dir():
             return None
         return contents_of(self.root / mode, CLIP_SUFFIXES, OTHER_CLIP_SUFFIXES)
 
     def texture(self, mode: str) -> Path | None:
-        """The picture of the table top in ``test1`` to ``test5``; None where there is none.
+        """Return the picture of the table top in ``test1`` to ``test5``; None if there is none.
 
         Raises:
-            UserError: there is a folder of textures, and no picture of any mode in it.
+            UserError: there is a folder of textures, but no picture of any mode in it.
         """
         assert mode in TEXTURE_MODES, mode
         folder = None if self.root is None else self.root / TEXTURES
@@ -85,10 +85,10 @@ class DataFolder:
         return pictures.get(mode)
 
     def davis(self) -> Path | None:
-        """The folder that holds one folder for each clip of DAVIS; None where there is no DAVIS.
+        """Return the folder that holds one folder for each clip of DAVIS; None if there is no DAVIS.
 
         Raises:
-            UserError: there is, and it is laid out otherwise.
+            UserError: there is one, but its layout is different.
         """
         if self.root is None or not (self.root / DAVIS).is_dir():
             return None
@@ -102,7 +102,7 @@ class DataFolder:
 
 
 def find_data(explicit: str | Path | None = None) -> DataFolder:
-    """The data folder that was asked for: ``explicit``, else the variable SACCADE_DATA, else none.
+    """Find the data folder that was asked for: ``explicit``, else the variable SACCADE_DATA, else none.
 
     Accepts the folder that holds colour files, clip folders or textures, or a clone of the benchmark.
 
@@ -116,19 +116,19 @@ def find_data(explicit: str | Path | None = None) -> DataFolder:
     if not root.is_dir():
         raise UserError(
             f"{origin} {str(root)!r} {'is not a folder' if root.exists() else 'does not exist'}; "
-            f"give the folder that holds {_expected()}, or none at all to use generated colours and scenes"
+            f"give the folder that holds {_expected()}, or none to use generated colours and scenes"
         )
     for candidate in (root, root / BENCHMARK_CLONE_DATA):
         if _holds_benchmark_data(candidate):
             return DataFolder(candidate.resolve())
     raise UserError(
         f"{origin} {str(root)!r} holds none of {_expected()}; "
-        f"give the folder that does, or none at all to use generated colours and scenes"
+        f"give the folder that does, or none to use generated colours and scenes"
     )
 
 
 def cache_dir() -> Path:
-    """Where decoded and generated data is kept: $SACCADE_CACHE, $XDG_CACHE_HOME/saccade or ~/.cache/saccade.
+    """Return the folder for decoded and generated data: $SACCADE_CACHE, $XDG_CACHE_HOME/saccade or ~/.cache/saccade.
 
     The folder need not exist, and deleting it is always safe.
     """

@@ -1,4 +1,4 @@
-"""`FrameRing`: single camera frames on a device, the newest so many, and how they go to files."""
+"""`FrameRing`: the newest single camera frames on a device, and how they are written to files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from saccade.types import UserError
 class Segment:
     """Frames ``start_serial`` to ``start_serial + count - 1``, the unit of writing frames to files.
 
-    Starts are multiples of the segment length, so a complete segment is the same at every later save.
+    Starts are multiples of the segment length, so a complete segment is the same in every later save.
     """
 
     start_serial: int
@@ -26,9 +26,9 @@ class Segment:
 
 
 class FrameRing:
-    """The newest ``capacity`` frames, uint8 [channel, height, width], each known by a serial number.
+    """The newest ``capacity`` frames, uint8 [channel, height, width], each with a serial number.
 
-    Serial numbers count all frames ever appended; frame ``s`` lies in slot ``s % capacity`` until
+    Serial numbers count all frames ever appended; frame ``s`` is in slot ``s % capacity`` until
     frame ``s + capacity`` overwrites it. Memory is reserved at once and touched as it fills.
     """
 
@@ -43,11 +43,11 @@ class FrameRing:
 
     @property
     def first_serial(self) -> int:
-        """The oldest frame that is not overwritten."""
+        """The oldest frame that has not been overwritten."""
         return max(self.total_frames - self.capacity, 0)
 
     def append(self, frame: NDArray[np.uint8]) -> int:
-        """Store a copy of ``frame`` over the oldest one; its serial number."""
+        """Store a copy of ``frame`` over the oldest one; return its serial number."""
         if frame.shape != self.frame_shape or frame.dtype != np.uint8:
             raise ValueError(f"a frame is {frame.dtype} {frame.shape}: uint8 {self.frame_shape} is needed")
         serial = self.total_frames
@@ -56,10 +56,10 @@ class FrameRing:
         return serial
 
     def gather(self, slots: Tensor, *, pinned: bool = False) -> Tensor:
-        """Copies of the frames in ``slots`` int [n], as uint8 [n, channel, height, width].
+        """Return copies of the frames in ``slots`` int [n], as uint8 [n, channel, height, width].
 
-        pinned: whether they are made in page-locked memory, new at every call: PyTorch gives it to no one else before
-        the copies to a GPU that were begun from it are done.
+        pinned: whether to make them in page-locked memory, new in every call: PyTorch does not reuse it before
+        the copies to a GPU that started from it are done.
         """
         # On a CPU as fast as numpy.take, and five times as fast as indexing with brackets.
         if not pinned:
@@ -68,11 +68,11 @@ class FrameRing:
         return torch.index_select(self._frames, 0, slots, out=gathered)
 
     def segment_start(self, serial: int) -> int:
-        """The first frame of the segment that holds frame ``serial``."""
+        """Return the first frame of the segment that holds frame ``serial``."""
         return serial // self.segment_frames * self.segment_frames
 
     def segments(self, needed_serial: int) -> list[Segment]:
-        """What must be saved to have every frame from ``needed_serial`` on, oldest first."""
+        """Return what must be saved to have every frame from ``needed_serial`` on, oldest first."""
         starts = range(self.segment_start(needed_serial), self.total_frames, self.segment_frames)
         assert not starts or starts[0] >= self.first_serial, "frames that are needed were overwritten"
         counts = [min(self.segment_frames, self.total_frames - start) for start in starts]
@@ -82,14 +82,14 @@ class FrameRing:
         ]
 
     def read(self, segment: Segment) -> Tensor:
-        """The frames of a segment, uint8 [count, channel, height, width] on the CPU."""
+        """Return the frames of a segment, uint8 [count, channel, height, width] on the CPU."""
         return self.gather(self._slots(segment)).cpu()
 
     def restore(self, needed: list[Segment], found: Iterable[tuple[int, Tensor]]) -> None:
-        """Put back the frames of the ``needed`` segments, which are among those ``found``.
+        """Restore the frames of the ``needed`` segments, which are among those ``found``.
 
         Raises:
-            UserError: a segment is missing or has other frames than it was saved with.
+            UserError: a segment is missing or has other frames than were saved.
         """
         missing = {segment.start_serial: segment for segment in needed}
         for start, frames in found:
@@ -115,9 +115,9 @@ class FrameRing:
 
 
 def put(place: Tensor, value: Tensor) -> None:
-    """Copy a CPU tensor of the same type to where ``place`` is, without waiting for a GPU that has other work."""
+    """Copy a CPU tensor of the same type to ``place``, without waiting for a GPU that is busy."""
     if place.is_cuda:
-        # Page-locked memory is given to no one else before the copy is done, though ``value`` goes at once.
+        # Page-locked memory is not reused before the copy is done, although ``value`` is released at once.
         place.copy_(value.pin_memory(), non_blocking=True)
     else:
         place.copy_(value)

@@ -1,4 +1,4 @@
-"""How much memory a device still has, so that a long run is refused at its start and not hours in."""
+"""Find how much memory a device still has, so that a long run is refused at its start and not hours later."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from saccade.types import UserError
 
 LOOKED_AT = 2**24
-"""Bytes of a tensor below which nobody asks how much memory is free: that takes longer than to make it."""
+"""Bytes of a tensor below which free memory is not checked: that takes longer than making it."""
 
 CGROUP_FILES = (  # limit, use, statistics, and the statistic that counts what the kernel would give back
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
@@ -28,9 +28,9 @@ CGROUP_FILES = (  # limit, use, statistics, and the statistic that counts what t
 
 
 def available_bytes(device: torch.device, cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes that can still be allocated on ``device``; None where the machine does not tell.
+    """Return the bytes that can still be allocated on ``device``; None if the machine does not report it.
 
-    In a container the smaller of the machine's and the container's: the limit of the latter is
+    In a container, the smaller of the machine's and the container's: the limit of the latter is
     enforced by killing the process, after an allocation that seemed to succeed.
     """
     if device.type == "cuda":
@@ -40,7 +40,7 @@ def available_bytes(device: torch.device, cgroups: Path = Path("/sys/fs/cgroup")
 
 
 def machine_bytes(path: Path = Path("/proc/meminfo")) -> int | None:
-    """What the kernel estimates that programs can use without swapping."""
+    """Return the kernel's estimate of what programs can use without swapping."""
     if not path.is_file():
         return None
     fields = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
@@ -49,7 +49,7 @@ def machine_bytes(path: Path = Path("/proc/meminfo")) -> int | None:
 
 
 def container_bytes(cgroups: Path) -> int | None:
-    """What the control group of this process (version 2 or 1) has left; None without a limit."""
+    """Return what the control group of this process (version 2 or 1) has left; None without a limit."""
     for limit_name, use_name, statistics_name, reclaimable_name in CGROUP_FILES:
         limit, use, statistics = (cgroups / name for name in (limit_name, use_name, statistics_name))
         if limit.is_file() and use.is_file() and statistics.is_file():
@@ -62,18 +62,18 @@ def container_bytes(cgroups: Path) -> int | None:
 
 
 def refuse_beyond(needed: int, what: str, advice: str, device: torch.device) -> None:
-    """Raise UserError where something needs more bytes than the device has free: before it is allocated."""
+    """Raise UserError if something needs more bytes than the device has free, before it is allocated."""
     free = available_bytes(device)
     if free is not None and needed > free:
-        raise UserError(f"{what} needs {in_words(needed)} of memory, and {in_words(free)} are free: {advice}.")
+        raise UserError(f"{what} needs {in_words(needed)} of memory, but {in_words(free)} are free: {advice}.")
 
 
 @contextmanager
 def allocations_bounded(what: str, advice: str = "nothing like it can be used here") -> Iterator[None]:
-    """Raises UserError before a tensor is made on the CPU that does not fit with those made in the block so far.
+    """Raise UserError before a CPU tensor is made that does not fit together with those made in the block so far.
 
-    The kernel promises memory that it does not have, and ends the process when it is used. So the sizes that networks
-    ask for are added up as they ask.
+    The kernel promises memory that it does not have, and kills the process when it is used. So the sizes that networks
+    ask for are summed as they ask.
     """
     free = available_bytes(torch.device("cpu"))
     if free is None:
@@ -85,16 +85,16 @@ def allocations_bounded(what: str, advice: str = "nothing like it can be used he
 
 @contextmanager
 def each_allocation_bounded(what: str, advice: str = "nothing like it can be used here") -> Iterator[None]:
-    """Raises UserError before a tensor is made on the CPU that does not fit in what is free at that moment.
+    """Raise UserError before a CPU tensor is made that does not fit into what is free at that moment.
 
-    For code of others, which may let go of what it makes.
+    For foreign code, which may release what it makes.
     """
     with _Each(what, advice):
         yield
 
 
 class _Counted(TorchDispatchMode):
-    """Adds up what is asked for by size: weights before they are drawn."""
+    """Sums what is requested by size: weights before they are drawn."""
 
     def __init__(self, free: int, what: str, advice: str) -> None:
         super().__init__()
@@ -108,13 +108,13 @@ class _Counted(TorchDispatchMode):
         if self._left < 0:
             raise UserError(
                 f"{self._what} needs {in_words(self._free - self._left)} of memory or more, for a tensor of "
-                f"shape {list(args[0])} among others, and {in_words(self._free)} are free: {self._advice}."
+                f"shape {list(args[0])} among others, but {in_words(self._free)} are free: {self._advice}."
             )
         return func(*args, **options)
 
 
 class _Each(TorchDispatchMode):
-    """Compares what is asked for with what is free, each time by itself."""
+    """Compares each request with what is free, separately."""
 
     def __init__(self, what: str, advice: str) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class _Each(TorchDispatchMode):
 
 
 def _asked_for(args: tuple[Any, ...], options: Mapping[str, Any]) -> int:
-    """Bytes that a call asks for by a size; 0 where it does not, and on other devices."""
+    """Bytes that a call requests by a size; 0 if it does not, and on other devices."""
     device = options.get("device")
     if device is not None and torch.device(device).type != "cpu":
         return 0
@@ -143,5 +143,5 @@ def _asked_for(args: tuple[Any, ...], options: Mapping[str, Any]) -> int:
 
 
 def in_words(size: int) -> str:
-    """``8.0 GB``, ``12 MB``."""
+    """Format bytes as ``8.0 GB``, ``12 MB``."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

@@ -1,4 +1,4 @@
-"""What a machine has of NVIDIA, by its own files and programs: PyTorch is not asked."""
+"""Find what NVIDIA hardware and software a machine has, from its own files and programs, without PyTorch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ ANSWER_SECONDS = 20.0
 
 
 def has_device_file(devices: Path = Path("/dev")) -> bool:
-    """Whether there is a device file of an NVIDIA GPU; a container may have number 3 alone."""
+    """Return whether there is a device file of an NVIDIA GPU; a container may have only number 3."""
     return any(devices.glob("nvidia[0-9]*"))
 
 
 def nvidia_device(devices: Path = Path("/dev"), program: str = "nvidia-smi") -> bool:
-    """Whether there is an NVIDIA GPU: by its device file, or where files are named otherwise by NVIDIA's program."""
+    """Return whether there is an NVIDIA GPU: by its device file, or, if files have other names, by NVIDIA's program."""
     if has_device_file(devices):
         return True
     if shutil.which(program) is None:
@@ -31,7 +31,7 @@ def nvidia_device(devices: Path = Path("/dev"), program: str = "nvidia-smi") -> 
 
 
 def num_gpus(devices: Path = Path("/dev"), program: str = "nvidia-smi") -> int:
-    """How many NVIDIA GPUs this process may use, by NVIDIA's program and by CUDA_VISIBLE_DEVICES."""
+    """Return how many NVIDIA GPUs this process may use, according to NVIDIA's program and CUDA_VISIBLE_DEVICES."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return len([word for word in chosen.split(",") if word.strip() not in ("", "-1", "NoDevFiles")])
@@ -45,7 +45,7 @@ def num_gpus(devices: Path = Path("/dev"), program: str = "nvidia-smi") -> int:
 
 
 def driver_version(file: Path = Path("/proc/driver/nvidia/version")) -> str | None:
-    """The version of NVIDIA's driver, such as 580.95.05; None where the kernel has none."""
+    """Return the version of NVIDIA's driver, such as 580.95.05; None if the kernel has none."""
     try:
         found = re.search(r"\b\d{3}\.\d+(\.\d+)?\b", file.read_text())
     except OSError:
@@ -54,7 +54,7 @@ def driver_version(file: Path = Path("/proc/driver/nvidia/version")) -> str | No
 
 
 def driver_cuda(library: str = "libcuda.so.1") -> tuple[int, int] | None:
-    """The newest CUDA that the driver runs, such as (13, 0); None where its library is not found or does not answer."""
+    """Newest CUDA that the driver runs, such as (13, 0); None if its library is missing or does not answer."""
     version = ctypes.c_int(0)
     try:
         failed = ctypes.CDLL(library).cuDriverGetVersion(ctypes.byref(version))

@@ -1,4 +1,4 @@
-"""Files of pictures as people see them: turned upright, and 16 bits a channel as bright as 8."""
+"""Read picture files as viewers show them: upright, and with 16 bits per channel reduced to 8."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MAX_PICTURE_PIXELS = 64_000_000
 MAX_PICTURE_BYTES = 256 * 2**20
 
 ORIENTATION = 0x0112  # the tag of Exif
-LEVELS_PER_LEVEL = 257  # 65535 / 255: of 16 bits, for each of 8
+LEVELS_PER_LEVEL = 257  # 65535 / 255: levels of 16 bits per level of 8
 
 
 class UnusableError(Exception):
-    """Why a file gives no picture; the sentence names the file later."""
+    """Why a file gives no picture; the caller adds the file's name."""
 
 
 def read_picture(path: Path, formats: Collection[str], *, at_least: int | None = None) -> Image:
-    """A file's picture in RGB, as a viewer shows it.
+    """Return a file's picture in RGB, as a viewer shows it.
 
-    Cameras store a picture as the sensor lay and say in Exif how to turn it; 16 bits a channel are reduced to 8.
+    Cameras store a picture as the sensor saw it and say in Exif how to turn it; 16 bits per channel are reduced to 8.
 
     Args:
         formats: those of Pillow that may be opened.
@@ -56,7 +56,7 @@ def read_picture(path: Path, formats: Collection[str], *, at_least: int | None =
 
 
 def decoded_picture(content: bytes, formats: Collection[str], size: tuple[int, int]) -> Image:
-    """The picture in RGB that a file's content holds, as it lies there, of the width and height that it must have.
+    """Return the picture in RGB that a file's content holds, as stored, with the width and height that it must have.
 
     Raises:
         UnusableError: it is no such picture, is damaged, or has another size.
@@ -73,7 +73,7 @@ def decoded_picture(content: bytes, formats: Collection[str], size: tuple[int, i
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Whatever Pillow raises for files that it cannot read as UnusableError."""
+    """Turn whatever Pillow raises for files that it cannot read into UnusableError."""
     from PIL import Image
 
     try:
@@ -112,5 +112,5 @@ def _upright(image: Image, picture: Image) -> Image:
     try:
         said = image.getexif().get(ORIENTATION)
     except Exception:  # noqa: BLE001 -- Pillow reads damaged Exif in ways that end in any kind of error
-        return picture  # of a whole picture, whose notes alone are damaged
+        return picture  # an intact picture of which only the metadata is damaged
     return picture.transpose(turns[said]) if said in turns else picture

@@ -1,4 +1,4 @@
-"""`ReplayBuffer`: past transitions, kept as single frames and stacked by index when sampled."""
+"""`ReplayBuffer`: past transitions, stored as single frames and stacked by index when sampled."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ LAYOUT = (
 
 @dataclass(frozen=True)
 class Returns:
-    """What a sampled transition's reward is: the rewards of several steps, each discounted, and what comes after them.
+    """How a sampled transition's reward is computed: from the discounted rewards of several steps.
 
     reward = r_t + discount r_{t+1} + ... + discount^(k-1) r_{t+k-1}; the next observation is the one k steps later, and
-    the transition's own discount is discount^(k-1), or 0 where the episode truly ended by then. k is ``steps``, or as
-    many as there are of the episode by now.
+    the transition's own discount is discount^(k-1), or 0 if the episode truly ended by then. k is ``steps``, or as
+    many as the episode has so far.
     """
 
     steps: int
@@ -47,51 +47,50 @@ class Returns:
 
 
 class Transitions(NamedTuple):
-    """Sampled transitions whose observations still share their frames: what travels between devices."""
+    """Sampled transitions whose observations still share their frames: the form in which they move between devices."""
 
     frames: Tensor
-    """uint8 ``[batch, frame_stack + 1, channel, height, width]``, oldest first; or ``[batch, 2, frame_stack, ...]``, of
-    observation and next observation, where there are steps between them."""
+    """uint8 ``[batch, frame_stack + 1, channel, height, width]``, oldest first; or ``[batch, 2, frame_stack, ...]``,
+    for observation and next observation, if there are steps between them."""
     action: Tensor  # long [batch] if discrete, else [batch, action_dim], -1..1
     reward: Tensor  # [batch]
     discount: Tensor  # [batch], 0 or 1; with ``Returns`` a power of its discount
 
     def batch(self) -> Batch:
-        """The transitions as an update takes them; ``obs`` and ``next_obs`` are views of ``frames``."""
+        """Return the transitions as an update takes them; ``obs`` and ``next_obs`` are views of ``frames``."""
         apart = self.frames.ndim == 6
         first, last = self.frames.unbind(1) if apart else (self.frames[:, :-1], self.frames[:, 1:])
         obs, next_obs = first.flatten(1, 2), last.flatten(1, 2)
         return Batch(obs, self.action, self.reward, self.discount, next_obs)
 
     def to(self, device: torch.device) -> Transitions:
-        """A copy on a GPU that is made while the program goes on, or the transitions themselves if they are there."""
+        """Return a copy on a GPU, made asynchronously, or the transitions themselves if they are there."""
         return Transitions(*(value.to(device, non_blocking=device.type == "cuda") for value in self))
 
 
 class ReplayBuffer:
     """The newest ``capacity`` transitions of any number of interleaved environments.
 
-    A frame that several stacks share is kept once. The stacks of an episode's first steps repeat its
+    A frame that several stacks share is stored once. The stacks of an episode's first steps repeat its
     first frame, as frame stacking does at ``reset``. A transition can be sampled only while all of its
     frames are there: with episodes shorter than 100 steps, fewer than ``capacity`` can.
 
     On a GPU neither adding nor sampling waits for it, and sampling can be part of a CUDA graph: what can be sampled
-    stands in tensors that adding updates in place. Add and sample on one stream.
+    is stored in tensors that adding updates in place. Add and sample on one stream.
 
     Args:
-        capacity: transitions.
+        capacity: number of transitions.
         frame_shape: (channel, height, width) of one frame.
-        actions: their kind: numbers, or one of several by its number.
+        actions: their kind, continuous or discrete.
         frame_stack: frames in an observation.
         num_envs: environments, which must advance together: between two steps of one, every other
             makes at most one step and starts at most one episode.
-        device: where frames are kept and batches are made.
+        device: where frames are stored and batches are made.
         segment_frames: frames in a complete ``Segment``.
-        pinned: of a buffer on the CPU, whether batches are made in page-locked memory, from which they are copied to a
-            GPU while the program goes on. Needs a GPU.
-        returns: what samples' rewards are made of; None for the reward of one step. Only of an environment whose steps
-            are ``num_envs`` rows apart, as those are that are all stepped in turn, there are several.
-
+        pinned: for a buffer on the CPU, whether batches are made in page-locked memory, from which they are copied to a
+            GPU asynchronously. Needs a GPU.
+        returns: how samples' rewards are computed; None for the reward of one step. Several steps require environments
+            whose steps are ``num_envs`` rows apart, as when all are stepped in turn.
     Raises:
         UserError: the device has too little memory for ``capacity``.
     """
@@ -128,7 +127,7 @@ class ReplayBuffer:
         self._newest_serial = np.zeros(capacity, dtype=np.int64)  # of each transition's next frame
         self._env_serials = np.full((num_envs, frame_stack), NOT_STARTED, dtype=np.int64)
         self._start = self._end = 0  # of what can be sampled, counting transitions from the beginning
-        # The same where batches are made: sampling is recorded once in a CUDA graph, and reads them anew every time.
+        # The same where batches are made: sampling is recorded once in a CUDA graph, and reads them every time.
         self._first, self._count = (torch.zeros((), dtype=torch.int64, device=self.device) for _ in range(2))
 
     @staticmethod
@@ -141,14 +140,14 @@ class ReplayBuffer:
         num_envs: int = 1,
         segment_frames: int = SEGMENT_FRAMES,
     ) -> int:
-        """What a full buffer takes, most of it pixels: 10.8 GB for 500,000 steps of 84x84."""
+        """Return the bytes of a full buffer, mostly pixels: 10.8 GB for 500,000 steps of 84x84."""
         frame_bytes = ring_frames(capacity, frame_stack, num_envs, segment_frames) * math.prod(frame_shape)
         action = math.prod(actions.shape) * action_dtype(actions).itemsize
         frame_ids, floats, serial = 4 * (frame_stack + 1), 4 * 2, 8
         return frame_bytes + capacity * (frame_ids + action + floats + serial)
 
     def __len__(self) -> int:
-        """Transitions that can be sampled."""
+        """How many transitions can be sampled."""
         return self._end - self._start
 
     def start_episode(self, env_index: int, first_frame: NDArray[np.uint8]) -> None:
@@ -160,11 +159,11 @@ class ReplayBuffer:
     def add(
         self, env_index: int, action: ArrayLike, reward: float, discount: float, next_frame: NDArray[np.uint8]
     ) -> None:
-        """Store a step from the environment's latest stack to the same with ``next_frame`` pushed in.
+        """Store a step from the environment's latest stack to the stack with ``next_frame`` appended.
 
         Args:
-            action: [action_dim], -1..1, or the number of the one that was chosen.
-            discount: 0 where the episode truly ended, else 1.
+            action: [action_dim], -1..1, or the number of the chosen action.
+            discount: 0 if the episode truly ended, else 1.
             next_frame: uint8 [channel, height, width], the newest of the next observation.
         """
         oldest = int(self._env_serials[env_index, 0])
@@ -180,7 +179,7 @@ class ReplayBuffer:
         row = self._end % self.capacity
         put(self._frame_ids[row], torch.from_numpy((serials % self._ring.capacity).astype(np.int32)))
         put(self._action[row], torch.as_tensor(np.array(action), dtype=self._action.dtype))
-        self._reward[row].fill_(float(reward))  # an argument of what the GPU is told to do: no copy to wait for
+        self._reward[row].fill_(float(reward))  # passed as an argument of the GPU's operation: no copy to wait for
         self._discount[row].fill_(float(discount))
         self._newest_serial[row] = serial
         self._end += 1
@@ -188,7 +187,7 @@ class ReplayBuffer:
         self._announce()
 
     def sample(self, batch_size: int, generator: torch.Generator) -> Batch:
-        """Transitions drawn uniformly with replacement, on the buffer's device.
+        """Sample transitions uniformly with replacement, on the buffer's device.
 
         ``obs`` and ``next_obs`` are uint8 [batch, frame_stack * channel, height, width], oldest frame
         first. They overlap in memory, each frame being copied once, so do not write to them.
@@ -196,13 +195,13 @@ class ReplayBuffer:
         return self.draw(batch_size, generator).batch()
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Transitions:
-        """Transitions drawn uniformly with replacement, on the buffer's device, with every frame once.
+        """Sample transitions uniformly with replacement, on the buffer's device, with every frame once.
 
-        generator: of the buffer's device if drawing shall be part of a CUDA graph.
+        generator: on the buffer's device if sampling is to be part of a CUDA graph.
         """
         if len(self) == 0:
             raise ValueError("there is nothing to sample: add transitions first")
-        # 53 random bits, so that the largest product is below the count, and no row is noticeably likelier.
+        # 53 random bits, so that the largest product is below the count, and no row is noticeably more likely.
         share = torch.rand(batch_size, dtype=torch.float64, generator=generator, device=generator.device)
         drawn = (share.to(self.device) * self._count).long()
         rows = (drawn + self._first).remainder_(self.capacity)
@@ -219,7 +218,7 @@ class ReplayBuffer:
     def _reaching(self, returns: Returns, drawn: Tensor, rows: Tensor, ids: Tensor) -> Transitions:
         """The transitions in ``rows``, the ``drawn``-th of those that can be sampled, as far as ``returns`` reaches.
 
-        Nothing but what a buffer has anyway is read. A row belongs to the step after another's if it begins with the
+        Only what a buffer has anyway is read. A row is the step after another's if it begins with the
         frames that the other ends with: no two frames of a buffer are in the same place, and the first of an episode is
         in no other's.
         """
@@ -243,7 +242,7 @@ class ReplayBuffer:
         )
 
     def state_tensors(self) -> dict[str, Tensor]:
-        """Everything but the pixels, as CPU tensors: 56 bytes a transition with 6 actions."""
+        """Return everything but the pixels, as CPU tensors: 56 bytes per transition with 6 actions."""
         rows = torch.arange(self._start, self._end).remainder_(self.capacity)
         device_rows = rows.to(self.device)
         return {
@@ -258,23 +257,23 @@ class ReplayBuffer:
         }
 
     def frame_segments(self) -> list[Segment]:
-        """The pixels to save, oldest first: complete segments never change, the last one may grow."""
+        """Return the pixels to save, oldest first: complete segments never change, the last one may grow."""
         total = self._ring.total_frames
         waiting = self._env_serials[:, 0]  # stacks that the next transitions begin with
         waiting = waiting[(waiting != NOT_STARTED) & (waiting >= total - self._span)]
         return self._ring.segments(min([total, self._oldest_needed(), *waiting.tolist()]))
 
     def read_segment(self, segment: Segment) -> Tensor:
-        """The frames of a segment, uint8 [count, channel, height, width] on the CPU."""
+        """Return the frames of a segment, uint8 [count, channel, height, width] on the CPU."""
         return self._ring.read(segment)
 
     def load(self, state: Mapping[str, Tensor], segments: Iterable[tuple[int, Tensor]]) -> None:
         """Become the buffer that was saved: the same generator then samples the same bits.
 
         Args:
-            state: what ``state_tensors`` gave.
+            state: what ``state_tensors`` returned.
             segments: (start_serial, frames) of every one of ``frame_segments``, in any order; others
-                are passed over.
+                are ignored.
 
         Raises:
             UserError: the saved buffer was made with other settings, or is damaged.
@@ -297,12 +296,12 @@ class ReplayBuffer:
         return chosen.pin_memory() if self._pinned else chosen
 
     def _announce(self) -> None:
-        """Tell where batches are made what can be sampled."""
+        """Update, where batches are made, what can be sampled."""
         self._first.fill_(self._start)
         self._count.fill_(len(self))
 
     def _oldest_needed(self) -> int:
-        """No transition that can be sampled has a frame before this serial number."""
+        """The oldest frame's serial number of any transition that can be sampled."""
         if len(self) == 0:
             return self._ring.total_frames
         return max(int(self._newest_serial[self._start % self.capacity]) - self._span, 0)
@@ -337,7 +336,7 @@ class ReplayBuffer:
             )
 
     def _check_state(self, state: Mapping[str, Tensor]) -> None:
-        """Everything by which a sample could go wrong silently."""
+        """Check everything that could silently make a sample wrong."""
         for name, saved, ours in zip(LAYOUT, state["layout"].tolist(), self._layout, strict=True):
             if saved != ours:
                 raise UserError(
@@ -358,12 +357,12 @@ class ReplayBuffer:
 
 
 def _size(actions: Continuous | Discrete) -> int:
-    """How many numbers, or how many to choose from."""
+    """How many numbers an action has, or how many actions there are."""
     return actions.count if isinstance(actions, Discrete) else actions.dims
 
 
 def frame_span(frame_stack: int, num_envs: int) -> int:
-    """How many frames there can be from a transition's oldest to its newest.
+    """Return how many frames there can be from a transition's oldest to its newest.
 
     An environment makes ``frame_stack + 1`` of them, and so does each other one, at most doubled by
     the first frames of episodes.
@@ -372,6 +371,6 @@ def frame_span(frame_stack: int, num_envs: int) -> int:
 
 
 def ring_frames(capacity: int, frame_stack: int, num_envs: int, segment_frames: int) -> int:
-    """Frames to keep for ``capacity`` transitions, of which saving takes only whole segments."""
+    """Return how many frames to keep for ``capacity`` transitions, if saving takes only whole segments."""
     spare = math.ceil(SPARE_FRAMES * capacity)
     return capacity + spare + 2 * frame_span(frame_stack, num_envs) + segment_frames

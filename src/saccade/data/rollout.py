@@ -1,4 +1,4 @@
-"""`Rollout`: the steps that one policy made in every environment, and what it is judged by, until it has learned."""
+"""`Rollout`: the steps that one policy made in every environment, and their values, until it has learned from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from saccade.data.actions import action_dtype
 from saccade.types import Decisions, Spaces
 
-JUDGED_AT_ONCE = 512  # observations in a pass, so that a long rollout does not take the memory of all its features
+JUDGED_AT_ONCE = 512  # observations per pass, so that a long rollout need not fit all its features into memory
 
 Judge = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """``(obs, action) -> (log_probability [batch], value [batch])``."""
@@ -24,7 +24,7 @@ Mark = Callable[[Tensor, Tensor, Tensor | None, Generator], Tensor]
 
 
 class Outcome(NamedTuple):
-    """What came of a rollout, as advantages are computed of it: each ``[steps, envs]`` but for ``last_value``."""
+    """The outcome of a rollout, from which advantages are computed: each ``[steps, envs]`` except ``last_value``."""
 
     reward: Tensor
     terminated: Tensor  # bool
@@ -39,7 +39,7 @@ Appraise = Callable[[Outcome], tuple[Tensor, Tensor]]
 
 
 class Minibatch(NamedTuple):
-    """Decisions where they will be learned from."""
+    """Decisions on the device where they will be learned from."""
 
     decisions: Decisions
 
@@ -47,24 +47,24 @@ class Minibatch(NamedTuple):
         return self.decisions
 
     def to(self, device: torch.device) -> Minibatch:
-        """Itself: a rollout lies where it is learned from."""
+        """Return itself: a rollout is stored where it is learned from."""
         return self
 
 
 @final
 class Rollout:
-    """As many steps of every environment as a policy is updated with; filled, judged, sampled and emptied again.
+    """The steps of every environment that a policy is updated with; filled, judged, sampled and emptied again.
 
-    Everything stays where it is in memory, so that updates which read it can be recorded as CUDA graphs.
+    Everything stays at the same place in memory, so that updates which read it can be recorded as CUDA graphs.
 
     Args:
         steps: of each environment.
         num_envs: environments, which are stepped together.
-        spaces: theirs.
-        device: where it is kept and learned from.
+        spaces: their spaces.
+        device: where it is stored and learned from.
         minibatch: decisions in a minibatch.
-        masked: whether decisions are learned from with masks of what they were made of, which ``marked`` finds.
-        knows_truth: whether it remembers the simulator's own masks.
+        masked: whether decisions are learned from with masks of their observations, which ``marked`` computes.
+        knows_truth: whether it stores the simulator's own masks.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Rollout:
         self.steps, self.num_envs, self.device, self.minibatch = steps, num_envs, device, minibatch
         self.filled = 0
         channels, height, width = spaces.obs_shape
-        # Pixel after pixel, as convolutions want them in most precisions: put into that order once, and not in every
+        # Channels last, as convolutions prefer in most precisions: put into that order once, and not in every
         # epoch.
         self._obs = self._zeros(height, width, channels, dtype=torch.uint8)
         self._action = self._zeros(*spaces.actions.shape, dtype=action_dtype(spaces.actions))
@@ -104,7 +104,7 @@ class Rollout:
     def bytes_needed(
         steps: int, num_envs: int, spaces: Spaces, *, masked: bool = False, knows_truth: bool = False
     ) -> int:
-        """Of its observations and of what it has of every frame's pixels, which all else is small beside."""
+        """Return the bytes of its observations and of its other data per pixel; everything else is small."""
         pixels = int(np.prod(spaces.obs_shape))
         return steps * num_envs * (pixels + (masked + knows_truth) * pixels // spaces.colours)
 
@@ -122,12 +122,12 @@ class Rollout:
         last_obs: NDArray[np.uint8],
         truth: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Remember a step of every environment.
+        """Store a step of every environment.
 
         Args:
-            obs: uint8 ``[envs, ...]``, what was acted on.
+            obs: uint8 ``[envs, ...]``, the observations that were acted on.
             last_obs: of the episodes that have ended, in order.
-            truth: bool ``[envs, frames, height, width]``, the simulator's own masks of ``obs``, where they are known.
+            truth: bool ``[envs, frames, height, width]``, the simulator's own masks of ``obs``, if they are known.
         """
         step = self.filled
         self._obs[step].copy_(obs.permute(0, 2, 3, 1))
@@ -145,7 +145,7 @@ class Rollout:
 
     @torch.no_grad()
     def judged(self, judge: Judge, appraise: Appraise, next_obs: Tensor) -> None:
-        """Have the policy that made it value a full rollout, once, before it learns.
+        """Let the policy that made it value a full rollout, once, before it learns.
 
         next_obs: uint8 ``[envs, ...]``, the observations after the last step.
         """
@@ -167,7 +167,7 @@ class Rollout:
         self._target.copy_(target)
 
     def marked(self, mark: Mark, generator: Generator) -> None:
-        """Have the policy as it is say which pixels of a full rollout matter, until it is asked again."""
+        """Let the current policy mark which pixels of a full rollout matter, until it is called again."""
         assert self.is_full and self._mask is not None, "a rollout is marked when it is full, if it has masks"
         obs, action = self._obs.flatten(0, 1).permute(0, 3, 1, 2), self._action.flatten(0, 1)
         mask, truth = self._mask.flatten(0, 1), None if self._truth is None else self._truth.flatten(0, 1)
@@ -176,7 +176,7 @@ class Rollout:
             mask[part] = mark(obs[part], action[part], None if truth is None else truth[part], generator)
 
     def minibatches(self, generator: Generator) -> Iterator[None]:
-        """Put every decision into one minibatch, at random; each is what ``draw`` gives until the next.
+        """Put every decision into one minibatch, at random; each is what ``draw`` returns until the next.
 
         What does not fill a minibatch is left out.
         """
@@ -186,7 +186,7 @@ class Rollout:
             yield
 
     def draw(self, size: int, generator: Generator) -> Minibatch:
-        """The decisions of the present minibatch, whatever the size: a copy."""
+        """Return the decisions of the current minibatch, whatever the size: a copy."""
 
         def chosen(value: Tensor) -> Tensor:
             return value.flatten(0, 1).index_select(0, self._chosen)
@@ -204,17 +204,17 @@ class Rollout:
         )
 
     def empty(self) -> None:
-        """Begin anew."""
+        """Start over with no steps."""
         self.filled = 0
         self._cut.clear()
 
     def state_tensors(self) -> dict[str, Tensor]:
-        """What was filled so far, for a checkpoint."""
+        """Return what was filled so far, for a checkpoint."""
         cut = {f"cut/{step}/{env}": obs for (step, env), obs in self._cut.items()}
         return {name: value[: self.filled] for name, value in self._steps().items()} | cut
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what ``state_tensors`` gave. Raises ValueError where it does not fit."""
+        """Restore what ``state_tensors`` returned. Raises ValueError if it does not fit."""
         self.empty()
         steps = self._steps()
         self.filled = len(tensors["reward"])

@@ -1,4 +1,4 @@
-"""States and saliency maps that somebody else made: an expert's annotation, another method's maps."""
+"""Read states and saliency maps that others made: an expert's annotation, another method's maps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXPECTED = (
 
 @final
 class SaliencyFiles(NamedTuple):
-    """What was read, and the SHA-256 of it."""
+    """What was read, and its SHA-256."""
 
     states: np.ndarray  # uint8 [n, channels, height, width]
     maps: np.ndarray  # float32 [n, height, width], not negative, the largest value of each 1
@@ -33,13 +33,13 @@ class SaliencyFiles(NamedTuple):
 
 
 def read_saliency_files(path: Path, obs_shape: tuple[int, int, int]) -> SaliencyFiles:
-    """Saliency data of a person's own, as a student whose observations have this shape learns from it.
+    """Read the user's own saliency data, for a student whose observations have this shape.
 
     States are uint8 ``[n, channels, height, width]`` or ``[n, height, width, channels]``; maps ``[n, height, width]``,
-    of whole numbers or not, 0 where nothing is salient. Each map is divided by its largest value.
+    integers or floats, 0 where nothing is salient. Each map is divided by its largest value.
 
     Raises:
-        UserError: there is nothing of the kind, or states and maps do not fit each other or the observations.
+        UserError: there is no such data, or states and maps do not fit each other or the observations.
     """
     found = _arrays(path)
     states = _states(found[STATES], obs_shape, path)
@@ -76,8 +76,8 @@ def _pictures(path: Path) -> Mapping[str, np.ndarray]:
     names = [sorted(file.name for file in (path / name).glob("*.png")) for name in (STATES, MAPS)]
     if names[0] != names[1] or not names[0]:
         other = sorted(set(names[0]) ^ set(names[1]))
-        why = f"{other[0]} is in one of them alone" if other else "there are none"
-        raise UserError(f"The PNGs in {path / STATES} and {path / MAPS} must have equal names, and {why}.")
+        why = f"{other[0]} is in only one of them" if other else "there are none"
+        raise UserError(f"The PNGs in {path / STATES} and {path / MAPS} must have equal names, but {why}.")
     found: dict[str, list[np.ndarray]] = {STATES: [], MAPS: []}
     for name in names[0]:
         for kind, arrays in found.items():
@@ -87,7 +87,7 @@ def _pictures(path: Path) -> Mapping[str, np.ndarray]:
                 raise UserError(f"{path / kind / name} is no picture that can be used: {error}.") from error
     for kind, arrays in found.items():
         if len({array.shape for array in arrays}) > 1:
-            raise UserError(f"The pictures in {path / kind} have different sizes: all must have the one of the states.")
+            raise UserError(f"The pictures in {path / kind} have different sizes: all must have that of the states.")
     return {STATES: np.stack(found[STATES]), MAPS: np.stack(found[MAPS])[..., 0] / WHITE}
 
 
@@ -108,7 +108,7 @@ def _states(states: np.ndarray, obs_shape: tuple[int, int, int], path: Path) -> 
 def _maps(maps: np.ndarray, states: np.ndarray, path: Path) -> np.ndarray:
     wanted = (len(states), *states.shape[2:])
     if maps.shape != wanted:
-        raise UserError(f"The maps in {path} have the shape {maps.shape}, and its states need {wanted}: one map each.")
+        raise UserError(f"The maps in {path} have the shape {maps.shape}, but its states need {wanted}: one map each.")
     with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, and are refused
         numbers = maps.astype(np.float32) if maps.dtype.kind in "fiub" else np.full(1, np.nan)
     if not np.isfinite(numbers).all() or (numbers < 0).any():
@@ -117,6 +117,6 @@ def _maps(maps: np.ndarray, states: np.ndarray, path: Path) -> np.ndarray:
 
 
 def scaled(maps: np.ndarray) -> np.ndarray:
-    """Each map divided by its largest value; one that is zero stays so."""
+    """Return each map divided by its largest value; one that is zero stays zero."""
     largest = maps.max((1, 2), keepdims=True)
     return np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)

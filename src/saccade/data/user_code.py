@@ -1,4 +1,4 @@
-"""Functions and classes in a person's own Python files, named ``file.py:Name``."""
+"""Load functions and classes from the user's own Python files, named ``file.py:Name``."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from saccade.data.files import refuse_endless
 from saccade.types import UserError
 
 FAILURES = (Exception, SystemExit)
-"""What code of other people raises when it cannot do what it is asked to: anything. Ctrl-C is not among it."""
+"""What foreign code may raise: anything but Ctrl-C."""
 
 LIBRARIES = (str(Path(__file__).parents[1]), *{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
-"""Folders whose files are not the person's own."""
+"""Folders whose files are not the user's own."""
 
-MODULE_PREFIX = "saccade_user_code_"  # a person's random.py must not stand in for Python's
+MODULE_PREFIX = "saccade_user_code_"  # a user's random.py must not replace Python's
 
 
 @dataclass(frozen=True, eq=False)
 class AtWork:
-    """A piece of somebody's code that has not ended: what it does, and when it began (``time.monotonic()``)."""
+    """Foreign code that is running: what it does, and when it began (``time.monotonic()``)."""
 
     what: str
     since: float
@@ -39,15 +39,15 @@ _AT_WORK: list[AtWork] = []
 
 
 def at_work() -> AtWork | None:
-    """What of somebody's code runs at this moment, for those who wait for it; the outermost of several."""
+    """Return what foreign code is running at this moment, for those who wait for it; the outermost of several."""
     return next(iter(tuple(_AT_WORK)), None)
 
 
 @contextmanager
 def running(what: str) -> Iterator[None]:
-    """Turns the failure of somebody's code into a sentence, with the code's own words and its trace as the cause.
+    """Turn a failure of foreign code into a sentence, with the code's own words, and its traceback as the cause.
 
-    Meanwhile ``at_work`` tells of it: it may never end.
+    Inside the block ``at_work`` reports it, since it may never end.
     """
     begun = AtWork(what, time.monotonic())
     _AT_WORK.append(begun)
@@ -63,9 +63,9 @@ def running(what: str) -> Iterator[None]:
 
 @contextmanager
 def blamed(what: str) -> Iterator[None]:
-    """Turns a failure into a sentence, as ``running`` does, where somebody's code is on its way; passes others on.
+    """Turn a failure into a sentence, as ``running`` does, if foreign code is involved; others pass through.
 
-    It is for work that is mostly Saccade's own, and so ends when asked to.
+    For work that is mostly Saccade's own, and so ends when asked to.
     """
     try:
         yield
@@ -78,12 +78,12 @@ def blamed(what: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """Its first line of words, without a full stop; its class where it says nothing."""
+    """Return an error's first line of text, without a full stop; its class if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def told(error: BaseException) -> str:
-    """An error of somebody's code in a line: its class, its first line of words, and the file and line it came from."""
+    """Describe an error of foreign code in one line: its class, its first line of text, and its file and line."""
     reason = (str(error).splitlines() or [""])[0].rstrip(".")
     words = f"{type(error).__name__}{f': {reason}' if reason else ''}"
     place = _place(error)
@@ -91,7 +91,7 @@ def told(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str | None:
-    """The innermost line that is neither Saccade's nor a library's; None where there is none."""
+    """The innermost line that is neither Saccade's nor a library's; None if there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
@@ -101,9 +101,9 @@ def _place(error: BaseException) -> str | None:
 
 @contextmanager
 def importable(*folders: Path) -> Iterator[None]:
-    """Modules that lie in these folders can be imported meanwhile, the first folder's first, as by a script there.
+    """Make modules in these folders importable inside the block, the first folder's first, as for a script there.
 
-    Afterwards they still can, after all others: code of a person's own imports some only when it is called.
+    Afterwards they still are, but after all others: the user's code may import some only when it is called.
     """
     paths = [str(folder.resolve()) for folder in folders]
     sys.path[:0] = paths
@@ -111,23 +111,23 @@ def importable(*folders: Path) -> Iterator[None]:
         yield
     finally:
         for path in paths:
-            with suppress(ValueError):  # that code took it away itself
+            with suppress(ValueError):  # the code removed it itself
                 sys.path.remove(path)
         sys.path += [path for path in dict.fromkeys(paths) if path not in sys.path]
 
 
 def module_of(name: str) -> ModuleType | None:
-    """The module that ``from_file`` made of ``file.py:Name``; None before."""
+    """Return the module that ``from_file`` made for ``file.py:Name``; None before that."""
     return sys.modules.get(_module_name(Path(name.rpartition(":")[0])))
 
 
 def _module_name(path: Path) -> str:
-    """Files of one name in two folders are two modules."""
+    """Give files of the same name in two folders different module names."""
     return f"{MODULE_PREFIX}{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
 
 
 def from_file(name: str) -> Any:
-    """What ``file.py:Name`` names. The file is run, as the person who named it asks for.
+    """Return what ``file.py:Name`` names. The file is run, as naming it requests.
 
     Raises:
         UserError: there is no such file or no such name in it, or the file cannot be run.
@@ -147,12 +147,12 @@ def from_file(name: str) -> Any:
 
 
 def module_from(path: Path) -> ModuleType:
-    """The module that a Python file makes. Raises UserError where it cannot be run."""
+    """Return the module of a Python file. Raises UserError if it cannot be run."""
     spec = importlib.util.spec_from_file_location(_module_name(path), path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their own module up
-    # As when Python runs a script: what lies beside the file can be imported by it.
+    sys.modules[spec.name] = module  # dataclasses look up their own module
+    # As when Python runs a script, the file can import modules beside it.
     with importable(path.parent), running(f"Running {path}"):
         spec.loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""This machine: what it has, what is wrong with it, and what of it a result may depend on."""
+"""This machine: what it has, what is wrong with it, and what about it a result may depend on."""
 
 from saccade.doctor.examination import examine, print_report
 from saccade.doctor.facts import environment_facts

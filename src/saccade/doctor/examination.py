@@ -1,4 +1,4 @@
-"""What this machine has and what is wrong with it, for ``saccade doctor``."""
+"""Examine what this machine has and what is wrong with it, for ``saccade doctor``."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ OLDEST_TORCH = (2, 11)  # the oldest that the tests have run on; before 2.10 a f
 BENCHMARK_CLIPS = {"video_easy": 10, "video_hard": 100}
 
 GL_TIMEOUT_SECONDS = 60.0
-LITTLE_DISK_GIGABYTES = 25.0  # a full run's replay is 11, and a new checkpoint is written beside the old one
+LITTLE_DISK_GIGABYTES = 25.0  # a full run's replay buffer is 11, and a new checkpoint is written beside the old one
 
-# Asked in a process of its own: a missing or broken driver can end the process that asks.
+# Asked in a process of its own: a missing or broken driver can kill the process that asks.
 GL_QUESTION = """
 import json, os
 from saccade.envs.mujoco import opengl
@@ -66,7 +66,7 @@ os._exit(0)  # some drivers complain while they are unloaded
 
 
 def examine(data: str | Path | None = None) -> Report:
-    """Look at this machine; takes seconds, since one picture is rendered in a process of its own.
+    """Examine this machine; takes seconds, since one picture is rendered in a process of its own.
 
     Args:
         data: the benchmark's data folder; None for the one named by SACCADE_DATA.
@@ -77,7 +77,7 @@ def examine(data: str | Path | None = None) -> Report:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """The rows as a table, then their advice, problems first."""
+    """Print the rows as a table, then their advice, problems first."""
     from rich.table import Table
     from rich.text import Text
 
@@ -95,7 +95,7 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def renderer(question: str = GL_QUESTION, timeout_seconds: float = GL_TIMEOUT_SECONDS) -> Row:
-    """The OpenGL that the simulator would draw with, by the name that it gives itself.
+    """Return the OpenGL that the simulator would render with, by the name that it reports.
 
     Args:
         question: Python code that prints a JSON object with ``backend`` and ``renderer`` or ``problem``.
@@ -111,16 +111,16 @@ def renderer(question: str = GL_QUESTION, timeout_seconds: float = GL_TIMEOUT_SE
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Row("renderer", f"gave no answer in {timeout_seconds:.0f} s", False, _no_renderer_advice())
+        return Row("renderer", f"did not answer within {timeout_seconds:.0f} s", False, _no_renderer_advice())
     if child.returncode < 0:
         how = signal.Signals(-child.returncode).name
-        return Row("renderer", f"the process that asked it was ended by {how}", False, _no_renderer_advice())
+        return Row("renderer", f"the process that tested it was ended by {how}", False, _no_renderer_advice())
     if child.returncode > 0:
         return Row("renderer", _last_line(child.stderr), False, _no_renderer_advice())
     try:
         answer = parse(_last_line(child.stdout), dict[str, str])
     except BadDocument:
-        return Row("renderer", "gave no answer that can be read", False, _no_renderer_advice())
+        return Row("renderer", "gave an unreadable answer", False, _no_renderer_advice())
     if "problem" in answer:
         return Row("renderer", "none that works", False, answer["problem"])
     return _describe_renderer(answer["backend"], answer["renderer"])
@@ -131,18 +131,18 @@ def _describe_renderer(backend: str, name: str) -> Row:
     if not is_software(name):
         return Row("renderer", value)
     advice = (
-        "Pictures are drawn in software, about 40 ms each; --render-quality fast takes a sixth of that, "
-        "looks a little different, and such results are kept apart from benchmark results."
+        "Pictures are rendered in software, about 40 ms each; --render-quality fast takes a sixth of that, "
+        "looks slightly different, and such results are kept apart from benchmark results."
     )
     if nvidia_device():
-        advice += " There is an NVIDIA device: with its EGL library (libnvidia-gl) it would draw instead."
+        advice += " There is an NVIDIA device: with its EGL library (libnvidia-gl) it would render instead."
     return Row("renderer", f"{value}, software", advice=advice)
 
 
 def _no_renderer_advice() -> str:
     setting = os.environ.get("MUJOCO_GL")
     unset = f"unset MUJOCO_GL (it is {setting!r}), or " if setting else ""
-    return f"To draw without a GPU or a screen, {unset}run: sudo apt-get install -y libosmesa6"
+    return f"To render without a GPU or a screen, {unset}run: sudo apt-get install -y libosmesa6"
 
 
 def _python() -> Row:
@@ -153,7 +153,7 @@ def _torch() -> Row:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return Row("torch", f"cannot be imported: {error}", False, "Install it again: pip install torch")
+        return Row("torch", f"cannot be imported: {error}", False, "Reinstall it: pip install torch")
     version = torch.__version__
     major, minor = version.split(".")[:2]
     if (int(major), int(minor)) < OLDEST_TORCH:
@@ -267,14 +267,14 @@ def _davis(folder: DataFolder) -> Row:
 
 
 def _ranges(numbers: list[int]) -> str:
-    """3, 4, 5, 7 as ``3-5, 7``."""
+    """Format 3, 4, 5, 7 as ``3-5, 7``."""
     starts = [number for number in numbers if number - 1 not in numbers]
     ends = [number for number in numbers if number + 1 not in numbers]
     return ", ".join(f"{a}-{b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True))
 
 
 def _is_video(path: Path) -> bool:
-    """Whether a clip has a picture that can be read; taken on trust where there is nothing to read it with."""
+    """Whether a clip has a picture that can be read; assumed if there is nothing to read it with."""
     try:
         import av
     except (ImportError, OSError):

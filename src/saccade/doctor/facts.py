@@ -1,4 +1,4 @@
-"""What a result may depend on besides its configuration, as a run's env.json records it."""
+"""What a result may depend on besides its configuration, as recorded in a run's env.json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GIGABYTE = 1e9
 
 
 def environment_facts() -> dict[str, Any]:
-    """What a result may depend on besides its configuration: versions, hardware, the code's git commit.
+    """Return what a result may depend on besides its configuration: versions, hardware, the code's git commit.
 
     JSON-able. A package that is not installed is null, and so is git outside a checkout.
     """
@@ -41,9 +41,9 @@ def environment_facts() -> dict[str, Any]:
 
 
 def git_facts(folder: Path) -> dict[str, Any] | None:
-    """The commit of the checkout that ``folder``'s code belongs to, and whether its code was changed since.
+    """Return the commit of the checkout that ``folder``'s code belongs to, and whether the code has changed since.
 
-    None without git, outside a checkout, and where the folder only happens to lie inside another
+    None without git, outside a checkout, and if the folder only happens to lie inside another
     project's checkout (as a virtual environment does).
     """
     tracked = _git(folder, "ls-files", "--error-unmatch", "__init__.py")
@@ -54,14 +54,14 @@ def git_facts(folder: Path) -> dict[str, Any] | None:
 
 
 def own_version() -> str:
-    """The version of this package, installed or not."""
+    """Return the version of this package, installed or not."""
     import saccade
 
     return saccade.__version__
 
 
 def installed_version(package: str) -> str | None:
-    """The installed version of a distribution such as ``dm-control``; None where there is none."""
+    """Return the installed version of a distribution such as ``dm-control``; None if there is none."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -69,12 +69,12 @@ def installed_version(package: str) -> str | None:
 
 
 def memory_gigabytes() -> float:
-    """The machine's main memory in gigabytes (1e9 bytes)."""
+    """Return the machine's main memory in gigabytes (1e9 bytes)."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIGABYTE
 
 
 def processor_name() -> str:
-    """The processor's own name; the kind of machine where it has none."""
+    """Return the processor's own name; the kind of machine if it has none."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

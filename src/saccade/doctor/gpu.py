@@ -1,4 +1,4 @@
-"""Whether PyTorch can use this machine's GPUs, and compile for them."""
+"""Check whether PyTorch can use this machine's GPUs, and compile for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def gpus() -> Iterator[Row]:
-    """What PyTorch makes of this machine's GPUs; nothing where it cannot be imported."""
+    """Yield rows about this machine's GPUs as PyTorch sees them; none if PyTorch cannot be imported."""
     try:
         import torch
 
@@ -33,7 +33,7 @@ def gpus() -> Iterator[Row]:
 
 
 def gpu_rows(facts: GPUFacts) -> Iterator[Row]:
-    """Whether PyTorch can use what there is, and the driver; the GPUs themselves are rows of their own."""
+    """Yield rows about whether PyTorch can use the GPUs, and the driver; the GPUs themselves have their own rows."""
     if not facts.present:
         yield Row("GPU", "none")
         return
@@ -48,11 +48,11 @@ def gpu_rows(facts: GPUFacts) -> Iterator[Row]:
 
 
 def compiler(gpu: bool | None = None, headers: Path | None = None) -> Iterator[Row]:
-    """The C compiler and Python's headers, without which losses are not compiled.
+    """Check for the C compiler and Python's headers, without which losses are not compiled.
 
     Args:
-        gpu: whether there is an NVIDIA GPU, where runs compile by default; by default this machine's answer.
-        headers: the folder that ``Python.h`` should be in; by default this Python's.
+        gpu: whether there is an NVIDIA GPU, where runs compile by default; None to find out.
+        headers: the folder that should hold ``Python.h``; by default this Python's.
     """
     gpu = nvidia_device() if gpu is None else gpu
     headers = Path(sysconfig.get_path("include")) if headers is None else headers
@@ -70,7 +70,7 @@ def compiler(gpu: bool | None = None, headers: Path | None = None) -> Iterator[R
             f"no Python.h in {headers}",
             not gpu,
             f"{what}. Install them: sudo apt-get install -y python3-dev (or python{sys.version_info.major}."
-            f"{sys.version_info.minor}-dev, for the Python that is used here)",
+            f"{sys.version_info.minor}-dev, for the Python in use here)",
         )
 
 

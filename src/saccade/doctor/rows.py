@@ -1,4 +1,4 @@
-"""What ``saccade doctor`` reports: one row for each thing that was looked at."""
+"""The report of ``saccade doctor``: one row for each thing that was examined."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that was looked at; advice may stand beside something that works but could be better."""
+    """One thing that was examined; advice may also accompany something that works but could be better."""
 
     what: str
     value: str
@@ -17,7 +17,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was looked at, in the order to print."""
+    """Everything that was examined, in the order in which it is printed."""
 
     rows: tuple[Row, ...]
 

@@ -1,4 +1,4 @@
-"""How fast this machine is at what training does, and by which paths, for ``saccade doctor --bench``."""
+"""Measure how fast this machine is at the work of training, and by which paths, for ``saccade doctor --bench``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from saccade.data.replay import ReplayBuffer
 
 TASK, METHOD = "dmc/walker_walk", "sgqn"
-REPEATS = 5  # of a ceiling; the best counts
+REPEATS = 5  # measurements of a ceiling; the best counts
 MATRIX_SIDE = {"cpu": 2048, "cuda": 8192}
 COPIED_BYTES = {"cpu": 256_000_000, "cuda": 2_000_000_000}  # larger than any cache
 PERIOD = 2  # updates after which every phase of every method has run
 PICTURES, PICTURE_SIDE = 64, 128
 FRAME_STACK, ACTION_DIM = 3, 6
-REMEMBERED = 1000  # transitions in the replay that is sampled from
+REMEMBERED = 1000  # transitions in the replay buffer that is sampled
 SEED = 0
 
 
@@ -36,21 +36,21 @@ class Effort:
     """How long and how large measurements are; the defaults take half a minute on two cores."""
 
     seconds: float = 2.0
-    """Of every measurement that repeats something, at least."""
+    """Least seconds of every repeated measurement."""
     matrix_side: int | None = None
-    """Of the matrices that are multiplied; by default large enough for the device."""
+    """Side of the matrices that are multiplied; by default large enough for the device."""
     copied_bytes: int | None = None
-    """Of the memory that is copied; by default more than any cache holds."""
+    """Bytes of the memory that is copied; by default more than any cache holds."""
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What no computation on a device can exceed.
+    """Limits that no computation on a device can exceed.
 
     Attributes:
         matmul_gigaflops: GFLOP per second of large matrix multiplications, by precision: ``float32``, on a GPU
-            ``tf32``, and ``bfloat16`` where the device has units for it. A multiplication and an addition are two.
-        copy_gigabytes: GB (1e9 bytes) per second, read and written together, of copying memory on the device.
+            ``tf32``, and ``bfloat16`` if the device has units for it. A multiplication and an addition count as two.
+        copy_gigabytes: GB (1e9 bytes) per second, reads plus writes, of copying memory on the device.
     """
 
     matmul_gigaflops: Mapping[str, float]
@@ -59,7 +59,7 @@ class Ceilings:
 
 @dataclass(frozen=True)
 class Speed:
-    """One thing that was timed: how many ``unit`` a second, and by which path. ``None``: it could not be."""
+    """One measured speed: how many ``unit`` per second, and by which path. ``None``: it could not be measured."""
 
     what: str
     per_second: float | None
@@ -69,9 +69,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class SpeedReport:
-    """What a run would take by default, everything that was timed, and the sentence that it comes to.
+    """What a run would use by default, everything that was measured, and a sentence that sums it up.
 
-    ``chosen``: device, threads, precision, compilation and OpenGL, in the order to print, like ``rows``.
+    ``chosen``: device, threads, precision, compilation and OpenGL, in the order in which they are printed, like
+    ``rows``.
     """
 
     chosen: Mapping[str, str]
@@ -80,7 +81,7 @@ class SpeedReport:
 
 
 def ceilings(device: torch.device, effort: Effort | None = None) -> Ceilings:
-    """Measure a device's ceilings, with as many threads as PyTorch now has on a CPU; takes some seconds."""
+    """Measure a device's ceilings, on a CPU with PyTorch's current number of threads; takes some seconds."""
     effort = effort or Effort()
     side = effort.matrix_side or MATRIX_SIDE[device.type]
     products = {name: matmul_gigaflops(device, name, side) for name in _precisions(device)}
@@ -98,7 +99,7 @@ def _precisions(device: torch.device) -> Iterator[str]:
 
 
 def matmul_gigaflops(device: torch.device, precision: str, side: int) -> float:
-    """GFLOP per second of multiplying two square matrices, the best of some times.
+    """Return the GFLOP per second of multiplying two square matrices, the best of several runs.
 
     precision: ``float32``, ``bfloat16``, or ``tf32``, which are float32 matrices on a GPU's tensor cores.
     """
@@ -117,10 +118,10 @@ def matmul_gigaflops(device: torch.device, precision: str, side: int) -> float:
 
 
 def copy_gigabytes(device: torch.device, num_bytes: int) -> float:
-    """GB per second of copying ``num_bytes`` on the device, both reading and writing counted."""
+    """Return the GB per second of copying ``num_bytes`` on the device, reads plus writes."""
     import torch
 
-    # Written to before the clock runs, so that the memory is really there.
+    # Written to before the clock starts, so that the memory is really allocated.
     source, target = (torch.ones(num_bytes, dtype=torch.uint8, device=device) for _ in range(2))
     return 2 * num_bytes / _best_seconds(lambda: target.copy_(source), device) / GIGABYTE
 
@@ -131,7 +132,7 @@ def measure_speeds(
     """Time what a training run with default options would do on this machine.
 
     Args:
-        size: the preset whose networks and pictures are timed, ``small`` or ``paper``. The second takes minutes on a
+        size: the preset whose networks and pictures are used, ``small`` or ``paper``. The latter takes minutes on a
             CPU.
 
     Raises:
@@ -149,7 +150,7 @@ def measure_speeds(
 
 
 def print_speeds(report: SpeedReport, console: Console) -> None:
-    """The rows as one table, and what they come to."""
+    """Print the rows as one table, and the sentence that sums them up."""
     from rich.table import Table
     from rich.text import Text
 
@@ -182,19 +183,19 @@ def _chosen(device: torch.device) -> dict[str, str]:
         "device": f"{device} ({name})",
         "threads": f"{torch.get_num_threads()} of PyTorch on {available_cores()} cores",
         "precision": f"{str(compute_dtype('auto', device)).removeprefix('torch.')} in convolutions, float32 elsewhere",
-        "losses": "compiled" if is_compiled(Training(), device) else "not compiled: --compile on takes minutes first",
+        "losses": "compiled" if is_compiled(Training(), device) else "not compiled: --compile on first takes minutes",
         "OpenGL": renderer().value,
     }
 
 
 def _ceiling_rows(found: Ceilings) -> Iterator[Speed]:
     for precision, gigaflops in found.matmul_gigaflops.items():
-        yield Speed(f"matrix products, {precision}", gigaflops, "GFLOP", "the most that any update can reach")
+        yield Speed(f"matrix products, {precision}", gigaflops, "GFLOP", "upper limit of any update")
     yield Speed("memory copies", found.copy_gigabytes, "GB", "read and written")
 
 
 def _update(config: Any, method: str, size: str, device: torch.device, effort: Effort) -> Speed:
-    """Updates of one method on random pixels, sampled from a replay, as a run makes them by default."""
+    """Updates of one method on random pixels, sampled from a replay buffer, as a run makes them by default."""
     import torch
 
     from saccade.agents import METHODS
@@ -233,7 +234,7 @@ def _update(config: Any, method: str, size: str, device: torch.device, effort: E
 
 
 def _replay(config: Any, method: str, effort: Effort) -> Speed:
-    """Batches sampled from a replay in the host's memory."""
+    """Batches sampled from a replay buffer in the host's memory."""
     import torch
 
     from saccade.agents import METHODS
@@ -293,7 +294,7 @@ def _steps_per_second(env: EnvConfig, processes: int, seconds: float) -> float:
 
 
 def _summary(update: Speed, environments: list[Speed]) -> str:
-    """What a run would wait for: there is one update for every agent step."""
+    """A sentence on what limits a run: there is one update per agent step."""
     fastest = max((row.per_second for row in environments if row.per_second is not None), default=None)
     assert update.per_second is not None
     if fastest is None:
@@ -301,13 +302,13 @@ def _summary(update: Speed, environments: list[Speed]) -> str:
     slower, others = ("updates", "environments") if update.per_second < fastest else ("environments", "updates")
     rate = min(update.per_second, fastest)
     return (
-        f"One update goes with one agent step: training makes at most {rate:.3g} agent steps a second here, "
+        f"There is one update per agent step: training makes at most {rate:.3g} agent steps per second here, "
         f"since {others} wait for {slower}."
     )
 
 
 def _per_second(work: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """How often a piece of work can be done in a second: it is done once before, and then for so many seconds."""
+    """How often a piece of work can be done per second: it is done once first, and then for this many seconds."""
     work()
     _wait_for(device)
     began, times = time.perf_counter(), 0
@@ -319,7 +320,7 @@ def _per_second(work: Callable[[], object], device: torch.device, seconds: float
 
 
 def _best_seconds(work: Callable[[], object], device: torch.device) -> float:
-    """The least time that a piece of work took, of some; it is done once before."""
+    """The shortest time of a piece of work over several runs; it is done once first."""
     work()
     _wait_for(device)
     times = []

@@ -16,11 +16,11 @@ GYMNASIUM = "gymnasium"
 
 
 def register() -> None:
-    """Make every task known to Gymnasium: ``gymnasium.make("dmc/walker_walk", mode="video_hard")``.
+    """Register every task with Gymnasium: ``gymnasium.make("dmc/walker_walk", mode="video_hard")``.
 
     Keyword arguments are those of ``saccade.envs.make.gymnasium_env``. Imports no simulator; calling it again
     changes nothing. A task whose name is another's with a version at its end (``minigrid/MultiRoom-N4-S5-v1``) is left
-    out, since Gymnasium takes one of them alone: ``saccade.make`` makes it.
+    out, since Gymnasium accepts only one of them: use ``saccade.make`` for it.
     """
     import gymnasium
 
@@ -30,9 +30,9 @@ def register() -> None:
 
 
 def register_with_gymnasium() -> None:
-    """Register the tasks now where Gymnasium is loaded, else as soon as it is: loading it takes a while.
+    """Register the tasks now if Gymnasium is loaded, else as soon as it is, since loading it takes a while.
 
-    Whoever only asks for help, or for a list of what there is, does not wait for it.
+    So asking for help, or for a list of what there is, does not wait for it.
     """
     if GYMNASIUM in sys.modules:
         register()
@@ -42,7 +42,7 @@ def register_with_gymnasium() -> None:
 
 @final
 class _AfterGymnasium:
-    """Finds Gymnasium by the other finders of ``sys.meta_path``, and registers the tasks once it is loaded."""
+    """Finds Gymnasium through the other finders of ``sys.meta_path``, and registers the tasks once it is loaded."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

@@ -1,4 +1,4 @@
-"""Values that people give, compared with those that are allowed."""
+"""Check values that people give against those that are allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_NAMED = 12  # choices in a sentence
 
 
 def check_name(field: str, value: object, allowed: Iterable[str]) -> None:
-    """Raise UserError for a value that is none of these, with the nearest."""
+    """Raise UserError, with the nearest names, for a value that is not among the allowed ones."""
     names = list(allowed)
     if value in names:
         return
@@ -29,6 +29,6 @@ def check_kind(field: str, value: object, *kinds: type) -> None:
 
 
 def check_count(field: str, value: object, largest: int) -> None:
-    """Raise UserError for what is no whole number from 1 to ``largest``."""
+    """Raise UserError for anything but a whole number from 1 to ``largest``."""
     if not (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest):
         raise UserError(f"{field} is {value!r}, but must be a whole number from 1 to {largest}")

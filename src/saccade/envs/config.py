@@ -1,4 +1,4 @@
-"""How an environment is described, in words and numbers."""
+"""The description of an environment."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ MAX_FRAME_STACK = 32
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """One environment in words and numbers; JSON-able, and checked when it is made.
+    """The description of one environment; JSON-able, and checked when it is made.
 
     Attributes:
         task: a task id, ``dmc/walker_walk`` or ``manipulation/reach``.
-        mode: a mode of the task, which `saccade list` names: ``train color_easy color_hard video_easy video_hard`` and
-            more of ``dmc``, ``train test1 test2 test3 test4 test5`` of ``manipulation``; one with an intensity, such as
-            ``distracting_cs:0.1`` of ``dmc`` (``envs/distractions/distracting_cs.py``); or one with shifts after it,
+        mode: a mode of the task, as listed by `saccade list`: ``train color_easy color_hard video_easy video_hard`` and
+            more for ``dmc``, ``train test1 test2 test3 test4 test5`` for ``manipulation``; one with an intensity, such
+            as
+            ``distracting_cs:0.1`` for ``dmc`` (``envs/distractions/distracting_cs.py``); or one with shifts after it,
             such as ``brightness:0.5`` or ``video_hard+noise:0.1`` (``envs/shifts.py``).
-        image_size: height and width of the picture in pixels, or its longer side; 0 for the suite's usual one, which is
-            84, and on ``minigrid`` 8 a cell.
+        image_size: height and width of the picture in pixels, or its longer side; 0 for the suite's usual size, which
+            is 84, and for ``minigrid`` 8 per cell.
         frame_stack: how many of the newest frames an observation holds.
-        action_repeat: control steps per agent step; None for the published one (walker, cheetah, ball_in_cup 4,
+        action_repeat: control steps per agent step; None for the published number (walker, cheetah, ball_in_cup 4,
             cartpole 8, finger 2, others of ``dmc`` 4; ``manipulation`` 1; ``atari`` 4).
         task_mask: whether ``info["task_mask"]`` comes with every observation.
-        options: what else the task's suite lets one choose, in its own dataclass (``suites.SUITES``); its defaults
-            where it is None.
+        options: further options of the task's suite, in its own dataclass (``suites.SUITES``); None for its defaults.
 
     Raises:
-        UserError: a value that is not allowed, with the allowed ones.
+        UserError: a value that is not allowed; the message names the allowed ones.
     """
 
     task: str
@@ -64,9 +64,9 @@ class EnvConfig:
 
     @classmethod
     def parse(cls, task_id: str, **fields: Any) -> EnvConfig:
-        """From ``dmc/walker_walk`` or ``dmc/walker_walk@video_hard``, and any other field or option by its name.
+        """Make a description from ``dmc/walker_walk`` or ``dmc/walker_walk@video_hard``, and other fields or options.
 
-        Raises UserError for a name that the task's suite does not have, with the nearest that it has.
+        Raises UserError for a name that the task's suite does not have, with the nearest ones.
         """
         if not isinstance(task_id, str):
             raise UserError(f"a task is named by a string such as 'dmc/walker_walk', not by {task_id!r}")
@@ -77,9 +77,9 @@ class EnvConfig:
         return cls(task, mode if at else "train").changed(**fields)
 
     def changed(self, **fields: Any) -> EnvConfig:
-        """The same with other values of fields or of the suite's options, by their names.
+        """Return a copy with other values of fields or of the suite's options, by their names.
 
-        With a task of another suite, options that it does not have are left out.
+        If the task is changed to another suite's, options that it does not have are left out.
         """
         task = fields.get("task", self.task)
         check_name("task", task, TASKS)
@@ -111,23 +111,23 @@ class EnvConfig:
 
     @property
     def control_steps_per_action(self) -> int:
-        """``action_repeat``, or the published one where that is None."""
+        """``action_repeat``, or the published one if that is None."""
         return self.action_repeat if self.action_repeat is not None else suite_of(self.task).action_repeat(self.task)
 
     @property
     def episode_agent_steps(self) -> int:
-        """Agent steps until an episode is truncated: as many as its control steps need."""
+        """Agent steps until an episode is truncated, enough for all its control steps."""
         return -(-suite_of(self.task).episode_control_steps(self) // self.control_steps_per_action)
 
     def option(self, name: str, otherwise: Any = None) -> Any:
-        """An option by its name, or ``otherwise`` where the suite has none of that name."""
+        """Return an option by its name, or ``otherwise`` if the suite has none of that name."""
         return getattr(self.options, name) if name in option_names(suite_of(self.task)) else otherwise
 
 
 def check_data(config: EnvConfig, modes: Iterable[str]) -> None:
-    """Raise UserError where a mode does not exist or its files cannot be used, before any work is done.
+    """Raise UserError if a mode does not exist or its files cannot be used, before any work is done.
 
-    Clips are not looked at: that would decode them.
+    Clips are not checked: that would decode them.
     """
     folder = find_data(config.option("data"))
     for mode in modes:
@@ -136,7 +136,7 @@ def check_data(config: EnvConfig, modes: Iterable[str]) -> None:
 
 
 def _options_for(kind: type[Any], options: Any) -> Any:
-    """A suite's options, with the values that these of maybe another suite have."""
+    """The suite's options, with the values that these options, maybe of another suite, share with it."""
     if isinstance(options, kind):
         return options
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
@@ -144,7 +144,7 @@ def _options_for(kind: type[Any], options: Any) -> Any:
 
 
 def _check_known(name: str, task: str) -> None:
-    """Raise UserError for what is neither a field nor an option of the task's suite."""
+    """Raise UserError for a name that is neither a field nor an option of the task's suite."""
     fields = [field.name for field in dataclasses.fields(EnvConfig) if field.name != "options"]
     if name in fields:
         return
@@ -157,9 +157,9 @@ def _check_known(name: str, task: str) -> None:
 
 
 def foreign_option(name: str, task: str, spelled: Callable[[str], str] = str) -> str | None:
-    """What to say of an option that the task's suite lacks and others have; None for any other name.
+    """Return a message about an option that the task's suite lacks but others have; None for any other name.
 
-    spelled: how options are written where they are given, such as with dashes.
+    spelled: how options are written in the message, such as with dashes.
     """
     others = [suite for suite, row in SUITES.items() if name in option_names(row)]
     own = option_names(suite_of(task))
@@ -167,11 +167,11 @@ def foreign_option(name: str, task: str, spelled: Callable[[str], str] = str) ->
         return None
     has = ", ".join(map(spelled, close_names(name, own, 1) or own)) or "no options of its own"
     suite = name_of_suite(task)
-    return f"{spelled(name)} is an option of {' and '.join(others)}, and {task} is of {suite}, which has {has}"
+    return f"{spelled(name)} is an option of {' and '.join(others)}, but {task} is of {suite}, which has {has}"
 
 
 def _checked_mode(mode: str, task: str) -> str:
-    """The mode as it is written everywhere. Raises UserError for one that the task does not have."""
+    """The mode in its usual spelling. Raises UserError for one that the task does not have."""
     allowed = modes_of(task)
     graded = suite_of(task).graded(task)
     if not graded and any(part.partition(COLON)[0] in FAMILIES for part in mode.split(PLUS)):
@@ -191,7 +191,7 @@ def _checked_mode(mode: str, task: str) -> str:
 
 
 def _told_modes(task: str) -> str:
-    """A task's modes in a sentence; of several groups, all but the first by their names."""
+    """A task's modes for a message; all but the first of several groups by their names only."""
     _, *others = suite_of(task).mode_groups or ("",)
     more = f", and those of {' and '.join(others)} (`saccade list`)" if others else ""
     return ", ".join(usual_modes(task)) + more

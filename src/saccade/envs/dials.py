@@ -1,6 +1,6 @@
-"""Dials: distractions along one scale, from 0, which changes nothing, to 1. Loads no simulator.
+"""Dials: distractions on a scale from 0, which changes nothing, to 1. Loads no simulator.
 
-A dial at a strength is a mode, ``brightness:0.3``. Every shift is one, in any task; simulators have more.
+A dial at a strength is a mode, ``brightness:0.3``. Every shift is a dial, in any task; simulators have more.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from saccade.spelling import close_names
 from saccade.types import UserError
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Where nobody names any."""
+"""The strengths by default."""
 
 ALL_DIALS = DIAL_NAMES
-"""Every name that may be turned."""
+"""The names of all dials."""
 
 
 def meaning(name: str, suite: str = "") -> str:
-    """What a dial does, in a line; ``suite``: of Saccade's own tasks, theirs."""
+    """Return what a dial does, in one line; ``suite``: the suite of Saccade's tasks whose own dial is meant."""
     if name in SCENE_DIALS and (name not in SHIFTS or suite in SCENE_DIALS[name].suites):
         return SCENE_DIALS[name].told
     return SHIFTS[name].summary
 
 
 def dial_mode(name: str, strength: float) -> str:
-    """The mode that a dial at a strength is: ``noise:0.1``."""
+    """Return the mode that a dial is at a strength: ``noise:0.1``."""
     return f"{name}{COLON}{strength:g}"
 
 
 def read_dials(words: Sequence[Sequence[str]]) -> Mapping[str, tuple[float, ...]]:
-    """What ``--dial`` says: names, each with the strengths after it, sorted, or ``STRENGTHS`` where there are none.
+    """Parse ``--dial``: names, each followed by strengths, which are sorted, or by none for ``STRENGTHS``.
 
     Raises:
         UserError: there is no such dial, a strength lies outside 0..1, or a dial is named twice.
@@ -51,9 +51,9 @@ def read_dials(words: Sequence[Sequence[str]]) -> Mapping[str, tuple[float, ...]
         elif not 0 <= strength <= 1:
             raise UserError(f"--dial {name} {word}: a strength lies from 0 (nothing) to 1 (strong), such as 0.5.")
         else:
-            found[name].append(float(f"{strength:g}") + 0.0)  # as it is told afterwards; and no -0
+            found[name].append(float(f"{strength:g}") + 0.0)  # as it is printed later; and no -0
     if not found:
-        raise UserError(f"--dial needs a name: there are {', '.join(ALL_DIALS)}.")
+        raise UserError(f"--dial needs a name: choose from {', '.join(ALL_DIALS)}.")
     return {name: tuple(sorted(set(some))) or STRENGTHS for name, some in found.items()}
 
 
@@ -62,7 +62,7 @@ def _number(word: str) -> float | None:
         number = float(word)
     except ValueError:
         return None
-    return number if not math.isnan(number) else math.inf  # NaN is a number that lies nowhere
+    return number if not math.isnan(number) else math.inf  # NaN is out of range too
 
 
 def _checked(name: str, taken: Mapping[str, object]) -> str:
@@ -73,6 +73,6 @@ def _checked(name: str, taken: Mapping[str, object]) -> str:
         if plain in ALL_DIALS:
             raise UserError(f"--dial {name}: write the strengths after the name, as in --dial {plain} 0 0.5 1.")
         near = close_names(name, ALL_DIALS)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(ALL_DIALS)}."
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(ALL_DIALS)}."
         raise UserError(f"There is no dial {name!r}: {hint}")
     return name

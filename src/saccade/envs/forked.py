@@ -1,4 +1,4 @@
-"""What stands in for an environment in a process where none can draw: Gymnasium makes them in forks by default."""
+"""A stand-in for an environment in a process that cannot render: Gymnasium makes environments in forks by default."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from saccade.types import Spaces, UserError
 class ForkedEnv(gymnasium.Env[np.ndarray, Any]):
     """Has the spaces of ``PixelEnv``; every use raises UserError with what to do instead.
 
-    Making it must not fail: ``gymnasium.vector.AsyncVectorEnv`` hands on what its processes raise when environments are
-    reset, and waits for ever, or breaks with a trace, where they end before.
+    Making it must not fail: ``gymnasium.vector.AsyncVectorEnv`` passes on what its processes raise when environments
+    are reset, but waits forever, or breaks with a traceback, if they end before that.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(self, spaces: Spaces, told: str) -> None:
-        """told: what it says instead of doing anything."""
+        """told: the message of every error."""
         self.observation_space, self.action_space = gymnasium_spaces(spaces)
         self._told = told
 

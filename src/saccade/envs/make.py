@@ -1,4 +1,4 @@
-"""How an environment is made of its description."""
+"""Make environments from their descriptions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["rgb_array"] | None = None) -> PixelEnv:
-    """The environment that ``config`` describes, its random numbers seeded.
+    """Make the environment that ``config`` describes, with its random numbers seeded.
 
     Observations are uint8 ``[frame_stack * colours, height, width]``, oldest frame first (RGB and square, unless the
-    suite says otherwise); actions float32 in -1..1, or a number from 0; the reward of a step is the plain sum over its
-    control steps. Close it when done.
+    suite says otherwise); actions are float32 in -1..1, or a number from 0; the reward of a step is the plain sum over
+    its control steps. Close it when done.
 
     Raises:
-        UserError: the simulator, what it draws with or the data cannot be used; the message says what to do.
+        UserError: the simulator, its renderer or the data cannot be used; the message says what to do.
     """
     simulation = suite_of(config.task).simulation(config)
     from saccade.envs.tasks.pixel_env import PixelEnv
@@ -36,9 +36,9 @@ def make_env(config: EnvConfig, seed: int | None = None, render_mode: Literal["r
 def gymnasium_env(
     task: str, seed: int | None = None, render_mode: Literal["rgb_array"] | None = None, **fields: Any
 ) -> PixelEnv | ForkedEnv:
-    """What ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` calls; ``fields`` are ``EnvConfig.parse``'s.
+    """Make what ``gymnasium.make("dmc/walker_walk", mode="video_hard")`` returns; ``fields`` go to ``EnvConfig.parse``.
 
-    In a fork of a process that has drawn it is an environment that says so when it is reset.
+    In a fork of a process that has rendered, it returns an environment that reports this when it is reset.
     """
     config = EnvConfig.parse(task, **fields)
     try:

@@ -1,4 +1,4 @@
-"""The distractions of an environment's mode, loaded: what every kind of environment applies in its episodes."""
+"""Load the distractions of an environment's mode: what every kind of environment applies in its episodes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from saccade.envs.config import EnvConfig
 from saccade.envs.distractions import Nuisance
 from saccade.envs.suites import distractions_of
 
-NO_CHOICE = 0  # what a distraction is told before its first episode
+NO_CHOICE = 0  # the previous choice before a distraction's first episode
 
 
 def nuisances_of(config: EnvConfig) -> list[Nuisance]:
-    """Those of the configuration's mode, with their data. Raises UserError where the data cannot be used."""
+    """Return the distractions of the configuration's mode, with their data. Raises UserError if it cannot be used."""
     folder, order = find_data(config.option("data")), config.option("clip_order", "seed")
     return [each.load(folder, config.image_size, order) for each in distractions_of(config.task, config.mode)]

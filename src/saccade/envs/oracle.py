@@ -1,7 +1,7 @@
-"""What an oracle shows of a picture: the pixels that the simulator's own mask keeps, and black in place of the others.
+"""The oracle: it shows the pixels inside the simulator's own mask, and black in place of the others.
 
-An agent that sees no more than that need not learn where to look, so that what it gains is the most that a method can
-gain which learns just this.
+An agent that sees only these need not learn where to look, so its gain is the most that a method can
+gain by learning just that.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ TASK_AND_GROUND: Oracle = "task_and_ground"
 
 
 def check_oracle(oracle: str) -> None:
-    """Raise UserError for a value that no task can have."""
+    """Raise UserError for an invalid value."""
     check_name("oracle_mask", oracle, (OFF, TASK, TASK_AND_GROUND))
 
 
 def shown(pictures: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The pixels of masks, bool ``[..., H, W]``, as they are in pictures ``[..., H, W, colours]``; the others black."""
+    """Return pictures ``[..., H, W, colours]`` inside masks, bool ``[..., H, W]``, and black outside."""
     return np.where(masks[..., None], pictures, pictures.dtype.type(0))

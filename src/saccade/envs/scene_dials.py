@@ -1,7 +1,7 @@
 """Dials of a simulator's scene, one row each: its light, its camera, and the benchmark's distractions on a scale.
 
-What they change is drawn, not painted over: shadows move with the light, and a moved camera sees round a corner. Loads
-no simulator.
+Their changes are rendered, not painted over: shadows move with the light, and a moved camera sees around a corner.
+Loads no simulator.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from saccade.envs.shifts import SHIFTS
 from saccade.types import UserError
 
 PAINTED_ELSEWHERE = ("gb2_color", "gb2_video", *(f"{name}:" for name in FAMILIES if "camera" not in name))
-"""How names of other benchmarks' modes begin that paint colours, skies or screens."""
+"""Prefixes of other benchmarks' modes that paint colours, skies or screens."""
 
 
 @final
 @dataclass(frozen=True)
 class SceneDial:
-    """One line of ``SCENE_DIALS``.
+    """One row of ``SCENE_DIALS``.
 
     Attributes:
-        half, full: what it is at strength 0.5 and at 1; at 0 everything is as it was.
-        suites: whose tasks can be drawn so.
+        half, full: its effect at strength 0.5 and at 1; at 0 nothing changes.
+        suites: the suites whose tasks have it.
         make: ``strength -> Distraction``.
-        in_place: whether it changes rendered pictures as well, in its place among shifts; else it comes before all.
-        under: names of modes begin so under which it cannot be, for they paint the same things.
+        in_place: whether it also changes rendered pictures, at its place among the shifts; else it comes first.
+        under: prefixes of modes that it cannot be combined with, since they paint the same things.
     """
 
     summary: str
@@ -46,7 +46,7 @@ class SceneDial:
 
     @property
     def told(self) -> str:
-        """In one line."""
+        """Describe it in one line."""
         return f"{self.summary}: at 0.5 {self.half}, at 1 {self.full}"
 
 
@@ -66,25 +66,25 @@ SCENE_DIALS: Mapping[str, SceneDial] = MappingProxyType(
             _view("light_colour"),
         ),
         "light_direction": SceneDial(
-            "all lamps but the camera's go to one side, round what the camera looks at", "by 25 degrees", "by 50",
+            "all lamps but the camera's move sideways around what the camera looks at", "by 25 degrees", "by 50",
             MUJOCO, _view("light_direction"),
         ),
         "camera_yaw": SceneDial(
-            "the camera goes round what it looks at, to its right", "by 15 degrees", "by 30", MUJOCO,
+            "the camera moves around what it looks at, to its right", "by 15 degrees", "by 30", MUJOCO,
             _view("camera_yaw"),
         ),
         "camera_pitch": SceneDial(
-            "the camera goes up, and looks at the same place", "by 10 degrees", "by 20", MUJOCO, _view("camera_pitch")
+            "the camera moves up, and looks at the same place", "by 10 degrees", "by 20", MUJOCO, _view("camera_pitch")
         ),
         "camera_roll": SceneDial(
             "the camera is tilted about its line of sight", "by 15 degrees", "by 30", MUJOCO, _view("camera_roll")
         ),
         "camera_distance": SceneDial(
-            "the camera goes away from what it looks at", "half as far again", "twice as far", MUJOCO,
+            "the camera moves away from what it looks at", "half as far again", "twice as far", MUJOCO,
             _view("camera_distance"),
         ),
         "colors": SceneDial(
-            "floor, body and sky go from their own colours to those of color_hard", "half-way", "color_hard", CONTROL,
+            "floor, body and sky move from their own colours to those of color_hard", "half-way", "color_hard", CONTROL,
             ColorDial, under=("color_", "video_", *PAINTED_ELSEWHERE),
         ),
         "video": SceneDial(
@@ -97,12 +97,12 @@ SCENE_DIALS: Mapping[str, SceneDial] = MappingProxyType(
 
 
 def scene_dials_of(suite: str) -> tuple[str, ...]:
-    """Those that a suite's tasks have."""
+    """Return the dials that a suite's tasks have."""
     return tuple(name for name, dial in SCENE_DIALS.items() if suite in dial.suites)
 
 
 def check_scene(parts: Sequence[tuple[str, float]], under: str) -> None:
-    """Raise UserError for a dial of a scene that is turned twice, or under a mode that paints the same things."""
+    """Raise UserError for a dial of a scene that is set twice, or under a mode that paints the same things."""
     names = [name for name, _ in parts if name in SCENE_DIALS]
     for name in names:
         if names.count(name) > 1:
@@ -120,6 +120,6 @@ def refuse_scene_dials(parts: Sequence[tuple[str, float]], whose: str, others: S
         if name not in SHIFTS and name not in others:
             suites = " and ".join(SCENE_DIALS[name].suites)
             raise UserError(
-                f"{name} changes what a simulator draws, in tasks of {suites}, and not in {whose}: there are "
+                f"{name} changes what a simulator draws, in tasks of {suites}, not of {whose}: choose from "
                 f"{', '.join(dict.fromkeys((*SHIFTS, *others)))}."
             )

@@ -1,6 +1,6 @@
-"""Modes that people name by shifts: ``brightness:0.5``, ``brightness:0.3+noise:0.1``, ``video_hard+blur:0.2``.
+"""Modes named by shifts: ``brightness:0.5``, ``brightness:0.3+noise:0.1``, ``video_hard+blur:0.2``.
 
-And those that have an intensity, ``distracting_cs:0.1``, whatever stands after them.
+Also modes that have an intensity, ``distracting_cs:0.1``, with or without shifts after them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
 
 DIAL_NAMES = tuple(dict.fromkeys((*SHIFTS, *SCENE_DIALS)))
-"""Shifts, and the dials of scenes, which some tasks have."""
+"""Shifts, and the dials of scenes that some tasks have."""
 CLEAN = "train"
 PLUS, COLON = "+", ":"
 
@@ -31,12 +31,12 @@ PLUS, COLON = "+", ":"
 @final
 @dataclass(frozen=True)
 class ShiftMode:
-    """Another mode, and what is done to its pictures.
+    """Another mode, and the shifts of its pictures.
 
     Attributes:
         under: the mode whose pictures they are.
-        parts: names of ``SHIFTS`` or ``SCENE_DIALS`` and their strengths, in the order in which they are applied; none
-            for a mode with an intensity as it is.
+        parts: names in ``SHIFTS`` or ``SCENE_DIALS`` and their strengths, in the order in which they are applied; empty
+            for a mode that only has an intensity.
     """
 
     under: str
@@ -44,24 +44,24 @@ class ShiftMode:
 
     @property
     def name(self) -> str:
-        """As it is typed: ``noise:0.1``, whatever zeros were typed after it."""
+        """The name in its usual spelling: ``noise:0.1``, without trailing zeros."""
         shifts = [f"{name}{COLON}{strength:g}" for name, strength in self.parts]
         return PLUS.join(shifts if self.under == CLEAN else [self.under, *shifts])
 
 
 def names_shift(word: str) -> bool:
-    """Whether a mode's name has a part that is, or can only be meant as, a shift or a mode with an intensity."""
+    """Return whether a mode's name has a part that can only mean a shift or a mode with an intensity."""
     return COLON in word or any(part in DIAL_NAMES or part in FAMILIES for part in word.split(PLUS))
 
 
 def parse_shift(word: str, modes: Collection[str] = (CLEAN,)) -> ShiftMode:
-    """The mode that a person named by shifts.
+    """Parse a mode that is named by shifts.
 
     Args:
-        modes: whose pictures may be changed; such a name comes first, and ``train`` may be left out.
+        modes: those whose pictures may be changed; such a name comes first, and ``train`` may be left out.
 
     Raises:
-        UserError: there is no such shift, or its strength does not lie in 0..1; no such intensity of such a mode.
+        UserError: there is no such shift, its strength is outside 0..1, or there is no such intensity of a mode.
     """
     first, *rest = word.split(PLUS)
     under = _with_intensity(first)
@@ -74,7 +74,7 @@ def parse_shift(word: str, modes: Collection[str] = (CLEAN,)) -> ShiftMode:
 
 
 def _with_intensity(mode: str) -> str:
-    """A mode's name with its intensity, if it has one, as it is written everywhere; others as they are."""
+    """A mode's name with its intensity, if it has one, in its usual spelling; others unchanged."""
     name, _, told = mode.partition(COLON)
     if name not in FAMILIES:
         return mode
@@ -98,10 +98,10 @@ def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
                 f"{part!r}{within} is a mode of dmc tasks, such as dmc/walker_walk; others can have shifts."
             )
         near = close_names(name, (*DIAL_NAMES, *FAMILIES))
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(DIAL_NAMES)}."
+        hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(DIAL_NAMES)}."
         raise UserError(f"There is no shift {name or part!r}{within}: {hint}")
     try:
-        strength = float(f"{float(told):g}") + 0.0  # as it is told afterwards; and no -0
+        strength = float(f"{float(told):g}") + 0.0  # as it is printed later; and no -0
     except ValueError:
         strength = math.nan
     if not 0 <= strength <= 1:
@@ -110,11 +110,13 @@ def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
 
 
 def check_picture(parts: Collection[tuple[str, float]], size: tuple[int, int], colours: int, whose: str) -> None:
-    """Raise UserError where pictures of this size and these colours have nothing that a shift could change."""
+    """Raise UserError if pictures of this size and these colours have nothing that a shift could change."""
     for name, _ in parts:
         row = SHIFTS[name]
         if row.needs_colours and colours != RGB:
-            raise UserError(f"{name} turns colours, and {whose} is grey: leave it out, or test brightness or contrast.")
+            raise UserError(
+                f"{name} rotates colours, but {whose} is grey: leave it out, or test brightness or contrast."
+            )
         if min(size) < row.least_side:
             raise UserError(
                 f"{name} needs pictures of at least {row.least_side} pixels a side; {whose} has {size[1]}x{size[0]}."
@@ -124,10 +126,10 @@ def check_picture(parts: Collection[tuple[str, float]], size: tuple[int, int], c
 @final
 @dataclass(frozen=True)
 class ShiftedPictures:
-    """A distraction of Saccade's own tasks: the picture is drawn as ever, and then changed by some shifts.
+    """A distraction of Saccade's own tasks: the picture is rendered as usual, and then changed by shifts.
 
     Raises:
-        UserError: one of them needs to be told what it replaces.
+        UserError: one of them needs to know what it replaces.
     """
 
     parts: tuple[tuple[str, float], ...]
@@ -136,15 +138,15 @@ class ShiftedPictures:
         for name, _ in self.parts:
             if SHIFTS[name].needs_background:
                 raise UserError(
-                    f"{name} is for environments of one's own: Saccade's tasks have modes of their own that change "
-                    "what is behind, which `saccade list` names, and saccade.Shift can wrap them."
+                    f"{name} is for environments of your own: Saccade's tasks have modes of their own that change "
+                    "the background, which `saccade list` names, and saccade.Shift can wrap them."
                 )
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: no data is needed."""
+        """Check nothing: no data is needed."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> Shifted:
-        """Nothing to open. Raises UserError for pictures that are too small."""
+        """Load nothing. Raises UserError for pictures that are too small."""
         check_picture(self.parts, (image_size, image_size), RGB, "this task")
         return Shifted(self.parts)
 
@@ -152,19 +154,19 @@ class ShiftedPictures:
 @final
 @dataclass(frozen=True)
 class Shifted:
-    """What ``ShiftedPictures`` becomes; an episode's choice is its seed."""
+    """``ShiftedPictures`` ready for use; an episode's choice is its seed."""
 
     parts: tuple[tuple[str, float], ...]
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any seed, whatever came before."""
+        """Return a random seed, independent of the previous choice."""
         return any_seed(random)
 
     def paint(self, scene: object, choice: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame after all shifts."""
+        """Return the frame after all shifts."""
         check_picture(self.parts, (pixels.shape[0], pixels.shape[1]), pixels.shape[2], "this task")
         return changed_bytes(pixels, self.parts, Occasion(choice, agent_step))
 

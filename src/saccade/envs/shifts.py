@@ -1,7 +1,7 @@
-"""What may come between a camera and a policy: light, blur, noise, something in the way, a video; one row each.
+"""Shifts: what may come between a camera and a policy, such as light, blur, noise or a video; one row each.
 
-A row changes one picture, whatever environment drew it. Its strength lies in 0..1: 0 leaves the picture alone, 1 is
-strong, and a person still recognises what is shown. What a row draws depends on the episode's seed and the step alone.
+A row changes one picture of any environment. Its strength lies in 0..1: 0 leaves the picture alone, 1 is
+strong, and a person still recognises what is shown. Random changes depend on the episode's seed and the step alone.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ Picture = NDArray[np.float32]
 """``[height, width, colours]`` in 0..1; three colours are red, green and blue, and one is grey."""
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of red, green and blue in grey (ITU-R BT.601)."""
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
 RGB = 3
-OF_EPISODE, OF_MOMENT = 1, 2  # begin the seeds of two kinds of draws, so that none is the other's
+OF_EPISODE, OF_MOMENT = 1, 2  # prefixes of the seeds of two kinds of draws, which keep them apart
 
 
 @final
 @dataclass(frozen=True)
 class Occasion:
-    """When a picture was drawn, which is all that a row's random numbers depend on.
+    """When a picture was rendered, which is all that a row's random numbers depend on.
 
     Attributes:
         seed: of the episode.
         step: agent steps since it began.
-        before: how many frames before the newest one of that step, where a step shows several.
+        before: how many frames before the newest one of that step, if a step shows several.
         place: of the row among those of its mode.
-        replaced: bool ``[height, width]``, the pixels that a video may replace; None where nobody said it.
-        clips: that a video may play, uint8 ``[frames, side, side, 3]`` each, ``side`` the picture's longer one.
+        replaced: bool ``[height, width]``, the pixels that a video may replace; None if unknown.
+        clips: those that a video may play, uint8 ``[frames, side, side, 3]`` each, ``side`` the picture's longer one.
     """
 
     seed: int
@@ -45,26 +45,26 @@ class Occasion:
     clips: Sequence[NDArray[np.uint8]] = ()
 
     def of_episode(self) -> np.random.Generator:
-        """The same random numbers in the whole episode."""
+        """Return a generator of the same random numbers throughout the episode."""
         return np.random.default_rng([OF_EPISODE, self.seed, self.place])
 
     def of_moment(self) -> np.random.Generator:
-        """Others in every frame."""
+        """Return a generator of other random numbers in every frame."""
         return np.random.default_rng([OF_MOMENT, self.seed, self.place, self.step, self.before])
 
 
 @final
 @dataclass(frozen=True)
 class Row:
-    """One way in which pictures change.
+    """One way in which pictures can change.
 
     Attributes:
         summary: what happens, and what it is at strength 1.
         change: ``(picture, strength, occasion) -> picture`` in 0..1; it writes to no array that it is given.
         draws: whether another seed gives another picture.
-        needs_colours: whether a grey picture has nothing that it could change.
-        needs_background: whether somebody must say which pixels it replaces.
-        least_side: pixels of the shorter side, below which there is nothing to see of it.
+        needs_colours: whether it cannot change grey pictures.
+        needs_background: whether it must be given the pixels that it replaces.
+        least_side: pixels of the shorter side below which its effect is invisible.
     """
 
     summary: str
@@ -77,40 +77,40 @@ class Row:
 
 LARGEST_TURN = 2  # sixths of the colour circle
 HAZE, DIMMED, FADED, LARGEST_EXPONENT = 0.6, 0.8, 0.85, 3.0
-SHADED, SHADOW_EDGE = 0.75, 0.06  # what a shadow takes at most; half the width of its edge, as a share of a side
+SHADED, SHADOW_EDGE = 0.75, 0.06  # darkest shadow; half its edge's width, as a fraction of a side
 BLUR_SIDE = 0.04  # standard deviation of the strongest blur, as a share of the shorter side
 BLUR_LEAST = 1.5  # pixels of the same: less is not seen
 BLUR_REACH = 3.0  # standard deviations
 NOISE_STD = 0.25
-COVERED = 0.35  # of the picture by the largest thing in the way
-GREYS = (0.25, 0.75)  # of that thing: it is seen on black and on white
+COVERED = 0.35  # of the picture, by the largest obstacle
+GREYS = (0.25, 0.75)  # of the obstacle: visible on black and on white
 
 
 def brighter(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """Every colour moves towards white, the dark ones most, as under a stray light."""
+    """Move every colour towards white, the dark ones most, as under a stray light."""
     return picture + HAZE * strength * (1 - picture)
 
 
 def darker(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """Every colour is dimmed by the same factor."""
+    """Dim every colour by the same factor."""
     return picture * (1 - DIMMED * strength)
 
 
 def less_contrast(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """Every colour moves towards the picture's mean brightness."""
+    """Move every colour towards the picture's mean brightness."""
     mean = picture.mean(dtype=np.float64)
     return (picture + FADED * strength * (mean - picture)).astype(np.float32)
 
 
 def gamma(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """Middle brightnesses darken; black and white stay."""
+    """Darken middle brightnesses; black and white stay."""
     return picture ** (1 + (LARGEST_EXPONENT - 1) * strength)
 
 
 def hue(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """Colours go round the colour circle, a third of it at strength 1; saturation and value (HSV) stay.
+    """Rotate colours around the colour circle, by a third of it at strength 1; saturation and value (HSV) stay.
 
-    Beyond 150 degrees some colours come nearer again: a stronger shift would then change less.
+    Beyond 150 degrees some colours come closer again: a stronger shift would then change less.
     """
     red, green, blue = np.moveaxis(picture, -1, 0)
     value = picture.max(-1)
@@ -127,7 +127,7 @@ def hue(picture: Picture, strength: float, occasion: Occasion) -> Picture:
 
 
 def shadow(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """About half of the picture, on one side of a line that each episode draws, is dimmed."""
+    """Dim about half of the picture, on one side of a line that is drawn for each episode."""
     random = occasion.of_episode()
     angle, offset = random.uniform(0, 2 * np.pi), random.uniform(-0.15, 0.15)
     height, width = picture.shape[:2]
@@ -138,7 +138,7 @@ def shadow(picture: Picture, strength: float, occasion: Occasion) -> Picture:
 
 
 def blur(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """A Gaussian blur; beyond its edges the picture goes on as they are."""
+    """Apply a Gaussian blur; beyond its edges the picture is extended by its border."""
     std = max(BLUR_SIDE * min(picture.shape[:2]), BLUR_LEAST) * strength
     reach = int(np.ceil(BLUR_REACH * std))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / std) ** 2).astype(np.float32)
@@ -154,13 +154,13 @@ def blur(picture: Picture, strength: float, occasion: Occasion) -> Picture:
 
 
 def noise(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """Gaussian noise, anew in every frame and in each colour of each pixel."""
+    """Add Gaussian noise, independent in every frame and in each colour of each pixel."""
     drawn = occasion.of_moment().standard_normal(picture.shape, np.float32)
     return picture + NOISE_STD * strength * drawn
 
 
 def occlusion(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """Something grey, of the picture's own proportions, stands in the way where each episode puts it."""
+    """Put a grey obstacle, of the picture's own proportions, at a place that is drawn for each episode."""
     random = occasion.of_episode()
     largest = np.sqrt(COVERED)
     places = random.uniform(largest / 2, 1 - largest / 2, 2)
@@ -175,7 +175,7 @@ def occlusion(picture: Picture, strength: float, occasion: Occasion) -> Picture:
 
 
 def video(picture: Picture, strength: float, occasion: Occasion) -> Picture:
-    """The replaced pixels show a clip that each episode draws, one frame a step; they shine through it below 1."""
+    """Show a clip, drawn for each episode, in the replaced pixels, one frame per step; they shine through below 1."""
     assert occasion.replaced is not None and occasion.clips
     clip = occasion.clips[int(occasion.of_episode().integers(len(occasion.clips)))]
     shown = np.asarray(clip[occasion.step % len(clip)], np.float32) / 255
@@ -203,7 +203,7 @@ SHIFTS: Mapping[str, Row] = MappingProxyType(
         "blur": Row("out of focus: at 1 with a standard deviation of 4 % of the shorter side", blur, least_side=8),
         "noise": Row("noise of the sensor, new in every frame: at 1 a quarter of the range", noise, draws=True),
         "occlusion": Row(
-            "something grey in the way, for the whole episode: at 1 over 35 % of the picture",
+            "a grey obstacle in the way, for the whole episode: at 1 over 35 % of the picture",
             occlusion,
             draws=True,
             least_side=8,
@@ -216,16 +216,16 @@ SHIFTS: Mapping[str, Row] = MappingProxyType(
         ),
     }
 )
-"""Every way in which pictures may change, by the name that people type before its strength."""
+"""Every way in which pictures may change, by the name that comes before its strength."""
 
 
 def plays_clips(parts: Sequence[tuple[str, float]]) -> bool:
-    """Whether one of them must be told what it replaces, and with what."""
+    """Return whether one of them must be given clips and what to replace."""
     return any(name in SHIFTS and SHIFTS[name].needs_background for name, _ in parts)
 
 
 def changed(picture: Picture, parts: Sequence[tuple[str, float]], occasion: Occasion) -> Picture:
-    """The picture after some rows, one after the other; those of strength 0 leave it as it is, bit for bit."""
+    """Picture after several rows, one after the other; those of strength 0 leave it unchanged, bit for bit."""
     for place, (name, strength) in enumerate(parts):
         if strength > 0:
             here = Occasion(occasion.seed, occasion.step, occasion.before, place, occasion.replaced, occasion.clips)
@@ -236,6 +236,6 @@ def changed(picture: Picture, parts: Sequence[tuple[str, float]], occasion: Occa
 def changed_bytes(
     pixels: NDArray[np.uint8], parts: Sequence[tuple[str, float]], occasion: Occasion
 ) -> NDArray[np.uint8]:
-    """The same of a picture in bytes."""
+    """Apply them to a picture in bytes."""
     shares = changed(pixels.astype(np.float32) / np.float32(255), parts, occasion)
     return np.rint(shares * 255).astype(np.uint8)

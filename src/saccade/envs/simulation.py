@@ -1,4 +1,4 @@
-"""What ``PixelEnv`` asks of a simulator; each has a file that answers."""
+"""The protocol of a simulator, as ``PixelEnv`` uses it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import numpy as np
 from saccade.types import Continuous, Discrete
 
 StateValue = np.ndarray | int | float | str | bool
-"""What a state is made of."""
+"""The types of values in a state."""
 
 REPEATED: Literal["repeated"] = "repeated"
 BLACK: Literal["black"] = "black"
 KEPT: Literal["kept"] = "kept"
 Before = Literal["repeated", "black", "kept"]
-"""What an observation shows before the present picture where an episode begins: the same again, nothing, or what there
-was.
-"""
+"""What an observation's older frames show when an episode begins: the first frame again, black, or the frames from
+before."""
 
 
 class Simulation(Protocol):
@@ -28,13 +27,13 @@ class Simulation(Protocol):
         size: height and width of a picture in pixels.
         colours: channels of a picture: 3 (RGB) or 1 (grey).
         actions: what ``step`` takes.
-        action_names: of discrete actions, what each does in a word or two; else empty.
+        action_names: of discrete actions, their names in a word or two; else empty.
         control_seconds: how long a control step lasts, in the simulator's own time.
-        scene: what scene distractions paint on; as much of it as those of the suite's modes need.
-        settings: how the task is played and shown beyond what every environment tells, for the provenance.
+        scene: what scene distractions paint on, as far as the suite's modes need it.
+        settings: how the task is played and shown beyond what every environment reports, for the provenance.
         versions: of the simulator, for the provenance.
-        before: what an observation shows before the present picture where an episode begins. ``black`` after a step,
-            too, has what was seen before forgotten.
+        before: what an observation's older frames show when an episode begins. If ``black`` after a step,
+            what was seen before is forgotten then too.
     """
 
     size: tuple[int, int]
@@ -48,7 +47,7 @@ class Simulation(Protocol):
     before: Before
 
     def check_usable(self) -> None:
-        """Raise UserError where it cannot be used now, such as in another thread than its own."""
+        """Raise UserError if it cannot be used now, such as in another thread than its own."""
         ...
 
     def seed(self, seed: int) -> None:
@@ -60,46 +59,46 @@ class Simulation(Protocol):
         ...
 
     def step(self, action: Any, control_steps: int) -> tuple[float, bool]:
-        """Play an action for so many control steps, or fewer if the episode ends with one: the sum of their rewards,
-        and whether it did.
+        """Play an action for some control steps, or until the episode ends: the sum of rewards, and whether it did.
 
-        action: float64 ``[dims]`` in -1..1 where actions are continuous, else an int below their count.
+        action: float64 ``[dims]`` in -1..1 if actions are continuous, else an int below their count.
         """
         ...
 
     def picture(self) -> np.ndarray:
-        """What is seen now: uint8 ``[H, W, colours]``, which the next call may overwrite."""
+        """Return what is seen now: uint8 ``[H, W, colours]``, which the next call may overwrite."""
         ...
 
     def mask(self, ground: bool = False) -> np.ndarray | None:
-        """Which pixels show the task now: bool ``[H, W]``; None where that is not known. Asked for in every step if
-        the configuration's ``task_mask`` is on, or it has an oracle.
+        """Return which pixels show the task now: bool ``[H, W]``; None if that is not known.
 
-        ground: what the task's bodies stand on is shown too.
+        Called in every step if the configuration's ``task_mask`` is on, or it has an oracle.
+
+        ground: whether to include what the task's bodies stand on.
         """
         ...
 
     def outcome(self) -> dict[str, Any]:
-        """What ``info`` tells of the present state, such as success."""
+        """Return what ``info`` says about the current state, such as success."""
         ...
 
     def save(self) -> dict[str, StateValue]:
-        """All that later steps and episodes depend on, as arrays and plain values."""
+        """Return all that later steps and episodes depend on, as arrays and plain values."""
         ...
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave; ``state`` may hold other keys too."""
+        """Restore what ``save`` returned; ``state`` may hold other keys too."""
         ...
 
     def close(self) -> None:
-        """Free what it holds; nothing is asked of it afterwards."""
+        """Free what it holds; it is not used afterwards."""
         ...
 
 
 def repeated(step: Callable[[], tuple[float, bool]], control_steps: int) -> tuple[float, bool]:
-    """A control step as often as asked for, or until the episode ends with one: what ``Simulation.step`` gives.
+    """Repeat a control step as often as asked for, or until the episode ends; return what ``Simulation.step`` does.
 
-    step: its reward, and whether the episode ended with it.
+    step: returns its reward, and whether the episode ended with it.
     """
     total = 0.0
     for _ in range(control_steps):

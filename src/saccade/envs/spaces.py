@@ -1,4 +1,4 @@
-"""What an environment shows and takes, in Saccade's words and in Gymnasium's."""
+"""Observations and actions of an environment, converted from Saccade's types to Gymnasium's spaces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from saccade.types import Continuous, Spaces
 
 
 def gymnasium_spaces(spaces: Spaces) -> tuple[gymnasium.spaces.Box, gymnasium.Space[Any]]:
-    """Observations, uint8 ``[frames * colours, height, width]``, and actions: float32 in -1..1, or a number from 0."""
+    """Return spaces: uint8 ``[frames * colours, height, width]``, and actions, float32 in -1..1 or a number from 0."""
     observations = gymnasium.spaces.Box(0, 255, spaces.obs_shape, np.uint8)
     if isinstance(spaces.actions, Continuous):
         return observations, gymnasium.spaces.Box(-1.0, 1.0, spaces.actions.shape, np.float32)

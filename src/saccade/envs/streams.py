@@ -1,8 +1,8 @@
-"""Environments that restart themselves: what a loop of rollouts plays in.
+"""Environments that restart themselves, for loops that learn from rollouts.
 
-Whoever plays them never resets one: where an episode has ended, the observation that comes back is the first of the
-next. ``WorkerStreams`` makes such environments of any suite's; a simulator that steps and draws a whole batch at once
-brings its own.
+They are never reset by the caller: when an episode has ended, the observation that comes back is the first of the
+next. ``WorkerStreams`` makes such environments from any suite's; a simulator that steps and renders a whole batch at
+once brings its own.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from saccade.envs.workers.env_workers import Arrangement, EnvWorkers
 from saccade.types import Spaces
 
 SUCCESS = "is_success"
-"""What ``info`` of a step calls it, here and in other libraries."""
+"""The key of success in a step's ``info``, here and in other libraries."""
 
 
 TASK_MASK = "task_mask"
-"""What ``info`` calls the pixels that show the task, bool ``[frames, height, width]``."""
+"""The key in ``info`` of the pixels that show the task, bool ``[frames, height, width]``."""
 
 
 def masks_of(infos: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_] | None:
-    """What each environment says of its observation, ``[n, frames, height, width]``; None where one does not."""
+    """Return each environment's mask of its observation, ``[n, frames, height, width]``; None if one has none."""
     known = all(TASK_MASK in info for info in infos)
     return np.stack([np.asarray(info[TASK_MASK], np.bool_) for info in infos]) if known else None
 
 
 class StreamStep(NamedTuple):
-    """One step of ``n`` environments, and the beginning of the next episode where one has ended."""
+    """One step of ``n`` environments, and the start of the next episode where one has ended."""
 
     obs: NDArray[np.uint8]
     """``[n, channel, height, width]``: what to act on next."""
@@ -41,7 +41,7 @@ class StreamStep(NamedTuple):
     last_obs: NDArray[np.uint8]
     """``[ended, channel, height, width]``: the last observations of the episodes that have ended, in order."""
     success: NDArray[np.bool_] | None = None
-    """``[n]``: where the task says so, whether this step succeeded."""
+    """``[n]``: whether this step succeeded, if the task says so."""
 
     @property
     def ended(self) -> NDArray[np.bool_]:
@@ -55,7 +55,7 @@ class Streams(Protocol):
     Attributes:
         num_envs: how many.
         spaces: of each.
-        arrangement: how they are spread over processes, and what draws.
+        arrangement: how they are spread over processes, and what renders.
     """
 
     @property
@@ -72,21 +72,22 @@ class Streams(Protocol):
         ...
 
     def step(self, actions: NDArray[Any]) -> StreamStep:
-        """Play one action in each: float32 ``[n, action_dim]``, or int64 ``[n]`` where actions are discrete."""
+        """Play one action in each: float32 ``[n, action_dim]``, or int64 ``[n]`` if actions are discrete."""
         ...
 
     def truth(self) -> NDArray[np.bool_] | None:
-        """The simulator's own masks of what was last shown, ``[n, frames, height, width]``, of which a copy is given;
-        None where the configuration's ``task_mask`` is off.
+        """Return a copy of the simulator's own masks of the last observations, ``[n, frames, height, width]``.
+
+        None if the configuration's ``task_mask`` is off.
         """
         ...
 
     def get_state(self) -> list[dict[str, Any]]:
-        """Everything that later steps depend on, per environment, as arrays and plain values."""
+        """Return everything that later steps depend on, per environment, as arrays and plain values."""
         ...
 
     def set_state(self, states: Sequence[dict[str, Any]]) -> None:
-        """Continue, bit for bit, from what ``get_state`` gave; ``start`` is then not needed."""
+        """Continue, bit for bit, from what ``get_state`` returned; ``start`` is then not needed."""
         ...
 
     def close(self) -> None: ...
@@ -94,10 +95,10 @@ class Streams(Protocol):
 
 @final
 class WorkerStreams:
-    """The environments of an ``EnvWorkers``, restarted as they end; it is closed with them.
+    """The environments of an ``EnvWorkers``, restarted as they end; closing it closes them.
 
     Args:
-        workers: freshly made, in which nothing was played.
+        workers: freshly made, with nothing played yet.
     """
 
     def __init__(self, workers: EnvWorkers[Any]) -> None:

@@ -1,6 +1,6 @@
-"""The suites there are, as one table: a row says what its tasks are, how they are shown and how they are evaluated.
+"""The table of suites: a row says what its tasks are, how they are shown and how they are evaluated.
 
-Nothing here loads a simulator, so that listing and checking names costs nothing.
+Nothing here loads a simulator, so listing and checking names costs nothing.
 """
 
 from __future__ import annotations
@@ -35,39 +35,39 @@ class Suite:
     """A family of tasks, whose ids begin with its name and a slash.
 
     Attributes:
-        title: what it is called in a list of what there is.
-        listed: its tasks as such a list shows them, by the word that stands before them.
+        title: its title in a list.
+        listed: its tasks as a list shows them, by the word before them.
         tasks: their ids.
-        modes: what each of its tasks can be played in, ``train`` first.
-        mode_groups: names that stand for several modes wherever modes are listed, and the modes or other groups that
-            each has. Where nobody says which, ``train`` and the first group are played, and all modes where there are
+        modes: the modes of each of its tasks, ``train`` first.
+        mode_groups: names that stand for several modes wherever modes are listed, with the modes or other groups that
+            each has. By default ``train`` and the first group are played, and all modes if there are
             no groups.
         other_actions: values of options with which its tasks take another kind of action than by default.
-        graded: ``task id -> modes`` with an intensity in their names, which are played only where a person names them.
-        evaluated_in: the modes that training evaluates in, unless a person says otherwise; none where environments
+        graded: ``task id -> modes`` with an intensity in their names, which are played only if named.
+        evaluated_in: the modes that training evaluates in by default; empty if environments
             exist one at a time.
         episode_control_steps: ``configuration -> control steps`` until an episode is truncated.
         action_repeat: ``task id -> control steps`` of an action, as published.
-        action_repeat_source: ``task id -> who published it``; None where nobody did.
-        options: the frozen dataclass of what else one may choose, all with defaults. Its fields are flags of the
+        action_repeat_source: ``task id -> who published it``; None if it is not published.
+        options: the frozen dataclass of further options, all with defaults. Its fields are flags of the
             command line, the docstrings below them their help. A name that other suites have too means the same there.
-        image_size: ``task id -> pixels`` of a picture's longer side where nobody says otherwise.
+        image_size: ``task id -> pixels`` of a picture's longer side, by default.
         streams: ``(configuration, seeds) -> Streams``, for a simulator that steps a whole batch at once; None, or a
-            function that gives None, where environments are spread over processes.
-        evaluated: ``configuration -> configuration``: what evaluations and explanations play of a run that trains so.
+            function that returns None, if environments are spread over processes.
+        evaluated: ``configuration -> configuration`` that evaluations and explanations of such a run play.
         fast: values of options that machines without a GPU can afford.
-        knows_masks: whether its environments can tell which pixels show the task.
-        ignored: ``simulation -> bool [H, W]``: which pixels of the present picture are neither the task nor plainly
-            of no consequence; None where all that is not the task is.
-        has_truth: ``configuration -> whether`` its task can, where not all of the suite's can.
-        one_at_a_time: whether one environment can exist at a time; episodes are then played one after the other.
+        knows_masks: whether its environments know which pixels show the task.
+        ignored: ``simulation -> bool [H, W]``: which pixels of the current picture are neither the task nor plainly
+            unimportant; None if everything but the task is unimportant.
+        has_truth: ``configuration -> whether`` its task knows masks, if not all of the suite's do.
+        one_at_a_time: whether only one environment can exist at a time; episodes are then played one after the other.
         light: whether a step takes less time than asking a process for it; episodes are then played without processes,
-            unless somebody asks for some.
+            unless some are asked for.
         check: raises UserError for a configuration whose task cannot have these options.
-        spaces: ``configuration -> Spaces``: what its environments show and take, known before any is made.
+        spaces: ``configuration -> Spaces`` of its environments, known before any is made.
         simulation: ``configuration -> Simulation``, for ``PixelEnv``.
-        renderer: ``() -> Renderer``: what ``EnvWorkers`` tries with a picture in each process before environments are
-            made there, since drivers may hang in a first picture; None for a simulator that cannot.
+        renderer: ``() -> Renderer``, which ``EnvWorkers`` tries with a picture in each process before environments are
+            made there, since drivers may hang in a first picture; None for a simulator that cannot hang.
     """
 
     title: str
@@ -206,45 +206,45 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         ),
     }
 )
-"""Suite, the part of a task id before its slash -> what there is to know of it."""
+"""Suite, the part of a task id before its slash -> its row."""
 
 TASKS: tuple[str, ...] = tuple(task for suite in SUITES.values() for task in suite.tasks)
 """Every task id."""
 
 ALL_MODES: tuple[str, ...] = tuple(dict.fromkeys(mode for suite in SUITES.values() for mode in suite.modes))
-"""The name of every mode of any suite, once."""
+"""The names of all suites' modes, each once."""
 
 
 MODE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {name: members for suite in SUITES.values() for name, members in suite.mode_groups.items()}
 )
-"""What stands for several modes of any suite -> those modes, or other groups."""
+"""Names that stand for several modes of a suite -> those modes, or other groups."""
 
 
 def name_of_suite(task: str) -> str:
-    """The part of a task id before its slash."""
+    """Return the part of a task id before its slash."""
     return task.partition("/")[0]
 
 
 def suite_of(task: str) -> Suite:
-    """The row of a task id of ``TASKS``."""
+    """Return the row of a task id in ``TASKS``."""
     return SUITES[name_of_suite(task)]
 
 
 def modes_of(task: str) -> Modes:
-    """The modes that a task id can be played in, ``train`` first."""
+    """Return the modes of a task id, ``train`` first."""
     return suite_of(task).modes
 
 
 def usual_modes(task: str) -> tuple[str, ...]:
-    """What a task id is played in where nobody says: ``train`` and its suite's first group, or all there are."""
+    """Modes that a task id is played in by default: ``train`` and its suite's first group, or all there are."""
     suite = suite_of(task)
     clean = next(iter(suite.modes))
     return tuple(suite.modes) if not suite.mode_groups else expanded((clean, next(iter(suite.mode_groups))))
 
 
 def expanded(words: Sequence[str], own: Container[str] = ()) -> tuple[str, ...]:
-    """The words, each once, with a group's modes in its place.
+    """Return the words, each once, with groups replaced by their modes.
 
     own: names that mean something else here.
     """
@@ -256,7 +256,7 @@ def expanded(words: Sequence[str], own: Container[str] = ()) -> tuple[str, ...]:
 
 
 def distractions_of(task: str, mode: str) -> tuple[Distraction, ...]:
-    """What a mode changes: one of the task's own, or one with shifts after it. Raises UserError for unknown ones."""
+    """Return what a mode changes, one of the task's own or one with shifts. Raises UserError for unknown ones."""
     modes = {**modes_of(task), **suite_of(task).graded(task)}
     if mode in modes:
         return modes[mode]
@@ -276,5 +276,5 @@ def distractions_of(task: str, mode: str) -> tuple[Distraction, ...]:
 
 
 def option_names(suite: Suite) -> tuple[str, ...]:
-    """The names of its options."""
+    """Return the names of its options."""
     return tuple(option.name for option in fields(suite.options))

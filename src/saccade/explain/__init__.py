@@ -1,9 +1,9 @@
-"""A policy, an environment and saliency methods become recordings and rows.
+"""Play a policy in an environment, compute saliency maps, and score them.
 
-``saliency(saccade.load(WHAT), obs)`` gives maps of an array; ``explain(saccade.load(WHAT), TASK)`` finds the maps of an
-episode, ``score(explanation)`` says whether they are right. ``evaluate(policy, TASK, modes=...)`` plays whole episodes,
-under shifts too, which ``Shift(env, "brightness:0.5")`` puts on any environment; ``dial(policy, TASK, "brightness")``
-says how much of one a policy stands.
+``saliency(saccade.load(WHAT), obs)`` computes maps of an array of observations; ``explain(saccade.load(WHAT), TASK)``
+maps of an episode, and ``score(explanation)`` says whether they are right. ``evaluate(policy, TASK, modes=...)`` plays
+whole episodes, also under shifts, which ``Shift(env, "brightness:0.5")`` applies to any environment;
+``dial(policy, TASK, "brightness")`` says how much of a shift a policy withstands.
 """
 
 from saccade.explain.arrays import saliency

@@ -1,7 +1,7 @@
-"""A policy's maps against what the simulator knows of each pixel: DIGR's saliency data set, and its table 1.
+"""Score a policy's maps against what the simulator knows about each pixel: DIGR's saliency data set, and its table 1.
 
-Unlike the scores of an explained episode, these are of thousands of states that are the same for every policy that is
-compared, with three kinds of pixels: the task, what is plainly of no consequence, and what could be argued about.
+Unlike the scores of an explained episode, these cover thousands of states, the same for every policy that is
+compared, with three kinds of pixels: the task, what plainly does not matter, and what is open to argument.
 """
 
 from __future__ import annotations
@@ -54,22 +54,22 @@ TABLE_1 = (
     "perturbation_kl",
     "sarfa",
 )
-"""The methods of DIGR's table 1: what is scored where nobody names any."""
+"""The methods of DIGR's table 1, which are scored by default."""
 CONFIDENCE = "confidence"
-"""What gradients are of there, where a policy has it and nobody says otherwise."""
-MAPS_AT_ONCE = 256  # whose signed maps are in memory together
+"""The score whose gradients they show, where a policy has it and no other is asked for."""
+MAPS_AT_ONCE = 256  # signed maps in memory at a time
 SHOWN = 16  # states on the page
-OTHER_THAN_LEARNED_FROM = 1_000_003  # is added to the seed: students learn from states of the plain one
+OTHER_THAN_LEARNED_FROM = 1_000_003  # is added to the seed: students learn from the states of the seed itself
 
 
 @final
 @dataclass(frozen=True)
 class TruthSettings:
-    """Which states.
+    """Which states are used.
 
     Attributes:
         states: how many.
-        seed: of the play that they come from.
+        seed: of the episodes they come from.
     """
 
     states: int = 10_000
@@ -87,20 +87,21 @@ def explain_truth(
     settings: MethodSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> tuple[Explanation, list[Row], Played]:
-    """Maps of a player's states and their scores against the truth; and the states themselves.
+    """Return maps of a player's states, their scores against the truth, and the states themselves.
 
-    The explanation holds some of the states, to look at; the rows are of all. ``all`` methods are those of ``TABLE_1``.
+    The explanation holds some of the states, for looking at; the rows cover all. ``all`` methods are those of
+    ``TABLE_1``.
 
     Args:
-        player: who comes to the states: the same one for all policies that are compared.
+        player: the policy that reaches the states; the same for all policies that are compared.
         mode: of the task, in which it plays.
 
     Raises:
-        UserError: the task is not Saccade's or tells no truth, the policy sees something else, or a method cannot be
-            right.
+        UserError: the task is not one of Saccade's or has no truth, the policy takes other observations, or a method
+            cannot be right for it.
     """
     if task.config is None:
-        raise UserError(f"{task.name} is not a task of Saccade: nobody knows which of its pixels show the task.")
+        raise UserError(f"{task.name} is not a task of Saccade, so it is not known which of its pixels show the task.")
     if truth.states < 1:
         raise UserError(f"--truth-states {truth.states} is too small: use 1 or more.")
     asked = (methods,) if isinstance(methods, str) else tuple(methods)
@@ -160,17 +161,17 @@ def explain_truth(
 
 
 def with_usual_score(policy: Policy, settings: MethodSettings) -> MethodSettings:
-    """The settings with what DIGR's gradients are of, where nobody says otherwise and the policy has it."""
+    """Return the settings with the score that DIGR takes gradients of, if none is set and the policy has it."""
     if settings.score is not None or not has_score(policy, CONFIDENCE):
         return settings
     return replace(settings, score=CONFIDENCE)
 
 
 def against_truth(mode: str, method: str, maps: Tensor, truth: Tensor) -> list[Row]:
-    """Table 1's three scores of maps ``[n, height, width]``, as rows; not negative, and of any scale.
+    """Return table 1's three scores of maps ``[n, height, width]`` as rows; maps are not negative, on any scale.
 
-    Maps are divided by their largest value, wherever that lies, as in the paper. The row of the area also has
-    ``pooled``: of all states' pixels together.
+    Each map is divided by its largest value, wherever that lies, as in the paper. The row of the area also has
+    ``pooled``, computed over the pixels of all states together.
 
     truth: uint8 of the same shape, see ``saccade.policies.played``.
     """
@@ -185,7 +186,7 @@ def against_truth(mode: str, method: str, maps: Tensor, truth: Tensor) -> list[R
 
 
 def pooled_area(maps: Tensor, truth: Tensor) -> float:
-    """The area under the curve of all pixels together, each map divided by its largest value first."""
+    """Return the area under the curve over all pixels together, each map divided by its largest value first."""
     scaled = maps.double() / maps.double().amax((1, 2), keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
     counted = truth != IGNORED
     values, important = scaled[counted][None], (truth[counted] == IMPORTANT)[None]
@@ -193,10 +194,10 @@ def pooled_area(maps: Tensor, truth: Tensor) -> float:
 
 
 def save_data_set(folder: Path, mode: str, played: Played) -> Path:
-    """Write a mode's states and what is known of their pixels, as ``states/MODE.npz``; returns the file.
+    """Write a mode's states and the truth about their pixels as ``states/MODE.npz``; return the file.
 
-    ``states`` uint8 ``[n, channels, height, width]`` and ``truth`` uint8 ``[n, height, width]``: 0 of no consequence, 1
-    the task, 2 open to argument. ``maps``, for whoever learns from it, is 1 where the truth is not 0.
+    ``states`` is uint8 ``[n, channels, height, width]`` and ``truth`` uint8 ``[n, height, width]``: 0 does not matter,
+    1 is the task, 2 is open to argument. ``maps``, for training on, is 1 where the truth is not 0.
     """
     assert played.truth is not None
     data_set = folder / STATES / f"{mode}.npz"
@@ -209,7 +210,7 @@ def save_data_set(folder: Path, mode: str, played: Played) -> Path:
 def _maps(
     policy: Policy, find: Find, played: Played, shown: int, settings: MethodSettings, report: Report
 ) -> tuple[NDArray[np.float32], np.ndarray, tuple[float, float]]:
-    """Magnitudes ``[n, height, width]``, signed maps of those that are shown, and seconds: together, and alone."""
+    """Magnitudes ``[n, height, width]``, signed maps of the shown states, and seconds per frame, batched and alone."""
     parts, signed, seconds, count = [], [], 0.0, len(played.states)
     for first in range(0, count, MAPS_AT_ONCE):
         obs = _given(policy, played.states[first : first + MAPS_AT_ONCE])
@@ -223,14 +224,14 @@ def _maps(
 
 
 def _given(policy: Policy, states: np.ndarray) -> np.ndarray:
-    """States as the policy takes observations. Raises UserError where it sees something else."""
+    """States as the policy takes observations. Raises UserError if it takes others."""
     if states.shape[1:] != policy.pixels.channels_first:
-        raise UserError(f"{policy.name} sees {policy.pixels.told()}, and the states have the shape {states.shape[1:]}.")
+        raise UserError(f"{policy.name} sees {policy.pixels.told()}, but the states have the shape {states.shape[1:]}.")
     return as_observations(policy.pixels, states.astype(np.float32) / BYTE)
 
 
 def _episode(policy: Policy, mode: str, truth: TruthSettings, played: Played, obs: np.ndarray, shown: int) -> Episode:
-    """What is shown: states of many episodes, which have no order."""
+    """The shown states as an episode; they come from many episodes and have no order."""
     assert played.truth is not None
     mask = played.truth[:shown] == IMPORTANT
     action: Any = policy.act(obs)

@@ -1,4 +1,4 @@
-"""What somebody's environment answers when it is reset, stepped and closed: checked, or said to be its own error."""
+"""Reset, step and close an environment of unknown origin: its answers are checked, its errors reported as its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Env = gymnasium.Env[Any, Any]
 
 
 def reset(env: Env, seed: int, task: str) -> tuple[Any, Mapping[str, Any]]:
-    """Observation and info. Raises UserError for what it raises, and where it gives anything else."""
+    """Reset; return observation and info. Raises UserError if the environment fails or returns anything else."""
     with running(f"Resetting {task}"):
         answer = env.reset(seed=seed)
     if not isinstance(answer, tuple) or len(answer) != 2:
@@ -26,7 +26,7 @@ def reset(env: Env, seed: int, task: str) -> tuple[Any, Mapping[str, Any]]:
 
 
 def step(env: Env, action: Any, task: str) -> tuple[Any, float, bool, Mapping[str, Any]]:
-    """Observation, reward, whether the episode is over, and info. Raises UserError likewise."""
+    """Step; return observation, reward, whether the episode is over, and info. Raises UserError as ``reset`` does."""
     with running(f"A step of {task}"):
         answer = env.step(action)
     if not isinstance(answer, tuple) or len(answer) != 5:
@@ -40,19 +40,19 @@ def step(env: Env, action: Any, task: str) -> tuple[Any, float, bool, Mapping[st
 
 
 def allowed(policy: Policy, env: Env, task: str) -> np.ndarray | None:
-    """Which actions it allows now, bool ``[actions]``, as sb3-contrib's ``ActionMasker`` and its kind tell.
+    """Return which actions the environment allows now, bool ``[actions]``, as sb3-contrib's ``ActionMasker`` does.
 
-    None for policies that were not trained to ask.
+    None for policies that were not trained with action masks.
 
     Raises:
-        UserError: it does not tell, or none is allowed.
+        UserError: it has no masks, or allows no action.
     """
     if not policy.masked or not isinstance(env.action_space, gymnasium.spaces.Discrete):
         return None
     actions = int(env.action_space.n)
     with running(f"action_masks() of {task}"):
         if not env.has_wrapper_attr("action_masks"):
-            raise UserError(f"The policy was trained with action masks, and {task} has no action_masks(): wrap it.")
+            raise UserError(f"The policy was trained with action masks, but {task} has no action_masks(): wrap it.")
         told = np.asarray(env.get_wrapper_attr("action_masks")(), bool)
     if told.shape != (actions,) or not told.any():
         raise UserError(f"action_masks() of {task} must allow some of {actions} actions; it gave {told!r:.80}.")
@@ -60,7 +60,7 @@ def allowed(policy: Policy, env: Env, task: str) -> np.ndarray | None:
 
 
 def close(env: Env, task: str) -> None:
-    """Close it; what it raises then is a warning, for all that it was asked for is there."""
+    """Close the environment; an error is only a warning now, since everything that was asked for is there."""
     try:
         env.close()
     except FAILURES as error:
@@ -68,7 +68,7 @@ def close(env: Env, task: str) -> None:
 
 
 def _number(value: Any, what: str) -> float:
-    """A number, also in an array of one. Raises UserError for others, NaN and infinity."""
+    """A number, also from an array of one. Raises UserError for anything else, NaN and infinity."""
     try:
         number = float(np.asarray(value, dtype=np.float64).item())
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Saliency of observations at hand: an array goes in, maps come out."""
+"""Saliency maps of observations in an array."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ def saliency(
     std: Sequence[float] = (),
     settings: MethodSettings = DEFAULT_SETTINGS,
 ) -> np.ndarray:
-    """Signed maps ``[batch, frames or 1, height, width]`` of observations, float32: which pixels matter.
+    """Compute signed maps ``[batch, frames or 1, height, width]`` of observations, float32: which pixels matter.
 
-    ``saccade.explain.saliency("ppo.zip", obs, "guided_backpropagation")``, or of any network that gives logits
+    ``saccade.explain.saliency("ppo.zip", obs, "guided_backpropagation")``, or for any network that outputs logits
     ``saccade.explain.saliency(network, pictures, "grad_cam", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))``.
 
     Args:
-        policy: of ``saccade.load``, or what that loads; or a network whose ``forward`` takes observations.
-        obs: one observation or a batch, as the policy is given it (channels first or last), or single frames of any
+        policy: from ``saccade.load``, or what that can load; or a network whose ``forward`` takes observations.
+        obs: one observation or a batch, as the policy takes them (channels first or last), or single frames of any
             size; they are not written to.
-        method: of ``saccade.saliency.METHODS``, or a map that the policy carries inside.
-        action: what is explained is about: a number for each observation, or one for all; for policies with continuous
-            actions a vector. None for what the policy does.
-        output: of a network, as for ``from_module``: ``logits``, ``q_values`` or ``action``.
+        method: a name in ``saccade.saliency.METHODS``, or a map that the policy computes itself.
+        action: the action to explain: a number for each observation, or one for all; for policies with continuous
+            actions a vector. None for the policy's own action.
+        output: what a network outputs, as for ``from_module``: ``logits``, ``q_values`` or ``action``.
         layout: of a network's observations, where their shape could mean two things.
-        mean, std: of a network, what its input is normalised with: one number or one per colour, of pixels in 0..1 or
-            in 0..255. Bytes are normalised here; floats outside 0..1 must be so already.
-        settings: the score that is explained, and the numbers of methods.
+        mean, std: what a network's input is normalised with: one number, or one per colour, for pixels in 0..1 or
+            in 0..255. Bytes are normalised here; floats outside 0..1 must be normalised already.
+        settings: the score that is explained, and the hyper-parameters of the methods.
 
     Raises:
         UserError: one sentence that says what does not fit, and what does.
@@ -71,7 +71,7 @@ def saliency(
             for module, training in modes.items():
                 module.training = training
     if normalised is not None or layout is not None:
-        raise UserError("mean, std and layout are said of a network; of a policy they were said when it was loaded.")
+        raise UserError("mean, std and layout are for networks; a policy was given them when it was loaded.")
     if not isinstance(policy, Policy):
         policy = load_any(policy)
     seen, _ = seen_as(array, policy.pixels, "obs")
@@ -106,7 +106,7 @@ def _about(policy: Policy, method: str, score: str, obs: Tensor, action: Tensor,
 
 
 def _actions(policy: Policy, action: Any, count: int) -> Tensor:
-    """Actions as scores take them, one per observation. Raises UserError for others."""
+    """Actions as scores take them, one per observation. Raises UserError for anything else."""
     given = torch.as_tensor(np.asarray(action), device=policy.device)
     given = given.long() if policy.discrete else given.float()
     one = 0 if policy.discrete else 1
@@ -129,7 +129,7 @@ def _blank(policy: Policy) -> np.ndarray:
 def _policy_of(
     network: nn.Module, obs: np.ndarray, output: str, layout: Layout | None, normalised: Normalisation | None
 ) -> Policy:
-    """A policy out of a network, whose observations and actions are read off the array and what it computes of it."""
+    """Make a policy from a network; its observations and actions are read off the array and the network's output."""
     if obs.dtype.kind not in "uifb" or obs.ndim not in (3, 4) or obs.size == 0:
         raise UserError(
             f"obs has shape {obs.shape} and type {obs.dtype}: pictures [batch, channel, height, width] are needed."

@@ -1,4 +1,4 @@
-"""What the channels of an observation are, where nobody said it: read off an episode, for a shape tells it not."""
+"""What the channels of an observation are, worked out from an episode where it was not given."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from saccade.policies.pixels import GREY, RGB, RGB_PART, Pixels
 
 
 def shown_by(pixels: Pixels, seen: Sequence[np.ndarray]) -> Pixels:
-    """The same pixels, with the kind of their channels as an episode shows it; as they are where a person said it.
+    """Return the pixels with the kind of their channels as an episode shows it, or unchanged if the kind was given.
 
     A stack of frames moves up by one frame in every step. Depth, alpha or planes of objects beside the colours do not,
-    and three grey frames do where three colours would not. What is no stack and has not three channels is of a kind
-    that nobody said: it stays so, and is drawn channel by channel. An episode in which nothing moves shows nothing.
+    and three grey frames do where three colours would not. Channels that are no stack and not three stay of unknown
+    kind and are drawn one by one. An episode in which nothing moves shows nothing.
 
     Args:
         seen: the observations of an episode, step by step, as the policy was given them.
@@ -37,7 +37,7 @@ def shown_by(pixels: Pixels, seen: Sequence[np.ndarray]) -> Pixels:
 
 
 def channels_first(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
-    """Observations ``[..., *shape]`` as ``[..., channel, height, width]``."""
+    """Return observations ``[..., *shape]`` as ``[..., channel, height, width]``."""
     before = obs.shape[: obs.ndim - len(pixels.shape)]
     if pixels.layout in ("channels_last", "stacked_channels_last"):
         obs = np.moveaxis(obs, -1, -3)
@@ -45,7 +45,7 @@ def channels_first(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
 
 
 def pictures_of(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
-    """Observations ``[..., *shape]`` as pictures ``[..., channel, height, width]`` in 0..high: not normalised."""
+    """Return observations ``[..., *shape]`` as pictures ``[..., channel, height, width]`` in 0..high, unnormalised."""
     first = channels_first(pixels, obs)
     if pixels.normalised is None:
         return first
@@ -56,7 +56,7 @@ def pictures_of(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
 
 
 def as_observations(pixels: Pixels, pictures: np.ndarray) -> np.ndarray:
-    """Floats ``[..., channel, height, width]`` in 0..1 as the environment would give them: ``[..., *shape]``."""
+    """Return floats ``[..., channel, height, width]`` in 0..1 as the environment would give them, ``[..., *shape]``."""
     if np.dtype(pixels.dtype).kind != "f":
         given = np.rint(pictures * BYTE)
     elif pixels.normalised is None:
@@ -73,9 +73,9 @@ def as_observations(pixels: Pixels, pictures: np.ndarray) -> np.ndarray:
 
 
 def _is_stack(frames: Sequence[np.ndarray], size: int) -> bool:
-    """Whether in every step all but the newest ``size`` channels are what were all but the oldest the step before.
+    """Whether in every step all channels but the newest ``size`` equal all but the oldest ``size`` of the step before.
 
-    Or black, where a stack begins anew within an episode, as after a lost life on Atari; but not in all steps.
+    They may be black where a stack restarts within an episode, as after a lost life on Atari, but not in every step.
     """
     moves = False
     for before, after in pairwise(frames):

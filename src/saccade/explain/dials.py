@@ -1,4 +1,4 @@
-"""How a dial moves a policy and its map: the states of one clean episode, seen again at other strengths."""
+"""How a dial changes a policy's actions and maps: the states of one clean episode, seen again at other strengths."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from saccade.policies.evaluate import Evaluation, episode_seeds
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 
-METHOD = "gradient"  # of the maps: one backward pass a moment
+METHOD = "gradient"  # computes the maps: one backward pass per moment
 MOMENTS = 32
 MOST_STEPS = 1000  # agent steps of the episode whose moments are compared
 
 Numbers = dict[str, Any]
-"""What a row tells of one drift: ``mean``, the quartiles ``low`` and ``high``, and the ``count`` of moments."""
+"""What a row holds about one drift: ``mean``, the quartiles ``low`` and ``high``, and the ``count`` of moments."""
 
 
 @final
@@ -44,8 +44,8 @@ class CleanEpisode:
         actions, rewards: of every step.
         chosen: the moments, as numbers of agent steps.
         obs: ``[moments, *shape]`` as the policy was given them.
-        maps: unsigned ``[moments, height, width]``; None where no map can be made of this policy.
-        policy: with what the episode has shown of its channels.
+        maps: unsigned ``[moments, height, width]``; None if no map of this policy can be computed.
+        policy: the policy, with what the episode showed about its channels.
     """
 
     policy: Policy
@@ -62,11 +62,11 @@ class CleanEpisode:
 @final
 @dataclass(frozen=True)
 class Turned:
-    """One strength of a dial.
+    """One strength of a dial, and what came of it.
 
     Attributes:
         evaluation: the returns there, of episodes that begin alike at every strength.
-        drifts: what ``drift_in`` gives; empty at strength 0.
+        drifts: what ``drift_in`` returned; empty at strength 0.
     """
 
     strength: float
@@ -85,13 +85,13 @@ def dial(
     max_steps: int = EPISODE_STEPS,
     report: Report = silent,
 ) -> list[Turned]:
-    """Play a policy at some strengths of one dial, 0 first: what ``saccade evaluate --dial`` does, without its files.
+    """Play a policy at several strengths of one dial, 0 first: ``saccade evaluate --dial`` without its files.
 
     ``dial(saccade.load("ppo.zip"), "ALE/Pong-v5", "blur", (0.2, 0.5, 1))``
 
     Args:
         task: as for ``explain``.
-        name: of ``envs.dials.ALL_DIALS``.
+        name: a name in ``envs.dials.ALL_DIALS``.
 
     Raises:
         UserError: the task has no such dial, or a strength lies outside 0..1.
@@ -110,7 +110,7 @@ def dial(
 def clean_episode(
     policy: Policy, task: Task, seed: int, max_steps: int = MOST_STEPS, report: Report = silent
 ) -> CleanEpisode:
-    """Play it deterministically, and choose ``MOMENTS`` evenly spread moments."""
+    """Play a deterministic episode without distractions, and choose ``MOMENTS`` evenly spread moments."""
     seen, actions, rewards = [], [], []
     steps = min(max_steps, MOST_STEPS)
     for obs, action, reward, _ in played(policy, task, CLEAN, seed, steps, policy.act, {}):
@@ -131,10 +131,10 @@ def clean_episode(
 
 
 def drift_in(clean: CleanEpisode, mode: str, report: Report = silent) -> dict[str, Numbers | None]:
-    """``policy_drift``, ``action_drift`` and ``map_drift`` of the same states in another mode.
+    """Return ``policy_drift``, ``action_drift`` and ``map_drift`` of the same states in another mode.
 
-    The first has a ``unit``. All are None, with a warning, where the same seed and actions bring other rewards
-    there: it is then another episode.
+    The first has a ``unit``. All are None, with a warning, if the same seed and actions bring other rewards there,
+    since it is then another episode.
     """
     seen = _replayed(clean, mode, report)
     if seen is None:
@@ -152,7 +152,7 @@ def drift_in(clean: CleanEpisode, mode: str, report: Report = silent) -> dict[st
 
 
 def numbers_of(values: Tensor) -> Numbers:
-    """Mean and quartiles of those moments that the drift is defined on; None where there are none."""
+    """Return mean and quartiles of those moments that the drift is defined on; None where there are none."""
     defined = values[values.isfinite()].numpy()
     if not len(defined):
         return {"mean": None, "low": None, "high": None, "count": 0}

@@ -1,4 +1,4 @@
-"""How far what a policy sees moves what it does: the same states, seen in two ways."""
+"""How far another view of the same state changes what a policy does."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ UNITS: dict[Kind, str] = {
     "gaussian": "KL, in nats",
     "action": "squared distance of actions",
 }
-"""What ``policy_drift`` measures, by what the policy's numbers are."""
+"""The unit of ``policy_drift``, by the kind of the policy's outputs."""
 
 
 def kind_of(policy: Policy) -> Kind:
-    """What ``policy_drift`` compares: distributions where the network gives any."""
+    """Return what ``policy_drift`` compares: distributions if the network outputs any."""
     if policy.discrete:
         return "logits"
     return "gaussian" if "gaussian" in policy.outputs or {"mean", "log_std"} <= set(policy.outputs) else "action"
 
 
 def policy_drifts(policy: Policy, clean: np.ndarray, seen: np.ndarray, max_batch: int = 256) -> Tensor:
-    """``policy_drift`` of the same states, float64 ``[moments]``; observations as the policy is given them."""
+    """Return ``policy_drift`` of the same states, float64 ``[moments]``; observations as the policy takes them."""
     kind = kind_of(policy)
     given = (_numbers(policy, kind, obs, max_batch) for obs in (clean, seen))
     return METRICS["policy_drift"].function(*given, kind)
 
 
 def action_drifts(policy: Policy, clean: np.ndarray, seen: np.ndarray, max_batch: int = 256) -> Tensor:
-    """``action_drift`` of the same states, float64 ``[moments]``."""
+    """Return ``action_drift`` of the same states, float64 ``[moments]``."""
     actions = (
         torch.cat(
             [policy.greedy(policy.tensor(obs[some])).cpu() for some in groups(len(obs), max_batch, policy.device)]

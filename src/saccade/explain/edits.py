@@ -1,4 +1,4 @@
-"""What a person does to the picture a policy sees: paint, erase with blur, drop something in, turn a dial."""
+"""Edits of the picture that a policy sees: paint, erase with blur, drop in a distraction, turn a dial."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from saccade.policies.pixels import GREY, RGB_PART, Pixels, part_width
 from saccade.types import UserError
 
 Point: TypeAlias = tuple[float, float]
-"""Across and down, as shares 0..1 of the picture."""
+"""Across and down, as fractions 0..1 of the picture."""
 Painting: TypeAlias = NDArray[np.float32]
 MOST_POINTS = 2000  # of one stroke
-EDGE = 0.25  # of a stroke's radius, over which an erased spot fades into what is there
+EDGE = 0.25  # of a stroke's radius, over which an erased spot fades into its surroundings
 
 
 @final
@@ -27,8 +27,8 @@ class Paint:
     """A stroke of one colour.
 
     Attributes:
-        points: where the brush went.
-        radius: of the brush, as a share of the shorter side.
+        points: the path of the brush.
+        radius: of the brush, as a fraction of the shorter side.
         colour: red, green and blue in 0..1; grey pictures take its brightness.
     """
 
@@ -40,7 +40,7 @@ class Paint:
 @final
 @dataclass(frozen=True)
 class Erase:
-    """A stroke that leaves a strong blur of what was there (the dial ``blur`` at 1)."""
+    """A stroke that strongly blurs what is under it (the dial ``blur`` at 1)."""
 
     points: tuple[Point, ...]
     radius: float
@@ -49,7 +49,7 @@ class Erase:
 @final
 @dataclass(frozen=True)
 class Drop:
-    """A distraction in one place: a shift of ``SHIFTS`` inside a disc."""
+    """A distraction in one place: a shift from ``SHIFTS`` inside a disc."""
 
     shift: str
     strength: float
@@ -60,7 +60,7 @@ class Drop:
 @final
 @dataclass(frozen=True)
 class Turn:
-    """A shift of ``SHIFTS`` over the whole picture."""
+    """A shift from ``SHIFTS`` over the whole picture."""
 
     shift: str
     strength: float
@@ -70,7 +70,7 @@ Edit: TypeAlias = Paint | Erase | Drop | Turn
 
 
 def droppable(pixels: Pixels) -> tuple[str, ...]:
-    """Shifts that can be laid over a policy's pictures: all that need neither a clip nor colours that are not there."""
+    """Return the shifts that a policy's pictures can take: those that need no clip and no colours they lack."""
     side = min(pixels.channels_first[1:])
     grey = pixels.colours != RGB
     return tuple(
@@ -81,16 +81,16 @@ def droppable(pixels: Pixels) -> tuple[str, ...]:
 
 
 def check_edit(edit: Edit, pixels: Pixels) -> None:
-    """Raise UserError for what cannot be done to a policy's pictures."""
+    """Raise UserError for an edit that cannot be made to a policy's pictures."""
     if isinstance(edit, Drop | Turn):
         if edit.shift not in droppable(pixels):
             raise UserError(
-                f"{edit.shift!r} cannot be laid over these pictures: there are {', '.join(droppable(pixels))}."
+                f"{edit.shift!r} cannot be laid over these pictures: choose from {', '.join(droppable(pixels))}."
             )
         if not 0 <= edit.strength <= 1:
             raise UserError(f"A strength of {edit.strength:g} lies outside 0..1.")
     if isinstance(edit, Paint) and not all(0 <= part <= 1 for part in edit.colour):
-        raise UserError(f"A colour has parts from 0 to 1, not {edit.colour}.")
+        raise UserError(f"A colour has red, green and blue from 0 to 1, not {edit.colour}.")
     if not isinstance(edit, Turn):
         if not 0 < edit.radius <= 1:
             raise UserError(f"A brush of radius {edit.radius:g} is none: use more than 0 and at most 1.")
@@ -100,12 +100,12 @@ def check_edit(edit: Edit, pixels: Pixels) -> None:
 
 
 def edited(pixels: Pixels, obs: np.ndarray, edits: Sequence[Edit], *, seed: int = 0, step: int = 0) -> np.ndarray:
-    """One observation ``[*shape]`` after the edits, in order, each on every frame of the stack.
+    """Return one observation ``[*shape]`` after the edits, in order, each applied to every frame of the stack.
 
     Only colours and grey change; depth and other channels stay. Without edits it is the same, bit for bit.
 
     Args:
-        seed, step: what shifts that draw something draw by.
+        seed, step: decide what random shifts draw.
 
     Raises:
         UserError: an edit cannot be made.
@@ -130,9 +130,9 @@ def edited(pixels: Pixels, obs: np.ndarray, edits: Sequence[Edit], *, seed: int 
 
 
 def stroke(points: Sequence[Point], radius: float, height: int, width: int, soft: float = 0.0) -> Painting:
-    """How much of each pixel a brush covers, 0..1 ``[height, width]``: all within the radius of its path.
+    """Return how much of each pixel a brush covers, 0..1 ``[height, width]``: all within the radius of its path.
 
-    soft: the share of the radius beyond it, over which it fades to 0.
+    soft: the fraction of the radius, beyond it, over which the stroke fades to 0.
     """
     reach = max(radius * min(height, width), 0.5)
     far = reach * (1 + soft)
@@ -140,7 +140,7 @@ def stroke(points: Sequence[Point], radius: float, height: int, width: int, soft
     nearest = np.full((height, width), np.inf)
     ends = [(x * width, y * height) for x, y in points]
     for (x, y), (to_x, to_y) in zip(ends, ends[1:] or ends, strict=False):
-        # Pixels that this piece cannot reach are left out: a long stroke has a thousand pieces.
+        # Pixels out of reach of this segment are left out: a long stroke has a thousand segments.
         window = tuple(slice(max(int(min(pair) - far), 0), int(max(pair) + far) + 1) for pair in ((y, to_y), (x, to_x)))
         down, across = centres_down[window] - y, centres_across[window] - x
         along_x, along_y = to_x - x, to_y - y
@@ -154,7 +154,7 @@ def stroke(points: Sequence[Point], radius: float, height: int, width: int, soft
 
 
 def _made(picture: Painting, edit: Edit, occasion: Occasion) -> Painting:
-    """One picture ``[height, width, colours]`` after one edit."""
+    """Return one picture ``[height, width, colours]`` after one edit."""
     height, width, colours = picture.shape
     match edit:
         case Paint(points, radius, colour):

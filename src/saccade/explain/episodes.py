@@ -1,4 +1,4 @@
-"""Episodes of a policy: what it saw and did, where the task was, and what the same states look like undistracted."""
+"""Play and record episodes: what the policy saw and did, where the task was, and the same states undistracted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 
-ROUNDING = 1e-4  # by which an action may lie outside its bounds
+ROUNDING = 1e-4  # how far outside its bounds an action may lie
 
 Progress = Callable[[int, int], None]
 """``(done, total)``."""
@@ -36,19 +36,19 @@ class Episode:
     Attributes:
         obs: ``[moments, *shape]`` as the policy was given them.
         step: agent steps of these moments, from 0.
-        action: what it did there, as the environment takes it.
-        reward: what the action brought.
+        action: the action at each moment, as the environment takes it.
+        reward: the reward that the action brought.
         clean_obs: the very same states in the mode without distractions; None in that mode itself.
         changed_pixels: the share of the newest frames' pixels, 0..1, that the mode changes in these very states; None
             in the mode without distractions.
-        task_mask: bool ``[moments, frames, height, width]`` of the pixels that show the task; None where nobody knows.
+        task_mask: bool ``[moments, frames, height, width]`` of the pixels that show the task; None if unknown.
         length: agent steps of the episode, as far as it was played.
         total: the return so far.
-        pixels: what the observations are, as the episode shows it where nobody said it.
-        provenance: what a Saccade environment says that its results must be told with; else empty.
-        actions: what the environment's actions are called.
+        pixels: what the observations are; worked out from the episode where it was not given.
+        provenance: what a Saccade environment says must be reported with its results; else empty.
+        actions: the names of the environment's actions.
         screen: of people's games, what the person saw: uint8 ``[moments, height, width, 3]``.
-        looked_at: on the screen, how many gaze samples fell on each pixel: ``[moments, height, width]``.
+        looked_at: how many gaze samples fell on each pixel of the screen: ``[moments, height, width]``.
     """
 
     mode: str
@@ -80,10 +80,10 @@ def record(
     max_steps: int,
     progress: Progress = lambda done, total: None,
 ) -> Episode:
-    """Play one episode deterministically and keep ``moments`` of it: evenly spread, or ``every`` so many agent steps.
+    """Play one episode deterministically and keep ``moments`` of it, evenly spread or ``every`` so many agent steps.
 
-    The distracted episode is then replayed without distractions, action by action from the same seed: physics does not
-    know of distractions, so every moment has a clean counterpart.
+    A distracted episode is then replayed without distractions, action by action from the same seed: distractions do
+    not affect physics, so every moment has a clean counterpart.
     """
     provenance: dict[str, Any] = {}
     names: list[Actions] = []
@@ -136,7 +136,7 @@ def _replayed(
     chosen: np.ndarray,
     progress: Progress,
 ) -> np.ndarray | None:
-    """The chosen moments of the same actions without distractions; None, with a warning, where they go elsewhere."""
+    """The chosen moments of the same actions without distractions; None, with a warning, if they lead elsewhere."""
     length, replay = len(actions), iter(actions)
     states = played(policy, task, CLEAN, seed, length, lambda obs, allowed: next(replay), {})
     kept = set(chosen.tolist())
@@ -157,18 +157,18 @@ def _replayed(
 
 
 def _tell_of_masked(policy: Policy, task: Task, seen: np.ndarray, did: list[np.ndarray]) -> None:
-    """Warn where a policy prefers what its environment does not allow: that preference is what maps explain."""
+    """Warn where a policy prefers an action that its environment does not allow: maps explain that preference."""
     others = int((policy.act(seen) != np.stack(did)).sum())
     if others:
         warnings.warn(
             f"in {others} of {len(did)} moments {policy.name} prefers an action that {task.name} does not allow there, "
-            "and does another: the maps explain the one that it prefers",
+            "and takes another: the maps explain the one that it prefers",
             stacklevel=2,
         )
 
 
 def newest(pixels: Pixels, obs: np.ndarray) -> np.ndarray:
-    """The newest frames of observations ``[moments, *shape]`` as bytes ``[moments, channel, height, width]``."""
+    """Return the newest frames of observations ``[moments, *shape]`` as bytes ``[moments, channel, height, width]``."""
     frames = pictures_of(pixels, obs)[:, -pixels.colours :]
     return np.rint(frames * (BYTE / pixels.high)).astype(np.uint8)
 
@@ -186,9 +186,9 @@ def played(
     provenance: dict[str, Any],
     names: list[Actions] | None = None,
 ) -> Iterator[Step]:
-    """Observation, action, reward and task mask of every step until it ends; fills ``provenance`` and ``names``.
+    """Yield observation, action, reward and task mask of every step of an episode; fill ``provenance`` and ``names``.
 
-    All of them are copies, taken before the step: environment and policy may use their memory again.
+    All of them are copies, taken before the step: environment and policy may reuse their memory.
     """
     env = task.make(mode, task.knows_truth)
     provenance.update(task.provenance(env))
@@ -213,29 +213,34 @@ def played(
 
 
 def _of_frames(mask: np.ndarray, pixels: Pixels) -> np.ndarray:
-    """A mask of one picture as that of each frame of a stack, as Saccade's environments tell it."""
+    """Repeat a mask of one picture for each frame of a stack, as Saccade's environments give it."""
     return np.repeat(mask[None], pixels.frames, axis=0) if mask.ndim == 2 else mask
 
 
 def checked(env: gymnasium.Env[Any, Any], action: np.ndarray, task: str) -> Any:
-    """The action if the environment takes it. Raises UserError if it belongs to another one."""
+    """Return the action if the environment takes it. Raises UserError if it belongs to another one."""
     return in_space(env.action_space, action, task)
 
 
 def in_space(space: gymnasium.Space[Any], action: np.ndarray, task: str) -> Any:
-    """The same of what takes actions of a space."""
+    """Return the action if it lies in the space. Raises UserError if it belongs to another one."""
     if isinstance(space, gymnasium.spaces.Discrete):
         whole = int(action) if action.ndim == 0 and action.dtype.kind in "iu" else None
         if whole is None or not space.contains(np.int64(whole)):
-            raise UserError(f"The policy did {action} and {task} takes one of {space.n} actions: is it its task?")
+            raise UserError(
+                f"The policy chose {action}, but {task} takes one of {space.n} actions: is it the task it learned?"
+            )
         return whole
     if space.shape != action.shape:
-        raise UserError(f"The policy's action has shape {action.shape} and {task} takes {space.shape}: is it its task?")
+        raise UserError(
+            f"The policy's action has shape {action.shape}, but {task} takes {space.shape}: is it the task it learned?"
+        )
     if isinstance(space, gymnasium.spaces.Box):
         slack = ROUNDING * (1 + np.abs(action))
         if not ((action >= space.low - slack) & (action <= space.high + slack)).all():
             raise UserError(
-                f"The policy did {action} and {task} takes actions in {space.low}..{space.high}: is it its task?"
+                f"The policy chose {action}, but {task} takes actions in {space.low}..{space.high}: is "
+                "it the task it learned?"
             )
         return np.clip(action, space.low, space.high).astype(space.dtype)
     return action

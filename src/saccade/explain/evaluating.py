@@ -1,4 +1,4 @@
-"""How good any policy is in any environment: whole episodes in each mode, one after the other."""
+"""Evaluate any policy in any environment: whole episodes in each mode, one after the other."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ ActAllowed = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 @final
 @dataclass(frozen=True)
 class Played:
-    """One episode.
+    """One episode that was played.
 
     Attributes:
         total: its undiscounted return.
-        success: whether any of its steps succeeded; None where the environment does not say.
+        success: whether any of its steps succeeded; None if the environment does not say.
         first: the first observation, as the policy was given it.
-        undistorted: the same as the clean environment gave it; None where only another one knows that.
-        ended: whether it came to its end, and was not left.
-        frames: of every step, where they were asked for: uint8 ``[height, width, 3]``.
+        undistorted: the same observation without distractions; None where only another environment could give it.
+        ended: whether the episode ended, rather than being left.
+        frames: of every step, if they were recorded: uint8 ``[height, width, 3]``.
     """
 
     total: float
@@ -68,17 +68,17 @@ def evaluate(
     max_steps: int = MOST_STEPS,
     report: Report = silent,
 ) -> list[Evaluation]:
-    """Play whole episodes in each mode, whose seeds are the same in all modes.
+    """Play whole episodes in each mode, with the same seeds in all modes.
 
     ``evaluate(saccade.load("ppo.zip"), "ALE/Pong-v5", modes=("train", "blur:0.5"))``
 
     Args:
-        task, modes: as for ``explain``; by default the usual ones of the task (``Task.usual_modes``).
-        sampled: whether actions are drawn from the policy, instead of its most likely ones.
+        task, modes: as for ``explain``; by default the task's usual modes (``Task.usual_modes``).
+        sampled: whether to sample actions from the policy, instead of taking its most likely ones.
         max_steps: agent steps after which an episode is left, if it has not ended.
 
     Raises:
-        UserError: a name that does not exist, or an environment that is not the policy's.
+        UserError: a name that does not exist, or an environment that does not fit the policy.
     """
     where, names = task_in_modes(policy, task, modes)
     return list(evaluations(policy, where, names, episodes, seed, sampled, max_steps, report))
@@ -95,13 +95,13 @@ def evaluations(
     report: Report = silent,
     record: bool = False,
 ) -> Iterator[Evaluation]:
-    """The same of a task that knows these modes already, mode by mode; ``record`` keeps each first episode's frames."""
+    """Evaluate in modes that the task already has, mode by mode; ``record`` keeps the frames of each first episode."""
     for name, value in {"episodes": episodes, "max_steps": max_steps}.items():
         if value < 1:
             raise UserError(f"--{name.replace('_', '-')} {value} is too small: it must be at least 1.")
     if seed < 0:
         raise UserError(f"--seed {seed} is negative: it must be 0 or more.")
-    acting(policy, seed, sampled)  # says at once where it cannot
+    acting(policy, seed, sampled)  # raises at once where it cannot
     seeds = episode_seeds(seed, episodes)
     clean: dict[int, np.ndarray] = {}
     for mode in modes:
@@ -123,22 +123,22 @@ def evaluations(
 
 
 def acting(policy: Policy, seed: int, sampled: bool) -> ActAllowed:
-    """What acts in a mode: where it draws, with the same random numbers in each.
+    """Return what acts in a mode; where it samples, it draws the same random numbers in each mode.
 
-    Raises UserError where the policy cannot be drawn from.
+    Raises UserError if the policy cannot be sampled from.
     """
     if not sampled:
         return policy.act
     if policy.masked:
-        raise UserError(f"{policy.name} was trained with action masks, and is not drawn from: leave --sampled away.")
+        raise UserError(f"{policy.name} was trained with action masks, and cannot be sampled: leave out --sampled.")
     draw = policy.sampler(seed)
     return lambda obs, allowed: np.asarray(draw(obs[None])[0])
 
 
 def on_batches(config: EnvConfig, pixels: Pixels, task: str) -> Callable[[Act], Act]:
-    """What makes a policy of these pixels act on batches as Saccade's environments of a configuration give them.
+    """Return what lets a policy of these pixels act on batches from Saccade's environments of a configuration.
 
-    Raises UserError where it cannot see what they show, and, as it acts, where they do not take its actions.
+    Raises UserError if it cannot take their observations, and, when it acts, if they do not take its actions.
     """
     observations, actions = gymnasium_spaces(suite_of(config.task).spaces(config))
     see = fitting(observations, pixels, task)
@@ -197,7 +197,7 @@ def _episode(
 
 
 def picture_of(policy: Policy, obs: np.ndarray) -> np.ndarray:
-    """The newest frame that a policy sees, to be looked at: uint8 ``[height, width, 3]``."""
+    """Return the newest frame that a policy sees, for viewing: uint8 ``[height, width, 3]``."""
     channels = np.moveaxis(newest(policy.pixels, obs[None])[0], 0, -1)
     shown = channels if channels.shape[-1] == RGB else channels[..., :RGB] if policy.pixels.colours > RGB else channels
     return np.array(shown if shown.shape[-1] == RGB else np.repeat(shown[..., :1], RGB, -1))
@@ -206,7 +206,7 @@ def picture_of(policy: Policy, obs: np.ndarray) -> np.ndarray:
 def _changed(
     policy: Policy, task: Task, seeds: Sequence[int], played: Sequence[Played], clean: Mapping[int, np.ndarray]
 ) -> float | None:
-    """The share of the pixels in which the episodes' first frames differ from those without distractions."""
+    """The share of pixels that differ between the episodes' first frames and those without distractions."""
     before = [episode.undistorted for episode in played if episode.undistorted is not None]
     if len(before) != len(played):
         known = dict(clean)
@@ -229,7 +229,7 @@ def tell_of_left(played: Sequence[Played], where: str, max_steps: int) -> None:
     if left:
         warnings.warn(
             f"{left} of {len(played)} episodes in {where} had not ended after {max_steps} agent steps and were left: "
-            "their returns are those of the steps until then; --max-steps says how many there may be",
+            "their returns cover the steps until then; --max-steps sets how many there may be",
             stacklevel=3,
         )
 
@@ -242,10 +242,10 @@ def evaluation_of(
     provenance: Mapping[str, Any],
     changed: float | None = None,
 ) -> Evaluation:
-    """What came of the episodes of a mode. changed: share of the pixels that it changes, where that was measured."""
+    """Summarise the episodes of a mode. changed: share of the pixels that it changes, if that was measured."""
     successes = [episode.success for episode in played]
     told: dict[str, Any] = {"mode": mode, **provenance}
-    if "image_size" not in provenance:  # which Saccade's own environments tell
+    if "image_size" not in provenance:  # which Saccade's own environments report
         told["observations"] = policy.pixels.told()
     return Evaluation(
         mode,

@@ -1,4 +1,4 @@
-"""What a policy looks at in some episodes: recorded moments and their maps, and the folder that holds them."""
+"""Explain a policy: recorded moments of some episodes and their saliency maps, and the folder that holds them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Report = Callable[[str, int, int], None]
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Reports nothing."""
+    """Report nothing."""
 
 
 @final
@@ -55,9 +55,9 @@ class Moments:
     """Which moments of which episode are explained.
 
     Attributes:
-        frames: how many.
+        frames: how many moments.
         every: agent steps between them; None spreads them over the whole episode.
-        seed: of the episode.
+        seed: seed of the episode.
         max_steps: agent steps after which an episode is left, if it has not ended.
     """
 
@@ -73,14 +73,14 @@ EVENLY_SPREAD = Moments()
 @final
 @dataclass(frozen=True)
 class Explanation:
-    """Maps of a policy in some modes of a task.
+    """Saliency maps of a policy in some modes of a task.
 
     Attributes:
         episodes: recorded moments, by mode.
         maps: by mode and method, float32 ``[moments, frames or 1, height, width]``, signed.
-        pictures: by mode and name, uint8 ``[moments, 3, h, w]``: what the agent makes of the newest frame; none of
-            policies that have no such pictures.
-        costs: by method, seconds per frame of the batch and of one frame alone.
+        pictures: by mode and name, uint8 ``[moments, 3, h, w]``: what the agent computes from the newest frame, such as
+            its own masks; empty for policies without such pictures.
+        costs: by method, seconds per frame in a batch, and of one frame alone.
         left_out: methods that cannot be right for this policy, and why.
         settings: everything that decides the numbers, as JSON values.
     """
@@ -98,14 +98,14 @@ class Explanation:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, folder: str | Path, command: str = "", replace: bool = False) -> Path:
-        """Write ``explanation.json`` and ``maps/<mode>.npz``; a file appears whole or not at all.
+        """Write ``explanation.json`` and ``maps/<mode>.npz``, each whole or not at all; return the folder.
 
-        Other modes of the same explanation stay in the folder. What the same policy left with another task or setting
-        goes: its scores and pictures would stand beside maps that are not theirs.
+        Other modes of the same explanation stay in the folder. What the same policy left there with another task or
+        other settings is deleted: its scores and pictures would stand beside maps that they do not belong to.
 
         Args:
-            command: what repeats it, for the report.
-            replace: whether what another policy left there may go too.
+            command: the command that repeats it, for the report.
+            replace: whether what another policy left there may be deleted too.
 
         Raises:
             UserError: the folder holds what another policy left.
@@ -128,7 +128,7 @@ class Explanation:
 
     @property
     def identity(self) -> str:
-        """Equal for explanations that may stand on one page: all but the modes is the same."""
+        """Equal for explanations that may share a page: everything but the modes is the same."""
         policy = self.policy
         parts = [policy.name, policy.source, policy.env_steps, policy.fingerprint(), self.task.name]
         text = json.dumps([*parts, list(self.methods), dict(self.settings)], sort_keys=True)
@@ -167,7 +167,7 @@ class Explanation:
         }
 
     def _provenance(self) -> dict[str, Any]:
-        """Of a Saccade task: what numbers of it must be told with."""
+        """For a Saccade task: what must be reported with its numbers."""
         return {mode: dict(episode.provenance) for mode, episode in self.episodes.items() if episode.provenance}
 
 
@@ -181,20 +181,21 @@ def explain(
     settings: MethodSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> Explanation:
-    """Play an episode in each mode and find the maps of some of its moments, and what the agent makes of them.
+    """Play an episode in each mode, and compute saliency maps of some of its moments.
 
     Args:
-        policy: of ``saccade.load``. What the channels of its observations are is read off the episode where nobody
-            said it (see ``Pixels.with_channels``); the explanation's ``policy`` knows it.
+        policy: from ``saccade.load``. If the kind of its channels was not given, it is worked out from the episode
+            (see ``Pixels.with_channels``); the explanation's ``policy`` then has it.
         task: ``dmc/walker_walk``, an id of Gymnasium, ``file.py:function``; None for a run's own; or functions that
-            make the same environment, by the mode that it is then in, ``{"train": make, "new_light": make_darker}``.
+            make the same environment, by the mode each makes it in: ``{"train": make, "new_light": make_darker}``.
         modes: of the task; environments that are not Saccade's have ``train`` alone. Or shifts, such as
             ``brightness:0.5`` and ``video_hard+noise:0.1``, and ``name=file.py:function``.
-        methods: names of ``saccade.saliency.METHODS`` or of the policy's own maps; ``all`` leaves out what cannot be
-            right for this policy and says why.
+        methods: names in ``saccade.saliency.METHODS`` or of the policy's own maps; ``all`` leaves out methods that
+            cannot be right for this policy, and says why.
 
     Raises:
-        UserError: a name that does not exist, an environment that is not the policy's, a method that cannot be right.
+        UserError: a name that does not exist, an environment that does not fit the policy, or a method that cannot be
+            right for it.
     """
     where, modes = task_in_modes(policy, task, modes)
     _check(where, modes, moments, settings)
@@ -218,7 +219,7 @@ def explain(
 def task_in_modes(
     policy: Policy, task: str | Task | Mapping[str, Maker] | None, modes: Sequence[str] | None
 ) -> tuple[Task, tuple[str, ...]]:
-    """The task that a person means, ready for the modes that they named, or its usual ones; and those modes."""
+    """Return the task, ready to be made in the modes that were named, or else in its usual ones; and those modes."""
     if isinstance(task, Mapping):
         task = task_of_makers(task)
     where = task if isinstance(task, Task) else task_of(policy, task)
@@ -235,9 +236,9 @@ def explain_recorded(
     settings: MethodSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> Explanation:
-    """The same of observations that were recorded (``explain.recorded.read_recorded``), in the one mode ``recorded``.
+    """Explain recorded observations (``explain.recorded.read_recorded``), in the one mode ``recorded``.
 
-    ``moments`` says which of them; nothing is played.
+    ``moments`` says which of them; nothing is played. Arguments and errors are otherwise those of ``explain``.
     """
     where = recorded.task
     _check(where, (MODE,), moments, settings)
@@ -299,7 +300,7 @@ def _check(task: Task, modes: Sequence[str], moments: Moments, settings: MethodS
 
 
 def _arrays(explanation: Explanation, mode: str) -> dict[str, Any]:
-    """What an ``.npz`` of one mode holds."""
+    """The arrays that the ``.npz`` file of one mode holds."""
     episode = explanation.episodes[mode]
     arrays: dict[str, Any] = {
         "obs": episode.obs,

@@ -13,6 +13,7 @@ from saccade.explain.episodes import played
 from saccade.explain.evaluating import picture_of
 from saccade.explain.explanation import Report, silent
 from saccade.explain.preferences import Actions
+from saccade.explain.reading import Reading, read
 from saccade.explain.tasks import Task
 from saccade.policies.attacked import AttackSettings, as_env
 from saccade.policies.evaluate import episode_seeds
@@ -27,6 +28,7 @@ class Film:
     Attributes:
         clean, seen: what the environment showed and what the policy saw, uint8 ``[time, height, width, 3]``.
         did, would: the actions that it did and those that it would have done undisturbed.
+        thought: what it made of each picture that it saw; ``undisturbed`` of what the environment showed then.
         rewards: of each step.
         actions: what the environment's actions are called.
     """
@@ -36,6 +38,8 @@ class Film:
     seen: np.ndarray
     did: np.ndarray
     would: np.ndarray
+    thought: tuple[Reading, ...]
+    undisturbed: tuple[Reading, ...]
     rewards: np.ndarray
     actions: Actions
 
@@ -45,7 +49,7 @@ def filmed(
 ) -> Film:
     """The first episode of a cell again, with its most likely actions; at most so many steps of it."""
     attacker = attacker_of(policy, cell, settings)
-    clean, seen, did, would, rewards = [], [], [], [], []
+    clean, seen, did, would, thought, undisturbed, rewards = [], [], [], [], list[Reading](), list[Reading](), []
 
     def act(obs: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
         batch = policy.tensor(obs)
@@ -54,6 +58,8 @@ def filmed(
         seen.append(picture_of(policy, as_env(policy.pixels, shown)[0]))
         would.append(policy.to_env(before.cpu().numpy())[0])
         did.append(policy.to_env(policy.greedy(shown, allowed).cpu().numpy())[0])
+        thought.append(read(policy, shown, allowed))
+        undisturbed.append(read(policy, batch, allowed))
         return np.asarray(did[-1])
 
     seed, steps = episode_seeds(play.seed, 1)[0], min(most, play.max_steps)
@@ -62,4 +68,4 @@ def filmed(
         rewards.append(reward)
         report(f"film: {told(cell)}", len(rewards), steps)
     pictures, actions = (np.stack(clean), np.stack(seen)), (np.stack(did), np.stack(would))
-    return Film(cell, *pictures, *actions, np.array(rewards), names[0])
+    return Film(cell, *pictures, *actions, tuple(thought), tuple(undisturbed), np.array(rewards), names[0])

@@ -1,4 +1,4 @@
-"""Observations of an environment as a policy takes them."""
+"""Convert an environment's observations to the layout that a policy takes."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ Arrange = Callable[[np.ndarray], np.ndarray]
 
 
 def fitting(space: gymnasium.Space[Any], pixels: Pixels, task: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Turns the environment's observations ``[*shape]`` into the policy's: arrays of one's own, in rows.
+    """Return a function that converts the environment's observations ``[*shape]`` to the policy's layout.
 
-    Always a copy, for an environment may write its next observation into the same memory, or give one that is turned
-    around (negative strides). Their range is the policy's too, or nothing would be what it was trained on.
+    It always copies, since an environment may write its next observation into the same memory, or return a reversed
+    view (negative strides). Their range must be the policy's too, or it would see nothing that it was trained on.
 
     Stable-Baselines3 moves channels to the front by itself while it trains, and Gymnasium stacks frames on an axis of
     their own; nothing else is changed here.
 
     Raises:
-        UserError: the shapes are different pictures.
+        UserError: the environment's pictures and the policy's are different.
     """
     if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) not in (2, 3, 4):
         box = isinstance(space, gymnasium.spaces.Box)
         kind = f"shape {space.shape}" if box else f"kind {type(space).__name__}"
-        raise UserError(f"{task} gives observations of {kind}, and the policy sees {pixels.told()}. {PICTURES_NEEDED}")
+        raise UserError(f"{task} gives observations of {kind}, but the policy sees {pixels.told()}. {PICTURES_NEEDED}")
     floats = space.dtype.kind == np.dtype(pixels.dtype).kind == "f"
     other_range = pixels.normalised is None and float(np.max(space.high)) != pixels.high
     if other_range or not (floats or str(space.dtype) == pixels.dtype):
         raise UserError(
-            f"{task} gives {space.dtype} in 0..{float(np.max(space.high)):g} and the policy acts on {pixels.dtype} in "
+            f"{task} gives {space.dtype} in 0..{float(np.max(space.high)):g}, but the policy takes {pixels.dtype} in "
             f"0..{pixels.high:g}: make the environment as in training, as --task file.py:function."
         )
     for arrange in ARRANGED:
         if arrange(np.empty(space.shape, np.bool_)).shape == pixels.shape:
             return partial(_arranged, arrange)
     raise UserError(
-        f"{task} gives observations of shape {space.shape} and the policy acts on {pixels.shape}: make the environment "
+        f"{task} gives observations of shape {space.shape}, but the policy takes {pixels.shape}: make the environment "
         "as in training, with its frame stack and size, as --task file.py:function."
     )
 
@@ -64,7 +64,7 @@ def _channel_added(obs: np.ndarray) -> np.ndarray:
 
 
 def _stack_of_channels_last(obs: np.ndarray) -> np.ndarray:
-    """``[frame, height, width, channel]`` -> ``[frame * channel, height, width]``: Gymnasium's stack."""
+    """``[frame, height, width, channel]`` -> ``[frame * channel, height, width]``, from Gymnasium's stack."""
     return np.moveaxis(obs, -1, 1).reshape(-1, *obs.shape[1:3]) if obs.ndim == 4 else obs
 
 
@@ -73,7 +73,7 @@ def _stack_of_channels_first(obs: np.ndarray) -> np.ndarray:
 
 
 def _stack_behind(obs: np.ndarray) -> np.ndarray:
-    """``[frame, height, width, channel]`` -> ``[height, width, frame * channel]``: Stable-Baselines3's stack."""
+    """``[frame, height, width, channel]`` -> ``[height, width, frame * channel]``, Stable-Baselines3's stack."""
     return np.moveaxis(_stack_of_channels_last(obs), 0, -1) if obs.ndim == 4 else obs
 
 
@@ -85,4 +85,4 @@ ARRANGED: tuple[Arrange, ...] = (
     _stack_of_channels_first,
     _stack_behind,
 )
-"""How the same frames may lie in an environment's observations and in a policy's."""
+"""The ways in which the same frames may be laid out in an environment's observations and in a policy's."""

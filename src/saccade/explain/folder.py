@@ -1,4 +1,4 @@
-"""The folder of an explanation: whose it is, and what of it may go when another one is written there."""
+"""The folder of an explanation: which policy owns it, and what may be deleted when another one is written there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WRITTEN = (
     "grids/*.png",
     "videos/*.mp4",
 )
-"""What an explanation and its scores write; the file that vouches for the others goes first."""
+"""The files that an explanation and its scores write; the one that vouches for the others is deleted first."""
 
 
 class _Policy(TypedDict):
@@ -33,7 +33,7 @@ class _Policy(TypedDict):
 
 
 class _Written(TypedDict):
-    """What of an ``explanation.json`` decides whether another explanation may stand beside it, or replace it."""
+    """What in an ``explanation.json`` decides whether another explanation may stand beside it, or replace it."""
 
     identity: str
     modes: list[str]
@@ -42,15 +42,16 @@ class _Written(TypedDict):
 
 
 def there_already(folder: Path, identity: str) -> Mapping[str, Any]:
-    """What a folder already says of this very explanation, in other modes; empty where it holds another or none."""
+    """Return what a folder already says of this very explanation in other modes; empty if it holds another or none."""
     there = _read(folder)
     return there if there is not None and there["identity"] == identity else {}
 
 
 def owner_of(policy: Policy) -> str:
-    """Equal for policies that may replace each other's explanations: of one run, one file, or with the same weights.
+    """Return a name that is equal for policies that may replace each other's explanations.
 
-    A policy that is loaded from the same file again is the same one, trained further.
+    Those are policies of one run, of one file, or with the same weights. A policy loaded from the same file again is
+    the same one, trained further.
     """
     source = policy.source.removesuffix(f" ({', '.join(policy.outputs)})")
     if zoo_name(source) is not None:
@@ -62,7 +63,7 @@ def owner_of(policy: Policy) -> str:
 
 
 def is_foreign(folder: Path, policy: Policy) -> bool:
-    """Whether a folder holds what another policy left there, or what nobody knows whose it is."""
+    """Whether a folder holds what another policy left there, or something of unknown origin."""
     there = _read(folder)
     if there is None:
         return any(next(folder.glob(pattern), None) is not None for pattern in WRITTEN)
@@ -73,7 +74,7 @@ def is_foreign(folder: Path, policy: Policy) -> bool:
 
 
 def refuse_foreign(folder: Path, policy: Policy) -> None:
-    """Raise UserError where another policy's explanation, or somebody's pictures, would have to go."""
+    """Raise UserError if another policy's explanation, or unrelated pictures, would have to be deleted."""
     if is_foreign(folder, policy):
         there = _read(folder)
         holds = "files of its own" if there is None else f"what was made of {there['policy']['source']}"
@@ -83,20 +84,20 @@ def refuse_foreign(folder: Path, policy: Policy) -> None:
 
 
 def free_folder(wanted: Path, policy: Policy) -> Path:
-    """``wanted``, or where another policy's explanation lies there ``wanted-2`` and so on."""
+    """Return ``wanted``, or, if another policy's explanation lies there, ``wanted-2`` and so on."""
     numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in count(2))
     return wanted if not is_foreign(wanted, policy) else next(one for one in numbered if not is_foreign(one, policy))
 
 
 def forget(folder: Path) -> None:
-    """Remove what another explanation wrote here."""
+    """Delete what another explanation wrote here."""
     for pattern in WRITTEN:
         for path in sorted(folder.glob(pattern)):
             path.unlink()
 
 
 def _read(folder: Path) -> _Written | None:
-    """What lies there; None where there is nothing that can be read."""
+    """What lies there; None if there is nothing that can be read."""
     try:
         return read_document(folder / EXPLANATION, _Written)
     except (OSError, UserError):

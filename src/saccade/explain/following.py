@@ -1,9 +1,8 @@
-"""An environment that goes along a list of actions, and back: the same state again, bit for bit, or a sentence."""
+"""Follow a list of actions in an environment, and go back: to the very same state, bit for bit, or with an error."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -25,11 +24,11 @@ class Follower:
     """One environment in one mode, from one seed.
 
     Saccade's own environments return to an earlier step by its saved state; others begin again from the seed and
-    repeat the actions, which is checked against what they showed.
+    repeat the actions, and it is checked that they show the same pictures.
 
     Attributes:
-        obs: what was seen, one more than actions, as the policy takes it.
-        allowed: what the environment allows then, bool ``[actions]``; None for all, and where the episode is over.
+        allowed: the actions that the environment then allows, bool ``[actions]``; None for all, and once the episode is
+            over.
         actions, rewards: of the steps so far.
         over: whether the episode has ended after them.
     """
@@ -38,7 +37,7 @@ class Follower:
         self._policy, self._task, self.mode, self.seed = policy, task, mode, seed
         self.env = task.make(mode, masks)
         self.names = actions_of(self.env)
-        self.obs: list[np.ndarray] = []
+        self._obs: list[np.ndarray | None] = []  # None: not drawn yet, and its state holds the frames of another moment
         self.allowed: list[np.ndarray | None] = []
         self.actions: list[np.ndarray] = []
         self.rewards: list[float] = []
@@ -54,17 +53,20 @@ class Follower:
 
     @property
     def _history(self) -> tuple[list[Any], ...]:
-        return self.obs, self.allowed, self.actions, self.rewards, self.states, self._overs
+        return self._obs, self.allowed, self.actions, self.rewards, self.states, self._overs
 
     @property
     def over(self) -> bool:
         return self._overs[-1]
 
+    def seen(self, index: int) -> np.ndarray:
+        """What was seen after ``index`` actions, as the policy takes it."""
+        known = self._obs[index]
+        return self._drawn(index) if known is None else known
+
     def step(self, action: np.ndarray) -> None:
-        """One step. Raises UserError where the environment does not take the action, and where the episode is over."""
-        if self.over:
-            raise UserError("The episode is over: go back, or begin another one.")
-        taken = checked(self.env, action.copy(), self._task.name)
+        """Take one step. Raises UserError if the environment does not take the action, or the episode is over."""
+        taken = self._taken(action)
         if self._astray:
             self.back_to(len(self.actions))
         self._astray = True
@@ -75,32 +77,53 @@ class Follower:
         self.rewards.append(reward)
 
     def follow(self, actions: Sequence[np.ndarray]) -> None:
-        """Be where these actions lead from the seed; what they share with those so far is not played again."""
+        """Go where these actions lead from the seed; what they share with those so far is not played again."""
         pairs = zip(self.actions, actions, strict=False)
         same = next((place for place, (a, b) in enumerate(pairs) if not np.array_equal(a, b)), None)
         self.back_to(min(len(self.actions), len(actions)) if same is None else same)
         for action in actions[len(self.actions) :]:
             self.step(action)
 
+    def hurry(self, actions: Sequence[np.ndarray]) -> None:
+        """From the beginning, be where these actions lead; a moment is drawn when it is looked at, where that can wait.
+
+        Physics is a small part of a step of most simulators, and rendering nearly all of it.
+        """
+        env = self.env
+        if not isinstance(env, PixelEnv) or self._policy.masked or not is_drawn_from_states(env):
+            self.follow(actions)
+            return
+        for action in actions:
+            taken = self._taken(action)
+            self._astray = True
+            self.rewards.append(env.advance(taken))
+            self._remember(None, None, env.get_state(), env.is_over)
+            self._astray = False
+            self.actions.append(action)
+        self.seen(len(self.actions))
+
     def back_to(self, index: int) -> None:
-        """Be where ``index`` actions led; the later ones are forgotten.
+        """Go back to where the first ``index`` actions led; the later ones are forgotten.
 
         Raises:
-            UserError: somebody's environment does not come to the same picture again; the history stays as it was.
+            UserError: the environment does not come to the same picture again; the history stays as it was.
         """
         if index == len(self.actions) and not self._astray:
             return
         state = self.states[index]
         if state is not None:
+            if self._obs[index] is None:
+                self._drawn(index)
+                state = self.states[index]
             self.env.set_state(state)  # type: ignore[attr-defined]
             self._astray = False
-            for kept in (self.obs, self.allowed, self.states, self._overs):
+            for kept in (self._obs, self.allowed, self.states, self._overs):
                 del kept[index + 1 :]
             del self.actions[index:], self.rewards[index:]
             return
         before = [list(kept) for kept in self._history]
         try:
-            self._repeat(self.actions[:index], self.obs[index])
+            self._repeat(self.actions[:index], self.seen(index))
         except BaseException:
             for kept, was in zip(self._history, before, strict=True):
                 kept[:] = was
@@ -108,13 +131,14 @@ class Follower:
             raise
 
     def _repeat(self, actions: Sequence[np.ndarray], last: np.ndarray) -> None:
+        index = len(actions)
         self._begin()
         for action in actions:
             self.step(action)
-        if not np.array_equal(self.obs[-1], last):
+        if not np.array_equal(self.seen(index), last):
             raise UserError(
-                f"{self._task.name} shows another picture after the same seed and actions, so that nobody can go back "
-                "in it: begin another episode."
+                f"{self._task.name} shows another picture after the same seed and actions, so there is no "
+                "going back in it: begin another episode."
             )
 
     def close(self) -> None:
@@ -127,61 +151,51 @@ class Follower:
         self._keep(seen, False)
         self._astray = False
 
+    def _taken(self, action: np.ndarray) -> Any:
+        """The action as the environment takes it."""
+        if self.over:
+            raise UserError("The episode is over: go back, or begin another one.")
+        return checked(self.env, action.copy(), self._task.name)
+
     def _keep(self, seen: Any, over: bool) -> None:
         with running(f"An observation of {self._task.name}"):
             picture = self.seen_as(seen)
-        self.allowed.append(None if over else answers.allowed(self._policy, self.env, self._task.name))
-        self.obs.append(picture)
-        self.states.append(self.env.get_state() if isinstance(self.env, PixelEnv) else None)
+        allowed = None if over else answers.allowed(self._policy, self.env, self._task.name)
+        self._remember(picture, allowed, self.env.get_state() if isinstance(self.env, PixelEnv) else None, over)
+
+    def _remember(
+        self, obs: np.ndarray | None, allowed: np.ndarray | None, state: Mapping[str, Any] | None, over: bool
+    ) -> None:
+        self._obs.append(obs)
+        self.allowed.append(allowed)
+        self.states.append(state)
         self._overs.append(over)
 
-
-@final
-class Seen:
-    """The states of a ``Follower`` as another mode shows them."""
-
-    def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
-        self.mode, self._follower = mode, Follower(policy, task, mode, seed)
-        self._own = self._follower.states[0]
-
-    def at(self, history: Follower, index: int) -> np.ndarray:
-        """The observation after ``index`` actions, bit for bit as if the mode had been played so."""
-        env = self._follower.env
-        if self._own is None or not isinstance(env, PixelEnv) or env.simulation.before in (KEPT, BLACK):
-            self._follower.follow(history.actions[:index])
-            if self._follower.rewards != history.rewards[:index]:
-                raise UserError(
-                    f"The same seed and actions bring other rewards in {self.mode}: these are not the same states, and "
-                    "cannot stand side by side."
-                )
-            return self._follower.obs[index]
-        # What the mode has drawn for the episode is its own; physics is the history's.
-        own = {name: self._own[name] for name in ("choices", "generator")}
-        own["provenance"] = json.dumps(env.provenance)
-        frames = []
-        for place in range(index + 1 - env.config.frame_stack, index + 1):
-            state = history.states[max(place, 0)]
+    def _drawn(self, index: int) -> np.ndarray:
+        """Draw a moment, which is then as if it had been drawn when it was played; be at the last one again."""
+        env, frames, state = self.env, list[np.ndarray](), self.states[index]
+        assert isinstance(env, PixelEnv)
+        self._astray = True
+        for place in places_of(env, index):
+            state = self.states[place]
             assert state is not None
-            env.set_state({**state, **own})
-            frames.append(env.draw())
-        return self._follower.seen_as(np.concatenate(frames))
+            if self._obs[place] is None:
+                env.set_state(state)
+                frames.append(env.draw())
+            else:
+                frames.append(state["frames"][-1])
+        picture = self.seen_as(np.concatenate(frames))
+        self._obs[index], self.states[index] = picture, {**(state or {}), "frames": np.stack(frames)}
+        env.set_state(self.states[-1] or {})
+        self._astray = False
+        return picture
 
-    def close(self) -> None:
-        self._follower.close()
+
+def is_drawn_from_states(env: PixelEnv) -> bool:
+    """Whether a moment's picture needs only what its state and those of the frames before it hold."""
+    return env.simulation.before not in (KEPT, BLACK)
 
 
-@final
-class Truth:
-    """Which pixels of the states of a ``Follower`` show the task, in a mode; only Saccade's environments tell."""
-
-    def __init__(self, policy: Policy, task: Task, mode: str, seed: int) -> None:
-        self._follower = Follower(policy, task, mode, seed, masks=True)
-
-    def at(self, history: Follower, index: int) -> np.ndarray | None:
-        """Of any frame that is seen after ``index`` actions, bool ``[height, width]``; None where nobody knows."""
-        self._follower.follow(history.actions[:index])
-        state = self._follower.states[-1]
-        return None if state is None or "masks" not in state else np.asarray(np.any(state["masks"], axis=0))
-
-    def close(self) -> None:
-        self._follower.close()
+def places_of(env: PixelEnv, index: int) -> Iterator[int]:
+    """Of an observation the moments of its frames, the oldest first; before the first one there is nothing else."""
+    return (max(place, 0) for place in range(index + 1 - env.config.frame_stack, index + 1))

@@ -1,4 +1,4 @@
-"""A policy's maps against the gaze of people who played its game (Nikulin et al., 2019), trial by trial."""
+"""Compare a policy's maps with the gaze of people who played its game (Nikulin et al., 2019), trial by trial."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ from saccade.policies.policy import Policy
 from saccade.types import UserError
 
 ALL_TRIALS = "all trials"
-"""Stands in the place of a mode in rows of means over trials."""
+"""The mode that rows of means over trials carry."""
 
-MAPS_AT_ONCE = 256  # whose signed maps are in memory together
-SHOWN, SHOWN_OF_ALL, SHOWN_AT_LEAST = 40, 120, 4  # moments on the page: of a trial, of all of them, of each
+MAPS_AT_ONCE = 256  # signed maps in memory at a time
+SHOWN, SHOWN_OF_ALL, SHOWN_AT_LEAST = 40, 120, 4  # moments on the page: per trial, in all, at least per trial
 
 
 @final
 @dataclass(frozen=True)
 class GazeSettings:
-    """Which gaze, and of how many moments.
+    """Which gaze is used, and how many moments.
 
     Attributes:
-        trials: by number; empty for all of the game.
-        join: how gaze finds its picture, see ``trials.JOINS``.
-        frames: observations of each trial that are scored, evenly spread; 0 for all, as FLS has it.
+        trials: their numbers; empty for all of the game.
+        join: how gaze is matched to pictures, see ``trials.JOINS``.
+        frames: observations of each trial that are scored, evenly spread; 0 for all, as in FLS.
     """
 
     trials: tuple[int, ...] = ()
@@ -77,12 +77,12 @@ DEFAULT_GAZE = GazeSettings()
 
 
 def mode_of(trial: Trial) -> str:
-    """What stands in the place of a mode."""
+    """Return what a trial's rows carry in place of a mode."""
     return f"trial-{trial.number}"
 
 
 def game_of(policy: Policy, named: str | None = None) -> str:
-    """The game that a policy plays: the one that is named, else its run's. Raises UserError where nobody knows it."""
+    """Return the game that a policy plays: the one named, or else its run's. Raises UserError if it is unknown."""
     if named is None and policy.config is not None:
         named = policy.config.env.task
     if named is None:
@@ -91,17 +91,17 @@ def game_of(policy: Policy, named: str | None = None) -> str:
 
 
 def seeing_atari(policy: Policy) -> Policy:
-    """The policy, of which it is said that it sees grey frames.
+    """Return the policy with its observations declared to be grey frames.
 
     Raises:
-        UserError: it does not see what can be made of a trial.
+        UserError: it takes observations that cannot be made from a trial.
     """
     pixels = policy.pixels
     grey = not pixels.said or pixels.parts == (GREY,)
     if pixels.channels_first != (STACK, SIDE, SIDE) or not grey:
         raise UserError(
-            f"{policy.name} sees {pixels.told()}; people's games are made into {STACK} grey frames of {SIDE}x{SIDE} "
-            "pixels, which policies for Atari see."
+            f"{policy.name} sees {pixels.told()}, but people's games are made into {STACK} grey frames of "
+            f"{SIDE}x{SIDE} pixels, which policies for Atari see."
         )
     return dataclasses.replace(policy, pixels=pixels.with_channels(GREY))
 
@@ -116,15 +116,15 @@ def explain_gaze(
     settings: MethodSettings = DEFAULT_SETTINGS,
     report: Report = silent,
 ) -> tuple[Explanation, list[Row], tuple[str, ...]]:
-    """Maps of people's games and their scores against gaze; and in words, what the files lack.
+    """Compute maps of people's games and score them against gaze; also return, in words, what the files lack.
 
-    The explanation holds some moments of each trial, to look at; the rows are of all that ``gaze.frames`` asks for.
+    The explanation holds some moments of each trial, for looking at; the rows cover all that ``gaze.frames`` asks for.
 
     Args:
-        game: as ``atari_head.folder.GAMES`` spells it; see ``game_of``.
+        game: spelled as in ``atari_head.folder.GAMES``; see ``game_of``.
 
     Raises:
-        UserError: the policy sees something else, there is no such trial, a file is damaged, or a method cannot be
+        UserError: the policy takes other observations, there is no such trial, a file is damaged, or a method cannot be
             right.
     """
     _check(gaze, settings)
@@ -167,14 +167,14 @@ def explain_gaze(
 
 
 def on_own_scale(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Maps ``[observations, h, w]`` of a trial divided by the greatest value of them all; as they are if it is 0."""
+    """Return maps ``[observations, h, w]`` of a trial divided by the largest value of all; unchanged if that is 0."""
     greatest = float(maps.max())
     return maps / greatest if greatest > 0 else maps
 
 
 def _check(gaze: GazeSettings, settings: MethodSettings) -> None:
     if gaze.join not in JOINS:
-        raise UserError(f"There is no join {gaze.join!r}: there are {', '.join(JOINS)}.")
+        raise UserError(f"There is no join {gaze.join!r}: choose from {', '.join(JOINS)}.")
     if gaze.frames < 0:
         raise UserError(f"--gaze-frames {gaze.frames} is too small: use 1 or more, or 0 for all.")
     if settings.max_batch < 1:
@@ -182,11 +182,11 @@ def _check(gaze: GazeSettings, settings: MethodSettings) -> None:
 
 
 Seen = tuple[Watched, NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
-"""A trial, the observations that are scored, places among those of the ones that are shown, and their screens."""
+"""A trial, its scored observations, the places of the shown ones among those, and their screens."""
 
 
 def _read(trial: Trial, gaze: GazeSettings, num_trials: int, report: Report) -> Seen:
-    """Everything that is needed of a trial's files, so that what is damaged shows before anything is computed."""
+    """Read all that is needed from a trial's files, so that damage shows before anything is computed."""
     report(f"{mode_of(trial)}: reading", 0, 1)
     pictures = Pictures(trial, partial(report, f"{mode_of(trial)}: reading"))
     watched = read_watched(trial, pictures, gaze.join)
@@ -203,7 +203,7 @@ def _spread(count: int, most: int) -> NDArray[np.int64]:
 def _everybody(
     of_game: Sequence[Trial], chosen: Sequence[Trial], report: Report
 ) -> tuple[dict[int, NDArray[np.float64]], tuple[str, ...]]:
-    """Where people looked in each trial of the game, and which of those that were not asked for cannot be read."""
+    """Where people looked in each trial of the game, and notes on other trials that cannot be read."""
     looked, notes = {}, []
     for place, trial in enumerate(of_game):
         report("gaze of the other trials", place, len(of_game))
@@ -225,7 +225,7 @@ def _maps(
     settings: MethodSettings,
     report: Report,
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, np.ndarray], dict[str, tuple[float, float]]]:
-    """By method: magnitudes ``[chosen, h, w]``, signed maps of those that are shown, and seconds per frame."""
+    """By method: magnitudes ``[chosen, h, w]``, signed maps of the shown ones, and seconds per frame."""
     magnitudes: dict[str, NDArray[np.float32]] = {}
     signed: dict[str, np.ndarray] = {}
     costs: dict[str, tuple[float, float]] = {}
@@ -248,12 +248,12 @@ def _progress(report: Report, what: str, before: int, total: int, done: int, _: 
 
 
 def _given(policy: Policy, watched: Watched, chosen: NDArray[np.int64]) -> np.ndarray:
-    """Observations as the policy takes them, whatever the place of its channels and their range."""
+    """Observations as the policy takes them, in its channel order and range."""
     return as_observations(policy.pixels, watched.obs(chosen).astype(np.float32) / BYTE)
 
 
 def _actions(policy: Policy, game: str, obs: np.ndarray) -> Actions:
-    """What the policy's actions are called: it chooses from the game's own, or from all that a joystick can do."""
+    """The names of the policy's actions: the game's own, or all those of a joystick."""
     count = {values.shape[1] for values in preferences(policy, obs[:1], 1).values()}
     choices = (GAMES[game].played_with(every) for every in (False, True))
     named = next((one for one in choices if {len(one)} == count), ())
@@ -286,7 +286,7 @@ def _episode(
 
 
 def _means(rows: Sequence[Row], numbers: Sequence[int]) -> list[Row]:
-    """For each method and metric the mean over trials of the means over their frames; none of a single trial."""
+    """For each method and metric the mean over trials of the means over their frames; none if there is one trial."""
     if len(numbers) < 2:
         return []
     together: dict[tuple[str, str], list[Row]] = {}
@@ -321,7 +321,7 @@ def _told(explanation: Explanation, rows: Sequence[Row]) -> list[Row]:
 
 
 def _task(game: str, folder: GazeFolder, gaze: GazeSettings, numbers: Sequence[int], modes: Sequence[str]) -> Task:
-    """Stands for the environment that there is not."""
+    """A task that stands in for the environment, of which there is none."""
     told = "trial" if len(numbers) == 1 else "trials"
     name = f"{game} as people played it ({told} {', '.join(map(str, numbers))} in {folder.root}, gaze by {gaze.join})"
     return Task(name, _nowhere, tuple(modes), knows_truth=False)

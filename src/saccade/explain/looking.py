@@ -1,4 +1,4 @@
-"""What a session is asked about a moment, and what it answers."""
+"""Questions about a moment of a session, and the answers to them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ COARSE_TO_FINE: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "occlusion": ({"window": 16, "stride": 16}, {"window": 8, "stride": 8}, {"window": 8, "stride": 4}),
     "rise": ({"masks": 60}, {"masks": 250}, {"masks": 1000}),
 }
-"""What methods that take long are asked, one after the other; the last is what ``saccade explain`` asks by default."""
+"""Numbers of samples for slow methods, coarse to fine; the last is the default of ``saccade explain``."""
 
 
 @final
 @dataclass(frozen=True)
 class Pane:
-    """One way to see the episode: which policy (its number), and in which mode."""
+    """One way to see the episode: with which policy (its number), and in which mode."""
 
     policy: int = 0
     mode: str = CLEAN
@@ -36,9 +36,9 @@ class Question:
     """A moment, and what is changed about it.
 
     Attributes:
-        index: how many actions came before; from 0.
+        index: how many actions came before it, from 0.
         edits: of the picture, in order.
-        dial: a scene's dial and its strength, such as ``("camera_yaw", 0.4)``: the state is rendered again.
+        dial: a dial of the scene and its strength, such as ``("camera_yaw", 0.4)``: the state is rendered again.
     """
 
     index: int = 0
@@ -51,7 +51,7 @@ class Question:
 class Answer:
     """One pane's answer: the newest frame, uint8 ``[height, width, 3]`` or ``[height, width, 1]``, and two readings.
 
-    ``before`` is of the moment as the mode shows it, ``after`` with the question's changes; equal where there are none.
+    ``before`` is for the moment as the mode shows it, ``after`` for the question's changes; equal if there are none.
     """
 
     picture: np.ndarray
@@ -63,7 +63,7 @@ class Answer:
 @final
 @dataclass(frozen=True)
 class MapLevel:
-    """A map ``[height, width]``, unsigned, and how fine it is: ``level`` of ``levels``, from 1."""
+    """A map ``[height, width]``, unsigned, and how fine it is: ``level`` of ``levels``, counted from 1."""
 
     values: np.ndarray
     level: int

@@ -1,4 +1,4 @@
-"""Maps of a policy's moments by every method that can be right for it, and what each costs."""
+"""Compute maps of a policy's moments by every method that can be right for it, and what each costs."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from saccade.saliency.reduction import Over, per_frame
 from saccade.types import UserError
 
 ALL = "all"
-FRAMES_AT_ONCE = 8  # on a CPU, between two signs of progress; more at once are not faster there
+FRAMES_AT_ONCE = 8  # on a CPU, between two signs of progress; larger batches are not faster there
 
 
 @final
 @dataclass(frozen=True)
 class Find:
-    """One way to find maps for one policy.
+    """One way to compute maps for one policy.
 
     Attributes:
         maps: observations ``[batch, channel, height, width]`` -> signed maps ``[batch, frames or 1, height, width]``.
-        score: the name of the score that they explain; None for maps that the network carries inside.
-        on: ``(network, obs) -> maps`` with another network in the policy's place; None where that cannot be.
+        score: the name of the score that they explain; None for maps that the network computes itself.
+        on: ``(network, obs) -> maps`` with another network in the policy's place; None where that is impossible.
     """
 
     name: str
@@ -46,13 +46,13 @@ class Find:
 @final
 @dataclass(frozen=True)
 class MethodSettings:
-    """What every method is given.
+    """Settings that apply to every saliency method.
 
     Attributes:
-        score: what is explained by methods that do not bring their own score; None for the policy's default.
-        max_batch: samples that go through the network at once.
-        seed: of the noise and the masks of methods that draw any.
-        over_colours: how the channels of a frame become one: ``max`` or ``sum`` of the signed values.
+        score: what is explained by methods without a score of their own; None for the policy's default.
+        max_batch: most samples that go through the network at once.
+        seed: seed of the noise or masks of methods that draw any.
+        over_colours: how the channels of a frame are combined: ``max`` or ``sum`` of the signed values.
         changes: other hyper-parameters by method: ``{"rise": {"masks": 500}}``.
     """
 
@@ -67,38 +67,38 @@ DEFAULT_SETTINGS = MethodSettings()
 
 
 def names_of(policy: Policy) -> list[str]:
-    """Every method that could be asked for with this policy: the table's, and the maps it carries inside."""
+    """Return every method that can be asked for with this policy: the table's, and the maps it computes itself."""
     return [*METHODS, *policy.maps]
 
 
 def chosen_methods(policy: Policy, asked: Sequence[str]) -> list[str]:
-    """The methods' names, ``all`` spelled out. Raises UserError for one that does not exist."""
+    """Return the methods' names, with ``all`` expanded. Raises UserError for one that does not exist."""
     known = names_of(policy)
     if not asked:
         raise UserError(f"No method was named: give --methods {ALL}, or some of {', '.join(known)}.")
     for name in asked:
         if name not in (ALL, *known):
-            raise UserError(f"There is no saliency method {name!r} for this policy: there are {', '.join(known)}.")
+            raise UserError(f"There is no saliency method {name!r} for this policy: choose from {', '.join(known)}.")
     return known if ALL in asked else list(dict.fromkeys(asked))
 
 
 def finder(policy: Policy, name: str, settings: MethodSettings) -> Find:
-    """The named method for a policy. Raises UserError when the policy lacks what it explains."""
+    """Return the named method for a policy. Raises UserError if the policy lacks what it explains."""
     if name in policy.maps:
         return Find(
             name,
             lambda obs: policy.maps[name](obs, policy.greedy(obs)),
-            f"{name.replace('_', ' ')}, carried inside by {policy.name}",
+            f"{name.replace('_', ' ')}, computed by {policy.name} itself",
             policy.name,
             None,
         )
     method = METHODS[name]
     score_name = method.score or settings.score or default_score(policy)
     if not has_score(policy, score_name):
-        raise UserError(f"{name} explains the score {score_name}, which {policy.name} does not have.")
+        raise UserError(f"{name} explains the score {score_name}, but {policy.name} has no such score.")
 
     def on(network: torch.nn.Module, obs: Tensor) -> Tensor:
-        # What the network does unperturbed is its own; the action is always the policy's.
+        # A network's unperturbed output is its own; the action is always the policy's.
         stand_in = dataclasses.replace(policy, network=network)
         score = make_score(stand_in, score_name, obs, policy.greedy(obs))
         changes = settings.changes.get(name, {})
@@ -114,17 +114,17 @@ def finder(policy: Policy, name: str, settings: MethodSettings) -> Find:
 def finders(
     policy: Policy, asked: Sequence[str], settings: MethodSettings, example: np.ndarray
 ) -> tuple[list[Find], dict[str, str]]:
-    """The methods that can be right for a policy, and why the others are left out.
+    """Return the methods that can be right for a policy, and why the others are left out.
 
-    A method named by a person raises instead of being left out.
+    A method that was asked for by name raises instead of being left out.
 
     Args:
-        example: one observation, which every method is tried on.
+        example: one observation, on which every method is tried.
     """
     found, left_out = [], {}
     obs = policy.tensor(example)[:1]
     if settings.score is not None:
-        make_score(policy, settings.score, obs)  # raises, once for all methods
+        make_score(policy, settings.score, obs)  # raises here, once for all methods
     for name in chosen_methods(policy, asked):
         try:
             find = finder(policy, name, settings)
@@ -140,7 +140,7 @@ def finders(
 
 
 def noise_of(policy: Policy) -> np.ndarray:
-    """An observation to try methods on."""
+    """Return an observation of noise to try methods on."""
     pixels = policy.pixels
     if pixels.normalised is None:
         return (np.random.default_rng(0).random(pixels.shape) * pixels.high).astype(pixels.dtype)
@@ -148,7 +148,7 @@ def noise_of(policy: Policy) -> np.ndarray:
 
 
 CHEAP = {"rise": {"masks": 4}, "integrated_gradients": {"steps": 2}}
-"""Enough to see whether a costly method can work at all."""
+"""Few samples, but enough to see whether a costly method can work at all."""
 
 
 def _try(policy: Policy, find: Find, settings: MethodSettings, obs: Tensor) -> None:
@@ -157,7 +157,7 @@ def _try(policy: Policy, find: Find, settings: MethodSettings, obs: Tensor) -> N
 
 
 def groups(count: int, max_batch: int, device: torch.device) -> Iterator[slice]:
-    """Moments that are worked on together."""
+    """Yield slices of moments that are computed together."""
     size = min(FRAMES_AT_ONCE, max_batch) if device.type == "cpu" else max_batch
     for first in range(0, count, size):
         yield slice(first, min(first + size, count))
@@ -166,7 +166,7 @@ def groups(count: int, max_batch: int, device: torch.device) -> Iterator[slice]:
 def find_maps(
     policy: Policy, find: Find, obs: np.ndarray, max_batch: int, progress: Progress = lambda done, total: None
 ) -> tuple[np.ndarray, float]:
-    """Signed maps ``[moments, frames or 1, height, width]`` in float32, and seconds per frame.
+    """Compute signed maps ``[moments, frames or 1, height, width]`` in float32, and seconds per frame.
 
     Raises:
         UserError: a map is not finite.
@@ -184,7 +184,7 @@ def find_maps(
 
 
 def seconds_alone(policy: Policy, find: Find, obs: np.ndarray, repeats: int = 3) -> float:
-    """Seconds for one frame on its own: the median of some tries."""
+    """Measure the seconds for one frame on its own: the median of several tries."""
     one = policy.tensor(obs[:1])
     times = []
     for _ in range(repeats):
@@ -195,8 +195,8 @@ def seconds_alone(policy: Policy, find: Find, obs: np.ndarray, repeats: int = 3)
 
 
 def magnitude(maps: np.ndarray) -> np.ndarray:
-    """Signed maps ``[moments, frames, height, width]`` as one unsigned map ``[moments, height, width]``.
+    """Reduce signed maps ``[moments, frames, height, width]`` to one unsigned map ``[moments, height, width]``.
 
-    The largest magnitude over the frames of the stack, which is what is scored; pictures show the newest frame's.
+    It is the largest magnitude over the frames of the stack, which is what is scored; pictures show the newest frame's.
     """
     return np.abs(maps).max(1)

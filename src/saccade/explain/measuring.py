@@ -1,4 +1,4 @@
-"""Whether the maps of an explanation are right: rows of scores, by mode and method."""
+"""Score the maps of an explanation: rows by mode and method that say whether the maps are right."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from saccade.explain.drifts import action_drifts, policy_drifts
 from saccade.explain.episodes import Progress
 from saccade.explain.explanation import Explanation, Report, silent
 from saccade.explain.maps import find_maps, groups, magnitude
-from saccade.explain.randomisation import randomisation_rows
+from saccade.explain.randomisation import RANDOMISATION, randomisation_rows
 from saccade.explain.returns import kept_returns
-from saccade.explain.rows import Row, cost_rows, means_of, row_of
+from saccade.explain.rows import COST, Row, cost_rows, means_of, row_of
 from saccade.metrics import METRICS
 from saccade.metrics.faithfulness import Curve, deletion, insertion
 from saccade.metrics.sanity import centre_prior, uniform_map
@@ -29,21 +29,21 @@ from saccade.types import UserError
 UNIFORM, CENTRE = "baseline: uniform", "baseline: centre"
 RANDOM = "baseline: random"
 KEPT_RETURN, VARIANCE = "kept_return", "task_identification_variance"
-FILL_BLUR = 10.0  # pixels: so much that hidden pixels tell colours of the region and no shapes
+FILL_BLUR = 10.0  # pixels: so much that hidden pixels keep the colours of their region, but no shapes
 FAITHFUL = {"deletion": deletion, "insertion": insertion}
 KEPT_FRACTIONS = (0.02, 0.05, 0.1, 0.25, 1.0)
-"""Of the pixels that the policy sees in the episodes of ``returns``."""
+"""Shares of the pixels that the policy sees in the episodes of ``returns``."""
 
 
 @final
 @dataclass(frozen=True)
 class ScoreSettings:
-    """What is scored, beyond what an explanation has at hand.
+    """What ``score`` computes beyond what the explanation itself allows.
 
     Attributes:
-        sanity_frames: moments of the first mode whose maps are compared with those of randomised networks; 0: none.
-        sanity_stages: networks between the original and the wholly random one, at most.
-        return_steps: agent steps of the episodes in which the policy sees the kept pixels alone; 0 plays none.
+        sanity_frames: moments of the first mode whose maps are compared with those of randomised networks; 0 for none.
+        sanity_stages: most networks between the original and the wholly random one.
+        return_steps: agent steps of the episodes in which the policy sees only the kept pixels; 0 plays none.
         return_methods: methods whose pixels are kept there; empty for all that the explanation has.
     """
 
@@ -57,7 +57,7 @@ EVERYTHING_CHEAP = ScoreSettings()
 
 
 def check(settings: ScoreSettings) -> None:
-    """Raise UserError for numbers that make no sense."""
+    """Raise UserError for settings out of range."""
     for name, least in (("sanity_frames", 0), ("sanity_stages", 1), ("return_steps", 0)):
         value = getattr(settings, name)
         if value < least:
@@ -65,11 +65,12 @@ def check(settings: ScoreSettings) -> None:
 
 
 def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, report: Report = silent) -> list[Row]:
-    """Rows ``{policy, env_steps, task, mode, method, metric, question, direction, mean, std, count, undefined, ...}``.
+    """Score the maps of an explanation, as rows.
 
-    ``changed_pixels`` is the share of the picture that the row's mode changes; None without distractions.
-
-    Rows of curves also have ``curve``. Baselines stand beside the methods: a uniform map, a bright centre, noise.
+    A row is ``{policy, env_steps, task, mode, method, metric, question, direction, mean, std, count, undefined, ...}``.
+    ``changed_pixels`` is the share of the picture that the row's mode changes; None without distractions. ``frames`` is
+    how many were asked for: ``count`` and ``undefined`` together are fewer if the episode ended sooner. Rows of curves
+    also have ``curve``. Beside the methods stand baselines: a uniform map, a bright centre, noise.
 
     Raises:
         UserError: a method named for the returns is not in the explanation, or a number is out of range.
@@ -98,11 +99,23 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
         "task": explanation.task.name,
     }
     changed = {mode: episode.changed_pixels for mode, episode in explanation.episodes.items()}
-    return [told | row | {"changed_pixels": changed[row["mode"]]} for row in rows]
+    return [
+        told | row | {"changed_pixels": changed[row["mode"]], "frames": _frames(row, explanation, settings)}
+        for row in rows
+    ]
+
+
+def _frames(row: Row, explanation: Explanation, settings: ScoreSettings) -> int:
+    """How many frames were asked for; there are fewer where the episode ended sooner."""
+    if row["metric"] == RANDOMISATION:
+        return min(settings.sanity_frames, explanation.moments.frames)
+    if row["question"] == COST or row["metric"] == KEPT_RETURN:
+        return int(row["count"])
+    return explanation.moments.frames
 
 
 def unsigned_maps(explanation: Explanation, mode: str) -> dict[str, Tensor]:
-    """Each method's maps ``[moments, height, width]``, and the baselines'."""
+    """Return each method's maps ``[moments, height, width]``, and the baselines'."""
     maps = {name: torch.as_tensor(magnitude(values)) for name, values in explanation.maps[mode].items()}
     shape = next(iter(maps.values())).shape
     noise = torch.rand(shape, generator=torch.Generator().manual_seed(explanation.method_settings.seed))
@@ -111,7 +124,7 @@ def unsigned_maps(explanation: Explanation, mode: str) -> dict[str, Tensor]:
 
 
 def _against_truth(explanation: Explanation, mode: str, report: Report) -> Iterator[Row]:
-    """Where the simulator says that the task is, in any frame of the stack."""
+    """Scores against the simulator's mask of the task, over all frames of the stack."""
     truth = explanation.episodes[mode].task_mask
     if truth is None:
         return
@@ -124,19 +137,19 @@ def _against_truth(explanation: Explanation, mode: str, report: Report) -> Itera
         per_frame = saliency[:, None] if own is None else torch.as_tensor(np.abs(own))
         given = {"saliency": saliency, "truth": anywhere, "frame_saliency": per_frame, "frame_truth": frames}
         for metric, entry in METRICS.items():
-            # The maps of perturbations have one frame for the stack, whose spread over frames says nothing.
+            # Perturbation methods give one map for the whole stack, whose spread over frames means nothing.
             if entry.question == "truth" and (metric != VARIANCE or per_frame.shape[1] == frames.shape[1] > 1):
                 values = entry.function(*(given.get(argument) for argument in entry.takes))
                 yield row_of(mode, name, metric, values)
 
 
 def blurred(obs: Tensor) -> Tensor:
-    """What hidden pixels show: the observation so blurred that it tells the colours of a region and no shapes."""
+    """Return what hidden pixels show: the observation so blurred that regions keep their colours, but no shapes."""
     return gaussian_blur(obs, FILL_BLUR)
 
 
 def _faithfulness(explanation: Explanation, mode: str, report: Report) -> Iterator[Row]:
-    """Whether the policy follows the pixels that the maps show: it is asked with some of them blurred away."""
+    """Whether the policy depends on the pixels that the maps show: some of them are blurred away."""
     curves = relative_curves(
         explanation.policy,
         explanation.episodes[mode].obs,
@@ -155,14 +168,14 @@ def relative_curves(
     max_batch: int,
     progress: Progress = lambda done, total: None,
 ) -> dict[tuple[str, str], Curve]:
-    """How far the policy moves as the pixels that maps show are blurred away or shown, by map and metric.
+    """Return how far the policy's output moves as pixels are blurred away or shown in a map's order, by map and metric.
 
-    Divided by the largest change that any of the maps makes in the frame: what the wholly blurred frame does can be
-    next to nothing by chance, and is no measure.
+    It is divided by the largest change that any of the maps makes in the frame: the change in the wholly blurred frame
+    can be next to nothing by chance, and is no scale.
 
     Args:
         seen: observations as the environment gives them.
-        maps: unsigned, ``[moments, height, width]`` each.
+        maps: unsigned, each ``[moments, height, width]``.
     """
     distance = "kl" if has_score(policy, "kl") else "action_distance"
     found: dict[tuple[str, str], Curve] = {}
@@ -194,7 +207,7 @@ def _mean_curve(curve: Curve, metric: str) -> dict[str, Any]:
 
 
 def _stability(explanation: Explanation, mode: str, report: Report) -> Iterator[Row]:
-    """How far the distraction moves each map, the action and the whole policy, in the very same states."""
+    """How far the distraction moves each map, the action and the policy's outputs, in the very same states."""
     policy, episode = explanation.policy, explanation.episodes[mode]
     if episode.clean_obs is None:
         return
@@ -211,7 +224,7 @@ def _stability(explanation: Explanation, mode: str, report: Report) -> Iterator[
 
 
 def _returns(explanation: Explanation, mode: str, settings: ScoreSettings, report: Report) -> Iterator[Row]:
-    """Episodes in which the policy sees the most salient pixels alone, and as many random ones for comparison."""
+    """Returns of episodes in which the policy sees only the most salient pixels, and as many random ones to compare."""
     names: list[str | None] = [*(settings.return_methods or explanation.methods), None]
     for name in names:
         result = kept_returns(
@@ -224,7 +237,7 @@ def _returns(explanation: Explanation, mode: str, settings: ScoreSettings, repor
             seed=explanation.moments.seed,
             steps=settings.return_steps,
             max_batch=explanation.method_settings.max_batch,
-            progress=partial(report, f"{mode}: playing with the pixels of {name or 'nobody'}"),
+            progress=partial(report, f"{mode}: playing with the pixels of {name or 'random maps'}"),
         )
         yield {
             "mode": mode,
@@ -247,7 +260,7 @@ def _returns(explanation: Explanation, mode: str, settings: ScoreSettings, repor
 
 
 def _likeness(explanation: Explanation, mode: str) -> Iterator[Row]:
-    """What the maps have in common with ones that know nothing of the policy."""
+    """How alike the maps are to ones that know nothing about the policy."""
     for name, saliency in unsigned_maps(explanation, mode).items():
         for metric in ("centre_correlation", "uniform_overlap"):
             yield row_of(mode, name, metric, METRICS[metric].function(saliency))

@@ -1,4 +1,4 @@
-"""The modes of a person's own environment: shifts by name, and other functions that make it under another light."""
+"""Modes of any environment: shifts by name, and other functions that make it, such as in another light."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from saccade.types import UserError
 
 Maker = Callable[[], Any]
 NAME = re.compile(r"\w[\w.-]{0,59}")
-PROBED_STEPS = 8  # of an episode that shows what the channels are
+PROBED_STEPS = 8  # of an episode that is played to find out what the channels are
 
 
 @final
 @dataclass(frozen=True)
 class Asked:
-    """Modes as a person wrote them, understood as far as that needs neither an environment nor a policy.
+    """Modes as a person wrote them, parsed as far as possible without an environment or a policy.
 
     Attributes:
-        names: in order, each once, as they are written in rows and files.
-        shifts: those of them that change pictures.
+        names: in order, each once, as rows and files spell them.
+        shifts: those that change pictures.
         files: ``file.py:function`` of those that are functions, by name.
     """
 
@@ -55,7 +55,7 @@ class Asked:
 
 
 def read_modes(words: Sequence[str], known: Sequence[str] = (CLEAN,)) -> Asked:
-    """What ``--modes`` says: names, shifts such as ``brightness:0.5+noise:0.1``, and ``name=file.py:function``.
+    """Parse ``--modes``: names, shifts such as ``brightness:0.5+noise:0.1``, and ``name=file.py:function``.
 
     The name of a group of modes, such as ``gb2``, stands for each of them.
 
@@ -63,7 +63,7 @@ def read_modes(words: Sequence[str], known: Sequence[str] = (CLEAN,)) -> Asked:
         known: modes of the task, whose pictures shifts may change.
 
     Raises:
-        UserError: a shift that does not exist, a strength outside 0..1, or a name that two modes would have.
+        UserError: a shift that does not exist, a strength outside 0..1, or a name that two modes would share.
     """
     files: dict[str, str] = {}
     for word in words:
@@ -100,14 +100,14 @@ def in_modes(
     video_where: str | None = None,
     data: str | Path | None = None,
 ) -> Task:
-    """The task with these modes too, ready to be made in each.
+    """Return the task with these modes added, ready to be made in each.
 
     Raises:
-        UserError: it has no such mode, a function cannot be found, or its pictures cannot be changed so.
+        UserError: it has no such mode, a function cannot be found, or its pictures cannot take the change.
     """
     background_of(video_where)
     if video_where is not None and not asked.has_video:
-        raise UserError(f"--video-where {video_where} says what a video replaces, and no mode has one: leave it out.")
+        raise UserError(f"--video-where {video_where} says what a video replaces, but no mode has one: leave it out.")
     makers = {name: maker_in_file(file) for name, file in asked.files.items()}
     drawn = _drawn_here(task, asked, makers)
     pixels = _known_channels(policy, task) if drawn else policy.pixels
@@ -137,7 +137,7 @@ def in_modes(
 
 
 def _drawn_here(task: Task, asked: Asked, makers: Mapping[str, Maker]) -> dict[str, ShiftMode]:
-    """The shifts that the environment does not draw itself, as Saccade's own do. Raises UserError for unknown modes."""
+    """Shifts that the environment does not draw itself, as Saccade's own do. Raises UserError for unknown modes."""
     for name in asked.names:
         if name not in (*task.modes, *makers, *asked.shifts):
             more = f", and shifts such as brightness:0.5 ({', '.join(SHIFTS)})"
@@ -158,7 +158,7 @@ def _drawn_here(task: Task, asked: Asked, makers: Mapping[str, Maker]) -> dict[s
 @final
 @dataclass(frozen=True)
 class _Shifting:
-    """How environments of a task are put under shifts."""
+    """How shifts are applied to environments of a task."""
 
     task: str
     policy: Pixels
@@ -172,7 +172,7 @@ class _Shifting:
 
 
 def _try(env: gymnasium.Env[Any, Any], shifts: Iterable[ShiftMode], shifted: _Shifting, mode: str) -> None:
-    """Put each shift on an environment and draw a picture: what is wrong shows before anything is played. Closes it."""
+    """Apply each shift and draw a picture, so that errors show before anything is played; then close it."""
     name = shifted.task if mode == CLEAN else f"{shifted.task} in {mode}"
     try:
         fitting(env.observation_space, shifted.policy, name)
@@ -189,12 +189,12 @@ def _plays(shift: ShiftMode) -> bool:
 def _provenance(task: Task, env: gymnasium.Env[Any, Any]) -> Mapping[str, Any]:
     if isinstance(env, Shift):
         return {**_provenance(task, env.env), "shifts": env.mode.name}
-    # What a function made need not be of the task's own kind.
+    # What a function makes need not be the task's own kind of environment.
     return task.provenance(env) if task.config is None or isinstance(env, PixelEnv) else {}
 
 
 def _known_channels(policy: Policy, task: Task) -> Pixels:
-    """The policy's pixels, of whose channels an episode's beginning has shown what they are, where nobody said it."""
+    """The policy's pixels, with the kind of their channels worked out from the start of an episode if not given."""
     pixels = policy.pixels
     if pixels.said or pixels.channels_first[0] == 1:
         return pixels
@@ -202,10 +202,10 @@ def _known_channels(policy: Policy, task: Task) -> Pixels:
 
 
 def task_of_makers(makers: Mapping[str, Maker], name: str = "") -> Task:
-    """A task of several functions, each of which makes the same environment in a mode; ``train`` must be one of them.
+    """Return a task of several functions that each make the same environment in one mode; one mode must be ``train``.
 
     Raises:
-        UserError: there is no ``train``, or a name that no mode can have.
+        UserError: there is no ``train``, or a mode has an invalid name.
     """
     if CLEAN not in makers:
         raise UserError(

@@ -19,18 +19,18 @@ from saccade.metrics.gaze import blurred
 from saccade.metrics.sanity import centre_prior, uniform_map
 
 OTHERS = "baseline: other trials"
-"""Where people look in this game, whatever is shown: the gaze of its other trials, blurred."""
+"""Where people look in this game regardless of what is shown: the gaze of its other trials, blurred."""
 
 PEOPLE = tuple(name for name, metric in METRICS.items() if metric.question == "people")
-AT_ONCE = 64  # observations that are scored together
+AT_ONCE = 64  # observations scored together
 
 
 def people_scores(saliency: Tensor, fixations: Tensor, others: Tensor) -> dict[str, Tensor]:
-    """Every metric of the question ``people``, float64 ``[batch]``; NaN too where a map is not finite, as in FLS.
+    """Return every metric of the question ``people`` as in FLS, float64 ``[batch]``; NaN where a map is not finite.
 
     Args:
-        saliency: ``[batch, height, width]`` of the frame that people saw; ``fixations`` and ``others`` alike: counts of
-            gaze samples while it was shown, and while others were.
+        saliency: ``[batch, height, width]`` of the frame that people saw; ``fixations`` and ``others`` have the same
+            shape and count gaze samples while it was shown, and while others were.
     """
     finite = saliency.isfinite().flatten(1).all(1)
     given = {
@@ -43,12 +43,12 @@ def people_scores(saliency: Tensor, fixations: Tensor, others: Tensor) -> dict[s
 
 
 def on_screen(maps: NDArray[np.float32], size: tuple[int, int]) -> Tensor:
-    """Maps ``[batch, h, w]`` as large as the screen, in float64: bilinear, with half-pixel centres."""
+    """Resize maps ``[batch, h, w]`` to the size of the screen, in float64: bilinear, with half-pixel centres."""
     return F.interpolate(torch.as_tensor(maps).double()[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def baselines_for(trial: Trial, looked: Mapping[int, NDArray[np.float64]]) -> dict[str, Tensor]:
-    """Maps ``[height, width]`` that know nothing of the policy, nor of what is shown."""
+    """Return maps ``[height, width]`` that know nothing about the policy or about what is shown."""
     made = {UNIFORM: uniform_map((HEIGHT, WIDTH)), CENTRE: centre_prior(HEIGHT, WIDTH)}
     others = [counts for number, counts in looked.items() if number != trial.number]
     if others:
@@ -57,7 +57,7 @@ def baselines_for(trial: Trial, looked: Mapping[int, NDArray[np.float64]]) -> di
 
 
 def scores_of(watched: Watched, chosen: NDArray[np.int64], maps: Tensor | NDArray[np.float32]) -> dict[str, Tensor]:
-    """Every score of people's question, ``[chosen]``; ``maps`` are as many, or one for all of them."""
+    """Return every score of the question ``people``, ``[chosen]``; ``maps`` are as many, or one for all."""
     parts: dict[str, list[Tensor]] = {name: [] for name in PEOPLE}
     for first in range(0, len(chosen), AT_ONCE):
         some = chosen[first : first + AT_ONCE]

@@ -1,4 +1,4 @@
-"""What an agent makes of its observations: its own masks as grey pictures, and the pictures that it gives itself."""
+"""Pictures that an agent computes from its observations: its own masks in grey, and pictures it outputs itself."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from saccade.policies.policy import Policy
 from saccade.types import UserError
 
 MASK = "mask"
-"""How the name of a policy's map ends that is a mask in 0..1, and so makes a picture too."""
+"""How the name of a policy's map ends if it is a mask in 0..1, and so makes a picture too."""
 
 
 def picture_names(policy: Policy) -> list[str]:
-    """The pictures of a policy: its masks, then what it gives as pictures."""
+    """Return the names of a policy's pictures: its masks, then the pictures it outputs."""
     return [*(name for name in policy.maps if name.endswith(MASK)), *policy.pictures]
 
 
 def find_pictures(
     policy: Policy, obs: np.ndarray, max_batch: int, progress: Progress = lambda done, total: None
 ) -> dict[str, np.ndarray]:
-    """Pictures of each moment's newest frame by name, uint8 ``[moments, 3, h, w]``; a mask is white where it is 1.
+    """Compute pictures of each moment's newest frame by name, uint8 ``[moments, 3, h, w]``; masks are white where 1.
 
-    They are as large as the observation, or smaller where the agent crops it.
+    They are as large as the observation, or smaller if the agent crops it.
 
     Raises:
         UserError: a picture is not finite.

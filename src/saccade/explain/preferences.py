@@ -1,4 +1,4 @@
-"""What a discrete policy thinks of each of its actions, and what the actions are called."""
+"""How a discrete policy rates each of its actions, and the actions' names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, final
 import gymnasium
 import numpy as np
 import torch
+from torch import Tensor
 
 from saccade.policies.policy import Policy
 
@@ -21,7 +22,7 @@ LONGEST_NAME = 40  # characters of an action's name that are shown
 @final
 @dataclass(frozen=True)
 class Actions:
-    """The actions of an environment: the number of the first, and what they are called; no names where nobody knows."""
+    """The actions of an environment: the number of the first, and their names; no names if they are unknown."""
 
     first: int = 0
     names: tuple[str, ...] = ()
@@ -31,9 +32,10 @@ NO_NAMES = Actions()
 
 
 def actions_of(env: gymnasium.Env[Any, Any]) -> Actions:
-    """Of a ``Discrete`` space, named by ``get_action_meanings()`` as in Atari, or an enumeration as MiniGrid's.
+    """Return the actions of a ``Discrete`` space, with their names.
 
-    Names are an extra: an environment whose own fail goes without.
+    These come from ``get_action_meanings()``, as in Atari, or from an enumeration, as in MiniGrid. Names are optional:
+    an environment whose own names fail goes without.
     """
     space = env.action_space
     if not isinstance(space, gymnasium.spaces.Discrete):
@@ -54,19 +56,24 @@ def _names(env: Any) -> Sequence[str]:
     return [kind.name for kind in kinds] if inspect.isclass(kinds) and issubclass(kinds, enum.Enum) else []
 
 
-@torch.no_grad()
-def preferences(policy: Policy, obs: np.ndarray, max_batch: int) -> dict[str, np.ndarray]:
-    """What the policy thinks of each action in some moments, float32 ``[moments, actions]``, by its name.
+def as_tensor(policy: Policy, obs: np.ndarray | Tensor) -> Tensor:
+    """Moments as the policy's outputs take them; a tensor is that already."""
+    return obs if isinstance(obs, Tensor) else policy.tensor(obs)
 
-    ``probabilities`` of one that draws its actions, ``action_values`` of one that compares their values; nothing of
-    policies with other actions, nor where what they compute is not finite.
+
+@torch.no_grad()
+def preferences(policy: Policy, obs: np.ndarray | Tensor, max_batch: int) -> dict[str, np.ndarray]:
+    """Return how the policy rates each action in some moments, float32 ``[moments, actions]``, by kind.
+
+    ``probabilities`` for a policy that samples its actions, ``action_values`` for one that compares values; empty for
+    policies with other actions, or where the outputs are not finite.
     """
     if not policy.discrete:
         return {}
     kind = PROBABILITIES if "logits" in policy.outputs else VALUES
     compute = policy.outputs["logits" if kind == PROBABILITIES else "q_values"]
     found = [
-        compute(policy.network, policy.tensor(obs[start : start + max_batch])).float().cpu()
+        compute(policy.network, as_tensor(policy, obs[start : start + max_batch])).float().cpu()
         for start in range(0, len(obs), max_batch)
     ]
     values = torch.cat(found)

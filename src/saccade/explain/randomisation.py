@@ -1,4 +1,4 @@
-"""Whether maps change when the network's weights are replaced by random ones, from its end to its beginning."""
+"""Whether maps change when the network's weights are randomised, from the last layer to the first."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from saccade.nets.views.views import layers_of, randomised, tapped
 from saccade.policies.policy import Policy
 from saccade.policies.scores import make_score
 
+RANDOMISATION = "randomisation"
+
 
 def randomisation_rows(explanation: Explanation, mode: str, frames: int, stages: int, report: Report) -> Iterator[Row]:
-    """A row for each method, of the first ``frames`` moments and at most ``stages`` networks."""
+    """Yield a row for each method, computed on the first ``frames`` moments and at most ``stages`` networks."""
     policy = explanation.policy
     seen = explanation.episodes[mode].obs[:frames]
     for name, find in explanation.methods.items():
@@ -43,7 +45,7 @@ def randomisation_rows(explanation: Explanation, mode: str, frames: int, stages:
         yield row_of(
             mode,
             name,
-            "randomisation",
+            RANDOMISATION,
             values[-1],
             curve={
                 "x": names,
@@ -55,14 +57,14 @@ def randomisation_rows(explanation: Explanation, mode: str, frames: int, stages:
 
 
 def _told(views: list[Any], progress: Progress) -> Iterator[Any]:
-    """The views, one by one, with a sign of progress before each."""
+    """Yield the views one by one, reporting progress before each."""
     for index, view in enumerate(views):
         progress(index, len(views))
         yield view
 
 
 def used_layers(policy: Policy, score_name: str, obs: Tensor) -> list[str]:
-    """The layers with weights that a score is computed with, first to last."""
+    """Return the layers with weights that a score is computed with, first to last."""
     network = policy.network
     weighted = [
         name for name, layer in layers_of(network).items() if next(layer.parameters(recurse=False), None) is not None
@@ -75,6 +77,6 @@ def used_layers(policy: Policy, score_name: str, obs: Tensor) -> list[str]:
 
 
 def _spread(items: list[Any], count: int) -> list[Any]:
-    """At most ``count`` of the items, evenly spread, the last among them."""
+    """At most ``count`` of the items, evenly spread and including the last."""
     places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[place] for place in dict.fromkeys(places.tolist())]

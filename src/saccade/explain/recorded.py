@@ -1,4 +1,4 @@
-"""Observations that somebody recorded, without an environment: arrays in a file, or a folder of pictures."""
+"""Read recorded observations that come without an environment: arrays in a file, or a folder of pictures."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from saccade.types import UserError
 
 MODE = "recorded"
 NAMES = ("obs", "observations", "observation", "frames", "images", "pictures")
-"""Under one of which an archive may hold observations, if they are not the only array that could be some."""
+"""Names under which an archive may hold observations, if several of its arrays could be some."""
 WITH_THEM = ("step", "action", "reward", "task_mask")
-"""What an archive may tell of each observation, under these names."""
-LEAST_DIMENSIONS = 3  # observations of height and width
+"""What an archive may hold about each observation, under these names."""
+LEAST_DIMENSIONS = 3  # observations, height and width
 
 
 @final
@@ -42,10 +42,10 @@ class Recorded:
     """Observations in the order in which they were made.
 
     Attributes:
-        source: what tables call them.
-        obs: ``[moments, *shape]`` as the policy is given them.
-        told: of each, what the file tells: ``step``, ``action``, ``reward``, ``task_mask``.
-        notes: in words, what was done to make observations of what was recorded.
+        source: their name in tables.
+        obs: ``[moments, *shape]`` as the policy takes them.
+        told: what the file holds about each: ``step``, ``action``, ``reward``, ``task_mask``.
+        notes: in words, how observations were made from what was recorded.
     """
 
     source: str
@@ -55,7 +55,7 @@ class Recorded:
 
     @property
     def task(self) -> Task:
-        """Stands for the environment that there is not. Its name knows what was recorded."""
+        """A task that stands in for the missing environment. Its name identifies what was recorded."""
         content = hashlib.sha256(self.obs.tobytes()).hexdigest()[:8]
         return Task(f"{self.source} ({len(self.obs)} observations, {content})", _nowhere, (MODE,), knows_truth=False)
 
@@ -65,13 +65,13 @@ def _nowhere(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
 
 
 def read_recorded(path: Path, policy: Policy) -> Recorded:
-    """The observations in an ``.npz`` or ``.npy``, or in a folder of pictures, one after the other.
+    """Read the observations in an ``.npz`` or ``.npy``, or in a folder of pictures, in order.
 
-    ``frames.npz:seen`` names an array of several. Single frames are stacked as the policy's observations are, and
+    ``frames.npz:seen`` names one of several arrays. Single frames are stacked as the policy's observations are, and
     pictures of another size are resized; ``notes`` says so.
 
     Raises:
-        UserError: there is nothing of the kind, it is damaged, or the policy could not see it.
+        UserError: there are no observations, they are damaged, or the policy could not take them.
     """
     file, array = path, ""
     if not path.exists() and ":" in path.name:
@@ -90,12 +90,12 @@ def read_recorded(path: Path, policy: Policy) -> Recorded:
     told = {key: np.asarray(arrays[key]) for key in WITH_THEM if key in arrays and key != name}
     for key, values in told.items():
         if values.ndim == 0 or len(values) != len(obs):
-            raise UserError(f"{file} holds {len(obs)} observations, and {key!r} of shape {values.shape}.")
+            raise UserError(f"{file} holds {len(obs)} observations, but {key!r} of shape {values.shape}.")
     return Recorded(str(path), obs, _checked(told, policy, file), notes)
 
 
 def recorded_episode(policy: Policy, recorded: Recorded, moments: int, every: int | None) -> Episode:
-    """The chosen observations as an episode: what the policy does there, and what the file tells of them."""
+    """Return the chosen observations as an episode: the policy's actions there, and what the file holds about them."""
     length = len(recorded.obs)
     if every is None:
         chosen = np.unique(np.linspace(0, length - 1, min(moments, length)).round().astype(int))
@@ -121,13 +121,13 @@ def recorded_episode(policy: Policy, recorded: Recorded, moments: int, every: in
 
 
 def _shown(pixels: Pixels, obs: np.ndarray) -> Pixels:
-    """What the channels are, where the observations are a stack's in every step; else nobody knows it of samples."""
+    """What the channels are, if the observations form a stack in every step; otherwise samples do not show it."""
     found = shown_by(pixels, list(obs))
     return found if found.parts in ((GREY,), (RGB_PART,)) else pixels
 
 
 def _arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name. Raises UserError for any other file."""
+    """The arrays of a file by name. Raises UserError if it is no file of arrays."""
     try:
         declared = file.stat().st_size
         if zipfile.is_zipfile(file):
@@ -164,7 +164,7 @@ def _chosen(arrays: Mapping[str, np.ndarray], asked: str, file: Path) -> str:
 
 
 def _checked(told: dict[str, np.ndarray], policy: Policy, file: Path) -> dict[str, np.ndarray]:
-    """What is told of the observations, as episodes have it. Raises UserError where it cannot be."""
+    """What the file holds about each observation, in an episode's types. Raises UserError if it does not fit."""
     if "action" in told and told["action"].dtype.kind not in "buif":
         raise UserError(f"'action' in {file} must be numbers.")
     for key in ("step", "reward"):
@@ -182,12 +182,12 @@ def _checked(told: dict[str, np.ndarray], policy: Policy, file: Path) -> dict[st
 
 
 def _pictures(place: Path) -> tuple[np.ndarray, list[str]]:
-    """The pictures of a folder in the order of the numbers in their names, uint8 ``[pictures, height, width, 3]``.
+    """The pictures of a folder, ordered by the numbers in their names, uint8 ``[pictures, height, width, 3]``.
 
-    And in words, what of the folder was not looked at.
+    Also returns, in words, which files in the folder were ignored.
 
     Raises:
-        UserError: one cannot be read, there is none, or they have several sizes.
+        UserError: a picture cannot be read, there is none, or they have several sizes.
     """
     contents = contents_of(place, FORMATS, OTHER_FORMATS) if place.is_dir() else Contents((place,), (), (), ())
     if not contents.files:
@@ -201,7 +201,7 @@ def _pictures(place: Path) -> tuple[np.ndarray, list[str]]:
             raise UserError(f"{file} is no picture that can be explained: {error}.") from error
         if pictures[-1].shape != pictures[0].shape:
             sizes = " and ".join(f"{one.shape[1]}x{one.shape[0]}" for one in (pictures[0], pictures[-1]))
-            raise UserError(f"The pictures in {place} have several sizes, {sizes} pixels: give those of one.")
+            raise UserError(f"The pictures in {place} have several sizes, {sizes} pixels: give pictures of one size.")
     return np.stack(pictures), contents.overlooked()
 
 

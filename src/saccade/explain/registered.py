@@ -1,4 +1,4 @@
-"""Environments by the id that Gymnasium registers them under, of packages that are imported or not."""
+"""Find environments by their Gymnasium id, importing the package that registers them if necessary."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ PACKAGES = {
     r"(Fetch|Adroit|AntMaze|PointMaze|HandReach)": "gymnasium-robotics",
     r"(Panda)": "panda-gym",
 }
-"""How ids begin, and the package that makes them."""
+"""Prefixes of ids, and the package that registers them."""
 
 NO_ENVIRONMENTS = {"gymnasium", "saccade", "stable_baselines3", "sb3_contrib", "rl_zoo3", "ray", "tianshou", "torchrl"}
-"""Modules that need Gymnasium and register no id that is missing before they are imported."""
+"""Modules that need Gymnasium but register no id that would be missing before they are imported."""
 
 
 def registered(name: str) -> str:
-    """The id under which ``gymnasium.make`` knows an environment that a person named, its package imported.
+    """Return the id under which ``gymnasium.make`` knows the environment named, with its package imported.
 
     Args:
         name: ``CarRacing-v3``, ``ALE/Breakout-v5`` or ``ale_py:ALE/Breakout-v5``, whose module is imported first.
 
     Raises:
-        UserError: there is no such module, or no such id; with the nearest ones, or the package that would make it.
+        UserError: there is no such module or id; the message names the nearest ids, or the package to install.
     """
     module, colon, wanted = name.rpartition(":")
     if colon:
@@ -67,11 +67,11 @@ def _import(module: str, name: str) -> None:
 
 
 def _importing(wanted: str) -> Iterator[str]:
-    """Import packages that are installed and register environments, the likeliest first; their names."""
-    with contextlib.suppress(*FAILURES):  # one of them has metadata that cannot be read
+    """Import installed packages that register environments, the likeliest first; yield their names."""
+    with contextlib.suppress(*FAILURES):  # a package's metadata may be unreadable
         modules = list(_modules_with_environments())
         for module in [*close_names(wanted.partition("/")[0], modules, len(modules)), *modules]:
-            with contextlib.suppress(*FAILURES):  # it is broken, and maybe another one's
+            with contextlib.suppress(*FAILURES):  # a broken package, maybe not the one wanted
                 importlib.import_module(module)
                 yield module
 
@@ -86,12 +86,12 @@ def _modules_with_environments() -> Iterable[str]:
 
 def _hint(wanted: str, module: str) -> str:
     ids = list(gymnasium.registry)
-    # Of another version, or without what is before "/"; the newest first.
+    # Other versions of it, or without what comes before "/"; the newest first.
     same = sorted((known for known in ids if _bare(known) == _bare(wanted)), key=_version, reverse=True)
     near = same or close_names(wanted, ids)
     package = next((package for begin, package in PACKAGES.items() if re.match(begin, wanted)), None)
     if package is not None and not same and not module:
-        return f"{package} makes it, and is not installed or does not know it: pip install {package}."
+        return f"{package} makes it, but is not installed or too old to know it: pip install {package}."
     return f"did you mean {' or '.join(near[:3])}?" if near else "give file.py:function for one of your own."
 
 

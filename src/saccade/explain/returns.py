@@ -1,4 +1,4 @@
-"""What a policy still gets when the most salient pixels are all that it sees."""
+"""Returns of a policy that sees only the most salient pixels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class KeptReturn:
     """Returns of episodes in which the policy saw only some of the pixels.
 
     Attributes:
-        fraction: of the pixels, each step's most salient ones, that were left as they are.
+        fraction: the fractions of the pixels, the most salient in each step, that were left unchanged.
         returns: one for each fraction, over ``steps`` agent steps.
     """
 
@@ -51,9 +51,9 @@ def kept_returns(
     """Play one episode for each fraction, all from the same state, side by side.
 
     Args:
-        find: the method whose most salient pixels are kept; None keeps random ones, drawn anew in every step.
-        fill: what the hidden pixels show instead, ``[batch, channel, height, width]`` of the same shape.
-        steps: agent steps to play at most; an episode that ends earlier keeps its return.
+        find: the method whose most salient pixels are kept; None keeps random ones, drawn afresh in every step.
+        fill: computes what the hidden pixels show instead, ``[batch, channel, height, width]`` of the same shape.
+        steps: most agent steps to play; an episode that ends earlier keeps its return.
     """
     with ExitStack() as stack:
         envs = [stack.enter_context(closing(task.make(mode, False))) for _ in fractions]

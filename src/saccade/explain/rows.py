@@ -1,4 +1,4 @@
-"""Rows of scores: how they are made of a metric's values, and the file that keeps them."""
+"""Rows of scores: how they are made from a metric's values, and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from saccade.metrics import METRICS, summary_of
 from saccade.types import UserError
 
 Row = dict[str, Any]
+COST = "cost"
+"""The question of rows that say what maps cost."""
 
 
 def save_rows(folder: Path, rows: list[Row]) -> Path:
@@ -31,12 +33,12 @@ def save_rows(folder: Path, rows: list[Row]) -> Path:
 def _rows_there(path: Path) -> list[Row]:
     try:
         return [line.row for line in read_lines(path) if line.problem is None]
-    except (OSError, UserError):  # none yet, or no file at all, which is written anew
+    except (OSError, UserError):  # none yet, or not a file of rows: it is rewritten
         return []
 
 
 def row_of(mode: str, method: str, metric: str, values: Tensor, **more: Any) -> Row:
-    """A row of the metric's table entry and of the frames' values."""
+    """Make a row from the metric's table entry and its values in each frame."""
     entry, summary = METRICS[metric], summary_of(values)
     return {
         "mode": mode,
@@ -59,18 +61,18 @@ def _finite(value: float) -> float | None:
 
 
 def means_of(values: Tensor) -> list[float | None]:
-    """The mean of each row over the frames that it is defined on; None where there is none."""
+    """Return the mean of each row over the frames where it is defined; None if there are none."""
     return [_finite(mean) for mean in values.nanmean(1).tolist()]
 
 
 def cost_rows(mode: str, costs: Mapping[str, tuple[float, float]]) -> list[Row]:
-    """What maps cost: by method, seconds per frame of many together and of one alone."""
+    """Return rows of what maps cost: by method, seconds per frame in a batch and of one frame alone."""
     return [
         {
             "mode": mode,
             "method": name,
             "metric": metric,
-            "question": "cost",
+            "question": COST,
             "direction": "lower",
             "mean": 1000 * seconds,
             "std": None,
@@ -80,7 +82,7 @@ def cost_rows(mode: str, costs: Mapping[str, tuple[float, float]]) -> list[Row]:
         }
         for name, (together, alone) in costs.items()
         for metric, seconds, summary in (
-            ("milliseconds_per_frame", together, "of frames that are worked on together"),
+            ("milliseconds_per_frame", together, "of frames that are computed together"),
             ("milliseconds_alone", alone, "of one frame on its own"),
         )
     ]

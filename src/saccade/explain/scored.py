@@ -1,4 +1,4 @@
-"""Scores of one map of one moment: whether the policy follows what it shows, and whether it shows the task."""
+"""Score one map of one moment: whether the policy depends on what it shows, and whether it shows the task."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MAX_BATCH = 256
 @final
 @dataclass(frozen=True)
 class Scored:
-    """One number.
+    """One score of a map.
 
     Attributes:
-        metric: of ``saccade.metrics.METRICS``.
-        value: None where it is undefined: the policy does the same without any pixel, or no pixel shows the task.
-        by_chance: of a map of random numbers.
+        metric: a name in ``saccade.metrics.METRICS``.
+        value: None where it is undefined: hiding pixels changes nothing, or no pixel shows the task.
+        by_chance: the same score of a random map.
     """
 
     metric: str
@@ -37,27 +37,27 @@ class Scored:
 
     @property
     def direction(self) -> str:
-        """``higher`` or ``lower``: what is better."""
+        """Which is better: ``higher`` or ``lower``."""
         return METRICS[self.metric].direction
 
 
 def metrics_of(knows_truth: bool) -> tuple[str, ...]:
-    """What a map of a moment can be scored by."""
+    """Return the metrics that a map of a moment can be scored by."""
     return (*FAITHFUL, *(AGAINST_TRUTH if knows_truth else ()))
 
 
 def scored(
     policy: Policy, obs: np.ndarray, saliency: np.ndarray, truth: np.ndarray | None, asked: Sequence[str], seed: int = 0
 ) -> tuple[Scored, ...]:
-    """The scores of a map of one observation, those of them that can be had.
+    """Compute those of the wanted scores of one observation's map that are available.
 
-    Insertion and deletion are divided by the largest change that this map or the random one makes: ``saccade score``
-    divides by that of all maps together, so that its numbers can be smaller.
+    Insertion and deletion are divided by the largest change that this map or the random one makes. ``saccade score``
+    divides by the largest over all maps together, so that its numbers can be smaller.
 
     Args:
         obs: as the environment gives it.
         saliency: unsigned ``[height, width]``.
-        truth: bool ``[height, width]`` of the pixels that show the task; None where nobody knows.
+        truth: bool ``[height, width]`` of the pixels that show the task; None if unknown.
         seed: of the random map.
     """
     maps = torch.from_numpy(np.ascontiguousarray(saliency))[None]

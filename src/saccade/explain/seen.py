@@ -1,4 +1,4 @@
-"""Recorded frames as a policy would have seen them: laid out, sized, stacked and normalised; with what was done."""
+"""Convert recorded frames to what a policy would have seen: layout, size, stack and range; and say what was done."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from saccade.policies.pixels import GREY, RGB, RGB_PART, Pixels
 from saccade.types import UserError
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of red, green and blue in grey (ITU-R BT.601), as Gymnasium and OpenCV weigh them."""
+"""Weights of red, green and blue in grey (ITU-R BT.601), as in Gymnasium and OpenCV."""
 
 
 def seen_as(recorded: np.ndarray, pixels: Pixels, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Observations ``[moments, *shape]``, and in words what was done to make them.
+    """Return observations ``[moments, *shape]`` and, in words, what was done to make them.
 
     Args:
-        recorded: observations as the policy is given them, one or a batch, whatever the place of their channels; or
-            frames ``[moments, height, width]`` or with 1 or 3 channels first or last, of any size.
+        recorded: observations as the policy takes them, one or a batch, with channels first or last; or frames
+            ``[moments, height, width]`` of any size, which may have 1 or 3 channels, first or last.
 
     Raises:
-        UserError: the policy could not see them.
+        UserError: the policy could not take them.
     """
     if recorded.dtype.kind not in "uifb" or 0 in recorded.shape:
         raise UserError(f"{source} holds {recorded.dtype} of shape {recorded.shape}, which are no pictures.")
@@ -48,7 +48,7 @@ def _fits(obs: np.ndarray, pixels: Pixels) -> bool:
 
 
 def _own_layout(recorded: np.ndarray, pixels: Pixels) -> np.ndarray | None:
-    """Observations of the policy's own shape, with their channels where it has them; None if they are frames."""
+    """Observations of the policy's own shape, with their channels in its order; None if they are frames."""
     first, last = pixels.channels_first, (*pixels.channels_first[1:], pixels.channels_first[0])
     batch = recorded if recorded.ndim > len(pixels.shape) else recorded[None]
     if batch.shape[1:] == pixels.shape:
@@ -73,13 +73,13 @@ def _frames(recorded: np.ndarray, pixels: Pixels, source: str) -> np.ndarray:
     if recorded.ndim == 4 and recorded.shape[1] in (1, RGB):
         return recorded
     raise UserError(
-        f"{source} holds an array of shape {recorded.shape}, and the policy sees {pixels.told()}: give observations of "
+        f"{source} holds an array of shape {recorded.shape}, but the policy sees {pixels.told()}: give observations of "
         f"shape {pixels.shape}, or frames with 1 or 3 channels."
     )
 
 
 def _shares(frames: np.ndarray, source: str) -> np.ndarray:
-    """Brightnesses in 0..1: bytes lie in 0..255, and so do floats where one is above 1."""
+    """Brightness in 0..1: bytes lie in 0..255, and so do floats if one of them is above 1."""
     if frames.dtype.kind == "b":
         return frames.astype(np.float32)
     brightest = BYTE if frames.dtype.kind in "ui" or float(frames.max()) > UNIT else UNIT
@@ -94,7 +94,7 @@ def _shares(frames: np.ndarray, source: str) -> np.ndarray:
 def _coloured(frames: np.ndarray, pixels: Pixels, source: str, notes: list[str]) -> np.ndarray:
     if pixels.parts not in ((RGB_PART,), (GREY,)):
         raise UserError(
-            f"{source} holds frames, and the policy sees {pixels.told()}: give whole observations of {pixels.shape}."
+            f"{source} holds frames, but the policy sees {pixels.told()}: give whole observations of {pixels.shape}."
         )
     if frames.shape[1] == pixels.colours:
         return frames
@@ -106,7 +106,7 @@ def _coloured(frames: np.ndarray, pixels: Pixels, source: str, notes: list[str])
 
 
 def _sized(frames: np.ndarray, pixels: Pixels, notes: list[str]) -> np.ndarray:
-    """Resized by areas, as Gymnasium's wrappers do, where the size is another."""
+    """Resize to the policy's size by area averaging, as Gymnasium's wrappers do."""
     height, width = pixels.channels_first[1:]
     if frames.shape[2:] == (height, width):
         return frames

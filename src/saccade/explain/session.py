@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 import numpy as np
 
@@ -12,15 +12,17 @@ from saccade.envs.dials import dial_mode
 from saccade.envs.scene_dials import SCENE_DIALS, scene_dials_of
 from saccade.envs.shift_modes import PLUS
 from saccade.envs.suites import name_of_suite
+from saccade.explain.course import Course, allowed_at
 from saccade.explain.edits import droppable, edited
 from saccade.explain.episodes import checked, newest
-from saccade.explain.following import Follower, Seen, Truth
+from saccade.explain.following import Follower
 from saccade.explain.looking import COARSE_TO_FINE, Answer, MapLevel, Pane, Question
 from saccade.explain.maps import MethodSettings, find_maps, finder, magnitude, names_of
 from saccade.explain.modes import in_modes, read_modes
 from saccade.explain.reading import Reading, read
 from saccade.explain.scored import AGAINST_TRUTH, Scored, metrics_of, scored
 from saccade.explain.tasks import CLEAN, Task
+from saccade.explain.views import Seen, Truth, Views
 from saccade.policies.policy import Policy
 from saccade.policies.score_kinds import SCORES
 from saccade.policies.scores import default_score, has_score
@@ -28,8 +30,6 @@ from saccade.saliency import METHODS
 from saccade.types import UserError
 
 MOST_STEPS = 1000  # of an episode that is kept
-MOST_VIEWS = 6  # environments in other modes that are kept open: of two panes a mode, a turned dial and its truth each
-View = TypeVar("View", Seen, Truth)
 
 
 @final
@@ -37,7 +37,7 @@ class Session:
     """One person's episode. It knows nothing of pages, and is used from one thread.
 
     Args:
-        policies: the first one plays; all must take the task's observations.
+        policies: the first one plays unless another is asked to; all must take the task's observations.
         task: where; other modes of it, shifts such as ``brightness:0.5`` too, are made when they are asked for.
 
     Raises:
@@ -47,14 +47,16 @@ class Session:
 
     def __init__(self, policies: Sequence[Policy], task: Task, *, mode: str = CLEAN, seed: int = 0) -> None:
         self.policies, self.task = tuple(policies), task
-        self._views: dict[tuple[str, type], Seen | Truth] = {}
         self._readings: dict[Pane, tuple[Policy, np.ndarray, np.ndarray | None, Reading]] = {}
-        self._course: list[tuple[Policy, np.ndarray, Reading]] = []
+        self._course = Course(self.policies)
         self._asks = next((policy for policy in self.policies if policy.masked), self.policies[0])  # what is allowed
+        self._views = Views(self._asks, self._task_in)
         self._played = self._follower(mode, seed)
         try:
             for policy in self.policies:  # a policy that does not fit shows now
-                checked(self._played.env, read(policy, self._played.obs[0], self._allowed(policy, 0)).action, task.name)
+                checked(
+                    self._played.env, read(policy, self._played.seen(0), self._allowed(policy, 0)).action, task.name
+                )
         except BaseException:
             self.close()
             raise
@@ -95,14 +97,19 @@ class Session:
         """Of the environment, as Gymnasium tells it."""
         return self._played.env.action_space
 
-    def course(self) -> tuple[Reading, ...]:
-        """What the first policy made of each moment so far, in the mode that is played; each is computed once."""
-        policy, known = self.policies[0], self._course
-        for index, obs in enumerate(self._played.obs):
-            if index == len(known) or known[index][0] is not policy or known[index][1] is not obs:
-                known[index:] = [(policy, obs, read(policy, obs, self._allowed(policy, index)))]
-        del known[len(self._played.obs) :]
-        return tuple(reading for *_, reading in known)
+    def course(self, policy: int = 0) -> tuple[Reading, ...]:
+        """What a policy made of each moment so far, in the mode that is played; each is computed once."""
+        while self.read_on(policy):
+            pass
+        return tuple(self.course_so_far(policy))
+
+    def course_so_far(self, policy: int = 0) -> Sequence[Reading]:
+        """The same of the moments that were read already, from the first one on."""
+        return self._course.known(policy)
+
+    def read_on(self, policy: int = 0) -> bool:
+        """Read one more moment of the course; gives whether there was one."""
+        return self._course.read_on(self._policy(policy), policy, self._played)
 
     def dials(self) -> tuple[str, ...]:
         """Those of the scene, which only some simulators have."""
@@ -140,42 +147,39 @@ class Session:
         truth = None
         if any(name in AGAINST_TRUTH for name in asked):
             self._check_index(question.index)
-            truth = self._view(self._with_dial(pane.mode, question.dial), Truth).at(self._played, question.index)
-        return scored(self._policy(pane), answer.obs, level.values, truth, asked, self.seed)
+            turned = self._with_dial(pane.mode, question.dial)
+            truth = self._views.of(turned, Truth, self.seed).at(self._played, question.index)
+        return scored(self._policy(pane.policy), answer.obs, level.values, truth, asked, self.seed)
 
     def begin(self, seed: int, mode: str | None = None) -> None:
         """Another episode; it takes the place of this one once it has begun."""
-        new = self._follower(self.mode if mode is None else mode, seed)
-        if seed != self.seed:
-            self._drop_views()
-        self._played.close()
-        self._played = new
+        self._play(self._follower(self.mode if mode is None else mode, seed))
 
     def restore(self, seed: int, mode: str, actions: Sequence[Any]) -> None:
-        """The episode that these actions made, as after a server was started again."""
+        """The episode that these actions made, as after a server was started again.
+
+        What nobody looks at yet is not drawn where that can wait: a thousand steps take a second.
+        """
         new = self._follower(mode, seed)
         try:
-            new.follow([self.as_action(action, new) for action in actions])
+            new.hurry([self.as_action(action, new) for action in actions])
         except BaseException:
             new.close()
             raise
-        if seed != self.seed:
-            self._drop_views()
-        self._played.close()
-        self._played = new
+        self._play(new)
 
     def in_mode(self, mode: str) -> None:
         """Play on in another mode: the same seed and actions there."""
         if mode != self.mode:
             self.restore(self.seed, mode, self.actions)
 
-    def step(self) -> bool:
-        """Let the first policy play one more step; gives whether there was one to play."""
+    def step(self, policy: int = 0) -> bool:
+        """Let a policy play one more step; gives whether there was one to play."""
         if self.over:
             return False
-        policy, played = self.policies[0], self._played
-        with running(f"The policy {policy.name}"):
-            action = policy.act(played.obs[-1].copy(), self._allowed(policy, -1))
+        plays, played = self._policy(policy), self._played
+        with running(f"The policy {plays.name}"):
+            action = plays.act(played.seen(len(played.actions)).copy(), self._allowed(plays, -1))
         played.step(np.array(action))
         return True
 
@@ -186,6 +190,7 @@ class Session:
         if allowed is not None and not allowed[int(wanted) - self.first_action]:
             raise UserError(f"{self.task.name} does not allow action {wanted} at step {index}.")
         self._played.back_to(index)
+        self._course.forget(index + 1)
         self._played.step(wanted)
 
     def as_action(self, action: Any, played: Follower | None = None) -> np.ndarray:
@@ -201,7 +206,7 @@ class Session:
 
     def look(self, pane: Pane, question: Question) -> Answer:
         """What a policy sees and does at a moment, before and after the question's changes."""
-        policy = self._policy(pane)
+        policy = self._policy(pane.policy)
         before = self._seen(pane.mode, question.index)
         turned = self._with_dial(pane.mode, question.dial)
         changed = before if turned == pane.mode else self._seen(turned, question.index)
@@ -218,7 +223,7 @@ class Session:
         self, pane: Pane, answer: Answer, method: str, score: str | None = None, seed: int = 0
     ) -> Iterator[MapLevel]:
         """Its map of an answer's picture, coarse first where it takes long; whoever has another question stops."""
-        policy = self._policy(pane)
+        policy = self._policy(pane.policy)
         if method not in names_of(policy):
             raise UserError(f"There is no saliency method {method!r} for {policy.name}.")
         levels = COARSE_TO_FINE.get(method, ({},))
@@ -232,7 +237,7 @@ class Session:
 
     def close(self) -> None:
         """Close every environment."""
-        self._drop_views()
+        self._views.close()
         self._played.close()
 
     def _reading(self, pane: Pane, policy: Policy, obs: np.ndarray, allowed: np.ndarray | None) -> Reading:
@@ -245,33 +250,22 @@ class Session:
         return reading
 
     def _allowed(self, policy: Policy, index: int) -> np.ndarray | None:
-        """What there is to choose from at a moment, however it looks."""
-        return self._played.allowed[index] if policy.masked else None
+        return allowed_at(policy, self._played, index)
 
-    def _policy(self, pane: Pane) -> Policy:
-        if not 0 <= pane.policy < len(self.policies):
-            raise UserError(f"There is no policy number {pane.policy + 1}: there are {len(self.policies)}.")
-        return self.policies[pane.policy]
+    def _policy(self, number: int) -> Policy:
+        if not 0 <= number < len(self.policies):
+            raise UserError(f"There is no policy number {number + 1}: there are {len(self.policies)}.")
+        return self.policies[number]
 
     def _check_index(self, index: int) -> None:
-        if not 0 <= index < len(self._played.obs):
+        if not 0 <= index <= len(self.actions):
             raise UserError(f"There is no moment {index}: the episode has 0 to {len(self.actions)}.")
 
     def _seen(self, mode: str, index: int) -> np.ndarray:
         self._check_index(index)
         if mode == self.mode:
-            return self._played.obs[index]
-        return self._view(mode, Seen).at(self._played, index)
-
-    def _view(self, mode: str, kind: type[View]) -> View:
-        view = self._views.pop((mode, kind), None)
-        if view is None:
-            while len(self._views) >= MOST_VIEWS:
-                self._views.pop(next(iter(self._views))).close()
-            view = kind(self._asks, self._task_in(mode), mode, self.seed)
-        assert isinstance(view, kind)
-        self._views[mode, kind] = view  # the latest last
-        return view
+            return self._played.seen(index)
+        return self._views.of(mode, Seen, self.seed).at(self._played, index)
 
     def _with_dial(self, mode: str, dial: tuple[str, float] | None) -> str:
         """The mode with a dial of the scene turned; itself where there is none, or it stands at its beginning."""
@@ -294,7 +288,10 @@ class Session:
     def _follower(self, mode: str, seed: int) -> Follower:
         return Follower(self._asks, self._task_in(mode), mode, seed)
 
-    def _drop_views(self) -> None:
-        for view in self._views.values():
-            view.close()
-        self._views.clear()
+    def _play(self, new: Follower) -> None:
+        """Another episode takes the place of this one."""
+        if new.seed != self.seed:
+            self._views.close()
+        self._played.close()
+        self._played = new
+        self._course.forget(0)

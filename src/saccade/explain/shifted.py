@@ -31,24 +31,24 @@ Frames = NDArray[Any]
 
 @final
 class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """An environment whose pictures are changed by shifts, and nothing else of it.
+    """An environment whose pictures are changed by shifts; everything else stays as it is.
 
-    What is drawn depends on the episode's seed and the step alone. Where an observation is a stack of frames the newest
-    is changed, and keeps its change as it moves through the stack.
+    Random changes depend on the episode's seed and the step alone. Where an observation is a stack of frames, the
+    newest is changed, and keeps its change as it moves through the stack.
 
     Args:
-        env: gives pictures in 0..255 or 0..1, wherever their channels are, or a dictionary with some.
-        mode: shifts and their strengths from 0 to 1, such as ``brightness:0.3+noise:0.1``; ``envs.shifts.SHIFTS`` has
-            them all.
+        env: returns pictures in 0..255 or 0..1, with channels first or last, or a dictionary that holds some.
+        mode: shifts and their strengths from 0 to 1, such as ``brightness:0.3+noise:0.1``; all are in
+            ``envs.shifts.SHIFTS``.
         channels: what the channels of one frame are, such as ``rgb,depth``: ``rgb`` is three, any other word one. By
-            default three are colours, and others grey frames. What is neither rgb nor grey stays as it is.
+            default three channels are colours, and others grey frames. What is neither rgb nor grey stays as it is.
         layout: of the observations, where their shape could mean two things.
-        key: of a dictionary's entry, where several are pictures.
+        key: the entry of a dictionary that is changed, where several are pictures.
         video_where: which pixels ``video`` replaces: ``black``, a colour ``R,G,B`` or ``R,G,B:TOLERANCE`` in 0..255;
-            None for those that ``info["task_mask"]`` leaves.
-        data: the folder of clips for ``video``; by default what SACCADE_DATA names, else they are generated.
-        pixels: what the observations are, where the caller knows all of it.
-        name: what sentences call the environment; by default its class.
+            None for those outside ``info["task_mask"]``.
+        data: the folder of clips for ``video``; by default SACCADE_DATA, and without that clips are generated.
+        pixels: what the observations are, if the caller knows all about them.
+        name: the environment's name in messages; by default its class.
 
     Raises:
         UserError: there is no such shift, or the observations are no pictures that it could change.
@@ -88,7 +88,7 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.undistorted: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode; a ``seed`` makes all that is drawn for the pictures begin anew as well."""
+        """Begin an episode; with a ``seed``, the random choices for the pictures start over too."""
         obs, info = self.env.reset(seed=seed, options=options)
         if seed is not None or self._random is None:
             self._random = np.random.default_rng(seed)
@@ -97,23 +97,23 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self._changed(obs, info), info
 
     def step(self, action: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """As the environment steps, with another picture."""
+        """Step the environment, and change the picture that it returns."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         self._step += 1
         over = bool(np.any(terminated)) or bool(np.any(truncated))
         return self._changed(obs, info, over), reward, terminated, truncated, info
 
     def _changed(self, obs: Any, info: Any, over: bool = False) -> Any:
-        """The observation with its pictures changed; ``undistorted`` is then what the environment gave."""
+        """The observation with its pictures changed; ``undistorted`` then holds the original."""
         given = obs if self._key is None else obs[self._key]
         array = np.array(given)
         self.undistorted = array
         if array.shape != self._pixels.shape:
             raise UserError(
-                f"{self._whose} gave an observation of shape {array.shape}, and its space says {self._pixels.shape}."
+                f"{self._whose} gave an observation of shape {array.shape}, but its space says {self._pixels.shape}."
             )
         if array.dtype.kind != np.dtype(self._pixels.dtype).kind:
-            raise UserError(f"{self._whose} gave {array.dtype}, and its observation space says {self._pixels.dtype}.")
+            raise UserError(f"{self._whose} gave {array.dtype}, but its observation space says {self._pixels.dtype}.")
         frames = _frames(self._pixels, array)
         new = self._new_frames(frames, over)
         told = info.get("task_mask") if isinstance(info, Mapping) else None
@@ -127,7 +127,7 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         return changed_obs if self._key is None else {**obs, self._key: changed_obs}
 
     def _new_frames(self, frames: Frames, over: bool) -> list[int]:
-        """Places of the frames that the last observation did not have, the newest first."""
+        """Places of the frames that the last observation did not hold, the newest first."""
         count = len(frames)
         if self._given is None:
             return list(range(count - 1, -1, -1))
@@ -138,7 +138,7 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         return list(range(count - 1, count - 1 - moved, -1))
 
     def _check_guess(self, frames: Frames, before: Frames, moved: int) -> None:
-        """Raise UserError where what moves shows that the channels are not what their number made likely."""
+        """Raise UserError if movement shows that the channels are not what their number suggested."""
         pixels = self._pixels
         if len(frames) > 1 and moved == len(frames):
             raise UserError(
@@ -157,8 +157,8 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _distorted(self, frames: Frames, place: int, shown: Frames, told: Any) -> NDArray[Any]:
         """One new frame under the shifts.
 
-        Of an episode's first observation, whose older frames nobody has seen come, those that repeat the frame after
-        them stay its repetition, and black ones are a stack's beginning and no pictures.
+        In an episode's first observation the older frames were never seen alone: those that repeat the frame after them
+        stay its repetition, and black ones pad the start of the stack and are no pictures.
         """
         frame, newest = frames[place], place == len(frames) - 1
         if self._given is None and not newest:
@@ -179,7 +179,7 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         return changed_frame
 
     def _shares(self, frame: NDArray[Any], channels: slice) -> NDArray[np.float32]:
-        """Brightnesses as shares of the brightest. Raises UserError for others."""
+        """Brightness as a fraction of the brightest. Raises UserError for values out of range."""
         pixels = self._pixels
         if frame.dtype.kind != "f":
             return frame.astype(np.float32) / np.float32(BYTE if pixels.normalised is not None else pixels.high)
@@ -191,13 +191,13 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
         slack = ROUNDING if pixels.normalised is None else ROUNDING_NORMALISED
         if not (shares.min() >= -slack and shares.max() <= 1 + slack):  # NaN too
             raise UserError(
-                f"{self._whose} gave brightnesses in {pictures.min():g}..{pictures.max():g}, and its observation space "
+                f"{self._whose} gave brightnesses in {pictures.min():g}..{pictures.max():g}, but its observation space "
                 f"says 0..{pixels.high:g}: only pictures within their range can be changed."
             )
         return shares.clip(0, 1)
 
     def _told(self, shares: NDArray[np.float32], dtype: np.dtype[Any], channels: slice) -> NDArray[Any]:
-        """Shares as the environment tells brightnesses."""
+        """Fractions as the environment gives brightness."""
         pixels = self._pixels
         if dtype.kind != "f":
             return np.rint(shares * (BYTE if pixels.normalised is not None else pixels.high)).astype(dtype)
@@ -209,9 +209,9 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def environment_pixels(space: gymnasium.Space[Any], policy: Pixels, task: str) -> Pixels:
-    """What the pictures of an environment are, whose channels may lie elsewhere than those of its policy.
+    """Return what the pictures of an environment are, whose channels may be ordered otherwise than its policy's.
 
-    Raises UserError where the policy does not fit.
+    Raises UserError if the policy does not fit.
     """
     fitting(space, policy, task)
     same = isinstance(space, gymnasium.spaces.Box) and space.shape == policy.shape
@@ -225,7 +225,7 @@ def environment_pixels(space: gymnasium.Space[Any], policy: Pixels, task: str) -
 def _entry(
     space: gymnasium.Space[Any], key: str | None, layout: Layout | None
 ) -> tuple[str | None, gymnasium.Space[Any]]:
-    """The name of a dictionary's pictures, and their space; no name where observations are the pictures."""
+    """The key of a dictionary's pictures, and their space; no key if observations are the pictures."""
     if not isinstance(space, gymnasium.spaces.Dict):
         if key is not None:
             raise UserError(f"key={key!r} names an entry of a dictionary, and the observations are {space}.")
@@ -252,7 +252,7 @@ def _is_picture(space: gymnasium.Space[Any], layout: Layout | None) -> bool:
 
 
 def _pictures_in(pixels: Pixels, whose: str) -> list[slice]:
-    """Where in a frame its colours or its greys are. Raises UserError where nobody knows of any."""
+    """Where in a frame its colours or greys are. Raises UserError if it is not known that there are any."""
     places, start = [], 0
     for part in pixels.parts:
         end = start + part_width(part)
@@ -261,8 +261,8 @@ def _pictures_in(pixels: Pixels, whose: str) -> list[slice]:
         start = end
     if not places:
         raise UserError(
-            f"Nobody said which channels of {whose} are pictures ({', '.join(pixels.parts)}): name those of one frame, "
-            "such as rgb,depth, with --channels (channels=...)."
+            f"It is not known which channels of {whose} are pictures ({', '.join(pixels.parts)}): name those of one "
+            "frame, such as rgb,depth, with --channels (channels=...)."
         )
     return places
 
@@ -271,12 +271,12 @@ def _background(mode: ShiftMode, where: str | None, pixels: Pixels) -> Backgroun
     if plays_clips(mode.parts):
         return background_of(where)
     if where is not None:
-        raise UserError(f"--video-where {where} says what a video replaces, and {mode.name} has none: leave it out.")
+        raise UserError(f"--video-where {where} says what a video replaces, but {mode.name} has none: leave it out.")
     return None
 
 
 def _clips(mode: ShiftMode, data: str | Path | None, side: int) -> Any:
-    """What a video may play, at the size of the pictures; nothing where there is no video."""
+    """The clips that a video may play, at the size of the pictures; None if there is no video."""
     if not plays_clips(mode.parts):
         return ()
     return load_clips(find_data(data), "video_hard", side).arrays
@@ -289,7 +289,7 @@ def _frames(pixels: Pixels, obs: NDArray[Any]) -> Frames:
 
 
 def _observation(pixels: Pixels, frames: Frames) -> NDArray[Any]:
-    """The inverse of ``_frames``: an array of its own."""
+    """The inverse of ``_frames``: returns a new array."""
     first: NDArray[Any] = np.moveaxis(frames, -1, 1).reshape(pixels.channels_first)
     if pixels.layout == "channels_last":
         first = np.moveaxis(first, 0, -1)
@@ -299,7 +299,7 @@ def _observation(pixels: Pixels, frames: Frames) -> NDArray[Any]:
 
 
 def _mask_of(told: Any, place: int, count: int) -> NDArray[np.bool_] | None:
-    """The mask of one frame of ``info["task_mask"]``, which is of all frames or of the newest."""
+    """The mask of one frame in ``info["task_mask"]``, which covers all frames or the newest."""
     if told is None:
         return None
     masks = np.asarray(told, bool)

@@ -1,4 +1,4 @@
-"""Where the observations come from that are explained: a Saccade task, Gymnasium's, or a person's own environment."""
+"""Where explained observations come from: a task of Saccade, of Gymnasium, or an environment of your own."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ CLEAN = "train"
 @final
 @dataclass(frozen=True)
 class Task:
-    """Makes the same environment in each of its modes.
+    """A task: makes the same environment in each of its modes.
 
     Attributes:
-        make: ``(mode, masks) -> environment``; with ``masks`` it tells ``info["task_mask"]`` where it can.
-        modes: the modes there are; the same seed and actions go through the same states in all of them.
+        make: ``(mode, masks) -> environment``; with ``masks`` it reports ``info["task_mask"]`` where it can.
+        modes: the modes there are; the same seed and actions lead through the same states in all of them.
         knows_truth: whether it can say which pixels show the task.
         config: of a Saccade task.
-        provenance: what results with such an environment must be told with.
+        provenance: what must be reported with results from such an environment.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Task:
 
     @property
     def usual_modes(self) -> tuple[str, ...]:
-        """What it is played in where nobody says."""
+        """Return the modes that it is played in by default."""
         return self.modes if self.config is None else usual_modes(self.config.task)
 
 
 def find_task(name: str, **fields: Any) -> Task:
-    """The task that a person named: ``dmc/walker_walk``, an id of Gymnasium, or ``file.py:function``.
+    """Find the task that a name stands for: ``dmc/walker_walk``, an id of Gymnasium, or ``file.py:function``.
 
-    An id may name the module that registers it, ``ale_py:ALE/Breakout-v5``; installed packages are found by themselves.
+    An id may name the module that registers it, ``ale_py:ALE/Breakout-v5``; installed packages are found without that.
 
     Args:
         fields: other fields or options of ``EnvConfig``, for Saccade's own tasks.
@@ -84,7 +84,7 @@ def find_task(name: str, **fields: Any) -> Task:
 
 
 def saccade_task(config: EnvConfig) -> Task:
-    """A task of Saccade in all its modes, with the simulator's own masks where it has any."""
+    """Return a task of Saccade in all its modes, with the simulator's own masks where it has any."""
     suite = suite_of(config.task)
 
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
@@ -98,7 +98,7 @@ def _own_task(name: str) -> Task:
 
 
 def makers_task(name: str, makers: Mapping[str, Callable[[], Any]]) -> Task:
-    """A task that functions make, one for each of its modes, ``train`` first."""
+    """Return a task made by functions, one for each of its modes, ``train`` first."""
     modes = (CLEAN, *(mode for mode in makers if mode != CLEAN))
 
     def make(mode: str, masks: bool) -> gymnasium.Env[Any, Any]:
@@ -108,22 +108,22 @@ def makers_task(name: str, makers: Mapping[str, Callable[[], Any]]) -> Task:
 
 
 def maker_in_file(name: str) -> Callable[[], gymnasium.Env[Any, Any]]:
-    """The function that ``file.py:function`` names, which makes an environment. Raises UserError for none."""
+    """Return the function that ``file.py:function`` names, which makes an environment. Raises UserError if missing."""
     function = from_file(name)
     return lambda: made_by(function, name)
 
 
 def made_by(function: Callable[[], Any], name: str) -> gymnasium.Env[Any, Any]:
-    """What somebody's function makes, as a single environment. Raises UserError where it fails or makes none."""
+    """Return what the function makes as a single environment. Raises UserError if it fails or makes none."""
     with running(f"Calling {name}"):
         env = function()
-        if isinstance(env, FunctionType):  # as scripts make them for a vector
+        if isinstance(env, FunctionType):  # scripts write such functions for a vector
             env = env()
     return single(env, name)
 
 
 def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:
-    """The task to explain a policy on; a run's own where none is named, with the settings it was trained with.
+    """Return the task to explain a policy on; a run's own, with its training settings, if none is named.
 
     Args:
         fields: fields or options of ``EnvConfig`` that differ from the run's; None where they do not.
@@ -131,7 +131,7 @@ def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:
     given = {field: value for field, value in fields.items() if value is not None}
     if name is not None and "@" in name and ".py:" not in name:
         task, _, mode = name.partition("@")
-        raise UserError(f"{name!r} names a mode: give the task {task!r} and modes=({mode!r},).")
+        raise UserError(f"{name!r} names a mode as well: give the task {task!r} and modes=({mode!r},).")
     if policy.config is not None:
         own: EnvConfig = policy.config.env
         if name is None or name in TASKS:

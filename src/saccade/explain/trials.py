@@ -1,4 +1,4 @@
-"""A person's game as a policy would have seen it, and where the person looked meanwhile (Nikulin et al., 2019)."""
+"""A person's game as a policy would have seen it, and where the person looked (Nikulin et al., 2019)."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from saccade.types import UserError
 
 Join = Literal["frame_id", "published"]
 JOINS: tuple[Join, ...] = ("frame_id", "published")
-"""How gaze finds its picture: by name; or as in the published code of FLS, one picture too early."""
+"""How gaze is matched to pictures: by name; or as in the published code of FLS, one picture too early."""
 
-STACK = 4  # observations in one of a policy's
+STACK = 4  # planes in one of a policy's observations
 REPEAT = 4  # pictures from one observation to the next
-SEEN = (13, 12, 9, 8, 5, 4, 1, 0)  # pictures back from an observation's newest: of each plane the last two
-MOST_APART = 0.01  # share of a trial's pictures that may lack a line, or lines a picture
+SEEN = (13, 12, 9, 8, 5, 4, 1, 0)  # pictures back from an observation's newest: the last two of each plane
+MOST_APART = 0.01  # largest share of a trial's pictures without a line of gaze, or of lines without a picture
 BYTES_OF_NAME = 4 * LONGEST_NAME
-CACHE_VERSION = 1  # raised when what is kept would change
-AT_ONCE = 64  # pictures that are made grey and small together
+CACHE_VERSION = 1  # raised whenever the cached contents change
+AT_ONCE = 64  # pictures converted and resized together
 
 
 @final
@@ -47,7 +47,7 @@ class Watched:
     Attributes:
         planes: uint8 ``[observations, 84, 84]``, the newest of each stack.
         looked_at: pixels (row times width plus column) of all gaze samples within the picture, image by image.
-        starts: ``[images + 1]`` of ``looked_at``.
+        starts: ``[images + 1]``, where each image's samples begin in ``looked_at``.
         notes: in words, what the files lack.
     """
 
@@ -62,12 +62,12 @@ class Watched:
         return len(self.planes)
 
     def obs(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Observations ``[chosen, 4, 84, 84]``, oldest plane first; zeros before the first one."""
+        """Return observations ``[chosen, 4, 84, 84]``, oldest plane first; zeros before the first one."""
         before = chosen[:, None] - np.arange(STACK)[::-1]
         return np.where((before >= 0)[..., None, None], self.planes[before.clip(0)], 0).astype(np.uint8)
 
     def fixations(self, chosen: Iterable[NDArray[np.int64]]) -> NDArray[np.float64]:
-        """How many gaze samples fell on each pixel ``[height, width]`` while each group of observations was shown."""
+        """Count the gaze samples on each pixel ``[height, width]`` while each group of observations was shown."""
         groups = list(chosen)
         counts = np.zeros((len(groups), HEIGHT * WIDTH))
         for place, group in enumerate(groups):
@@ -78,18 +78,18 @@ class Watched:
         return counts.reshape(-1, HEIGHT, WIDTH)
 
     def elsewhere(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The fixations of ten other observations of the trial, drawn with replacement, for each of the chosen ones."""
+        """Return, for each chosen observation, the fixations of ten others of the trial, drawn with replacement."""
         drawn = others_drawn(len(self)).numpy()
         return self.fixations(drawn[:, place] for place in chosen)
 
 
 def num_observations(num_images: int) -> int:
-    """One for every fourth image from the first on, without one that would be the last image."""
+    """Return how many observations a trial has: one for every fourth image from the first, except the last image."""
     return -(-(num_images - 1) // REPEAT)
 
 
 def read_watched(trial: Trial, pictures: Pictures, join: Join = "frame_id") -> Watched:
-    """A trial's observations and gaze.
+    """Read a trial's observations and gaze.
 
     Raises:
         UserError: a file is missing or cannot be read, or the two do not belong together.
@@ -101,7 +101,7 @@ def read_watched(trial: Trial, pictures: Pictures, join: Join = "frame_id") -> W
         line_of = {name: line for line, name in enumerate(looks.names)}
         lines = [line_of.get(name) for name in names]
     else:
-        # Deviation of the published code, kept for comparison: images count from 0 there, and lines from 1.
+        # Deviation in the published code, kept for comparison: it counts images from 0, but lines from 1.
         numbered = {number_of(name): line for line, name in enumerate(looks.names)}
         lines = [numbered.get(image) for image in range(len(names))]
     seen = [np.empty(0, np.int64) if line is None else _pixels(looks.of(line)) for line in lines]
@@ -110,19 +110,19 @@ def read_watched(trial: Trial, pictures: Pictures, join: Join = "frame_id") -> W
 
 
 def looks_of(trial: Trial) -> Looks:
-    """The gaze of a trial. Raises UserError where its text is missing or none."""
+    """Read the gaze of a trial. Raises UserError if its text is missing or is not gaze."""
     if trial.text is None:
         raise UserError(f"Trial {trial.number} has pictures and no text: {trial.name}.txt is missing beside them.")
     return read_looks(read_text(trial.text, MOST_BYTES), str(trial.text))
 
 
 def looked_at_in(looks: Looks) -> NDArray[np.float64]:
-    """How many gaze samples of a whole trial fell on each pixel, ``[height, width]``."""
+    """Count the gaze samples of a whole trial on each pixel, ``[height, width]``."""
     return np.bincount(_pixels(looks.samples), minlength=HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.float64)
 
 
 def _pixels(samples: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The pixels that samples fell on: rounded half to even, and left out outside."""
+    """The pixels that samples fell on, rounded half to even; samples outside are left out."""
     column, row = np.rint(samples).T
     inside = (column >= 0) & (column < WIDTH) & (row >= 0) & (row < HEIGHT)
     return (row[inside] * WIDTH + column[inside]).astype(np.int64)
@@ -144,7 +144,7 @@ def _notes(names: Sequence[str], looks: Looks) -> tuple[str, ...]:
 
 
 class Pictures:
-    """What is made of a trial's archive: in one pass, unless the cache has it. It is held until this is let go."""
+    """What is made of a trial's archive, in one pass unless it is cached; kept in memory while this object lives."""
 
     def __init__(self, trial: Trial, progress: Progress = lambda done, total: None) -> None:
         self._place, self._progress = trial.pictures, progress
@@ -152,7 +152,7 @@ class Pictures:
         self._packed: dict[str, bytes] = {}
 
     def names(self) -> list[str]:
-        """Of the images, in order."""
+        """The names of the images, in order."""
         kept = cached_array(f"{self._name}-names", (BYTES_OF_NAME,), self._named)
         return [bytes(row).rstrip(b"\0").decode() for row in kept]
 
@@ -161,7 +161,7 @@ class Pictures:
         return cached_array(f"{self._name}-planes", (SIDE, SIDE), self._planes)
 
     def screens(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The newest image of some observations, in colour."""
+        """Return the newest image of some observations, in colour."""
         which = hashlib.sha256(chosen.astype("<i8").tobytes()).hexdigest()[:8]
         name = f"{self._name}-screens-{which}"
         return cached_array(name, (HEIGHT, WIDTH, 3), lambda: self._images(chosen * REPEAT))
@@ -183,7 +183,7 @@ class Pictures:
     def _planes(self) -> NDArray[np.uint8]:
         count = num_observations(len(self._pictures()))
         if count < 1:
-            raise UserError(f"{self._place} holds {len(self._pictures())} picture, which is no game.")
+            raise UserError(f"{self._place} holds {len(self._pictures())} picture: that is no game.")
         planes = np.empty((count, SIDE, SIDE), np.uint8)
         for first in range(0, count, AT_ONCE):
             newest = np.arange(first, min(first + AT_ONCE, count)) * REPEAT

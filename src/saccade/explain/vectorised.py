@@ -1,4 +1,4 @@
-"""Environments that are made as vectors of some: the first of them, played as a single one."""
+"""Play the first environment of a vector of environments as a single one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ VECTORS = "stable_baselines3.common.vec_env"
 
 
 def single(made: Any, name: str) -> Single:
-    """What somebody's function gave as an environment: its own, or the first of a vector.
+    """Return a single environment: the one that a function made, or the first of the vector that it made.
 
-    Vectors of Gymnasium and of Stable-Baselines3 (``VecFrameStack(make_atari_env(...), 4)``) begin a new episode by
+    Vectors of Gymnasium and of Stable-Baselines3 (``VecFrameStack(make_atari_env(...), 4)``) restart episodes by
     themselves; a player stops at the end of the first.
 
     Raises:
-        UserError: it is none of them.
+        UserError: it is neither an environment nor a vector.
     """
     if isinstance(made, gymnasium.Env):
         return made
@@ -33,12 +33,12 @@ def single(made: Any, name: str) -> Single:
     why = "of the old gym: wrap it with gymnasium.wrappers or shimmy" if old else "not a gymnasium.Env"
     raise UserError(
         f"{name} gave {type(made).__name__}, {why}: it must be a function that makes a gymnasium.Env, or a vector of "
-        "some of Gymnasium or Stable-Baselines3."
+        "environments of Gymnasium or Stable-Baselines3."
     )
 
 
 class _FirstOfVector(Single):
-    """The first environment of one of Gymnasium's vectors; all of them take its actions."""
+    """The first environment of a Gymnasium vector; all of them are given its actions."""
 
     def __init__(self, vector: gymnasium.vector.VectorEnv[Any, Any, Any]) -> None:
         self._vector = vector
@@ -57,7 +57,7 @@ class _FirstOfVector(Single):
 
 
 class _FirstOfStableBaselines3(Single):
-    """The same of a ``VecEnv``, which tells of its seed before the reset and of an end in one word."""
+    """The first environment of a ``VecEnv``, which takes its seed before the reset and has one flag for every end."""
 
     def __init__(self, vector: Any) -> None:
         self._vector = vector
@@ -73,7 +73,7 @@ class _FirstOfStableBaselines3(Single):
         return obs[0], reward[0], bool(done[0]) and not out_of_time, bool(done[0]) and out_of_time, infos[0]
 
     def action_masks(self) -> Any:
-        """What it allows, as sb3-contrib asks. Raises AttributeError where it does not tell."""
+        """Return the allowed actions, as sb3-contrib asks for them. Raises AttributeError if it has none."""
         return self._vector.env_method("action_masks")[0]
 
     def close(self) -> None:

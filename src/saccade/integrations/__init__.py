@@ -1,1 +1,1 @@
-"""Pieces that other libraries' programs use: callbacks and the like."""
+"""Pieces for other libraries' programs, such as callbacks."""

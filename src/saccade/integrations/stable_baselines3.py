@@ -21,16 +21,16 @@ SMALLEST_SIDE = 160  # pixels, so that labels and maps can be read
 
 
 class ExplainCallback(BaseCallback):
-    """Logs pictures ``explain/METHOD`` of what the policy looks at, through the model's own logger.
+    """Logs pictures ``explain/METHOD`` of what the policy looks at while it trains, through the model's own logger.
 
-    The observations are the newest ones of the training environments when the time comes. Nothing of the training
-    changes: weights, gradients, random states and the mode of the network stay as they are.
+    The observations are the newest ones of the training environments at that time. Training itself is not affected:
+    weights, gradients, random states and the mode of the network stay as they are.
 
     Args:
         every: environment steps, over all environments, between two pictures.
-        methods: names of ``saccade.saliency.METHODS``; one that cannot be right for the policy raises UserError when
+        methods: names in ``saccade.saliency.METHODS``; one that cannot be right for the policy raises UserError when
             training starts.
-        frames: observations in a picture, from as many of the environments as there are.
+        frames: observations in a picture, one from each environment, as far as there are enough.
         settings: what the methods explain, and their hyper-parameters.
     """
 
@@ -52,7 +52,7 @@ class ExplainCallback(BaseCallback):
         self._policy: Policy | None = None
 
     def _on_training_start(self) -> None:
-        # Of this model, and of this call of learn, whose steps begin anew: a callback may be used again.
+        # For this model and this call of learn, whose steps start from 0: a callback may be used again.
         self._last = self.num_timesteps
         self._policy = from_model(self.model)
         self._found, _ = finders(self._policy, self.methods, self.settings, noise_of(self._policy))
@@ -77,7 +77,7 @@ class ExplainCallback(BaseCallback):
             self.model.policy.set_training_mode(training)
 
     def _seen(self, obs: Any) -> np.ndarray:
-        """Observations as the policy is given them: channels first where the library moves them."""
+        """Observations as the policy takes them: channels first if the library moves them."""
         seen = np.asarray(obs)[: self.frames]
         assert self._policy is not None
         if seen.shape[1:] != self._policy.pixels.shape and seen.ndim == 4:

@@ -1,6 +1,6 @@
-"""Scores of saliency: pure functions on tensors, one number per frame, one file per question.
+"""Scores of saliency maps: pure functions on tensors, one number per frame, one file per question.
 
-``METRICS`` lists those that give a number. The curves behind some of them are ``faithfulness.deletion``,
+``METRICS`` lists those that return a number. The curves that some of them summarise are ``faithfulness.deletion``,
 ``faithfulness.insertion`` and ``sanity.randomisation_curve``.
 """
 
@@ -41,14 +41,14 @@ PERTURBED = ("score", "obs", "saliency", "fill")
 @final
 @dataclass(frozen=True)
 class Metric:
-    """One line of ``METRICS``.
+    """One row of ``METRICS``.
 
     Attributes:
-        function: gives float64 ``[batch]``, NaN where it is undefined; its positional arguments are ``takes``.
-        question: what it asks of a map, and of which kind of input.
+        function: returns float64 ``[batch]``, NaN where it is undefined; its positional arguments are ``takes``.
+        question: what it asks about a map, and so which kind of input it needs.
         direction: whether higher or lower is better.
-        lowest: of its range; None for no bound.
-        highest: of its range; None for no bound.
+        lowest: lower bound of its range; None if there is none.
+        highest: upper bound of its range; None if there is none.
         takes: names of its arguments: ``saliency``, ``truth``, ``fixations`` and the like ``[batch, height, width]``,
             ``frame_*`` ``[batch, frame, height, width]``. ``ignore`` and ``frame_ignore`` may be None.
     """
@@ -101,7 +101,7 @@ METRICS: dict[str, Metric] = {
         "FLS (Nikulin et al., 2019); Peters et al., 2005", GAZE,
     ),
     "kl_divergence": Metric(
-        kl_divergence, "people", "lower", 0.0, None, "nats between where people looked and the map",
+        kl_divergence, "people", "lower", 0.0, None, "KL in nats from where people looked to the map",
         "FLS (Nikulin et al., 2019)", GAZE,
     ),
     "shuffled_auc": Metric(
@@ -117,7 +117,7 @@ METRICS: dict[str, Metric] = {
         "Bylinskii et al., 2019, CC", GAZE,
     ),
     "similarity": Metric(
-        similarity, "people", "higher", 0.0, 1.0, "what the map and where people looked have in common",
+        similarity, "people", "higher", 0.0, 1.0, "overlap of the map with where people looked",
         "Bylinskii et al., 2019, SIM", GAZE,
     ),
     "deletion": Metric(
@@ -137,7 +137,7 @@ METRICS: dict[str, Metric] = {
         "centre prior; Judd et al., 2009", ("saliency",),
     ),
     "uniform_overlap": Metric(
-        uniform_overlap, "sanity", "lower", 0.0, 1.0, "what the map has in common with one that favours no pixel",
+        uniform_overlap, "sanity", "lower", 0.0, 1.0, "overlap with a map that favours no pixel",
         "Bylinskii et al., 2019, SIM with a uniform map", ("saliency",),
     ),
     "map_drift": Metric(
@@ -154,4 +154,4 @@ METRICS: dict[str, Metric] = {
         "KL as in DIGR and perturbation saliency", ("clean_policy", "distracted_policy"),
     ),
 }  # fmt: skip
-"""Every metric by name, by question."""
+"""Every metric by name, ordered by question."""

@@ -1,4 +1,4 @@
-"""What a metric is given, checked: one sentence for a person when it cannot be scored."""
+"""Check a metric's inputs: one sentence for a person if a map cannot be scored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ AXES = {3: "[batch, height, width]", 4: "[batch, frame, height, width]"}
 
 
 def checked_map(values: Tensor, *, name: str = "saliency map", axes: int = 3) -> Tensor:
-    """A finite map with so many axes, in float64.
+    """Return a finite map with this many axes, in float64.
 
     Raises:
         UserError: another number of axes, no pixels, complex values, NaN or infinity.
@@ -28,22 +28,22 @@ def checked_map(values: Tensor, *, name: str = "saliency map", axes: int = 3) ->
 
 
 def checked_mask(mask: Tensor, like: Tensor, *, name: str) -> Tensor:
-    """A bool mask of the shape of ``like``. Raises UserError for another type or shape."""
+    """Return a bool mask of the shape of ``like``. Raises UserError for another type or shape."""
     if mask.dtype != torch.bool:
         raise UserError(f"The {name} is {mask.dtype}: it must be bool, as `mask > 0` makes it.")
     if mask.shape != like.shape:
         raise UserError(
-            f"The {name} has shape {tuple(mask.shape)} and the saliency map {tuple(like.shape)}: they must be the same."
+            f"The {name} has shape {tuple(mask.shape)}, the saliency map {tuple(like.shape)}: they must be the same."
         )
     return mask
 
 
 def checked_fixations(fixations: Tensor, like: Tensor | None = None, *, name: str = "fixation map") -> Tensor:
-    """Counts of gaze samples, in float64. Raises UserError for another shape, negative or non-finite counts."""
+    """Return counts of gaze samples in float64. Raises UserError for another shape, negative or non-finite counts."""
     counts = checked_map(fixations, name=name)
     if like is not None and counts.shape != like.shape:
         raise UserError(
-            f"The {name} has shape {tuple(counts.shape)} and the saliency map {tuple(like.shape)}: "
+            f"The {name} has shape {tuple(counts.shape)}, the saliency map {tuple(like.shape)}: "
             "they must be the same, so resize the saliency to the frame that people looked at."
         )
     if bool((counts < 0).any()):

@@ -1,6 +1,6 @@
-"""Does the policy use what a map shows? What it does when the most salient pixels are hidden, or alone remain.
+"""Faithfulness: does the policy use what a map shows? Its output is compared as the most salient pixels go or remain.
 
-The ranking is by ``saliency [batch, height, width]``, all channels of a pixel together; equal values come in an
+Pixels are ranked by ``saliency [batch, height, width]``, all channels of a pixel together; equal values come in an
 order drawn once, so that a constant map means random pixels and not the first rows of the picture.
 """
 
@@ -19,18 +19,18 @@ from saccade.metrics.measures import undefined_unless
 from saccade.types import Score, UserError
 
 FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
-ORDER_OF_TIES = 0  # a seed
+ORDER_OF_TIES = 0  # the seed that orders them
 
 
 @final
 @dataclass(frozen=True)
 class Curve:
-    """How far a policy is from what it does at the whole observation, as more of its pixels are hidden or shown.
+    """How far a policy's output moves from that at the whole observation, as more of its pixels are hidden or shown.
 
     Attributes:
         fraction: of the pixels, the most salient ones first, that were hidden or shown.
-        divergence: float64 ``[batch, fraction]``: 0 at the observation itself; normalised, 1 at the wholly filled one,
-            and NaN where the policy does the same there.
+        divergence: float64 ``[batch, fraction]``: 0 at the observation itself; if normalised, 1 at the wholly filled
+            one, and NaN if the policy's output is the same there.
     """
 
     fraction: tuple[float, ...]
@@ -38,7 +38,7 @@ class Curve:
 
     @property
     def area(self) -> Tensor:
-        """Mean height of each curve, by trapezoids: ``[batch]``."""
+        """Return the mean height of each curve, by trapezoids: ``[batch]``."""
         at = torch.tensor(self.fraction, dtype=torch.float64, device=self.divergence.device)
         return torch.trapezoid(self.divergence, at) / (self.fraction[-1] - self.fraction[0])
 
@@ -55,18 +55,18 @@ def deletion(
 ) -> Curve:
     """Hide the most salient pixels: a faithful map changes the policy early, so a larger area is better.
 
-    The deletion metric of RISE (Petsiuk et al., 2018), which follows the probability of a class, so that less is
+    The deletion metric of RISE (Petsiuk et al., 2018) follows the probability of a class, so that less is
     better there; here it is the policy's divergence, which all kinds of policies have.
 
     Args:
-        score: of these observations, with ``distance=True`` (``kl``, ``action_distance``, ``value_distance``).
+        score: their score, with ``distance=True`` (``kl``, ``action_distance``, ``value_distance``).
         obs: float ``[batch, channel, height, width]``.
         saliency: ``[batch, height, width]``.
         fill: what hidden pixels show: a number or anything that broadcasts to ``obs``, such as its blurred version.
         fractions: increasing, in 0..1.
-        max_batch: observations that go through the network at once; results do not depend on it.
+        max_batch: most observations that go through the network at once; results do not depend on it.
         normalise: divide each curve by the divergence of the wholly filled observation, which can be small by chance;
-            without it curves of several maps can be divided by what they have in common.
+            without it curves of several maps can be divided by a common scale.
 
     Raises:
         UserError: the score is no distance, shapes do not fit, or the network or the map is not finite.
@@ -84,33 +84,33 @@ def insertion(
     max_batch: int = 256,
     normalise: bool = True,
 ) -> Curve:
-    """Show the most salient pixels alone: a faithful map soon restores the policy, so a smaller area is better.
+    """Show only the most salient pixels: a faithful map soon restores the policy's output, so a smaller area is better.
 
-    Arguments, source and difference from it as for ``deletion``.
+    Arguments, source and the difference from it are as for ``deletion``.
     """
     return _curve(score, obs, saliency, fill, fractions, max_batch, hide_top=False, normalise=normalise)
 
 
 def deletion_area(score: Score, obs: Tensor, saliency: Tensor, fill: Tensor | float) -> Tensor:
-    """Area under ``deletion``: float64 ``[batch]``, 0 (the policy never changes) and more; higher is better."""
+    """Return the area under ``deletion``: float64 ``[batch]``, from 0 (the policy never changes); higher is better."""
     return deletion(score, obs, saliency, fill=fill).area
 
 
 def insertion_area(score: Score, obs: Tensor, saliency: Tensor, fill: Tensor | float) -> Tensor:
-    """Area under ``insertion``: float64 ``[batch]``, 0 (restored at once) and more; lower is better."""
+    """Return the area under ``insertion``: float64 ``[batch]``, from 0 (restored at once); lower is better."""
     return insertion(score, obs, saliency, fill=fill).area
 
 
 def kept_pixels(obs: Tensor, saliency: Tensor, fraction: Tensor | float, fill: Tensor | float) -> Tensor:
-    """Observations of which only the most salient fraction of the pixels is left, the others showing ``fill``.
+    """Return observations with only the most salient fraction of the pixels left; the others show ``fill``.
 
-    ``fraction`` is a number in 0..1, or one per sample ``[batch]``; the rest as for ``deletion``.
+    ``fraction`` is a number in 0..1, or one per sample ``[batch]``; the rest is as for ``deletion``.
     """
     rank = _ranks(saliency, obs)
     share = torch.as_tensor(fraction, dtype=torch.float64, device=obs.device)
     if share.shape not in ((), (len(obs),)) or not bool(((share >= 0) & (share <= 1)).all()):
         raise UserError(
-            f"The fraction of pixels to keep is {fraction}: it must be in 0..1, one number or one a sample."
+            f"The fraction of pixels to keep is {fraction}: it must be in 0..1, one number or one per sample."
         )
     shown = rank < _num_pixels(share, rank).reshape(-1, 1, 1, 1)
     return torch.where(shown, obs, _filling(fill, obs))
@@ -130,7 +130,7 @@ def _curve(
 ) -> Curve:
     if not score.distance:
         raise UserError(
-            "Insertion and deletion follow how far the policy moves: give a score that is a distance, "
+            "Insertion and deletion measure how far the policy moves: give a score that is a distance, "
             "such as kl, action_distance or value_distance."
         )
     _check_fractions(fractions)
@@ -140,7 +140,7 @@ def _curve(
     rank, filling = _ranks(saliency, obs), _filling(fill, obs)
     at = torch.tensor(fractions, dtype=torch.float64, device=obs.device)
     counts = _num_pixels(at, rank)
-    # The last one measures the wholly filled observation, whatever the fractions are.
+    # The last entry measures the wholly filled observation, whatever the fractions are.
     counts = torch.cat([counts, counts.new_tensor([rank[0].numel() if hide_top else 0])])
     flat = torch.arange(len(obs) * len(counts), device=obs.device)
     parts = []
@@ -163,7 +163,7 @@ def _divergence(score: Score, obs: Tensor) -> Tensor:
         )
     if not bool(found.isfinite().all()):
         raise UserError("The policy's divergence is NaN or infinite: look for NaN in the network's weights.")
-    return found.clamp(min=0.0)  # rounding may leave a KL a hair below zero
+    return found.clamp(min=0.0)  # rounding may leave a KL slightly below zero
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:
@@ -177,7 +177,7 @@ def _ranks(saliency: Tensor, obs: Tensor) -> Tensor:
     values = checked_map(saliency)
     if obs.ndim != 4 or not obs.is_floating_point() or (len(obs), *obs.shape[2:]) != tuple(values.shape):
         raise UserError(
-            f"The observation is {obs.dtype} of shape {tuple(obs.shape)} and the saliency map has "
+            f"The observation is {obs.dtype} of shape {tuple(obs.shape)}, the saliency map "
             f"{tuple(values.shape)}: they must be float [batch, channel, height, width] and [batch, height, width]."
         )
     flat = values.flatten(1)

@@ -1,8 +1,8 @@
-"""Does a map lie on what matters? Scores against the truth: which pixels show the task, as the simulator knows it.
+"""Localisation: does a map lie on the pixels that show the task, according to the simulator?
 
 All but the two of SimGRL take ``saliency [batch, height, width]`` (higher = more salient), ``truth`` bool of the same
-shape, and ``ignore`` bool or None: pixels that count neither as inside nor as outside. They give float64 ``[batch]``,
-NaN for a frame where nothing can be said: no pixel inside, none outside, or a constant map. They raise UserError for
+shape, and ``ignore`` bool or None: pixels that count neither as inside nor as outside. They return float64 ``[batch]``,
+NaN for frames where they are undefined: no pixel inside, none outside, or a constant map. They raise UserError for
 shapes that do not fit, masks that are not bool and maps that are not finite.
 """
 
@@ -18,15 +18,15 @@ from saccade.metrics.checks import checked_map, checked_mask
 from saccade.metrics.measures import area_under_curve, is_constant, undefined_unless, unit_scaled
 from saccade.types import UserError
 
-ROUNDING = 1e-6  # forgiven in the position of a quantile
+ROUNDING = 1e-6  # tolerated in the position of a quantile
 PERCENT = 100.0
 
 Frames = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Values, inside, counted, each ``[batch, pixels]``, and the frames on which all is defined, ``[batch]``."""
+"""Values, inside, counted, each ``[batch, pixels]``, and the frames where all is defined, ``[batch]``."""
 
 
 def pointing_game(saliency: Tensor, truth: Tensor, ignore: Tensor | None = None) -> Tensor:
-    """1 if the most salient pixel lies in the truth, else 0; of tied maxima, the fraction that does.
+    """Return 1 if the most salient pixel lies in the truth, else 0; for tied maxima, the fraction that does.
 
     Zhang et al., 2016 (excitation backprop), "the pointing game".
     """
@@ -38,20 +38,21 @@ def pointing_game(saliency: Tensor, truth: Tensor, ignore: Tensor | None = None)
 
 
 def area_under_roc(saliency: Tensor, truth: Tensor, ignore: Tensor | None = None) -> Tensor:
-    """The chance that a pixel inside is more salient than one outside, 0..1: 1 perfect, 0.5 chance; ties count half.
+    """Return the probability that a pixel inside is more salient than one outside, 0..1; 0.5 is chance.
 
-    DIGR's ROC-AUC on Red-Fetch-Green: important pixels are the truth, unimportant ones the rest, walls are ignored.
+    1 is perfect; ties count half. DIGR's ROC-AUC on Red-Fetch-Green: important pixels are the truth, unimportant ones
+    the rest, walls are ignored.
     """
     values, inside, counted, defined = _frames(saliency, truth, ignore)
     return undefined_unless(defined, area_under_curve(values, inside.double(), (counted & ~inside).double()))
 
 
 def precision_at_mask_area(saliency: Tensor, truth: Tensor, ignore: Tensor | None = None) -> Tensor:
-    """Of the k most salient pixels, the share inside, 0..1, where k is how many pixels the truth has.
+    """Return the share of the k most salient pixels that lie inside, 0..1, where k is the truth's number of pixels.
 
     Precision and recall are the same number at this k: R-precision, the relevance rank accuracy of CLEVR-XAI (Arras et
-    al., 2022). Pixels tied at the threshold are counted as if k
-    were filled up with them at random, so that an order of scanning never decides.
+    al., 2022). Pixels tied at the threshold count as if k were filled up with them at random, so that the order of
+    scanning never matters.
     """
     values, inside, counted, defined = _frames(saliency, truth, ignore)
     ranked = values.masked_fill(~counted, -math.inf)
@@ -64,7 +65,7 @@ def precision_at_mask_area(saliency: Tensor, truth: Tensor, ignore: Tensor | Non
 
 
 def mass_inside(saliency: Tensor, truth: Tensor, ignore: Tensor | None = None) -> Tensor:
-    """The share of the positive saliency that lies inside, 0..1; also NaN where there is none.
+    """Return the share of the positive saliency that lies inside, 0..1; also NaN if there is none.
 
     The relevance mass accuracy of CLEVR-XAI (Arras et al., 2022); the energy-based pointing game of Score-CAM.
     """
@@ -80,13 +81,13 @@ def important_sum(
     *,
     normalise_by: Literal["counted", "all"] = "counted",
 ) -> Tensor:
-    """Sum of the map over the truth, in pixels: 0 up to how many pixels the truth has.
+    """Return the sum of the map over the truth, in pixels: from 0 to the truth's number of pixels.
 
-    DIGR's sum on Red-Fetch-Green: maps are divided by their largest value first. The positive part counts.
+    DIGR's sum on Red-Fetch-Green: maps are divided by their largest value first. Only the positive part counts.
 
     Args:
-        normalise_by: the largest value of the pixels that count, or, as in the paper, of all the pixels: a map that is
-            brightest on an ignored object then has smaller sums.
+        normalise_by: whether to divide by the largest value of the pixels that count, or, as in the paper, of all
+            pixels: a map that is brightest on an ignored object then has smaller sums.
     """
     return _normalised_sum(saliency, truth, ignore, normalise_by, important=True)
 
@@ -98,12 +99,12 @@ def unimportant_sum(
     *,
     normalise_by: Literal["counted", "all"] = "counted",
 ) -> Tensor:
-    """Sum of the map over what is neither truth nor ignored, in pixels. See ``important_sum``; lower is better."""
+    """Return the sum of the map outside truth and ignored pixels, in pixels. See ``important_sum``; lower is better."""
     return _normalised_sum(saliency, truth, ignore, normalise_by, important=False)
 
 
 def task_identification(frame_saliency: Tensor, frame_truth: Tensor, frame_ignore: Tensor | None = None) -> Tensor:
-    """SimGRL's task-identification score, 0..100: how well the most salient pixels of a stack match the task's.
+    """Return SimGRL's task-identification score, 0..100: how well a stack's most salient pixels match the task's.
 
     100 |truth ∩ mask| / sqrt(|truth| |mask|), summed over the frames of a stack, where the mask is the pixels of each
     frame at or above its own quantile 1 - |truth| / (frames * height * width): about as many pixels per frame as the
@@ -116,7 +117,7 @@ def task_identification(frame_saliency: Tensor, frame_truth: Tensor, frame_ignor
         frame_ignore: bool of the same shape, or None.
 
     Returns:
-        float64 ``[batch]``; NaN where the task has no pixel or every one, or each frame's map is constant.
+        float64 ``[batch]``; NaN if the task has no pixel or all pixels, or if each frame's map is constant.
     """
     # Deviation: the quantile is not rounded to three decimals as in the authors' code (up to 3 pixels of 84x84).
     hits, truths, masks, constant = _identified(frame_saliency, frame_truth, frame_ignore)
@@ -127,10 +128,10 @@ def task_identification(frame_saliency: Tensor, frame_truth: Tensor, frame_ignor
 def task_identification_variance(
     frame_saliency: Tensor, frame_truth: Tensor, frame_ignore: Tensor | None = None
 ) -> Tensor:
-    """SimGRL's variance (of the population) of the task-identification score over the frames of a stack, 0..2500.
+    """Return SimGRL's (population) variance of the task-identification score over the frames of a stack, 0..2500.
 
-    A policy that looks at the task in one frame and at the background in another has a large one. Arguments as for
-    ``task_identification``. NaN for a single frame, and where the score of any frame is: a constant map, no task.
+    It is large for a policy that looks at the task in one frame and at the background in another. Arguments as for
+    ``task_identification``. NaN for a single frame, and if the score of any frame is NaN: a constant map, no task.
     """
     hits, truths, masks, constant = _identified(frame_saliency, frame_truth, frame_ignore)
     scores = undefined_unless(~constant, PERCENT * hits / (truths * masks).sqrt())
@@ -186,8 +187,8 @@ def _identified(saliency: Tensor, truth: Tensor, ignore: Tensor | None) -> tuple
     kept = num_counted - (quantile[:, None] * (num_counted - 1) - ROUNDING).ceil().long()
     ranked = values.masked_fill(~counted, -math.inf)
     threshold = ranked.sort(-1, descending=True).values.gather(-1, (kept - 1).clamp(min=0)[..., None])
-    # Deviation: where most of a map is zero, so is the quantile, and the authors' mask is the whole frame; then even
-    # the truth itself scores far below 100. A pixel that is as little salient as any is not in ours.
+    # Deviation: if most of a map is zero, so is the quantile, and the authors' mask is the whole frame; then even
+    # the truth itself scores far below 100. Here, pixels of the lowest saliency are never in the mask.
     lowest = values.masked_fill(~counted, math.inf).amin(-1, keepdim=True)
     mask = (ranked >= threshold) & (ranked > lowest) & counted
     constant = is_constant(values.flatten(0, 1), counted.flatten(0, 1)).view(kept.shape)

@@ -1,6 +1,6 @@
-"""What several scores are made of: ranks, the area under a ROC curve, correlation, shares of mass.
+"""Building blocks of several metrics: ranks, the area under a ROC curve, correlation, shares of mass.
 
-All take ``[batch, n]`` in float64 and give NaN where a row leaves the answer open.
+All take ``[batch, n]`` in float64 and return NaN for rows where they are undefined.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SMALLEST_RANGE = 1e-8  # of a map whose largest magnitude is 1: below it, the ma
 
 
 def is_constant(values: Tensor, counted: Tensor | None = None) -> Tensor:
-    """Which rows are the same everywhere, up to rounding, or have no pixel that counts: bool ``[batch]``."""
+    """Return which rows are constant, up to rounding, or have no pixel that counts: bool ``[batch]``."""
     kept = torch.ones_like(values, dtype=torch.bool) if counted is None else counted
     highest = values.masked_fill(~kept, -math.inf).amax(-1)
     lowest = values.masked_fill(~kept, math.inf).amin(-1)
@@ -23,19 +23,19 @@ def is_constant(values: Tensor, counted: Tensor | None = None) -> Tensor:
 
 
 def undefined_unless(defined: Tensor, values: Tensor) -> Tensor:
-    """``values`` with NaN in the rows that are not defined."""
+    """Return ``values`` with NaN in the rows that are not defined."""
     return torch.where(defined, values, math.nan)
 
 
 def tied_groups(ordered: Tensor) -> Tensor:
-    """For rows in order, the number of the run of equal values that each entry belongs to: long ``[batch, n]``."""
+    """Return, for sorted rows, the index of the run of equal values that each entry is in: long ``[batch, n]``."""
     begins = torch.zeros_like(ordered, dtype=torch.long)
     begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     return begins.cumsum(-1)
 
 
 def mean_ranks(values: Tensor) -> Tensor:
-    """Ranks 1 to n; equal values share the mean of theirs."""
+    """Return ranks 1 to n; equal values share the mean of theirs."""
     ordered, order = values.sort(-1)
     group = tied_groups(ordered)
     size = torch.zeros_like(values).scatter_add_(-1, group, torch.ones_like(values))
@@ -44,10 +44,10 @@ def mean_ranks(values: Tensor) -> Tensor:
 
 
 def area_under_curve(values: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    """The chance that a positive has a larger value than a negative, ties counting half: ``[batch]``.
+    """Return the probability that a positive has a larger value than a negative, ties counting half: ``[batch]``.
 
     This is the whole area under the ROC curve (Mann-Whitney). ``positive`` and ``negative`` are weights, such as how
-    often an entry was seen as either; NaN where all of one are 0.
+    often an entry was seen as either; NaN if all of either are 0.
     """
     ordered, order = values.sort(-1)
     group = tied_groups(ordered)
@@ -60,7 +60,7 @@ def area_under_curve(values: Tensor, positive: Tensor, negative: Tensor) -> Tens
 
 
 def correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Pearson's correlation, -1..1; NaN where either is constant."""
+    """Return Pearson's correlation, -1..1; NaN if either is constant."""
     defined = ~is_constant(first) & ~is_constant(second)
     a, b = ((values - values.mean(-1, keepdim=True)) for values in (unit_scaled(first), unit_scaled(second)))
     value = (a * b).sum(-1) / (a.square().sum(-1) * b.square().sum(-1)).sqrt()
@@ -68,17 +68,17 @@ def correlation(first: Tensor, second: Tensor) -> Tensor:
 
 
 def unit_scaled(values: Tensor) -> Tensor:
-    """Divided by the largest magnitude, so that tolerances and squares mean the same for maps of any scale."""
+    """Divide by the largest magnitude, so that tolerances and squares mean the same for maps of any scale."""
     largest = values.abs().amax(-1, keepdim=True)
     return values / torch.where(largest > 0, largest, 1.0)
 
 
 def shares(values: Tensor) -> Tensor:
-    """The positive part, normalised to sum 1; NaN in rows that have none."""
+    """Return the positive part, normalised to sum 1; NaN in rows that have none."""
     positive = unit_scaled(values.clamp(min=0.0))
     return positive / positive.sum(-1, keepdim=True)
 
 
 def overlap(first: Tensor, second: Tensor) -> Tensor:
-    """What two distributions have in common, 0 (disjoint) to 1 (the same); NaN where either has NaN."""
-    return torch.minimum(first, second).sum(-1).clamp(max=1.0)  # which rounding may exceed
+    """Return the overlap of two distributions, from 0 (disjoint) to 1 (the same); NaN if either has NaN."""
+    return torch.minimum(first, second).sum(-1).clamp(max=1.0)  # rounding may exceed it

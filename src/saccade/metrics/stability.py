@@ -1,4 +1,4 @@
-"""Does a distraction move a map, and does it move the action? The same state, seen with and without it."""
+"""Stability: how far a distraction moves a map and an action. The same state, seen with and without it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from saccade.metrics.measures import is_constant, overlap, shares, undefined_unl
 from saccade.types import UserError
 
 Kind = Literal["logits", "gaussian", "action"]
-"""What a policy's numbers are: ``logits`` ``[batch, actions]`` of a categorical one, mean and log standard deviation
+"""Kinds of policy outputs: ``logits`` ``[batch, actions]`` of a categorical one, mean and log standard deviation
 ``[batch, 2, action_dim]`` of a Gaussian, or the deterministic ``action`` ``[batch, action_dim]``."""
 AXES = {"logits": 2, "gaussian": 3, "action": 2}
 
 
 def map_drift(clean_saliency: Tensor, distracted_saliency: Tensor) -> Tensor:
-    """The share of a map's positive mass that a distraction moves elsewhere: 0 (none) to 1 (all of it).
+    """Return the share of a map's positive mass that a distraction moves elsewhere: 0 (none) to 1 (all of it).
 
     Total variation between the two maps, each normalised to sum 1. It weighs pixels by how salient they are; a rank
     correlation weighs the thousands of hardly salient ones as much as the few that a person sees, and has
@@ -29,8 +29,8 @@ def map_drift(clean_saliency: Tensor, distracted_saliency: Tensor) -> Tensor:
         distracted_saliency: of the same shape, for the same states.
 
     Returns:
-        float64 ``[batch]``; NaN where either map is constant or has nothing positive, so that a map which
-        says nothing is not called stable. Raises UserError for shapes that differ and for NaN.
+        float64 ``[batch]``; NaN if either map is constant or has nothing positive, so that a map without
+        information does not count as stable. Raises UserError for shapes that differ and for NaN.
     """
     axes = 4 if clean_saliency.ndim == 4 else 3
     clean = checked_map(clean_saliency, name="clean saliency map", axes=axes).flatten(1)
@@ -43,10 +43,10 @@ def map_drift(clean_saliency: Tensor, distracted_saliency: Tensor) -> Tensor:
 
 
 def action_drift(clean_action: Tensor, distracted_action: Tensor) -> Tensor:
-    """How far a distraction moves the action in the same state: float64 ``[batch]``.
+    """Return how far a distraction moves the action in the same state: float64 ``[batch]``.
 
-    Euclidean distance of continuous actions ``[batch, action_dim]``; 0 or 1 for whole-numbered ones ``[batch]`` that
-    are the same or not, so that the mean is the share of changed actions. Raises UserError for other shapes and NaN.
+    Euclidean distance for continuous actions ``[batch, action_dim]``; for discrete ones ``[batch]`` 0 if they are
+    the same, else 1, so that the mean is the share of changed actions. Raises UserError for other shapes and NaN.
     """
     discrete = not clean_action.is_floating_point()
     axes = 1 if discrete else 2
@@ -64,16 +64,16 @@ def action_drift(clean_action: Tensor, distracted_action: Tensor) -> Tensor:
 
 
 def policy_drift(clean_policy: Tensor, distracted_policy: Tensor, kind: Kind = "logits") -> Tensor:
-    """How far a distraction moves the whole policy in the same state: float64 ``[batch]``, 0 for a consistent one.
+    """Return how far a distraction moves the whole policy in the same state: float64 ``[batch]``, 0 if not at all.
 
-    KL(policy at the clean frame || policy at the distracted one), in nats, of categorical and Gaussian policies; a
-    bijection such as tanh after the Gaussian changes nothing of it. A deterministic policy has no KL but 0 and
-    infinity: of its actions it is the squared distance, the mean over their dimensions. The three are no one scale.
+    KL(policy at the clean frame || policy at the distracted one), in nats, for categorical and Gaussian policies; a
+    bijection such as tanh after the Gaussian does not change it. For deterministic policies, whose KL is 0 or
+    infinity, it is the squared distance of actions, averaged over dimensions. The three are not on one scale.
 
     Source: KL as a measure of what a perturbation does to a policy, DIGR and perturbation saliency.
 
     Args:
-        kind: what the numbers are. Q values are taken for logits, as everywhere else.
+        kind: what the numbers are. Q values are treated as logits, as everywhere else.
 
     Raises:
         UserError: shapes that differ or are not of this kind, and NaN or infinity.

@@ -1,4 +1,4 @@
-"""One metric over many frames: the mean of those that it is defined on, and how many those are."""
+"""Summarise one metric over many frames: the mean where it is defined, and on how many frames that is."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 @final
 @dataclass(frozen=True)
 class Summary:
-    """What is told of a metric.
+    """The summary of a metric over frames.
 
     Attributes:
         mean: over the defined frames; NaN if there are none.
-        std: how much they differ: the root of their mean squared deviation; NaN if there are none.
-        count: frames that the metric is defined on.
+        std: population standard deviation over the defined frames; NaN if there are none.
+        count: frames where the metric is defined.
         undefined: frames that were left out because it is not.
     """
 
@@ -28,7 +28,7 @@ class Summary:
 
 
 def summary_of(values: Tensor) -> Summary:
-    """Mean and spread of the values of a metric, leaving out and counting those that are NaN."""
+    """Return mean and spread of the values of a metric; NaN values are left out and counted."""
     flat = values.detach().double().flatten()
     defined = flat[~flat.isnan()]
     count = len(defined)

@@ -1,4 +1,4 @@
-"""Attention inside a network: maps that its convolutions' output is multiplied by, and that can be looked at."""
+"""Attention inside a network: maps by which its convolutions' output is multiplied, and which can be shown."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from saccade.nets.encoders import Convolutions, channels_last, in_floats
 from saccade.nets.nature import convolution_of, map_sizes
 
 SMALLEST_SQUARE = 1e-12
-"""Below this a sum of squares counts as this, so that nothing is divided by zero: TensorFlow's ``l2_normalize``."""
+"""A smaller sum of squares is replaced by this, so that nothing is divided by zero: TensorFlow's ``l2_normalize``."""
 
 
 class FreeLunchAttention(nn.Module):
-    """One positive number for every place of some maps (Nikulin et al., 2019, section 3): FLS.
+    """One positive number for every position of some feature maps (Nikulin et al., 2019, section 3): FLS.
 
     Convolution, ReLU, convolution to one channel, SoftPlus; both keep the size. The numbers are not normalised, unless
-    ``normalised`` divides them by their sum over all places. Input ``[batch, channels, height, width]``, output
+    ``normalised`` divides them by their sum over all positions. Input ``[batch, channels, height, width]``, output
     ``[batch, 1, height, width]``.
     """
 
@@ -43,7 +43,7 @@ class FreeLunchAttention(nn.Module):
 
 
 class SoftmaxAttention(nn.Module):
-    """Shares of the places of some maps: 1x1 convolutions and a softmax over the places, added up over several maps.
+    """Weights of the positions of feature maps: 1x1 convolutions, a softmax over positions, a sum over maps.
 
     One map after a tanh is DAQN's (Sorokin et al., 2015, as Nikulin et al. have it), two after an ELU are those of the
     region-sensitive network (Yang et al., 2018, as Nikulin et al. have it). Input ``[batch, channels, height, width]``,
@@ -51,7 +51,7 @@ class SoftmaxAttention(nn.Module):
     """
 
     def __init__(self, channels: int, hidden: int, activation: Callable[[], nn.Module], count: int = 1) -> None:
-        """count: maps, each with a softmax of its own."""
+        """count: number of maps, each with a softmax of its own."""
         super().__init__()
         self.hidden = FilledConvolution(channels, hidden, 1)
         self.activation = activation()
@@ -61,13 +61,13 @@ class SoftmaxAttention(nn.Module):
         return self.shares(maps).sum(1, keepdim=True)
 
     def shares(self, maps: Tensor) -> Tensor:
-        """The maps before they are added up, ``[batch, count, height, width]``."""
+        """Return the maps before they are summed, ``[batch, count, height, width]``."""
         logits = self.out(self.activation(self.hidden(maps)))
         return logits.flatten(2).softmax(-1, dtype=digits_for_sums(logits)).unflatten(2, logits.shape[2:])
 
 
 class UnitLength(nn.Module):
-    """Divides what every place has, all channels together, by its length (TensorFlow's ``l2_normalize``)."""
+    """Divides the vector of all channels at every position by its length (TensorFlow's ``l2_normalize``)."""
 
     def forward(self, maps: Tensor) -> Tensor:
         squares = maps.square().sum(1, keepdim=True, dtype=digits_for_sums(maps))
@@ -75,20 +75,20 @@ class UnitLength(nn.Module):
 
 
 def digits_for_sums(value: Tensor) -> torch.dtype:
-    """What numbers are added up in: their own dtype, but float32 at least."""
+    """Return the type in which numbers are summed: their own, but at least float32."""
     return torch.promote_types(value.dtype, torch.float32)
 
 
 def sum_over_places(maps: Tensor) -> Tensor:
-    """``[batch, channels, height, width]`` -> ``[batch, channels, 1, 1]``."""
+    """Sum over positions: ``[batch, channels, height, width]`` -> ``[batch, channels, 1, 1]``."""
     return maps.sum((2, 3), keepdim=True, dtype=digits_for_sums(maps))
 
 
 class AttentiveConvolutions(Convolutions):
-    """Blocks that begin with a convolution; what some of them give is multiplied by the attention computed from it.
+    """Blocks that begin with a convolution; the output of some is multiplied by an attention computed from it.
 
     Input ``[batch, channels, height, width]`` in 0..255, any dtype; output ``[batch, channels of the last block,
-    height, width]``, or ``[batch, channels]`` where it is ``pooled``. Raises UserError where the blocks leave nothing
+    height, width]``, or ``[batch, channels]`` if it is ``pooled``. Raises UserError if the blocks leave nothing
     of the picture.
     """
 
@@ -101,13 +101,13 @@ class AttentiveConvolutions(Convolutions):
         pooled: bool = False,
         margin: int = 0,
     ) -> None:
-        """Make them.
+        """Make the blocks.
 
         Args:
-            blocks: a convolution and what follows it, each.
-            attentions: by the block, counted from 0, that each follows; ``[batch, c, h, w] -> [batch, 1, h, w]``.
+            blocks: each a convolution and what follows it.
+            attentions: by the number, from 0, of the block that each follows; ``[batch, c, h, w] -> [batch, 1, h, w]``.
             picture_size: height and width in pixels.
-            pooled: whether the output is added up over all places.
+            pooled: whether the output is summed over all positions.
             margin: pixels of black that are put around the picture first.
         """
         super().__init__()
@@ -123,7 +123,7 @@ class AttentiveConvolutions(Convolutions):
         return self.attend(obs)[0]
 
     def attend(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The output, and every attention ``[batch, 1, h, w]`` from the first on, in what it was computed in."""
+        """Return the output, and every attention ``[batch, 1, h, w]`` in order, in the type it was computed in."""
         found: list[Tensor] = []
 
         def layers(maps: Tensor) -> Tensor:
@@ -147,27 +147,26 @@ class AttentiveConvolutions(Convolutions):
         return total
 
     def displayed(self, attention: Tensor) -> Tensor:
-        """What ``together`` gave, ``[batch, 1, h, w]``, on the picture: ``[batch, 1, height, width]``.
+        """Return the result of ``together``, ``[batch, 1, h, w]``, on the picture: ``[batch, 1, height, width]``.
 
-        A margin is not taken into account, as in the published display: the map then lies that far too low and to
-        the right.
+        A margin is ignored, as in the published display: the map is then too low and too far to the right by it.
         """
         first = int(next(iter(self.attentions)))
         return spread(attention, receptive_field(self.blocks[: first + 1]), self.picture_size)
 
 
 class Field(NamedTuple):
-    """What one place of some maps was computed from, in pixels of what lies before."""
+    """The receptive field of one position, in pixels of an earlier layer."""
 
     side: int
     stride: int
-    """How far apart the fields of neighbours are."""
+    """How far apart the fields of neighbouring positions are."""
     before: int
-    """How far beyond the edge the first one begins."""
+    """How far beyond the edge the first field begins."""
 
 
 def receptive_field(blocks: Iterable[nn.Module]) -> Field:
-    """Of one place after these blocks."""
+    """Return the receptive field of one position after these blocks."""
     side, apart, before = 1, 1, 0
     for layer in map(convolution_of, blocks):
         side += (layer.kernel_size[0] - 1) * apart
@@ -177,16 +176,16 @@ def receptive_field(blocks: Iterable[nn.Module]) -> Field:
 
 
 def spread(attention: Tensor, field: Field, size: tuple[int, int]) -> Tensor:
-    """Attention on the pixels that it was computed from: each place's number, added up over its receptive field.
+    """Spread attention over the pixels that it was computed from: each number is added to its whole receptive field.
 
-    The published display of FLS, before it is divided by an episode's maximum: a transposed convolution with ones, cut
-    off at 0. Pixels in the middle are seen by more places: of an attention of ones it makes 1 in the corners and, of
-    the Nature network's, 25 in the middle.
+    The published display of FLS, before division by an episode's maximum: a transposed convolution with ones, clipped
+    at 0. Pixels in the middle are seen by more positions: from an attention of ones it makes 1 in the corners and, for
+    the Nature network, 25 in the middle.
 
     Args:
         attention: ``[batch, 1, h, w]``.
-        field: of its places.
-        size: height and width of what it was computed from; pixels that no place sees get 0.
+        field: the receptive field of its positions.
+        size: height and width of what it was computed from; pixels that no position sees get 0.
 
     Returns:
         ``[batch, 1, height, width]``.

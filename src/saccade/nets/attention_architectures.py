@@ -1,4 +1,4 @@
-"""The fifteen networks of Free-Lunch Saliency (Nikulin et al., 2019): one table of where attention stands in them."""
+"""The fifteen networks of Free-Lunch Saliency (Nikulin et al., 2019): one table of where they have attention."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ MakeBlocks = Callable[[int, Filters], list[nn.Sequential]]
 
 @dataclass(frozen=True)
 class AttentionArchitecture:
-    """Three blocks of a convolution and a ReLU, and what else there is.
+    """Three blocks of a convolution and a ReLU, and where attention is in them.
 
     Attributes:
         published_as: its name in the authors' code, after ``cnn_``.
-        attention: ``(channels, hidden channels) -> module``, of every place that it stands at.
+        attention: ``(channels, hidden channels) -> module``, used wherever it has attention.
         after: the blocks that attention follows, counted from 0.
-        pooled: whether features are sums over all places; otherwise they are whole maps.
+        pooled: whether features are sums over all positions; otherwise they are whole maps.
         dense: whether convolutions keep the picture's size; otherwise they are the configuration's, such as Nature's.
         final_relu: whether a ReLU follows the last convolution.
-        unit_length: whether every place of the last maps is divided by its length, before attention sees it.
+        unit_length: whether the last maps are divided by their length at every position, before attention sees them.
         margin: pixels of black around the picture.
     """
 
@@ -71,7 +71,7 @@ ARCHITECTURES: Mapping[str, AttentionArchitecture] = MappingProxyType(
         "dense_no_relu": _Row("dense_fls_norelu", FreeLunchAttention, dense=True, pooled=True, final_relu=False),
     }
 )
-"""By the value of ``--attention``."""
+"""Architectures by the value of ``--attention``."""
 
 
 def attentive_convolutions(
@@ -82,7 +82,7 @@ def attentive_convolutions(
     hidden: int,
     blocks_of: MakeBlocks,
 ) -> AttentiveConvolutions:
-    """The convolutions of an architecture. Raises UserError where they leave nothing of the picture.
+    """Make the convolutions of an architecture. Raises UserError if they leave nothing of the picture.
 
     Args:
         channels: of the picture.

@@ -1,4 +1,4 @@
-"""Convolutions of pixels, and of few channels: what they see, and how a GPU's units for matrices get at them."""
+"""Convolutions of pixels, and of few channels, arranged so that a GPU's matrix units can compute them."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from torch import Tensor, nn
 WHITE = 255.0
 WORD_BYTES = 8
 CHANNELS_OF_UNITS = 8
-"""Units for products of bfloat16 matrices work on channels in multiples of this; others take a slower way."""
+"""Matrix units for bfloat16 work on channels in multiples of this; other numbers take a slower path."""
 
 
 def is_filled_up(maps: Tensor) -> bool:
-    """Whether convolutions of these maps get channels of zeros: in bfloat16 on a GPU."""
+    """Return whether convolutions of these maps are padded with channels of zeros: in bfloat16 on a GPU."""
     return maps.is_cuda and (maps.dtype == torch.bfloat16 or torch.is_autocast_enabled("cuda"))
 
 
 def filled_up(maps: Tensor, dim: int = 1) -> Tensor:
-    """Maps or kernels ``[.., .., height, width]`` with channels of zeros after theirs in dimension 0 or 1."""
+    """Append channels of zeros to maps or kernels ``[.., .., height, width]``, in dimension 0 or 1."""
     missing = -maps.shape[dim] % CHANNELS_OF_UNITS
     return F.pad(maps, (0, 0, 0, 0, *((0, missing) if dim == 1 else (0, 0, 0, missing)))) if missing else maps
 
 
 class FilledConvolution(nn.Conv2d):
-    """A convolution that fills up its channels, of what it sees and of what it gives, where that is faster.
+    """A convolution that pads its input and output channels with zeros if that is faster.
 
     It computes the same: the channels of zeros are cut off again, and so are their gradients.
     """
 
     def kernels(self) -> Tensor:
-        """What the input is convolved with."""
+        """Return the kernels that the input is convolved with."""
         return self.weight
 
     def forward(self, input: Tensor) -> Tensor:
@@ -43,10 +43,10 @@ class FilledConvolution(nn.Conv2d):
 
 
 class PixelConvolution(FilledConvolution):
-    """A convolution of pixels in 0..255, which it sees as 0..1: its kernels are divided instead of the many pixels.
+    """A convolution of pixels in 0..255, taken as 0..1: its kernels are divided instead of the many pixels.
 
-    In bfloat16 the pixels are exact so. Where its stride divides its kernel, it then sees patches on a CPU: what a
-    stride passes over lies in the channels, and units for matrices get more than three of them at a time.
+    So the pixels are exact in bfloat16. If its stride divides its kernel, it sees patches on a CPU: the pixels of one
+    stride become channels, and matrix units get more than three of them at a time.
     """
 
     def kernels(self) -> Tensor:
@@ -68,9 +68,9 @@ class PixelConvolution(FilledConvolution):
 
 
 def patches(maps: Tensor, side: int) -> Tensor:
-    """Maps ``[batch, channel, height, width]`` as ``[batch, side * side * channel, height / side, width / side]``.
+    """Turn maps ``[batch, channel, height, width]`` to ``[batch, side * side * channel, height / side, width / side]``.
 
-    A patch's channels are its pixels row by row, and those of a pixel side by side.
+    A patch's channels are its pixels row by row, with the channels of a pixel next to each other.
     """
     batch, channel, height, width = maps.shape
     rows = maps.permute(0, 2, 3, 1).contiguous().view(batch, height // side, side, width // side, side * channel)
@@ -83,9 +83,9 @@ def patches(maps: Tensor, side: int) -> Tensor:
 
 
 def input_gradient(layer: nn.Conv2d, gradient: Tensor, entered: Tensor) -> Tensor:
-    """The gradient by what entered a convolution, from that by what it gave; in the latter's dtype. Not differentiable.
+    """Return the gradient by a convolution's input, from that by its output, in the latter's type. Not differentiable.
 
-    entered: asked for its shape and its layout alone.
+    entered: the input, used only for its shape and memory layout.
     """
     kernels = (layer.kernels() if isinstance(layer, FilledConvolution) else layer.weight).to(gradient.dtype)
     channels = entered.shape[1]

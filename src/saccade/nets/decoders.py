@@ -1,4 +1,4 @@
-"""From a vector back to the size of the image."""
+"""Decoders: from a vector back to the size of the image."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from saccade.types import UserError
 BASE_CHANNELS = 32
 """Channels of the first, smallest map of a decoder in the published code."""
 SIDE_STEP = 4
-"""What the side of a decoded picture is a multiple of: a decoder doubles its resolution twice."""
+"""The side of a decoded picture must be a multiple of this: a decoder doubles its resolution twice."""
 
 
 def nearest_side(size: int) -> int:
-    """The side nearest to ``size`` that can be decoded."""
+    """Return the side nearest to ``size`` that can be decoded."""
     return max(round(size / SIDE_STEP), 1) * SIDE_STEP
 
 
@@ -48,7 +48,7 @@ class DoublingConvolution(nn.Conv2d):
 
 
 class ChannelsLast(nn.Module):
-    """The same map ``[batch, channels, height, width]`` with a pixel's channels side by side in memory.
+    """Returns the map ``[batch, channels, height, width]`` with a pixel's channels adjacent in memory.
 
     The layers after it keep that layout, in which convolutions and doublings run faster.
     """
@@ -89,9 +89,9 @@ class ImageDecoder(MixedPrecision):
 
 
 class FrameDecoder(nn.Module):
-    """One picture for each stacked frame, from one embedding of all: an embedding per frame, then one ``ImageDecoder``.
+    """One picture per stacked frame, from one embedding of all: an embedding per frame, then one ``ImageDecoder``.
 
-    The shape of SMG's branches (Zhang et al., 2024) as coded: linear, cut into frames, ReLU. Input
+    The shape of SMG's branches (Zhang et al., 2024) as coded: linear, split into frames, ReLU. Input
     ``[batch, in_features]``, output logits ``[batch, frames, out_channels, image_size, image_size]``. ``image_size``
     must be a multiple of 4, else UserError.
     """

@@ -1,4 +1,4 @@
-"""From pixels to a vector: the convolution stack that actor and critic share, and each one's projection."""
+"""Encoders, from pixels to a vector: the convolutions that actor and critic share, and each one's projection."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ COLOURS = 3
 
 
 class Convolutions(MixedPrecision):
-    """What may stand before a projection: ``[batch, channels, height, width]`` in 0..255 -> features of any shape.
+    """Convolutions in front of a projection: ``[batch, channels, height, width]`` in 0..255 -> features of any shape.
 
-    Abstract. ``out_features``: numbers per sample that come out.
+    Abstract. ``out_features``: numbers per sample in the output.
     """
 
     out_features: int
@@ -44,7 +44,7 @@ class ConvolutionStack(Convolutions):
         return self.computed(self.layers, self._pixels(obs))
 
     def recorded(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The features, and what entered each of the convolutions: what ``guided_gradient`` needs."""
+        """Return the features, and the input of each convolution, which ``guided_gradient`` needs."""
         entered: list[Tensor] = []
 
         def layers(value: Tensor) -> Tensor:
@@ -56,10 +56,10 @@ class ConvolutionStack(Convolutions):
 
     @torch.no_grad()
     def guided_gradient(self, entered: list[Tensor], gradient: Tensor) -> Tensor:
-        """Guided backpropagation from the features to the pixels of a recorded pass, which it does not repeat.
+        """Guided backpropagation from the features to the pixels of a recorded pass, without repeating it.
 
         gradient: of some value by the features, in their shape. Returns ``[batch, in_channels, image_size,
-        image_size]``: of the middle of an observation that is larger; in the dtype of the pass.
+        image_size]``: for the middle of an observation that is larger; in the type of the pass.
         """
         return walk_back_guided(self.layers, entered, gradient)
 
@@ -82,10 +82,10 @@ class RectifiedStack(Convolutions):
 
 
 class FrameStemStack(Convolutions):
-    """The same stack whose first convolutions see one frame at a time (SimGRL's feature-level frame stack).
+    """``ConvolutionStack`` whose first convolutions see one frame at a time (SimGRL's feature-level frame stack).
 
     The stem, of ``stem_layers`` of the ``num_layers`` convolutions with ``stem_filters`` channels each, has the same
-    weights for every frame. What it gives for all of them, oldest first, is what the other convolutions see.
+    weights for every frame. The other convolutions see its output for all frames, oldest first.
 
     Input and output as ``ConvolutionStack``'s. Raises UserError when the image is too small for the number of layers,
     when no layer is left after the stem, and for frames that do not have three colours.
@@ -128,22 +128,22 @@ class FrameStemStack(Convolutions):
 
 
 def in_floats(obs: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Pixels as numbers that can be multiplied, still 0..255, which are exact in bfloat16 too."""
+    """Convert pixels to floating point, still 0..255, which is exact even in bfloat16."""
     return obs if obs.is_floating_point() else obs.to(dtype)
 
 
 def channels_last(maps: Tensor) -> Tensor:
-    """The same maps with a pixel's channels side by side in memory: convolutions are faster so, and keep it."""
+    """Return the same maps with a pixel's channels adjacent in memory: convolutions are faster so, and keep it."""
     return maps.contiguous(memory_format=torch.channels_last)
 
 
 def further_convolutions(count: int, filters: int) -> list[nn.Module]:
-    """Convolutions of stride 1 that keep the number of channels, each after a ReLU."""
+    """Return convolutions of stride 1 that keep the number of channels, each after a ReLU."""
     return [layer for _ in range(count) for layer in (nn.ReLU(inplace=True), nn.Conv2d(filters, filters, 3))]
 
 
 def side_of_features(image_size: int, num_layers: int) -> int:
-    """Side of what a stack leaves of a picture, in pixels. Raises UserError where that is nothing."""
+    """Return the side, in pixels, of a stack's output. Raises UserError if nothing is left."""
     side = (image_size - 3) // 2 + 1 - 2 * (num_layers - 1)
     if side < 1:
         raise UserError(

@@ -6,7 +6,7 @@ from torch import nn
 
 
 def multilayer_perceptron(in_features: int, hidden: int, out_features: int) -> nn.Sequential:
-    """Three linear layers with two ReLUs between: the benchmark's actor and Q heads."""
+    """Return three linear layers with two ReLUs between them: the benchmark's actor and Q heads."""
     return nn.Sequential(
         nn.Linear(in_features, hidden),
         nn.ReLU(),
@@ -17,7 +17,7 @@ def multilayer_perceptron(in_features: int, hidden: int, out_features: int) -> n
 
 
 def normalized_perceptron(in_features: int, hidden: int, out_features: int) -> nn.Sequential:
-    """Linear, batch normalisation, ReLU, linear: SODA's projection and prediction heads."""
+    """Return linear, batch normalisation, ReLU, linear: SODA's projection and prediction heads."""
     return nn.Sequential(
         nn.Linear(in_features, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, out_features)
     )

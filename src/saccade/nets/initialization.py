@@ -10,10 +10,10 @@ from torch import nn
 
 @torch.no_grad()
 def orthogonal_and_delta(module: nn.Module) -> None:
-    """Orthogonal linear layers with zero bias; delta-orthogonal convolutions (only the centre tap is not zero).
+    """Initialise linear layers orthogonally with zero bias, convolutions delta-orthogonally (zero but for the centre).
 
-    As in the benchmark's code (gain 1 and sqrt 2). At the start a delta-orthogonal stack with one stride of
-    2 sees every other pixel of every other row only through its centre taps: 1/16 of the input has a gradient.
+    As in the benchmark's code (gain 1 and sqrt 2). At first a delta-orthogonal stack with one stride of
+    2 sees every other pixel of every other row only, through its centres: 1/16 of the input has a gradient.
     Use with ``module.apply``.
     """
     if isinstance(module, nn.Linear):
@@ -29,7 +29,7 @@ def orthogonal_and_delta(module: nn.Module) -> None:
 
 @torch.no_grad()
 def orthogonal(module: nn.Module, gain: float = math.sqrt(2)) -> None:
-    """Orthogonal linear layers and convolutions of a gain, with zero bias, as in OpenAI's and most other PPOs.
+    """Initialise linear layers and convolutions orthogonally with a gain and zero bias, as in OpenAI's and most PPOs.
 
     The gain of the square root of 2 is for layers before a ReLU. Use with ``module.apply``.
     """

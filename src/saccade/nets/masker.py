@@ -16,7 +16,7 @@ from saccade.nets.precision import MixedPrecision
 class Masker(MixedPrecision):
     """A soft mask of each frame, from that frame alone and by the same weights (MaDi, Grooten et al., 2024).
 
-    3x3 convolutions that keep the size, ReLUs between, a sigmoid at the end. Input ``[batch, frames * 3, height,
+    3x3 convolutions that keep the size, ReLUs between them, a sigmoid at the end. Input ``[batch, frames * 3, height,
     width]`` in 0..255, any dtype; output ``[batch, frames, height, width]`` in 0..1. Weights begin delta-orthogonal.
     """
 

@@ -1,4 +1,4 @@
-"""Three convolutions and a ReLU after each: the Nature network's, smaller ones, and ones that keep every pixel."""
+"""Three convolutions with a ReLU after each: the Nature network's, smaller ones, and ones that keep every pixel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Filters = tuple[int, int, int]
 """Channels of the three convolutions."""
 
 Kernels = tuple[tuple[int, int, int], ...]
-"""Side, stride and padding of each convolution, in pixels of what it sees."""
+"""Side, stride and padding of each convolution, in pixels of its input."""
 
 NATURE_KERNELS: Kernels = ((8, 4, 0), (4, 2, 0), (3, 1, 0))
 SMALL_KERNELS: Kernels = ((3, 2, 1),) * 3
@@ -39,7 +39,7 @@ class ThreeConvolutions(Convolutions):
 
 
 def nature_convolutions(channels: int, picture_size: tuple[int, int], filters: Filters) -> ThreeConvolutions:
-    """Those of Mnih et al. (2015), without padding: 8x8 with stride 4, 4x4 with stride 2, 3x3. 84x84 becomes 7x7.
+    """Make the convolutions of Mnih et al. (2015), without padding: 8x8 stride 4, 4x4 stride 2, 3x3; 84x84 becomes 7x7.
 
     Raises UserError for a picture of less than 36x36 pixels, of which they leave nothing.
     """
@@ -47,22 +47,22 @@ def nature_convolutions(channels: int, picture_size: tuple[int, int], filters: F
 
 
 def small_convolutions(channels: int, picture_size: tuple[int, int], filters: Filters) -> ThreeConvolutions:
-    """Three 3x3 convolutions with padding 1 that halve the picture, whatever its size: 64x64 becomes 8x8. Ours."""
+    """Make three 3x3 convolutions with padding 1 that halve a picture of any size: 64x64 becomes 8x8. Ours."""
     return ThreeConvolutions(small_blocks(channels, filters), picture_size)
 
 
 def nature_blocks(channels: int, filters: Filters) -> list[nn.Sequential]:
-    """The Nature network's convolutions of pixels, each with its ReLU."""
+    """Make the Nature network's convolutions of pixels, each with its ReLU."""
     return _blocks(channels, filters, NATURE_KERNELS)
 
 
 def small_blocks(channels: int, filters: Filters) -> list[nn.Sequential]:
-    """Those of ``small_convolutions``."""
+    """Make the blocks of ``small_convolutions``."""
     return _blocks(channels, filters, SMALL_KERNELS)
 
 
 def dense_blocks(channels: int, filters: Filters) -> list[nn.Sequential]:
-    """Convolutions of 7x7, 5x5 and 3x3 pixels that keep the picture's size (Nikulin et al., 2019, Dense FLS)."""
+    """Make convolutions of 7x7, 5x5 and 3x3 pixels that keep the picture's size (Nikulin et al., 2019, Dense FLS)."""
     return _blocks(channels, filters, DENSE_KERNELS)
 
 
@@ -76,7 +76,7 @@ def _blocks(channels: int, filters: Filters, kernels: Kernels) -> list[nn.Sequen
 
 
 def map_sizes(blocks: Sequence[nn.Sequential], picture_size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Height and width of what each block gives. Raises UserError where one leaves nothing of the picture."""
+    """Return height and width of each block's output. Raises UserError if one leaves nothing of the picture."""
     sizes = []
     height, width = picture_size
     for block in blocks:
@@ -95,7 +95,7 @@ def map_sizes(blocks: Sequence[nn.Sequential], picture_size: tuple[int, int]) ->
 
 
 def convolution_of(block: nn.Module) -> nn.Conv2d:
-    """The convolution that a block begins with."""
+    """Return the convolution that a block begins with."""
     assert isinstance(block, nn.Sequential)
     layer = block[0]
     assert isinstance(layer, nn.Conv2d)

@@ -1,4 +1,4 @@
-"""Mixed precision: convolutions in bfloat16, everything that needs more digits in float32."""
+"""Mixed precision: convolutions in bfloat16, everything that needs more precision in float32."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ DTYPE = "dtype"
 class MixedPrecision(nn.Module):
     """A network of convolutions that computes in ``compute_dtype``; its weights and its output are float32.
 
-    Abstract. Projections, heads, losses and optimizers are none: bfloat16 has 8 bits of mantissa, too few for them.
-    What it computes in is kept where its views find it too, which have its attributes: they follow every change.
+    Abstract. Projections, heads, losses and optimizers are not: bfloat16's 8 bits of mantissa are too few.
+    The type is stored where views find it too, since they share attributes: they follow every change.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class MixedPrecision(nn.Module):
         return self._chosen[DTYPE]
 
     def computed(self, layers: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
-        """What layers give for a tensor, in the tensor's own dtype but with float32's digits at least."""
+        """Return the layers' output for a tensor, in the tensor's own type but at least float32."""
         if self.compute_dtype == torch.float32:
             return layers(value)
         with torch.autocast(value.device.type, self.compute_dtype):
@@ -35,14 +35,14 @@ class MixedPrecision(nn.Module):
 
 
 def set_compute_dtype(network: nn.Module, dtype: torch.dtype) -> None:
-    """Have all convolutions inside a network compute in float32 or bfloat16."""
+    """Make all convolutions inside a network compute in float32 or bfloat16."""
     for module in network.modules():
         if isinstance(module, MixedPrecision):
             module._chosen[DTYPE] = dtype
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether a device has units for products of bfloat16 matrices, so that they are faster than those of float32."""
+    """Return whether a device has matrix units for bfloat16, so that it is faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.cpu.get_capabilities().get("amx_bf16"))

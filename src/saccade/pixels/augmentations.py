@@ -24,28 +24,28 @@ def crop_at(obs: Tensor, offsets: Tensor, size: int) -> Tensor:
 
 
 def shift_at(obs: Tensor, offsets: Tensor, pad: int) -> Tensor:
-    """Random shift of DrQ (Yarats et al., 2021): replicate-pad, then crop the old size at ``offsets`` 0..2 pad."""
+    """Apply the shift of DrQ (Yarats et al., 2021): replicate-pad, then crop the old size at ``offsets`` 0..2 pad."""
     if pad == 0:
         return obs
     height, width = obs.shape[-2:]
     top, left = (offsets - pad).unbind(1)
-    # The pixel that each one comes from: beyond the border the nearest one within, which is what padding repeats.
+    # The pixel that each one comes from: beyond the border the nearest one inside, which is what padding repeats.
     rows = (top[:, None] + torch.arange(height, device=obs.device)).clamp(0, height - 1)
     columns = (left[:, None] + torch.arange(width, device=obs.device)).clamp(0, width - 1)
     first = torch.arange(0, len(obs) * height * width, height * width, device=obs.device)
     places = first[:, None, None] + rows[:, :, None] * width + columns[:, None, :]
-    # A pixel's channels, side by side in memory, are moved together, which is faster, and convolutions want them so.
+    # A pixel's channels, adjacent in memory, are moved together, which is faster, and convolutions prefer them so.
     pixels = obs.permute(0, 2, 3, 1).flatten(0, 2)
     return pixels.index_select(0, places.flatten()).view(len(obs), height, width, -1).permute(0, 3, 1, 2)
 
 
 def draw_offsets(batch_size: int, count: int, generator: Generator) -> Tensor:
-    """Uniform window positions ``[batch_size, 2]`` in 0 .. count - 1."""
+    """Draw uniform window positions ``[batch_size, 2]`` in 0 .. count - 1."""
     return torch.randint(count, (batch_size, 2), generator=generator, device=generator.device)
 
 
 def center_crop(obs: Tensor, size: int) -> Tensor:
-    """The middle ``size`` x ``size`` window; the observation itself where it already has that size."""
+    """Return the middle ``size`` x ``size`` window; the observation itself if it already has that size."""
     top, left = (obs.shape[-2] - size) // 2, (obs.shape[-1] - size) // 2
     if top == 0 and left == 0 and obs.shape[-1] == size:
         return obs
@@ -53,9 +53,9 @@ def center_crop(obs: Tensor, size: int) -> Tensor:
 
 
 def rotate_by(obs: Tensor, degrees: Tensor) -> Tensor:
-    """Turn each sample, all its frames alike, about the picture's middle; what was outside repeats the nearest border.
+    """Rotate each sample about the picture's middle, all its frames alike; what was outside repeats the nearest border.
 
-    obs: float 0..255; degrees: ``[batch]``, positive turns as clocks do not. Bilinear between pixels.
+    obs: float 0..255; degrees: ``[batch]``, positive is anticlockwise. Bilinear between pixels.
     """
     angle = torch.deg2rad(degrees).to(obs.dtype)
     cosine, sine, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
@@ -88,19 +88,19 @@ def shifted_overlay(obs: Tensor, images: Tensor, velocities: Tensor, opacity: fl
 
 
 def draw_velocities(batch_size: int, fastest: int, generator: Generator) -> Tensor:
-    """Uniform whole velocities ``[batch_size, 2]`` in -fastest..fastest."""
+    """Draw uniform whole velocities ``[batch_size, 2]`` in -fastest..fastest."""
     return torch.randint(-fastest, fastest + 1, (batch_size, 2), generator=generator, device=generator.device)
 
 
 def draw_convolutions(batch_size: int, generator: Generator) -> Tensor:
-    """Standard-normal kernels ``[batch_size, 3, 3, 3, 3]`` for ``random_convolution``."""
+    """Draw standard normal kernels ``[batch_size, 3, 3, 3, 3]`` for ``random_convolution``."""
     return torch.randn((batch_size, 3, 3, 3, 3), generator=generator, device=generator.device)
 
 
 def random_convolution(obs: Tensor, kernels: Tensor) -> Tensor:
-    """A random 3x3 colour convolution per sample, the same on its frames (SVEA, Hansen et al., 2021).
+    """Apply a random 3x3 colour convolution per sample, the same on its frames (SVEA, Hansen et al., 2021).
 
-    As in the published code the result passes a sigmoid and is scaled back to 0..255.
+    As in the published code the result passes through a sigmoid and is scaled back to 0..255.
     obs: float 0..255; kernels: ``[batch, 3, 3, 3, 3]``.
     """
     batch, channels, height, width = obs.shape

@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-EDGE_TOLERANCE = 1e-6  # cycles per pixel: a frequency on an edge is not below it, however both were rounded
+EDGE_TOLERANCE = 1e-6  # cycles per pixel: a frequency on an edge is not below it, despite rounding
 
 
 def mask_spectrum(obs: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Remove a square ring of frequencies: those with an axis at or above ``low`` and both below ``high``.
 
     obs: float ``[batch, channel, height, width]``; low, high: cycles per pixel, ``[]`` or one per sample ``[batch]``.
-    The result is not clamped. A ring from 0 removes the mean, one of no width nothing but rounding errors.
+    The result is not clamped. A ring from 0 removes the mean; one of zero width changes only rounding errors.
     """
-    # The published code transforms the colours as well, but its ring is the same whatever their frequency: forth and
-    # back along them changes nothing.
+    # The published code transforms the colours as well, but its ring is the same at all of their frequencies:
+    # transforming along them and back changes nothing.
     spectrum = torch.fft.rfft2(obs)
     removed = _square(obs, high) & ~_square(obs, low)
     return torch.fft.irfft2(spectrum.masked_fill(removed, 0), s=obs.shape[-2:])
@@ -31,7 +31,7 @@ def _square(obs: Tensor, edge: Tensor) -> Tensor:
 
 
 def draw_ring(frequency: float, width: float, generator: Generator) -> tuple[Tensor, Tensor]:
-    """One ring, as ``mask_spectrum`` takes it: from 0..frequency, 0..width wide, both uniform, in whole hundredths."""
+    """Draw one ring, as ``mask_spectrum`` takes it: from 0..frequency, 0..width wide, uniform, in whole hundredths."""
     start, extent = torch.rand(2, generator=generator, device=generator.device)
     low, wide = torch.round(start * frequency * 100), torch.round(extent * width * 100)
     return low / 100, (low + wide) / 100

@@ -16,12 +16,12 @@ def largest_per_frame(attribution: Tensor, colours: int = 3) -> Tensor:
     Largest absolute value over the colours of each frame (SGQN's published code).
     """
     batch, channels, height, width = attribution.shape
-    # Each channel's pixels side by side in memory: the largest of three numbers is found twice as fast so.
+    # With each channel's pixels adjacent in memory the largest of three numbers is found twice as fast.
     return attribution.abs().contiguous().view(batch, channels // colours, colours, height, width).amax(2)
 
 
 def quantile_mask(saliency: Tensor, quantile: float) -> Tensor:
-    """True where a map is at or above its own quantile.
+    """Return True where a map is at or above its own quantile.
 
     saliency ``[batch, frames, height, width]`` -> bool of the same shape; each frame of each sample has its
     own threshold. Equal to ``saliency >= torch.quantile(...)`` with its ties, but by selecting
@@ -30,16 +30,16 @@ def quantile_mask(saliency: Tensor, quantile: float) -> Tensor:
     """
     flat = saliency.flatten(2)
     count = flat.shape[-1]
-    # The smallest order statistic not below the interpolated quantile; 1e-6 forgives rounding of q (n - 1).
+    # The smallest order statistic not below the interpolated quantile; 1e-6 tolerates rounding of q (n - 1).
     keep = count - math.ceil(quantile * (count - 1) - 1e-6)
     return saliency >= kth_largest(flat, keep)[..., None, None]
 
 
 @torch.library.custom_op("saccade::kth_largest", mutates_args=())
 def kth_largest(values: Tensor, k: int) -> Tensor:
-    """The k-th largest number of each row ``[..., count]`` -> ``[...]``, k from 1 to count. Not differentiable.
+    """Return the k-th largest number of each row ``[..., count]`` -> ``[...]``, k from 1 to count. Not differentiable.
 
-    On a CPU by NumPy's selection, which is several times as fast as ``torch.topk``; on other devices by that.
+    On a CPU it uses NumPy's selection, several times as fast as ``torch.topk``, which other devices use.
     """
     return torch.topk(values, k, dim=-1, sorted=False).values.amin(-1)
 
@@ -56,7 +56,7 @@ def _(values: Tensor, k: int) -> Tensor:
 
 
 def _in_order(bits: NDArray[np.int16]) -> NDArray[np.int16]:
-    """The bits of numbers of 16 bits as integers that are as large in turn, or those back again."""
+    """Map the bits of 16-bit floats to integers in the same order, or back again."""
     return bits ^ ((bits >> 15) & np.int16(0x7FFF))
 
 
@@ -66,7 +66,7 @@ def _(values: Tensor, k: int) -> Tensor:
 
 
 def per_channel(mask: Tensor, colours: int = 3) -> Tensor:
-    """Repeat a per-frame mask ``[batch, frames, height, width]`` on the colours of each frame."""
+    """Repeat a per-frame mask ``[batch, frames, height, width]`` for the colours of each frame."""
     return mask[:, :, None].expand(-1, -1, colours, -1, -1).flatten(1, 2)  # a view, where there is one frame
 
 

@@ -1,1 +1,1 @@
-"""Policies as something that acts: what a run folder holds, and how good it is in an environment."""
+"""Policies: load one from anywhere, let it act, and measure how good it is in an environment."""

@@ -1,4 +1,4 @@
-"""Whatever a person has, as a policy."""
+"""Load a policy from whatever form it was saved in."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ def load_any(
     device: str = "auto",
     trust: bool = False,
 ) -> Policy:
-    """The policy of a run folder, of a zip of Stable-Baselines3, or of a network class and its checkpoint.
+    """Load the policy of a run folder, of a Stable-Baselines3 zip, or of a network class and its checkpoint.
 
     Args:
         what: the run folder, ``zoo:NAME`` or zip; with ``policy`` it may be the checkpoint.
-        method: ``file.py:NAME``, which is run: the method of one's own that the run folder was trained with, where that
-            file has moved or changed since.
+        method: ``file.py:NAME``, which is run: your own method with which the run folder was trained, if that file has
+            moved or changed since.
         policy: ``file.py:Class``, which is imported and so run.
         checkpoint: weights for that class.
-        observation_space, action_space: of the environment; needed with ``policy``, whose file does not say them.
-        output: what the class computes, where it is not one of CleanRL's: see ``from_module``.
+        observation_space, action_space: of the environment; needed with ``policy``, whose file does not contain them.
+        output: what the class outputs, if it is not one of CleanRL's: see ``from_module``.
         layout, colours: of the observations, where their shape could mean two things.
-        normalised: what the network's input is normalised with, where it is not pixels in 0..255 or 0..1.
+        normalised: what the network's input is normalised with, if it is not pixels in 0..255 or 0..1.
         device: ``auto``, ``cpu`` or ``cuda``.
-        trust: whether files may be unpickled, which runs what they say.
+        trust: whether files may be unpickled, which runs code that they contain.
 
     Raises:
         UserError: one sentence that says what cannot be loaded, and what could be.
     """
     if method is not None and (what is None or not (folder_of_run(what) / CONFIG).is_file()):
         raise UserError(
-            f"--method {method} says what trained a run folder of Saccade, and {what} is none: leave it away."
+            f"--method {method} says what trained a run folder of Saccade, but {what} is none: leave it out."
         )
     if policy is not None:
         if what is not None and checkpoint is not None:
@@ -82,18 +82,18 @@ def load_any(
             trust=trust,
         )
     if checkpoint is not None or output:
-        raise UserError("--checkpoint and --output say what a network of yours is: they need --policy file.py:Class.")
+        raise UserError("--checkpoint and --output describe a network of your own: they need --policy file.py:Class.")
     if what is None:
         raise UserError(f"There is no policy to load: give {ACCEPTED}.")
     path = folder_of_run(what)
     refuse_endless(path, folder=True)
     if (path / CONFIG).is_file():
         return load_policy(what, device, method)
-    # Stable-Baselines3 appends the ending by itself, and its users leave it out.
+    # Stable-Baselines3 appends the ending by itself, so its users leave it out.
     zipped = path if path.is_file() else path.parent / f"{path.name}.zip"
     if not zipped.is_file():
         try:
-            read_config(path)  # it knows runs of similar names
+            read_config(path)  # it suggests runs of similar names
         except UserError as error:
             raise UserError(f"{error} A policy is {ACCEPTED}.") from error
     if zipped.suffix != ".zip" and not is_zipfile(zipped):

@@ -1,4 +1,4 @@
-"""What a network's observations were normalised with, where that is named."""
+"""The normalisation of a network's input, as given by --mean and --std."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ BYTE, UNIT = 255.0, 1.0
 @final
 @dataclass(frozen=True)
 class Normalisation:
-    """A network takes ``(picture - mean) / std``.
+    """A normalisation: the network's input is ``(picture - mean) / std``.
 
     Attributes:
-        mean, std: one number, or one for each channel of a frame or of the whole observation; of pixels in 0..1, or of
-            pixels in 0..255 where one of them is above 1.
+        mean, std: one number, or one for each channel of a frame or of the whole observation; for pixels in 0..1, or
+            for pixels in 0..255 if one of them is above 1.
     """
 
     mean: tuple[float, ...]
@@ -29,18 +29,18 @@ class Normalisation:
 
     @property
     def high(self) -> float:
-        """The brightest value of the pictures that they are numbers of."""
+        """The brightest value of the pictures that mean and std are for: 1 or 255."""
         return BYTE if max(*self.mean, *self.std) > UNIT else UNIT
 
     def per_channel(self, channels: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation, float32 ``[channels]`` each.
+        """Return mean and standard deviation, float32 ``[channels]`` each.
 
         Raises:
-            UserError: there is another number of them than of channels in a frame.
+            UserError: their number is not that of the channels in a frame or an observation.
         """
         given = len(self.mean)
         if channels % given:
-            raise UserError(f"--mean and --std have {given} numbers each, and the observations {channels} channels.")
+            raise UserError(f"--mean and --std have {given} numbers each, but observations have {channels} channels.")
         mean, std = (np.array(numbers, np.float32) for numbers in (self.mean, self.std))
         return np.tile(mean, channels // given), np.tile(std, channels // given)
 
@@ -50,7 +50,7 @@ class Normalisation:
 
 
 def normalisation(mean: Sequence[float], std: Sequence[float]) -> Normalisation | None:
-    """The normalisation that is named; None where none is.
+    """Return the normalisation that is given; None if there is none.
 
     Raises:
         UserError: one of the two is missing, or a number cannot be right.
@@ -58,16 +58,16 @@ def normalisation(mean: Sequence[float], std: Sequence[float]) -> Normalisation 
     if not mean and not std:
         return None
     if not mean or not std:
-        raise UserError("A normalisation is named by --mean and --std together, such as --mean 0.5 --std 0.5.")
+        raise UserError("A normalisation needs --mean and --std together, such as --mean 0.5 --std 0.5.")
     if 1 < len(mean) != len(std) > 1:
-        raise UserError(f"--mean has {len(mean)} numbers and --std {len(std)}: give each channel both.")
+        raise UserError(f"--mean has {len(mean)} numbers and --std has {len(std)}: give each channel both.")
     count = max(len(mean), len(std))
     found = [tuple(map(float, numbers)) * (count // len(numbers)) for numbers in (mean, std)]
     if not all(map(math.isfinite, (*found[0], *found[1]))) or min(found[1]) <= 0 or min(found[0]) < 0:
         raise UserError(
-            "--mean must be of brightnesses, so 0 or more, and --std above 0: give those of the pixels in 0..1, or of "
+            "--mean must be a brightness, so 0 or more, and --std above 0: give those of the pixels in 0..1, or of "
             "the pixels in 0..255."
         )
     if max(found[0]) > BYTE:
-        raise UserError(f"--mean {max(found[0]):g} is brighter than any pixel, which lies in 0..1 or in 0..255.")
+        raise UserError(f"--mean {max(found[0]):g} is brighter than any pixel: pixels lie in 0..1 or in 0..255.")
     return Normalisation(*found)

@@ -1,4 +1,4 @@
-"""What a policy's observations look like, read off the observation space and never guessed silently."""
+"""What a policy's observations look like, derived from the observation space and never guessed silently."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from saccade.types import UserError
 RGB = 3
 RGB_PART, GREY = "rgb", "grey"
 PART = re.compile(r"[a-z][a-z0-9_]*")
-LARGEST_CHANNELS = 64  # more "channels" than this are rows of a picture
+LARGEST_CHANNELS = 64  # with more than this, they are rows of a picture
 
 Layout = Literal["channels_first", "channels_last", "one_channel", "stacked_channels_first", "stacked_channels_last"]
 STACKED = ("stacked_channels_first", "stacked_channels_last")
@@ -29,9 +29,9 @@ PICTURES_NEEDED = (
 )
 
 ROUNDING = 1e-5
-"""Of a brightness, as a share of the brightest, that resizing and dividing in float32 leave outside the range."""
+"""How far, as a fraction of the brightest value, resizing and dividing in float32 may leave the range."""
 ROUNDING_NORMALISED = 1e-3
-"""The same where mean and standard deviation were given with a few digits."""
+"""The same where mean and standard deviation were given with few digits."""
 
 
 @final
@@ -46,10 +46,10 @@ class Pixels:
         layout: where the channels are; ``one_channel`` is ``[height, width]``, and the stacked ones are frames
             ``[frame, channel, height, width]`` or ``[frame, height, width, channel]``, as Gymnasium stacks them.
         colours: channels per frame; the channels are frames of this many, oldest first.
-        channels: what those of a frame are, in order: ``rgb`` is three of them; ``grey``, ``depth``, ``alpha`` and any
-            other word is one. Empty where nobody said it, and 3 are taken for colours, 1 for grey.
-        normalised: what the network's input is normalised with. Observations of the environment are then normalised
-            where they are floats, and pictures in 0..255 where they are bytes; ``high`` is of the pictures.
+        channels: what the channels of a frame are, in order: ``rgb`` is three of them; ``grey``, ``depth``, ``alpha``
+            and any other word is one. Empty if it was not given: then 3 are taken for colours, and 1 for grey.
+        normalised: what the network's input is normalised with. The environment's observations are then normalised
+            already if they are floats, and pictures in 0..255 if they are bytes; ``high`` applies to the pictures.
     """
 
     shape: tuple[int, ...]
@@ -62,19 +62,19 @@ class Pixels:
 
     @property
     def said(self) -> bool:
-        """Whether it is known what the channels are, and not only taken for likely."""
+        """Whether the kind of the channels was given, and is not only assumed."""
         return bool(self.channels)
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """``channels``, or what they are taken for."""
+        """``channels``, or what they are assumed to be."""
         return self.channels or ((RGB_PART,) if self.colours == RGB else (GREY,))
 
     def with_channels(self, text: str) -> Pixels:
-        """The same pixels, of which a person says what the channels of a frame are: ``rgb,depth``.
+        """Return the same pixels with the channels of a frame named, such as ``rgb,depth``.
 
         Raises:
-            UserError: these are no words, one comes twice, or the channels are not frames of them.
+            UserError: these are no words, one comes twice, or the channels do not form such frames.
         """
         parts = tuple(part.strip() for part in text.split(","))
         if not all(PART.fullmatch(part) for part in parts) or len(set(parts)) != len(parts):
@@ -85,14 +85,14 @@ class Pixels:
         width, count = sum(map(part_width, parts)), self.channels_first[0]
         if count % width:
             raise UserError(
-                f"--channels {text} names {width} channels for each frame, and the observation has {count}, which are "
-                "no such frames: name all channels of one frame (rgb is three, any other word one)."
+                f"--channels {text} names {width} channels for each frame, but the observation has {count}, which do "
+                "not form such frames: name all channels of one frame (rgb is three, any other word one)."
             )
         return dataclasses.replace(self, colours=width, channels=parts)
 
     @property
     def channels_first(self) -> tuple[int, int, int]:
-        """Shape ``(channel, height, width)`` that networks and maps have here."""
+        """The shape ``(channel, height, width)`` that networks and maps use."""
         if self.layout == "one_channel":
             return (1, self.shape[0], self.shape[1])
         if self.layout == "channels_last":
@@ -105,13 +105,13 @@ class Pixels:
 
     @property
     def frames(self) -> int:
-        """Frames in a stacked observation."""
+        """The number of frames in a stacked observation."""
         return self.channels_first[0] // self.colours
 
     def tensor(self, obs: np.ndarray, device: torch.device) -> Tensor:
-        """Observations ``[*shape]`` or ``[batch, *shape]`` as float ``[batch, channel, height, width]``, same range.
+        """Return observations ``[*shape]`` or ``[batch, *shape]`` as float ``[batch, channel, height, width]``.
 
-        A copy: what is written into ``obs`` later does not show.
+        The range stays the same. The result is a copy: later writes to ``obs`` do not change it.
 
         Raises:
             UserError: another shape or dtype, or values outside the range.
@@ -122,7 +122,7 @@ class Pixels:
         if not fits or obs.size == 0 or not (str(obs.dtype) == self.dtype or both_floats):
             raise UserError(
                 f"The policy was given observations of shape {obs.shape} and type {obs.dtype}; "
-                f"it acts on {self.dtype} of shape {self.shape} or a batch of them."
+                f"it takes {self.dtype} of shape {self.shape} or a batch of them."
             )
         batch = torch.from_numpy(np.array(obs, order="C")).to(device).reshape(-1, *self.shape).float()
         if self.layout in ("channels_last", "stacked_channels_last"):
@@ -139,13 +139,13 @@ class Pixels:
         if not (darkest >= -slack and brightest <= self.high + slack):  # NaN too
             undone = "" if self.normalised is None else f", once it is no longer {self.normalised.told()}"
             raise UserError(
-                f"The policy was given an observation with values in {darkest:g}..{brightest:g}{undone}; it acts on "
+                f"The policy was given an observation with values in {darkest:g}..{brightest:g}{undone}; it takes "
                 f"0..{self.high:g}."
             )
         return batch.clamp(0, self.high) if darkest < 0 or brightest > self.high else batch
 
     def as_given(self, obs: Tensor) -> Tensor:
-        """``[batch, channel, height, width]`` as the network takes it: ``[batch, *shape]``, normalised if said."""
+        """Return ``[batch, channel, height, width]`` as the network takes it: ``[batch, *shape]``, normalised."""
         if self.normalised is not None:
             mean, std = self._normal(obs)
             obs = (obs - mean) / std
@@ -156,13 +156,13 @@ class Pixels:
         return obs.movedim(-3, -1) if self.layout in ("channels_last", "stacked_channels_last") else obs
 
     def _normal(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the channels, ``[channel, 1, 1]`` each."""
+        """Mean and standard deviation of the channels, each ``[channel, 1, 1]``."""
         assert self.normalised is not None
         mean, std = (torch.as_tensor(one, device=obs.device) for one in self.normalised.per_channel(obs.shape[1]))
         return mean[:, None, None], std[:, None, None]
 
     def told(self) -> str:
-        """In words, so that a person can see what was understood."""
+        """Describe the observations in words, so that a person can see what was understood."""
         _, height, width = self.channels_first
         known: dict[tuple[str, ...], str] = {(RGB_PART,): "RGB ", (GREY,): "grey "}
         of = "" if self.parts in known else f" ({', '.join(self.parts)})"
@@ -181,12 +181,12 @@ def pixels_of(
     colours: int | None = None,
     normalised: Normalisation | None = None,
 ) -> Pixels:
-    """What a Box observation space says about pictures; ``low`` and ``high`` are numbers or arrays.
+    """Return what a Box observation space says about pictures; ``low`` and ``high`` are numbers or arrays.
 
     Args:
-        layout: where a space could mean two things, which of them.
-        colours: channels per frame; by default 3 where the channels are a multiple of 3, else 1.
-        normalised: what the network's input is normalised with; the space may then say any range.
+        layout: which one is meant, where a space could mean two things.
+        colours: channels per frame; by default 3 if the channels are a multiple of 3, else 1.
+        normalised: what the network's input is normalised with; the space may then have any range.
 
     Raises:
         UserError: the space is not one of pictures in 0..255 or 0..1, or could mean two things.
@@ -199,7 +199,7 @@ def pixels_of(
     elif darkest != 0.0 or brightest not in (BYTE, UNIT):
         raise UserError(
             f"Observations in {darkest:g}..{brightest:g} are not pictures that can be explained: pixels must lie in "
-            "0..255 or in 0..1, as the observation space declares them, or their --mean and --std must be named."
+            "0..255 or in 0..1, as the observation space declares them, or their --mean and --std must be given."
         )
     found = layout or _layout(tuple(shape))
     if len(shape) == 4 and found in ("channels_first", "channels_last"):
@@ -214,8 +214,8 @@ def pixels_of(
     per_frame = colours or (RGB if channels % RGB == 0 else 1)
     if per_frame not in (1, RGB) or channels % per_frame:
         raise UserError(
-            f"{channels} channels are not frames of {per_frame} colours: --colours must be 1 or 3 and fit; what other "
-            "channels are is said by --channels, such as rgb,depth."
+            f"{channels} channels do not form frames of {per_frame} colours: --colours must be 1 or 3 and fit; name "
+            "other channels with --channels, such as rgb,depth."
         )
     if normalised is not None:
         normalised.per_channel(channels)
@@ -223,7 +223,7 @@ def pixels_of(
 
 
 def _stacked(pixels: Pixels, normalised: Normalisation | None) -> Pixels:
-    """The same pixels, whose frames the shape tells."""
+    """The same pixels, with the number of frames taken from the shape."""
     colours = pixels.channels_first[0] // pixels.shape[0]
     parts = {1: (GREY,), RGB: (RGB_PART,)}.get(colours, tuple(f"channel {i + 1}" for i in range(colours)))
     if normalised is not None:
@@ -232,7 +232,7 @@ def _stacked(pixels: Pixels, normalised: Normalisation | None) -> Pixels:
 
 
 def part_width(part: str) -> int:
-    """How many channels a part of a frame has."""
+    """Return how many channels a part of a frame has."""
     return RGB if part == RGB_PART else 1
 
 

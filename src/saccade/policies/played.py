@@ -1,4 +1,4 @@
-"""States that a policy visits when it plays, and which of their pixels show the task."""
+"""Collect states that a policy visits when it plays, and which of their pixels show the task."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from saccade.policies.normalisation import BYTE
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 
-ENVS = 16  # that play at once
-SPACING = 4  # of so many agent steps one is kept: neighbours show nearly the same
+ENVS = 16  # that play at the same time
+SPACING = 4  # one of so many agent steps is kept: neighbours look nearly the same
 
 UNIMPORTANT, IMPORTANT, IGNORED = 0, 1, 2
-"""What the simulator says of a pixel, as in DIGR's saliency data: of no consequence, the task, or open to argument."""
+"""The truth about a pixel, as in DIGR's saliency data: it does not matter, is the task, or is open to argument."""
 
 Progress = Callable[[int, int], None]
 
 
 @final
 class Played(NamedTuple):
-    """States of a policy's play, in no order."""
+    """States that a policy visited, in no particular order."""
 
     states: np.ndarray  # uint8 [n, channels, height, width]
-    truth: np.ndarray | None  # uint8 [n, height, width]; None where nobody knows
+    truth: np.ndarray | None  # uint8 [n, height, width]; None if unknown
 
 
 def play_states(
@@ -44,21 +44,21 @@ def play_states(
     truth: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Played:
-    """So many states of a policy that plays by what it draws, or for want of chances by what it prefers.
+    """Play a policy and return ``count`` states that it visits; it samples its actions, or takes the best if it cannot.
 
-    Every state that it comes to is as likely to be kept: about one of ``SPACING``. The same arguments give the same
+    Every state that it visits is equally likely to be kept: about one in ``SPACING``. The same arguments give the same
     states.
 
     Args:
         env: its task, played in its mode.
-        truth: whether to say which pixels show the task, in any frame of a stack.
+        truth: whether to return which pixels show the task, in any frame of a stack.
 
     Raises:
-        UserError: the truth is asked for and nobody knows it.
+        UserError: the truth is asked for, but unknown.
     """
     suite = suite_of(env.task)
     if truth and not suite.knows_masks:
-        raise UserError(f"{env.task} does not say which pixels show the task, so there is no truth of it.")
+        raise UserError(f"{env.task} does not say which pixels show the task, so there is no truth to compare with.")
     if truth:
         env = dataclasses.replace(env, task_mask=True)
     numbers, envs = np.random.default_rng(seed), 1 if suite.one_at_a_time else min(ENVS, count)
@@ -87,14 +87,14 @@ def _truth_of(
     info: dict[str, object], simulation: object, ignored: Callable[[object], np.ndarray] | None, task: str
 ) -> np.ndarray:
     if "task_mask" not in info:
-        raise UserError(f"{task} does not say which pixels show the task, so there is no truth of it.")
+        raise UserError(f"{task} does not say which pixels show the task, so there is no truth to compare with.")
     important = np.asarray(info["task_mask"], bool).any(0)
     found = np.where(important, np.uint8(IMPORTANT), np.uint8(UNIMPORTANT))
     return found if ignored is None else np.where(ignored(simulation) & ~important, np.uint8(IGNORED), found)
 
 
 def drawing(policy: Policy, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Acts on uint8 ``[n, channels, height, width]`` as Saccade's environments take it: drawn, where it can be."""
+    """Return what acts on uint8 ``[n, channels, height, width]`` as Saccade does: sampled, if possible."""
     generator = torch.Generator(policy.device).manual_seed(seed)
 
     @torch.no_grad()
@@ -114,6 +114,6 @@ def drawing(policy: Policy, seed: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def seen_by(policy: Policy, obs: Tensor) -> Tensor:
-    """Pixels ``[n, channels, height, width]`` in 0..255 as a policy's outputs take them, on its device."""
+    """Return pixels ``[n, channels, height, width]`` in 0..255 as a policy's outputs take them, on its device."""
     pixels = obs.to(policy.device, torch.float32)
     return pixels if policy.pixels.high == BYTE else pixels * (policy.pixels.high / BYTE)

@@ -1,4 +1,4 @@
-"""Any policy that acts on pixels: what it does, and what a score can be made of."""
+"""The type of every policy that acts on pixels: how it acts, and what its network outputs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Output = Callable[..., Tensor]
 """``(network, obs [batch, channel, height, width]) -> [batch, ...]``; ``q`` takes the action as a third argument."""
 
 OUTPUTS = ("logits", "q_values", "mean", "log_std", "gaussian", "action", "value", "q")
-"""What a policy's network may compute.
+"""What a policy's network may output.
 
 logits ``[batch, actions]`` of a categorical policy; q_values ``[batch, actions]`` of a discrete value network;
 mean and log_std ``[batch, action_dim]`` of a Gaussian, before any squashing; gaussian ``[batch, 2, action_dim]``, both
-of them, for networks where one pass gives both; action ``[batch, action_dim]``, the deterministic action of a
+of them, for networks that compute both in one pass; action ``[batch, action_dim]``, the deterministic action of a
 continuous policy, as its critic takes it; value ``[batch]``; q ``[batch]`` of an observation and an action.
 """
 
@@ -31,26 +31,25 @@ continuous policy, as its critic takes it; value ``[batch]``; q ``[batch]`` of a
 @final
 @dataclass(frozen=True)
 class Policy:
-    """A policy of any origin: it acts on NumPy observations, and tells what its network computes.
+    """A policy of any origin: it acts on NumPy observations, and gives access to its network's outputs.
 
     Attributes:
-        name: what tables call it.
+        name: its name in tables.
         network: everything that the outputs are computed with.
         outputs: those of ``OUTPUTS`` that this policy has.
         pixels: what its observations look like.
         discrete: whether actions are whole numbers.
-        to_env: deterministic actions as the environment takes them; by default as they are.
-        maps: saliency that the network carries inside, by name: ``(obs, action) -> [batch, frames, height, width]``;
-            one whose name ends in ``mask`` lies in 0..1.
-        pictures: what the agent makes of observations, by name: ``obs -> [batch, frames * 3, h, w]`` in 0..255, as
-            large as the observation, or smaller where the agent crops it.
-        draw: ``(obs, generator) -> action`` as ``greedy`` gives it, drawn from the policy; None where nobody knows
-            how.
-        env_steps: agent steps that the weights were trained for; 0 where nobody knows.
+        to_env: converts deterministic actions to what the environment takes; by default unchanged.
+        maps: saliency maps that the network computes itself, by name: ``(obs, action) -> [batch, frames, height,
+            width]``; a map whose name ends in ``mask`` lies in 0..1.
+        pictures: pictures that the agent computes from observations, by name: ``obs -> [batch, frames * 3, h, w]`` in
+            0..255, as large as the observation, or smaller if the agent crops it.
+        draw: ``(obs, generator) -> action`` in the form of ``greedy``, sampled from the policy; None if unknown.
+        env_steps: agent steps that the weights were trained for; 0 if unknown.
         source: where it came from, for reports.
-        config: a Saccade run's ``RunConfig``; None for everybody else's.
+        config: a Saccade run's ``RunConfig``; None for any other policy.
         layer: dotted name, in ``network``, of the layer whose maps Grad-CAM reads; None for its last convolution.
-        masked: whether it was trained to do only what its environment allows; ``act`` is then told what that is.
+        masked: whether it was trained to choose only actions that its environment allows, which ``act`` is then given.
     """
 
     name: str
@@ -75,11 +74,11 @@ class Policy:
 
     @property
     def preferences(self) -> Output:
-        """Of a discrete policy, what its most likely action is the largest of: its logits, else its Q values."""
+        """The output whose largest entry is a discrete policy's most likely action: its logits, else its Q values."""
         return self.outputs.get("logits") or self.outputs["q_values"]
 
     def fingerprint(self) -> str:
-        """SHA-256 of the weights, whatever file they lie in: one of the same name may hold other ones."""
+        """Return the SHA-256 of the weights; a file of the same name may hold other ones."""
         digest = hashlib.sha256()
         for name, value in self.network.state_dict().items():
             if isinstance(value, Tensor):
@@ -88,22 +87,23 @@ class Policy:
         return digest.hexdigest()
 
     def act(self, obs: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
-        """Deterministic action for an observation as the environment gives it, or a batch of them.
+        """Return the deterministic action for an observation as the environment gives it, or for a batch of them.
 
         Args:
-            allowed: bool ``[actions]``, or a batch of them, of the actions of a discrete policy that there are to
-                choose from; None for all.
+            allowed: bool ``[actions]``, or a batch of them: the actions that a discrete policy may choose from; None
+                for all.
 
-        Raises UserError for another shape or dtype.
+        Raises:
+            UserError: another shape or dtype.
         """
         single = obs.ndim == len(self.pixels.shape)
         action = self.to_env(self.greedy(self.tensor(obs), allowed).cpu().numpy())
         return action[0] if single else action
 
     def sampler(self, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-        """As ``act``, with actions that are drawn from the policy, by random numbers of their own.
+        """Return a function like ``act`` that samples actions from the policy, with random numbers of its own.
 
-        Raises UserError where it has no probabilities to draw by.
+        Raises UserError if it has no probabilities to sample from.
         """
         draw = self.drawer(seed)
 
@@ -113,13 +113,13 @@ class Policy:
         return act
 
     def drawer(self, seed: int) -> Callable[[Tensor], Tensor]:
-        """As ``greedy``, with actions that are drawn from the policy. Raises UserError as ``sampler`` does."""
+        """Return a function like ``greedy`` that samples actions. Raises UserError as ``sampler`` does."""
         generator = torch.Generator(self.device).manual_seed(seed)
         draw = self.draw
         if draw is not None:
             return lambda obs: draw(obs, generator)
         if "logits" not in self.outputs:
-            raise UserError(f"{self.name} gives no probabilities to draw actions by: leave --sampled away.")
+            raise UserError(f"{self.name} has no probabilities to sample actions from: leave out --sampled.")
         logits = self.outputs["logits"]
 
         def by_chances(obs: Tensor) -> Tensor:
@@ -130,12 +130,12 @@ class Policy:
         return by_chances
 
     def tensor(self, obs: np.ndarray) -> Tensor:
-        """Observations as the scores take them: float ``[batch, channel, height, width]`` on the policy's device."""
+        """Return observations as scores take them: float ``[batch, channel, height, width]`` on the policy's device."""
         return self.pixels.tensor(obs, self.device)
 
     @torch.no_grad()
     def greedy(self, obs: Tensor, allowed: np.ndarray | None = None) -> Tensor:
-        """The deterministic action as scores take it: long ``[batch]`` if discrete, else ``[batch, action_dim]``."""
+        """Return deterministic actions as scores take them: long ``[batch]``, or ``[batch, action_dim]``."""
         if not self.discrete:
             return self.outputs["action"](self.network, obs)
         preferred = self.preferences(self.network, obs)
@@ -144,21 +144,21 @@ class Policy:
         return preferred.argmax(-1)
 
     def map(self, name: str, obs: np.ndarray) -> np.ndarray:
-        """One of the maps that the network carries inside, ``[batch, frames, h, w]``, for its greedy action."""
+        """Compute one of the network's own maps, ``[batch, frames, h, w]``, for its greedy action."""
         if name not in self.maps:
             have = ", ".join(self.maps) or "none"
-            raise UserError(f"{self.name} carries no map called {name!r}; it has {have}.")
+            raise UserError(f"{self.name} has no map called {name!r}; it has {have}.")
         batch = self.tensor(obs)
         return self.maps[name](batch, self.greedy(batch)).detach().cpu().numpy()
 
     def picture(self, name: str, obs: np.ndarray) -> np.ndarray:
-        """What the agent makes of observations, uint8 ``[batch, frames * 3, h, w]``: rounded, and cut off at 0 and 255.
+        """Compute one of the agent's own pictures, uint8 ``[batch, frames * 3, h, w]``, rounded and clipped to 0..255.
 
-        Raises UserError for a name that it does not have, and for a picture that is not finite.
+        Raises UserError for a picture that it does not have, or that is not finite.
         """
         if name not in self.pictures:
             have = ", ".join(self.pictures) or "none"
-            raise UserError(f"{self.name} gives no picture called {name!r}; it has {have}.")
+            raise UserError(f"{self.name} has no picture called {name!r}; it has {have}.")
         drawn = self.pictures[name](self.tensor(obs)).detach()
         if not bool(drawn.isfinite().all()):
             raise UserError(f"{self.name}'s picture {name!r} holds NaN or infinity: are its weights finite?")

@@ -1,7 +1,7 @@
-"""The saliency data that a student is held to: states of its teacher's play, and where something looks in each.
+"""The saliency data that guides a student: states that its teacher visited, and a saliency map of each.
 
-What takes long, the perturbation of every state, is kept block by block in the cache folder as it is made, under the
-digest of all that decides it: whoever is interrupted goes on, and whoever asks again finds it.
+The slow part, perturbing every state, is cached block by block as it is computed, under a digest of everything that
+it depends on: an interrupted run goes on from there, and the same question is answered from the cache.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from saccade.runs.training import OF_TEACHER, OF_TRUTH, Teaching
 from saccade.saliency.blur_perturbation import blur_perturbation
 from saccade.types import UserError
 
-VERSION = 1  # of how it is made
-BLOCK = 50  # states whose maps are kept together
+VERSION = 1  # of the method below: part of the digest
+BLOCK = 50  # states whose maps are cached together
 FOLDER = "saliency_data"
 FLOAT = 4  # bytes
 
 Report = Callable[[str, int, int], None]
-"""``(what is being made ready, done, total)``."""
+"""``(what is being prepared, done, total)``."""
 
 
 @final
 class SaliencyArrays(NamedTuple):
-    """States and maps, as they lie in files."""
+    """States and maps, as they are saved in files."""
 
     states: np.ndarray  # uint8 [n, channels, height, width]
     maps: np.ndarray  # float32 [n, height, width] in 0..1
-    sha256: str | None  # of data of a person's own
+    sha256: str | None  # of the user's own data
 
 
 def saliency_data(policy: Policy, env: EnvConfig, teaching: Teaching, seed: int, report: Report) -> SaliencyArrays:
-    """The saliency data that a configuration asks for.
+    """Return the saliency data that a configuration asks for.
 
     Raises:
-        UserError: the simulator knows no truth, or a person's own files do not fit.
+        UserError: the simulator knows no truth, or the user's own files do not fit.
     """
     count, source = teaching.saliency_states, teaching.saliency_data
     if source == OF_TEACHER:
@@ -66,7 +66,7 @@ def saliency_data(policy: Policy, env: EnvConfig, teaching: Teaching, seed: int,
     if source == OF_TRUTH:
         played = played_states(policy, env, count, seed, report, truth=True)
         assert played.truth is not None
-        # What is open to argument is no place that a gradient must keep out of.
+        # Gradients may also fall on what is open to argument.
         return SaliencyArrays(played.states, (played.truth != UNIMPORTANT).astype(np.float32), None)
     shape = suite_of(env.task).spaces(env).obs_shape
     found = read_saliency_files(Path(source), shape)
@@ -76,7 +76,7 @@ def saliency_data(policy: Policy, env: EnvConfig, teaching: Teaching, seed: int,
 def played_states(
     policy: Policy, env: EnvConfig, count: int, seed: int, report: Report, *, truth: bool = False
 ) -> Played:
-    """``play_states``, kept in the cache: the same policy, task and seed are played once."""
+    """Return ``play_states``, cached: the same policy, task and seed are played once."""
     told = {"env": asdict(env), "count": count, "seed": seed, "spacing": SPACING, "truth": truth}
     name = f"{FOLDER}/{_digest('states', policy.fingerprint(), told)}"
     shape = suite_of(env.task).spaces(env).obs_shape
@@ -103,9 +103,9 @@ def played_states(
 def perturbation_maps(
     policy: Policy, states: np.ndarray, *, radius: float, blur: float, stride: int, report: Report
 ) -> np.ndarray:
-    """How far a local blur moves the policy, as KL, at every pixel of every state: float32 ``[n, height, width]``.
+    """Return how far a local blur moves the policy, as KL, at each pixel of each state: float32 ``[n, height, width]``.
 
-    Not normalised. Blocks of them are kept in the cache as they are made.
+    Not normalised. Blocks of maps are cached as they are computed.
     """
     told = {"radius": radius, "blur": blur, "stride": stride, "block": BLOCK}
     weights = policy.fingerprint()
@@ -128,7 +128,7 @@ def perturbation_maps(
 
 
 def refuse_truth_of_nothing(played: Played) -> None:
-    """Raise UserError where no state shows anything important."""
+    """Raise UserError if no state has a pixel that shows the task."""
     if played.truth is None or not (played.truth == IMPORTANT).any():
         raise UserError("No pixel of these states shows the task, so there is nothing to compare maps with.")
 

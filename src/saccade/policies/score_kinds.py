@@ -1,4 +1,4 @@
-"""The scores that there are, by name: what a saliency map can explain. Reading the table loads no torch."""
+"""The table of scores by name: what a saliency map can explain. Reading it loads no torch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreKind:
-    """One line of ``SCORES``."""
+    """One row of ``SCORES``."""
 
     make: Callable[[Policy, Tensor, Tensor, int | None], Score]
     """``(policy, obs, action, dimension) -> Score`` for the samples in ``obs``."""
     needs: tuple[frozenset[str], ...]
-    """Sets of outputs, any one of which is enough."""
+    """Sets of outputs; a policy needs all outputs of any one set."""
     summary: str
     source: str = ""
 
@@ -68,4 +68,4 @@ SCORES = {
 """Every score by name. Those below ``kl`` are distances from the unperturbed policy."""
 
 DEFAULTS = ("q", "logit", "action_mean", "value")
-"""What is explained if a person says nothing: the first that the policy has."""
+"""What is explained by default: the first of these that the policy has."""

@@ -17,24 +17,24 @@ NEAREST_TO_ONE = 1.0 - 1e-6  # a squashed action of exactly 1 has no finite pre-
 
 
 def q(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """Value of the action: of a discrete Q-network's entry, or of a critic."""
+    """Return the value of the action: an entry of a discrete Q-network, or a critic's output."""
     if policy.discrete:
         return Score(policy.network, _entry(policy, "q_values"), (action,))
     return Score(policy.network, policy.outputs["q"], (action,))
 
 
 def value(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """State value."""
+    """Return the state value."""
     return Score(policy.network, policy.outputs["value"])
 
 
 def logit(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """Unnormalised preference for the action."""
+    """Return the action's logit: its unnormalised preference."""
     return Score(policy.network, _entry(policy, "logits"), (action,))
 
 
 def log_probability(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """Log-probability of the action; of a Gaussian its log-density, before any squashing."""
+    """Return the log-probability of the action; for a Gaussian its log-density, before any squashing."""
     if policy.discrete:
         logits = policy.outputs["logits"]
 
@@ -61,7 +61,7 @@ def log_probability(policy: Policy, obs: Tensor, action: Tensor, dimension: int 
 
 
 def action_mean(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """One dimension of the deterministic action; by default each sample's largest one by magnitude, with its sign."""
+    """Return one dimension of the deterministic action; by default each sample's largest in magnitude, signed."""
     output = policy.outputs["action"]
     if dimension is not None:
         if not 0 <= dimension < action.shape[-1]:
@@ -79,7 +79,7 @@ def action_mean(policy: Policy, obs: Tensor, action: Tensor, dimension: int | No
 
 
 def confidence(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """Half the sum of squared probabilities, whose gradient is the probability-weighted sum of theirs (DIGR)."""
+    """Return half the sum of squared probabilities: its gradient weights their gradients by probability (DIGR)."""
     logits = policy.outputs["logits"]
 
     def half_sum_of_squares(network: nn.Module, pixels: Tensor) -> Tensor:
@@ -89,9 +89,9 @@ def confidence(policy: Policy, obs: Tensor, action: Tensor, dimension: int | Non
 
 
 def kl(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """KL(policy at the observation || policy at a perturbed one), of categorical or Gaussian policies.
+    """Return KL(policy at the observation || policy at a perturbed one), for categorical or Gaussian policies.
 
-    In float64 after the network: a small patch moves the policy by less than float32 rounds logarithms by.
+    It is computed in float64 after the network: a small patch changes logarithms by less than float32 can resolve.
     """
     if policy.discrete:
         logits = policy.preferences
@@ -117,13 +117,13 @@ def kl(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Sc
 
 
 def action_distance(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """Half the squared distance between logits, Q values or deterministic actions (Greydanus' actor saliency)."""
+    """Return half the squared distance between logits, Q values or greedy actions (Greydanus' actor saliency)."""
     output = policy.preferences if policy.discrete else policy.outputs["action"]
     return _half_squared_distance(policy, output, obs)
 
 
 def value_distance(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """Half the squared change of the value, or of the action's Q where there is none (Greydanus' critic saliency)."""
+    """Return half the squared change of the value, or of Q if there is none (Greydanus' critic saliency)."""
     if "value" in policy.outputs:
         return _half_squared_distance(policy, policy.outputs["value"], obs)
     score = q(policy, obs, action, dimension)
@@ -131,9 +131,9 @@ def value_distance(policy: Policy, obs: Tensor, action: Tensor, dimension: int |
 
 
 def sarfa(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) -> Score:
-    """Specific and relevant feature attribution (Puri et al., 2020): 2 dP K / (dP + K), 0 where dP <= 0.
+    """Return the specific and relevant feature attribution (Puri et al., 2020): 2 dP K / (dP + K), 0 where dP <= 0.
 
-    dP is what the action's probability loses, K = 1 / (1 + KL of the other actions' probabilities), both under the
+    dP is the drop of the action's probability, K = 1 / (1 + KL of the other actions' probabilities), both under the
     softmax of logits or Q values. As in the authors' code the KL is from before to after.
     """
     logits = policy.preferences
@@ -154,31 +154,31 @@ def sarfa(policy: Policy, obs: Tensor, action: Tensor, dimension: int | None) ->
 
 
 def parse_score(name: str) -> tuple[str, int | None]:
-    """The entry of ``SCORES`` and the action dimension that ``q`` or ``action_mean:2`` names. Raises UserError."""
+    """Split ``q`` or ``action_mean:2`` into the entry of ``SCORES`` and the action dimension. Raises UserError."""
     kind, colon, number = name.partition(":")
     if kind not in SCORES or (colon and (kind != "action_mean" or not number.isdecimal())):
-        raise UserError(f"There is no score {name!r}: there are {', '.join(SCORES)} (and action_mean:0, :1 and so on).")
+        raise UserError(f"There is no score {name!r}: choose from {', '.join(SCORES)} (or action_mean:0, :1, ...).")
     return kind, int(number) if colon else None
 
 
 def has_score(policy: Policy, name: str) -> bool:
-    """Whether a policy computes what a score needs. Raises UserError for one that does not exist."""
+    """Return whether a policy computes what a score needs. Raises UserError for a score that does not exist."""
     kind, _ = parse_score(name)
     return any(need <= set(policy.outputs) for need in SCORES[kind].needs)
 
 
 def default_score(policy: Policy) -> str:
-    """The score that is explained if a person says nothing."""
+    """Return the score that is explained by default."""
     return next(name for name in DEFAULTS if has_score(policy, name))
 
 
 def make_score(policy: Policy, name: str, obs: Tensor, action: Tensor | None = None) -> Score:
-    """The named score of the samples in ``obs``, for the actions given or the greedy ones.
+    """Make the named score for the samples in ``obs``, for the actions given or the greedy ones.
 
     Args:
-        name: of ``SCORES``; ``action_mean:2`` is the mean of action dimension 2.
-        obs: ``[batch, channel, height, width]``, as ``policy.tensor`` gives it.
-        action: as ``policy.greedy`` gives it.
+        name: a name in ``SCORES``; ``action_mean:2`` is the mean of action dimension 2.
+        obs: ``[batch, channel, height, width]``, as ``policy.tensor`` returns it.
+        action: as ``policy.greedy`` returns it.
 
     Raises:
         UserError: there is no such score, or this policy's network does not compute what it needs.
@@ -186,13 +186,13 @@ def make_score(policy: Policy, name: str, obs: Tensor, action: Tensor | None = N
     kind, dimension = parse_score(name)
     if not has_score(policy, kind):
         have = ", ".join(other for other in SCORES if has_score(policy, other))
-        raise UserError(f"{policy.name} has no score {kind!r}: its network gives {have}.")
+        raise UserError(f"{policy.name} has no score {kind!r}: its network outputs {have}.")
     chosen = policy.greedy(obs) if action is None else action
     return dataclasses.replace(SCORES[kind].make(policy, obs, chosen, dimension), name=kind)
 
 
 def _gaussian(policy: Policy) -> Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]:
-    """Mean and log standard deviation, from one pass of the network where it can."""
+    """Mean and log standard deviation, from one pass of the network where possible."""
     outputs = policy.outputs
 
     def both(network: nn.Module, obs: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,7 +205,7 @@ def _gaussian(policy: Policy) -> Callable[[nn.Module, Tensor], tuple[Tensor, Ten
 
 
 def _entry(policy: Policy, name: str) -> Callable[..., Tensor]:
-    """The output's entry of an action."""
+    """The entry of an output that belongs to an action."""
     output = policy.outputs[name]
 
     def entry(network: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
@@ -215,7 +215,7 @@ def _entry(policy: Policy, name: str) -> Callable[..., Tensor]:
 
 
 def _half_squared_distance(policy: Policy, output: Callable[..., Tensor], obs: Tensor, *given: Tensor) -> Score:
-    """Half the squared Euclidean distance of an output, ``[batch]`` or ``[batch, n]``, from what it is at ``obs``."""
+    """Half the squared Euclidean distance of an output, ``[batch]`` or ``[batch, n]``, from its value at ``obs``."""
     with torch.no_grad():
         clean = output(policy.network, obs, *given)
 
@@ -226,7 +226,7 @@ def _half_squared_distance(policy: Policy, output: Callable[..., Tensor], obs: T
 
 
 def _unsquashed(policy: Policy, obs: Tensor, action: Tensor) -> Tensor:
-    """The action as the Gaussian drew it: before the tanh, where the policy has one."""
+    """The action as the Gaussian sampled it: before the tanh, if the policy has one."""
     mean = policy.outputs["mean"](policy.network, obs)
     if torch.allclose(mean, policy.outputs["action"](policy.network, obs)):
         return action

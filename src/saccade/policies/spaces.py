@@ -1,4 +1,4 @@
-"""What Gymnasium's spaces say about a policy: the layout of its pictures, the kind of its actions."""
+"""Read a policy's picture layout and kind of actions from Gymnasium's spaces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from saccade.policies.pixels import Layout, Pixels, pixels_of
 from saccade.types import UserError
 
 ToEnv = Callable[[np.ndarray], np.ndarray]
-"""Deterministic actions of a network -> actions as the environment takes them."""
+"""Converts deterministic actions of a network to actions as the environment takes them."""
 
 
 def pixels_of_space(
@@ -23,7 +23,7 @@ def pixels_of_space(
     colours: int | None = None,
     normalised: Normalisation | None = None,
 ) -> Pixels:
-    """What an observation space says about pictures. Raises UserError where it is not one Box of pixels."""
+    """Return what an observation space says about pictures. Raises UserError unless it is one Box of pixels."""
     if not isinstance(space, gymnasium.spaces.Box):
         raise UserError(
             f"The observations are in a {type(space).__name__} space; only policies that see one Box of pixels can be "
@@ -41,7 +41,7 @@ def pixels_of_space(
 
 
 def is_discrete(space: gymnasium.Space[Any]) -> bool:
-    """Whether actions are whole numbers, not vectors. Raises UserError for a space that is neither."""
+    """Return whether actions are whole numbers, not vectors. Raises UserError for a space that is neither."""
     if isinstance(space, gymnasium.spaces.Discrete):
         return True
     if isinstance(space, gymnasium.spaces.Box):
@@ -53,7 +53,7 @@ def is_discrete(space: gymnasium.Space[Any]) -> bool:
 
 
 def action_width(space: gymnasium.Space[Any]) -> int:
-    """Number of actions of a Discrete space, of dimensions of a Box."""
+    """Return the number of actions of a Discrete space, or of dimensions of a Box."""
     if isinstance(space, gymnasium.spaces.Discrete):
         return int(space.n)
     assert space.shape is not None
@@ -61,7 +61,7 @@ def action_width(space: gymnasium.Space[Any]) -> int:
 
 
 def within(space: gymnasium.Space[Any]) -> ToEnv:
-    """Puts actions ``[batch, action_dim]`` into a Box's shape and bounds; a Discrete's count from its first."""
+    """Return a function that fits actions ``[batch, action_dim]`` to a Box, or shifts a Discrete's to its start."""
     if isinstance(space, gymnasium.spaces.Discrete) and space.start != 0:  # networks number their outputs from 0
         first = int(space.start)
         return lambda action: action + first

@@ -1,4 +1,4 @@
-"""What of a policy an attack drives: its action, its value, or all that it would do."""
+"""Targets of an attack: a policy's action, its value, or its whole distribution."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from saccade.policies.scores import make_score
 from saccade.types import Score, UserError
 
 MAKE = Callable[[Policy, Tensor, Tensor], Score]
-"""``(policy, obs, action) -> Score`` that an attack raises."""
+"""``(policy, obs, action) -> Score`` that an attack increases."""
 
 
 @final
 @dataclass(frozen=True)
 class Target:
-    """One line of ``TARGETS``."""
+    """One row of ``TARGETS``."""
 
     make: MAKE
     summary: str
 
 
 def _action(policy: Policy, obs: Tensor, action: Tensor) -> Score:
-    """Of choices the negative log-probability of the one; of numbers half their squared distance."""
+    """For discrete actions the negative log-probability of the action; for vectors half their squared distance."""
     if not policy.discrete:
         return make_score(policy, "action_distance", obs, action)
     preferences = policy.preferences
@@ -41,16 +41,16 @@ def _action(policy: Policy, obs: Tensor, action: Tensor) -> Score:
 
 
 def _value(policy: Policy, obs: Tensor, action: Tensor) -> Score:
-    """The state's value, or the action's where a policy has none, lowered."""
+    """The negated value of the state, or of the action if a policy has no other."""
     if "value" not in policy.outputs and not {"q", "q_values"} & set(policy.outputs):
         raise UserError(f"{policy.name} computes no value: attack its action or its policy.")
     return lowered(make_score(policy, "value" if "value" in policy.outputs else "q", obs, action))
 
 
 def _divergence(policy: Policy, obs: Tensor, action: Tensor) -> Score:
-    """KL from the clean policy; of a Gaussian the squared shift of its mean in standard deviations (SA-PPO).
+    """KL from the clean policy; for a Gaussian the squared shift of its mean in standard deviations (SA-PPO).
 
-    A policy that has neither is driven by its action.
+    A policy that has neither is attacked through its action.
     """
     if policy.discrete:
         return make_score(policy, "kl", obs, action)
@@ -68,15 +68,15 @@ def _divergence(policy: Policy, obs: Tensor, action: Tensor) -> Score:
 
 
 TARGETS = {
-    "action": Target(_action, "the action: of choices its surprise, of numbers their squared distance"),
+    "action": Target(_action, "the action: its surprise if it is discrete, else the squared distance"),
     "value": Target(_value, "the value that the policy expects, lowered"),
-    "policy": Target(_divergence, "all that the policy would do: KL, or the squared shift of a Gaussian's mean"),
+    "policy": Target(_divergence, "the whole policy: KL, or the squared shift of a Gaussian's mean"),
 }
-"""What there is to attack, by name. Beside these every name of ``SCORES`` is one: distances raised, others lowered."""
+"""Targets of attacks by name. Every name in ``SCORES`` is one too: distances are increased, others lowered."""
 
 
 def lowered(score: Score) -> Score:
-    """The score whose ascent lowers the given one."""
+    """Return the score whose increase lowers the given one."""
     function = score.function
 
     def negative(network: nn.Module, pixels: Tensor, *given: Tensor) -> Tensor:
@@ -86,18 +86,18 @@ def lowered(score: Score) -> Score:
 
 
 def check_target(name: str) -> None:
-    """Raise UserError for a name that no target has."""
+    """Raise UserError for a name that is no target."""
     if name not in TARGETS and name.partition(":")[0] not in SCORES:
-        raise UserError(f"There is no target {name!r}: there are {', '.join(TARGETS)}, and the scores of a policy.")
+        raise UserError(f"There is no target {name!r}: choose from {', '.join(TARGETS)} and the scores of a policy.")
 
 
 def target_score(policy: Policy, name: str, obs: Tensor, action: Tensor) -> Score:
-    """What an attack raises.
+    """Return the score that an attack increases.
 
     Args:
-        name: of ``TARGETS`` or ``SCORES``.
-        obs: as ``policy.tensor`` gives it.
-        action: what the policy does there, as ``policy.greedy`` gives it.
+        name: a name in ``TARGETS`` or ``SCORES``.
+        obs: as ``policy.tensor`` returns it.
+        action: the policy's action there, as ``policy.greedy`` returns it.
 
     Raises:
         UserError: there is no such target, or this policy does not compute it.

@@ -1,4 +1,4 @@
-"""Any policy as a teacher: opened, compared with what its student learns, and named by its weights."""
+"""Use any policy as a teacher: open it, check that it fits the student's task, and identify it by its weights."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from saccade.policies.policy import Policy
 from saccade.runs.training import RunConfig, Teaching
 from saccade.types import Continuous, Discrete, Spaces, UserError
 
-LIKE_TANH = 1e-4  # by how much an action may differ from what it is taken for
+LIKE_TANH = 1e-4  # how far an action may be from tanh of the mean
 
 
 def open_teacher(config: RunConfig, spaces: Spaces, device: torch.device, *, named: bool = False) -> Policy:
-    """The teacher that a run names.
+    """Open the teacher that a run names.
 
-    named: whether a person names it now, and with it files of code; otherwise they must have before.
+    named: whether a person names it now, and with it files of code; otherwise they must have named it before.
 
     Raises:
-        UserError: it names none, it cannot be opened, is of another task or other actions, sees something else, or has
-            other weights than when the run began.
+        UserError: none is named, it cannot be opened, is of another task or other actions, takes other observations, or
+            has other weights than when the run began.
     """
     teaching = config.teaching
     if teaching is None or (teaching.teacher is None and teaching.teacher_policy is None):
@@ -43,19 +43,19 @@ def open_teacher(config: RunConfig, spaces: Spaces, device: torch.device, *, nam
     except UserError as error:
         if config.teacher_sha256 is None:
             raise
-        raise UserError(f"{error} The run was begun with this teacher: say where it is with --teacher.") from error
+        raise UserError(f"{error} The run began with this teacher: say where it is now with --teacher.") from error
     _refuse_other(policy, config, spaces)
     digest = policy.fingerprint()
     if config.teacher_sha256 not in (None, digest):
         raise UserError(
             f"The teacher {teaching.teacher or teaching.teacher_policy} has other weights than when the run began: "
-            "give the one that it was with --teacher."
+            "give that one with --teacher."
         )
     return policy
 
 
 def as_teacher(policy: Policy, temperature: float) -> Teacher:
-    """What a student asks of a policy. temperature: what its logits are divided by."""
+    """Return what a student asks of a policy. temperature: what its logits are divided by."""
     network, outputs = policy.network.requires_grad_(False).eval(), policy.outputs
 
     @torch.no_grad()
@@ -91,14 +91,14 @@ def _opened(config: RunConfig, teaching: Teaching, device: torch.device) -> Poli
 
 
 def _refuse_code_nobody_named(teaching: Teaching, named: bool) -> None:
-    """A run's configuration alone never has code run: a person has named it before, on this machine."""
+    """Never run code that only a configuration names: a person must have named it before, on this machine."""
     files = [teaching.teacher_policy.rpartition(":")[0]] if teaching.teacher_policy else []
     if teaching.teacher_trust and teaching.teacher:
-        # An ending may be left out, and one of a file's networks named after it.
+        # The ending may be left out, and one of a file's networks may be named after it.
         files += [teaching.teacher, f"{teaching.teacher}.zip", teaching.teacher.rpartition(":")[0]]
     for path in (Path(name).expanduser().absolute() for name in files):
         if not path.is_file():
-            continue  # whoever opens it says what is wrong; a run folder sees to its code itself
+            continue  # opening it says what is wrong; a run folder checks its code itself
         try:
             digest = hashlib.sha256(read_bounded(path, MOST_BYTES * 2**8)).hexdigest()
         except OSError:
@@ -113,36 +113,36 @@ def _refuse_code_nobody_named(teaching: Teaching, named: bool) -> None:
 
 
 def _refuse_other(policy: Policy, config: RunConfig, spaces: Spaces) -> None:
-    """Raise UserError for a teacher that cannot say what is to be done in the student's task."""
+    """Raise UserError for a teacher that cannot act in the student's task."""
     task, actions = config.env.task, spaces.actions
     own = None if policy.config is None else policy.config.env.task
     if own not in (None, task):
-        raise UserError(f"The teacher {policy.source} was trained on {own}, and its student is to learn {task}.")
+        raise UserError(f"The teacher {policy.source} was trained on {own}, but its student is to learn {task}.")
     seen, shown = policy.pixels.channels_first, spaces.obs_shape
     if seen != shown:
         raise UserError(
-            f"The teacher {policy.name} sees pictures of {_told(seen)}, and its student's have {_told(shown)}: give "
+            f"The teacher {policy.name} sees pictures of {_told(seen)}, but its student's have {_told(shown)}: give "
             "the --frame-stack and the --image-size that the teacher was trained with."
         )
     if policy.pixels.normalised is not None:
-        raise UserError(f"The teacher {policy.name} sees normalised pixels, and its student plain ones.")
+        raise UserError(f"The teacher {policy.name} takes normalised pixels, but its student plain ones.")
     if policy.discrete != isinstance(actions, Discrete):
-        kinds = {True: "chooses among actions", False: "gives actions of numbers"}
+        kinds = {True: "chooses among actions", False: "gives actions that are vectors"}
         raise UserError(
-            f"The teacher {policy.name} {kinds[policy.discrete]}, and {task} wants the other kind: a student can only "
+            f"The teacher {policy.name} {kinds[policy.discrete]}, but {task} takes the other kind: a student can only "
             "learn from a policy of its own task."
         )
     if isinstance(actions, Continuous) and not ({"gaussian"} & set(policy.outputs) or _has_gaussian(policy)):
         raise UserError(
-            f"The teacher {policy.name} gives actions and no Gaussian of them (it has {', '.join(policy.outputs)}): "
-            "there is nothing for its student to be near to."
+            f"The teacher {policy.name} gives actions and no Gaussian (it has {', '.join(policy.outputs)}): "
+            "there is no distribution for its student to match."
         )
     width = _width(policy, spaces)
     wanted = actions.count if isinstance(actions, Discrete) else actions.dims
     if width != wanted:
         what = "actions to choose from" if policy.discrete else "numbers in an action"
         raise UserError(
-            f"The teacher {policy.name} has {width} {what}, and its student's {task} has {wanted}: play the task with "
+            f"The teacher {policy.name} has {width} {what}, but its student's {task} has {wanted}: play the task with "
             "the same actions" + (" (--num-actions)." if policy.discrete else ".")
         )
 
@@ -161,7 +161,7 @@ def _width(policy: Policy, spaces: Spaces) -> int:
 
 
 def _squashes(policy: Policy) -> bool:
-    """Whether a policy's deterministic action is the tanh of its mean, as it is on noise."""
+    """Whether a policy's deterministic action is the tanh of its mean, as tested on noise."""
     noise = seen_by(policy, _noise(policy, policy.pixels.channels_first))
     with torch.no_grad():
         if "gaussian" in policy.outputs:

@@ -1,4 +1,4 @@
-"""One look at what a foreign policy computes, so that a wrong output is a sentence now and not a picture later."""
+"""Try a foreign policy once, so that a wrong output is an error message now and not a wrong picture later."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCALARS = ("value", "q")
 
 @torch.no_grad()
 def tried(policy: Policy, width: int) -> Policy:
-    """The policy itself, after each output was computed once for random pictures.
+    """Return the policy itself, after computing each output once on random pictures.
 
     Args:
         width: number of actions, or of action dimensions.

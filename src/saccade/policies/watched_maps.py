@@ -1,4 +1,4 @@
-"""How well the maps that an agent carries find the task, on states of the episodes that it is evaluated in."""
+"""How well the maps that an agent computes itself find the task, in states of its evaluation episodes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ MapsOf = Callable[[Tensor], Mapping[str, Tensor]]
 
 @final
 class WatchedStates:
-    """Some of the states that pass, each as likely to be kept as any other, with the simulator's mask of each.
+    """A random sample of the states that pass by, with the simulator's mask of each; all are equally likely.
 
     Args:
         count: how many are kept.
-        seed: the same one keeps the same places of a sequence.
+        seed: the same seed keeps the same places of a sequence.
     """
 
     def __init__(self, count: int, seed: int) -> None:
@@ -34,7 +34,7 @@ class WatchedStates:
         self._states: dict[int, tuple[NDArray[np.uint8], NDArray[np.bool_]]] = {}
 
     def look(self, obs: NDArray[np.uint8], infos: Sequence[Mapping[str, Any]]) -> None:
-        """Let ``obs [n, channels, height, width]`` pass, whose ``infos`` carry masks."""
+        """Add ``obs [n, channels, height, width]``, whose ``infos`` hold masks, to the states that may be kept."""
         masks = masks_of(infos)
         assert masks is not None, "an environment that knows the truth gives it"
         for seen, mask in zip(obs, masks, strict=True):
@@ -42,13 +42,13 @@ class WatchedStates:
             full = self._passed > self._count
             place = int(self._numbers.integers(self._passed)) if full else self._passed - 1
             if place < self._count:
-                # Copies: a view would keep what all environments showed then.
+                # Copied: a view would keep the observations of all environments in memory.
                 self._states[place] = seen.copy(), mask.copy()
 
     def area_under_roc(self, maps_of: MapsOf) -> dict[str, float | None]:
-        """Of each map, the mean over the states: how likely a pixel of the task is more salient than another.
+        """Return, for each map, how likely a pixel of the task is more salient than another, averaged over the states.
 
-        Of the newest frame. None where no state has both kinds of pixel.
+        It is computed on the newest frame; None if no state has both kinds of pixel.
         """
         states, found = list(self._states.values()), dict[str, list[Tensor]]()
         for first in range(0, len(states), STATES_AT_ONCE):

@@ -1,1 +1,1 @@
-"""What a run is: its configuration, its folder, how PyTorch is set up for it."""
+"""Runs: their configuration, their folder, and how PyTorch is set up for them."""

@@ -1,4 +1,4 @@
-"""A run's agent: made from its configuration, and given saved weights."""
+"""Make a run's agent from its configuration, and load saved weights into it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NETWORKS, SPACES = "networks", "spaces"
 
 
 def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, given: Given) -> Agent:
-    """The method's agent with weights that depend on the seed alone; global random states stay as they are."""
+    """Make the method's agent with weights that depend on the seed alone; global random states stay as they are."""
     fewer = "choose fewer --filters or --hidden units, or a smaller --projection"
     label = label_of(config.method)
     with (
@@ -36,18 +36,18 @@ def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, given: G
 
 
 class SavedSpaces(TypedDict):
-    """A run's spaces as its checkpoints hold them."""
+    """A run's spaces as its checkpoints store them."""
 
     obs_shape: tuple[Count, Count, Count]
     colours: Count
     continuous: Count | None
-    """Numbers in an action, where actions are continuous."""
+    """How many numbers an action has, if actions are continuous."""
     discrete: Count | None
-    """Actions to choose from, where they are discrete."""
+    """How many actions there are, if they are discrete."""
 
 
 def saved_spaces(spaces: Spaces) -> SavedSpaces:
-    """The spaces as a document of a checkpoint."""
+    """Return the spaces as a document of a checkpoint."""
     actions = spaces.actions
     return {
         "obs_shape": spaces.obs_shape,
@@ -58,17 +58,17 @@ def saved_spaces(spaces: Spaces) -> SavedSpaces:
 
 
 def spaces_of(checkpoint: Checkpoint, config: RunConfig) -> Spaces:
-    """The spaces that saved weights were made for: the simulator need not be started to load them.
+    """Return the spaces that saved weights were made for; no simulator is needed to load them.
 
-    Raises DamagedCheckpoint where they name no kind of action, or two.
+    Raises DamagedCheckpoint if they name no kind of action, or two.
     """
-    if not checkpoint.has_document(SPACES):  # of a version that had continuous actions alone
+    if not checkpoint.has_document(SPACES):  # of a version that only had continuous actions
         return _spaces_of_weights(checkpoint.tensors(NETWORKS), config)
     return as_spaces(checkpoint.document(SPACES, SavedSpaces), checkpoint.folder / f"{SPACES}.json")
 
 
 def as_spaces(saved: SavedSpaces, path: Path) -> Spaces:
-    """The spaces of a document. Raises DamagedCheckpoint, which names its file, for no kind of action, or two."""
+    """Spaces of a document. Raises DamagedCheckpoint, which names its file, for no kind of action, or two."""
     continuous, discrete = saved["continuous"], saved["discrete"]
     if (continuous is None) == (discrete is None):
         raise DamagedCheckpoint(f"{path} is damaged: it must name one kind of action.")
@@ -83,7 +83,7 @@ def _spaces_of_weights(networks: Mapping[str, Tensor], config: RunConfig) -> Spa
 
 
 def load_weights(agent: Agent, weights: Mapping[str, Tensor], origin: Path) -> None:
-    """Put saved weights into an agent's networks. Raises UserError when they are another network's."""
+    """Load saved weights into an agent's networks. Raises UserError if they are another network's."""
     state = agent.networks.state_dict()
     wrong = sorted(set(state) ^ set(weights)) or [
         name for name, value in weights.items() if value.shape != state[name].shape

@@ -1,4 +1,4 @@
-"""The configuration of a run: checked, completed, and read from its folder."""
+"""The configuration of a run: check it, complete it, and read it from its folder."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from saccade.types import UserError
 
 CONFIG, ENVIRONMENT = "config.json", "env.json"
 DIGEST = "method_sha256"
-"""In env.json: of the file that a method of a person's own came from."""
+"""Key in env.json: the SHA-256 of the file of the user's own method."""
 EXPORTED = "exported"
-"""In config.json: what an exported policy says beside the configuration, read by ``runs/exported.py``."""
-MOST_BYTES = 2**20  # of a configuration, which has a few thousand
+"""Key in config.json: what an exported policy adds to the configuration, read by ``runs/exported.py``."""
+MOST_BYTES = 2**20  # of a configuration, which usually has a few thousand
 LEAST = {
     **dict.fromkeys(("steps", "envs", "threads", "replay_capacity", "image_count", "evaluation_episodes"), 1),
     **dict.fromkeys(("checkpoint_every", "log_every", "update_every"), 1),
@@ -48,11 +48,11 @@ LEAST = {
 }
 """Smallest sensible values of the training options."""
 ANY_TASK = "dmc/walker_walk"
-MOST_ENVS = 16  # by default: the policy of an action is then 16 updates old
+MOST_ENVS = 16  # by default: an action's policy is then 16 updates old
 
 
 def check(config: RunConfig) -> None:
-    """Raise UserError for numbers that no run can have, and for modes that it cannot be evaluated in."""
+    """Raise UserError for invalid numbers, and for modes that the run cannot be evaluated in."""
     check_numbers(config)
     check_actions(config.method, config.env)
     check_truth(config.method, config.agent, config.env)
@@ -61,7 +61,7 @@ def check(config: RunConfig) -> None:
 
 
 def check_numbers(config: RunConfig) -> None:
-    """Raise UserError for numbers that no run can have."""
+    """Raise UserError for invalid numbers."""
     training = config.training
     numbers = {**vars(training), **({} if config.loop is None else vars(config.loop))}
     for name, least in LEAST.items():
@@ -80,13 +80,13 @@ def check_numbers(config: RunConfig) -> None:
     size = method.rendered_size(config.agent)
     if method.decodes(config.agent) and size % SIDE_STEP:
         raise UserError(
-            f"{label_of(config.method)} decodes pictures, so --image-size must be a multiple of {SIDE_STEP}, and "
+            f"{label_of(config.method)} decodes pictures, so --image-size must be a multiple of {SIDE_STEP}, but "
             f"{size} is not: use {nearest_side(size)}."
         )
 
 
 def with_whole_paths(config: RunConfig) -> RunConfig:
-    """The configuration with the whole paths of its folders, so that it can go on from anywhere."""
+    """Return the configuration with absolute paths of its folders, so that it can be continued from anywhere."""
     env, data, images = config.env, config.env.option("data"), config.training.images
     if data is not None:
         env = env.changed(data=_whole_path(data))
@@ -115,14 +115,14 @@ def _whole_path(path: str | Path) -> str:
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:
-    """The configuration as JSON values."""
+    """Return the configuration as JSON values."""
     return dataclasses.asdict(config)
 
 
 def from_json(values: Mapping[str, Any]) -> RunConfig:
-    """The configuration that ``to_json`` gave.
+    """Return the configuration that ``to_json`` was given.
 
-    Raises UserError for a method or fields that do not exist here, and for values that no run can have.
+    Raises UserError for a method or fields that do not exist here, and for invalid values.
     """
     method = values.get("method")
     if not isinstance(method, str) or (digest_of(method) is None and method not in METHODS):
@@ -141,12 +141,12 @@ def from_json(values: Mapping[str, Any]) -> RunConfig:
     check_numbers(config)
     size = row.rendered_size(config.agent)
     if size != config.env.image_size:
-        raise UserError(f"The run's pictures have {config.env.image_size} pixels, and its networks take {size}.")
+        raise UserError(f"The run's pictures have {config.env.image_size} pixels, but its networks take {size}.")
     return config
 
 
 def _task_of(values: Mapping[str, Any]) -> str:
-    """The task of a configuration, or any where it has no place for one. Raises UserError for one that is not known."""
+    """The task of a configuration, or any task if it has none. Raises UserError for one that is unknown."""
     env = values.get("env")
     task = env.get("task", ANY_TASK) if isinstance(env, Mapping) else ANY_TASK
     check_name("task", task, TASKS)
@@ -154,16 +154,16 @@ def _task_of(values: Mapping[str, Any]) -> str:
 
 
 def _check_fields(template: Any, values: Mapping[str, Any], own: str | None) -> None:
-    """Raise UserError where a JSON object has other fields than a dataclass like ``template``.
+    """Raise UserError if a JSON object has other fields than a dataclass like ``template``.
 
-    own: what a method of a person's own is called.
+    own: the name of the user's own method.
     """
     known = {field.name for field in dataclasses.fields(template)}
     if set(values) != known:
         other = ", ".join(sorted(set(values) ^ known))
         here, use = "this version of Saccade", "the version in env.json"
         if own is not None:
-            here, use = f"{here} or {own}", f"{use}, and the file as it was when the run was trained"
+            here, use = f"{here} or {own}", f"{use}, and the file from when the run was trained"
         raise UserError(f"The run's configuration and {here} differ in {other}: use {use}.")
     for name in known:
         inner = getattr(template, name)
@@ -172,11 +172,11 @@ def _check_fields(template: Any, values: Mapping[str, Any], own: str | None) -> 
 
 
 def read_config(run: Path, method: str | None = None) -> RunConfig:
-    """The configuration of a run folder. The file of a method of a person's own is run, if they have named it.
+    """Read the configuration of a run folder. The file of the user's own method is run, if they have named it before.
 
     method: ``file.py:NAME``, which is now the method that the run was trained with; by default as the run says.
 
-    Raises UserError when it is not a run folder, and where its method has moved, has changed or was never named.
+    Raises UserError if it is no run folder, or if its method has moved, has changed or was never named.
     """
     path = run / CONFIG
     try:
@@ -195,27 +195,27 @@ def read_config(run: Path, method: str | None = None) -> RunConfig:
 
 
 def _opened(run: Path, recorded: Any, meant: str | None) -> Any:
-    """The name of a run's method, which can be asked for from now on, if there is one."""
+    """The name of a run's method, made available if it is in a file."""
     own = isinstance(recorded, str) and is_own(recorded)
     if meant is None:
         if own:
             open_recorded(recorded, _recorded_digest(run), run)
         return recorded
     if not own:
-        raise UserError(f"--method is for methods of your own, and {run} was trained with {recorded}: leave it away.")
+        raise UserError(f"--method is for methods of your own, but {run} was trained with {recorded}: leave it out.")
     if not is_own(meant):
         raise UserError(f"--method {meant} names no file: write FILE.PY:NAME.")
     name = open_named(meant)
     if digest_of(name) != _recorded_digest(run):
         warnings.warn(
-            f"{meant} is not the file that {run} was trained with, or has changed since: what it does may differ",
+            f"{meant} is not the file that {run} was trained with, or has changed since: its results may differ",
             stacklevel=3,
         )
     return name
 
 
 def _recorded_digest(run: Path) -> str | None:
-    """Of the file that a run's method came from; None where that was lost."""
+    """The SHA-256 of the file that a run's method came from; None if that was lost."""
     try:
         digest = read_document(run / ENVIRONMENT, dict[str, Any]).get(DIGEST)
     except (OSError, UserError):
@@ -224,16 +224,16 @@ def _recorded_digest(run: Path) -> str | None:
 
 
 def with_precision(config: RunConfig) -> RunConfig:
-    """The configuration with the precision that ``auto`` means here, which a run keeps wherever it is resumed."""
+    """Configuration with what the precision ``auto`` means here, which a run keeps wherever it is resumed."""
     dtype = compute_dtype(config.training.precision, device_of(config.training.device, training=True))
     precision: Literal["float32", "bfloat16"] = "float32" if dtype == torch.float32 else "bfloat16"
     return dataclasses.replace(config, training=dataclasses.replace(config.training, precision=precision))
 
 
 def with_envs(config: RunConfig) -> RunConfig:
-    """The configuration with as many environments as this machine can feed, which a run keeps wherever it is resumed.
+    """Return the configuration with as many environments as this machine can feed, kept wherever the run is resumed.
 
-    A choice stays. On a CPU the networks are what takes the time; on a GPU they are not, whatever renders.
+    An explicit number stays. On a CPU the networks take most of the time; on a GPU they do not, whatever renders.
     """
     training = config.training
     if training.envs is not None:

@@ -1,4 +1,4 @@
-"""The device that a name means on this machine, and why PyTorch cannot use a GPU that is there."""
+"""Find the device that a name means on this machine, and why PyTorch cannot use a GPU that is there."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CUDA_INDEX = "https://download.pytorch.org/whl/cu126"  # of PyTorch for CUDA 12,
 class GPUFacts:
     """What decides whether PyTorch can use an NVIDIA GPU.
 
-    present: whether the machine has one for this process. hidden: whether ``CUDA_VISIBLE_DEVICES`` asks for none.
-    usable: whether PyTorch uses it. torch_cuda: version of CUDA that PyTorch was built for, None where for none.
-    driver: the driver's version. driver_cuda: the newest CUDA that it runs, None where its library is not found.
-    complaint: what PyTorch said of it.
+    present: whether the machine has one for this process. hidden: whether ``CUDA_VISIBLE_DEVICES`` hides all of them.
+    usable: whether PyTorch uses it. torch_cuda: version of CUDA that PyTorch was built for, None for no CUDA.
+    driver: the driver's version. driver_cuda: the newest CUDA that it runs, None if its library is not found.
+    complaint: what PyTorch said about it.
     """
 
     present: bool
@@ -35,13 +35,13 @@ class GPUFacts:
 
     @property
     def unusable(self) -> str | None:
-        """Why a GPU that is here and not hidden cannot be used, and what to do about it; None where there is none."""
+        """Why a GPU that is present and not hidden cannot be used, and what to do; None if there is no problem."""
         if self.usable or self.hidden or not self.present:
             return None
         version = f"{self.driver} " if self.driver else ""
         if self.torch_cuda is None:
             return (
-                f"this PyTorch ({torch.__version__}) was built without CUDA. Install one that has it: "
+                f"this PyTorch ({torch.__version__}) was built without CUDA. Install one with CUDA: "
                 "pip install --force-reinstall torch"
             )
         if self.driver_cuda is None:
@@ -52,7 +52,7 @@ class GPUFacts:
         if self.driver_cuda[0] < int(self.torch_cuda.split(".")[0]):
             newest = ".".join(map(str, self.driver_cuda))
             return (
-                f"its driver {version}runs CUDA up to {newest}, and this PyTorch ({torch.__version__}) is built for "
+                f"its driver {version}runs CUDA up to {newest}, but this PyTorch ({torch.__version__}) is built for "
                 f"{self.torch_cuda}. Install a newer driver, or another PyTorch: "
                 f"pip install --force-reinstall torch --index-url {CUDA_INDEX}"
             )
@@ -61,8 +61,8 @@ class GPUFacts:
 
 
 def gpu_facts() -> GPUFacts:
-    """The facts of this machine."""
-    with warnings.catch_warnings(record=True) as complaints:  # of a driver that is too old, for one
+    """Return the facts about this machine."""
+    with warnings.catch_warnings(record=True) as complaints:  # such as about a driver that is too old
         warnings.simplefilter("always")
         usable = torch.cuda.is_available()
     return GPUFacts(
@@ -77,12 +77,12 @@ def gpu_facts() -> GPUFacts:
 
 
 def device_of(name: str, *, training: bool = False, facts: Callable[[], GPUFacts] = gpu_facts) -> torch.device:
-    """The device that a name means on this machine.
+    """Return the device that a name means on this machine.
 
     Args:
-        name: ``auto``, which is a GPU where there is one, or ``cpu``, ``cuda``, ``cuda:0`` and the like.
-        training: whether ``auto`` refuses to become the processor where there is a GPU that PyTorch cannot use: a
-            training takes weeks there. For anything else it warns.
+        name: ``auto``, which is a GPU if there is one, or ``cpu``, ``cuda``, ``cuda:0`` and the like.
+        training: whether ``auto`` refuses to choose the processor if there is a GPU that PyTorch cannot use, since
+            training would take weeks there. For anything else it only warns.
 
     Raises:
         UserError: it is not a device, or not here.
@@ -94,7 +94,7 @@ def device_of(name: str, *, training: bool = False, facts: Callable[[], GPUFacts
     except RuntimeError as error:
         raise UserError(f"--device {name} is not a device: use auto, cpu, cuda or cuda:0.") from error
     if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {name} is not one that is supported: use auto, cpu, cuda or cuda:0.")
+        raise UserError(f"--device {name} is not supported: use auto, cpu, cuda or cuda:0.")
     if device.type == "cuda":
         _require(device, name, facts)
     return device
@@ -107,7 +107,7 @@ def _best_device(training: bool, facts: Callable[[], GPUFacts]) -> torch.device:
     if found.unusable is not None:
         problem = f"There is an NVIDIA GPU that cannot be used: {found.unusable}."
         if training:
-            raise UserError(f"{problem} To train on the processor all the same, give --device cpu.")
+            raise UserError(f"{problem} To train on the processor anyway, give --device cpu.")
         warnings.warn(f"{problem} The processor is used.", stacklevel=3)
     return torch.device("cpu")
 
@@ -121,5 +121,5 @@ def _require(device: torch.device, name: str, facts: Callable[[], GPUFacts]) -> 
     why = f": {found.unusable}" if found.unusable else ""
     instead = "auto, or cuda:0" if count == 1 else f"auto, or cuda:0 to cuda:{count - 1}" if count else "--device cpu"
     raise UserError(
-        f"--device {name} was asked for and PyTorch sees {count} GPU{'s' * (count != 1)}{why}. Use {instead}."
+        f"--device {name} was asked for, but PyTorch sees {count} GPU{'s' * (count != 1)}{why}. Use {instead}."
     )

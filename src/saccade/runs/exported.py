@@ -1,4 +1,4 @@
-"""A policy that left the house: a folder of three files that others can load without a run's layout.
+"""Exported policies: a folder of three files that others can load without a run's layout.
 
 ``config.json`` is the run's own configuration, without paths of the machine, and under ``exported`` what its checkpoint
 and ``env.json`` said; ``model.safetensors`` has every weight; ``README.md`` is for people. Loads no torch.
@@ -37,15 +37,15 @@ READABLE = 0o644
 
 @dataclass(frozen=True)
 class Exported:
-    """What ``config.json`` of an exported policy says beside the run's configuration.
+    """What ``config.json`` of an exported policy adds to the run's configuration.
 
     Attributes:
         format: of the folder; this version reads 1.
         env_steps: agent steps that the weights were trained for.
-        spaces: what they were made for, as a checkpoint's ``spaces.json``.
+        spaces: what they were made for, as in a checkpoint's ``spaces.json``.
         weights: size and SHA-256 of ``model.safetensors``.
         versions: of the packages that trained it.
-        commit: of the code that did; None where nobody knows.
+        commit: of the code that trained it; None if unknown.
     """
 
     format: int
@@ -57,20 +57,20 @@ class Exported:
 
 
 def exported_part(folder: Path) -> Exported | None:
-    """What an exported policy says of itself; None for a run folder, or where there is no configuration to read.
+    """Return what an exported policy says about itself; None for a run folder, or without a readable configuration.
 
-    Raises UserError where it is damaged or of another format.
+    Raises UserError if it is damaged or of another format.
     """
     path = folder / CONFIG
     try:
         said = read_document(path, dict[str, Any], MOST_BYTES).get(EXPORTED)
-    except (OSError, UserError):  # told by whoever reads the configuration
+    except (OSError, UserError):  # reported when the configuration is read
         return None
     if said is None:
         return None
     if isinstance(said, Mapping) and said.get("format") != FORMAT:
         raise UserError(
-            f"{folder} was exported in format {said.get('format')}, and this version of Saccade reads format {FORMAT}: "
+            f"{folder} was exported in format {said.get('format')}, but this version of Saccade reads format {FORMAT}: "
             "use the version that wrote it."
         )
     try:
@@ -80,7 +80,7 @@ def exported_part(folder: Path) -> Exported | None:
 
 
 def read_weights(folder: Path, exported: Exported) -> dict[str, Tensor]:
-    """The weights of an exported policy. Raises UserError that names the file where it is missing or altered."""
+    """Return the weights of an exported policy. Raises UserError that names the file if it is missing or altered."""
     from safetensors.torch import load_file
 
     path = folder / WEIGHTS
@@ -92,7 +92,7 @@ def read_weights(folder: Path, exported: Exported) -> dict[str, Tensor]:
 
 
 def spaces_of_export(exported: Exported, folder: Path) -> Spaces:
-    """The spaces that the weights were made for. Raises UserError where they are none."""
+    """Return the spaces that the weights were made for. Raises UserError if they are invalid."""
     from saccade.runs.agents import SavedSpaces, as_spaces
 
     path = folder / CONFIG
@@ -103,10 +103,10 @@ def spaces_of_export(exported: Exported, folder: Path) -> Spaces:
 
 
 def refuse_exporting(config: RunConfig, run: Path) -> None:
-    """Raise UserError for a run whose policy nobody else could load, or that is exported already."""
+    """Raise UserError for a run whose policy no one else could load, or that is an exported policy already."""
     if is_own(config.method):
         raise UserError(
-            f"{run} was trained with {label_of(config.method)}, a method in a file of your own, which nobody else has: "
+            f"{run} was trained with {label_of(config.method)}, a method in your own file, which others do not have: "
             "give others the run folder and that file."
         )
     if exported_part(run) is not None:
@@ -114,23 +114,23 @@ def refuse_exporting(config: RunConfig, run: Path) -> None:
 
 
 def refuse_learning_on(run: str | Path) -> None:
-    """Raise UserError for an exported policy, which has nothing of what it would need to learn on."""
+    """Raise UserError for an exported policy, which lacks what it would need to continue training."""
     if hub_name(run) is not None or exported_part(Path(run)) is not None:
         raise UserError(
-            f"{run} is an exported policy and cannot learn on, since its optimizer is not in it: go on with the run "
+            f"{run} is an exported policy and cannot be trained further, since it has no optimizer: continue the run "
             "that it was exported from."
         )
 
 
 def portable(config: RunConfig) -> RunConfig:
-    """The configuration without the paths of this machine, which acting does not need."""
+    """Return the configuration without the paths of this machine, which acting does not need."""
     env = config.env if config.env.option("data") is None else config.env.changed(data=None)
     training = replace(config.training, images=None)
     return replace(config, env=env, training=training, teaching=_portable(config.teaching))
 
 
 def _portable(teaching: Teaching | None) -> Teaching | None:
-    """Who taught, where that has a name that others know; of data of one's own the last part of its path."""
+    """The teacher, if it has a name that others know; of the user's own data only the last part of its path."""
     if teaching is None:
         return None
     named = teaching.teacher is not None and teaching.teacher.startswith((PREFIX, HUB))
@@ -150,12 +150,12 @@ def write_export(
     """Write the folder whole or not at all.
 
     Args:
-        spaces: as ``saved_spaces`` gives them.
-        facts: of ``env.json``; its versions and commit are kept, the machine's hardware is not.
+        spaces: as ``saved_spaces`` returns them.
+        facts: those of ``env.json``; its versions and commit are kept, the machine's hardware is not.
         card: the text of ``README.md``.
 
     Raises:
-        UserError: there is something at that place already, or it cannot be written.
+        UserError: something is at that place already, or it cannot be written.
     """
     from safetensors.torch import save_file
 
@@ -164,7 +164,7 @@ def write_export(
     try:
         aside.mkdir(parents=True)
         save_file({name: value.contiguous() for name, value in weights.items()}, aside / WEIGHTS)
-        (aside / WEIGHTS).chmod(READABLE)  # safetensors writes for its owner alone
+        (aside / WEIGHTS).chmod(READABLE)  # safetensors makes it readable only for its owner
         described = typed(describe(aside / WEIGHTS), Described)
         git = facts.get("git")
         commit = git.get("commit") if isinstance(git, Mapping) else None
@@ -183,7 +183,7 @@ def write_export(
 
 
 def refuse_taken(folder: Path) -> None:
-    """Raise UserError where something lies at a place that is to be exported to; an empty folder may."""
+    """Raise UserError if something lies at the place of an export; an empty folder may."""
     try:
         taken = folder.exists() and (not folder.name or not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:

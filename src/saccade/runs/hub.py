@@ -13,21 +13,21 @@ from saccade.types import UserError
 
 HUB = "hub:"
 FETCHED = ("config.json", "model.safetensors", "README.md")
-"""Nothing else of a repository is fetched, and nothing of it is run."""
+"""Nothing else of a repository is fetched, and nothing in it is run."""
 NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
 def hub_name(what: str | Path) -> str | None:
-    """``OWNER/NAME`` or ``OWNER/NAME@REVISION`` of ``hub:...``; None for anything else."""
+    """Return ``OWNER/NAME`` or ``OWNER/NAME@REVISION`` from ``hub:...``; None for anything else."""
     words = str(what)
     return words.removeprefix(HUB) if words.startswith(HUB) else None
 
 
 def hub_folder(what: str | Path) -> Path:
-    """The folder that a repository was fetched to, or where it lay already.
+    """Return the folder that a repository was fetched to, fetching it if necessary.
 
     Raises:
-        UserError: it is no name of a repository, the client is missing, there is no such repository, or no way to it.
+        UserError: it is no name of a repository, the client is missing, or there is no such repository or no access.
     """
     name = hub_name(what) or ""
     if not NAME.fullmatch(name) or ".." in name:
@@ -44,7 +44,7 @@ def hub_folder(what: str | Path) -> Path:
         return Path(
             huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=list(FETCHED))
         )
-    except (OSError, ValueError, RuntimeError) as error:  # what the client raises: no such name, no network, no right
+    except (OSError, ValueError, RuntimeError) as error:  # what the client raises: no such name, no network, no access
         raise UserError(
-            f"{what} cannot be fetched ({first_line(error)}): check the name, the network and your right to it."
+            f"{what} cannot be fetched ({first_line(error)}): check the name, the network and your access to it."
         ) from error

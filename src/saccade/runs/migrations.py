@@ -1,4 +1,4 @@
-"""Configurations as earlier versions wrote them, made into what this one writes."""
+"""Convert configurations of earlier versions to this one's form."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ Values = Mapping[str, Any]
 
 FLAT_OPTIONS = ("render_quality", "clip_order", "data", "action_space", "reach_bonus", "camera")
 FLAT_DEFAULTS: Values = {"action_space": "xy", "reach_bonus": True}
-"""What these said of tasks that they were not for."""
+"""Values of options that earlier versions stored for tasks without them."""
 
 REPLAY_OPTIONS = ("random_steps", "overlap", "replay_capacity")
 
 
 def migrated(values: Values) -> Values:
-    """The JSON object of a run's configuration with all changes since it was written."""
+    """Return the JSON object of a run's configuration with all later changes of the format."""
     for change in MIGRATIONS:
         values = change(values)
     return values
 
 
 def _ways_of_training(values: Values) -> Values:
-    """Before updates were recorded and matrices multiplied in TF32, they were not."""
+    """Before updates could be recorded and matrices multiplied in TF32, they were not."""
     return _within(values, "training", lambda training: {"graphs": "auto", "matmul": "float32", **training})
 
 
 def _camera(values: Values) -> Values:
-    """Before a camera could be chosen, the first looked."""
+    """Before a camera could be chosen, it was the first one."""
     return _within(values, "env", lambda env: env if "options" in env else {"camera": FIRST_CAMERA, **env})
 
 
@@ -41,7 +41,7 @@ def _options_of_the_suite(values: Values) -> Values:
 
 
 def _drawn_actions(values: Values) -> Values:
-    """Before actions of evaluations could be drawn, they were the most likely ones."""
+    """Before actions of evaluations could be sampled, they were the most likely ones."""
     return _within(values, "training", lambda training: {"evaluation_sampled": False, **training})
 
 
@@ -51,7 +51,7 @@ def _maps_not_watched(values: Values) -> Values:
 
 
 def _options_of_the_replay(values: Values) -> Values:
-    """Before there were loops of rollouts, the options of the replay stood among those of training."""
+    """Before there were loops of rollouts, the options of the replay buffer were among those of training."""
     training = values.get("training")
     if "loop" in values or not isinstance(training, Mapping):
         return values
@@ -60,7 +60,7 @@ def _options_of_the_replay(values: Values) -> Values:
 
 
 def _updates_of_a_step(values: Values) -> Values:
-    """Before an update could be for several steps, it was for one."""
+    """Before an update could count for several steps, it was for one."""
     return _within(values, "loop", lambda loop: {"update_every": 1, **loop})
 
 
@@ -91,7 +91,7 @@ def _with_options(env: Values) -> Values:
 
 
 def _within(values: Values, name: str, change: Callable[[Values], Values]) -> Values:
-    """The values with a change to one of the objects in them; as they are where there is none."""
+    """The values with a change to one of the objects in them; unchanged if it is missing."""
     inner = values.get(name)
     return {**values, name: change(inner)} if isinstance(inner, Mapping) else values
 
@@ -107,4 +107,4 @@ MIGRATIONS: tuple[Callable[[Values], Values], ...] = (
     _updates_of_a_step,
     _maps_not_watched,
 )
-"""Every change of what a configuration holds, the oldest first; one that has been made already changes nothing."""
+"""Every change of the format, the oldest first; one that was already made changes nothing."""

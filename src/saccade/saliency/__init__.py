@@ -1,4 +1,4 @@
-"""Saliency methods, ``(score, obs) -> real-valued map``: one family per file, all of them by name in ``METHODS``."""
+"""Saliency methods, ``(score, obs) -> real-valued map``: one family per file, all listed by name in ``METHODS``."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ METHODS = {
     ),
     "sarfa": Method(
         _find("blur_perturbation", "blur_perturbation"),
-        "what a local blur takes from this action and no other", "Puri et al., 2020", False, score="sarfa"
+        "how much a local blur takes from this action alone", "Puri et al., 2020", False, score="sarfa"
     ),
     "occlusion": Method(
         _find("occlusion", "occlusion"),
-        "what the score loses behind a black square", "Zeiler and Fergus, 2014", False
+        "how much the score drops under a black square", "Zeiler and Fergus, 2014", False
     ),
     "rise": Method(
         _find("rise", "rise"),
-        "random masks, weighed by the score through them", "Petsiuk et al., 2018", False
+        "random masks, weighted by the score through them", "Petsiuk et al., 2018", False
     ),
 }  # fmt: skip
 """Every saliency method by name."""

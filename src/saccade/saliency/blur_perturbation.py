@@ -25,14 +25,14 @@ def blur_perturbation(
     frames: int = 1,
     max_batch: int = 256,
 ) -> Tensor:
-    """What the score loses where the observation is blurred around each point of a grid: ``[batch, frames, h, w]``.
+    """Return how much the score drops when blurring around each grid point: ``[batch, frames, h, w]``.
 
-    I' = I (1 - M) + G(I) M (equation 1), once per grid point. The scores ``action_distance`` and ``value_distance``
-    make it the paper's actor and critic saliency, ``kl`` DIGR's, ``sarfa`` SARFA; of other scores it is
-    score(clean) - score(perturbed).
+    I' = I (1 - M) + G(I) M (equation 1), once per grid point. With the scores ``action_distance`` and
+    ``value_distance`` it is the paper's actor and critic saliency, with ``kl`` DIGR's, with ``sarfa`` SARFA; for other
+    scores it is score(clean) - score(perturbed).
 
     Args:
-        radius: standard deviation in pixels of the mask M, a Gaussian of a disc of radius 1, whose largest value is 1.
+        radius: standard deviation in pixels of the mask M, a blurred disc of radius 1 whose largest value is 1.
         blur: standard deviation in pixels of the blur G.
         stride: pixels between grid points; the first is in the corner.
         frames: 1 blurs all channels together; n each of the stack's n frames alone, giving n maps.
@@ -51,8 +51,8 @@ def blur_perturbation(
     masks = _masks(rows, columns, obs, radius, perturbed_batch_size(obs, max_batch))
     perturbed = [found for _, found in perturbed_scores(score, obs, blurred, masks, frames=frames, max_batch=max_batch)]
     lost = losses(score, obs, torch.cat(perturbed, -1), max_batch).unflatten(-1, (len(rows), len(columns)))
-    # Deviation: the original enlarges an array whose last row and column stay empty as one picture, which moves the
-    # values off their points; here each stays at its point, and beyond the last point nothing changes.
+    # Deviation: the original enlarges, as a picture, an array whose last row and column stay empty, which moves the
+    # values off their points; here each stays at its point, and beyond the last point the values continue unchanged.
     return (
         _between(len(rows), stride, obs.shape[2]).to(obs)
         @ lost
@@ -63,8 +63,8 @@ def blur_perturbation(
 def _masks(rows: Tensor, columns: Tensor, obs: Tensor, radius: float, at_most: int) -> Iterator[Tensor]:
     """Masks of all grid points, row by row, in blocks ``[n, h, w]``.
 
-    A disc of radius 1 is a pixel and its four neighbours. Blurred it is the sum of two products of a row profile and
-    a column profile, since the Gaussian is one.
+    A disc of radius 1 is a pixel and its four neighbours. Blurred, it is a sum of two products of a row profile and
+    a column profile, since the Gaussian itself is such a product.
     """
     vertical, horizontal = (_profiles(side, radius).to(obs) for side in obs.shape[2:])
     points = torch.cartesian_prod(rows, columns).to(obs.device)
@@ -87,6 +87,6 @@ def _profiles(side: int, sigma: float) -> Tensor:
 
 
 def _between(points: int, stride: int, side: int) -> Tensor:
-    """The matrix ``[side, points]`` that interpolates linearly between points that lie ``stride`` pixels apart."""
+    """The matrix ``[side, points]`` that interpolates linearly between points ``stride`` pixels apart."""
     position = (torch.arange(side, dtype=torch.float64) / stride).clamp(max=points - 1)
     return (1 - (position[:, None] - torch.arange(points)).abs()).clamp(min=0)

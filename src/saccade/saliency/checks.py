@@ -1,4 +1,4 @@
-"""What no saliency method can explain, in words. Asks shapes and graphs alone: nothing here waits for a device."""
+"""Refuse what no saliency method can explain. Only shapes and graphs are read: nothing here waits for a device."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ IGNORED = (
 )
 
 ROUNDING = 100.0  # rounding errors by which the same score of the same picture may differ between batches
-LEAST_DISTANCE = 1e-6  # a distance below may be nothing but rounding
+LEAST_DISTANCE = 1e-6  # a smaller distance may be nothing but rounding
 
 
 def check_obs(obs: Tensor, max_batch: int) -> None:
-    """Raise UserError unless these are float pictures ``[batch, channel, height, width]``, and a batch can be run."""
+    """Raise UserError unless these are float pictures ``[batch, channel, height, width]`` and batches can be run."""
     if obs.ndim != 4 or not obs.is_floating_point() or obs.numel() == 0:
         kind = str(obs.dtype).removeprefix("torch.")
         raise UserError(
@@ -28,7 +28,7 @@ def check_obs(obs: Tensor, max_batch: int) -> None:
 
 
 def all_finite(values: Tensor) -> bool:
-    """Whether there is no NaN or infinity: one pass, since any of them makes the sum another, but for an overflow."""
+    """Return whether there is no NaN or infinity, in one pass: the sum is not finite then (or overflows)."""
     return bool(values.sum().isfinite()) or bool(values.isfinite().all())
 
 
@@ -45,7 +45,7 @@ def check_positive(name: str, value: float) -> None:
 
 
 def check_frames(frames: int, obs: Tensor) -> None:
-    """Raise UserError where the channels are not this many frames."""
+    """Raise UserError if the channels do not divide into this many frames."""
     if frames < 1 or obs.shape[1] % frames:
         raise UserError(
             f"Observations of {obs.shape[1]} channels are not {frames} frames: "
@@ -54,7 +54,7 @@ def check_frames(frames: int, obs: Tensor) -> None:
 
 
 def check_value(value: Tensor, count: int) -> None:
-    """Raise UserError where a score is not one number per sample."""
+    """Raise UserError if a score is not one number per sample."""
     if not isinstance(value, Tensor) or value.shape != (count,):
         given = f"shape {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise UserError(
@@ -63,7 +63,7 @@ def check_value(value: Tensor, count: int) -> None:
 
 
 def check_gradient_explains(score: Score) -> None:
-    """Raise UserError for a distance from the unperturbed policy, whose gradient is zero where it is explained."""
+    """Raise UserError for a distance from the unperturbed policy, whose gradient is zero at the observation."""
     if score.distance:
         raise UserError(
             "The score is a distance from what the policy does at the observation, and its gradient there is zero: "
@@ -72,7 +72,7 @@ def check_gradient_explains(score: Score) -> None:
 
 
 def check_depends(score: Score, obs: Tensor, change: Tensor, size: Tensor) -> None:
-    """Raise UserError where perturbations changed nothing, and no path leads from the score back to the pixels.
+    """Raise UserError if perturbations changed nothing, and no path leads from the score back to the pixels.
 
     Both are needed: a score may change without having a gradient, or have one where nothing happens to change.
 

@@ -27,18 +27,18 @@ def grad_cam(
     upsampling: Upsampling = "bilinear",
     max_batch: int = 256,
 ) -> Tensor:
-    """ReLU of the sum of a layer's maps, each weighted by the mean gradient of the score in it: ``[batch, 1, h, w]``.
+    """Return ReLU of the sum of a layer's maps, each weighted by the score's mean gradient in it: ``[batch, 1, h, w]``.
 
-    Upsampled to the whole picture: of a network that first crops its input, the map is that much too wide.
+    It is upsampled to the whole picture: if the network first crops its input, the map is too wide by as much.
 
     Args:
         layer: dotted name of the layer whose output is read; by default the last convolution that the score runs
-            through, after the ``nn.ReLU`` that reads it, if one does so next. Of a layer whose output the network
-            overwrites, as a ReLU in place does, it is what was written there.
+            through, after the ``nn.ReLU`` that reads it, if one does so next. If the network overwrites the layer's
+            output, as a ReLU in place does, what was written there is read.
 
     Raises:
         UserError: what ``gradient`` refuses; the network is compiled or scripted, has no such layer, runs no
-            convolution, or the layer gives no maps.
+            convolution, or the layer's output is no map.
     """
     check_obs(obs, max_batch)
     check_gradient_explains(score)
@@ -47,7 +47,7 @@ def grad_cam(
     seen = score.through(network)
 
     def low_resolution(part: Score, pixels: Tensor) -> Tensor:
-        tape.clear()  # of an earlier batch
+        tape.clear()  # left from an earlier batch
         try:
             return _class_activation(part, pixels, tape, layer)
         finally:
@@ -68,7 +68,7 @@ def guided_grad_cam(
     upsampling: Upsampling = "bilinear",
     max_batch: int = 256,
 ) -> Tensor:
-    """Guided backpropagation times the upsampled Grad-CAM, signed, in the shape of ``obs``.
+    """Return guided backpropagation times the upsampled Grad-CAM, signed, in the shape of ``obs``.
 
     Raises:
         UserError: what either of them refuses.
@@ -86,7 +86,7 @@ def _layers_to_tap(layers: Mapping[str, nn.Module], layer: str | None) -> list[s
         return [layer]
     if not convolutions:
         raise UserError(
-            "Grad-CAM needs a convolution and the network has no nn.Conv2d: use another method, or name the layer "
+            "Grad-CAM needs a convolution, but the network has no nn.Conv2d: use another method, or name the layer "
             "whose output has the shape [batch, channel, height, width]."
         )
     return convolutions + [name for name, module in layers.items() if isinstance(module, nn.ReLU)]
@@ -105,7 +105,7 @@ def _class_activation(score: Score, pixels: Tensor, tape: list[Call], layer: str
             used = [(output, found) for output, found in zip(maps, gradients, strict=True) if found is not None]
             if used:
                 _check_maps([output for output, _ in used], name, len(pixels))
-                # A layer that is called more than once, as where a score asks the network twice, adds up.
+                # Calls of a layer add up, as when a score runs the network twice.
                 weighed = [(found.mean((2, 3), keepdim=True) * output).sum(1, keepdim=True) for output, found in used]
                 return torch.stack(weighed).sum(0).relu().detach()
     through = f"the layer {layer!r}" if layer is not None else "any nn.Conv2d of the network"
@@ -117,7 +117,7 @@ def _convolutions_last_first(tape: list[Call]) -> list[str]:
 
 
 def _outputs(tape: list[Call], name: str, *, past_relu: bool) -> list[Tensor]:
-    """What the layer gave in each of its calls, or the ReLU that was called on exactly that next: what has a graph."""
+    """What the layer returned in each of its calls, or the ReLU called next on exactly that: whatever has a graph."""
     found = []
     for index, call in enumerate(tape):
         if call.layer == name:
@@ -131,6 +131,6 @@ def _check_maps(maps: list[Tensor], name: str, count: int) -> None:
     shapes = [list(output.shape) for output in maps]
     if any(len(shape) != 4 or shape[0] != count or shape != shapes[0] for shape in shapes):
         raise UserError(
-            f"The layer {name!r} gives no maps that Grad-CAM can read, but shapes {shapes} for {count} observations: "
+            f"The output of layer {name!r} is no map for Grad-CAM: it has shapes {shapes} for {count} observations: "
             "name a layer whose output has the shape [batch, channel, height, width]."
         )

@@ -13,9 +13,9 @@ from saccade.types import Score, UserError
 
 
 def gradient(score: Score, obs: Tensor, *, max_batch: int = 256) -> Tensor:
-    """Derivative of each sample's score with respect to its own pixels, signed, in the shape of ``obs``.
+    """Return the derivative of each sample's score with respect to its own pixels, signed, in the shape of ``obs``.
 
-    Parameters get no gradient and nothing is left on the network. With the score ``confidence`` this is DIGR's
+    Parameters get no gradient, and nothing is left on the network. With the score ``confidence`` this is DIGR's
     gradient.
 
     Raises:
@@ -25,7 +25,7 @@ def gradient(score: Score, obs: Tensor, *, max_batch: int = 256) -> Tensor:
 
 
 def by_samples(run: Run, score: Score, obs: Tensor, max_batch: int) -> Tensor:
-    """A map in the shape of ``obs`` that ``run`` finds for at most ``max_batch`` samples at once."""
+    """Return a map in the shape of ``obs``, computed by ``run`` for at most ``max_batch`` samples at once."""
     check_obs(obs, max_batch)
     check_gradient_explains(score)
     run = in_fast_layout(run)
@@ -36,11 +36,11 @@ def by_samples(run: Run, score: Score, obs: Tensor, max_batch: int) -> Tensor:
 
 
 def differentiable_derivative(score: Callable[[Tensor], Tensor], obs: Tensor) -> Tensor:
-    """The gradient of one batch as losses penalise it: it can be differentiated by weights (double backward).
+    """Return the gradient of one batch in a form that losses can differentiate by weights (double backward).
 
     It compiles too, and never waits for the device. score: ``[batch]``, with a graph to its weights.
     """
-    if torch.compiler.is_compiling():  # where autograd.grad on an input does not trace
+    if torch.compiler.is_compiling():  # autograd.grad on an input does not trace
         return torch.func.grad(lambda pixels: score(pixels).sum())(obs)
     with torch.enable_grad():  # the same numbers in less time
         pixels = obs.detach().requires_grad_()
@@ -50,11 +50,11 @@ def differentiable_derivative(score: Callable[[Tensor], Tensor], obs: Tensor) ->
 def derivative(
     score: Callable[[Tensor], Tensor], obs: Tensor, *, inspect: Callable[[Tensor], None] | None = None
 ) -> Tensor:
-    """The gradient of one batch and no more, as losses use it: it compiles, and never waits for the device.
+    """Return the gradient of one batch without checks, as losses use it: it compiles, and never waits for the device.
 
-    inspect: sees the score ``[batch]`` with its graph, before it is differentiated; not called while compiling.
+    inspect: called with the score ``[batch]`` and its graph before differentiation; not called while compiling.
     """
-    if torch.compiler.is_compiling():  # where autograd.grad on an input does not trace
+    if torch.compiler.is_compiling():  # autograd.grad on an input does not trace
         with torch.no_grad():
             return torch.func.grad(lambda pixels: score(pixels).sum())(obs)
     with torch.enable_grad():  # the same numbers in two thirds of the time

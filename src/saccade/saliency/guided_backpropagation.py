@@ -1,4 +1,4 @@
-"""Guided backpropagation (Springenberg et al., 2015), which is the gradient of a guided view of the network."""
+"""Guided backpropagation (Springenberg et al., 2015): the gradient of a guided view of the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from saccade.saliency.batches import Run
 from saccade.saliency.gradient import by_samples, derivative
 from saccade.types import Score, UserError
 
-RELU6 = 6.0  # where it ends
+RELU6 = 6.0  # its upper bound
 OPAQUE = ("CompiledFunctionBackward", "DifferentiableGraphBackward")  # torch.compile's and TorchScript's
 OTHER_RECTIFIERS = {
     "LeakyReluBackward0": "LeakyReLU",
@@ -25,14 +25,14 @@ OTHER_RECTIFIERS = {
     "MishBackward0": "Mish",
     "HardswishBackward0": "Hardswish",
 }
-"""What stands in ReLU's place and has no guided rule, by its node in a graph. Tanh and the like may stay."""
+"""Activations in ReLU's place that have no guided rule, by their node in a graph. Tanh and the like may stay."""
 
 
 def guided_backpropagation(score: Score, obs: Tensor, *, max_batch: int = 256) -> Tensor:
-    """The gradient, of which every ReLU passes back only what is positive, where its own output is; signed.
+    """Return the gradient where each ReLU passes back only positive values, and only where its own output is positive.
 
-    In the shape of ``obs``. Known to change little when the network's weights are replaced by random ones (Adebayo et
-    al., 2018).
+    Signed, in the shape of ``obs``. Known to change little when the network's weights are replaced by random ones
+    (Adebayo et al., 2018).
 
     Raises:
         UserError: what ``gradient`` refuses; or the network is compiled or scripted, calls ReLU as a function, so that
@@ -43,15 +43,15 @@ def guided_backpropagation(score: Score, obs: Tensor, *, max_batch: int = 256) -
 
 
 def guided(score: Score) -> Score:
-    """The score of the guided view of its network."""
+    """Return the score of the guided view of its network."""
     return score.through(guided_view(score.network))
 
 
 def refuse_unguided(value: Tensor) -> None:
-    """Raise UserError where guided backpropagation would be something else under its name.
+    """Raise UserError if guided backpropagation would be something else under its name.
 
     In the graph of a guided view's score there must be a guided ReLU, and none that kept its ordinary backward rule,
-    whatever it is called: a function, a clamp at 0, a threshold, a maximum, or another activation in its place.
+    in whatever form: a function, a clamp at 0, a threshold, a maximum, or another activation in its place.
     """
     any_guided = False
     seen: set[Any] = set()
@@ -89,7 +89,7 @@ def refuse_unguided(value: Tensor) -> None:
 
 
 def _is_relu(name: str, node: Any) -> bool:
-    """Whether a node of a graph is max(x, 0), by whatever function."""
+    """Whether a node of a graph is max(x, 0), computed by any function."""
     if name == "ReluBackward0":
         return True
     if name == "ThresholdBackward0":

@@ -14,10 +14,10 @@ from saccade.types import Score
 
 
 def integrated_gradients(score: Score, obs: Tensor, *, steps: int = 50, max_batch: int = 256) -> Tensor:
-    """Observation times the mean gradient on the straight path to it from a black one, by the midpoint rule.
+    """Return the observation times the mean gradient on the straight path to it from black, by the midpoint rule.
 
     Signed, in the shape of ``obs``; the sum over a sample's pixels approaches score(obs) - score(black) as ``steps``
-    grows (section 3, with baseline 0). ``steps`` gradients per sample.
+    grows (section 3, with baseline 0). It takes ``steps`` gradients per sample.
 
     Raises:
         UserError: what ``gradient`` refuses, or steps below 1.
@@ -40,7 +40,7 @@ def integrated_gradients(score: Score, obs: Tensor, *, steps: int = 50, max_batc
 
 
 def integrated_derivative(score: Callable[[Tensor], Tensor], obs: Tensor, *, steps: int) -> Tensor:
-    """Integrated gradients of one batch and no more, as losses use it: it compiles, and never waits for the device."""
+    """Return integrated gradients of one batch without checks, as losses use it: it compiles, and never waits."""
     total = torch.zeros_like(obs)
     for step in range(steps):
         total = total + derivative(score, obs * ((step + 0.5) / steps))

@@ -1,4 +1,4 @@
-"""A saliency method by name, behind a door that refuses what it could only get wrong."""
+"""The type of a saliency method by name: it refuses inputs for which its map would be wrong."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class Method:
-    """One line of ``METHODS``: ``method(score, obs)`` finds a map and vouches for it.
+    """One row of ``METHODS``: ``method(score, obs)`` computes a map and vouches for it.
 
     Attributes:
-        find: ``(score, obs, *, max_batch, ...) -> map``; ``frames`` and ``seed`` reach it where it has such keywords.
+        find: ``(score, obs, *, max_batch, ...) -> map``; it is given ``frames`` and ``seed`` if it has such keywords.
         summary: what the map shows, for tables.
-        source: where it is defined.
-        score: name of the score that the method is defined with, and the only one that it takes: of another one its
-            map would be another method's, under this name. None: whichever is to be explained.
+        source: the paper that defines it.
+        score: name of the one score that the method is defined with and accepts: with another one its map would be
+            another method's, under this name. None: any score.
         gradient_based: whether it needs gradients, and so cannot explain a distance.
     """
 
@@ -45,24 +45,24 @@ class Method:
     def __call__(
         self, score: Score, obs: Tensor, *, max_batch: int = 256, frames: int = 1, seed: int = 0, **changes: Any
     ) -> Tensor:
-        """The map of every observation: ``[batch, channel, h, w]``, ``[batch, frames, h, w]`` or ``[batch, 1, h, w]``.
+        """Return a map per observation: ``[batch, channel, h, w]``, ``[batch, frames, h, w]`` or ``[batch, 1, h, w]``.
 
         Args:
             obs: float ``[batch, channel, height, width]``, in the range that the network expects.
-            max_batch: how many pictures may go through the network at once; the map does not depend on it.
-            frames: of perturbation methods, in how many parts of the channels they perturb, one at a time.
-            seed: of methods that draw random numbers.
-            changes: other ``hyperparameters`` than the defaults.
+            max_batch: most pictures that go through the network at once; the map does not depend on it.
+            frames: for perturbation methods, how many groups of channels are perturbed, one at a time.
+            seed: for methods that draw random numbers.
+            changes: ``hyperparameters`` that differ from the defaults.
 
         Raises:
-            UserError: a map of this score and these observations would be wrong or meaningless: the message says why.
+            UserError: a map of this score and these observations would be wrong or meaningless; the message says why.
         """
         unknown = [name for name in changes if name not in self.hyperparameters]
         if unknown:
             have = ", ".join(self.hyperparameters)
             raise UserError(f"The method has no hyper-parameter {unknown[0]!r}: it has {have}.")
         self._check_score(score)
-        from saccade.saliency.vouching import vouched_for  # loads torch, which a list of the methods needs not
+        from saccade.saliency.vouching import vouched_for  # loads torch, which a list of the methods does not need
 
         everywhere = {"frames": frames, "seed": seed}
         changes |= {name: value for name, value in everywhere.items() if name in self.hyperparameters}
@@ -75,7 +75,7 @@ class Method:
         module = getattr(self.find, "module", None) or self.find.__module__
         name = getattr(self.find, "name", None) or getattr(self.find, "__name__", "the function")
         raise UserError(
-            f"This method ({self.summary}) is defined with the score {self.score!r} and was given {given}, whose map "
-            f"would be another one under its name: make it with make_score(policy, {self.score!r}, obs), name a score "
-            f"of your own so, or call {name} of {module} with the score that you mean."
+            f"This method ({self.summary}) is defined with the score {self.score!r}, but was given {given}, whose map "
+            f"would be another one under its name: make it with make_score(policy, {self.score!r}, obs), give its name "
+            f"to a score of your own, or call {name} of {module} with the score that you mean."
         )

@@ -22,10 +22,10 @@ def occlusion(
     frames: int = 1,
     max_batch: int = 256,
 ) -> Tensor:
-    """What the score loses when a square is filled in: ``[batch, frames, h, w]``, the mean over the squares at a pixel.
+    """Return the drop of the score when a square is filled, averaged over those at a pixel: ``[batch, frames, h, w]``.
 
     Args:
-        window: side of the squares in pixels; the last of a row or column may reach over the edge.
+        window: side of the squares in pixels; the last of a row or column may extend past the edge.
         stride: pixels between squares, at most ``window``.
         fill: the value written into them.
         frames: 1 fills all channels together; n each of the stack's n frames alone, giving n maps.
@@ -58,12 +58,12 @@ def occlusion(
     lost = losses(score, obs, torch.cat(perturbed, -1), max_batch).unflatten(
         -1, (len(inside_rows), len(inside_columns))
     )
-    # Each pixel's sum over the windows that hold it is a product of matrices, since windows are rows times columns.
+    # Each pixel's sum over the windows that contain it is a matrix product, since windows are rows times columns.
     return (inside_rows.T @ lost @ inside_columns) / torch.outer(inside_rows.sum(0), inside_columns.sum(0))
 
 
 def _inside(side: int, window: int, stride: int) -> Tensor:
-    """``[positions, side]``: 1 where a window at a position holds a pixel, until the last pixel is in one."""
+    """``[positions, side]``: 1 where the window at a position contains a pixel; the windows cover the whole side."""
     start = torch.arange(0, side - window + stride, stride)[:, None]
     pixel = torch.arange(side)
     return ((pixel >= start) & (pixel < start + window)).float()

@@ -1,4 +1,4 @@
-"""Scores of observations of which a part is replaced: what all perturbation methods are made of."""
+"""Scores of partly replaced observations: the basis of all perturbation methods."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from saccade.types import Score
 def perturbed_scores(
     score: Score, obs: Tensor, other: Tensor, masks: Iterable[Tensor], *, frames: int, max_batch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each block of masks the block, and the scores ``[batch, frames, n]`` under its ``n`` masks.
+    """Yield, for each block of masks, the block and the scores ``[batch, frames, n]`` under its ``n`` masks.
 
     A mask ``[h, w]`` in 0..1 says how much of the observation is replaced by ``other`` (which broadcasts to ``obs``),
-    in one frame at a time. Call without gradients.
+    in one frame at a time. Call it without gradients.
 
     Args:
         masks: blocks ``[n, h, w]`` of at most ``perturbed_batch_size`` masks.
@@ -41,13 +41,13 @@ def perturbed_scores(
                 replaced = torch.where(own[:, :, None, None], replaced, clean)
             rows = score.rows(sample.repeat_interleave(len(block)))
             values = run(rows, mixing.mixed(clean, replaced, weights))
-            # A copy: a score may give pixels themselves, whose memory the next pictures are written to.
+            # Copied: a score may return pixels themselves, whose memory is reused for the next pictures.
             found.append(values.clone().unflatten(0, (len(sample), len(block))))
         yield block, torch.cat(found).unflatten(0, (len(obs), frames))
 
 
 def clean_scores(score: Score, obs: Tensor, max_batch: int) -> Tensor:
-    """The scores ``[batch]`` of the observations themselves."""
+    """Return the scores ``[batch]`` of the observations themselves."""
     run = in_fast_layout(_values)
     parts = []
     for samples in slices(len(obs), batch_size(obs, max_batch)):
@@ -57,9 +57,9 @@ def clean_scores(score: Score, obs: Tensor, max_batch: int) -> Tensor:
 
 
 def losses(score: Score, obs: Tensor, perturbed: Tensor, max_batch: int) -> Tensor:
-    """What perturbed scores ``[batch, ...]`` have lost; of a distance, how far they went.
+    """Return how much perturbed scores ``[batch, ...]`` dropped; for a distance, how far they moved.
 
-    Raises UserError where nothing was lost anywhere because the score does not depend on the observation.
+    Raises UserError if nothing changed anywhere because the score does not depend on the observation.
     """
     if score.distance:
         lost = perturbed
@@ -78,10 +78,10 @@ def _values(score: Score, pixels: Tensor) -> Tensor:
 
 @final
 class _Mixing:
-    """Makes the pictures of which masks have replaced a part.
+    """Makes pictures in which masks have replaced a part.
 
-    On a CPU in the layout that convolutions want there, and into the same memory each time: the same numbers, and fresh
-    memory of this size would cost more than the network, since the system clears it page by page.
+    On a CPU they are in the layout that convolutions prefer there, and in the same memory each time: the numbers are
+    the same, and fresh memory of this size would cost more than the network, since the system clears it page by page.
     """
 
     def __init__(self, obs: Tensor) -> None:
@@ -89,11 +89,11 @@ class _Mixing:
         self._memory = obs.new_empty(0)
 
     def weights(self, block: Tensor, channels: int) -> Tensor:
-        """Masks ``[n, h, w]`` as ``mixed`` wants them, made once for all observations."""
+        """Return masks ``[n, h, w]`` in the form that ``mixed`` takes, computed once for all observations."""
         return block[..., None].expand(*block.shape, channels).flatten(1) if self._channels_last else block[:, None]
 
     def mixed(self, clean: Tensor, replaced: Tensor, weights: Tensor) -> Tensor:
-        """Pictures ``[pairs * n, channel, height, width]``, good until the next are made."""
+        """Return pictures ``[pairs * n, channel, height, width]``, valid until the next call."""
         if not self._channels_last:
             return torch.lerp(clean[:, None], replaced[:, None], weights[None]).flatten(0, 1)
         channels, height, width = clean.shape[1:]

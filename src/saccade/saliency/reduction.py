@@ -1,4 +1,4 @@
-"""From a map per channel to one per frame, and to one in all: every choice has a name."""
+"""Reduce a map per channel to one per frame, and to one in all; every choice has a name."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Scale = Literal["max", "min_max", "none"]
 def per_frame(
     saliency: Tensor, colours: int, *, frames: int | None = None, sign: Sign = "absolute", over: Over = "max"
 ) -> Tensor:
-    """A map with a value per channel as one with a value per frame: ``[batch, frames, h, w]``.
+    """Reduce a map with a value per channel to one with a value per frame: ``[batch, frames, h, w]``.
 
-    A map that already has one value per frame, or one for all frames (``[batch, 1, h, w]``), only gets its sign.
+    For a map that already has one value per frame, or one for all frames (``[batch, 1, h, w]``), only ``sign`` applies.
 
     Args:
         saliency: ``[batch, frames * colours, h, w]``, or one of the above.
-        colours: channels per frame of the observation, next to each other.
+        colours: channels per frame of the observation, adjacent to each other.
         frames: of the observation; None for a map with a value per channel, or one for all.
-        sign: first of all ``absolute`` values, ``positive`` ones alone (the others become 0), or all as they are.
-        over: the ``max`` or the ``sum`` of a frame's colours; of signed values ``max`` is the largest by magnitude.
+        sign: applied first: ``absolute`` values, only the ``positive`` ones (others become 0), or unchanged.
+        over: the ``max`` or the ``sum`` of a frame's colours; of signed values ``max`` is the largest in magnitude.
     """
     channels = saliency.shape[1]
     frames = frames or max(1, channels // colours)
@@ -42,14 +42,14 @@ def per_frame(
 
 
 def one_map(saliency: Tensor, *, over: Over = "max") -> Tensor:
-    """A map per frame ``[batch, frames, h, w]`` as one in all, ``[batch, h, w]``; ``over`` as in ``per_frame``."""
+    """Reduce a map per frame ``[batch, frames, h, w]`` to one, ``[batch, h, w]``; ``over`` as in ``per_frame``."""
     return _over(saliency, 1, over)
 
 
 def normalised(saliency: Tensor, how: Scale = "max") -> Tensor:
-    """A map ``[batch, ...]``, each sample scaled over all of its values.
+    """Scale a map ``[batch, ...]``, each sample by its own values.
 
-    how: ``max`` divides by the largest magnitude, so that zero stays zero; ``min_max`` takes the smallest to 0 and the
+    how: ``max`` divides by the largest magnitude, so that zero stays zero; ``min_max`` maps the smallest to 0 and the
         largest to 1. A sample with nothing to divide by becomes 0 everywhere.
     """
     if how == "none":

@@ -27,13 +27,13 @@ def rise(
     seed: int = 0,
     max_batch: int = 256,
 ) -> Tensor:
-    """Mean of random smooth masks, weighed by the score of what is seen through each: ``[batch, frames, h, w]``.
+    """Return the mean of random smooth masks, weighted by the score of what shows through: ``[batch, frames, h, w]``.
 
-    sum_i (score(I M_i) - mean score) M_i / (N p); of a distance its negative, so that larger is more important.
+    sum_i (score(I M_i) - mean score) M_i / (N p); for a distance its negative, so that larger is more important.
 
     Args:
         masks: how many (N); the same for every observation.
-        cells: a mask is a grid of so many cells a side, each open or shut, enlarged smoothly and shifted at random.
+        cells: a mask is a grid with this many cells a side, each open or shut, enlarged smoothly and shifted at random.
         keep: probability p that a cell is open.
         centred: whether the mean score is subtracted; equation 6 of the paper does not.
         frames: 1 masks all channels together; n each of the stack's n frames alone, giving n maps.
@@ -59,7 +59,7 @@ def rise(
     ):
         lowest, highest = torch.minimum(lowest, found.amin((1, 2))), torch.maximum(highest, found.amax((1, 2)))
         worth = -found if score.distance else found
-        if centred:  # by the first masks' mean at once, so that little is left to cancel at the end
+        if centred:  # first by the first masks' mean, so that little is left to cancel at the end
             offset = worth.mean(-1, keepdim=True) if offset is None else offset
             worth = worth - offset
         total += (worth.flatten(0, 1) @ (1 - hidden).flatten(1)).view_as(total)
@@ -67,14 +67,14 @@ def rise(
         covered += (1 - hidden).sum(0)
     check_depends(score, obs, (highest - lowest).amax(), torch.maximum(highest.abs(), lowest.abs()).amax())
     if centred:
-        # Deviation: the paper's scores are probabilities near 0. With a Q far from 0 its map is, but for a hundredth,
+        # Deviation: the paper's scores are probabilities near 0. With a Q far from 0 its map is, to within a hundredth,
         # how often the random masks happened to show each pixel.
         total -= (worths / masks)[..., None, None] * covered
     return total / (masks * keep)
 
 
 def _masks(count: int, cells: int, keep: float, seed: int, obs: Tensor, at_most: int) -> Iterator[Tensor]:
-    """Blocks ``[n, h, w]`` of masks: 1 where an observation is seen, 0 where it is black."""
+    """Blocks ``[n, h, w]`` of masks: 1 where an observation shows, 0 where it is black."""
     generator = torch.Generator().manual_seed(seed)
     open_cells = (torch.rand((count, cells, cells), generator=generator) < keep).to(obs)
     sides = []
@@ -89,6 +89,6 @@ def _masks(count: int, cells: int, keep: float, seed: int, obs: Tensor, at_most:
 
 def _enlarge(cells: int, side: int) -> Tensor:
     """The matrix ``[side, cells]`` of bilinear interpolation."""
-    # Deviation: beyond the middle of the outermost cells the original mirrors their neighbours; here they go on.
+    # Deviation: beyond the centres of the outermost cells the original mirrors their neighbours; here they extend.
     position = ((torch.arange(side, dtype=torch.float64) + 0.5) * cells / side - 0.5).clamp(0, cells - 1)
     return (1 - (position[:, None] - torch.arange(cells)).abs()).clamp(min=0)

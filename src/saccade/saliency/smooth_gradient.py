@@ -24,10 +24,10 @@ def smooth_gradient(
     seed: int = 0,
     max_batch: int = 256,
 ) -> Tensor:
-    """Mean gradient of ``samples`` noisy copies of each observation, in the shape of ``obs``.
+    """Return the mean gradient of ``samples`` noisy copies of each observation, in the shape of ``obs``.
 
     Args:
-        guided: the gradient of guided backpropagation in place of the plain one, as DIGR compares with.
+        guided: use guided backpropagation instead of the plain gradient, as DIGR compares with.
         noise: standard deviation of the added normal noise, in units of each observation's brightest minus darkest
             value. Noisy pixels may leave the pixel range.
         magnitude: average absolute gradients, for display; else signed ones.
@@ -51,13 +51,13 @@ def variance_of_gradients(
     seed: int = 0,
     max_batch: int = 256,
 ) -> Tensor:
-    """E[g^2] - E[g]^2 of the gradients that ``smooth_gradient`` averages: never negative, in the shape of ``obs``.
+    """Return E[g^2] - E[g]^2 of the gradients that ``smooth_gradient`` averages, 0 or more, in the shape of ``obs``.
 
     Raises:
         UserError: what ``smooth_gradient`` refuses, or samples below 2.
     """
     check_least("samples", samples, 2)
-    # A small difference of large squares needs doubles.
+    # A small difference of large squares needs double precision.
     mean, mean_square = _moments(score, obs, guided, noise, samples, False, seed, max_batch, dtype=torch.float64)
     return (mean_square - mean.square()).clamp(min=0).to(obs.dtype)
 
@@ -73,7 +73,7 @@ def _moments(
     max_batch: int,
     dtype: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Means of the noisy gradients and, where a ``dtype`` to add up in is given, of their squares."""
+    """Means of the noisy gradients and, if a ``dtype`` to add up in is given, of their squares."""
     check_obs(obs, max_batch)
     check_gradient_explains(score)
     check_least("noise", noise, 0)

@@ -1,4 +1,4 @@
-"""The door behind which every saliency method works: what it could only get wrong is refused."""
+"""Checks around every saliency method: inputs for which its map would be wrong are refused."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from saccade.types import Score, UserError
 def vouched_for(
     find: Callable[..., Tensor], score: Score, obs: Tensor, max_batch: int, frames: int, keywords: Mapping[str, Any]
 ) -> Tensor:
-    """The map that ``find`` gives of checked observations, itself checked. Raises UserError, see ``Method``."""
+    """Return the map that ``find`` computes of checked observations, checked too. Raises UserError, see ``Method``."""
     check_obs(obs, max_batch)
     check_frames(frames, obs)
     if not all_finite(obs):
         raise UserError("The observations hold NaN or infinity: nothing can be explained there.")
     values: list[Tensor] = []
-    # Whoever is in inference mode, gradients are needed here, and tensors made there cannot have them.
+    # Even if the caller is in inference mode, gradients are needed, and tensors made there cannot have them.
     with torch.inference_mode(mode=False):
         given = tuple(value.clone() if value.is_inference() else value for value in score.given)
         watched = replace(score, function=_watched(score.function, values), given=given)
@@ -33,11 +33,11 @@ def vouched_for(
 
 
 def _watched(function: Callable[..., Tensor], values: list[Tensor]) -> Callable[..., Tensor]:
-    """The function of a score, and a record of everything that it gives."""
+    """The function of a score, which also records every value that it returns."""
 
     def watch(network: nn.Module, obs: Tensor, *given: Tensor) -> Tensor:
         value = function(network, obs, *given)
-        if isinstance(value, Tensor):  # whether it is what a score must give is checked by whoever asked for it
+        if isinstance(value, Tensor):  # the caller checks whether it is a valid score
             values.append(value.detach().flatten())
         return value
 
@@ -51,4 +51,4 @@ def _check_finite(network: nn.Module, values: Tensor, found: Tensor) -> None:
     culprit = next((name for name, weight in network.named_parameters() if not all_finite(weight)), None)
     what = f"The score is NaN or infinite in {wrong} of {len(values)} evaluations" if wrong else "The map has NaN in it"
     why = f"the network's weights {culprit!r} hold NaN or infinity" if culprit else "the network's outputs overflow"
-    raise UserError(f"{what}, since {why}: there is nothing to explain until that is mended.")
+    raise UserError(f"{what}, since {why}: there is nothing to explain until that is fixed.")

@@ -1,8 +1,8 @@
-"""Whether what you wrote keeps Saccade's promises: call a check on your own, and a broken promise is one sentence.
+"""Check your own code against what Saccade relies on: a broken promise is reported in one sentence.
 
 ``check_environment(make)``, ``check_modes(make, modes)``, ``check_method(method)``, ``check_saliency(method)`` and
 ``check_metric(metric)`` return nothing, or raise ``ConformanceError``. They need no test runner; Saccade's own contract
-tests call them over its tables.
+tests call them for everything in its tables.
 """
 
 from __future__ import annotations

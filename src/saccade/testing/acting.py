@@ -1,4 +1,4 @@
-"""What an agent does with observations: it acts, computes outputs, draws maps and pictures, and can be saved."""
+"""Check what an agent does with observations: acting, outputs, maps and pictures, and being saved."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from saccade.testing.random_states import other_random_states, untouched
 from saccade.testing.relu_calls import relu_calls
 from saccade.types import Continuous, Discrete
 
-DRAWS = 8  # of actions, by generators of different seeds
+DRAWS = 8  # samples of actions, each by a generator with another seed
 TOLERANCE = 1e-4  # between two ways to compute the same
 
 
 def check_acts(case: MethodCase) -> None:
-    """Actions are of the space, drawn by the generator alone, and without one always the same."""
+    """Check that actions lie in the space, are sampled by the generator alone, and without one are always the same."""
     agent, obs = case.agent(), case.observations()
     before = obs.clone()
 
@@ -29,50 +29,51 @@ def check_acts(case: MethodCase) -> None:
 
     with untouched("Agent.act"):
         greedy, first = agent.act(obs, None), drawn(0)
-    require(torch.equal(obs, before), "act changed the observations: compute with a copy.")
+    require(torch.equal(obs, before), "act changed the observations: work on a copy.")
     check_action(greedy, "act(obs, None)", case)
     check_action(first, "act(obs, generator)", case)
     with other_random_states():
         again, same_seed = agent.act(obs, None), drawn(0)
-    require(torch.equal(again, greedy), "act(obs, None) gave two different actions: give the policy's mean or mode.")
+    require(torch.equal(again, greedy), "act(obs, None) gave two different actions: return the policy's mean or mode.")
     require(
         torch.equal(same_seed, first),
-        "act gave different actions with generators of the same seed: let it draw from the generator and nothing else.",
+        "act returned different actions with generators of the same seed: draw from the generator and nothing else.",
     )
     require(
         any(not torch.equal(drawn(seed), first) for seed in range(1, DRAWS)),
-        f"act gave the same action with generators of {DRAWS} seeds: draw it from the policy by the generator.",
+        f"act returned the same action with generators of {DRAWS} seeds: sample it with the generator.",
     )
 
 
 def check_action(action: Tensor, of: str, case: MethodCase) -> None:
-    """One batch of actions lies in the space."""
+    """Check that one batch of actions lies in the space."""
     space = case.spaces.actions
     shape, kind = (SAMPLES, *space.shape), "long" if isinstance(space, Discrete) else "float"
     fits = action.dtype == torch.int64 if isinstance(space, Discrete) else action.is_floating_point()
     require(
         action.shape == shape and fits and not action.requires_grad,
-        f"{of} gave {action.dtype} of shape {list(action.shape)}{' with a gradient' if action.requires_grad else ''}: "
-        f"give {kind} {list(shape)}, under torch.no_grad().",
+        f"{of} returned {action.dtype} of shape "
+        f"{list(action.shape)}{' with a gradient' if action.requires_grad else ''}: "
+        f"return {kind} {list(shape)}, under torch.no_grad().",
     )
     low, high = action.min().item(), action.max().item()
     match space:
         case Discrete(count):
             inside, allowed = low >= 0 and high < count, f"0..{count - 1}"
-        case Continuous() if case.on_policy:  # which keeps actions as they were drawn: its loop clips them
+        case Continuous() if case.on_policy:  # actions stay as they were sampled: the loop clips them
             inside, allowed = bool(action.isfinite().all()), "finite numbers"
         case Continuous():
             inside, allowed = bool(action.isfinite().all()) and low >= -1 and high <= 1, "-1..1"
-    require(inside, f"{of} gave actions in {low:g}..{high:g}: they must be {allowed}.")
+    require(inside, f"{of} returned actions in {low:g}..{high:g}: they must be {allowed}.")
 
 
 def check_outputs(case: MethodCase) -> None:
-    """Outputs have the names and shapes of ``OUTPUTS``, agree with ``act``, and are of the networks that they get."""
+    """Check that outputs have the names and shapes of ``OUTPUTS``, agree with ``act``, and use the given networks."""
     agent, other, obs = case.agent(), case.agent(seed=1), case.observations()
     action, pixels = agent.act(obs, None), obs.float()
     found: dict[str, Tensor] = {}
     for name, compute in agent.outputs.items():
-        require(name in OUTPUTS, f"The output {name!r} is none that scores know: name it one of {', '.join(OUTPUTS)}.")
+        require(name in OUTPUTS, f"The output {name!r} is unknown to scores: name it one of {', '.join(OUTPUTS)}.")
         arguments = (pixels, action) if name == "q" else (pixels,)
         found[name] = compute(agent.networks, *arguments)
         shape = _shape_of(name, case)
@@ -83,7 +84,7 @@ def check_outputs(case: MethodCase) -> None:
         )
         require(
             found[name].shape == shape,
-            f"The output {name!r} has the shape {list(found[name].shape)}: give {list(shape or ())}.",
+            f"The output {name!r} has the shape {list(found[name].shape)}: return {list(shape or ())}.",
         )
         require(
             bool(found[name].isfinite().all()),
@@ -92,19 +93,19 @@ def check_outputs(case: MethodCase) -> None:
         ours, theirs = compute(other.networks, *arguments), other.outputs[name](other.networks, *arguments)
         require(
             torch.allclose(ours, theirs),
-            f"The output {name!r} does not follow the networks that it is given: reach weights through that argument "
+            f"The output {name!r} does not use the networks that it is given: reach weights through that argument "
             "alone, or what explains it will explain other weights.",
         )
     preference = found.get("logits", found.get("q_values"))
     chosen = preference.argmax(-1) if preference is not None else found.get("action")
     require(
         chosen is None or torch.allclose(chosen.float(), action.float(), atol=TOLERANCE),
-        "The outputs do not say what act(obs, None) does: compute both from the same networks in the same way.",
+        "The outputs disagree with act(obs, None): compute both from the same networks in the same way.",
     )
 
 
 def _shape_of(name: str, case: MethodCase) -> tuple[int, ...] | None:
-    """Of an output for ``SAMPLES`` observations; None where actions of this kind have no such output."""
+    """The shape of an output for ``SAMPLES`` observations; None if actions of this kind have no such output."""
     match case.spaces.actions:
         case Discrete(count):
             shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("logits", "q_values"), (SAMPLES, count))
@@ -114,7 +115,7 @@ def _shape_of(name: str, case: MethodCase) -> tuple[int, ...] | None:
 
 
 def check_relus(case: MethodCase) -> None:
-    """Networks threshold by modules, which guided views can exchange."""
+    """Check that networks threshold with modules, which guided views can exchange."""
     agent, obs = case.agent(), case.observations()
     action = agent.act(obs, None)
     with relu_calls(agent.networks) as calls:
@@ -124,19 +125,19 @@ def check_relus(case: MethodCase) -> None:
     require(
         calls[0] == 0,
         f"The networks call ReLU as a function, {calls[0]} times in acting and computing outputs: use nn.ReLU modules, "
-        "or guided saliency keeps the plain gradient there without a word.",
+        "or guided saliency silently keeps the plain gradient there.",
     )
 
 
 def check_maps(case: MethodCase) -> None:
-    """Maps have a value for every pixel of every frame; a mask is a share."""
+    """Check that maps have a value for every pixel of every frame, and masks values in 0..1."""
     agent, obs = case.agent(), case.observations()
     channels, height, width = case.spaces.obs_shape
     shape = (SAMPLES, channels // case.spaces.colours, height, width)
     for name, find in agent.maps.items():
         found = find(obs, agent.act(obs, None))
-        require(found.shape == shape, f"The map {name!r} has the shape {list(found.shape)}: give {list(shape)}.")
-        require(not found.requires_grad, f"The map {name!r} has a gradient: detach what it gives.")
+        require(found.shape == shape, f"The map {name!r} has the shape {list(found.shape)}: return {list(shape)}.")
+        require(not found.requires_grad, f"The map {name!r} has a gradient: detach the result.")
         require(bool(found.isfinite().all()), f"The map {name!r} is NaN or infinite: look for a division by zero.")
         require(bool(found.any()), f"The map {name!r} is zero everywhere: look for a detach on the way to it.")
         require(
@@ -147,7 +148,7 @@ def check_maps(case: MethodCase) -> None:
 
 
 def check_pictures(case: MethodCase) -> None:
-    """Pictures are colours, as large as the observation or smaller, and each sample's own."""
+    """Check that pictures are in colour, as large as the observation or smaller, and independent between samples."""
     agent, obs = case.agent(), case.observations().float()
     for name, draw in agent.pictures.items():
         drawn = draw(obs)
@@ -156,43 +157,44 @@ def check_pictures(case: MethodCase) -> None:
         )
         require(
             drawn.ndim == obs.ndim and fits,
-            f"The picture {name!r} has the shape {list(drawn.shape)}: give {list(obs.shape)}, or less high and wide.",
+            f"The picture {name!r} has the shape {list(drawn.shape)}: return {list(obs.shape)}, or a smaller height "
+            "and width.",
         )
-        require(not drawn.requires_grad, f"The picture {name!r} has a gradient: draw it under torch.no_grad().")
+        require(not drawn.requires_grad, f"The picture {name!r} has a gradient: compute it under torch.no_grad().")
         low, high = drawn.min().item(), drawn.max().item()
         require(
             bool(drawn.isfinite().all()) and low >= 0 and 0 < high <= 255,
-            f"The picture {name!r} lies in {low:g}..{high:g}: its colours must lie in 0..255, and not be black alone.",
+            f"The picture {name!r} lies in {low:g}..{high:g}: its colours must lie in 0..255, and not all be black.",
         )
         alone = torch.cat([draw(one[None]) for one in obs])
         require(
             torch.allclose(alone, drawn, rtol=TOLERANCE, atol=TOLERANCE * 255),
-            f"The picture {name!r} of a sample depends on the others in its batch: draw each by itself.",
+            f"The picture {name!r} of a sample depends on the others in its batch: compute each by itself.",
         )
     written = [name for name, weight in agent.networks.named_parameters() if weight.grad is not None]
-    require(written == [], f"Drawing pictures left a gradient on {told(written)}: draw them under torch.no_grad().")
+    require(written == [], f"Pictures left a gradient on {told(written)}: compute them under torch.no_grad().")
 
 
 def check_saved(case: MethodCase) -> None:
-    """Saved networks, put into another agent, make it act as the first one, and draw its maps."""
+    """Check that saved networks, loaded into another agent, make it act and compute maps like the first."""
     agent, other, obs = case.agent(), case.agent(seed=1), case.observations()
     try:
         saved = safetensors.torch.save(agent.networks.state_dict())
     except RuntimeError as error:
         raise ConformanceError(
-            f"The networks cannot be saved as safetensors ({cause_of(error)}): register every tensor once."
+            f"The networks cannot be saved as safetensors ({cause_of(error)}): register every tensor exactly once."
         ) from error
     other.networks.load_state_dict(safetensors.torch.load(saved))  # as a checkpoint is read
     for what, ours, theirs in _answers(agent, other, obs):
         require(
             torch.equal(ours, theirs),
-            f"{what} is another one after the networks were saved and loaded: keep everything that it depends on in "
+            f"{what} differs after the networks were saved and loaded: keep everything that it depends on in "
             "Agent.networks.",
         )
 
 
 def _answers(agent: Agent, other: Agent, obs: Tensor) -> list[tuple[str, Tensor, Tensor]]:
-    """What both agents make of the same observations."""
+    """What both agents compute from the same observations."""
     action = agent.act(obs, None)
     answers = [("The action", action, other.act(obs, None))]
     answers += [

@@ -1,4 +1,4 @@
-"""What agents learn from, made of noise: transitions as a replay gives them, decisions as a rollout does."""
+"""Batches of noise to learn from: transitions as from a replay buffer, decisions as from a rollout."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from saccade.types import Batch, Decisions, Discrete, Spaces
 
 
 def observations(spaces: Spaces, count: int, generator: Generator) -> Tensor:
-    """Noise as an environment gives pictures: uint8 ``[count, *obs_shape]``."""
+    """Return noise as an environment gives pictures: uint8 ``[count, *obs_shape]``."""
     return torch.randint(0, 256, (count, *spaces.obs_shape), generator=generator, dtype=torch.uint8)
 
 
 def transitions(spaces: Spaces, count: int, seed: int) -> Batch:
-    """Transitions, the last of which ends its episode."""
+    """Return transitions, the last of which ends its episode."""
     generator = torch.Generator().manual_seed(seed)
     obs, next_obs = (observations(spaces, count, generator) for _ in range(2))
     action, reward = uniform_actions(spaces.actions, count, generator), torch.rand(count, generator=generator)
@@ -26,7 +26,7 @@ def transitions(spaces: Spaces, count: int, seed: int) -> Batch:
 
 
 def decisions(spaces: Spaces, count: int, seed: int) -> Decisions:
-    """Decisions of some policy, about as probable as chance makes an action."""
+    """Return decisions of some policy, with plausible log-probabilities."""
     generator = torch.Generator().manual_seed(seed)
     obs, action = observations(spaces, count, generator), uniform_actions(spaces.actions, count, generator)
     log_probability = -torch.rand(count, generator=generator) - 0.5
@@ -35,17 +35,17 @@ def decisions(spaces: Spaces, count: int, seed: int) -> Decisions:
 
 
 def noise_pictures(count: int, size: int, generator: Generator) -> Tensor:
-    """A bank of pictures to blend into observations: ``[count, 3, size, size]`` in 0..255."""
+    """Return pictures to blend into observations: ``[count, 3, size, size]`` in 0..255."""
     return torch.rand((count, 3, size, size), generator=generator) * 255
 
 
 def noise_teacher(spaces: Spaces) -> Teacher:
-    """A teacher that has an opinion of every picture, by its brightness."""
+    """Return a teacher whose outputs depend on a picture's brightness."""
     choice = isinstance(spaces.actions, Discrete)
     count = spaces.actions.count if isinstance(spaces.actions, Discrete) else spaces.actions.dims
 
     def outputs(obs: Tensor) -> Tensor:
-        slopes = torch.linspace(-1, 1, count, device=obs.device)  # made there: a copy would wait for the device
+        slopes = torch.linspace(-1, 1, count, device=obs.device)  # made on the device: a copy would wait for it
         preferred = obs.float().mean((1, 2, 3))[:, None] / 255 * slopes
         return preferred if choice else torch.stack([preferred, torch.full_like(preferred, -1.0)], 1)
 
@@ -53,7 +53,7 @@ def noise_teacher(spaces: Spaces) -> Teacher:
 
 
 def noise_saliency(spaces: Spaces, count: int = 4) -> SaliencyData:
-    """Some pictures of noise, and a bright square in each."""
+    """Return some pictures of noise, and maps with a bright square in each."""
     states = observations(spaces, count, torch.Generator().manual_seed(0))
     maps = torch.zeros(count, *spaces.obs_shape[1:])
     maps[:, : maps.shape[1] // 2, : maps.shape[2] // 2] = 1.0

@@ -1,4 +1,4 @@
-"""A method with all that it needs to be tried: its configuration, its spaces, agents of it, batches for them."""
+"""A method with everything that is needed to try it: its configuration, its spaces, agents, batches."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from saccade.testing.batches import decisions, noise_pictures, noise_saliency, n
 from saccade.types import Continuous, Spaces, UserError
 
 CPU = torch.device("cpu")
-FRAMES, COLOURS, ACTION_DIM = 3, 3, 2  # of the spaces that nobody chose
+FRAMES, COLOURS, ACTION_DIM = 3, 3, 2  # of the default spaces
 SAMPLES = 4  # of the observations that agents act on, and of a rollout's minibatch
 OFF_THE_START = 0.5
-"""Standard deviation of what is added to weights, as a share of what keeps the size of a layer's output."""
+"""Standard deviation of what is added to weights, as a fraction of what preserves the scale of a layer's output."""
 
 MakeAgent = Callable[..., Agent]
 
@@ -34,7 +34,7 @@ class MethodCase:
     Attributes:
         method: its row of the table.
         config: its hyper-parameters.
-        spaces: of the environment that it is made for.
+        spaces: those of the environment that it is made for.
     """
 
     method: Method
@@ -47,13 +47,13 @@ class MethodCase:
 
     @property
     def given(self) -> Given:
-        """What any method may want from outside, made of noise."""
+        """Everything that any method may need from outside, made of noise."""
         return Given(noise_pictures, noise_teacher(self.spaces), noise_saliency(self.spaces))
 
     def agent(self, seed: int = 0) -> Agent:
-        """An agent on the CPU; global random states stay as they are.
+        """Return an agent on the CPU; global random states stay as they are.
 
-        Its weights are moved off their start, where gradients of special initialisations are exactly zero.
+        Its weights are moved off their initial values, where gradients of special initialisations are exactly zero.
         """
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
@@ -67,15 +67,15 @@ class MethodCase:
         return agent
 
     def observations(self, seed: int = 0) -> Tensor:
-        """uint8 ``[SAMPLES, *obs_shape]``."""
+        """Return noise, uint8 ``[SAMPLES, *obs_shape]``."""
         return observations(self.spaces, SAMPLES, torch.Generator().manual_seed(seed))
 
     def batch(self, size: int, seed: int = 0) -> Any:
-        """A ``Batch`` or ``Decisions``, as the method's loop gives; a rollout's minibatches have the loop's size."""
+        """Return a ``Batch`` or ``Decisions``, as the loop does; a rollout's minibatches have the loop's size."""
         return decisions(self.spaces, SAMPLES, seed) if self.on_policy else transitions(self.spaces, size, seed)
 
     def prepared(self, agent: Agent, seed: int = 0) -> list[tuple[Phase, Any]]:
-        """Every phase with the batch that it learns from in an update in which all of them run."""
+        """Return each phase with the batch that it learns from, in an update in which all of them run."""
         generator = torch.Generator().manual_seed(seed)
 
         sample = functools.partial(self.batch, seed=seed)
@@ -84,15 +84,15 @@ class MethodCase:
 
 
 def case_of(method: Method | MakeAgent, spaces: Spaces | None, config: Any) -> MethodCase:
-    """The case of a row of the table, or of a function that makes an agent.
+    """Return the case of a row of the table, or of a function that makes an agent.
 
-    Raises UserError where a function comes without its configuration or its spaces.
+    Raises UserError if a function comes without its configuration or its spaces.
     """
     if not isinstance(method, Method):
         missing = [name for name, value in (("config", config), ("spaces", spaces)) if value is None]
         if missing:
             raise UserError(
-                f"A function that makes an agent says nothing of its {missing[0]}: give {missing[0]}=..., or a row "
+                f"A function that makes an agent says nothing about its {missing[0]}: give {missing[0]}=..., or a row "
                 "saccade.agents.Method."
             )
         method = Method(getattr(method, "__name__", "a method"), "", config, method)

@@ -1,4 +1,4 @@
-"""What every check says where a promise is not kept."""
+"""The error that every check raises for a broken promise."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ MOST_NAMES = 3  # in a sentence
 
 @final
 class ConformanceError(AssertionError):
-    """A promise is not kept: one sentence that says what was wrong, where, and what to do."""
+    """A promise is broken: one sentence that says what was wrong, where, and what to do."""
 
 
 def told(names: Sequence[str]) -> str:
-    """The first names of a list, for a sentence."""
+    """Return the first names of a list, for a message."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more
 

@@ -1,4 +1,4 @@
-"""Whether an environment keeps the promises that training, evaluating and explaining rely on."""
+"""Check that an environment does what training, evaluating and explaining rely on."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def check_environment(
     seeded: bool = True,
     reuses_arrays: bool = False,
 ) -> None:
-    """Play an environment of uint8 pictures several times, with random actions, and compare.
+    """Play an environment of uint8 pictures several times with random actions, and compare.
 
-    It makes ``len(seeds) + 1`` environments, one more where the first seed does not repeat, and closes them all; two or
+    It makes ``len(seeds) + 1`` environments, one more if the first seed does not repeat, and closes them all; two or
     three are open at once.
 
     Args:
         make: ``seed -> environment``, or the id of one that Gymnasium makes. The seed also goes to the first ``reset``.
-        steps: agent steps of a play. Give more than an episode has, and its end is seen as well.
+        steps: agent steps that are played. With more than an episode has, its end is checked as well.
         seeds: at least two; the first one is played twice.
         seeded: whether another seed must change the pixels; with False, for tasks that begin alike every time, other
             actions must.
-        reuses_arrays: whether the environment says of itself that it writes observations to the same memory again.
+        reuses_arrays: whether the environment documents that it reuses the memory of its observations.
             Saccade copies them; other libraries may not.
 
     Raises:
@@ -49,7 +49,8 @@ def check_environment(
     """
     if len(set(seeds)) < 2 or steps < 1:
         raise UserError(
-            f"An environment cannot be checked with {steps} steps of the seeds {seeds}: give two and a step."
+            f"An environment cannot be checked with {steps} steps of the seeds {seeds}: give at least two seeds and "
+            "one step."
         )
     make = _by_id(make) if isinstance(make, str) else make
     with ExitStack() as opened:
@@ -83,7 +84,7 @@ def _by_id(name: str) -> MakeEnv:
 
 
 def _opened(make: MakeEnv, seed: int, opened: ExitStack) -> Env:
-    """A new environment with spaces that can be played, closed with the stack."""
+    """Make an environment whose spaces can be played; it is closed with the stack."""
     env = make(seed)
     opened.callback(env.close)
     space = env.observation_space
@@ -100,7 +101,7 @@ def _opened(make: MakeEnv, seed: int, opened: ExitStack) -> Env:
 
 
 def _check_memory(moments: Sequence[Moment], reuses_arrays: bool) -> None:
-    """No array lies where an earlier one lies."""
+    """Check that no array shares memory with an earlier one."""
     if reuses_arrays:
         return
     for index, later in enumerate(moments):
@@ -124,7 +125,7 @@ def _check_actions_matter(env: Env, first: Sequence[Moment], steps: int, seed: i
     others = play(env, drawn_actions(env.action_space, steps, seed=1), seed=seed)
     require(
         not _same([moment.pixels for moment in first], [moment.pixels for moment in others]),
-        f"Other actions gave the same pixels in {steps} steps of seed {seed}, and seeded=False says that other seeds "
+        f"Other actions gave the same pixels in {steps} steps of seed {seed}, and with seeded=False other seeds may "
         "do so too: nothing changes what is seen.",
     )
 
@@ -132,7 +133,7 @@ def _check_actions_matter(env: Env, first: Sequence[Moment], steps: int, seed: i
 def _check_repetition(
     make: MakeEnv, env: Env, first: Sequence[Moment], actions: Sequence[Any], seed: int, reuses_arrays: bool
 ) -> None:
-    """The same seed gives the same again, and what is done to an observation that was given shows in no later one."""
+    """Check that the same seed repeats, and that writing to an observation changes no later one."""
 
     def scribble(moment: Moment) -> None:
         for array in moment.given.values():
@@ -143,22 +144,22 @@ def _check_repetition(
     if found is None:
         return
     what, when = found
-    with ExitStack() as opened:  # whose fault it was
+    with ExitStack() as opened:  # to find out which of the two was at fault
         plain = difference(first, play(_opened(make, seed, opened), actions, seed=seed))
     require(
         plain is not None,
         f"Writing to the arrays that the environment gave led to {what} at {when} of seed {seed}: return copies of "
-        "what it goes on with.",
+        "the arrays that it goes on with.",
     )
     what, when = plain or found
     raise ConformanceError(
         f"Seed {seed} gave {what} at {when} when it was played again with the same actions: draw every random number "
-        "from a generator that reset(seed=...) makes."
+        "from a generator that reset(seed=...) seeds."
     )
 
 
 def _check_state(env: Env, other: Env, actions: Sequence[Any], seeds: Sequence[int]) -> None:
-    """Another environment that is given this one's state, as a checkpoint holds it, continues bit for bit."""
+    """Check that another environment that is given this one's state, as from a checkpoint, continues bit for bit."""
     ours, theirs = _restorable(env), _restorable(other)
     if ours is None or theirs is None:
         return
@@ -168,25 +169,25 @@ def _check_state(env: Env, other: Env, actions: Sequence[Any], seeds: Sequence[i
             reset(env, f"the reset after step {number}")
     state = ours.get_state()
     expected = play(env, actions, begun=True)
-    theirs.set_state(_as_saved(state))  # which is written while training goes on: hence after that play
+    theirs.set_state(_as_saved(state))  # a checkpoint is written while training goes on: hence after that play
     found = difference(expected, play(other, actions, begun=True))
     what, when = found or ("", "")
     require(
         found is None,
         f"An environment of seed {seeds[1]} that was given the state of one of seed {seeds[0]} went on with {what} at "
-        f"{when} after it: let get_state hold all that later steps and episodes depend on, in arrays of its own.",
+        f"{when} after it: get_state must hold all that later steps and episodes depend on, in arrays of its own.",
     )
 
 
 def _restorable(env: Env) -> Restorable | None:
-    """What has a state to be saved, below wrappers that have none of their own."""
+    """The part that has a state to save, below wrappers that have none of their own."""
     while isinstance(env, OrderEnforcing | PassiveEnvChecker):
         env = env.env
     return env if isinstance(env, Restorable) else None
 
 
 def _as_saved(state: dict[str, Any]) -> dict[str, Any]:
-    """A state as a checkpoint gives it back: arrays, and the rest by way of JSON."""
+    """A state as a checkpoint returns it: arrays, and the rest converted to JSON and back."""
     saved: dict[str, Any] = {}
     for name, value in state.items():
         if isinstance(value, np.ndarray):
@@ -196,8 +197,8 @@ def _as_saved(state: dict[str, Any]) -> dict[str, Any]:
             saved[name] = json.loads(json.dumps(value))
         except TypeError as error:
             raise ConformanceError(
-                f"get_state gives a {type(value).__name__} under {name!r}, which a checkpoint cannot hold ({error}): "
-                "give arrays, numbers, words, and lists and dictionaries of those."
+                f"get_state returns a {type(value).__name__} under {name!r}, which a checkpoint cannot hold ({error}): "
+                "return arrays, numbers, strings, and lists and dictionaries of those."
             ) from error
     return saved
 

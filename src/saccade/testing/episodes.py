@@ -1,4 +1,4 @@
-"""Playing an environment, and looking at all that it gives: the pictures, the rewards, the ends."""
+"""Play an environment and check everything that it returns: pictures, rewards, ends."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from saccade.testing.conformance import ConformanceError, require
 
 TASK_MASK = "task_mask"
-MOST_CHOICES = 100  # of a Discrete space that are all tried, beside its last
+MOST_CHOICES = 100  # actions of a Discrete space that are tried, besides its last
 Env = gymnasium.Env[Any, Any]
 
 
 @final
 @dataclass(frozen=True)
 class Moment:
-    """What an environment gave at a reset or a step.
+    """What an environment returned at a reset or a step.
 
     Attributes:
-        when: in words, for sentences: ``step 3``.
+        when: in words, for messages: ``step 3``.
         pixels: a copy of the observation.
-        given: the arrays themselves that it gave, by name: the observation, the mask.
+        given: the very arrays that it returned, by name: the observation, the mask.
     """
 
     when: str
@@ -52,14 +52,14 @@ def _ignore(moment: Moment) -> None:
 def play(
     env: Env, actions: Sequence[Any], *, seed: int | None = None, begun: bool = False, watch: Watch = _ignore
 ) -> list[Moment]:
-    """Every moment of a play, checked; an episode that ends is followed by the next one.
+    """Play actions and return every moment, checked; an episode that ends is followed by the next one.
 
-    Where none ends there is a reset in the midst of one after the last action, and that action once more.
+    If none ends, there is a reset in the middle of one after the last action, and then that action once more.
 
     Args:
         seed: of the first reset.
         begun: whether an episode is under way, so that there is no first reset.
-        watch: sees each moment before the next one.
+        watch: called with each moment before the next one.
     """
     moments: list[Moment] = []
 
@@ -85,19 +85,19 @@ def reset(env: Env, when: str, seed: int | None = None) -> Moment:
         given = env.reset(seed=seed)
     except Exception as error:
         raise ConformanceError(
-            f"The environment raised {type(error).__name__} ({error}) at {when}: let reset begin an episode whenever "
+            f"The environment raised {type(error).__name__} ({error}) at {when}: reset must begin an episode whenever "
             "it is called."
         ) from error
     require(
         isinstance(given, tuple) and len(given) == 2,
-        f"reset() gave a {type(given).__name__} at {when}: return the tuple (observation, info).",
+        f"reset() returned a {type(given).__name__} at {when}: return the tuple (observation, info).",
     )
     obs, info = given
     return Moment(when, _picture(env, obs, when), _arrays(obs, info, when))
 
 
 def step(env: Env, action: Any, when: str) -> Moment:
-    """Play a copy of an action. Raises ConformanceError for whatever the environment does not do as declared."""
+    """Play a copy of an action. Raises ConformanceError for anything that the environment does not do as declared."""
     try:
         given = env.step(copy.copy(action))
     except Exception as error:
@@ -107,7 +107,7 @@ def step(env: Env, action: Any, when: str) -> Moment:
         ) from error
     require(
         isinstance(given, tuple) and len(given) == 5,
-        f"step() gave {len(given) if isinstance(given, tuple) else 'no'} values at {when}: return the tuple "
+        f"step() returned {len(given) if isinstance(given, tuple) else 'no'} values at {when}: return the tuple "
         "(observation, reward, terminated, truncated, info).",
     )
     obs, reward, terminated, truncated, info = given
@@ -134,8 +134,8 @@ def _picture(env: Env, obs: Any, when: str) -> NDArray[np.uint8]:
     )
     require(
         obs.min() < obs.max(),
-        f"The picture has the value {obs.flat[0]} in all its pixels at {when}: draw the scene before it is read, or "
-        "look at it with another camera.",
+        f"The picture has the value {obs.flat[0]} in all its pixels at {when}: render the scene before reading it, or "
+        "use another camera.",
     )
     return obs.copy()
 
@@ -155,7 +155,7 @@ def _arrays(obs: NDArray[Any], info: Any, when: str) -> dict[str, NDArray[Any]]:
 
 
 def _fits(mask: tuple[int, ...], picture: tuple[int, ...]) -> bool:
-    """Whether a mask has the picture's height and width, wherever that has its channels, and its frames divide them."""
+    """Whether a mask has the height and width of the picture, channels first or last, and divides into its frames."""
     if len(picture) == 2:
         return mask == (1, *picture)
     layouts = ((picture[0], picture[1:]), (picture[-1], picture[:-1]))
@@ -165,7 +165,7 @@ def _fits(mask: tuple[int, ...], picture: tuple[int, ...]) -> bool:
 
 
 def difference(ours: Sequence[Moment], theirs: Sequence[Moment]) -> tuple[str, str] | None:
-    """What differs first between two plays of the same actions, and when; None where they are the same bit for bit."""
+    """Return the first difference between two plays of the same actions, and when; None if they are equal."""
     for one, other in zip(ours, theirs, strict=False):
         if not np.array_equal(one.pixels, other.pixels):
             return "other pixels", one.when
@@ -175,7 +175,7 @@ def difference(ours: Sequence[Moment], theirs: Sequence[Moment]) -> tuple[str, s
 
 
 def difference_of_task(one: Moment, other: Moment) -> str | None:
-    """What of a reward and an end differs, whatever the pixels."""
+    """Return what differs in reward or end, regardless of the pixels."""
     if one.reward != other.reward:
         return f"the reward {other.reward!r} instead of {one.reward!r}"
     for name in ("terminated", "truncated"):
@@ -186,14 +186,14 @@ def difference_of_task(one: Moment, other: Moment) -> str | None:
 
 
 def drawn_actions(space: gymnasium.Space[Any], count: int, seed: int) -> list[Any]:
-    """Random actions of a space, whose own random numbers stay as they are."""
+    """Return random actions of a space, whose own random state stays as it is."""
     own = copy.deepcopy(space)
     own.seed(seed)
     return [own.sample() for _ in range(count)]
 
 
 def edge_actions(space: gymnasium.Space[Any]) -> list[Any]:
-    """The actions of a Discrete space, from its first to its last; the bounds and the middle of a Box that has them."""
+    """Return the actions of a Discrete space, first to last; or the bounds and the middle of a Box that has bounds."""
     if isinstance(space, gymnasium.spaces.Discrete):
         last = int(space.n) - 1
         return [space.dtype.type(space.start + index) for index in (*range(min(last, MOST_CHOICES)), last)]

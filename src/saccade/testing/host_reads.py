@@ -1,4 +1,4 @@
-"""A spy on what waits for the device, which losses must never do."""
+"""Detect operations that wait for the device, which losses must never do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class HostReads(TorchDispatchMode):
-    """Collects the operations that would make a GPU wait: reading a number, or a shape that depends on values."""
+    """Collects operations that would make a GPU wait: reading a number, or a shape that depends on values."""
 
     def __init__(self) -> None:
         super().__init__()

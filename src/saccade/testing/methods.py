@@ -1,4 +1,4 @@
-"""Whether a method keeps the promises that training, resuming, compiling and explaining rely on."""
+"""Check that a method does what training, resuming, compiling and explaining rely on."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from saccade.types import Spaces
 def check_method(
     method: Method | MakeAgent, spaces: Spaces | None = None, *, config: Any = None, updates: int = 4
 ) -> None:
-    """Make agents of a method on the CPU, have them act and learn from noise, and compare.
+    """Make agents of a method on the CPU, let them act and learn from noise, and compare.
 
-    Acting, maps, pictures, outputs and saved networks first; then every phase of an update, eager and compiled; then
-    two seeded runs of some updates. It learns from transitions or, where the row's ``loop`` is ``on_policy``, from
-    decisions. Seconds for small networks and batches, minutes for published ones: give a ``config`` with small ones.
+    First acting, maps, pictures, outputs and saved networks; then every phase of an update, eager and compiled; then
+    two seeded runs of several updates. The method learns from transitions or, if the row's ``loop`` is ``on_policy``,
+    from decisions. This takes seconds for small networks and batches, minutes for published ones: give a small
+    ``config``.
 
     Args:
         method: a row such as those of ``saccade.agents.METHODS``, or ``make(config, spaces, device, given) -> Agent``,
             which learns from transitions.
-        spaces: that agents are made for; by default three RGB frames of the size that the row renders, and two numbers
-            as an action.
+        spaces: those that agents are made for; by default three RGB frames of the size that the row renders, and
+            actions of two numbers.
         config: the method's hyper-parameters, by default the row's.
-        updates: of each run.
+        updates: updates in each run.
 
     Raises:
         ConformanceError: one sentence with what was wrong, in which phase, loss or parameter, and what to do.

@@ -1,4 +1,4 @@
-"""What a metric is given to be checked: maps that must be best, middling (chance) and worst."""
+"""Inputs to check a metric with: maps that must be best, middling (chance) and worst."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from saccade.metrics.gaze import blurred
 from saccade.types import Score, UserError
 
 BATCH, FRAMES, HEIGHT, WIDTH = 24, 3, 30, 26
-PER_FRAME = "frame_"  # what the names of inputs with a map for each frame begin with
+PER_FRAME = "frame_"  # prefix of inputs with a map for each frame
 Inputs = dict[str, Any]
 
 
@@ -25,7 +25,7 @@ class Cases(NamedTuple):
 
 
 def cases_for(metric: Metric) -> Cases:
-    """Inputs for a metric that asks for the truth, for people or for faithfulness. Raises UserError for another one."""
+    """Return inputs for a metric of truth, people or faithfulness. Raises UserError for another question."""
     match metric.question:
         case "truth":
             return against_truth(*((FRAMES,) if metric.takes[0].startswith(PER_FRAME) else ()))
@@ -40,12 +40,12 @@ def cases_for(metric: Metric) -> Cases:
 
 
 def noise(*shape: int, seed: int) -> Tensor:
-    """Uniform ``[batch, *shape]``."""
+    """Return uniform noise ``[batch, *shape]``."""
     return torch.rand(BATCH, *shape, generator=torch.Generator().manual_seed(seed))
 
 
 def rectangles(*axes: int, seed: int) -> Tensor:
-    """Bool ``[batch, *axes, height, width]``: a rectangle in each frame, of another size and place."""
+    """Return bool ``[batch, *axes, height, width]``: a rectangle in each frame, of different size and place."""
     corner = noise(*axes, 4, seed=seed)
     rows, columns = torch.arange(HEIGHT)[:, None], torch.arange(WIDTH)
     top, left = corner[..., 0] * 15, corner[..., 1] * 12
@@ -55,7 +55,7 @@ def rectangles(*axes: int, seed: int) -> Tensor:
 
 
 def against_truth(*axes: int) -> Cases:
-    """The truth itself, noise, and its opposite; ``axes``: of the frames, where each has a map."""
+    """Return the truth itself, noise, and its opposite; ``axes`` are those of the frames, if each has a map."""
     prefix = PER_FRAME if axes else ""
     truth = rectangles(*axes, seed=0)
     ignore = rectangles(*axes, seed=1) & ~truth
@@ -68,7 +68,7 @@ def against_truth(*axes: int) -> Cases:
 
 
 def against_gaze() -> Cases:
-    """Where people looked, noise, and everywhere else; they look elsewhere at other times."""
+    """Return where people looked, noise, and everywhere else; at other times they look elsewhere."""
     fixations = torch.zeros(BATCH, HEIGHT, WIDTH)
     fixations[:, 8:11, 8:11] = (noise(3, 3, seed=3) * 4).round()
     fixations[:, 8, 8] += 1
@@ -95,7 +95,7 @@ def _half_square(network: nn.Module, obs: Tensor, clean: Tensor) -> Tensor:
 
 
 def against_the_policy() -> Cases:
-    """What hiding each pixel changes of a linear policy, noise, and the opposite."""
+    """Return how hiding each pixel changes a linear policy, noise, and the opposite."""
     network, obs = _Linear(), noise(1, HEIGHT, WIDTH, seed=6) + 0.5
     score = Score(network, _half_square, (network(obs).detach(),), distance=True)
     perfect = (network.weight * obs[:, 0]).detach()

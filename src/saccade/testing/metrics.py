@@ -1,4 +1,4 @@
-"""Whether a metric says which map is better, in the direction and the range that it declares."""
+"""Check that a metric says which map is better, in the direction and range that it declares."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from saccade.testing.conformance import require, told
 from saccade.testing.metric_cases import Cases, Inputs, cases_for
 from saccade.types import Score
 
-TOLERANCE = 1e-4  # of a frame that is scored alone
+TOLERANCE = 1e-4  # between scores of a frame alone and among others
 
 
 def check_metric(metric: Metric, cases: Cases | None = None) -> None:
-    """Score maps of which it is known which is best, and compare.
+    """Score maps for which the best is known, and compare.
 
     Args:
         metric: a row such as those of ``saccade.metrics.METRICS``.
-        cases: what it is given; by default made for its question and what it takes, where that is the truth, people or
+        cases: the inputs; by default they are made for its question and arguments, if the question is truth, people or
             faithfulness. Each sample's best map must be better than its middling one.
 
     Raises:
         ConformanceError: one sentence with what was wrong, on which maps, and what to do.
-        UserError: nobody knows what to give it.
+        UserError: no inputs for it are known.
     """
     cases = cases_for(metric) if cases is None else cases
     found = {name: _scored(metric, inputs, name) for name, inputs in cases._asdict().items()}
@@ -36,8 +36,8 @@ def check_metric(metric: Metric, cases: Cases | None = None) -> None:
     told = ", ".join(f"{value * sign:.4g}" for value in means)
     require(
         means[0] > means[1] > means[2],
-        f"{metric.direction.capitalize()} is declared to be better, and the best, middling and worst maps have {told}: "
-        "turn the direction around, or the metric.",
+        f"{metric.direction.capitalize()} is declared to be better, but the best, middling and worst maps have {told}: "
+        "reverse the direction, or the metric.",
     )
     worse = int((sign * (best - middle) < 0).sum())
     require(
@@ -48,34 +48,34 @@ def check_metric(metric: Metric, cases: Cases | None = None) -> None:
         alone = metric.function(*(_row(cases.middle[name], index) for name in metric.takes))
         require(
             torch.allclose(alone[0], middle[index], rtol=TOLERANCE),
-            f"Frame {index} has {float(alone[0]):.6g} alone and {float(middle[index]):.6g} among the others: score "
+            f"Frame {index} has {float(alone[0]):.6g} alone and {float(middle[index]):.6g} among others: score "
             "each by itself.",
         )
 
 
 def _scored(metric: Metric, inputs: Inputs, which: str) -> Tensor:
-    """A metric's values of one kind of map, themselves checked."""
+    """A metric's values on one kind of map, themselves checked."""
     before = {name: value.clone() for name, value in inputs.items() if isinstance(value, Tensor)}
     values = metric.function(*(inputs[name] for name in metric.takes))
     count = next(len(inputs[name]) for name in metric.takes if isinstance(inputs[name], Tensor))
     require(
         values.shape == (count,) and values.dtype == torch.float64 and not values.requires_grad,
-        f"The metric gave {values.dtype} of shape {list(values.shape)} for {count} frames: give detached float64 "
+        f"The metric returned {values.dtype} of shape {list(values.shape)} for {count} frames: return detached float64 "
         f"[{count}].",
     )
     require(
         bool(values.isfinite().all()),
-        f"The metric is NaN or infinite for the {which} maps: keep NaN for maps that leave the answer open, which "
-        "these do not.",
+        f"The metric is NaN or infinite for the {which} maps: keep NaN for maps where it is undefined, which "
+        "it is not here.",
     )
     changed = [name for name, value in before.items() if not torch.equal(inputs[name], value)]
-    require(changed == [], f"The metric changed its argument {told(changed)}: compute with a copy.")
+    require(changed == [], f"The metric changed its argument {told(changed)}: work on a copy.")
     lowest = -math.inf if metric.lowest is None else metric.lowest
     highest = math.inf if metric.highest is None else metric.highest
     require(
         bool(((values >= lowest) & (values <= highest)).all()),
         f"The {which} maps have {float(values.min()):.6g}..{float(values.max()):.6g}, out of the declared range "
-        f"{lowest:g}..{highest:g}: declare the true range, or clamp what only rounding exceeds.",
+        f"{lowest:g}..{highest:g}: declare the true range, or clamp what exceeds it only by rounding.",
     )
     return values
 

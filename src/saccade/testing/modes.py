@@ -1,4 +1,4 @@
-"""Whether the modes of an environment change what is seen, and nothing else."""
+"""Check that the modes of an environment change what is seen, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ def check_modes(
     Args:
         make: ``(mode, seed) -> environment``. The seed also goes to the first ``reset``.
         modes: the one without distractions first.
-        steps: agent steps of a play.
-        state: what of an environment must be the same in all modes beside rewards and ends, such as its physics: an
-            array, or numbers.
+        steps: agent steps that are played.
+        state: returns what must be the same in all modes besides rewards and ends, such as an environment's physics:
+            an array, or numbers.
 
     Raises:
         ConformanceError: one sentence with the mode, the step, and what to do.
         UserError: there is no other mode to compare with.
     """
     if len(modes) < 2 or steps < 1:
-        raise UserError(f"The modes {list(modes)} cannot be compared in {steps} steps: give two and a step.")
+        raise UserError(
+            f"The modes {list(modes)} cannot be compared in {steps} steps: give at least two modes and one step."
+        )
     clean, clean_states = _played(make, modes[0], steps, seed, state)
     for mode in modes[1:]:
         seen, states = _played(make, mode, steps, seed, state)
@@ -47,7 +49,7 @@ def check_modes(
             require(
                 different is None,
                 f"Mode {mode!r} has {different} at {one.when} of seed {seed}, compared with {modes[0]!r}: a mode may "
-                "change what is seen, and draw no random number that the task draws too.",
+                "change what is seen, but must draw no random number that the task draws too.",
             )
         require(
             any(not np.array_equal(one.pixels, other.pixels) for one, other in zip(clean, seen, strict=True)),

@@ -1,4 +1,4 @@
-"""What the losses of a method do: finite, pure, differentiable, and the same compiled."""
+"""Check a method's losses: finite, pure, differentiable, and the same when compiled."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ TOLERANCE, OF_GRADIENTS = 1e-5, 1e-3  # between compiled and eager
 
 
 def check_phases(case: MethodCase) -> None:
-    """Every phase of an agent, on the batch that it would learn from."""
+    """Check every phase of an agent, on the batch that it would learn from."""
     agent, twin = case.agent(), case.agent()
     names = [phase.name for phase in agent.phases]
     twice = sorted({name for name in names if names.count(name) > 1})
-    require(
-        twice == [], f"Two phases are called {told(twice)}: give each a name of its own, which log keys begin with."
-    )
+    require(twice == [], f"Two phases are called {told(twice)}: give each a name of its own; log keys begin with it.")
     for number, (phase, batch) in enumerate(case.prepared(agent)):
         before = {name: value.clone() for name, value in _tensors(batch)}
         _check_values(phase, batch)
@@ -83,7 +81,7 @@ def _check_gradients(agent: Agent, phase: Phase, batch: Any) -> None:
 
 
 def _check_purity(phase: Phase, batch: Any, before: Mapping[str, Tensor]) -> None:
-    """Looks and losses draw nothing, and the batch is what it was before them."""
+    """Check that looks and losses draw nothing, and leave the batch unchanged."""
     with untouched(f"The look or a loss of phase {phase.name!r}"), torch.no_grad():
         seen = phase.look(batch)
         total = phase.total(batch)[0]
@@ -93,11 +91,12 @@ def _check_purity(phase: Phase, batch: Any, before: Mapping[str, Tensor]) -> Non
     changed = [f"batch.{name}" for name, value in _tensors(batch) if not torch.equal(value, before[name])]
     require(
         changed == [],
-        f"Phase {phase.name!r} changed {told(changed)}: losses must not work in place on what they are given.",
+        f"Phase {phase.name!r} changed {told(changed)}: losses must not change their inputs in place.",
     )
     require(
         torch.equal(total, again) and all(torch.equal(seen_again[name], value) for name, value in seen.items()),
-        f"The look or a loss of phase {phase.name!r} gave something else for the same batch: draw in Agent.prepare or "
+        f"The look or a loss of phase {phase.name!r} returned something else for the same batch: draw in "
+        "Agent.prepare or "
         "Phase.draw, and read it from batch.drawn.",
     )
 
@@ -124,18 +123,18 @@ def _check_waiting(phase: Phase, batch: Any) -> None:
 
 
 def _check_compiled(phase: Phase, twin: Phase, batch: Any) -> None:
-    """A twin's look and loss, compiled without a break, give what the phase's give, and the same gradients."""
+    """Check that a twin's look and loss, compiled without a graph break, return the same values and gradients."""
     if not phase.compiles:
         return
     total, gradients, seen = _computed(phase, batch, compiled=False)
     try:
-        with warnings.catch_warnings():  # of the compiler, about itself
+        with warnings.catch_warnings():  # the compiler warns about itself
             warnings.simplefilter("ignore")
             compiled_total, compiled_gradients, compiled_seen = _computed(twin, batch, compiled=True)
     except Exception as error:
         raise ConformanceError(
             f"Phase {phase.name!r} does not compile as a whole ({cause_of(error)}): leave out hooks, branches on "
-            "values, and torch.autograd.grad on an input, in place of which use torch.func.grad."
+            "values, and torch.autograd.grad on an input, which torch.func.grad replaces."
         ) from error
     different = [name for name, value in seen.items() if not _close(compiled_seen[name], value, TOLERANCE)]
     if not _close(compiled_total, total, TOLERANCE):
@@ -145,8 +144,8 @@ def _check_compiled(phase: Phase, twin: Phase, batch: Any) -> None:
         different.append("a gradient")
     require(
         different == [],
-        f"Phase {phase.name!r} compiled gives {' and '.join(different)} other than eager: leave out what the compiler "
-        "does not see, such as Python numbers that change, and hooks.",
+        f"Phase {phase.name!r} compiled gives other values of {' and '.join(different)} than eager: leave out what the "
+        "compiler does not see, such as Python numbers that change, and hooks.",
     )
 
 
@@ -162,7 +161,7 @@ def _computed(phase: Phase, batch: Any, *, compiled: bool) -> tuple[Tensor, tupl
 
 
 def _close(value: Tensor, expected: Tensor, relative: float) -> bool:
-    """Whether two ways of computing agree: of whole numbers exactly, of others up to rounding at their largest."""
+    """Whether two ways of computing agree: whole numbers exactly, others up to rounding at their largest."""
     if not expected.is_floating_point():
         return torch.equal(value, expected)
     absolute = TOLERANCE * max(1.0, expected.abs().max().item())

@@ -1,4 +1,4 @@
-"""The random numbers that everybody shares: whoever draws from them, or depends on them, is found out."""
+"""Detect code that draws from the global random numbers, or depends on them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ OTHER_SEED = 5
 
 @contextmanager
 def untouched(what: str) -> Iterator[None]:
-    """Raise ConformanceError where ``what`` moves a global random state of Python, NumPy or PyTorch."""
+    """Raise ConformanceError if ``what`` changes a global random state of Python, NumPy or PyTorch."""
     before = _states()
     yield
     moved = [library for library, state in _states().items() if state != before[library]]
     require(
         moved == [],
         f"{what} drew from {' and '.join(moved)}'s global random numbers: draw from a "
-        "generator that was passed in or made of a seed, or runs with the same seed will differ.",
+        "generator that was passed in or made from a seed, or runs with the same seed will differ.",
     )
 
 
 @contextmanager
 def other_random_states() -> Iterator[None]:
-    """The global random states are others meanwhile, and afterwards what they were."""
+    """Set the global random states to others inside the block, and restore them afterwards."""
     python, numpy, pytorch = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     random.seed(OTHER_SEED)
     np.random.seed(OTHER_SEED)  # noqa: NPY002 -- the very thing that nothing may depend on

@@ -1,4 +1,4 @@
-"""A spy on thresholds that are called as functions: a guided view cannot see them and would keep their gradient."""
+"""Detect ReLUs called as functions: a guided view cannot see them, and would keep their gradient."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RELUS = {F.relu, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_}
 class _Watch(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
-        self.within = 0  # modules whose forward is under way
+        self.within = 0  # modules whose forward is running
         self.outside = 0
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -28,7 +28,7 @@ class _Watch(TorchFunctionMode):
 
 @contextmanager
 def relu_calls(networks: nn.Module) -> Iterator[list[int]]:
-    """Afterwards the list holds how many times a ReLU was called meanwhile that is no ``nn.ReLU`` of the networks."""
+    """Yield a list that afterwards holds how often a ReLU other than the networks' own ``nn.ReLU`` was called."""
     watch, count = _Watch(), [0]
 
     def enter(module: nn.Module, arguments: Any) -> None:

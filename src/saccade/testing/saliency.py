@@ -1,4 +1,4 @@
-"""Whether a saliency method keeps the promises that make its maps worth looking at."""
+"""Check that a saliency method computes maps that can be trusted."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ MARK = 7.0  # the gradient that parameters have before
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 Linear = Callable[[Tensor, Tensor], Tensor]
-"""``(weights [channel, 1, 1], obs) -> map`` of the score that is the sum of weights times pixels."""
+"""``(weights [channel, 1, 1], obs) -> map``, for the score that is the sum of weights times pixels."""
 
 
 def weights_themselves(weights: Tensor, obs: Tensor) -> Tensor:
-    """The map of a gradient: the weight of each pixel, whatever its colour."""
+    """Return the map of a gradient: the weight of each pixel, whatever its colour."""
     return weights.expand_as(obs)
 
 
@@ -45,16 +45,16 @@ def check_saliency(
     reach: int | None = 0,
     hyperparameters: Mapping[str, Any] | None = None,
 ) -> None:
-    """Have a method explain small networks whose answers are known, and look at what it leaves behind.
+    """Let a method explain small networks whose maps are known, and check that it leaves nothing behind.
 
     Args:
         method: a row such as those of ``saccade.saliency.METHODS``, or ``(score, obs) -> map``. A method that is
             defined with a distance must be a row that names it.
-        linear: what the method gives for a score that is the sum of weights times pixels; None where it mixes
+        linear: returns the method's map for a score that is the sum of weights times pixels; None if it mixes
             neighbouring pixels.
-        reach: so many pixels beside the one pixel that a score looks at the map may be other than zero; None for
+        reach: how many pixels from the one pixel that a score depends on the map may be other than zero; None for
             methods as coarse as a network's last maps.
-        hyperparameters: other ones than the method's defaults.
+        hyperparameters: those that differ from the method's defaults.
 
     Raises:
         ConformanceError: one sentence with what was wrong, and what to do.
@@ -81,10 +81,10 @@ def _check_shape(method: Method | Find, find: Find) -> None:
     shapes = [[BATCH, channels, SIDE, SIDE] for channels in (CHANNELS, 1)]
     require(
         list(found.shape) in shapes and found.dtype == obs.dtype,
-        f"The map of {obs.dtype} {list(obs.shape)} is {found.dtype} {list(found.shape)}: give one of the same type, "
+        f"The map of {obs.dtype} {list(obs.shape)} is {found.dtype} {list(found.shape)}: return one of the same type, "
         "height and width, with a value for each channel or one for all.",
     )
-    require(not found.requires_grad, "The map has a gradient: detach what you give.")
+    require(not found.requires_grad, "The map has a gradient: detach the result.")
     require(bool(found.isfinite().all()), "The map is NaN or infinite: look for a division by zero.")
     empty = [str(index) for index, one in enumerate(found) if not bool(one.any())]
     require(
@@ -96,7 +96,8 @@ def _check_shape(method: Method | Find, find: Find) -> None:
         again = find(score_for(method, net, obs), obs)
     require(
         torch.equal(again, found),
-        "The same method, score and observations gave two maps: draw random numbers from a generator of your own, "
+        "The same method, score and observations gave two different maps: draw random numbers from a generator of "
+        "your own, "
         "seeded by a keyword.",
     )
 
@@ -110,13 +111,13 @@ def _check_independence(method: Method | Find, find: Find) -> None:
     for found, company in ((among_others, "other samples beside it"), (alone, "none beside it")):
         require(
             torch.allclose(found, together, rtol=1e-4, atol=1e-6),
-            f"The map of a sample changes with {company}: let each depend on its own pixels alone, and scale each by "
+            f"The map of a sample changes with {company}: each must depend on its own pixels alone, and be scaled by "
             "itself.",
         )
 
 
 def _state_of(net: nn.Module) -> list[Any]:
-    """What a method could leave on modules: hooks, attributes, another class, another mode."""
+    """Everything that a method could leave on modules: hooks, attributes, another class, another mode."""
     return [
         (type(module), module.training, sorted(vars(module)), [len(getattr(module, hook)) for hook in HOOKS])
         for module in net.modules()
@@ -125,7 +126,7 @@ def _state_of(net: nn.Module) -> list[Any]:
 
 def _check_what_is_left(method: Method | Find, find: Find) -> None:
     net, obs = small_network(), observations()
-    net.head.eval()  # a part of it, so that neither mode can be put back for all
+    net.head.eval()  # only a part, so that setting one mode for all is detected
     gradients = [torch.full_like(weight, MARK) for weight in net.parameters()]
     for weight, gradient in zip(net.parameters(), gradients, strict=True):
         weight.grad = gradient
@@ -144,11 +145,11 @@ def _check_what_is_left(method: Method | Find, find: Find) -> None:
     for (name, weight), gradient in zip(net.named_parameters(), gradients, strict=True):
         require(
             weight.grad is gradient and bool((gradient == MARK).all()) and weight.requires_grad,
-            f"The gradient of the parameter {name!r} was touched: differentiate with torch.autograd.grad for the "
+            f"The gradient of the parameter {name!r} was changed: differentiate with torch.autograd.grad for the "
             "pixels alone, and not with backward().",
         )
     changed = [name for name, value in net.state_dict().items() if not torch.equal(value, weights[name])]
-    require(changed == [], f"The method changed {told(changed)}: it may look at weights, and change a copy.")
+    require(changed == [], f"The method changed {told(changed)}: it may read weights, but change only a copy.")
     require(
         torch.equal(obs, pixels) and not obs.requires_grad and obs.grad is None,
         "The method changed the observations, or left a gradient on them: detach and clone them first.",
@@ -176,8 +177,8 @@ def _check_after_an_exception(method: Method | Find, find: Find) -> None:
     require(raised, "The method swallowed what the network raised: let exceptions through.")
     require(
         _state_of(net) == before and torch.is_grad_enabled(),
-        "After an exception in the network a hook, an attribute or a mode is left on it, or gradients are off: put all "
-        "back in a finally.",
+        "After an exception in the network a hook, an attribute or a mode is left on it, or gradients are off: restore "
+        "everything in a finally.",
     )
 
 
@@ -187,13 +188,14 @@ def _check_linear(method: Method | Find, find: Find, linear: Linear) -> None:
     found, expected = find(named_for(method, score), obs), linear(weights, obs)
     require(
         found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-6, atol=1e-7),
-        f"A score that is the sum of weights times pixels has the map {_told(expected)} and was given {_told(found)}: "
-        "the method is not what linear=... says it is.",
+        f"A score that is the sum of weights times pixels has the map {_told(expected)}, but the method gave "
+        f"{_told(found)}: "
+        "it is not what linear=... says.",
     )
 
 
 def _told(values: Tensor) -> str:
-    """A map in short: its shape and its first pixel."""
+    """A map in brief: its shape and its first pixel."""
     return f"{list(values.shape)} that begins with {[round(value, 4) for value in values[0, :, 0, 0].tolist()]}"
 
 
@@ -201,7 +203,7 @@ def _check_ignored(method: Method | Find, find: Find, reach: int) -> None:
     found = find(named_for(method, corner_score()), observations()).clone()
     require(
         bool(found[:, :, 0, 0].any()),
-        "The only pixel that the score depends on has the value 0 in the map: it must show what matters.",
+        "The only pixel that the score depends on has the value 0 in the map: a map must show what matters.",
     )
     found[:, :, : reach + 1, : reach + 1] = 0
     wrong = found.abs().amax((0, 1)).nonzero()

@@ -1,4 +1,4 @@
-"""Small networks whose maps are checked: one like any other, one that is linear, one that looks at a corner alone."""
+"""Small networks to check maps with: an ordinary one, a linear one, and one that depends on a corner alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SmallNetwork(nn.Module):
 
 
 def small_network(dtype: torch.dtype = torch.float32) -> SmallNetwork:
-    """Always the same one; global random states stay as they are."""
+    """Return always the same network; global random states stay as they are."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         made = SmallNetwork().to(dtype)
@@ -45,7 +45,7 @@ def small_network(dtype: torch.dtype = torch.float32) -> SmallNetwork:
 
 
 def observations(count: int = BATCH, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
-    """Noise ``[count, 4, 12, 12]`` in 0..1."""
+    """Return noise ``[count, 4, 12, 12]`` in 0..1."""
     return torch.rand(count, CHANNELS, SIDE, SIDE, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
@@ -54,7 +54,7 @@ def _entry(net: nn.Module, obs: Tensor, index: Tensor) -> Tensor:
 
 
 def entry_score(net: nn.Module, count: int = BATCH) -> Score:
-    """A different output of the network for each sample."""
+    """Return a score of a different output of the network for each sample."""
     device = next(net.parameters()).device
     return Score(net, _entry, (torch.arange(count, device=device) % OUTPUTS,))
 
@@ -64,19 +64,19 @@ def _half_squared_change(net: nn.Module, obs: Tensor, clean: Tensor) -> Tensor:
 
 
 def distance_score(net: nn.Module, obs: Tensor) -> Score:
-    """How far the network's outputs are from what they are at these observations."""
+    """Return a score of how far the network's outputs are from those at these observations."""
     with torch.no_grad():
         return Score(net, _half_squared_change, (net(obs),), distance=True)
 
 
 def named_for(method: Any, score: Score) -> Score:
-    """The score under the name that a method takes."""
+    """Return the score under the name that a method takes."""
     name = method.score if isinstance(method, Method) else None
     return dataclasses.replace(score, name=name or "")
 
 
 def score_for(method: Any, net: nn.Module, obs: Tensor) -> Score:
-    """A score that a method can explain: a distance for methods that are defined with one."""
+    """Return a score that a method can explain: a distance for methods that are defined with one."""
     if isinstance(method, Method) and method.score is not None:
         return named_for(method, distance_score(net, obs))
     return entry_score(net, len(obs))
@@ -96,9 +96,9 @@ def _sum(net: nn.Module, obs: Tensor) -> Tensor:
 
 
 def linear_score() -> tuple[Score, Tensor]:
-    """The sum of weights times pixels in float64, and the weights ``[channel, 1, 1]``.
+    """Return the sum of weights times pixels in float64, and the weights ``[channel, 1, 1]``.
 
-    Its ReLU, without which guided methods refuse, changes nothing.
+    It has a ReLU, since guided methods need one, but this changes nothing.
     """
     weights = torch.tensor(WEIGHTS, dtype=torch.float64)[:, None, None]
     convolution = nn.Conv2d(CHANNELS, 1, 1, bias=False).double()
@@ -112,7 +112,7 @@ def _corner(net: nn.Module, obs: Tensor) -> Tensor:
 
 
 def corner_score() -> Score:
-    """Depends on the first pixel of the first row, and on no other."""
+    """Return a score that depends on the first pixel of the first row, and on no other."""
     convolution = nn.Conv2d(CHANNELS, 3, 1, bias=False)
     with torch.no_grad():
         convolution.weight.copy_(torch.linspace(0.1, 1, 3 * CHANNELS).view(3, CHANNELS, 1, 1))

@@ -1,4 +1,4 @@
-"""What some updates make of a method: everything that is owned learns, and a seeded run repeats bit for bit."""
+"""Check what updates do to a method: everything that is owned learns, and a seeded run repeats bit for bit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from saccade.testing.random_states import other_random_states, untouched
 
 
 def check_updates(case: MethodCase, updates: int) -> None:
-    """Two runs of some updates with the same seeds end with the same bits, and have moved what is owned."""
+    """Check that two runs with the same seeds end with the same bits, and have changed everything that is owned."""
     agent = case.agent()
     before = {name: weight.clone() for name, weight in agent.networks.named_parameters()}
     with untouched("An update"):
@@ -24,8 +24,8 @@ def check_updates(case: MethodCase, updates: int) -> None:
     different = [name for name, value in first.items() if not torch.equal(again[name], value)]
     require(
         different == [],
-        f"Two runs with the same seeds differ after {updates} updates, in {told(different)}: draw by the generator "
-        "that prepare and draw are given, and by nothing else.",
+        f"Two runs with the same seeds differ after {updates} updates, in {told(different)}: draw from the generator "
+        "that prepare and draw are given, and from nothing else.",
     )
     learned = {id(weight) for phase in agent.phases if phase.terms.keys() == phase.begun(0) for weight in phase.owned()}
     still = [
@@ -35,16 +35,16 @@ def check_updates(case: MethodCase, updates: int) -> None:
     ]
     require(
         still == [],
-        f"After {updates} updates {told(still)} is what it was, although an optimizer steps it: its gradient "
+        f"After {updates} updates {told(still)} is unchanged, although an optimizer steps it: its gradient "
         "is always zero, or its learning rate is.",
     )
 
 
 def trained(case: MethodCase, agent: Agent, updates: int) -> dict[str, Tensor]:
-    """The agent's weights after some updates, each on another batch."""
+    """Return the agent's weights after several updates, each on another batch."""
     update, generator = make_update(agent), torch.Generator().manual_seed(0)
     for index in range(updates):
         metrics = update(functools.partial(case.batch, seed=index), generator, index)
         broken = [f"{key} is {value.item()}" for key, value in metrics.items() if not bool(value.isfinite())]
-        require(broken == [], f"In update {index} {told(broken)}: the losses before it have broken a weight.")
+        require(broken == [], f"In update {index} {told(broken)}: earlier losses have broken a weight.")
     return agent.networks.state_dict()

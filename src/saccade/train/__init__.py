@@ -1,1 +1,1 @@
-"""Training loops, as generators of what happened."""
+"""Training loops, as generators of events."""

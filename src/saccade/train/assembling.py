@@ -1,4 +1,4 @@
-"""Everything that a run is made of, put together: environments, agent, pictures, replay, and the loop over them."""
+"""Assemble a run: environments, agent, pictures, replay buffer, and the loop over them."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from saccade.train.on_policy import OnPolicyTraining
 from saccade.train.ways import why_without_graphs
 from saccade.types import Spaces, UserError
 
-SEED_STRIDE = 10_007  # between the environments of one run
+SEED_STRIDE = 10_007  # between the seeds of one run's environments
 LARGEST_SEED = 2**32 // SEED_STRIDE - 1  # environments take seeds of 32 bits
 FLOAT_BYTES = 4
 
 
 @contextmanager
 def assembled(config: RunConfig, preparing: Preparing, without_graphs: Callable[[str], None]) -> Iterator[Loop]:
-    """Everything that a run is made of; the environments end with the block.
+    """Assemble everything that a run consists of; the environments end with the block.
 
-    without_graphs: hears why updates cannot be recorded as CUDA graphs, where they cannot, before anything takes long.
+    without_graphs: called with the reason if updates cannot be recorded as CUDA graphs, before anything takes long.
     """
     training = config.training
     if training.seed > LARGEST_SEED:
@@ -69,7 +69,7 @@ def assembled(config: RunConfig, preparing: Preparing, without_graphs: Callable[
 def _off_policy(
     config: RunConfig, device: torch.device, bank: ImageBank | None, given: Given, why: str | None
 ) -> Iterator[tuple[Loop, Placement]]:
-    """A loop on a replay, and where that is kept. why: there shall be no CUDA graphs."""
+    """A loop on a replay buffer, and where that is stored. why: the reason if CUDA graphs are impossible."""
     with _workers(config, device) as workers:
         agent = _agent(config, workers.spaces, device, bank, given)
         place, replay = _replay(config, workers.spaces, device, agent.returns)
@@ -80,7 +80,7 @@ def _off_policy(
 def _on_policy(
     config: RunConfig, device: torch.device, bank: ImageBank | None, given: Given, why: str | None
 ) -> Iterator[tuple[Loop, Placement | None]]:
-    """A loop on rollouts, which are kept where they are learned from. why: there shall be no CUDA graphs."""
+    """A loop on rollouts, stored where they are learned from. why: the reason if CUDA graphs are impossible."""
     with closing(_streams(config, device)) as streams:
         agent = _agent(config, streams.spaces, device, bank, given)
         assert agent.rollouts is not None, "an agent that learns from rollouts says how"
@@ -108,7 +108,7 @@ def _workers(config: RunConfig, device: torch.device) -> EnvWorkers[EnvConfig]:
 
 
 def _env(config: RunConfig) -> EnvConfig:
-    """What is played: with the simulator's own masks where these are learned from."""
+    """The environment's configuration, with the simulator's own masks if these are learned from."""
     return config.env.changed(task_mask=True) if method_of(config.method).truth(config.agent) else config.env
 
 
@@ -127,24 +127,25 @@ def _agent(config: RunConfig, spaces: Spaces, device: torch.device, bank: ImageB
 
 
 def _minibatch(rollouts: Rollouts, num_envs: int) -> int:
-    """Decisions in a minibatch. Raises UserError where a rollout cannot be cut into as many."""
+    """Decisions in a minibatch. Raises UserError if a rollout cannot be split into that many."""
     decisions = rollouts.steps * num_envs
     if decisions < rollouts.minibatches:
         raise UserError(
-            f"A rollout of {rollouts.steps} steps of {num_envs} environments has {decisions} decisions, and cannot be "
-            f"cut into --minibatches {rollouts.minibatches}: choose fewer, or more --rollout-steps or --envs."
+            f"A rollout of {rollouts.steps} steps of {num_envs} environments has {decisions} decisions, which cannot "
+            "be "
+            f"split into --minibatches {rollouts.minibatches}: choose fewer, or more --rollout-steps or --envs."
         )
     return decisions // rollouts.minibatches
 
 
 def _warn_of_software(device: torch.device, renderer: str) -> None:
-    """Say it where a GPU learns while a processor draws: it takes most of such a run's time."""
+    """Warn if a GPU trains while a processor renders, which takes most of such a run's time."""
     if device.type == "cuda" and is_software(renderer):
         warnings.warn(why_in_software(renderer), stacklevel=2)
 
 
 def _place_pictures(config: RunConfig, device: torch.device) -> Placement | None:
-    """Where pictures for overlays are kept; None for a method that needs none."""
+    """Where pictures for overlays are stored; None for a method that needs none."""
     if not method_of(config.method).overlays(config.agent):
         return None
     size = bank_bytes(config.training.image_count, bank_size(config.env.image_size))
@@ -168,11 +169,11 @@ def _load_pictures(config: RunConfig, place: Placement | None, preparing: Prepar
 def _replay(
     config: RunConfig, spaces: Spaces, device: torch.device, returns: Returns | None
 ) -> tuple[Placement, ReplayBuffer]:
-    """An empty replay for a run's environments, and where it is."""
+    """An empty replay buffer for a run's environments, and where it is."""
     training, stack = config.training, config.env.frame_stack
     assert config.loop is not None, "only a method that learns from a replay has one"
     capacity = config.loop.replay_capacity or training.steps
-    masks = 1 if method_of(config.method).truth(config.agent) else 0  # of each frame, as one more channel
+    masks = 1 if method_of(config.method).truth(config.agent) else 0  # for each frame, as one more channel
     frame = (spaces.obs_shape[0] // stack + masks, *spaces.obs_shape[1:])
     size = ReplayBuffer.bytes_needed(capacity, frame, spaces.actions, frame_stack=stack, num_envs=training.num_envs)
     place = place_by_what_is_free({"replay": size}, device)["replay"]
@@ -190,13 +191,13 @@ def _replay(
 
 
 def _refuse_large_batch(batch: int, spaces: Spaces, device: torch.device) -> None:
-    """Raise UserError where not even a batch's observations, before and after its steps, fit into the memory."""
+    """Raise UserError if not even a batch's observations, before and after its steps, fit into memory."""
     needed = 2 * FLOAT_BYTES * batch * math.prod(spaces.obs_shape)
     refuse_beyond(needed, f"A batch of {batch}", "choose a smaller --batch-size", device)
 
 
 def _refuse_small_bank(bank: ImageBank, agent: Agent) -> None:
-    """Raise UserError where a batch would show the same picture twice for want of others."""
+    """Raise UserError if a batch would need more pictures than there are."""
     own = max((phase.own_batch.size for phase in agent.phases if phase.own_batch is not None), default=0)
     batch, pictures = max(agent.batch_size, own), len(bank.images)
     if pictures < batch:

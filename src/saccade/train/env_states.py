@@ -1,4 +1,4 @@
-"""States of environments as a checkpoint keeps them: arrays as tensors, the rest as JSON."""
+"""Convert states of environments for a checkpoint: arrays become tensors, the rest JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def split_states(states: list[dict[str, Any]]) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """Environment states as tensors for safetensors and the rest for JSON."""
+    """Split environment states into tensors for safetensors and the rest for JSON."""
     arrays: dict[str, Tensor] = {}
     scalars: list[dict[str, Any]] = []
     for index, state in enumerate(states):
@@ -26,7 +26,7 @@ def split_states(states: list[dict[str, Any]]) -> tuple[dict[str, Tensor], list[
 
 
 def join_states(arrays: Mapping[str, Tensor], scalars: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What ``split_states`` took apart."""
+    """Join what ``split_states`` split."""
     states: list[dict[str, Any]] = [dict(plain) for plain in scalars]
     for key, value in arrays.items():
         index, _, name = key.partition("/")

@@ -1,4 +1,4 @@
-"""Evaluations played beside the training: by a thread, with environments and a copy of the weights of its own."""
+"""Evaluations that run during training: in a thread, with their own environments and a copy of the weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LEAVING_SECONDS = 10.0  # for environments to close; a thread that takes longer 
 
 @dataclass(frozen=True)
 class _Playing:
-    """One evaluation, asked for or under way: what its thread and the training have in common."""
+    """One evaluation, requested or running: what its thread and the training share."""
 
     modes: tuple[str, ...] = ()
     opengl: str = DEFAULT_OPENGL
@@ -44,15 +44,15 @@ class _Playing:
 
 
 _Asked = queue.SimpleQueue[_Playing | None]
-"""What a thread is asked to play, one after the other; None: nothing more."""
+"""What a thread is asked to play, one after the other; None ends it."""
 
 
 class BackgroundEvaluation:
-    """Plays the evaluations of a run in a thread, one evaluation at a time.
+    """Plays the evaluations of a run in a thread, one at a time.
 
-    What it plays with are copies, so that nothing which training changes is read meanwhile, and the results depend on
-    the weights that ``take`` got alone. The thread lasts from the first evaluation until it is closed, since what cuDNN
-    has found out is a thread's own, and so do the processes of its environments. Close it; it can then begin again.
+    It plays with copies, so that it reads nothing that training changes meanwhile, and the results depend only on
+    the weights that ``take`` got. The thread lasts from the first evaluation until it is closed, since cuDNN keeps
+    its findings per thread, and so do the processes of its environments. Close it; it can then begin again.
     """
 
     def __init__(self, config: RunConfig, spaces: Spaces, device: torch.device) -> None:
@@ -67,17 +67,17 @@ class BackgroundEvaluation:
         return self._agent.networks
 
     def take(self, networks: nn.Module) -> None:
-        """Copy the weights that the next evaluation is of; none may be under way."""
+        """Copy the weights for the next evaluation; none may be running."""
         self.networks.load_state_dict(networks.state_dict())
 
     def begin(self, modes: tuple[str, ...], arrangement: Arrangement) -> None:
         """Start playing in these modes, one after the other, with the weights of the last ``take``.
 
-        arrangement: of the training's environments by now, from which it is known what renders here.
+        arrangement: the current one of the training's environments, which shows what renders on this machine.
         """
-        self.wait(LEAVING_SECONDS)  # for the one before: it has given its last result, or was told to leave
+        self.wait(LEAVING_SECONDS)  # for the previous one: it has returned its last result, or was told to leave
         if self._stream is not None:
-            self._stream.wait_stream(torch.cuda.current_stream(self._device))  # on which the weights were copied
+            self._stream.wait_stream(torch.cuda.current_stream(self._device))  # where the weights were copied
         # A thread of its own would compute with another number of threads, and round differently.
         threads = torch.get_num_threads()
         self._playing = _Playing(modes, arrangement.opengl, arrangement.most_processes, threads)
@@ -88,7 +88,7 @@ class BackgroundEvaluation:
         self._asked.put(self._playing)
 
     def results(self) -> Iterator[Evaluation]:
-        """The modes' results that have come since the last call, in order. Raises what ended the playing."""
+        """Yield the modes' results that have arrived since the last call, in order. Raises what ended the playing."""
         with contextlib.suppress(queue.Empty):
             while True:
                 result = self._playing.results.get_nowait()
@@ -97,16 +97,16 @@ class BackgroundEvaluation:
                 yield result
 
     def wait(self, seconds: float) -> None:
-        """Wait until the evaluation under way has ended, but not longer than this."""
+        """Wait until the running evaluation has ended, but not longer than this."""
         self._playing.ended.wait(seconds)
 
     def close(self) -> None:
-        """End the evaluation under way, at its next step; what is not among its results yet is lost."""
+        """End the running evaluation at its next step; results that have not arrived yet are lost."""
         self._playing.leave.set()
         self._asked.put(None)
         if self._thread.is_alive():
             self._thread.join(LEAVING_SECONDS)
-        self._thread = threading.Thread()  # one that takes longer plays nothing more
+        self._thread = threading.Thread()  # an old one that takes longer plays nothing more
 
     @cached_property
     def _agent(self) -> Agent:
@@ -116,7 +116,7 @@ class BackgroundEvaluation:
         )
 
     def _live(self, asked: _Asked) -> None:
-        """The thread: plays what it is asked for, until that is nothing more."""
+        """Run the thread: play what it is asked for until it is told to stop."""
         envs = EvaluationEnvs(self._config.training.workers)
         try:
             while (playing := asked.get()) is not None:
@@ -141,7 +141,7 @@ class BackgroundEvaluation:
     def _play_mode(self, playing: _Playing, mode: str, envs: EvaluationEnvs) -> None:
         training = self._config.training
         generator = None
-        if training.evaluation_sampled:  # the same for every mode, so that they are compared on the same draws
+        if training.evaluation_sampled:  # the same for every mode, so that modes are compared on the same draws
             generator = torch.Generator(self._device).manual_seed(training.seed)
         env, watched = in_mode(self._config.env, mode), WatchedStates(training.evaluation_maps, training.seed)
         steps = evaluation_steps(
@@ -162,7 +162,7 @@ class BackgroundEvaluation:
                     playing.results.put(dataclasses.replace(result, maps=maps))
 
     def _act(self, generator: torch.Generator | None, obs: np.ndarray) -> np.ndarray:
-        with NETWORKS_LOCK:  # for the training may be compiling or recording updates
+        with NETWORKS_LOCK:  # the training may be compiling or recording updates
             return self._agent.act(torch.as_tensor(obs, device=self._device), generator).cpu().numpy()
 
     def _maps(self, obs: Tensor) -> dict[str, Tensor]:

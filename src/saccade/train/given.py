@@ -1,4 +1,4 @@
-"""What a run's method is given from outside: pictures, its teacher, and the saliency data, all made ready."""
+"""What a run's method is given from outside, made ready: pictures, its teacher, and the saliency data."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CPU = torch.device("cpu")
 
 
 def nothing_told(what: str, done: int, total: int) -> None:
-    """Hears of what is made ready, and says nothing."""
+    """Ignore a report of what is being prepared."""
 
 
 def given_to(
     config: RunConfig, spaces: Spaces, device: torch.device, images: Images | None, report: Report | None
 ) -> Given:
-    """Everything that a run's method wants. Raises UserError for a teacher or data that are not the run's."""
+    """Return everything that a run's method needs. Raises UserError for a teacher or data that are not the run's."""
     row = method_of(config.method)
     if not row.taught or config.teaching is None:
         return Given(images)
@@ -40,8 +40,7 @@ def given_to(
     found = saliency_data(policy, config.env, teaching, config.training.seed, report or nothing_told)
     if config.saliency_sha256 not in (None, found.sha256):
         raise UserError(
-            f"The saliency data in {teaching.saliency_data} are other than when the run began: give it the ones that "
-            "they were back."
+            f"The saliency data in {teaching.saliency_data} have changed since the run began: restore them."
         )
     size = found.states.nbytes + found.maps.nbytes
     refuse_beyond(size, f"--saliency-states {len(found.states)}", "choose fewer", device)
@@ -50,9 +49,7 @@ def given_to(
 
 
 def with_digests(config: RunConfig) -> RunConfig:
-    """The configuration of a run that a person begins with the digests of its teacher and of their own saliency data,
-    which it keeps.
-    """
+    """Return the configuration of a new run with the digests of its teacher and of the user's own saliency data."""
     row, teaching = method_of(config.method), config.teaching
     if not row.taught:
         return config
@@ -66,4 +63,4 @@ def with_digests(config: RunConfig) -> RunConfig:
 
 
 Preparing = Callable[[str, int, int], None] | None
-"""Hears of what is made ready before a run: what, how much of it is, of how much."""
+"""Called with what is being prepared before a run: what, how much is done, of how much."""

@@ -1,4 +1,4 @@
-"""What a GPU that fails in the middle of a training ends in: one sentence that says what can be done."""
+"""Turn a GPU failure in the middle of training into one sentence that says what can be done."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def gpu_failures_explained(config: RunConfig, folder: Path) -> Iterator[None]:
             raise UserError(_out_of_memory(error, config)) from error
         if isinstance(error, torch.AcceleratorError):
             raise UserError(
-                f"The GPU failed: {cause_of(error)}. Go on from the last checkpoint with `saccade train --resume "
-                f"{folder}`, and with --graphs off or --compile off beside it if it fails again."
+                f"The GPU failed: {cause_of(error)}. Continue from the last checkpoint with `saccade train --resume "
+                f"{folder}`, adding --graphs off or --compile off if it fails again."
             ) from error
         raise
 
@@ -42,7 +42,7 @@ def _out_of_memory(error: RuntimeError, config: RunConfig) -> str:
 
 
 def _in_use() -> str:
-    """What holds the memory of the GPU that computes, where there is one."""
+    """What uses the memory of the GPU, if there is one."""
     if not torch.cuda.is_initialized():
         return ""
     free, total = torch.cuda.mem_get_info()

@@ -1,4 +1,4 @@
-"""Whether a run is still sound: losses, weights and rewards that are no numbers end it before they are saved."""
+"""Whether a run is still sound: non-finite losses, weights and rewards end it before they are saved."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from saccade.agents.agent import Agent
 from saccade.train.events import Counters
 
 FIRST_UPDATES = 10
-"""In which a learning rate breaks weights that nothing else had time to."""
+"""First updates, in which only a learning rate can have broken weights."""
 USUAL_RATES = "1e-4 to 1e-3"
 LARGEST_USUAL_RATE = 0.1
-"""Far above all that is published for Adam; a smaller one is not blamed."""
+"""Far above all published rates for Adam; smaller ones are not blamed."""
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -28,7 +28,7 @@ class NonFiniteReward(ArithmeticError):
 
 @final
 class Health:
-    """The losses that were not read yet, and the guard over everything that must be finite.
+    """The losses that have not been read yet, and the checks of everything that must be finite.
 
     Losses stay on the device until they are read, so that no update waits for them.
     """
@@ -39,7 +39,7 @@ class Health:
         self._unread: list[dict[str, Tensor]] = []
 
     def __len__(self) -> int:
-        """Updates whose losses were not read yet."""
+        """How many updates have losses that were not read yet."""
         return len(self._unread)
 
     def note(self, losses: dict[str, Tensor]) -> None:
@@ -60,7 +60,7 @@ class Health:
     def require_finite(self) -> None:
         """Raise NonFiniteLoss if a loss that was not read yet, or a weight, is NaN or infinite.
 
-        A step can break the weights from losses that were all finite; such weights must not be saved.
+        A step can break the weights although all losses were finite; such weights must not be saved.
         """
         kept = self._what_is_kept()
         first = self.counters.updates - len(self._unread)
@@ -89,7 +89,7 @@ class Health:
             )
 
     def _likely_cause(self, update: int) -> str:
-        """A sentence about a learning rate that no first update survives; empty where all of them are usual."""
+        """A sentence about a learning rate that no first update survives; empty if all of them are usual."""
         rates = {
             phase.name: max(float(group["lr"]) for group in phase.optimizer.param_groups)
             for phase in self._agent.phases

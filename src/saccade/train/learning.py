@@ -1,4 +1,4 @@
-"""What every loop does alike: how its updates are made and performed, and what is due after them."""
+"""What all loops share: how their updates are made and performed, and what is due after them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from saccade.train.loop import Loop
 
 
 def make_generators(seed: int, device: torch.device) -> tuple[torch.Generator, torch.Generator]:
-    """Random numbers of the device that learns, and of the host: one and the same on a CPU."""
+    """Return the generators of the device that learns, and of the host: one and the same on a CPU."""
     host = torch.Generator().manual_seed(seed)
     return (host if device.type == "cpu" else torch.Generator(device).manual_seed(seed)), host
 
@@ -31,9 +31,9 @@ def make_updates(
     device: torch.device,
     eager_because: str | None,
 ) -> tuple[Shortcuts, WholeUpdate]:
-    """An agent's whole updates from a source of minibatches, and the shortcuts that they take.
+    """Return an agent's whole updates from a source of minibatches, and the shortcuts that they take.
 
-    eager_because: why they shall not be recorded as CUDA graphs, for people; None where they can be.
+    eager_because: why they cannot be recorded as CUDA graphs, for messages; None if they can be.
     """
     compiled = is_compiled(config, device)
     shortcuts = make_shortcuts(config.compile if compiled else "off", config.graphs)
@@ -44,7 +44,7 @@ def make_updates(
 
 
 def with_evaluations(loop: Loop, training: Generator[Event, None, None]) -> Generator[Event, None, None]:
-    """The events of training, and between them what has come of the evaluation under way; both end with it."""
+    """Yield the events of training, and between them results of the running evaluation; both end together."""
     with closing(loop.evaluations), closing(training):
         for event in training:
             yield event
@@ -52,7 +52,7 @@ def with_evaluations(loop: Loop, training: Generator[Event, None, None]) -> Gene
 
 
 def perform_update(loop: Loop) -> Iterator[Event]:
-    """One update: what is said before it where it takes long, and of what failed in it."""
+    """Perform one update; yield messages about what takes long in it, and about what failed."""
     counters = loop.counters
     if (ahead := loop.update.ahead(counters.updates)) is not None:
         yield Event("note", {**position(counters), "note": ahead})
@@ -65,14 +65,14 @@ def perform_update(loop: Loop) -> Iterator[Event]:
 
 
 def was_interrupted(loop: Loop) -> bool:
-    """Whether the run was stopped during the evaluation of the very weights that it has now."""
+    """Return whether the run was stopped while its current weights were being evaluated."""
     return loop.counters.modes_left > 0 and loop.counters.evaluated_at == loop.counters.env_steps
 
 
 def after_updates(loop: Loop, interrupted: bool) -> Iterator[Event]:
-    """What is due once the updates of a tick are made: losses to be read, an evaluation, a checkpoint.
+    """Yield what is due once the updates of a tick are made: losses to be read, an evaluation, a checkpoint.
 
-    interrupted: as ``was_interrupted`` said before the evaluation went on.
+    interrupted: what ``was_interrupted`` returned before the evaluation continued.
     """
     config, counters = loop.config, loop.counters
     finished = counters.env_steps >= config.steps

@@ -1,4 +1,4 @@
-"""What a run writes about itself: JSON lines, which are the truth; ``train/sinks.py`` has what is for looking."""
+"""A run's own records in JSON lines, which are authoritative; ``train/sinks.py`` has the ones for viewing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ COUNTERS = ("env_steps", "updates", "seconds")
 
 
 class Row(TypedDict):
-    """What every row says beside its numbers: when it was written, in agent steps."""
+    """What every row has besides its numbers: when it was written, in agent steps."""
 
     env_steps: Count
 
 
 class EvaluationRow(Row):
-    """What is read of the rows of ``evaluations.jsonl``."""
+    """The fields of ``evaluations.jsonl``'s rows that are read."""
 
     mode: str
     episodes: Count
@@ -33,7 +33,7 @@ class EvaluationRow(Row):
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add one line to a file of JSON lines, at once readable by others. Raises UserError when the disk is full."""
+    """Append one line to a file of JSON lines, at once readable by others. Raises UserError if the disk is full."""
     try:
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -42,10 +42,10 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def read_rows(path: Path, kind: Any = Row) -> list[dict[str, Any]]:
-    """The rows of a file of JSON lines; none where there is no file.
+    """Return the rows of a file of JSON lines; empty if there is no file.
 
-    What is no row of this kind is left out: without a word a last line that a crash cut off or that is being written,
-    with a warning any other. Raises UserError for a file that cannot be read.
+    Invalid rows are left out: silently a last line that a crash cut off or that is being written, with a warning
+    any other. Raises UserError for a file that cannot be read.
     """
     rows = []
     try:
@@ -63,13 +63,13 @@ def read_rows(path: Path, kind: Any = Row) -> list[dict[str, Any]]:
 
 
 def forget_rows_after(path: Path, env_steps: int) -> None:
-    """Drop what a run wrote after the checkpoint that it resumes from; it will write that again."""
+    """Drop what a run wrote after the checkpoint from which it resumes; it will write that again."""
     rows = read_rows(path)
     write_aside(path, "".join(json.dumps(row) + "\n" for row in rows if row["env_steps"] <= env_steps))
 
 
 def write_aside(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises UserError when it cannot be written."""
+    """Write a file whole or not at all. Raises UserError if it cannot be written."""
     aside = path.with_name(f".{path.name}")
     try:
         aside.write_text(text)
@@ -80,7 +80,7 @@ def write_aside(path: Path, text: str) -> None:
 
 @contextmanager
 def held(lock: Path, taken: str) -> Iterator[None]:
-    """Hold the folder that a lock lies in, for this process. Raises UserError: ``taken``, while another holds it."""
+    """Hold the folder of a lock for this process. Raises UserError with ``taken`` if another process holds it."""
     try:
         file = lock.open("a")
     except OSError as error:
@@ -94,5 +94,5 @@ def held(lock: Path, taken: str) -> Iterator[None]:
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
-    """The mistake that a file or folder which cannot be written is."""
+    """Return the error for a file or folder that cannot be written."""
     return UserError(f"{path} cannot be written ({error.strerror}): free space, make it writable, or choose another.")

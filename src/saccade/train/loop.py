@@ -1,6 +1,6 @@
-"""What every loop is to those around it: its events, and a state that it takes and restores itself.
+"""The protocol of all training loops: their events, and a state that they save and restore themselves.
 
-A session, a progress bar and a checkpoint know this protocol and no single loop.
+A session, a progress bar and a checkpoint know this protocol and no particular loop.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from saccade.types import Spaces
 
 
 class Snapshot(NamedTuple):
-    """What a loop must find again beyond what all loops have: by file, as ``write_checkpoint`` takes it.
+    """What a loop must restore beyond what all loops have: by file, as ``write_checkpoint`` takes it.
 
-    Of ``changing`` a copy is made at once. What is in ``lasting`` and ``segments`` the loop leaves as it is until the
+    ``changing`` is copied at once. The loop leaves the contents of ``lasting`` and ``segments`` unchanged until the
     checkpoint is written.
     """
 
@@ -41,8 +41,8 @@ class Loop(Protocol):
 
     Attributes:
         generator, host_generator: of the device that learns, and of the host; one and the same on a CPU.
-        paths: for people, where on this machine things are kept.
-        started: whether the first episodes have begun; ``restore`` makes it so.
+        paths: where things are stored on this machine, for messages.
+        started: whether the first episodes have begun; ``restore`` sets it.
     """
 
     config: Training
@@ -60,26 +60,26 @@ class Loop(Protocol):
     started: bool
 
     def events(self) -> Generator[Event, None, None]:
-        """Train, yielding what happens, until all steps and the evaluation at their end are made.
+        """Train, yielding events, until all steps and the final evaluation are done.
 
-        What is due is read off the counters, so that a run restored from a checkpoint of any moment goes on with
-        exactly what would have come next. Only when the results of evaluations arrive depends on the machine. Between
-        two events all state is consistent.
+        What is due is derived from the counters, so that a run restored from a checkpoint of any moment continues with
+        exactly what would have come next. Only the time at which results of evaluations arrive depends on the machine.
+        Between two events all state is consistent.
         """
         ...
 
     def progress(self) -> Progress:
-        """How far the run is."""
+        """Return how far the run is."""
         ...
 
     def ways(self) -> list[str]:
-        """For people: how updates are performed, and how environments are spread."""
+        """Return how updates are performed, and how environments are spread, for messages."""
         ...
 
     def snapshot(self, root: Path) -> Snapshot:
-        """What a checkpoint below ``root`` holds of this loop beyond weights, optimizers, generators and counters."""
+        """What a checkpoint below ``root`` stores of this loop besides weights, optimizers, generators, counters."""
         ...
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Put back what ``snapshot`` gave."""
+        """Restore what ``snapshot`` returned."""
         ...

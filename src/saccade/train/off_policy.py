@@ -1,11 +1,11 @@
-"""The off-policy loop: step environments, remember, update; one update per agent step, or to every few of them.
+"""The off-policy loop: step environments, remember, update; one update per agent step, or per several of them.
 
 A *tick* is one step of every environment and the updates that it calls for. With one environment they alternate. With
-more, the environments make their next step while the networks learn from the last one (``Training.overlap``): actions
-are chosen at the start of a tick, by the weights before its updates. The order of everything is fixed, so that a run
-depends neither on the speed nor on the number of processes.
+several, the environments make their next step while the networks learn from the last one (``Training.overlap``):
+actions are chosen at the start of a tick, by the weights before its updates. The order of everything is fixed, so that
+a run depends neither on the speed nor on the number of processes.
 
-The loop is a generator of events. Logging, printing, videos and the choice to stop are the caller's.
+The loop is a generator of events. Logging, printing, videos and the decision to stop are the caller's.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ BEGUN = ("action", "obs", "reward", "terminated", "truncated")
 
 @dataclass
 class BegunStep:
-    """A step of every environment on its way from the policy to the replay."""
+    """A step of every environment on its way from the policy to the replay buffer."""
 
     action: np.ndarray  # float32 [envs, action_dim], or int64 [envs] where actions are discrete
     outcome: Steps | None = None  # None while the environments make it
-    truth: np.ndarray | None = None  # bool [envs, frames, height, width], of the outcome, where it is learned from
+    truth: np.ndarray | None = None  # bool [envs, frames, height, width], of the outcome, if masks are learned from
 
 
 class OffPolicyTraining:
-    """A training run in progress: an agent, its replay, its environments and every random generator.
+    """A training run in progress: an agent, its replay buffer, its environments and every random generator.
 
-    A ``Loop`` on transitions that are remembered, and sampled again and again.
+    A ``Loop`` on transitions that are stored, and sampled again and again.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class OffPolicyTraining:
         *,
         eager_because: str | None = None,
     ) -> None:
-        """eager_because: why updates shall not be recorded as CUDA graphs, for people; None where they can be."""
+        """eager_because: why updates cannot be recorded as CUDA graphs, for messages; None if they can be."""
         self.agent, self.workers, self.replay, self.device = agent, workers, replay, device
         assert config.loop is not None, "a method that learns from a replay says how"
         self.env, self.config, self.options = config.env, config.training, config.loop
@@ -84,7 +84,7 @@ class OffPolicyTraining:
         self.episode_return = np.zeros(self.config.num_envs)
         self.started = False
         self.begun: BegunStep | None = None
-        self.paths: tuple[str, ...] = ()  # for people: which ways the work takes on this machine
+        self.paths: tuple[str, ...] = ()  # how the work is done on this machine, for messages
         self.health = Health(agent, self.counters)
         self.evaluations = Evaluations(
             config, agent, workers.spaces, device, self.counters, self.health, lambda: workers.arrangement
@@ -93,7 +93,7 @@ class OffPolicyTraining:
         self.shortcuts, self.update = make_updates(self.config, agent, replay, generators, device, eager_because)
 
     def events(self) -> Generator[Event, None, None]:
-        """Train, up to ``config.steps`` agent steps and the evaluation at their end; see ``Loop``."""
+        """Train for ``config.steps`` agent steps, and evaluate at the end; see ``Loop``."""
         return with_evaluations(self, self._train())
 
     def progress(self) -> Progress:
@@ -106,15 +106,15 @@ class OffPolicyTraining:
         return Progress("training" if learning else "acting at random", done, speed)
 
     def ways(self) -> list[str]:
-        """For people: how updates are performed, where things are kept, and how environments are spread."""
+        """Return how updates are performed, where things are stored, and how environments are spread, for messages."""
         spread = f"environments: {self.workers.arrangement}"
         if self.options.overlap and self.config.num_envs > 1:
             before = self.config.num_envs
-            spread += f"; they step while the networks learn, by the policy of {before} agent steps before"
+            spread += f"; they step while the networks learn, with the policy from {before} agent steps earlier"
         return [f"updates: {self.update.path}", *self.paths, spread]
 
     def snapshot(self, root: Path) -> Snapshot:
-        """Environments, the step under way and the replay, whose frames below ``root`` are not written again."""
+        """Environments, the step in progress and the replay buffer; its frames below ``root`` are not rewritten."""
         self.settle()
         arrays, scalars = split_states(self.workers.get_state())
         arrays |= {
@@ -130,7 +130,7 @@ class OffPolicyTraining:
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Put back what ``snapshot`` gave."""
+        """Restore what ``snapshot`` returned."""
         if self.counters.updates > self.counters.env_steps:
             raise ValueError(f"{self.counters.updates} updates in {self.counters.env_steps} steps")
         self.replay.load(checkpoint.tensors("replay"), checkpoint.frames())
@@ -150,7 +150,7 @@ class OffPolicyTraining:
             yield Segment(name, segment.start_serial, frames, segment.complete)
 
     def settle(self) -> None:
-        """Wait for a step that the environments are making, and keep what comes of it until its turn: to be saved."""
+        """Wait for a step that the environments are making, and keep its outcome until its turn, to be saved."""
         if self.begun is not None and self.begun.outcome is None:
             self.begun.outcome = self.workers.finish_step()
             self.begun.truth = masks_of(self.begun.outcome.infos) if self.knows_truth else None
@@ -173,7 +173,7 @@ class OffPolicyTraining:
             yield Event("tick")
 
     def _updates_due(self) -> Iterator[Event]:
-        """Perform the updates that the agent steps so far call for, once the random ones are over.
+        """Perform the updates that the agent steps so far call for, once the random steps are over.
 
         # Deviation: in the published code the burst after the random steps counts as one step, so that
         # phases with a period of 2 run in every update of it; here they keep their period.
@@ -184,16 +184,16 @@ class OffPolicyTraining:
             yield Event("tick")
 
     def _acts_before_updates(self) -> bool:
-        """Whether the step of this tick begins before its updates; true of all ticks but the one of the burst.
+        """Whether this tick's step begins before its updates; true in all ticks except that of the burst.
 
-        True of the last tick too: a run that is given more steps goes on as one that had them from the start.
+        True in the last tick as well: a run that is given more steps continues as one that had them from the start.
         """
         config, options, env_steps = self.config, self.options, self.counters.env_steps
-        burst = env_steps - config.num_envs < options.random_steps <= env_steps  # all updates that came due by then
+        burst = env_steps - config.num_envs < options.random_steps <= env_steps  # all updates that have come due
         return options.overlap and config.num_envs > 1 and not burst
 
     def _begin_step(self) -> None:
-        """Have every environment begin an agent step, unless they did."""
+        """Make every environment begin an agent step, unless it has."""
         if self.begun is not None:
             return
         began = time.monotonic()
@@ -202,7 +202,7 @@ class OffPolicyTraining:
         self.counters.seconds += time.monotonic() - began
 
     def _finish_step(self) -> list[dict[str, Any]]:
-        """Remember the step that was begun; rows of the episodes that ended with it."""
+        """Store the step that was begun; return rows of the episodes that ended with it."""
         config, counters, began = self.config, self.counters, time.monotonic()
         self.settle()
         assert self.begun is not None and self.begun.outcome is not None
@@ -234,8 +234,8 @@ class OffPolicyTraining:
             self.replay.start_episode(index, frame)
 
     def _newest_frames(self, obs: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
-        """What is remembered of observations: their newest frames, with the simulator's own masks as one more channel
-        where these are learned from.
+        """What is stored of observations: their newest frames, with the simulator's own masks as one more channel
+        if these are learned from.
         """
         channels = obs.shape[1] // self.env.frame_stack
         if not self.knows_truth:
@@ -263,7 +263,7 @@ def _begun_tensors(begun: BegunStep | None) -> dict[str, Tensor]:
 
 
 def _take_begun(arrays: dict[str, Tensor]) -> BegunStep | None:
-    """Remove the step that was begun from ``arrays``; None where there was none."""
+    """Remove the step that was begun from ``arrays``; None if there was none."""
     if f"begun/{BEGUN[0]}" not in arrays:
         return None
     action, obs, reward, terminated, truncated = (arrays.pop(f"begun/{name}").numpy() for name in BEGUN)

@@ -1,7 +1,7 @@
-"""The on-policy loop: play a rollout with the present policy, judge it once, learn from it in minibatches, forget it.
+"""The on-policy loop: play a rollout with the current policy, judge it once, learn from it in minibatches, drop it.
 
 The loop is a generator of events, as every ``Loop``. The updates of a rollout are made between two events: there is no
-moment to leave at while some minibatches of an epoch are learned from and others are not.
+chance to stop between the minibatches of an epoch.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class OnPolicyTraining:
         *,
         eager_because: str | None = None,
     ) -> None:
-        """eager_because: why updates shall not be recorded as CUDA graphs, for people; None where they can be."""
+        """eager_because: why updates cannot be recorded as CUDA graphs, for messages; None if they can be."""
         assert agent.rollouts is not None and agent.judge is not None, "an agent that learns from rollouts says how"
         self.agent, self.streams, self.rollout, self.device = agent, streams, rollout, device
         self.config, self.plan, self.judge = config.training, agent.rollouts, agent.judge
@@ -59,7 +59,7 @@ class OnPolicyTraining:
         self.obs = np.zeros((streams.num_envs, *streams.spaces.obs_shape), np.uint8)
         self.episode_return, self.episode_length = np.zeros(streams.num_envs), np.zeros(streams.num_envs, np.int64)
         self.succeeded = np.zeros(streams.num_envs, np.bool_)
-        self.truth: np.ndarray | None = None  # of obs, where the simulator's own masks are learned from
+        self.truth: np.ndarray | None = None  # of obs, if the simulator's own masks are learned from
         self.started = False
         self.paths: tuple[str, ...] = ()
         self.health = Health(agent, self.counters)
@@ -70,21 +70,21 @@ class OnPolicyTraining:
         self.shortcuts, self.update = make_updates(self.config, agent, rollout, generators, device, eager_because)
 
     def events(self) -> Generator[Event, None, None]:
-        """Train, up to ``config.steps`` agent steps and the evaluation at their end; see ``Loop``."""
+        """Train for ``config.steps`` agent steps, and evaluate at the end; see ``Loop``."""
         return with_evaluations(self, self._train())
 
     def progress(self) -> Progress:
-        """Agent steps."""
+        """Return the agent steps."""
         counters = self.counters
         speed = f"{counters.env_steps / counters.seconds:.0f} steps/s" if counters.seconds else ""
         return Progress("training", counters.env_steps, speed)
 
     def ways(self) -> list[str]:
-        """For people: how updates are performed, where things are kept, and how environments are spread."""
+        """Return how updates are performed, where things are stored, and how environments are spread, for messages."""
         return [f"updates: {self.update.path}", *self.paths, f"environments: {self.streams.arrangement}"]
 
     def snapshot(self, root: Path) -> Snapshot:
-        """Environments, and the rollout as far as it is."""
+        """Return environments, and the rollout so far."""
         arrays, scalars = split_states(self.streams.get_state())
         arrays |= {name: torch.from_numpy(value) for name, value in self._episodes().items()}
         arrays["obs"] = torch.from_numpy(self.obs).contiguous()
@@ -96,7 +96,7 @@ class OnPolicyTraining:
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Put back what ``snapshot`` gave."""
+        """Restore what ``snapshot`` returned."""
         self.rollout.load(checkpoint.tensors("rollout"))
         arrays = checkpoint.tensors("environments")
         self.obs = arrays.pop("obs").numpy()
@@ -107,7 +107,7 @@ class OnPolicyTraining:
         self.streams.set_state(join_states(arrays, states))
 
     def _episodes(self) -> dict[str, np.ndarray]:
-        """What is counted of the episodes under way, each ``[envs]``."""
+        """Counters of the running episodes, each ``[envs]``."""
         return {
             "episode_return": self.episode_return,
             "episode_length": self.episode_length,
@@ -130,7 +130,7 @@ class OnPolicyTraining:
             yield Event("tick")
 
     def _step(self) -> Iterator[dict[str, Any]]:
-        """One step of every environment; rows of the episodes that ended with it."""
+        """Make one step of every environment; return rows of the episodes that ended with it."""
         counters, began = self.counters, time.monotonic()
         obs = torch.from_numpy(self.obs).to(self.device)
         action = self.agent.act(obs, self.generator)
@@ -144,7 +144,7 @@ class OnPolicyTraining:
         return iter(rows)
 
     def _playable(self, action: Tensor) -> np.ndarray:
-        """Actions as environments take them: what a Gaussian draws beyond -1..1 is cut off there, and not in what is
+        """Actions as environments take them: what a Gaussian samples outside -1..1 is clipped, but not in what is
         learned from.
         """
         played = action.cpu().numpy()
@@ -175,7 +175,7 @@ class OnPolicyTraining:
         return rows
 
     def _mark(self, epoch: int) -> None:
-        """Have the pixels of the rollout marked where that is due before an epoch."""
+        """Mark the pixels of the rollout if that is due before an epoch."""
         if self.agent.mark is None or (epoch and not self.plan.mark_epochs):
             return
         began = time.monotonic()
@@ -183,7 +183,7 @@ class OnPolicyTraining:
         self.counters.seconds += time.monotonic() - began
 
     def _learn(self) -> Iterator[Event]:
-        """All updates that a full rollout calls for."""
+        """Perform all updates that a full rollout calls for."""
         began, played = time.monotonic(), self.rollout.steps * self.streams.num_envs
         anneal(self.agent, (self.counters.env_steps - played) / self.config.steps)
         self.rollout.judged(self.judge, self.plan.appraise, torch.from_numpy(self.obs).to(self.device))

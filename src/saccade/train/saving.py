@@ -1,4 +1,4 @@
-"""Checkpoints written beside the training: by a thread, from a copy of everything that training goes on to change."""
+"""Checkpoints written during training: by a thread, from a copy of everything that training goes on to change."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from types import TracebackType
 from saccade.types import UserError
 
 Write = Callable[[], Path]
-"""Writes one checkpoint, from what nobody else changes; ``train.state.take`` gives it."""
+"""Writes one checkpoint from data that nothing else changes; returned by ``train.state.take``."""
 
 
 class BackgroundSaving:
     """Writes checkpoints in a thread, never two at once.
 
-    A context manager, which is left when the last one is written. A checkpoint that could not be written ends the run,
-    as if it had been waited for: ``raise_failure`` and ``finish`` raise what writing it raised.
+    A context manager, which is left when the last one is written. A checkpoint that cannot be written ends the run,
+    as if it had been waited for: ``raise_failure`` and ``finish`` raise the error.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class BackgroundSaving:
         self._writing: Future[Path] | None = None
 
     def begin(self, write: Write) -> None:
-        """Start writing; the one before must be finished."""
+        """Start writing; the previous checkpoint must be finished."""
         assert self._writing is None, "finish comes first"
         self._writing = self._thread.submit(write)
 
@@ -36,7 +36,7 @@ class BackgroundSaving:
         return self._writing is None or self._writing.done()
 
     def raise_failure(self) -> None:
-        """Raise what has ended the writing in the meantime, without waiting for it."""
+        """Raise the error that has ended the writing in the meantime, without waiting for it."""
         if self.is_finished:
             self.finish()
 
@@ -57,6 +57,6 @@ class BackgroundSaving:
         except UserError as failure:
             if error is None:
                 raise
-            warnings.warn(str(failure), stacklevel=2)  # what ends the run is something else
+            warnings.warn(str(failure), stacklevel=2)  # the run ends because of something else
         finally:
             self._thread.shutdown()

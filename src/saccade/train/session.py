@@ -1,4 +1,4 @@
-"""One training run in its folder, from the configuration to ``result.json``: made, resumed, logged, saved."""
+"""One training run in its folder, from the configuration to ``result.json``: started, resumed, logged, saved."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ from saccade.types import UserError
 METRICS, EVALUATIONS, NOTES, RESULT = "metrics.jsonl", "evaluations.jsonl", "notes.jsonl", "result.json"
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
 LEAVE_AT = ("tick", "evaluating")
-"""Events that nothing belongs to which would be lost: no row of a second episode, no evaluation just finished."""
+"""Events after which nothing would be lost: not the rows of an episode or evaluation that has just finished."""
 
 Watch = Callable[[Event, Loop], None]
 Stop = Callable[[], bool]
 
 
 def run_folder(config: RunConfig) -> Path:
-    """Where a run goes by default: its name says what it is and has no time stamp, so that a grid can be resumed."""
+    """Default folder of a run: its name says what it is, without a time stamp, so that grids can be resumed."""
     return Path("runs") / config.env.task.replace("/", "-") / label_of(config.method) / str(config.training.seed)
 
 
@@ -68,11 +68,11 @@ def start(
     preparing: Preparing = None,
     tracker: Tracker | None = None,
 ) -> dict[str, Any] | None:
-    """Train a new run in ``folder`` and return its result; None when ``stop()`` ended it early, saved.
+    """Train a new run in ``folder`` and return its result; None if ``stop()`` ended it early, saved.
 
-    facts: versions, hardware and the like, written to ``env.json``. ``watch`` sees every event; ``stop`` is asked at
-    every step; ``preparing(what, done, total)`` hears of pictures and the like being made ready. tracker: what gets
-    the numbers beside the run's files and TensorBoard. Raises UserError when the folder holds a run already or cannot
+    facts: versions, hardware and the like, written to ``env.json``. ``watch`` is called with every event; ``stop`` at
+    every step; ``preparing(what, done, total)`` while pictures and the like are prepared. tracker: receives
+    the numbers besides the run's files and TensorBoard. Raises UserError if the folder holds a run already or cannot
     be written.
     """
     sinks = Sinks(tracker)
@@ -80,7 +80,7 @@ def start(
     check_settings(config.agent)
     _refuse_used(folder)
     config = with_digests(with_whole_paths(with_envs(with_precision(config))))
-    # What can go wrong with the configuration does so before there is a folder, so that it can be tried again.
+    # Errors in the configuration appear before there is a folder, so that one can try again.
     with (
         told_as_theirs(config.method, f"Training {label_of(config.method)}"),
         gpu_failures_explained(config, folder),
@@ -104,15 +104,16 @@ def resume(
 ) -> dict[str, Any] | None:
     """Continue a run from its newest undamaged checkpoint, on a CPU exactly as if it had never stopped.
 
-    steps: a new total of agent steps. ways: other values of ``device``, ``compile`` and ``graphs`` from now on, and of
-    ``data`` and ``images``, where those folders lie now, and of ``method``, where a file of one's own lies now or what
-    it has become, and of ``teacher``, where it lies now. ``warn`` is told of damaged checkpoints, which are set aside,
-    and of a run that was begun with CUDA graphs and goes on without. tracker: as for ``start``.
+    steps: a new total of agent steps. ways: new values of ``device``, ``compile`` and ``graphs`` from now on, and of
+    ``data``, ``images`` and ``teacher``, for where those are now, and of ``method``, for where the user's own file is
+    now
+    or what it has become. ``warn`` is called about damaged checkpoints, which are set aside, and about a run that began
+    with CUDA graphs and continues without. tracker: as for ``start``.
     """
     sinks = Sinks(tracker)
     config = _changed(with_envs(read_config(folder, (ways or {}).get("method"))), ways or {})
     if steps is not None:
-        if config.loop is not None and config.loop.replay_capacity is None:  # keep the size that the saved replay has
+        if config.loop is not None and config.loop.replay_capacity is None:  # keep the size of the saved replay buffer
             loop = dataclasses.replace(config.loop, replay_capacity=config.training.steps)
             config = dataclasses.replace(config, loop=loop)
         config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
@@ -121,7 +122,7 @@ def resume(
 
     def without_graphs(why: str) -> None:
         if config.training.graphs == "on" or had_graphs(folder):
-            warn(f"The run was begun with updates recorded as CUDA graphs, and goes on without: {why}.")
+            warn(f"The run began with updates recorded as CUDA graphs, and continues without: {why}.")
 
     with (
         told_as_theirs(config.method, f"Training {label_of(config.method)}"),
@@ -129,11 +130,13 @@ def resume(
         _locked(folder),
         assembled(config, preparing, without_graphs) as training,
     ):
-        if any((folder / CHECKPOINTS).glob("step_*")):  # or else it was stopped before its first one: begin again
+        if any((folder / CHECKPOINTS).glob("step_*")):  # otherwise it was stopped before its first one: begin again
             _restore_newest(training, folder, warn)
         counters = training.counters
         if steps is not None and steps < counters.env_steps:
-            raise UserError(f"--steps {steps} is less than the {counters.env_steps} that {folder} has made: give more.")
+            raise UserError(
+                f"--steps {steps} is less than the {counters.env_steps} that {folder} has already done: give more."
+            )
         for name in (METRICS, EVALUATIONS):
             forget_rows_after(folder / name, counters.env_steps if training.started else -1)
         latest = _latest_evaluation(training, folder)
@@ -148,23 +151,23 @@ def resume(
 
 
 def _digest(config: RunConfig) -> dict[str, Any]:
-    """What ``env.json`` says of a method of a person's own; nothing of others."""
+    """What ``env.json`` says about the user's own method; empty for others."""
     digest = digest_of(config.method)
     return {} if digest is None else {DIGEST: digest}
 
 
 def _changed(config: RunConfig, ways: Mapping[str, Any]) -> RunConfig:
-    """A run's configuration with other ways. Raises UserError where one of its folders is no longer there."""
+    """A run's configuration with these changes. Raises UserError if one of its folders no longer exists."""
     of_training = {name: value for name, value in ways.items() if name not in ("data", "method", "teacher")}
     if "teacher" in ways:
         if config.teaching is None:
-            raise UserError(f"{label_of(config.method)} has no teacher: leave --teacher away.")
+            raise UserError(f"{label_of(config.method)} has no teacher: leave --teacher out.")
         config = dataclasses.replace(config, teaching=dataclasses.replace(config.teaching, teacher=ways["teacher"]))
     training = dataclasses.replace(config.training, **of_training)
     env = config.env.changed(data=ways["data"]) if "data" in ways else config.env
     for option, path in (("--data", env.option("data")), ("--images", training.images)):
         if path is not None and not Path(path).expanduser().is_dir():
-            raise UserError(f"{path}, which the run was begun with, is no folder here: say where it is with {option}.")
+            raise UserError(f"{path}, with which the run began, is no folder here: say where it is now with {option}.")
     return with_whole_paths(dataclasses.replace(config, env=env, training=training))
 
 
@@ -172,12 +175,12 @@ def _restore_newest(training: Loop, folder: Path, warn: Callable[[str], None]) -
     checkpoint, problems = newest_checkpoint(folder / CHECKPOINTS)
     for damaged, problem in problems.items():
         aside = set_aside(damaged).name
-        warn(f"{problem} It was set aside as {aside}; the run goes on from step {checkpoint.env_steps}.")
+        warn(f"{problem} It was set aside as {aside}; the run continues from step {checkpoint.env_steps}.")
     state.restore(training, checkpoint)
 
 
 def _latest_evaluation(training: Loop, folder: Path) -> list[dict[str, Any]]:
-    """Rows of the modes that the latest evaluation has results in, as the checkpoint counts them."""
+    """Rows of the modes for which the latest evaluation has results, as the checkpoint counts them."""
     counters, options = training.counters, training.config
     modes = options.evaluation_modes[: len(options.evaluation_modes) - counters.modes_left]
     rows = {
@@ -223,7 +226,7 @@ def _go_on(
                 )
                 evaluations = [old for old in evaluations if old["env_steps"] == row["env_steps"]] + [row]
                 row = with_gaps(evaluations)[-1]
-                if not is_written(row, folder):  # a run that was killed plays its latest modes again
+                if not is_written(row, folder):  # a killed run plays its latest modes again
                     append_row(folder / EVALUATIONS, row)
                 sinks.write({"env_steps": row["env_steps"], **numbers_of(row)})
             elif event.kind in ("note", "warning"):
@@ -245,13 +248,13 @@ def _go_on(
 
 
 def numbers_of(row: dict[str, Any]) -> dict[str, float]:
-    """What trackers draw of an evaluation's row: the return, and how well each map finds the task."""
+    """Return what trackers show of an evaluation's row: the return, and how well each map finds the task."""
     maps = {f"maps/{row['mode']}/{name}": value for name, value in (row["maps"] or {}).items() if value is not None}
     return {f"evaluation/{row['mode']}": row["return_mean"], **maps}
 
 
 def is_written(row: dict[str, Any], folder: Path) -> bool:
-    """Whether there is a row of the same evaluation, whose numbers may differ in their last bits on a GPU."""
+    """Return whether there is a row of the same evaluation, whose numbers may differ in their last bits on a GPU."""
     measured = ("return_mean", "return_std", "returns", "success_rate", "gap", "changed_pixels", "maps")
 
     def asked(row: dict[str, Any]) -> dict[str, Any]:
@@ -286,7 +289,7 @@ def _refuse_used(folder: Path) -> None:
 
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """Make the folder of a new run and hold it; raises UserError when another process was quicker."""
+    """Make the folder of a new run and hold it; raises UserError if another process was quicker."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Where a run's numbers go beside its files: TensorBoard always, and a tracker that a person asks for.
+"""Where a run's numbers go besides its files: TensorBoard always, and a tracker that the user asks for.
 
 A sink has three methods. A tracker's package is imported when its sink is opened, before the run has a folder, so that
-a missing one costs nothing; what a tracker fails at later never ends a run, whose files are the truth.
+a missing one costs nothing; later failures of a tracker never end a run, whose files are authoritative.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PROJECT = "saccade"
 @final
 @dataclass(frozen=True)
 class Begun:
-    """A run that begins or goes on: its configuration, its folder, and the agent steps that it has made."""
+    """A run that begins or continues: its configuration, its folder, and the agent steps that it has done."""
 
     config: RunConfig
     folder: Path
@@ -40,22 +40,22 @@ class Begun:
 
     @property
     def name(self) -> str:
-        """What people know it by: ``dmc-walker_walk/sgqn/0``."""
+        """The run's name for people: ``dmc-walker_walk/sgqn/0``."""
         config = self.config
         return f"{config.env.task.replace('/', '-')}/{label_of(config.method)}/{config.training.seed}"
 
 
 class Sink(Protocol):
-    """Takes rows of numbers, whose ``env_steps`` says where they belong."""
+    """Takes rows of numbers; their ``env_steps`` says where they belong."""
 
     def begin(self, run: Begun) -> None:
-        """Before the first row. Raises UserError where it cannot take any."""
+        """Prepare for the first row. Raises UserError if it cannot take any."""
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Take the numbers of a row. Steps may go back: an evaluation ends later than it began."""
 
     def close(self) -> None:
-        """After the last row, also of a run that failed."""
+        """Finish after the last row, even if the run failed."""
 
 
 @final
@@ -103,7 +103,7 @@ class WandB:
 
 @final
 class Trackio:
-    """Trackio, which keeps its runs on this machine; its run is named after ours, with what tells two of them apart."""
+    """Trackio, which keeps its runs on this machine; its run has our name, plus what distinguishes two of that name."""
 
     def __init__(self) -> None:
         self._package = package("trackio")
@@ -127,10 +127,10 @@ TRACKERS: Mapping[Tracker, Callable[[], Sink]] = {"wandb": WandB, "trackio": Tra
 
 @final
 class Sinks:
-    """TensorBoard and at most one tracker, as one sink. What the tracker fails at is told once and then left out."""
+    """TensorBoard and at most one tracker, as one sink. A failing tracker is reported once and then left out."""
 
     def __init__(self, tracker: Tracker | None = None) -> None:
-        """Raises UserError where the tracker's package is missing."""
+        """Raises UserError if the tracker's package is missing."""
         self._board = TensorBoard()
         self._tracker = None if tracker is None else TRACKERS[tracker]()
         self._name = str(tracker)
@@ -143,8 +143,8 @@ class Sinks:
             self._tracker.begin(run)
         except Exception as error:
             raise UserError(
-                f"--log {self._name} cannot begin ({first_line(error)}): leave it away, or see to that first; "
-                f"`saccade train --resume {run.folder} --log {self._name}` then goes on."
+                f"--log {self._name} cannot begin ({first_line(error)}): leave it out, or fix that first; "
+                f"`saccade train --resume {run.folder} --log {self._name}` then continues."
             ) from error
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -168,23 +168,23 @@ class Sinks:
 
 
 def numbers_of(row: Mapping[str, Any]) -> dict[str, int | float]:
-    """What of a row is drawn: its numbers, without the counters."""
+    """Return a row's numbers, without the counters."""
     return {key: value for key, value in row.items() if key not in COUNTERS and isinstance(value, int | float)}
 
 
 def package(name: Tracker) -> ModuleType:
-    """A tracker's package. Raises UserError where it is missing."""
+    """Return a tracker's package. Raises UserError if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise UserError(
             f"--log {name} needs the package {name}, which is missing: install it with `pip install {name}`, or leave "
-            "--log away; TensorBoard's files are written in any case."
+            "--log out; TensorBoard's files are written in any case."
         ) from error
 
 
 def identity(run: Begun, tracker: Tracker) -> str:
-    """What a tracker knows this run by wherever it is resumed: drawn once, and kept in ``tracker.json``."""
+    """Id by which a tracker knows this run wherever it is resumed: drawn once, and kept in ``tracker.json``."""
     path = run.folder / "tracker.json"
     try:
         known = read_document(path, dict[str, str])

@@ -1,4 +1,4 @@
-"""A whole training run to and from a checkpoint: weights, optimizers, replay, counters, environments, generators."""
+"""Save and restore a whole training run: weights, optimizers, replay buffer, counters, environments, generators."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from saccade.types import UserError
 
 KEEP_CHECKPOINTS = 2
 EVALUATED = "evaluated_networks"
-"""Weights of an evaluation that is under way: training has gone on from them."""
+"""Weights of a running evaluation: training has gone on from them."""
 
 
 def save(loop: Loop, root: Path) -> Path:
-    """Write a checkpoint of a run below ``root``; replay frames that lie there already are not written again."""
+    """Write a checkpoint of a run below ``root``; replay frames that are already there are not written again."""
     return take(loop, root)()
 
 
 def take(loop: Loop, root: Path) -> Write:
-    """Copy a run as it is now; what is returned writes the copy below ``root``, also while training goes on.
+    """Copy a run as it is now; the function returned writes the copy below ``root``, also while training goes on.
 
-    No other checkpoint may be being written. The copy lasts until it is written: the networks, optimizers and
-    environments, 56 bytes of each transition, and the replay's frames since the checkpoint before.
+    No other checkpoint may be in progress. The copy lasts until it is written: the networks, optimizers and
+    environments, 56 bytes of each transition, and the replay buffer's frames since the previous checkpoint.
     """
     loop.counters.checkpointed_at = loop.counters.env_steps
     own = loop.snapshot(root)
@@ -56,9 +56,9 @@ def take(loop: Loop, root: Path) -> Write:
 
 
 def restore(loop: Loop, checkpoint: Checkpoint) -> None:
-    """Put a freshly built run where a checkpoint left it.
+    """Restore a freshly built run from a checkpoint.
 
-    Raises UserError when it is of another configuration, and DamagedCheckpoint when no run can have written it.
+    Raises UserError if it is of another configuration, and DamagedCheckpoint if no run can have written it.
     """
     try:
         _restore(loop, checkpoint)
@@ -67,7 +67,7 @@ def restore(loop: Loop, checkpoint: Checkpoint) -> None:
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0].rstrip(".")
         raise DamagedCheckpoint(
-            f"{checkpoint.folder} is damaged: its files are whole, and yet no run can go on from them "
+            f"{checkpoint.folder} is damaged: its files are complete, but no run can continue from them "
             f"({type(error).__name__}: {reason})."
         ) from error
 
@@ -93,7 +93,7 @@ def _restore(loop: Loop, checkpoint: Checkpoint) -> None:
 
 
 def _counters(checkpoint: Checkpoint, modes: int) -> Counters:
-    """Where the run stood. Raises DamagedCheckpoint for numbers that no run comes to."""
+    """The run's position. Raises DamagedCheckpoint for numbers that no run can have."""
     counters = checkpoint.document("counters", Counters)
     possible = (
         counters.env_steps == checkpoint.env_steps
@@ -109,7 +109,7 @@ def _counters(checkpoint: Checkpoint, modes: int) -> Counters:
 
 
 def optimizer_tensors(agent: Agent) -> dict[str, Tensor]:
-    """Adam's moments and step counts as ``phase/parameter/name``; learning rates are the configuration's."""
+    """Return Adam's moments and step counts as ``phase/parameter/name``; learning rates are the configuration's."""
     return {
         f"{phase.name}/{index}/{name}": value
         for phase in agent.phases
@@ -119,7 +119,7 @@ def optimizer_tensors(agent: Agent) -> dict[str, Tensor]:
 
 
 def load_optimizers(agent: Agent, tensors: Mapping[str, Tensor], origin: Path) -> None:
-    """Put saved moments into an agent's optimizers."""
+    """Load saved moments into an agent's optimizers."""
     states: dict[str, dict[int, dict[str, Tensor]]] = {phase.name: {} for phase in agent.phases}
     for key, value in tensors.items():
         phase, index, name = key.split("/")

@@ -1,4 +1,4 @@
-"""Which ways a run takes on this machine: what it says of them, and where that is kept."""
+"""How a run does its work on this machine: what it says about that, and where that is stored."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from saccade.train.loop import Loop
 
 PATHS = "paths"
-RECORDED = "CUDA graph for each kind"  # what a path says where updates are recorded, and nowhere else
+RECORDED = "CUDA graph for each kind"  # part of a path if updates are recorded, and only then
 
 
 def paths_of(loop: Loop) -> list[str]:
-    """For people: which ways a run takes by now."""
+    """Return how a run currently does its work, for messages."""
     return [_arithmetic(loop), *loop.ways()]
 
 
 def why_without_graphs(training: Training, device: torch.device, pictures: Placement | None) -> str | None:
-    """Why updates are not recorded as CUDA graphs with these options; None where they can be.
+    """Return why updates are not recorded as CUDA graphs with these options; None if they can be.
 
-    pictures: where those for overlays are kept, for a method that has some.
+    pictures: where those for overlays are stored, for a method that has some.
     """
     if training.graphs == "off":
         return "--graphs off"
@@ -45,16 +45,16 @@ def why_without_graphs(training: Training, device: torch.device, pictures: Place
 
 
 def refuse_without_graphs(training: Training, why: str) -> None:
-    """Raise UserError where CUDA graphs were asked for."""
+    """Raise UserError if CUDA graphs were asked for."""
     if training.graphs == "on":
         raise UserError(
-            f"--graphs on was asked for and updates cannot be recorded here, because {why}: leave it at auto, which "
+            f"--graphs on was asked for, but updates cannot be recorded here, because {why}: leave it at auto, which "
             "records them wherever that is possible."
         )
 
 
 def had_graphs(folder: Path) -> bool:
-    """Whether a run recorded its updates when it last said which ways it takes."""
+    """Return whether a run recorded its updates when it last stored how it works."""
     try:
         paths = typed(facts_of(folder).get(PATHS, []), list[str])
     except BadDocument:
@@ -68,12 +68,12 @@ def write_facts(folder: Path, facts: dict[str, Any], loop: Loop) -> None:
 
 
 def write_paths(folder: Path, loop: Loop) -> None:
-    """Have ``env.json`` say which ways the run takes by now, since one has failed."""
+    """Update ``env.json`` with how the run works now, since one way has failed."""
     write_facts(folder, facts_of(folder), loop)
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
-    """What ``env.json`` says; nothing where it was lost."""
+    """Return the contents of ``env.json``; empty if it was lost."""
     try:
         return read_document(folder / ENVIRONMENT, dict[str, Any])
     except (OSError, UserError):
@@ -81,7 +81,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
 
 
 def _arithmetic(loop: Loop) -> str:
-    """What computes, and how precisely, for people."""
+    """What computes, and at what precision, for messages."""
     config, device, failure = loop.config, loop.device, loop.shortcuts.compilation.failure
     dtype, threads = compute_dtype(config.precision, device), torch.get_num_threads()
     name = f"{device}, {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else str(device)

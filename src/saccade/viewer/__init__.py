@@ -1,1 +1,1 @@
-"""Recordings and rows become pictures, charts and pages. Nothing here imports what trains."""
+"""Turn recordings and rows into pictures, charts and pages. Nothing here imports what trains."""

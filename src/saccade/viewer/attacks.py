@@ -155,8 +155,8 @@ def film_of(film: AttackedEpisode) -> Film:
         height,
         width,
         f"The first episode under {film.attack} with {film.epsilon:g} of 255, played by most likely actions. Grey is "
-        f"no change; the difference, at most {largest} of 255, is multiplied by {factor}. Below: what the policy does, "
-        "and what it would have done had nobody changed the picture.",
+        f"no change; the difference, at most {largest} of 255, is multiplied by {factor}. Below the "
+        "pictures: what the policy does, and what it would have done had nobody changed the picture.",
         curves=film.curves,
     )
 

@@ -1,6 +1,6 @@
-"""The model card of an exported policy: what it gets in every mode and how good its maps are, for people and hubs.
+"""The model card of an exported policy: its returns in every mode and the quality of its maps, for people and hubs.
 
-Its head is YAML with the hub's ``model-index``; every word in it is quoted as JSON quotes it, which is YAML too.
+Its head is YAML with the hub's ``model-index``; every word in it is quoted as in JSON, which is valid YAML.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TAGS = (TASK, "deep-reinforcement-learning", "saliency", "saccade")
 @final
 @dataclass(frozen=True)
 class Carded:
-    """What a card tells of.
+    """The contents of a model card.
 
     Attributes:
         method, task, seed: of the run.
@@ -29,8 +29,8 @@ class Carded:
         scores: rows of saliency scores of these very weights.
         settings: the method's hyper-parameters and the like, by name.
         versions: of the packages that trained it.
-        commit: of the code that did; None where nobody knows.
-        left_out: sentences on what the run has that is not about these weights.
+        commit: of the code that trained it; None if unknown.
+        left_out: sentences on results of the run that are not about these weights.
     """
 
     method: str
@@ -46,17 +46,17 @@ class Carded:
 
     @property
     def name(self) -> str:
-        """What the hub lists it as: ``sgqn-manipulation-reach``."""
+        """The policy's name on the hub: ``sgqn-manipulation-reach``."""
         return f"{self.method}-{self.task.replace('/', '-')}"
 
 
 def card(carded: Carded) -> str:
-    """The text of ``README.md``."""
+    """Return the text of ``README.md``."""
     return "\n".join(["---", *_yaml(metadata(carded)), "---", "", *_body(carded)])
 
 
 def metadata(carded: Carded) -> dict[str, Any]:
-    """What a hub reads: tags, and in ``model-index`` the return of every mode and the mean of every saliency score."""
+    """Return what a hub reads: tags, and in ``model-index`` each mode's return and each saliency score's mean."""
     results = [
         _of_mode(carded.task, mode, row, one.setting) for one in carded.results for mode, row in one.rows.items()
     ]
@@ -97,7 +97,7 @@ def _where(task: str, mode: str, name: str) -> dict[str, Any]:
 
 
 def _yaml(value: Mapping[str, Any], before: str = "") -> Iterator[str]:
-    """Lines of YAML; whatever is no mapping or list stands as JSON writes it."""
+    """Lines of YAML; everything but mappings and lists is written as in JSON."""
     for key, inner in value.items():
         if isinstance(inner, Mapping):
             yield f"{before}{key}:"
@@ -120,11 +120,11 @@ def _body(carded: Carded) -> Iterator[str]:
     yield ""
     yield (
         f"A policy that [Saccade](https://pypi.org/project/saccade-rl/) trained with {carded.method} on "
-        f"`{carded.task}` for {carded.env_steps:,} agent steps (seed {carded.seed}). It acts on pictures alone."
+        f"`{carded.task}` for {carded.env_steps:,} agent steps (seed {carded.seed}). It acts on pictures only."
     )
     yield from ("", "```python", "import saccade", "", 'policy = saccade.load("FOLDER")', "```", "")
     yield (
-        "`FOLDER` is this folder, or `hub:OWNER/NAME` where it lies on the hub. `policy.act(obs)` gives actions; "
+        "`FOLDER` is this folder, or `hub:OWNER/NAME` if it is on the hub. `policy.act(obs)` returns actions; "
         "`saccade evaluate`, `saccade explain` and `saccade score` take the same name."
     )
     yield from ("", "## Returns", "")
@@ -154,7 +154,7 @@ def _returns(result: Result) -> Iterator[str]:
     yield (
         "Mean ± standard deviation of the return of an episode"
         + (", and in brackets how many episodes succeeded." if rates else ".")
-        + " One seed: such numbers say how good this policy is, not how good the method is."
+        + " One seed: these numbers say how good this policy is, not how good the method is."
     )
     for sentence in (*backgrounds_of(result.rows.values()), *changes_of([result])):
         yield from ("", f"{_capital(sentence)}.")
@@ -162,7 +162,7 @@ def _returns(result: Result) -> Iterator[str]:
 
 def _scores(rows: Sequence[ScoreRow]) -> Iterator[str]:
     if not rows:
-        yield "Its saliency maps have not been scored: `saccade score` does it."
+        yield "Its saliency maps have not been scored: `saccade score` does that."
         return
     yield from ("| mode | saliency method | score | mean | better | frames |", "|---|---|---|---|---|---|")
     for row in rows:

@@ -18,7 +18,7 @@ from saccade.viewer.pictures import data_uri
 from saccade.viewer.repeating import repeat_sections
 
 PAGE = "dials.html"
-ROOM = 0.5  # beside the means, as a share of what they span, for wider intervals
+ROOM = 0.5  # around the means, as a fraction of their range, for wider intervals
 
 Curve = tuple[list[float], list[float], list[float], list[float]]
 """Strengths, means, and the lower and upper end of the band."""
@@ -27,14 +27,14 @@ Curve = tuple[list[float], list[float], list[float], list[float]]
 @final
 @dataclass(frozen=True)
 class Dialled:
-    """One policy under some dials.
+    """One policy under several dials.
 
     Attributes:
-        name, task: what the page calls them.
+        name, task: their names on the page.
         rows: of ``evaluations.jsonl``, with ``dial`` and ``strength``; that of strength 0 is shared.
-        facts: names and what they are here.
+        facts: names and values of settings.
         pictures: PNGs by mode: the same moment at each strength.
-        command: what repeats it.
+        command: the command that repeats it.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Dialled:
 
 
 def write_dials(folder: Path, dialled: Dialled) -> Path:
-    """Write ``dials.html``; returns its path. Raises UserError where it cannot be written."""
+    """Write ``dials.html``; return its path. Raises UserError if it cannot be written."""
     path = folder / PAGE
     write_page(path, f"Where {dialled.name} breaks in {dialled.task}", list(_sections(dialled)))
     return path
@@ -79,8 +79,8 @@ def _charts(clean: Row, dials: Mapping[str, Sequence[Row]]) -> Iterator[Picture]
     yield _chart(
         _clipped(returns),
         "return of an episode",
-        f"Mean return of {counts} episodes, which begin with the same seeds at every strength. A band is where the "
-        "mean of ever more such episodes lies, 95 times of 100; a very wide one is cut off.",
+        f"Mean return of {counts} episodes, which begin with the same seeds at every strength. A band is a 95 % "
+        "confidence interval of the mean; a very wide one is cut off.",
     )
     unit = next((row["policy_drift"]["unit"] for rows in dials.values() for row in rows if row["policy_drift"]), "")
     drifts = (
@@ -117,7 +117,7 @@ def _returns(rows: Sequence[Row]) -> Curve:
 
 
 def _clipped(found: Mapping[str, Curve]) -> dict[str, Curve]:
-    """Bands that leave room for the lines: the interval of two episodes is thirteen deviations long."""
+    """Bands clipped so that lines remain visible: the interval of two episodes is thirteen deviations long."""
     means = [0.0, *(mean for _, some, _, _ in found.values() for mean in some)]
     room = ROOM * ((max(means) - min(means)) or 1.0)
     lowest, highest = min(means) - room, max(means) + room
@@ -128,7 +128,7 @@ def _clipped(found: Mapping[str, Curve]) -> dict[str, Curve]:
 
 
 def _drift(rows: Sequence[Row], metric: str) -> Curve | None:
-    """A drift against strength, from 0 at strength 0; None where none is known."""
+    """A drift against strength, from 0 at strength 0; None if none is known."""
     known = [
         (float(row["strength"]), row[metric]) for row in rows if row.get(metric) and row[metric]["mean"] is not None
     ]
@@ -189,10 +189,10 @@ def _cell(numbers: Mapping[str, Any] | None) -> str | None:
 
 
 def picture_name(mode: str) -> str:
-    """The file of a mode's picture."""
+    """Return the file of a mode's picture."""
     return f"{mode}.png"
 
 
 def read_pictures(folder: Path, modes: Sequence[str]) -> dict[str, bytes]:
-    """The pictures that were kept of some modes."""
+    """Return the stored pictures of these modes."""
     return {mode: path.read_bytes() for mode in modes if (path := folder / picture_name(mode)).is_file()}

@@ -1,4 +1,4 @@
-"""The page of an evaluation: one sentence for people, bars with intervals, what each mode looks like, the numbers."""
+"""The page of an evaluation: one sentence at the top, bars with intervals, what each mode looks like, the numbers."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Evaluated:
     """One policy's evaluation.
 
     Attributes:
-        name, task: what tables call the policy and its task.
+        name, task: the names of the policy and its task in tables.
         rows: of ``evaluations.jsonl``, one for each mode.
-        facts: names and what they are here: where the policy came from, what it sees.
+        facts: names and values of settings: where the policy came from, what it sees.
         firsts: by mode the first frame of the first episode, uint8 ``[height, width, 3]``.
-        command: what repeats it.
+        command: the command that repeats it.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Evaluated:
 
 
 def write_evaluation(folder: Path, evaluated: Evaluated) -> Path:
-    """Write ``evaluation.html``; returns its path. Raises UserError where it cannot be written."""
+    """Write ``evaluation.html``; return its path. Raises UserError if it cannot be written."""
     path = folder / PAGE
     write_page(path, f"How {evaluated.name} does in {evaluated.task}", list(_sections(evaluated)))
     return path
@@ -85,13 +85,13 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> Picture:
     return Picture(
         figures.bars_with_intervals(bars, x_label="return of an episode"),
         f"Mean return in {', '.join(mode_told(row['mode']) for row in rows)}",
-        "Bars are mean returns, dots the episodes. A line is where the mean of ever more such episodes lies, 95 times "
-        "of 100: modes whose lines overlap cannot be told apart by so few episodes.",
+        "Bars are mean returns, dots the episodes. A line is the mean's 95 % confidence interval: modes whose lines "
+        "overlap cannot be told apart with so few episodes.",
     )
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Modes down: mean and deviation, what is left, the gap, what the mode changes, successes where they are known."""
+    """A table with modes as rows: mean, deviation, what is left, the gap, what the mode changes, successes."""
     shares = {one.mode: share_told(one) for one in verdicts(rows) if one.kind != "unclear"}
     beside = next((row["return_mean"] for row in rows if row["mode"] == CLEAN), rows[0]["return_mean"])
     knows_success = all(row.get("success_rate") is not None for row in rows)
@@ -112,8 +112,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     marked = any(too_little(row.get("changed_pixels")) for row in rows)
     caption = (
         f"Return of an episode, mean ± standard deviation over {counts} episodes, which begin with the same seeds in "
-        "every mode; of train: the share of its return, where the episodes are not too few to tell; gap: what a mode "
-        "loses of train; pixels changed: the share that looks different from train in the episodes' first frames."
-        + (" !: next to nothing changes there, so that the return tests no distraction." if marked else "")
+        "every mode; of train: the share of train's return, if there are enough episodes to tell; gap: the loss "
+        "against train; pixels changed: the share that looks different from train in the episodes' first frames."
+        + (" !: next to nothing changes there, so the return tests no distraction." if marked else "")
     )
     return Table(tuple(columns), tuple(lines), caption)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
 import numpy as np
 
+from saccade.bench.apart import merged
 from saccade.bench.associations import Association
 from saccade.bench.comparison import (
     Aggregate,
@@ -17,13 +18,17 @@ from saccade.bench.comparison import (
     aggregates_of,
     groups_of,
     pairs_of,
+    tasks_of_success_alone,
 )
+from saccade.bench.outcomes import SUCCESS
 from saccade.bench.printed import decimals_for, number_told
 from saccade.bench.published import RETURN, Published
 from saccade.bench.statistics import FEWEST_SEEDS
+from saccade.bench.verdicts import listed
 from saccade.viewer.experiment_associations import associations
-from saccade.viewer.experiment_curves import Learned, Watched, learning, robustness, saliency, watched_maps
+from saccade.viewer.experiment_curves import Learned, Watched, learning, robustness, watched_maps
 from saccade.viewer.experiment_results import amount, over_tasks, results
+from saccade.viewer.experiment_saliency import saliency
 from saccade.viewer.page import (
     Cell,
     Code,
@@ -72,6 +77,7 @@ class Experiment:
         associations: saliency scores beside success, where both were measured.
         unchanged: sentences on modes that change next to nothing.
         pictures_missing: why there are pictures of nothing, or of not everything.
+        subject: the method that each other one is compared with; by default the last.
     """
 
     name: str
@@ -93,6 +99,17 @@ class Experiment:
     commands: Sequence[str] = field(default_factory=tuple)
     associations: Sequence[Association] = ()
     unchanged: Sequence[str] = ()
+    subject: str = ""
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Every method that has a number, in the order in which the grid has them."""
+        return tuple(dict.fromkeys(line.arm for line in self.lines))
+
+    @property
+    def after_a_paper(self) -> bool:
+        """Whether there is anything published that it repeats."""
+        return bool(self.published_about)
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:
@@ -102,23 +119,24 @@ def write_experiment(path: Path, experiment: Experiment) -> None:
 
 def _sections(experiment: Experiment) -> Iterator[Section]:
     aggregates, groups = aggregates_of(experiment.lines), groups_of(experiment.lines)
-    pairs = pairs_of(aggregates)
+    pairs, arms = pairs_of(aggregates, subject=experiment.subject), experiment.arms
+    same = tasks_of_success_alone(experiment.lines)
     yield Found(" ".join(_summary(experiment, aggregates, pairs)))
     if experiment.unchanged:
         yield Heading("Modes that change next to nothing")
         yield Text(_listed(experiment.unchanged))
     if experiment.differs:
-        yield Heading("What differs from the paper")
+        yield Heading("What differs from the paper" if experiment.after_a_paper else "How it was set")
         yield Text(_listed(experiment.differs))
     yield Contents()
-    yield from results(groups, experiment.mixed)
-    yield from over_tasks(aggregates, pairs)
-    yield from learning(experiment.learned)
+    yield from results(groups, experiment.mixed, arms, same)
+    yield from over_tasks(aggregates, pairs, arms)
+    yield from learning(experiment.learned, arms)
     yield from _looks(experiment)
     yield from saliency(groups)
-    yield from watched_maps(experiment.watched)
-    yield from associations(experiment.associations)
-    yield from robustness(experiment.lines)
+    yield from watched_maps(experiment.watched, arms)
+    yield from associations(experiment.associations, arms)
+    yield from robustness([line for line in experiment.lines if not _said(line, same)], arms)
     yield from _published_alone(experiment)
     yield Heading("Where these numbers come from")
     yield Facts(tuple(experiment.facts))
@@ -126,6 +144,11 @@ def _sections(experiment: Experiment) -> Iterator[Section]:
         yield Folded("How each run was set", Facts(tuple(experiment.settings)))
     yield Heading("How to repeat this")
     yield Code("\n".join(experiment.commands))
+
+
+def _said(line: Line, same: Collection[str]) -> bool:
+    """Whether a number is that of a success which the return has said already."""
+    return line.measure == SUCCESS and line.task in same
 
 
 def _listed(sentences: Sequence[str]) -> str:
@@ -137,19 +160,42 @@ def _listed(sentences: Sequence[str]) -> str:
 
 def _summary(experiment: Experiment, aggregates: Sequence[Aggregate], pairs: Sequence[Pair]) -> Iterator[str]:
     if experiment.source:
-        yield f"After {experiment.source}."
+        yield f"{'After' if experiment.after_a_paper else 'An experiment of'} {experiment.source}."
     yield f"{experiment.done} of {experiment.planned} runs have numbers."
     yield from _best(aggregates)
-    sure = [pair for pair in pairs if pair.difference.low is not None and pair.difference.low > 0]
-    if sure:
-        told = ", ".join(f"{pair.other} in {pair.mode}" for pair in sure)
-        yield f"{sure[0].arm} is ahead, with an interval of the difference that lies above 0, of {told}."
-    elif pairs and pairs[0].difference.low is not None:
-        yield f"In no mode does an interval of the difference put {pairs[0].arm} ahead of another method."
+    yield from _certain(pairs)
     few = sorted({len(line.seeds) for line in experiment.lines if len(line.seeds) < FEWEST_SEEDS})
     if few:
         seeds = f"{' or '.join(map(str, few))} seed{'s' * (few[-1] > 1)}"
         yield f"Some numbers come from {seeds}: no interval can be given."
+
+
+def _certain(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Of whom the method in question is ahead, and behind whom, by intervals of the difference that leave out 0."""
+    known = [pair for pair in pairs if pair.difference.low is not None and pair.difference.high is not None]
+    if not known:
+        return
+    clauses = []
+    arms = list(dict.fromkeys(pair.other for pair in known))
+    for word, beyond in (("ahead of", 1), ("behind", -1)):
+        sure = [pair for pair in known if _side(pair) == beyond]
+        if sure:
+            by_mode: dict[str, list[str]] = {}
+            for pair in sure:
+                by_mode.setdefault(pair.mode, []).append(pair.other)
+            told = [f"{listed(sorted(others, key=arms.index))} in {listed(modes)}" for others, modes in merged(by_mode)]
+            clauses.append(f"{word} {'; '.join(told)}")
+    if clauses:
+        yield f"By intervals of the difference that leave out 0, {known[0].arm} is {', and '.join(clauses)}."
+    else:
+        yield f"In no mode does an interval of the difference put {known[0].arm} ahead of another method or behind one."
+
+
+def _side(pair: Pair) -> int:
+    """1 where the difference is above 0 for certain, -1 where it is below, 0 where nobody knows."""
+    low, high = pair.difference.low, pair.difference.high
+    assert low is not None and high is not None
+    return 1 if low > 0 else -1 if high < 0 else 0
 
 
 def _best(aggregates: Sequence[Aggregate]) -> Iterator[str]:

@@ -9,14 +9,17 @@ from saccade.bench.correlation import Coefficient
 from saccade.bench.outcomes import SUCCESS
 from saccade.viewer import figures
 from saccade.viewer.experiment_curves import MEASURES
-from saccade.viewer.page import Cell, Heading, Picture, Section, Table, Text
+from saccade.viewer.page import Cell, Folded, Heading, Picture, Section, Table, Text
 
-MOST_CHARTS = 24
-"""Of a page; the table has the coefficients of all."""
+MOST_CHARTS, MOST_ROWS = 8, 16
+"""Of a page, and of a task's open table: the strongest. A folded table has the coefficients of all."""
 
 
-def associations(found: Sequence[Association]) -> Iterator[Section]:
-    """Of every task in words, a table of coefficients, and a chart for each score; the strongest charts where many."""
+def associations(found: Sequence[Association], arms: Sequence[str] = ()) -> Iterator[Section]:
+    """Of every task in words, a table of coefficients, and a chart for each score; where there are many, the strongest.
+
+    arms: all methods of the page, each of which has its colour in all charts.
+    """
     if not found:
         return
     yield Heading("Do better maps go with better behaviour?")
@@ -24,29 +27,34 @@ def associations(found: Sequence[Association]) -> Iterator[Section]:
     for task, way in tasks:
         own = [one for one in found if (one.task, one.told) == (task, way)]
         yield Text(" ".join([f"{task}:", *told(own)]))
-        yield _table(own)
-        yield from _charts(own, MOST_CHARTS // len(tasks) or 1)
+        if len(own) > MOST_ROWS:
+            strongest = sorted(own, key=_strength, reverse=True)[:MOST_ROWS]
+            yield _table(strongest, f" Of {len(own)} pairs the {MOST_ROWS} with the strongest coefficient.")
+            yield Folded(f"All {len(own)} pairs of a score and a mode", _table(own))
+        else:
+            yield _table(own)
+        yield from _charts(own, MOST_CHARTS // len(tasks) or 1, arms)
 
 
-def _table(found: Sequence[Association]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for one in found:
-        known = one.correlation
-        rows.append(
-            (
-                f"{one.name}, {one.mode}",
-                "too few, or the same in all" if known is None else known.spearman.told(),
-                None if known is None else known.pearson.told(),
-                None if known is None else _within(known.within),
-                len(one.scores),
-            )
-        )
+def _table(found: Sequence[Association], which: str = "") -> Table:
+    known = [one.correlation for one in found]
+    columns: dict[str, list[Cell]] = {
+        "score, mode": [f"{one.name}, {one.mode}" for one in found],
+        "Spearman": ["too few, or the same in all" if one is None else one.spearman.told() for one in known],
+        "Pearson": [None if one is None else one.pearson.told() for one in known],
+        "within methods": [None if one is None else _within(one.within) for one in known],
+    }
+    runs = [len(one.scores) for one in found]
+    if len(set(runs)) > 1:
+        columns["runs"] = [*runs]
+    else:
+        which = f" {runs[0]} runs.{which}"
     return Table(
-        ("score, mode", "Spearman", "Pearson", "within methods", "runs"),
-        tuple(rows),
+        tuple(columns),
+        tuple(zip(*columns.values(), strict=True)),
         f"{found[0].task}: how each saliency score of a run goes together with its {MEASURES[found[0].measure]} "
-        f"in each mode ({found[0].told}). 1: they rise together always; 0: not at all; \u22121: one falls as the other "
-        "rises. "
+        f"in each mode ({found[0].told}).{which} 1: they rise together always; 0: not at all; \u22121: one falls as "
+        "the other rises. "
         "Within methods: Pearson's coefficient of what runs differ from the mean of their method. In square brackets "
         "are 95 % intervals from resampled runs within each method; they are not widened for how many there are.",
     )
@@ -56,24 +64,22 @@ def _within(found: Coefficient | None) -> str | None:
     return None if found is None else found.told()
 
 
-def _charts(found: Sequence[Association], most: int) -> Iterator[Section]:
+def _charts(found: Sequence[Association], most: int, arms: Sequence[str]) -> Iterator[Section]:
     by_score: dict[str, list[Association]] = {}
     for one in found:
         by_score.setdefault(one.name, []).append(one)
-    strongest = sorted(by_score, key=lambda name: -max(map(_strength, by_score[name])))[:most]
-    for name in (one for one in by_score if one in strongest):
-        yield _chart(name, by_score[name])
+    for name in sorted(by_score, key=lambda name: -max(map(_strength, by_score[name])))[:most]:
+        yield _chart(name, by_score[name], arms)
     if len(by_score) > most:
-        yield Text(
-            f"The {most} scores with the strongest coefficient have a chart, {len(by_score)} stand in the table."
-        )
+        yield Text(f"The {most} scores with the strongest coefficient have a chart, of {len(by_score)}.")
 
 
 def _strength(one: Association) -> float:
+    """How far Spearman's coefficient is from 0."""
     return 0.0 if one.correlation is None else abs(one.correlation.spearman.value)
 
 
-def _chart(name: str, found: Sequence[Association]) -> Picture:
+def _chart(name: str, found: Sequence[Association], arms: Sequence[str]) -> Picture:
     percent = 100 if found[0].measure == SUCCESS else 1
     panels = {
         _titled(one): {arm: (x, [percent * value for value in y]) for arm, (x, y) in one.by_arm.items()}
@@ -84,7 +90,7 @@ def _chart(name: str, found: Sequence[Association]) -> Picture:
     direction = f" ({better} is better)" if better else ""
     modes = ", ".join(one.mode for one in found)
     return Picture(
-        figures.pairs(panels, x_label=f"{name}{direction}", y_label=what),
+        figures.pairs(panels, x_label=f"{name}{direction}", y_label=what, names=arms),
         f"{what} in {modes} over {name}, a mark for each run",
         f"{found[0].task}: {MEASURES[found[0].measure]} of each run over its {name}, a mark for each run, in each "
         "mode, with Spearman's coefficient.",

@@ -1,4 +1,4 @@
-"""What was measured along something, as sections of a page: learning, saliency scores, returns under attack."""
+"""What was measured along something, as sections of a page: learning, what maps find, returns under attack."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import final
 
 from saccade.bench import statistics
-from saccade.bench.comparison import Group, Line, attacked
+from saccade.bench.comparison import Line, attacked
 from saccade.bench.outcomes import SUCCESS
 from saccade.bench.printed import difference_told, interval_told, ours_told, published_told
 from saccade.bench.published import RETURN
 from saccade.viewer import figures
-from saccade.viewer.page import Better, Cell, Heading, Picture, Section, Table
+from saccade.viewer.page import Cell, Heading, Picture, Section
 
 MEASURES = {RETURN: "return of an episode", SUCCESS: "share of episodes with a success"}
 WINDOW = 5  # episodes that a learning curve averages
@@ -45,7 +45,7 @@ class Watched:
     area_under_roc: Sequence[float]
 
 
-def watched_maps(watched: Sequence[Watched]) -> Iterator[Section]:
+def watched_maps(watched: Sequence[Watched], arms: Sequence[str] = ()) -> Iterator[Section]:
     """Of every task and map how well it comes to find the task, over agent steps, in each mode."""
     charts = []
     for task, name, mode in dict.fromkeys((one.task, one.map, one.mode) for one in watched):
@@ -55,22 +55,24 @@ def watched_maps(watched: Sequence[Watched]) -> Iterator[Section]:
                 runs.setdefault(one.arm, []).append((one.env_steps, one.area_under_roc))
         found = _bands_of(runs)
         if found:
-            charts.append(_watched_chart(task, name, mode, found))
+            charts.append(_watched_chart(task, name, mode, found, arms))
     if charts:
         yield Heading("How their maps come to find the task")
         yield from charts
 
 
-def _watched_chart(task: str, name: str, mode: str, found: Mapping[str, statistics.Band]) -> Picture:
+def _watched_chart(
+    task: str, name: str, mode: str, found: Mapping[str, statistics.Band], arms: Sequence[str]
+) -> Picture:
     return Picture(
-        banded(found, "agent steps", "area under ROC"),
+        banded(found, "agent steps", "area under ROC", arms),
         f"area under ROC of {name} in {task}, {mode}, over agent steps",
         f"{task}, {mode}: how likely a pixel of the task is more salient than another, 0.5 by chance, in "
         f"the agent's map {name}; mean over seeds. Faint: 95 % bands, of methods with three seeds or more.",
     )
 
 
-def learning(learned: Sequence[Learned]) -> Iterator[Section]:
+def learning(learned: Sequence[Learned], arms: Sequence[str] = ()) -> Iterator[Section]:
     """Of every task how each method learned, over agent steps and over minutes; nothing of runs that are too short."""
     charts = []
     for task in dict.fromkeys(one.task for one in learned):
@@ -78,15 +80,15 @@ def learning(learned: Sequence[Learned]) -> Iterator[Section]:
         for what, minutes in (("agent steps", False), ("minutes of training", True)):
             found = _learning_bands(own, minutes)
             if found:
-                charts.append(_learning_chart(task, what, found))
+                charts.append(_learning_chart(task, what, found, arms))
     if charts:
         yield Heading("How they learned")
         yield from charts
 
 
-def _learning_chart(task: str, what: str, found: Mapping[str, statistics.Band]) -> Picture:
+def _learning_chart(task: str, what: str, found: Mapping[str, statistics.Band], arms: Sequence[str]) -> Picture:
     return Picture(
-        banded(found, what, "return while training"),
+        banded(found, what, "return while training", arms),
         f"return of training episodes in {task} over {what}",
         f"{task}: mean over seeds of the return of training episodes, {WINDOW} averaged, over {what}, as far as all "
         "seeds of a method have come. Faint: 95 % bands, of methods with three seeds or more.",
@@ -113,69 +115,34 @@ def _bands_of(runs: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]
     }
 
 
-def saliency(groups: Sequence[Group]) -> Iterator[Section]:
-    """A table for every score of saliency maps that was measured."""
-    own = [group for group in groups if group.measure not in MEASURES and ":" in group.measure]
-    if not own:
-        return
-    yield Heading("How good their saliency maps are")
-    tables: dict[tuple[str, str, str], list[tuple[str, Line]]] = {}
-    for group in own:
-        metric, _, method = group.measure.partition(":")
-        for line in group.lines:
-            tables.setdefault((group.task, metric, group.version), []).append((method, line))
-    for (task, metric, version), lines in tables.items():
-        yield _score_table(task, metric, version, lines)
+def beside_published(lines: Sequence[Line], decimals: int, ours: str) -> dict[str, list[Cell]]:
+    """The columns that every table has, by title: ours, the published number and the difference where any line has one,
+    the interval of ours, seeds.
+    """
+    columns: dict[str, list[Cell]] = {ours: [ours_told(line, decimals) for line in lines]}
+    if any(line.published for line in lines):
+        columns["published"] = [published_told(line, decimals) if line.published else None for line in lines]
+        columns["difference"] = [difference_told(line, decimals) if line.published else None for line in lines]
+    columns["interval"] = [interval_told(line, decimals) for line in lines]
+    columns["seeds"] = [len(line.seeds) for line in lines]
+    return columns
 
 
-def _score_table(task: str, metric: str, version: str, lines: Sequence[tuple[str, Line]]) -> Table:
-    decimals = 3 if all(abs(line.mean) < 10 for _, line in lines) else 1
-    rows: list[tuple[Cell, ...]] = [
-        (
-            f"{line.arm}, {method}, {line.mode}",
-            *beside_published(line, decimals),
-        )
-        for method, line in lines
-    ]
-    direction = {line.better for _, line in lines}
-    better: Better | None = None
-    if direction == {"higher"}:
-        better = "higher"
-    elif direction == {"lower"}:
-        better = "lower"
-    return Table(
-        ("method, saliency, mode", metric.replace("_", " "), "published", "difference", "interval", "seeds"),
-        tuple(rows),
-        f"{metric} of maps in {task}: mean ± standard deviation over seeds. {version}.".replace(" .", ""),
-        (None, better, None, None, None, None),
-        frozenset(str(row[0]) for (method, _), row in zip(lines, rows, strict=True) if method.startswith("baseline")),
-    )
-
-
-def beside_published(line: Line, decimals: int) -> tuple[Cell, ...]:
-    """The cells of a line that every table has: ours, published, the difference, the interval of ours, seeds."""
-    return (
-        ours_told(line, decimals),
-        published_told(line, decimals) if line.published else None,
-        difference_told(line, decimals) if line.published else None,
-        interval_told(line, decimals),
-        len(line.seeds),
-    )
-
-
-def robustness(lines: Sequence[Line]) -> Iterator[Section]:
+def robustness(lines: Sequence[Line], arms: Sequence[str] = ()) -> Iterator[Section]:
     """A chart for every attack that was measured, over its budgets."""
     found = attacked(lines)
     if not found:
         return
     yield Heading("How robust they are")
-    for (task, measure, what), arms in found.items():
-        for way in dict.fromkeys(line.kind.way for own in arms.values() for line in own):
-            own = [line for several in arms.values() for line in several if line.kind.way == way]
-            yield _robustness_chart(task, measure, what, own, way.setting)
+    for (task, measure, what), attacks in found.items():
+        for way in dict.fromkeys(line.kind.way for own in attacks.values() for line in own):
+            own = [line for several in attacks.values() for line in several if line.kind.way == way]
+            yield _robustness_chart(task, measure, what, own, way.setting, arms)
 
 
-def _robustness_chart(task: str, measure: str, what: str, lines: Sequence[Line], setting: str) -> Picture:
+def _robustness_chart(
+    task: str, measure: str, what: str, lines: Sequence[Line], setting: str, arms: Sequence[str]
+) -> Picture:
     curves: dict[str, list[Line]] = {}
     for line in lines:
         # After how many steps, and over how many episodes, decides which numbers are one curve.
@@ -194,7 +161,7 @@ def _robustness_chart(task: str, measure: str, what: str, lines: Sequence[Line],
         if len(low) == len(high) == len(budgets):
             ends[name] = (low, high)
     return Picture(
-        figures.curves(series, x_label="budget, of 255", y_label=MEASURES[measure], band=ends),
+        figures.curves(series, x_label="budget, of 255", y_label=MEASURES[measure], band=ends, names=arms),
         f"{MEASURES[measure]} of each method under {what}, over the attack's budget",
         f"{task} under {what}: mean over seeds, over how much the attack may change each pixel. Faint: 95 % bands, of "
         f"methods with three seeds or more. {setting}".rstrip(". ")
@@ -202,10 +169,10 @@ def _robustness_chart(task: str, measure: str, what: str, lines: Sequence[Line],
     )
 
 
-def banded(found: Mapping[str, statistics.Band], x_label: str, y_label: str) -> str:
-    """A chart of bands by name: their values, and faint their ends."""
+def banded(found: Mapping[str, statistics.Band], x_label: str, y_label: str, names: Sequence[str] = ()) -> str:
+    """A chart of bands by name: their values, and faint their ends. names: all that a set of charts shares."""
     lines = {name: (band.places.tolist(), band.value.tolist()) for name, band in found.items()}
-    return figures.curves(lines, x_label=x_label, y_label=y_label, band=bands(found))
+    return figures.curves(lines, x_label=x_label, y_label=y_label, band=bands(found), names=names)
 
 
 def bands(found: Mapping[str, statistics.Band]) -> dict[str, tuple[list[float], list[float]]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
 from saccade.bench import statistics
 from saccade.bench.comparison import Aggregate, Group, Line, Pair
 from saccade.bench.outcomes import SUCCESS
-from saccade.bench.printed import decimals_of, number_told
+from saccade.bench.printed import decimals_for, decimals_of, number_told
 from saccade.bench.published import RETURN
 from saccade.bench.statistics import FEWEST_SEEDS, Estimate, too_few
 from saccade.viewer import figures
@@ -24,20 +24,30 @@ INTERVALS = (
 )
 
 
-def results(groups: Sequence[Group], mixed: Sequence[str]) -> Iterator[Section]:
-    """Of every task a chart and a table for each way of measuring; and what is not averaged, in words."""
+def results(
+    groups: Sequence[Group], mixed: Sequence[str], arms: Sequence[str] = (), success_alone: Collection[str] = ()
+) -> Iterator[Section]:
+    """Of every task a chart and a table for each way of measuring; and what is not averaged, in words.
+
+    arms: all methods of the page, each of which has its colour in all charts. success_alone: tasks in which the return
+    is the success, which is told once.
+    """
     own = [group for group in groups if group.measure in MEASURES]
     for task in dict.fromkeys(group.task for group in own):
         yield Heading(f"Results: {task}")
         for group in (one for one in own if one.task == task):
-            yield _chart(group)
+            if group.measure == SUCCESS and task in success_alone:
+                continue
+            yield _chart(group, arms)
             yield _table(group)
+        if task in success_alone:
+            yield Text("The share of episodes with a success is the return in every run, and is not shown again.")
     if mixed:
         yield Heading("What is not averaged", 3)
         yield Text("\n".join(f"• {sentence}" for sentence in mixed))
 
 
-def _chart(group: Group) -> Picture:
+def _chart(group: Group, arms: Sequence[str]) -> Picture:
     percent = 100 if group.measure == SUCCESS else 1
     marks = [
         ModeReturn(
@@ -47,7 +57,7 @@ def _chart(group: Group) -> Picture:
     ]
     label = "episodes with a success, %" if group.measure == SUCCESS else MEASURES[RETURN]
     return Picture(
-        figures.returns_by_mode(marks, y_label=label),
+        figures.returns_by_mode(marks, y_label=label, names=arms),
         f"{label} of each method in {', '.join(dict.fromkeys(line.mode for line in group.lines))}",
         f"{_measured(group)} Large: mean over seeds, with the standard deviation; small: each seed.",
     )
@@ -69,33 +79,33 @@ def _row_name(line: Line, group: Group) -> str:
 
 
 def _table(group: Group) -> Table:
-    decimals = decimals_of(group.lines)
-    rows: list[tuple[Cell, ...]] = [
-        (
-            f"{_row_name(line, group)}, {line.mode}",
-            *beside_published(line, decimals),
-            line.kind.env_steps,
-        )
-        for line in group.lines
-    ]
-    columns = ("method, mode", "ours", "published", "difference", "interval", "seeds", "agent steps")
-    counts = "/".join(dict.fromkeys(str(line.kind.count) for line in group.lines if line.kind.count))
-    printed = dict.fromkeys(line.published[0].source for line in group.lines if line.published)
+    decimals, lines = decimals_of(group.lines), group.lines
+    printed_beside = any(line.published for line in lines)
+    steps = {line.kind.env_steps for line in lines}
+    columns: dict[str, list[Cell]] = {
+        "method, mode": [f"{_row_name(line, group)}, {line.mode}" for line in lines],
+        **beside_published(lines, decimals, "ours"),
+    }
+    if len(steps) > 1:
+        columns["agent steps"] = [line.kind.env_steps for line in lines]
+    counts = "/".join(dict.fromkeys(str(line.kind.count) for line in lines if line.kind.count))
+    printed = dict.fromkeys(line.published[0].source for line in lines if line.published)
     others = [
         f"{line.arm}, {line.mode}: {number_told(one, decimals)} ({one.source})"
-        for line in group.lines
+        for line in lines
         for one in line.published[1:]
     ]
+    after = f" after {steps.pop():,} agent steps" if len(steps) == 1 else ""
     caption = (
-        f"{_measured(group)} Mean ± standard deviation over seeds, {counts or 'some'} episodes each. Interval: of that "
-        f"mean, 95 %, from resampled seeds."
-        + (f" Published: {'; '.join(printed)}." if printed else " Nothing published stands beside.")
+        f"{_measured(group)} Mean ± standard deviation over seeds, {counts or 'some'} episodes each{after}. Interval: "
+        f"of that mean, 95 %, from resampled seeds."
+        + (f" Published: {'; '.join(printed)}." if printed_beside else " Nothing published stands beside.")
         + (f" Others print: {'; '.join(others)}." if others else "")
     )
-    return Table(columns, tuple(rows), caption)
+    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), caption)
 
 
-def over_tasks(aggregates: Sequence[Aggregate], pairs: Sequence[Pair]) -> Iterator[Section]:
+def over_tasks(aggregates: Sequence[Aggregate], pairs: Sequence[Pair], arms: Sequence[str] = ()) -> Iterator[Section]:
     """What may be said of all runs on all tasks together, and of the last method beside each other one."""
     if not aggregates:
         return
@@ -103,25 +113,23 @@ def over_tasks(aggregates: Sequence[Aggregate], pairs: Sequence[Pair]) -> Iterat
     yield Heading("All tasks together" if several else "The methods beside each other")
     for measure in dict.fromkeys(one.measure for one in aggregates):
         own = [one for one in aggregates if one.measure == measure]
-        columns = ("method, mode", "interquartile mean", "optimality gap", "seeds")
-        rows: list[tuple[Cell, ...]] = [
-            (
-                f"{one.arm}, {one.mode}",
-                amount(one),
-                None if one.optimality_gap is None else one.optimality_gap.told(2),
-                one.interquartile_mean.seeds,
-            )
-            for one in own
-        ]
+        gaps = [None if one.optimality_gap is None else one.optimality_gap.told(2) for one in own]
+        columns: dict[str, list[Cell]] = {
+            "method, mode": [f"{one.arm}, {one.mode}" for one in own],
+            "interquartile mean": [amount(one) for one in own],
+            **({"optimality gap": [*gaps]} if any(gaps) else {}),
+            "seeds": [one.interquartile_mean.seeds for one in own],
+        }
         tasks = "; ".join(dict.fromkeys(", ".join(one.tasks) for one in own))
+        behind = " Optimality gap: how far runs stay behind the greatest return, as a share of it."
         yield Table(
-            columns,
-            tuple(rows),
-            f"{MEASURES[measure].capitalize()}, over {tasks}: the mean of the middle half of all runs. {INTERVALS} "
-            "Optimality gap: how far runs stay behind the greatest return, as a share of it; where that is known.",
+            tuple(columns),
+            tuple(zip(*columns.values(), strict=True)),
+            f"{MEASURES[measure].capitalize()}, over {tasks}: the mean of the middle half of all runs. {INTERVALS}"
+            + (behind if any(gaps) else ""),
         )
         if several:
-            yield from _profiles(own)
+            yield from _profiles(own, arms)
     if pairs:
         yield _pairs(pairs)
 
@@ -145,13 +153,13 @@ def _percent(found: Estimate) -> str:
     return f"{100 * found.value:.0f} % [{100 * found.low:.0f}, {100 * found.high:.0f}]"
 
 
-def _profiles(aggregates: Sequence[Aggregate]) -> Iterator[Picture]:
+def _profiles(aggregates: Sequence[Aggregate], arms: Sequence[str]) -> Iterator[Picture]:
     """A chart for each mode where numbers are shares of something."""
     for mode in dict.fromkeys(one.mode for one in aggregates if one.scale is not None and one.scores.size > 1):
         own = [one for one in aggregates if one.mode == mode]
         found = {one.arm: statistics.performance_profile(one.scores, THRESHOLDS) for one in own}
         yield Picture(
-            banded(found, "share of the greatest return", "runs above it"),
+            banded(found, "share of the greatest return", "runs above it", arms),
             f"performance profile of each method in {mode}",
             f"Performance profile in {mode}: the share of all runs on all tasks that get more than so much. Higher is "
             "better, everywhere. Faint: 95 % bands, of methods with three seeds or more.",
@@ -167,5 +175,5 @@ def amount(one: Aggregate) -> str:
 def _scaled(found: Estimate, scale: float) -> str:
     """An estimate of shares as the returns that they are shares of."""
     low, high = (None if end is None else end * scale for end in (found.low, found.high))
-    decimals = 0 if abs(found.value * scale) >= 100 else 1
+    decimals = decimals_for([found.value * scale])
     return Estimate(found.value * scale, low, high, found.seeds).told(decimals).replace("-", "\u2212")

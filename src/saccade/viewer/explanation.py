@@ -1,8 +1,8 @@
-"""Pictures of an explanation folder: each method's map over the frame, and what the agent makes of it.
+"""Pictures of an explanation folder: each method's map over the frame, and what the agent itself computes from it.
 
 All pictures show the newest frame of a stacked observation, and of a signed map the magnitude: bright is what matters,
-whether it speaks for or against. A map that is zero everywhere is crossed out, for it says nothing. Each method has a
-brightness of its own, the same for all frames of a mode, so that frames can be compared with each other, and methods by
+whether it speaks for or against. A map that is zero everywhere is crossed out, since it says nothing. Each method has
+its own brightness, the same for all frames of a mode, so that frames can be compared with each other, and methods by
 where they are bright, not by how much.
 """
 
@@ -44,15 +44,15 @@ ZERO = "(zero everywhere)"  # after the name of a method that found nothing in a
 OBSERVATION = "observation"
 FIGURE = "figure.png"
 CLOSEST = 3  # actions that a line names
-SMALLEST_SIDE = 160  # of an enlarged frame, so that 84 pixels can be seen
+SMALLEST_SIDE = 160  # of an enlarged frame, so that single pixels can be seen
 FILM_SHAPE = 16 / 9  # width over height
 FRAMES_AT_ONCE = 32  # drawn together; more need more memory and are not faster
 
 
 def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDArray[np.uint8]]:
-    """What is drawn side by side, by label: frames ``[time, height, width, 3]``, the overlays by their method's name.
+    """What is drawn side by side, by label: frames ``[time, height, width, 3]``, overlays by their method's name.
 
-    The agent's own pictures come last and as they are, in the middle of white where they are smaller than the frame.
+    The agent's own pictures come last and unchanged, centred on white if they are smaller than the frame.
 
     Args:
         index: of the frames to draw; None for all.
@@ -63,7 +63,7 @@ def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDAr
     parts = parts_of(maps.obs[chosen], maps.channels)
     frames, *_ = parts.values()
     drawn = {SEEN: frames}
-    if len(parts) > 1 or not {*parts} & {"rgb", "grey"}:  # what a part is must be said where it is no plain picture
+    if len(parts) > 1 or not {*parts} & {"rgb", "grey"}:  # a part that is no plain picture needs a label
         drawn = {f"{SEEN}: {part}": picture for part, picture in parts.items()}
     if maps.clean_obs is not None:
         drawn[CLEAN] = next(iter(parts_of(maps.clean_obs[chosen], maps.channels).values()))
@@ -79,7 +79,7 @@ def panels(maps: Maps, index: NDArray[np.int64] | None = None) -> dict[str, NDAr
 def _on_screen(
     maps: Maps, screen: NDArray[np.uint8], looked_at: NDArray[np.bool_], chosen: NDArray[np.int64]
 ) -> dict[str, NDArray[np.uint8]]:
-    """The same of a person's game: the screen, where they looked, and every map over it with the gaze on top."""
+    """Panels of a person's game: the screen, where they looked, and every map over it with the gaze on top."""
     drawn = {SCREEN: screen, LOOKED: marked(screen // 2, looked_at)}
     for method, saliency in maps.saliency.items():
         label = method if saliency.any() else f"{method} {ZERO}"
@@ -90,7 +90,7 @@ def _on_screen(
 
 
 def agent_label(picture: str) -> str:
-    """What one of the agent's own pictures is called beside maps: no name of a method looks like it."""
+    """Return the label of one of the agent's own pictures beside maps: no method has such a name."""
     return f"{_words(picture)} (agent)"
 
 
@@ -99,18 +99,18 @@ def _words(name: str) -> str:
 
 
 def brightest(saliency: NDArray[np.float32]) -> float:
-    """The magnitude that is drawn at full brightness; of a map that is zero almost everywhere its greatest."""
+    """Return the magnitude that is drawn at full brightness; for a map that is zero almost everywhere, its maximum."""
     magnitude = np.abs(saliency)
     return float(np.quantile(magnitude, BRIGHTEST)) or float(magnitude.max())
 
 
 def spread(total: int, most: int) -> NDArray[np.int64]:
-    """At most ``most`` of ``total`` places, evenly spread, with the first and the last."""
+    """Return at most ``most`` of ``total`` places, evenly spread, including the first and the last."""
     return np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
 
 
 def grid_picture(folder: str | Path, mode: str, *, rows: int = 6) -> Picture:
-    """Methods across, evenly spread frames down, enlarged and labelled.
+    """Draw methods as columns and evenly spread frames as rows, enlarged and labelled.
 
     Raises:
         UserError: the folder holds no maps of this mode, or they are damaged.
@@ -128,9 +128,9 @@ def grid_picture(folder: str | Path, mode: str, *, rows: int = 6) -> Picture:
 
 
 def figure_picture(folder: str | Path, *, moments: int = 2) -> Picture | None:
-    """What the agent makes of what it sees: some moments of each mode down, its own masks and pictures across.
+    """Draw the agent's own masks and pictures as columns, and some moments of each mode as rows.
 
-    None where the folder holds no such pictures, for not every policy makes any.
+    None if the folder holds no such pictures, since not every policy makes any.
 
     Raises:
         UserError: the folder is no explanation, or a file in it is damaged.
@@ -153,7 +153,7 @@ def figure_picture(folder: str | Path, *, moments: int = 2) -> Picture | None:
     height, width = rows[0][OBSERVATION].shape[:2]
     factor = _enlargement(height, width)
     names = (OBSERVATION, *explanation.pictures)
-    white = np.full_like(rows[0][OBSERVATION], WHITE)  # where the file of a mode lacks a picture
+    white = np.full_like(rows[0][OBSERVATION], WHITE)  # if the file of a mode lacks a picture
     return grid(
         [[upscale(row.get(name, white), factor) for name in names] for row in rows],
         row_labels=row_labels,
@@ -163,7 +163,7 @@ def figure_picture(folder: str | Path, *, moments: int = 2) -> Picture | None:
 
 
 def write_figure(folder: str | Path) -> Path | None:
-    """Write ``figure.png`` of the pictures in the folder; returns its path, or None where there are none.
+    """Write ``figure.png`` of the pictures in the folder; return its path, or None if there are none.
 
     Raises:
         UserError: the folder is no explanation, a file in it is damaged, or the figure cannot be written.
@@ -178,7 +178,7 @@ def write_figure(folder: str | Path) -> Path | None:
 
 
 def amid(total: int, most: int) -> NDArray[np.int64]:
-    """At most ``most`` of ``total`` places, each in the middle of an equal share of them: neither start nor end."""
+    """Return at most ``most`` of ``total`` places, each in the middle of an equal share: neither start nor end."""
     count = min(most, total)
     return ((np.arange(count) + 0.5) * total / count).astype(np.int64)
 
@@ -191,7 +191,7 @@ def _observation_and_pictures(maps: Maps, chosen: NDArray[np.int64]) -> dict[str
 
 
 def film_frames(folder: str | Path, mode: str) -> Iterator[Picture]:
-    """A video's frames, one after the other: what the policy sees, every method's map, and what happened.
+    """Yield a video's frames, one after the other: what the policy sees, every method's map, and what happened.
 
     Raises:
         UserError: the folder holds no maps of this mode, or they are damaged.
@@ -213,7 +213,7 @@ def film_frames(folder: str | Path, mode: str) -> Iterator[Picture]:
 
 
 def told(maps: Maps, time: int) -> str:
-    """What happened at a frame, in a line: ``step 12 of 250 · reward 0.93 · action 0.10 −0.40``.
+    """Describe what happened at a frame in a line: ``step 12 of 250 · reward 0.93 · action 0.10 −0.40``.
 
     A discrete action comes with its name, its probability or value, and the actions that come closest to it:
     ``action forward 87 %, right 9 %, left 3 %``.
@@ -232,7 +232,7 @@ def told(maps: Maps, time: int) -> str:
 
 
 def _choice(maps: Maps, time: int, action: int) -> str:
-    """A discrete action beside what else the policy thought of."""
+    """A discrete action, and the other actions that the policy considered."""
     names, index = maps.action_names, action - maps.first_action
     thought = maps.probabilities if maps.probabilities is not None else maps.action_values
     count = len(names) if thought is None else thought.shape[1]
@@ -256,6 +256,6 @@ def _enlargement(height: int, width: int) -> int:
 
 
 def _film_columns(count: int, height: int, width: int) -> int:
-    """How many pictures lie beside each other so that the whole is about as wide as a screen, and hardly empty."""
+    """How many pictures to put side by side so that the whole is about as wide as a screen, and nearly full."""
     ideal = max(1, round(math.sqrt(count * FILM_SHAPE * (height + 2 * LINE_PIXELS) / width)))
     return min((ideal, ideal + 1), key=lambda columns: -count % columns) if ideal < count else count

@@ -141,13 +141,21 @@ def learning_curves(
     return _finished(figure, axes)
 
 
-def returns_by_mode(marks: Sequence[ModeReturn], *, y_label: str = "return of an episode") -> str:
-    """Each method's mean (large), deviation (line) and episodes (small) in each mode; an SVG data URI."""
+def returns_by_mode(
+    marks: Sequence[ModeReturn], *, y_label: str = "return of an episode", names: Sequence[str] = ()
+) -> str:
+    """Each method's mean (large), deviation (line) and episodes (small) in each mode; an SVG data URI.
+
+    names: all methods that a set of charts shares, so that one that is missing here changes no other's colour.
+    """
     methods = list(dict.fromkeys(mark.method for mark in marks))
+    order = [*dict.fromkeys([*names, *methods])]
     modes = list(dict.fromkeys(mark.mode for mark in marks))
     figure, axes = _chart(x_label="", y_label=y_label)
     step = MODE_WIDTH / max(len(methods), 1)
-    for i, (method, color) in enumerate(zip(methods, _cycled(PALETTE, len(methods)), strict=True)):
+    for i, method in enumerate(methods):
+        place = order.index(method)
+        color = PALETTE[place % len(PALETTE)]
         own = [mark for mark in marks if mark.method == method]
         places = [modes.index(mark.mode) + (i - (len(methods) - 1) / 2) * step for mark in own]
         for x, mark in zip(places, own, strict=True):
@@ -157,7 +165,7 @@ def returns_by_mode(marks: Sequence[ModeReturn], *, y_label: str = "return of an
             places,
             [mark.mean for mark in own],
             yerr=[mark.std for mark in own],
-            fmt=MARKERS[i % len(MARKERS)],
+            fmt=MARKERS[place % len(MARKERS)],
             color=color,
             markersize=7,
             markeredgecolor="white",
@@ -254,6 +262,8 @@ def curves(
             axes.fill_between(x, *band[name], color=color, alpha=0.15, linewidth=0)
     lowest, highest = axes.get_ylim()
     axes.set_ylim(min(0.0, lowest), max(0.0, highest))  # so that small differences look small
+    if all(isinstance(place, int | float) for x, _ in series.values() for place in x):
+        axes.xaxis.set_major_formatter(_thousands)
     height = HEIGHT_INCHES if len(series) <= len(PALETTE) else CROWDED_INCHES
     if any(isinstance(place, str) for x, _ in series.values() for place in x):
         height += NAMES_INCHES
@@ -306,16 +316,21 @@ def drift(
 
 
 def pairs(
-    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], *, x_label: str, y_label: str
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    *,
+    x_label: str,
+    y_label: str,
+    names: Sequence[str] = (),
 ) -> str:
     """Two numbers of each run as a mark, in a chart for each title with the same axes; an SVG data URI.
 
     Args:
         panels: by title, by label the ``(x, y)`` of some runs, equally long.
+        names: all labels that a set of charts shares, so that one that is missing here changes no other's colour.
     """
     from matplotlib.figure import Figure
 
-    labels = list(dict.fromkeys(label for panel in panels.values() for label in panel))
+    labels = list(dict.fromkeys([*names, *(label for panel in panels.values() for label in panel)]))
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(WIDTH_INCHES, PANEL_INCHES * rows + NAMES_INCHES), layout="constrained")

@@ -1,4 +1,4 @@
-"""Moving pictures that a page carries without a video: sprite sheets side by side, moved by one slider."""
+"""Films that a page can hold without a video: sprite sheets side by side, moved by one slider."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Panel:
     """One of the pictures that move together.
 
     Attributes:
-        label: what stands above it.
-        alt: what is to be seen, for those who cannot see it.
-        sheet: data URI of all its frames in one picture, as ``panel`` lays them out.
+        label: the text above it.
+        alt: a description for those who cannot see it.
+        sheet: data URI of all its frames in one picture, as ``panel`` arranges them.
     """
 
     label: str
@@ -40,7 +40,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the colours of a film's panels mean: a bar from darkest to brightest, with a word at either end."""
+    """The meaning of the colours in a film's panels: a bar from darkest to brightest, with a word at either end."""
 
     darkest: str
     brightest: str
@@ -57,10 +57,10 @@ class Film:
     Attributes:
         panels: made by ``panel`` from equally many frames.
         lines: a line of text per moment.
-        height: of a frame in pixels, as ``width``.
+        height, width: of a frame in pixels.
         caption: a plain sentence: what the film shows and how to read it.
         curves: numbers along the slider.
-        drawn: the moments that have a frame, in order, where not all have: the others show the one before.
+        drawn: the moments that have a frame, in order, if not all do: the others show the previous one.
     """
 
     panels: tuple[Panel, ...]
@@ -82,8 +82,8 @@ class Films:
     """Films under one slider, such as one episode in several modes; a shorter one waits at its last frame.
 
     Attributes:
-        films: by what stands above each.
-        caption: a plain sentence about all of them; each film's own stands above its panels.
+        films: by their titles.
+        caption: a plain sentence about all of them; each film's own caption is above its panels.
     """
 
     films: Mapping[str, Film]
@@ -95,9 +95,9 @@ class Films:
 
 
 def panel(label: str, alt: str, frames: NDArray[np.uint8], *, lossless: bool = False) -> Panel:
-    """Frames ``[time, height, width, 3]`` as one panel.
+    """Arrange frames ``[time, height, width, 3]`` as one panel.
 
-    They lie row by row in a sheet about as high as wide: a strip would be longer than browsers and WebP allow.
+    They are in rows on a sheet about as high as wide: a strip would be longer than browsers and WebP allow.
     """
     if frames.ndim != 4 or frames.shape[0] == 0 or frames.shape[3] != 3:
         raise ValueError(f"a panel's frames have shape [time, height, width, 3], not {list(frames.shape)}")
@@ -114,12 +114,12 @@ def panel(label: str, alt: str, frames: NDArray[np.uint8], *, lossless: bool = F
 
 
 def film_html(film: Film) -> str:
-    """The film as a figure; page.js gives life to its controls."""
+    """Return the film as a figure; page.js operates its controls."""
     return _figure([film.scale], _part(film), _controls(film.lines, _line(film)), film.curves, film.caption)
 
 
 def films_html(films: Films) -> str:
-    """The films as one figure with one slider."""
+    """Return the films as one figure with one slider."""
     parts = "\n".join(
         _part(film, f'<p class="row">{escape(title)}</p><p class="note">{escape(film.caption)}</p>{_line(film)}')
         for title, film in films.films.items()
@@ -158,7 +158,7 @@ def _part(film: Film, above: str = "") -> str:
 
 
 def breakable(title: str) -> str:
-    """An escaped title that may be broken after each underscore, so that columns stay narrow."""
+    """Return an escaped title that can be broken after each underscore, so that columns stay narrow."""
     return title.replace("_", "_<wbr>")
 
 

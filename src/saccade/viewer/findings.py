@@ -15,17 +15,17 @@ HALF = 0.5
 
 
 def findings(explanation: Explanation, episodes: Mapping[str, Maps]) -> str:
-    """Returns, where there are several modes; what the maps are bright on; which method the scores speak for.
+    """Findings: returns, if there are several modes; where the maps are bright; which method the scores favour.
 
     Args:
-        episodes: by mode, of those with maps.
+        episodes: by mode, for those with maps.
     """
     totals = {mode: maps.total for mode, maps in episodes.items() if maps.total is not None}
     return " ".join(filter(None, (sentence_of_episodes(totals), *_places(episodes), *_scores(explanation))))
 
 
 def _places(episodes: Mapping[str, Maps]) -> Iterator[str]:
-    """Of the first mode: how much lies on the task where anybody knows it, else how far it is spread."""
+    """For the first mode: how much of the map lies on the task if that is known, else how far it is spread."""
     for mode, maps in list(episodes.items())[:1]:
         found = {name: np.abs(values) for name, values in maps.saliency.items() if values.any()}
         if not found:
@@ -68,7 +68,7 @@ def _scores(explanation: Explanation) -> Iterator[str]:
     told = ", ".join(f"{name} in {count}" for name, count in wins.most_common())
     count = f"{len(compared)} measurements, each a score in a mode"
     if not wins:
-        yield f"In none of {count}, is a method better than what is drawn without asking the network."
+        yield f"In none of {count}, is a method better than maps made without the network."
         return
     yield f"Of {count}, the best map is that of {told}" + (f"; in {lost} none stands out." if lost else ".")
 

@@ -12,20 +12,28 @@ from saccade.bench.cells import TRAIN
 from saccade.bench.running import FAILED, RUNNING, SKIPPED, WAITING, Moment, Shown
 from saccade.bench.standing import DONE
 from saccade.data.files import written_aside
+from saccade.viewer.film import breakable
 from saccade.viewer.page import scrolling
 
 PAGE = "live.html"
 SECONDS_BETWEEN_READS = 5
-STATES = (RUNNING, FAILED, SKIPPED, WAITING, DONE)
-"""What stands first, where not all of a grid can be seen."""
-HEAD = ("run", "state", "where", "steps", "return", "left")
+STATES = (RUNNING, FAILED, SKIPPED, DONE, WAITING)
+"""What stands first, where not all of a grid can be seen: of what is done there is more to see than of what waits."""
+HEAD = ("run", "state", "return", "left", "steps", "where")
+"""What matters most first: of a phone's width the last do not fit, and are scrolled to."""
 OWN = """
 progress { width: 100%; height: .9rem; accent-color: var(--accent); }
 thead th, thead th:first-child { padding: .35rem .7rem; }
 td.state, td.where, th.state, th.where { text-align: left; }
-td.state { white-space: normal; min-width: 8rem; }
-tr.failed td.state, tr.skipped td.state { color: #b3261e; font-weight: 600; }
-@media (prefers-color-scheme: dark) { tr.failed td.state, tr.skipped td.state { color: #ff9d94; } }
+main { max-width: 62rem; }
+tbody th:first-child { max-width: none; white-space: nowrap; }
+@media (max-width: 40rem) {
+  tbody th:first-child { max-width: 10rem; white-space: normal; }
+  th, td { padding: .35rem .5rem; }
+}
+tr.failed td.state, tr.skipped td.state, td.why { color: #b3261e; font-weight: 600; }
+td.why { text-align: left; white-space: normal; font-weight: 400; max-width: 0; overflow-wrap: anywhere; }
+@media (prefers-color-scheme: dark) { tr.failed td.state, tr.skipped td.state, td.why { color: #ff9d94; } }
 tr.done, tr.waiting { color: var(--quiet); }
 """
 
@@ -45,7 +53,8 @@ def page_of(moment: Moment) -> str:
     allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     refresh = "" if over else f'<meta http-equiv="refresh" content="{SECONDS_BETWEEN_READS}">\n'
     policy = f"default-src 'none'; style-src 'sha256-{allowed}'; base-uri 'none'; form-action 'none'"
-    rows = "\n".join(_row(shown) for shown in sorted(moment.cells, key=lambda shown: STATES.index(shown.state)))
+    shared = shared_name(moment)
+    rows = "\n".join(_row(shown, shared) for shown in sorted(moment.cells, key=lambda shown: STATES.index(shown.state)))
     head = "".join(f'<th scope="col" class="{name}">{name}</th>' for name in HEAD)
     title = escape(moment.grid.name)
     table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
@@ -63,7 +72,7 @@ def page_of(moment: Moment) -> str:
 <main>
 <h1>{title}</h1>
 <p class="found">{escape(_sentence(moment, over))}</p>
-<p>{escape(moment.grid.title)}</p>
+<p>{escape(moment.grid.title)}</p>{f"{chr(10)}<p>Names of runs begin with {escape(shared)}</p>" if shared else ""}
 <progress max="{len(moment.cells)}" value="{done}" aria-label="runs done">{done} of {len(moment.cells)}</progress>
 {scrolling(table, "runs", by_width=True)}
 </main>
@@ -93,17 +102,30 @@ def cells_of_line(shown: Shown) -> tuple[str, ...]:
     training = shown.state == RUNNING and standing.step == TRAIN
     left = told_seconds(standing.seconds_left) if training and standing.seconds_left is not None else ""
     steps = "" if standing.steps is None else f"{standing.env_steps:,}/{standing.steps:,}"
-    state = shown.told or " ".join(filter(None, (shown.state, shown.step)))
+    state = shown.step if shown.state == RUNNING and shown.step else shown.state
     if shown.tries and not shown.told:
         state += f", try {shown.tries + 1}"
     returned = "" if standing.returned is None else f"{standing.returned:.4g}"
-    return shown.cell.name, state, shown.place, steps, returned, left
+    return shown.cell.name, state, returned, left, steps, shown.place
 
 
-def _row(shown: Shown) -> str:
+def _row(shown: Shown, shared: str) -> str:
     run, *rest = map(escape, cells_of_line(shown))
     cells = "".join(f'<td class="{name}">{text}</td>' for name, text in zip(HEAD[1:], rest, strict=True))
-    return f'<tr class="{shown.state}"><th scope="row">{run}</th>{cells}</tr>'
+    name = breakable(run.removeprefix(escape(shared)))
+    row = f'<tr class="{shown.state}"><th scope="row">{name}</th>{cells}</tr>'
+    if shown.told:
+        row += f'\n<tr class="{shown.state}"><td class="why" colspan="{len(HEAD)}">{escape(shown.told)}</td></tr>'
+    return row
+
+
+def shared_name(moment: Moment) -> str:
+    """What the names of all runs begin with: their task or a part of it up to a mark; empty where that is nothing."""
+    names = [shown.cell.name for shown in moment.cells]
+    first, last = min(names), max(names)
+    common = first[: next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)]
+    task, slash, _ = common.partition("/")
+    return task + slash if slash else common[: common.rfind("-") + 1]
 
 
 def told_seconds(seconds: float) -> str:

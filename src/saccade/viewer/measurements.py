@@ -1,4 +1,4 @@
-"""What the scores of an explanation say, as sections of a page: tables, curves, and words for a newcomer."""
+"""The scores of an explanation as sections of a page: tables, curves, and explanations for newcomers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DRIFT_SENTENCE = (
 
 
 def question_sections(explanation: Explanation) -> Iterator[Section]:
-    """For every question that was asked its words, and of each mode a table and the curves."""
+    """Yield for every question its explanation, and for each mode a table and the curves."""
     asked = dict.fromkeys([*QUESTIONS, *(row.question for row in explanation.scores)])
     for name in asked:
         rows = [row for row in explanation.scores if row.question == name]
@@ -73,21 +73,21 @@ def _scores_table(explanation: Explanation, mode: str, rows: Sequence[ScoreRow])
     if not lost:
         return table
     told = (
-        f" No method beats every row that was made without asking the network in {', '.join(lost)}: there no map is "
-        "marked, for a picture drawn blindly does as well."
+        f" No method beats every row that was made without the network in {', '.join(lost)}: no map is "
+        "marked there, since a picture drawn blindly does as well."
     )
     return dataclasses.replace(table, caption=table.caption + told)
 
 
 def change_told(explanation: Explanation, mode: str) -> str:
-    """How much of the picture a mode changes, in a sentence; empty where that was not measured."""
+    """Return how much of the picture a mode changes, in a sentence; empty if that was not measured."""
     share = explanation.changed_pixels.get(mode)
     if share is None:
         return ""
     told = f"Mode {mode} changes {told_share(share)} of the pixels in these states."
     if not too_little(share):
         return told
-    return f"{told} That is next to nothing: what is measured in it says nothing about its distraction."
+    return f"{told} That is next to nothing: measurements in it say nothing about its distraction."
 
 
 def _better(direction: str | None) -> Better | None:
@@ -97,7 +97,7 @@ def _better(direction: str | None) -> Better | None:
 def _caption(explanation: Explanation, mode: str, rows: Sequence[ScoreRow], baselines: Sequence[str]) -> str:
     asked: dict[str, int] = {}
     for row in rows:
-        if row.std is not None or row.undefined:  # else it is no mean over frames
+        if row.std is not None or row.undefined:  # otherwise it is no mean over frames
             asked[row.metric] = max(asked.get(row.metric, 0), row.count + row.undefined)
     frames = max(asked.values(), key=list(asked.values()).count, default=0)
     others = "".join(f", of {metric} over {count}" for metric, count in asked.items() if count != frames)
@@ -114,7 +114,7 @@ def _caption(explanation: Explanation, mode: str, rows: Sequence[ScoreRow], base
         "is better, a star marks the best of those that beat every baseline."
     )
     if baselines:
-        caption += f" Rows made without asking the network are there for comparison ({', '.join(baselines)})."
+        caption += f" Rows made without the network are there for comparison ({', '.join(baselines)})."
     undefined: dict[tuple[str, int], list[str]] = {}
     for row in rows:
         if row.undefined:
@@ -136,13 +136,13 @@ def _cell(row: ScoreRow | None, decimals: int) -> str | None:
 
 
 def _decimals(numbers: Iterable[float | None]) -> int:
-    """Decimals that a person wants to see in a column of such numbers: enough for the largest."""
+    """The number of decimals that suits a column of such numbers: enough for the largest."""
     largest = max((abs(number) for number in numbers if number is not None), default=0.0)
     return 0 if largest >= 1000 else 1 if largest >= 10 else 2 if largest >= 0.1 or largest == 0 else 4
 
 
 def _curves(explanation: Explanation, mode: str, rows: Sequence[ScoreRow]) -> Iterator[Picture]:
-    """A chart for each metric; where the places have names, such as layers, one for each set of places."""
+    """A chart for each metric; if the places have names, such as layers, one for each set of places."""
     charts: dict[tuple[str, tuple[str, ...]], dict[str, Curve]] = {}
     for row in rows:
         if row.curve is not None:
@@ -162,7 +162,7 @@ def _curves(explanation: Explanation, mode: str, rows: Sequence[ScoreRow]) -> It
 
 
 def _drifts(rows: Sequence[ScoreRow]) -> Iterator[Section]:
-    """How far the action moves, and for each metric of how far maps move a chart that shows both."""
+    """How far the action moves, and for each drift metric of maps a chart that shows both."""
     known = [row for row in rows if row.mean is not None]
     # The action is the policy's: every method's row of a mode says the same.
     acted = {row.mode: row for row in known if row.metric == ACTION_DRIFT}
@@ -181,7 +181,7 @@ def _drifts(rows: Sequence[ScoreRow]) -> Iterator[Section]:
 
 
 def cost_sections(explanation: Explanation) -> Iterator[Section]:
-    """How long each method takes, if that was measured."""
+    """Yield how long each method takes, if that was measured."""
     methods = explanation.methods
     together = _milliseconds([method.seconds_per_frame for method in methods.values()])
     alone = _milliseconds([method.seconds_per_frame_single for method in methods.values()])
@@ -205,6 +205,6 @@ def _milliseconds(seconds: Sequence[float | None]) -> list[str | None]:
 
 
 def in_sentences(summary: str, source: str) -> str:
-    """Summary and source as sentences."""
+    """Return summary and source as sentences."""
     source = f" Source: {source.rstrip('.')}." if source else ""
     return f"{summary[:1].upper()}{summary[1:].rstrip('.')}.{source}"

@@ -2,7 +2,7 @@
 // A click sorts upwards, or with the best first where a column knows it, and the next one the other way.
 // Numbers go by value and before texts, dashes come last.
 function key(cell) {
-  const number = parseFloat(cell.dataset.value ?? cell.textContent.replace("\u2212", "-"));
+  const number = parseFloat(cell.dataset.value ?? cell.textContent.replace("\u2212", "-").replace(/(\d),(?=\d{3})/g, "$1"));
   return { number, text: cell.textContent.trim() };
 }
 function compare(a, b) {
@@ -39,6 +39,8 @@ function tellOfWidth() {
 }
 tellOfWidth();
 window.addEventListener("resize", tellOfWidth);
+// What is folded has no width until it is opened.
+for (const folded of document.querySelectorAll("details")) folded.addEventListener("toggle", tellOfWidth);
 // A film: every panel is a sheet of frames behind a window, and one slider moves them all, of several films too.
 const MILLISECONDS_PER_FRAME = 250;
 // Of each moment the number of its frame: where not all moments have one, that of the last which has.

@@ -24,7 +24,7 @@ Cell: TypeAlias = str | int | float | None  # None is a dash
 Better: TypeAlias = Literal["higher", "lower"]
 SIDEWAYS = "The table is wider than the screen: it scrolls sideways."
 MOST_COLUMNS = 6  # that have room on a page at full size
-LEADING_NUMBER = re.compile(r"[-\u2212]?\d+(\.\d+)?(e[-+]?\d+)?")  # as page.js reads it
+LEADING_NUMBER = re.compile(r"[-\u2212]?\d+(,\d{3})*(\.\d+)?(e[-+]?\d+)?")  # as page.js reads it
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Folded:
     """What few want to see, such as settings: it opens when its title is pressed."""
 
     title: str
-    facts: Facts
+    inside: Facts | Table | tuple[Table, ...]
 
 
 @dataclass(frozen=True)
@@ -257,8 +257,9 @@ def _html(section: Section) -> str:
         case Facts(pairs):
             items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
             return f"<dl>{items}</dl>"
-        case Folded(title, facts):
-            return f"<details><summary>{escape(title)}</summary>{_html(facts)}</details>"
+        case Folded(title, inside):
+            parts = inside if isinstance(inside, tuple) else (inside,)
+            return f"<details><summary>{escape(title)}</summary>{''.join(map(_html, parts))}</details>"
         case Table():
             return _table(section)
         case Picture(data_uri, alt, caption):
@@ -326,7 +327,7 @@ def _title(column: str, better: Better | None) -> str:
 
 def _number(shown: str) -> float:
     found = LEADING_NUMBER.match(shown)
-    return float(found[0].replace("\u2212", "-")) if found else math.nan
+    return float(found[0].replace("\u2212", "-").replace(",", "")) if found else math.nan
 
 
 def _row(row: tuple[Cell, ...], best: Sequence[float | None], baseline: bool) -> str:
@@ -353,7 +354,7 @@ def _shown(value: Cell) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:.1f}" if abs(value) >= 10 or value == 0 else f"{value:.3g}"
-    return escape(str(value))
+    return f"{value:,}" if isinstance(value, int) else escape(value)
 
 
 def _digest(text: str) -> str:

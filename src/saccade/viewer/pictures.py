@@ -39,7 +39,7 @@ VIDEO_QUALITY = "18"  # constant rate factor: 18 is hard to tell from the origin
 
 
 def frame_of(obs: NDArray[Any], *, colours: int = COLOR_CHANNELS) -> Picture:
-    """The newest frame of a stacked observation ``[frames * colours, height, width]`` in 0..255, oldest first.
+    """Return the newest frame of a stacked observation ``[frames * colours, height, width]`` in 0..255, oldest first.
 
     Args:
         colours: channels per frame: 3, or 1 for grey, which becomes three equal channels.
@@ -50,7 +50,7 @@ def frame_of(obs: NDArray[Any], *, colours: int = COLOR_CHANNELS) -> Picture:
 
 
 def frames_of(obs: NDArray[Any], *, colours: int = COLOR_CHANNELS) -> NDArray[np.uint8]:
-    """``frame_of`` for many: ``[time, frames * colours, height, width]`` -> ``[time, height, width, 3]``."""
+    """Apply ``frame_of`` to many: ``[time, frames * colours, height, width]`` -> ``[time, height, width, 3]``."""
     if colours not in (1, COLOR_CHANNELS):
         raise ValueError(f"a frame has 1 or {COLOR_CHANNELS} colours, not {colours}")
     if obs.ndim != 4 or obs.shape[1] % colours or obs.shape[1] == 0:
@@ -60,11 +60,11 @@ def frames_of(obs: NDArray[Any], *, colours: int = COLOR_CHANNELS) -> NDArray[np
 
 
 def parts_of(obs: NDArray[Any], channels: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
-    """The newest frame's parts as pictures ``[time, height, width, 3]``: what looks like a picture first.
+    """Return the newest frame's parts as pictures ``[time, height, width, 3]``, ordinary pictures first.
 
     Args:
         obs: ``[time, frames * channels, height, width]`` in 0..255, oldest frame first.
-        channels: what those of a frame are: ``rgb`` is three, any other word one, which is drawn grey.
+        channels: the channels of a frame: ``rgb`` is three, any other word one, which is drawn grey.
     """
     widths = [COLOR_CHANNELS if part == "rgb" else 1 for part in channels]
     newest, drawn, start = obs[:, -sum(widths) :], {}, 0
@@ -76,7 +76,7 @@ def parts_of(obs: NDArray[Any], channels: Sequence[str]) -> dict[str, NDArray[np
 
 
 def unit_range(saliency: NDArray[Any], limits: tuple[float, float] | None = None) -> NDArray[np.float32]:
-    """A map scaled to 0..1: ``limits`` become 0 and 1, and what lies outside them is cut off.
+    """Scale a map to 0..1: ``limits`` become 0 and 1, and values outside them are clipped.
 
     Args:
         limits: lowest and highest value; None for the map's own, so that a constant map becomes 0.
@@ -97,16 +97,16 @@ def overlay(
     opacity: float = 0.85,
     limits: tuple[float, float] | None = None,
 ) -> Picture:
-    """The frame in dim grey, and over it the map in colour: the more salient a pixel, the brighter.
+    """Draw the frame in dim grey, and the map over it in colour: the more salient a pixel, the brighter.
 
     The frame is dim so that what is salient can be told from a white table, and stands out on it.
 
-    A map that is zero everywhere is crossed out, for it says nothing: not that nothing matters.
+    A map that is zero everywhere is crossed out, since it says nothing: not that nothing matters.
 
     Args:
         frame: ``[..., height, width, 3]``: one picture, or as many as there are maps.
         saliency: ``[..., height, width]``, any finite numbers.
-        colormap: a name that Matplotlib knows; the default can be read by the colour-blind.
+        colormap: a name that Matplotlib knows; the default is readable for the colour-blind.
         opacity: how much of the frame the most salient pixel hides, 0..1.
         limits: see ``unit_range``.
     """
@@ -124,12 +124,12 @@ def overlay(
 
 
 def marked(frame: Picture, where: NDArray[np.bool_]) -> Picture:
-    """The frame with pixels ``[..., height, width]`` in a colour that no map has."""
+    """Return the frame with pixels ``[..., height, width]`` in a colour that no map has."""
     return np.where(where[..., None], np.array(MARK, np.uint8), frame)
 
 
 def resized(maps: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Maps ``[time, h, w]`` over a frame of another size: bilinear, with half-pixel centres."""
+    """Resize maps ``[time, h, w]`` to the size of a frame: bilinear, with half-pixel centres."""
     import torch
 
     given = torch.as_tensor(maps)[:, None]
@@ -137,7 +137,7 @@ def resized(maps: NDArray[np.float32], height: int, width: int) -> NDArray[np.fl
 
 
 def of_size(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Frames ``[time, h, w, 3]`` of another size, whose pixels stay visible."""
+    """Resize frames ``[time, h, w, 3]`` so that their pixels stay visible."""
     rows, columns = (
         np.arange(side) * was // side for side, was in zip((height, width), frames.shape[1:3], strict=True)
     )
@@ -145,7 +145,7 @@ def of_size(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
 
 
 def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> Picture:
-    """The frame as it is where the mask is 1, and darker where it is 0; numbers between are between.
+    """Return the frame unchanged where the mask is 1, and darker where it is 0; values in between are interpolated.
 
     Args:
         frame: ``[..., height, width, 3]``: one picture, or as many as there are masks.
@@ -158,20 +158,20 @@ def spotlight(frame: Picture, mask: NDArray[Any], *, darkness: float = 0.75) -> 
 
 
 def crossed_out(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pictures ``[..., height, width, 3]`` with a cross from corner to corner: there is nothing to be seen in them."""
+    """Draw a cross from corner to corner over pictures ``[..., height, width, 3]``: there is nothing to see in them."""
     height, width = frames.shape[-3:-1]
     rows, columns = np.mgrid[:height, :width]
     along = rows * max(width - 1, 1) - columns * max(height - 1, 1)  # 0 on the diagonal
     across = np.minimum(np.abs(along), np.abs(rows * max(width - 1, 1) - (width - 1 - columns) * max(height - 1, 1)))
     near = across / max(height - 1, width - 1, 1)  # in pixels
     drawn = frames.copy()
-    drawn[..., near < 1.5, :] = 0  # white with a black edge: to be seen on any picture
+    drawn[..., near < 1.5, :] = 0  # white with a black edge: visible on any picture
     drawn[..., near < 0.75, :] = WHITE
     return drawn
 
 
 def centred(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Pictures ``[..., h, w, 3]`` in the middle of white ones of ``[..., height, width, 3]``, which are no smaller."""
+    """Centre pictures ``[..., h, w, 3]`` on white ones of ``[..., height, width, 3]``, which are no smaller."""
     room = (height - frames.shape[-3], width - frames.shape[-2])
     if min(room) < 0:
         raise ValueError(f"pictures of {list(frames.shape[-3:-1])} have no room in {[height, width]}")
@@ -180,12 +180,12 @@ def centred(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
 
 
 def upscale(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Every pixel of ``[..., height, width, 3]`` as a square of ``factor`` by ``factor``, unblurred."""
+    """Enlarge every pixel of ``[..., height, width, 3]`` to a square of ``factor`` by ``factor``, unblurred."""
     return picture.repeat(factor, axis=-3).repeat(factor, axis=-2)
 
 
 def enlarged(frames: NDArray[np.uint8]) -> Iterator[Picture]:
-    """The frames of ``[time, height, width, 3]``, each at least ``LEAST_VIDEO_WIDTH`` pixels wide and unblurred."""
+    """Yield the frames of ``[time, height, width, 3]``, each at least ``LEAST_VIDEO_WIDTH`` pixels wide."""
     factor = math.ceil(LEAST_VIDEO_WIDTH / frames.shape[2])
     return (upscale(frame, factor) for frame in frames)
 
@@ -198,13 +198,13 @@ def grid(
     gap: int = 4,
     block_starts: Collection[int] = (),
 ) -> Picture:
-    """Rows of pictures of one size on white, with a label left of each row and above each column.
+    """Arrange rows of pictures of one size on white, with a label left of each row and above each column.
 
     A row may be shorter than the first; its place stays white. Labels may have several lines; ``wrapped`` breaks them.
 
     Args:
         gap: white pixels between pictures.
-        block_starts: rows that belong less to the one above, and so stand farther from it.
+        block_starts: rows that start a new block, and so are farther from the row above.
     """
     height, width = pictures[0][0].shape[:2]
     if any(picture.shape != (height, width, COLOR_CHANNELS) for row in pictures for picture in row):
@@ -230,7 +230,7 @@ def grid(
 
 
 def tiles(labels: Sequence[str], height: int, width: int, num_columns: int, *, gap: int = 8) -> tuple[Picture, Places]:
-    """A white sheet with room for labelled pictures, row by row, and the place of each: ``sheet[place] = picture``.
+    """White sheet with room for labelled pictures, row by row, and each one's place: ``sheet[place] = picture``.
 
     Every label is broken so that it fits above its picture.
     """
@@ -250,7 +250,7 @@ def tiles(labels: Sequence[str], height: int, width: int, num_columns: int, *, g
 
 
 def wrapped(label: str, width: int) -> str:
-    """The label in lines of at most ``width`` pixels, broken after spaces and underscores where it can be."""
+    """Break the label into lines of at most ``width`` pixels, after spaces and underscores where possible."""
     lines = [""]
     for word in WORD.findall(label):
         if lines[-1] and _font().getlength(lines[-1] + word.rstrip()) > width:
@@ -260,18 +260,18 @@ def wrapped(label: str, width: int) -> str:
 
 
 def label_height(labels: Sequence[str]) -> int:
-    """Pixels that the labels need above what they name; 0 without labels."""
+    """Return the height in pixels that the labels need above what they name; 0 without labels."""
     num_lines = max((label.count("\n") + 1 for label in labels), default=0)
     return num_lines * LINE_PIXELS + 2 * LABEL_MARGIN - (LINE_PIXELS - LABEL_PIXELS) if num_lines else 0
 
 
 def write_on(picture: Picture, text: str, x: int, y: int) -> Picture:
-    """A copy of the picture with a line of text whose left end and middle height are ``x`` and ``y``."""
+    """Return a copy of the picture with a line of text whose left end and middle height are ``x`` and ``y``."""
     return _written_on(picture, [(text, x, y, "lm")])
 
 
 def png(picture: Picture) -> bytes:
-    """The picture as the content of a PNG file."""
+    """Return the picture as the content of a PNG file."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -280,18 +280,18 @@ def png(picture: Picture) -> bytes:
 
 
 def data_uri(content: bytes, media_type: str = "image/png") -> str:
-    """A file's content as an address that carries it, for pages that must stand alone."""
+    """Return a file's content as a data URI, for pages that must be self-contained."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def check_carried(address: str) -> None:
-    """Refuse a picture that the page would have to load from elsewhere. Raises ValueError."""
+    """Raise ValueError for a picture that the page would have to load from elsewhere."""
     if not address.startswith("data:image/"):
         raise ValueError(f"a picture is a data:image/ URI, not {address[:40]!r}")
 
 
 def write_video(path: str | Path, frames: NDArray[np.uint8] | Iterable[Picture], frames_per_second: float) -> None:
-    """An mp4 that browsers play (H.264, yuv420p), written aside and renamed.
+    """Write an mp4 that browsers play (H.264, yuv420p); it is written aside and renamed.
 
     Args:
         frames: ``[time, height, width, 3]``, or pictures of one size, which need not all be in memory at once; an odd
@@ -315,7 +315,7 @@ def write_video(path: str | Path, frames: NDArray[np.uint8] | Iterable[Picture],
 def _encode(path: Path, frames: Iterable[Picture], size: tuple[int, int], rate: Fraction) -> None:
     import av
 
-    # faststart: the index comes first, so that a browser can begin before it has everything.
+    # faststart: the index comes first, so that a browser can start before it has everything.
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream(VIDEO_CODEC, rate=rate, options={"crf": VIDEO_QUALITY})
         stream.height, stream.width = size
@@ -340,7 +340,7 @@ def _label_width(label: str) -> int:
 
 
 def _written_on(sheet: Picture, labels: Sequence[tuple[str, float, float, str]]) -> Picture:
-    """The sheet with each ``(label, x, y, anchor)`` written on it; anchors as Pillow names them."""
+    """The sheet with each ``(label, x, y, anchor)`` written on it; anchors as in Pillow."""
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(sheet)

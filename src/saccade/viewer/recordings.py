@@ -1,4 +1,4 @@
-"""What an explanation folder holds, checked: what was explained, the maps of each mode, and the rows of scores."""
+"""Read an explanation folder, with checks: what was explained, the maps of each mode, and the rows of scores."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ EXPLANATION, SCORES, MAPS = "explanation.json", "scores.jsonl", "maps"
 MAP_PREFIX, PICTURE_PREFIX = "map_", "picture_"  # of a method's maps and an agent's pictures in the file of a mode
 COLOURS = 3  # of a picture
 WHITE = 255
-ROUNDING = 1e-5  # of a float, as a share of the brightest, that arithmetic leaves outside the range
-LONGEST_NAME = 100  # of a mode, which is a part of a file's name
+ROUNDING = 1e-5  # how far, as a fraction of the brightest value, rounding may leave the range
+LONGEST_NAME = 100  # of a mode, which is part of a file's name
 AGAIN = "make it again with `saccade explain` or `saccade score`"
 
 
 @dataclass(frozen=True)
 class Method:
-    """A saliency method as the folder tells of it; seconds where they were measured."""
+    """A saliency method according to the folder; with seconds if they were measured."""
 
     summary: str
     source: str
-    score: str | None = None  # what it explains; None for a map that the network carries inside
+    score: str | None = None  # what it explains; None for a map that the network computes itself
     seconds_per_frame: float | None = None
     seconds_per_frame_single: float | None = None
 
@@ -50,7 +50,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """What a metric says about a method's maps in a mode, over ``count`` frames; None where it is undefined."""
+    """What a metric says about a method's maps in a mode, over ``count`` frames; None if it is undefined."""
 
     mode: str
     method: str
@@ -68,7 +68,7 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class _WrittenCurve:
-    """A curve as its row has it; None where its height is undefined."""
+    """A curve as stored in its row; None where it is undefined."""
 
     x: tuple[float | str, ...]
     y: tuple[float | None, ...]
@@ -78,7 +78,7 @@ class _WrittenCurve:
 
 @dataclass(frozen=True)
 class _WrittenRow:
-    """A row of ``scores.jsonl``."""
+    """A row of ``scores.jsonl``, as stored."""
 
     mode: str
     method: str
@@ -96,7 +96,7 @@ class _WrittenRow:
 
 
 class _WrittenPolicy(TypedDict):
-    """What is said of a policy."""
+    """The policy, as stored."""
 
     name: str
     source: NotRequired[str]
@@ -105,7 +105,7 @@ class _WrittenPolicy(TypedDict):
 
 @dataclass(frozen=True)
 class _WrittenExplanation:
-    """``explanation.json``."""
+    """``explanation.json``, as stored."""
 
     policy: _WrittenPolicy
     task: str
@@ -128,14 +128,14 @@ class Explanation:
     """What was explained and how.
 
     Attributes:
-        policy: its ``name``, and where known ``source`` and ``env_steps``.
-        score: name of the score that is explained; ``score_summary`` says it in words, if that was told.
+        policy: its ``name``, and if known ``source`` and ``env_steps``.
+        score: name of the score that is explained; ``score_summary`` describes it, if available.
         observations: how they were understood, in words.
         left_out: methods that could not be right, and why.
-        changed_pixels: by mode, the share of the pixels, 0..1, that it changes; without the modes that change nothing
-            by definition, and those of which nobody said it.
-        pictures: names of what the agent itself makes of what it sees; empty for most policies.
-        command: repeats it; may be empty.
+        changed_pixels: by mode, the share of the pixels, 0..1, that it changes; without modes that change nothing
+            by definition, and those that were not measured.
+        pictures: names of the agent's own pictures; empty for most policies.
+        command: the command that repeats it; may be empty.
     """
 
     folder: Path
@@ -156,27 +156,27 @@ class Explanation:
 
     @property
     def modes_with_maps(self) -> tuple[str, ...]:
-        """Those of ``modes`` whose maps lie in the folder."""
+        """Those of ``modes`` whose maps are in the folder."""
         return tuple(mode for mode in self.modes if maps_path(self.folder, mode).exists())
 
 
 @dataclass(frozen=True)
 class Maps:
-    """The frames of one episode in one mode, and for each what the methods say of its newest frame.
+    """The frames of one episode in one mode, with the methods' maps of each newest frame.
 
     Attributes:
         obs: uint8 ``[time, frames * colours, height, width]``.
-        channels: what the ``colours`` channels of a frame are, such as ``rgb`` (three of them), ``grey``, ``depth``.
+        channels: kinds of the ``colours`` channels of a frame, such as ``rgb`` (three of them), ``grey``, ``depth``.
         saliency: by method, float32 ``[time, height, width]``; may be signed.
-        pictures: what the agent makes of the newest frame, by name: uint8 ``[time, 3, h, w]``, no larger than ``obs``.
+        pictures: the agent's own of the newest frame, by name: uint8 ``[time, 3, h, w]``, no larger than ``obs``.
         task_mask: bool ``[time, height, width]``, the pixels that matter for the task.
         clean_obs: the same states without the mode's distraction, shaped like ``obs``.
-        length: agent steps of the whole episode, where known.
-        total: its return, where known.
-        action_names: of discrete actions, where known; the first is that of action ``first_action``.
-        probabilities: of every action of a policy that draws, ``[time, actions]``; None of others.
-        action_values: what a policy that compares their values finds, likewise.
-        value: what the policy expects, ``[time]``, where it expects anything.
+        length: agent steps of the whole episode, if known.
+        total: its return, if known.
+        action_names: of discrete actions, if known; the first is that of action ``first_action``.
+        probabilities: of every action of a policy that samples, ``[time, actions]``; None for others.
+        action_values: the same for a policy that compares values.
+        value: the policy's values, ``[time]``, if it has any.
         screen: of people's games, what the person saw: uint8 ``[time, rows, columns, 3]``.
         looked_at: how many gaze samples fell on each of its pixels, ``[time, rows, columns]``.
     """
@@ -209,16 +209,16 @@ class Maps:
 
 
 class _DamagedError(Exception):
-    """What is wrong inside a file; the sentence names the file later."""
+    """What is wrong inside a file; the caller adds the file's name."""
 
 
 def maps_path(folder: Path, mode: str) -> Path:
-    """Where a mode's maps lie."""
+    """Return the file of a mode's maps."""
     return folder / MAPS / f"{mode}.npz"
 
 
 def read_explanation(folder: str | Path) -> Explanation:
-    """What lies in the folder, without the maps themselves.
+    """Read the folder, without the maps themselves.
 
     Raises:
         UserError: there is no explanation, a file is damaged, or there are neither maps nor scores.
@@ -226,7 +226,7 @@ def read_explanation(folder: str | Path) -> Explanation:
     folder = Path(folder)
     path = folder / EXPLANATION
     if not path.is_file():
-        raise UserError(f"{str(folder)!r} holds no explanation, for {EXPLANATION} is missing; {AGAIN}.")
+        raise UserError(f"{str(folder)!r} holds no explanation: {EXPLANATION} is missing; {AGAIN}.")
     try:
         written = read_document(path, _WrittenExplanation)
     except (OSError, UserError) as error:
@@ -243,23 +243,23 @@ def read_explanation(folder: str | Path) -> Explanation:
 
 
 def read_maps(explanation: Explanation, mode: str) -> Maps:
-    """The frames of a mode and what every method says of them.
+    """Read the frames of a mode and every method's maps of them.
 
     Raises:
         UserError: the mode's file is missing or damaged.
     """
     path = maps_path(explanation.folder, mode)
     if not path.is_file():
-        raise UserError(f"{str(explanation.folder)!r} holds no maps of {mode!r}, for {path.name} is missing; {AGAIN}.")
+        raise UserError(f"{str(explanation.folder)!r} holds no maps of {mode!r}: {path.name} is missing; {AGAIN}.")
     try:
         refuse_endless(path)
-        # The sums are checked first: NumPy reads a spoilt header in ways that end in any kind of error.
+        # Checksums are verified first: NumPy can fail in any way on a corrupted header.
         with zipfile.ZipFile(path) as archive:
             declared = sum(member.file_size for member in archive.infolist())
             refuse_beyond(declared, f"{path}", "it is damaged, or not meant for this machine", torch.device("cpu"))
             spoilt = archive.testzip()
         if spoilt is not None:
-            raise _DamagedError(f"the sum of {spoilt} is wrong")
+            raise _DamagedError(f"the checksum of {spoilt} is wrong")
         with np.load(path) as arrays:
             return _maps(arrays)
     except (*DAMAGED, _DamagedError) as error:
@@ -321,7 +321,7 @@ def _maps(arrays: Mapping[str, NDArray[Any]]) -> Maps:
 
 
 def _of_actions(arrays: Mapping[str, NDArray[Any]], name: str, count: int, names: int) -> NDArray[np.float32] | None:
-    """A number for every moment and action, where there are any."""
+    """A number for every moment and action, if there are any."""
     if name not in arrays:
         return None
     values = arrays[name].astype(np.float32)
@@ -333,7 +333,7 @@ def _of_actions(arrays: Mapping[str, NDArray[Any]], name: str, count: int, names
 
 
 def _expected(arrays: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.float64] | None:
-    """A number for every moment, where there are any."""
+    """A number for every moment, if there are any."""
     if "value" not in arrays:
         return None
     value = arrays["value"]
@@ -345,7 +345,7 @@ def _expected(arrays: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.floa
 def _screen(
     arrays: Mapping[str, NDArray[Any]], count: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | tuple[None, None]:
-    """What a person saw, and where they looked; neither where nobody played."""
+    """What a person saw, and where they looked; neither if no person played."""
     if "screen" not in arrays:
         return None, None
     screen, looked_at = arrays["screen"], arrays["looked_at"]
@@ -358,7 +358,7 @@ def _screen(
 
 
 def _pixels(obs: NDArray[Any], high: float | None, name: str) -> NDArray[np.uint8]:
-    """Observations in 0..high as 0..255; where nothing is said, bytes are in 0..255 and floats in 0..1."""
+    """Convert observations in 0..high to 0..255; by default bytes are in 0..255 and floats in 0..1."""
     if obs.ndim != 4 or 0 in obs.shape:
         raise _DamagedError(f"{name} has shape {list(obs.shape)}, not [time, channel, height, width]")
     if obs.dtype.kind == "b":
@@ -366,7 +366,7 @@ def _pixels(obs: NDArray[Any], high: float | None, name: str) -> NDArray[np.uint
     brightest = high or (1.0 if obs.dtype.kind == "f" else WHITE)
     slack = ROUNDING * brightest if obs.dtype.kind == "f" else 0.0
     if obs.dtype.kind not in "uf" or not (obs.min() >= -slack and obs.max() <= brightest + slack):
-        raise _DamagedError(f"{name} holds other numbers than pixels in 0..{brightest:g}")
+        raise _DamagedError(f"{name} holds numbers that are not pixels in 0..{brightest:g}")
     if obs.dtype == np.uint8 and brightest == WHITE:
         return obs
     return np.rint(obs * (WHITE / brightest)).clip(0, WHITE).astype(np.uint8)
@@ -380,7 +380,7 @@ def _newest(per_frame: NDArray[Any], shape: list[int], name: str) -> NDArray[Any
 
 
 def _channels(arrays: Mapping[str, NDArray[Any]], colours: int) -> tuple[str, ...]:
-    """What the channels of a frame are; of files that do not say it, colours or grey. Empty where that cannot be."""
+    """The kinds of a frame's channels; in files that do not say it, colours or grey. Empty if it is neither."""
     if "channels" not in arrays:
         return {1: ("grey",), COLOURS: ("rgb",)}.get(colours, ())
     said = tuple(str(part) for part in np.atleast_1d(arrays["channels"]).ravel())
@@ -400,7 +400,7 @@ def _picture(drawn: NDArray[Any], seen: tuple[int, ...], name: str) -> NDArray[n
 
 
 def _read_scores(path: Path, identity: str | None) -> tuple[ScoreRow, ...]:
-    """The rows of this explanation in their order; where a method was scored again, its newest row."""
+    """The rows of this explanation in their order; if a method was scored again, its newest row."""
     if not path.exists():
         return ()
     rows: dict[tuple[str, str, str], ScoreRow] = {}

@@ -1,4 +1,4 @@
-"""What must be said of maps before anybody reads something into them: that one is empty, or another one's twin."""
+"""Warnings that belong beside maps: that one is empty, or identical to another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def remarks(saliency: Mapping[str, NDArray[np.float32]]) -> Iterator[str]:
-    """Sentences on the maps of one mode, ``[time, height, width]`` by method; none where there is nothing to say."""
+    """Yield sentences on the maps of one mode, ``[time, height, width]`` by method; none if there is nothing to say."""
     for name, maps in saliency.items():
         empty, count = int((~maps.any((1, 2))).sum()), len(maps)
         if empty:
@@ -23,6 +23,7 @@ def remarks(saliency: Mapping[str, NDArray[np.float32]]) -> Iterator[str]:
         told.update(twins)
         if twins:
             yield (
-                f"{' and '.join([name, *twins])} gave the very same maps, number by number: they are one opinion here, "
-                "and not as many as their names."
+                f"{' and '.join([name, *twins])} gave exactly the same maps, number for number: they count as one "
+                "opinion here, "
+                "not as many."
             )

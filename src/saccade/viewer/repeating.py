@@ -1,4 +1,4 @@
-"""How a page ends: the command that makes it again, and the settings, folded away."""
+"""The end of a page: the command that makes it again, and the settings, folded away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Pairs = Sequence[tuple[str, str]]
 
 
 def repeat_sections(command: str, settings: Pairs = (), versions: Pairs = ()) -> Iterator[Section]:
-    """The command, and what it was given, which few want to see."""
+    """Yield the command, and the settings, which few want to see."""
     if not command and not settings and not versions:
         return
     yield Heading("How to repeat this")

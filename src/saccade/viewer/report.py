@@ -37,30 +37,30 @@ from saccade.viewer.timeline import Chart, chart, chart_of_parts, chart_of_prefe
 REPORT = "report.html"
 HOW_TO_MOVE = "Move the slider, or press Play."
 TOGETHER = (
-    "It moves all modes at once, each through an episode of its own from the same start: how far they part is what "
-    "the mode does to the policy."
+    "It moves all modes at once, each through its own episode from the same start: how far they diverge is the "
+    "mode's effect on the policy."
 )
 OF_PEOPLE = (
     "Marked in cyan is where the person looked while the frames that the policy sees at once were shown. A picture "
     "named after a method shows the person's screen in grey, and over it in colour what matters according to that "
     "method. Every method has a brightness of its own, the same for all frames. The action is the policy's."
 )
-MOST_PIXELS = 24_000_000  # of all films together: as a rule 6 to 14 MB
-MOST_BYTES = 16_000_000  # of their pictures as the page carries them, so that the whole stays below 20 MB
+MOST_PIXELS = 24_000_000  # of all films together: usually 6 to 14 MB
+MOST_BYTES = 16_000_000  # of their pictures as stored in the page, so that the whole stays below 20 MB
 FEWEST_FRAMES = 8  # of a film, however large its frames
 SCALE_SIZE = (12, 128)
-GREY = 110  # of the frame that the scale lies over
+GREY = 110  # of the frame under the scale
 ALTS = {
     SCREEN: "the screen",
     LOOKED: "the screen with the person's gaze",
     SEEN: "the frame",
     CLEAN: "the same state without distraction",
-    TRUTH: "the frame, dark beside the task",
+    TRUTH: "the frame, dark outside the task",
 }
 
 
 def write_report(folder: str | Path) -> Path:
-    """Write ``report.html`` from what lies in the folder, maps or scores or both; returns its path.
+    """Write ``report.html`` from the maps, the scores or both in the folder; return its path.
 
     Raises:
         UserError: the folder is no explanation, a file in it is damaged, or the report cannot be written.
@@ -87,11 +87,11 @@ def write_report(folder: str | Path) -> Path:
 
 def _introduction(explanation: Explanation) -> str:
     count = len(explanation.methods)
-    methods = "One saliency method says" if count == 1 else f"{count} saliency methods say"
+    methods = "One saliency method answers" if count == 1 else f"{count} saliency methods answer"
     return (
-        f"Which pixels matter to this policy? {methods} it for every frame, each in its own way: the brighter a pixel, "
+        f"Which pixels matter to this policy? {methods} for every frame, each in its own way: the brighter a pixel, "
         f"the more it matters to the number that is explained, here “{explanation.score}” unless the method has one of "
-        "its own. The maps can be wrong. The scores, where there are any, ask how far they can be trusted."
+        "its own. The maps can be wrong. The scores, if there are any, show how far they can be trusted."
     )
 
 
@@ -100,7 +100,7 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield "policy", str(policy["name"])
     if policy.get("source"):
         yield "from", str(policy["source"])
-    if policy.get("env_steps"):  # nobody knows it of a network of one's own
+    if policy.get("env_steps"):  # unknown for a custom network
         yield "trained for", f"{policy['env_steps']} agent steps"
     if explanation.observations:
         yield "sees", explanation.observations
@@ -114,7 +114,7 @@ def _films(explanation: Explanation, episodes: Mapping[str, Maps]) -> Iterator[S
     modes = list(episodes)
     films = _small_enough(explanation, episodes)
     by_people = any(maps.screen is not None for maps in episodes.values())
-    if len(modes) == 1 or by_people:  # games of people begin and go on as each has played
+    if len(modes) == 1 or by_people:  # games of people differ from the start
         for mode, film in films.items():
             yield Heading(f"What it looks at: {mode}")
             yield replace(film, caption=f"{film.caption} {HOW_TO_MOVE} {_how_to_read([episodes[mode]])}")
@@ -126,7 +126,7 @@ def _films(explanation: Explanation, episodes: Mapping[str, Maps]) -> Iterator[S
 
 
 def _small_enough(explanation: Explanation, episodes: Mapping[str, Maps]) -> dict[str, Film]:
-    """A film of each mode; where pictures are hard to compress, such as noise, of fewer moments."""
+    """A film of each mode, with fewer moments if pictures are hard to compress, such as noise."""
     pixels = MOST_PIXELS
     while True:
         films = {mode: _film(explanation, mode, maps, pixels // len(episodes)) for mode, maps in episodes.items()}
@@ -161,7 +161,7 @@ def _film(explanation: Explanation, mode: str, maps: Maps, pixels: int) -> Film:
 
 
 def _curves(maps: Maps) -> Iterator[Chart]:
-    """Along the film: what the policy expects, what it gets, and what it thinks of its actions, as far as is known."""
+    """Curves along the film: the policy's values, its rewards, and how it rates its actions, as far as known."""
     if maps.value is not None:
         yield chart("value", maps.value)
     if not np.isnan(maps.reward).all():
@@ -179,15 +179,16 @@ def _film_caption(maps: Maps, count: int, mode: str, change: str) -> str:
     shown = f"{total} moments"
     if count < total:
         shown = (
-            f"Pictures of {count} of {total} recorded moments, so that the page stays small (the video has all; the "
-            "curves and the line of text, too): between two of them the earlier one stays. They are"
+            f"Pictures of {count} of {total} recorded moments, to keep the page small (the video has all, and so have "
+            "the "
+            "curves and the line of text): between two of them the earlier one stays. They are"
         )
     what = f"a person's game, {mode}" if maps.screen is not None else f"one episode in mode {mode}"
     return " ".join(filter(None, [f"{shown} of {what}.", change, *remarks(maps.saliency)]))
 
 
 def _how_to_read(episodes: Sequence[Maps]) -> str:
-    """What the pictures of one or several films are."""
+    """How to read the pictures of one or several films."""
     if any(maps.screen is not None for maps in episodes):
         return OF_PEOPLE
     sentences = [
@@ -203,7 +204,7 @@ def _how_to_read(episodes: Sequence[Maps]) -> str:
     if any(maps.task_mask is not None for maps in episodes):
         sentences.append("The simulator knows what belongs to the task; in its picture everything else is dark.")
     if any(maps.pictures for maps in episodes):
-        sentences.append("What the agent makes of the frame stands in the pictures that end in “(agent)”.")
+        sentences.append("Pictures whose label ends in “(agent)” are the agent's own.")
     return " ".join(sentences)
 
 
@@ -212,14 +213,15 @@ def _alt(picture: str) -> str:
 
 
 def _figure(explanation: Explanation) -> Iterator[Section]:
-    """The agent's own pictures in all modes side by side, where it has any."""
+    """The agent's own pictures in all modes side by side, if it has any."""
     figure = figure_picture(explanation.folder)
     if figure is None:
         return
     yield Heading("What the agent makes of it")
     yield Text(
-        "No saliency method is asked here: the agent itself draws what it sees. One that knows what matters draws that "
-        "in every mode alike; what changes with the mode is what it leaves out, or calls background."
+        "These pictures need no saliency method: the agent itself draws what it sees. One that knows what matters "
+        "draws that "
+        "alike in every mode; what changes with the mode is what it leaves out, or calls background."
     )
     shown = "; ".join(f"{picture.replace('_', ' ')}: {picture_words(picture)}" for picture in explanation.pictures)
     yield Picture(
@@ -266,7 +268,7 @@ def _commands(explanation: Explanation) -> Iterator[str]:
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Settings within settings as ``outer: inner``; what is not set is left out."""
+    """Nested settings as ``outer: inner``; unset ones are left out."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{before}{name}: ")

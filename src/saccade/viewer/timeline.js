@@ -3,7 +3,7 @@
 // timeline(host, seek) makes an empty element into one and gives
 //   draw(charts, count): of count moments; a chart is {title, unit, lines: [{name, values}], note}, where a value may be
 //     null, a unit of "share" is shown in percent from 0 to 100, and any other number in its own range;
-//   show(index): which moment it is.
+//   show(index): which moment it is; one after the last is not known yet.
 // seek(index) is called where a person presses or drags on a curve, or uses the keyboard.
 function timeline(host, seek) {
   const WIDTH = 1000, HEIGHT = 100, MARGIN = 6, COLOURS = 8; // as timeline.css has
@@ -76,12 +76,12 @@ function timeline(host, seek) {
   }
   function show(index) {
     here = index;
-    const x = place(index).toFixed(1);
+    const x = place(Math.min(index, Math.max(count - 1, 0))).toFixed(1);
     const spoken = [];
     for (const { title, unit, lines, cursor, height } of charts) {
       cursor.setAttribute("d", `M${x} 0V${HEIGHT}`);
       for (const { name, values, now, dot } of lines) {
-        const value = values[Math.min(index, values.length - 1)];
+        const value = index < count ? values[Math.min(index, values.length - 1)] : null;
         now.textContent = told(value, unit);
         dot.setAttribute("d", known(value) ? `M${x} ${height(value).toFixed(1)}h0` : "");
         spoken.push([title, name, now.textContent].filter(Boolean).join(" "));

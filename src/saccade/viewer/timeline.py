@@ -54,31 +54,48 @@ def chart(title: str, values: ArrayLike) -> Chart:
     return Chart(title, (Line("", _values(np.asarray(values, dtype=np.float64))),))
 
 
-def chart_of_actions(title: str, values: NDArray[np.floating], names: Sequence[str], unit: Unit = "number") -> Chart:
+def chart_of_actions(
+    title: str,
+    values: NDArray[np.floating],
+    names: Sequence[str],
+    unit: Unit = "number",
+    strength: NDArray[np.floating] | None = None,
+) -> Chart:
     """What a policy thought of each action, or its action's own numbers, ``[moments, actions]``.
 
-    Of more than eight the eight with the greatest mean, whatever its sign, are drawn, and the chart says so.
+    Of more than eight the eight strongest are drawn, and the chart says so.
+
+    Args:
+        strength: ``[actions]``; by default the mean in these moments, whatever its sign.
     """
     count = values.shape[1]
     if len(names) != count:
         raise ValueError(f"{count} actions need as many names, not {len(names)}")
     shown = np.arange(count)
     if count > MOST_LINES:
-        shown = np.sort(np.argsort(-np.abs(values).mean(axis=0), kind="stable")[:MOST_LINES])
+        strong = np.abs(values).mean(axis=0) if strength is None else strength
+        shown = np.sort(np.argsort(-strong, kind="stable")[:MOST_LINES])
     note = f"{MOST_LINES} of {count} are drawn" if count > MOST_LINES else ""
     return Chart(title, tuple(Line(names[place], _values(values[:, place])) for place in shown.tolist()), unit, note)
 
 
-def chart_of_preferences(values: NDArray[np.floating], names: Sequence[str], *, likely: bool) -> Chart:
+def chart_of_preferences(
+    values: NDArray[np.floating],
+    names: Sequence[str],
+    *,
+    likely: bool,
+    strength: NDArray[np.floating] | None = None,
+) -> Chart:
     """What a discrete policy thought of each action: how ``likely`` it is, or what it is worth."""
     if likely:
-        return chart_of_actions("probabilities", values, names, "share")
-    return chart_of_actions("action values", values, names)
+        return chart_of_actions("probabilities", values, names, "share", strength)
+    return chart_of_actions("action values", values, names, strength=strength)
 
 
-def chart_of_parts(actions: NDArray[np.floating]) -> Chart:
+def chart_of_parts(actions: NDArray[np.floating], strength: NDArray[np.floating] | None = None) -> Chart:
     """The numbers of continuous actions, ``[moments, parts]``."""
-    return chart_of_actions("action", actions, [f"part {place + 1}" for place in range(actions.shape[1])])
+    names = [f"part {place + 1}" for place in range(actions.shape[1])]
+    return chart_of_actions("action", actions, names, strength=strength)
 
 
 def together(charts: Mapping[str, Sequence[Chart]]) -> tuple[Chart, ...]:

@@ -1,4 +1,4 @@
-"""CURL (Laskin, Srinivas and Abbeel, 2020): RAD whose encoder must recognise an observation by another crop of it."""
+"""CURL (Laskin, Srinivas and Abbeel, 2020): RAD whose encoder must recognise an observation from another crop of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from saccade.types import Batch, Spaces
 
 
 class Similarity(nn.Module):
-    """How alike every embedding is to every other: the bilinear product ``a_i W b_j``, ``[batch, batch]``."""
+    """How similar every embedding is to every other: the bilinear product ``a_i W b_j``, ``[batch, batch]``."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class CURLNetworks(nn.Module):
 def instance_discrimination(nets: CURLNetworks) -> Callable[[Batch, Shared], Tensor]:
     """Cross-entropy of finding, in the batch, the other crop of the same observation (InfoNCE).
 
-    The encoder's embedding asks; it is compared with the slow encoder's of the other crops, which has no gradient.
+    The query is the encoder's embedding; the keys are the slow encoder's of the other crops, without gradient.
     """
 
     def loss(batch: Batch, shared: Shared) -> Tensor:
@@ -53,7 +53,7 @@ def instance_discrimination(nets: CURLNetworks) -> Callable[[Batch, Shared], Ten
 
 
 def draw_other_crop(size: int, positions: int) -> Prepare:
-    """Adds the drawn tensor ``other_crop``: a random crop of obs, which must not be cropped yet."""
+    """Add the drawn tensor ``other_crop``: a random crop of obs, which must not be cropped yet."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         return with_drawn(batch, other_crop=draw_crops(batch.obs, size, positions, generator).float())

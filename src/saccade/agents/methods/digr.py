@@ -1,7 +1,8 @@
-"""DIGR (Xing et al., 2022): a student that does what its teacher does, and whose plain gradient says why.
+"""DIGR (Xing et al., 2022): a student that acts like its teacher, and whose input gradient shows why.
 
-A randomly initialised student plays by its own policy. On the states that it comes to, it is to act as its teacher
-(distillation). On offline states, whose saliency is known, its input gradient is to vanish where nothing is salient
+A randomly initialised student plays by its own policy. In the states that it visits, it learns to act like its teacher
+(distillation). In offline states, whose saliency is known, its input gradient is driven to zero where nothing is
+salient
 (selective input gradient regularization). The two are tasks under PCGrad. ``distillation`` is the first of them alone.
 """
 
@@ -45,11 +46,11 @@ class Student(nn.Module):
         self.apply(orthogonal)
         orthogonal(self.policy, POLICY_GAIN)
         self.log_std_range = config.log_std_min, config.log_std_max
-        # Kept with the weights: whoever loads them to act knows no teacher.
+        # Saved with the weights: loading them to act involves no teacher.
         self.register_buffer("squashed", torch.tensor(squashed))
 
     def forward(self, obs: Tensor) -> Distribution:
-        """What actions are drawn from, of observations ``[batch, channels, height, width]`` in 0..255."""
+        """Return the distribution of actions for observations ``[batch, channels, height, width]`` in 0..255."""
         output = self.policy(self.trunk(obs))
         if self.discrete:
             return Categorical(output)
@@ -58,12 +59,12 @@ class Student(nn.Module):
         return Gaussian(mean, low + 0.5 * (high - low) * (1 + torch.tanh(raw)))
 
     def played(self, action: Tensor) -> Tensor:
-        """Continuous actions as environments take them, in -1..1: squashed, where the teacher's are, or cut off."""
+        """Return continuous actions as environments take them, in -1..1: squashed, if the teacher's are, or clipped."""
         return torch.where(self.squashed, torch.tanh(action), action.clamp(-1, 1))
 
 
 def confidence(distribution: Distribution) -> Tensor:
-    """What the input gradient is of, ``[batch]``: half the sum of squared probabilities (section 4.1).
+    """Return the score whose input gradient is used, ``[batch]``: half the sum of squared probabilities (section 4.1).
 
     Its gradient is sum_a pi(a|s) d pi(a|s) / ds. For continuous actions, which the paper does not have, half the sum of
     squared means, before any squashing.
@@ -73,22 +74,22 @@ def confidence(distribution: Distribution) -> Tensor:
 
 
 def input_gradient(policy: Callable[[Tensor], Distribution], obs: Tensor) -> Tensor:
-    """g of section 4.1, in the shape of ``obs``, per unit of a pixel in 0..1; differentiable by the weights."""
-    # Multiplied before the derivative is taken, where there is one number a state and not one a pixel.
+    """Return g of section 4.1, in the shape of ``obs``, per unit of a pixel in 0..1; differentiable by the weights."""
+    # Multiplied before the derivative is taken, while there is one number for each state and not one for each pixel.
     return differentiable_derivative(lambda pixels: PIXEL * confidence(policy(pixels)), obs).abs()
 
 
 def saliency_where_none_should_be(
     gradient: Tensor, elsewhere: Tensor, *, normalisation: str = "maximum", channels: str = "max"
 ) -> Tensor:
-    """The first term of equation 4, one number ``[batch]`` per state.
+    """Return the first term of equation 4, one number ``[batch]`` per state.
 
     Args:
         gradient: not negative, ``[batch, channels, height, width]``.
         elsewhere: bool ``[batch, height, width]``, where the teacher's saliency is at most the threshold.
         normalisation: ``maximum`` divides the map by its largest value and takes the mean over all pixels, as
             published; ``mass`` divides it by its sum. Both are differentiated through what they divide by.
-        channels: ``max`` or ``sum`` makes one map of all channels; ``all`` keeps each as a map, as the paper's letters.
+        channels: ``max`` or ``sum`` reduces all channels to one map; ``all`` keeps each as a map, as in its notation.
     """
     saliency = {"max": lambda: gradient.amax(1, keepdim=True), "sum": lambda: gradient.sum(1, keepdim=True)}.get(
         channels, lambda: gradient
@@ -96,14 +97,14 @@ def saliency_where_none_should_be(
     unwanted = (saliency * elsewhere[:, None]).flatten(1)
     whole = saliency.flatten(1)
     if normalisation == "mass":
-        # Deviation: not in the paper. Divided by its maximum a map is smallest as a single bright pixel, wherever that
-        # lies; divided by its mass it can only become smaller by moving to where it should be.
+        # Deviation: not in the paper. Divided by its maximum, a map is smallest as a single bright pixel, wherever that
+        # lies; divided by its mass, it can only become smaller by moving to where it should be.
         return unwanted.sum(1) / (whole.sum(1) + NOT_ZERO)
     return unwanted.mean(1) / (whole.amax(1) + NOT_ZERO)
 
 
 def gradient_regularisation(nets: Student, config: DIGR) -> Loss:
-    """Selective input gradient regularization on the saliency data (equation 4, first term)."""
+    """Return the selective input gradient regularization on the saliency data (equation 4, first term)."""
 
     def loss(batch: Batch, shared: Shared) -> Tensor:
         gradient = input_gradient(nets, batch.drawn["saliency_obs"])
@@ -116,14 +117,14 @@ def gradient_regularisation(nets: Student, config: DIGR) -> Loss:
 
 
 def divergence(teacher: Tensor, student: Distribution) -> Tensor:
-    """KL(teacher || student) in nats, ``[batch]``. teacher: as ``Teacher.outputs`` gives it."""
+    """Return KL(teacher || student) in nats, ``[batch]``. teacher: as ``Teacher.outputs`` returns it."""
     if isinstance(student, Categorical):
         return Categorical(teacher).divergence(student)
     return Gaussian(*teacher.unbind(1)).divergence(student)
 
 
 def distillation(nets: Student) -> Loss:
-    """Mean divergence of the student from its teacher on the student's own states (equation 4, second term)."""
+    """Mean divergence of the student from its teacher in the student's own states (equation 4, second term)."""
 
     def loss(batch: Batch, shared: Shared) -> Tensor:
         return divergence(batch.seen["teacher"], nets(batch.obs)).mean()
@@ -132,7 +133,7 @@ def distillation(nets: Student) -> Loss:
 
 
 def looked_up(teacher: Teacher) -> Look[Batch]:
-    """What the teacher would do on the minibatch's states: ``teacher``."""
+    """Return a look that adds the teacher's outputs in the minibatch's states: ``teacher``."""
 
     def look(batch: Batch) -> Seen:
         return {"teacher": teacher.outputs(batch.obs)}
@@ -141,16 +142,16 @@ def looked_up(teacher: Teacher) -> Look[Batch]:
 
 
 def draw_saliency(data: SaliencyData, config: DIGR) -> Prepare[Batch]:
-    """As many states of the saliency data as the minibatch has, and where nothing is salient in each.
+    """Draw as many states of the saliency data as the minibatch has, and where nothing is salient in each.
 
-    ``saliency_obs`` and ``elsewhere``.
+    It adds ``saliency_obs`` and ``elsewhere``.
     """
     elsewhere = data.maps <= config.threshold
     states = data.states.contiguous(memory_format=torch.channels_last)  # as convolutions read them
 
     def draw(batch: Batch, generator: Generator) -> Batch:
         rows = torch.randint(len(data.states), (config.batch_size,), generator=generator, device=generator.device)
-        # In float32 wherever convolutions compute in less: a gradient has the digits of what it is taken by.
+        # In float32 even if convolutions compute in less: a gradient has the precision of its input.
         seen = states[rows].float()
         return with_drawn(batch, saliency_obs=seen, elsewhere=elsewhere[rows])
 
@@ -158,16 +159,16 @@ def draw_saliency(data: SaliencyData, config: DIGR) -> Prepare[Batch]:
 
 
 def student_phase(nets: Student, config: DIGR, given: Given) -> Phase[Batch]:
-    """DIGR's one phase: two tasks under PCGrad, or distillation alone.
+    """Return DIGR's one phase: two tasks under PCGrad, or distillation alone.
 
-    It does not compile: a teacher may be anybody's network.
+    It does not compile, since a teacher may be any network.
     """
     teacher = given.needed_teacher()
     terms = {"distillation": Term[Batch](distillation(nets), config.distillation_weight)}
     if not config.regularised:
         return Phase("student", terms, optimizer(nets, config), look=looked_up(teacher), compiles=False)
     if given.saliency is None:
-        raise UserError("This method learns where to look and was given no saliency data: pass some.")
+        raise UserError("This method learns where to look, but was given no saliency data: pass some.")
     return Phase(
         "student",
         {"regularisation": Term[Batch](gradient_regularisation(nets, config)), **terms},
@@ -180,7 +181,7 @@ def student_phase(nets: Student, config: DIGR, given: Given) -> Phase[Batch]:
 
 
 def optimizer(nets: Student, config: DIGR) -> torch.optim.Optimizer:
-    """The optimizer that a configuration names, as PyTorch has it; it may become part of a CUDA graph."""
+    """Return the optimizer that a configuration names, as in PyTorch; it may become part of a CUDA graph."""
     parameters = list(nets.parameters())
     on_gpu = parameters[0].is_cuda
     if config.optimizer == "rmsprop":
@@ -189,7 +190,7 @@ def optimizer(nets: Student, config: DIGR) -> torch.optim.Optimizer:
 
 
 def sampled_policy(nets: Student) -> Act:
-    """Acts: draws from the policy, or without a generator does what is most probable."""
+    """Return a function that acts: it samples from the policy, or without a generator takes the most likely action."""
 
     @torch.no_grad()
     def act(obs: Tensor, generator: Generator | None) -> Tensor:
@@ -201,7 +202,7 @@ def sampled_policy(nets: Student) -> Act:
 
 
 def student_outputs(spaces: Spaces) -> Mapping[str, Callable[..., Tensor]]:
-    """What the network computes, for scores: ``logits``, or ``mean log_std gaussian action``."""
+    """Return the network's outputs, for scores: ``logits``, or ``mean log_std gaussian action``."""
 
     def logits(networks: Student, obs: Tensor) -> Tensor:
         distribution = networks(obs)
@@ -222,7 +223,7 @@ def student_outputs(spaces: Spaces) -> Mapping[str, Callable[..., Tensor]]:
 
 
 def gradient_map(nets: Student, spaces: Spaces) -> Callable[[Tensor, Tensor], Tensor]:
-    """The student's explanation of itself: its input gradient, the largest over a frame's colours."""
+    """Return the student's explanation of itself: its input gradient, the largest over a frame's colours."""
 
     def found(obs: Tensor, action: Tensor) -> Tensor:
         gradient = input_gradient(nets, obs.float()).detach()
@@ -232,7 +233,7 @@ def gradient_map(nets: Student, spaces: Spaces) -> Callable[[Tensor, Tensor], Te
 
 
 def make_digr(config: DIGR, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Batch]:
-    """A student for either kind of action; one that was given no teacher acts and does not learn."""
+    """Make a student for either kind of action; one that was given no teacher acts, but does not learn."""
     teacher = given.teacher
     nets = Student(spaces, config, teacher is not None and teacher.squashed).to(device)
     convolutions = nets.trunk[0]

@@ -1,8 +1,8 @@
-"""DQN (Mnih et al., 2015) with Adam: one network values all actions at once, and learns from what is remembered.
+"""DQN (Mnih et al., 2015) with Adam: one network values all actions at once, and learns from a replay buffer.
 
-Double Q-learning (van Hasselt et al., 2016), rewards of several steps (Hessel et al., 2018) and the error's shape are
-choices of the configuration. What chance an action has of being any is kept in the networks, where evaluations and
-whoever loads them find it.
+Double Q-learning (van Hasselt et al., 2016), multi-step rewards (Hessel et al., 2018) and the error's shape are
+choices of the configuration. The probability of a random action is stored in the networks, where evaluations and
+loaded policies find it.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class QNetwork(nn.Module):
 
 
 class QNetworks(nn.Module):
-    """The network that learns, its target, and the chance that an action is any: ``epsilon``, a number."""
+    """The online network, its target, and the probability of a random action: ``epsilon``, a number."""
 
     epsilon: Tensor
 
     def __init__(self, spaces: Spaces, config: DQN) -> None:
         super().__init__()
-        self.online = QNetwork(spaces, config.trunk)  # as PyTorch starts it, which is as Torch did for the paper
+        self.online = QNetwork(spaces, config.trunk)  # initialised as in PyTorch, which is as Torch did for the paper
         self.target = copy.deepcopy(self.online).requires_grad_(False)
         self.register_buffer("epsilon", torch.tensor(config.epsilon_start))
 
@@ -55,22 +55,22 @@ class QNetworks(nn.Module):
 
 
 def choices_of(spaces: Spaces) -> int:
-    """How many actions there are. Raises UserError where actions are numbers."""
+    """Return how many actions there are. Raises UserError if actions are continuous."""
     if not isinstance(spaces.actions, Discrete):
-        raise UserError("This method chooses among actions, and an action here is made of numbers: use sac or ppo.")
+        raise UserError("This method needs discrete actions, but actions here are continuous: use sac or ppo.")
     return spaces.actions.count
 
 
 def value_of(q_values: Tensor, action: Tensor) -> Tensor:
-    """The values ``[batch]`` of the actions, long ``[batch]``, among those of all ``[batch, actions]``."""
+    """Return the values ``[batch]`` of the actions, long ``[batch]``, from those of all ``[batch, actions]``."""
     return q_values.gather(-1, action[:, None]).squeeze(-1)
 
 
 def bootstrapped_return(nets: QNetworks, batch: Batch, *, discount: float, double: bool) -> Tensor:
-    """Target of the Bellman equation ``[batch]``: r + discount max Q_target(s', a'). No gradient.
+    """Return the target of the Bellman equation ``[batch]``: r + discount max Q_target(s', a'). No gradient.
 
-    With ``double`` the action is the one that the network which learns values most (van Hasselt et al., 2016, section
-    "Double DQN"). Where rewards are of several steps, ``batch.discount`` has the discount of all but the last.
+    With ``double`` the action is the best according to the online network (van Hasselt et al., 2016, section
+    "Double DQN"). If rewards span several steps, ``batch.discount`` has the discount of all but the last.
     """
     with torch.no_grad():
         values = nets.target(batch.next_obs)
@@ -79,9 +79,9 @@ def bootstrapped_return(nets: QNetworks, batch: Batch, *, discount: float, doubl
 
 
 def bellman_error(error: str) -> Loss:
-    """Difference of the chosen action's value and its target: Huber's with delta 1, or squared.
+    """Return the error of the chosen action's value against its target: Huber's with delta 1, or squared.
 
-    Of Huber's the gradient is the clipped error of Mnih et al. (2015), and so is that of half the square.
+    The gradient of Huber's is the clipped error of Mnih et al. (2015); so, unclipped, is that of half the square.
     """
 
     def loss(batch: Batch, shared: Shared) -> Tensor:
@@ -93,7 +93,7 @@ def bellman_error(error: str) -> Loss:
 
 
 def learning_phase(nets: QNetworks, config: DQN, **further_terms: Term) -> Phase[Batch]:
-    """DQN's one phase: the Bellman error, and whatever terms a method adds. Shares ``q_values q target``."""
+    """Return DQN's one phase: the Bellman error, and any terms that a method adds. Shares ``q_values q target``."""
     parameters = list(nets.online.parameters())
     optimizer = torch.optim.Adam(
         parameters, lr=config.learning_rate, eps=config.adam_epsilon, fused=True, capturable=parameters[0].is_cuda
@@ -117,13 +117,13 @@ def learning_phase(nets: QNetworks, config: DQN, **further_terms: Term) -> Phase
 
 @torch.no_grad()
 def set_epsilon(nets: QNetworks, config: DQN, share_done: float) -> None:
-    """The chance of any action when a share of training is done."""
+    """Set the probability of a random action when a share of training is done."""
     fallen = 1.0 if config.epsilon_share == 0 else min(share_done / config.epsilon_share, 1.0)
     nets.epsilon.fill_(config.epsilon_start + (config.epsilon_end - config.epsilon_start) * fallen)
 
 
 def epsilon_greedy(nets: QNetworks) -> Act:
-    """Acts: what has the largest value, or with a generator, at the chance ``epsilon``, any action, each as likely."""
+    """Return a function that acts: the best action, or with a generator, with probability ``epsilon``, a random one."""
 
     @torch.no_grad()
     def act(obs: Tensor, generator: Generator | None) -> Tensor:
@@ -142,7 +142,7 @@ def epsilon_greedy(nets: QNetworks) -> Act:
 def q_outputs(
     nets_of: Callable[[nn.Module], nn.Module] = lambda networks: networks,
 ) -> Mapping[str, Callable[..., Tensor]]:
-    """What the networks compute, for scores: ``q_values``.
+    """Return the networks' outputs, for scores: ``q_values``.
 
     nets_of: finds DQN's networks in those of a method.
     """
@@ -154,17 +154,17 @@ def q_outputs(
 
 
 def attribution_of_q(nets: QNetworks, method: str) -> Attribution:
-    """``(obs, action) -> [batch, channels, height, width]``: importance of every pixel for the action's value."""
+    """Return ``(obs, action) -> [batch, channels, height, width]``: each pixel's importance for the action's value."""
     return attribution_of(nets.online, lambda online, obs, action: value_of(online(obs), action), method)
 
 
 def q_maps(nets: QNetworks, colours: int) -> Mapping[str, Attribution]:
-    """Guided backpropagation of the action's value, its largest over a frame's colours."""
+    """Return the guided backpropagation of the action's value, its largest over a frame's colours."""
     return {"q_attribution": as_map(attribution_of_q(nets, "guided_backpropagation"), colours)}
 
 
 def make_dqn(config: DQN, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Batch]:
-    """DQN on pixels. Raises UserError where actions are numbers, or nothing is left of the pictures."""
+    """Make DQN on pixels. Raises UserError if actions are continuous, or convolutions leave nothing of the pictures."""
     nets = QNetworks(spaces, config).to(device)
     convolutions = nets.online.trunk[0]
     assert isinstance(convolutions, MixedPrecision)

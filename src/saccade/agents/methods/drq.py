@@ -15,7 +15,7 @@ from saccade.types import Batch, Spaces
 
 
 def random_shift(pad: int) -> Prepare:
-    """Independent random shifts of obs and next_obs; with ``pad`` 0 nothing is shifted and nothing drawn."""
+    """Shift obs and next_obs independently at random; with ``pad`` 0 nothing is shifted and nothing drawn."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         if pad == 0:
@@ -30,7 +30,7 @@ def random_shift(pad: int) -> Prepare:
 
 
 def make_drq(config: DrQ, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SAC whose minibatches are randomly shifted."""
+    """Make SAC whose minibatches are randomly shifted."""
     nets = sac.make_networks(spaces, config.sac, device)
     return Agent(
         networks=nets,

@@ -1,7 +1,7 @@
 """FLS (Nikulin et al., 2019): PPO whose network shows where it looks, without an explanation after the fact.
 
-A network within the network gives a positive number for every place of its maps, which they are multiplied by before
-the agent decides and judges from them. Nothing but PPO's loss trains it; to look at it costs nothing.
+A network within the network computes a positive number for every position of its feature maps, which are multiplied
+by it before the agent decides and judges. Only PPO's loss trains it; showing it costs nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from saccade.nets.nature import nature_blocks, small_blocks
 from saccade.types import Decisions, Spaces
 
 BLOCKS = {"nature": nature_blocks, "small": small_blocks}
-BLOCKS_OF = "trunk.0.blocks"  # of the attentive convolutions in PPO's networks
+BLOCKS_OF = "trunk.0.blocks"  # the attentive convolutions in PPO's networks
 
 Map = Callable[[Tensor, Tensor], Tensor]
 
 
 def convolutions_for(spaces: Spaces, config: FLS) -> AttentiveConvolutions:
-    """The convolutions that a configuration names, attention included. Raises UserError for too small pictures."""
+    """Convolutions that a configuration names, including attention. Raises UserError for too small pictures."""
     trunk = config.ppo.trunk
     return attentive_convolutions(
         ARCHITECTURES[config.attention],
@@ -40,11 +40,11 @@ def convolutions_for(spaces: Spaces, config: FLS) -> AttentiveConvolutions:
 
 
 def attention_maps(convolutions: AttentiveConvolutions, frames: int) -> Mapping[str, Map]:
-    """The policy's attention on the pixels, the same on every frame: there is one for a whole stack.
+    """Return the policy's attention on the pixels, the same on every frame: there is one for a whole stack.
 
-    ``attention`` is the published display, but for the division by an episode's maximum: pixels in the middle count for
-    more, since more places see them. ``coverage`` is how much more, the display of an attention of ones, to compare
-    with; ``attention_over_coverage`` is free of it. None of them where a network has no attention.
+    ``attention`` is displayed as published, without the division by an episode's maximum: pixels in the middle count
+    more, since more positions see them. ``coverage`` is how much more, the display of an attention of ones, for
+    comparison; ``attention_over_coverage`` corrects for it. Empty if a network has no attention.
     """
 
     def on_frames(displayed: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ def attention_maps(convolutions: AttentiveConvolutions, frames: int) -> Mapping[
     def attention_over_coverage(obs: Tensor, action: Tensor) -> Tensor:
         places = found(obs)
         seen_by = convolutions.displayed(torch.ones_like(places))
-        # What no place sees stays 0; of all else there is at least one.
+        # What no position sees stays 0; the rest is seen by at least one.
         return on_frames(convolutions.displayed(places) / seen_by.clamp(min=1.0))
 
     maps = {"attention": attention, "attention_over_coverage": attention_over_coverage, "coverage": coverage}
@@ -74,7 +74,7 @@ def attention_maps(convolutions: AttentiveConvolutions, frames: int) -> Mapping[
 
 
 def make_fls(config: FLS, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Decisions]:
-    """PPO with attention, for either kind of action. Raises UserError where nothing is left of the pictures."""
+    """Make PPO with attention, for either kind of action. Raises UserError if the pictures are too small."""
     networks = ppo.make_networks(spaces, config.ppo, device, lambda: convolutions_for(spaces, config))
     convolutions = networks.trunk[0]
     assert isinstance(convolutions, AttentiveConvolutions)
@@ -82,5 +82,5 @@ def make_fls(config: FLS, spaces: Spaces, device: torch.device, given: Given = N
     return dataclasses.replace(
         agent,
         maps=attention_maps(convolutions, spaces.obs_shape[0] // spaces.colours),
-        layer=f"{BLOCKS_OF}.{len(convolutions.blocks) - 1}",  # its maps, and not those of the attention that reads them
+        layer=f"{BLOCKS_OF}.{len(convolutions.blocks) - 1}",  # its maps, not those of the attention that reads them
     )

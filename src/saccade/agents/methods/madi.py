@@ -1,7 +1,7 @@
-"""MaDi (Grooten et al., 2024): SVEA behind a small network that masks what does not matter.
+"""MaDi (Grooten et al., 2024): SVEA with a small network in front that masks what does not matter.
 
-The masker gives every frame a soft mask, and everything that critic, target and actor see is multiplied by it. Only the
-critic's loss trains it: there is no loss on masks, and none of the actor's gradient reaches it.
+The masker computes a soft mask for every frame, and everything that critic, target and actor see is multiplied by it.
+Only the critic's loss trains it: there is no loss on masks, and none of the actor's gradient reaches it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from saccade.types import Batch, Spaces, UserError
 
 
 class MaDiNetworks(nn.Module):
-    """The masker, and SAC's networks, which see masked observations alone.
+    """The masker, and SAC's networks, which see only masked observations.
 
-    As a function the critic of unmasked ones: ``(obs, action) -> (q1, q2)``, each ``[batch]``.
+    As a function it is the critic of unmasked ones: ``(obs, action) -> (q1, q2)``, each ``[batch]``.
     """
 
     def __init__(self, actor_critic: sac.ActorCritic, config: MaDi) -> None:
@@ -35,7 +35,7 @@ class MaDiNetworks(nn.Module):
         self.actor_critic = actor_critic
 
     def masked(self, obs: Tensor) -> Tensor:
-        """Every frame times its mask: ``[batch, frames * 3, height, width]`` in 0..255."""
+        """Return every frame times its mask: ``[batch, frames * 3, height, width]`` in 0..255."""
         return obs * per_channel(self.masker(obs))
 
     def forward(self, obs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,9 +43,9 @@ class MaDiNetworks(nn.Module):
 
 
 def critic_phase(nets: MaDiNetworks, config: MaDi) -> Phase:
-    """SVEA's critic phase on masked observations; its gradient reaches the masker, which has a rate of its own.
+    """SVEA's critic phase on masked observations; its gradient reaches the masker, which has its own learning rate.
 
-    The target's observations pass the same masker, without a gradient: there is no slow copy of it.
+    The target's observations pass through the same masker, without gradient: there is no slow copy of it.
     """
     plain = svea.critic_phase(nets.actor_critic, config.svea)
     plain.optimizer.add_param_group({"params": list(nets.masker.parameters()), "lr": config.masker_lr})
@@ -81,7 +81,7 @@ def masked_policy(nets: MaDiNetworks) -> Act:
 
 
 def masked_outputs() -> Mapping[str, Callable[..., Tensor]]:
-    """What SAC's networks compute, of observations that are not masked yet."""
+    """Return the outputs of SAC's networks for observations that are not masked yet."""
 
     def behind_masks(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
         def output(networks: MaDiNetworks, obs: Tensor, *given: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def masked_outputs() -> Mapping[str, Callable[..., Tensor]]:
 
 
 def mask(nets: MaDiNetworks) -> Callable[[Tensor, Tensor], Tensor]:
-    """The soft masks, whatever the action."""
+    """Return the soft masks, which do not depend on the action."""
 
     @torch.no_grad()
     def find(obs: Tensor, action: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ def mask(nets: MaDiNetworks) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def make_madi(config: MaDi, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SVEA whose networks see masked observations. Raises UserError where frames do not have three colours."""
+    """Make SVEA whose networks see masked observations. Raises UserError if frames do not have three colours."""
     channels = spaces.obs_shape[0]
     if channels % COLOURS:
         raise UserError(

@@ -1,4 +1,4 @@
-"""PPO (Schulman et al., 2017): several steps on every rollout, none of which pays for leaving its policy far behind.
+"""PPO (Schulman et al., 2017): several updates on every rollout, none of which gains from moving far from its policy.
 
 Policy and value learn from the decisions of a rollout. The loop asks ``Agent.judge`` for their values and
 log-probabilities, ``appraised`` for advantages and targets, and then makes ``epochs`` times ``minibatches`` updates.
@@ -39,8 +39,8 @@ from saccade.nets.nature import nature_convolutions, small_convolutions
 from saccade.nets.precision import MixedPrecision
 from saccade.types import Decisions, Discrete, Spaces
 
-POLICY_GAIN, VALUE_GAIN = 0.01, 1.0  # of the heads' orthogonal weights: at the start all actions are as likely
-THE_LOOPS_MINIBATCHES = 0  # the loop cuts its rollouts itself, whatever size it is asked for
+POLICY_GAIN, VALUE_GAIN = 0.01, 1.0  # of the heads' orthogonal weights: at first all actions are equally likely
+THE_LOOPS_MINIBATCHES = 0  # the loop splits its rollouts itself, so this size is ignored
 
 Loss = Callable[[Decisions, Shared], Tensor]
 
@@ -48,7 +48,7 @@ Loss = Callable[[Decisions, Shared], Tensor]
 class PolicyAndValue(nn.Module):
     """Everything PPO trains: convolutions and a layer, a head for the policy, a head for the value.
 
-    convolutions: makes what the trunk begins with; it is called once, or twice where the value has its own.
+    convolutions: makes the start of the trunk; it is called once, or twice if the value has its own.
     """
 
     def __init__(self, spaces: Spaces, config: PPO, convolutions: Callable[[], Convolutions]) -> None:
@@ -68,13 +68,13 @@ class PolicyAndValue(nn.Module):
         )
 
     def forward(self, obs: Tensor) -> tuple[Distribution, Tensor]:
-        """What actions are drawn from, and values ``[batch]``, of observations ``[batch, channels, height, width]``."""
+        """Distribution of actions, and values ``[batch]``, for observations ``[batch, channels, height, width]``."""
         features = self.trunk(obs)
         others = features if self.value_trunk is None else self.value_trunk(obs)
         return self._distribution(features), self.value(others).squeeze(-1)
 
     def distribution(self, obs: Tensor) -> Distribution:
-        """What actions are drawn from."""
+        """Return the distribution of actions."""
         return self._distribution(self.trunk(obs))
 
     def values(self, obs: Tensor) -> Tensor:
@@ -87,24 +87,24 @@ class PolicyAndValue(nn.Module):
 
 
 def trunk_of(convolutions: Convolutions, hidden: int) -> nn.Sequential:
-    """From pixels to the numbers ``[batch, hidden]`` that heads read."""
+    """Map pixels to the features ``[batch, hidden]`` that heads read."""
     return nn.Sequential(convolutions, nn.Flatten(), nn.Linear(convolutions.out_features, hidden), nn.ReLU())
 
 
 def picture_of(spaces: Spaces) -> tuple[int, tuple[int, int]]:
-    """Channels of an observation, and its height and width."""
+    """Return an observation's channels, and its height and width."""
     channels, height, width = spaces.obs_shape
     return channels, (height, width)
 
 
 def convolutions_for(spaces: Spaces, trunk: Trunk | PlainTrunk) -> Convolutions:
-    """The convolutions that a configuration names, for an environment's pictures. Raises UserError for too small."""
+    """Convolutions that a configuration names, for an environment's pictures. Raises UserError if too small."""
     make = {"nature": nature_convolutions, "small": small_convolutions}[trunk.network]
     return make(*picture_of(spaces), trunk.filters)
 
 
 def clipped_policy_loss(clip_range: Tensor) -> Loss:
-    """Negative of the smaller of two surrogates: ratio times advantage, and with the ratio clipped (equation 7).
+    """Minus the smaller of two surrogates: ratio times advantage, and with the ratio clipped (equation 7).
 
     clip_range: a number in a tensor, as in the other losses, so that it can change in compiled and recorded updates.
     """
@@ -118,12 +118,12 @@ def clipped_policy_loss(clip_range: Tensor) -> Loss:
 
 
 def value_loss(batch: Decisions, shared: Shared) -> Tensor:
-    """Half the squared error of the value (equation 9, L_VF, with the half of OpenAI's Baselines)."""
+    """Return half the squared error of the value (equation 9, L_VF, with the half of OpenAI's Baselines)."""
     return 0.5 * (shared["value"] - batch.target).square().mean()
 
 
 def clipped_value_loss(value_clip: Tensor) -> Loss:
-    """Half the larger of two squared errors: the value's, and that of the value clipped around its old one.
+    """Return half the larger of two squared errors: the value's, and that of the value clipped around its old one.
 
     Not in the paper: OpenAI's Baselines.
     """
@@ -138,17 +138,17 @@ def clipped_value_loss(value_clip: Tensor) -> Loss:
 
 
 def entropy(batch: Decisions, shared: Shared) -> Tensor:
-    """The policy's entropy in nats (equation 9, S)."""
+    """Return the policy's entropy in nats (equation 9, S)."""
     return shared["entropy"].mean()
 
 
 def approximate_kl(batch: Decisions, shared: Shared) -> Tensor:
-    """Half the squared difference of new and old log-probabilities, which is about their KL. To be logged alone."""
+    """Return half the squared difference of new and old log-probabilities, which approximates their KL; only logged."""
     return 0.5 * (shared["log_probability"].detach() - batch.log_probability).square().mean()
 
 
 def clip_fraction(clip_range: Tensor) -> Loss:
-    """Share of the decisions whose ratio is out of the range. To be logged alone."""
+    """Return the share of decisions whose ratio is out of range; only logged."""
 
     def loss(batch: Decisions, shared: Shared) -> Tensor:
         ratio = shared["ratio"].detach()
@@ -158,9 +158,9 @@ def clip_fraction(clip_range: Tensor) -> Loss:
 
 
 def appraised(config: PPO, outcome: Outcome) -> tuple[Tensor, Tensor]:
-    """Advantages and the values' targets, each ``[steps, envs]``, of a rollout.
+    """Return the advantages of a rollout and the values' targets, each ``[steps, envs]``.
 
-    Advantages come normalised where that is to be done over the whole rollout.
+    Advantages are already normalised if that is done over the whole rollout.
     """
     found = gae(
         outcome.reward,
@@ -177,7 +177,7 @@ def appraised(config: PPO, outcome: Outcome) -> tuple[Tensor, Tensor]:
 
 
 def normalised_advantages(config: PPO) -> Look[Decisions]:
-    """A look at a whole minibatch's advantages: ``advantage``, normalised, for losses that see a part of it."""
+    """Look at a whole minibatch's normalised advantages, ``advantage``, for losses that see only part of it."""
 
     def look(batch: Decisions) -> Seen:
         return {"advantage": normalised(batch.advantage, config.advantage_epsilon)}
@@ -186,10 +186,11 @@ def normalised_advantages(config: PPO) -> Look[Decisions]:
 
 
 def learning_phase(nets: PolicyAndValue, config: PPO, accumulate: int = 1) -> Phase[Decisions]:
-    """PPO's one phase: policy, value and entropy (equation 9). Shares ``log_probability ratio value entropy
-    advantage``.
+    """Return PPO's one phase: policy, value and entropy (equation 9).
 
-    accumulate: parts of a minibatch that are learned from one after the other.
+    Shares ``log_probability ratio value entropy advantage``.
+
+    accumulate: parts in which a minibatch is learned, one after the other.
     """
     device = nets.value.weight.device
     clip_range = torch.tensor(config.clip_range, dtype=torch.float64, device=device)
@@ -229,9 +230,9 @@ def learning_phase(nets: PolicyAndValue, config: PPO, accumulate: int = 1) -> Ph
 
 
 def shared_of(distribution: Distribution, value: Tensor, batch: Decisions, config: PPO) -> Shared:
-    """What PPO's terms read of a policy and values for a batch: ``log_probability ratio value entropy advantage``."""
+    """Return what PPO's terms read about a batch: ``log_probability ratio value entropy advantage``."""
     log_probability, advantage = distribution.log_probability(batch.action), batch.advantage
-    if "advantage" in batch.seen:  # of a whole minibatch that is learned from in parts
+    if "advantage" in batch.seen:  # over a whole minibatch that is learned in parts
         advantage = batch.seen["advantage"]
     elif config.advantage_normalization == "minibatch":
         advantage = normalised(advantage, config.advantage_epsilon)
@@ -245,12 +246,12 @@ def shared_of(distribution: Distribution, value: Tensor, batch: Decisions, confi
 
 
 def left(schedule: str, share_done: float) -> float:
-    """What a schedule leaves of a number when a share of training is done."""
+    """Return the factor that a schedule leaves of a number when a share of training is done."""
     return {"constant": 1.0, "linear": 1.0 - share_done}[schedule]
 
 
 def adam(nets: nn.Module, config: PPO) -> torch.optim.Optimizer:
-    """The Adam that a configuration names; it may become part of a CUDA graph."""
+    """Return the Adam that a configuration names; it may become part of a CUDA graph."""
     parameters = list(nets.parameters())
     rate, epsilon = config.learning_rate, config.adam_epsilon
     if config.adam == "tensorflow":
@@ -259,12 +260,12 @@ def adam(nets: nn.Module, config: PPO) -> torch.optim.Optimizer:
 
 
 def pixels_of(obs: Tensor, convolutions: MixedPrecision) -> Tensor:
-    """Observations, still 0..255, in what the convolutions compute in, and in the layout that they are fastest in."""
+    """Return observations, still 0..255, in the type and memory layout that the convolutions are fastest in."""
     return obs.to(convolutions.compute_dtype, memory_format=torch.channels_last)
 
 
 def as_pixels(convolutions: MixedPrecision) -> Prepare[Any]:
-    """``pixels_of`` a minibatch's ``obs``."""
+    """Apply ``pixels_of`` to a minibatch's ``obs``."""
 
     def prepare(batch: Any, generator: Generator) -> Any:
         return batch._replace(obs=pixels_of(batch.obs, convolutions))
@@ -273,8 +274,9 @@ def as_pixels(convolutions: MixedPrecision) -> Prepare[Any]:
 
 
 def sampled_policy(nets: PolicyAndValue) -> Act:
-    """Acts: draws from the policy, or without a generator does what is most probable. Gaussian actions are not clipped:
-    whoever plays them does that, and the policy learns from what it drew.
+    """Return a function that acts: it samples from the policy, or without a generator takes the most likely action.
+
+    Gaussian actions are not clipped: the loop does that, and the policy learns from what it sampled.
     """
 
     @torch.no_grad()
@@ -286,7 +288,7 @@ def sampled_policy(nets: PolicyAndValue) -> Act:
 
 
 def judged_by(nets: PolicyAndValue, parts: int = 1) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Log-probabilities of actions, and values of observations, each ``[batch]``.
+    """Return log-probabilities of actions, and values of observations, each ``[batch]``.
 
     parts: in which observations go through the networks, one after the other.
     """
@@ -305,7 +307,7 @@ def judged_by(nets: PolicyAndValue, parts: int = 1) -> Callable[[Tensor, Tensor]
 
 
 def policy_outputs(spaces: Spaces) -> Mapping[str, Callable[..., Tensor]]:
-    """What the networks compute, for scores: ``logits`` or ``mean log_std gaussian action``, and ``value``."""
+    """Return the networks' outputs, for scores: ``logits`` or ``mean log_std gaussian action``, and ``value``."""
 
     def value(networks: PolicyAndValue, obs: Tensor) -> Tensor:
         return networks.values(obs)
@@ -332,7 +334,7 @@ def policy_outputs(spaces: Spaces) -> Mapping[str, Callable[..., Tensor]]:
 def make_networks(
     spaces: Spaces, config: PPO, device: torch.device, convolutions: Callable[[], Convolutions] | None = None
 ) -> PolicyAndValue:
-    """PPO's networks for an environment. Raises UserError where nothing is left of its pictures.
+    """Make PPO's networks for an environment. Raises UserError if convolutions leave nothing of its pictures.
 
     convolutions: makes others than those that the configuration names.
     """
@@ -341,12 +343,12 @@ def make_networks(
 
 
 def make_ppo(config: PPO, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Decisions]:
-    """PPO on pixels, for either kind of action."""
+    """Make PPO on pixels, for either kind of action."""
     return agent_of(make_networks(spaces, config, device), config, spaces)
 
 
 def agent_of(nets: PolicyAndValue, config: PPO, spaces: Spaces, accumulate: int = 1) -> Agent[Decisions]:
-    """The agent that trains some networks as PPO does.
+    """Return the agent that trains given networks as PPO does.
 
     accumulate: parts in which a minibatch, and what is judged, go through the networks.
     """

@@ -15,7 +15,7 @@ from saccade.types import Batch, Spaces
 
 
 def random_crop(size: int, positions: int) -> Prepare:
-    """Independent random crops of obs and next_obs."""
+    """Crop obs and next_obs independently at random."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         obs, next_obs = (draw_crops(pixels, size, positions, generator) for pixels in (batch.obs, batch.next_obs))
@@ -25,13 +25,13 @@ def random_crop(size: int, positions: int) -> Prepare:
 
 
 def draw_crops(obs: Tensor, size: int, positions: int, generator: Generator) -> Tensor:
-    """A random crop of each sample; every position 0 where the picture is already that small."""
+    """Return a random crop of each sample; the whole picture if it is already that small."""
     count = min(positions, obs.shape[-1] - size + 1)
     return crop_at(obs, draw_offsets(len(obs), count, generator), size)
 
 
 def make_rad(config: RAD, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SAC whose minibatches are randomly cropped."""
+    """Make SAC whose minibatches are randomly cropped."""
     nets = sac.make_networks(spaces, config.sac, device)
     crop = random_crop(config.sac.architecture.image_size, config.crop_positions)
     return Agent(

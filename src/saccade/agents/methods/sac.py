@@ -130,7 +130,7 @@ def temperature_loss(batch: Batch, shared: Shared) -> Tensor:
 
 
 def draw_action_noise(action_dim: int) -> Prepare:
-    """Standard-normal noise for the target's next action and the actor's action."""
+    """Draw standard normal noise for the target's next action and the actor's action."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         shape = (len(batch.reward), action_dim)
@@ -141,9 +141,9 @@ def draw_action_noise(action_dim: int) -> Prepare:
 
 
 def as_pixels(convolutions: MixedPrecision) -> Prepare:
-    """Pixels, still 0..255, in what the convolutions compute in, and in the layout that they are fastest in.
+    """Convert pixels, still 0..255, to the type and memory layout that the convolutions are fastest in.
 
-    For methods whose observations go to the convolutions alone, with or without a mask: bfloat16 holds whole numbers
+    For methods whose observations only go to the convolutions, with or without a mask: bfloat16 holds whole numbers
     up to 255 exactly, in half the memory.
     """
 
@@ -154,7 +154,7 @@ def as_pixels(convolutions: MixedPrecision) -> Prepare:
 
 
 def as_float(batch: Batch, generator: Generator) -> Batch:
-    """Pixels as float32, still 0..255, in the layout that convolutions are fastest in."""
+    """Convert pixels to float32, still 0..255, in the layout that convolutions are fastest in."""
     return _laid_out(batch, torch.float32)
 
 
@@ -165,12 +165,12 @@ def _laid_out(batch: Batch, dtype: torch.dtype) -> Batch:
 
 @torch.no_grad()
 def move_towards(target: nn.Module, source: nn.Module, rate: float) -> None:
-    """Exponential moving average of parameters: target <- (1 - rate) target + rate source."""
+    """Update parameters by an exponential moving average: target <- (1 - rate) target + rate source."""
     torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), rate)
 
 
 def critic_phase(nets: ActorCritic, config: SAC, **further_terms: Term) -> Phase:
-    """The critic's phase: Bellman error, and whatever terms a method adds. Shares ``q1 q2 target``."""
+    """Return the critic's phase: Bellman error, and any terms that a method adds. Shares ``q1 q2 target``."""
 
     def share(batch: Batch) -> Shared:
         q1, q2 = nets.critic(batch.obs, batch.action)
@@ -199,7 +199,7 @@ def target_move(nets: ActorCritic, config: SAC) -> Callable[[], None]:
 
 
 def judged_actions(nets: ActorCritic, features: Tensor, judged_by: Tensor, noise: Tensor) -> Shared:
-    """What the terms of actor and temperature read: the actions drawn for ``features``, and Q of them at ``judged_by``.
+    """What the terms of actor and temperature read: actions sampled for ``features``, and their Q at ``judged_by``.
 
     Both are the convolutions' output; ``noise`` is standard normal ``[batch, action_dim]``.
     """
@@ -216,7 +216,7 @@ def judged_actions(nets: ActorCritic, features: Tensor, judged_by: Tensor, noise
 
 
 def look_at_both(nets: ActorCritic) -> Look:
-    """Looks at ``features augmented_features``: the convolutions' output for clean and augmented observations."""
+    """Look at ``features augmented_features``, the convolutions' output for clean and augmented observations."""
 
     def look(batch: Batch) -> Seen:
         features = nets.critic.convolutions(torch.cat([batch.obs, batch.drawn["augmented_obs"]]))
@@ -227,7 +227,7 @@ def look_at_both(nets: ActorCritic) -> Look:
 
 
 def actor_phase(nets: ActorCritic, config: SAC, **further_terms: Term) -> Phase:
-    """Actor and temperature: two terms on disjoint parameters, from one pass of the (not differentiated) encoder.
+    """Phase of actor and temperature: two terms on disjoint parameters, from one encoder pass without gradient.
 
     It looks at ``features``, the convolutions' output for the observations, and shares ``mean log_std`` of the policy.
     """
@@ -247,13 +247,13 @@ def actor_phase(nets: ActorCritic, config: SAC, **further_terms: Term) -> Phase:
 
 
 def adam(*modules: nn.Module, lr: float) -> torch.optim.Adam:
-    """Adam with PyTorch's defaults over the parameters of some modules, fused; it may become part of a CUDA graph."""
+    """Return Adam with PyTorch's defaults over some modules' parameters, fused; it may become part of a CUDA graph."""
     parameters = [parameter for module in modules for parameter in module.parameters()]
     return torch.optim.Adam(parameters, lr=lr, fused=True, capturable=parameters[0].is_cuda)
 
 
 def squashed_gaussian_policy(nets: ActorCritic) -> Act:
-    """Acts: tanh of the mean, or of a Gaussian sample that a generator draws."""
+    """Return a function that acts: tanh of the mean, or of a Gaussian sample that a generator draws."""
 
     @torch.no_grad()
     def act(obs: Tensor, generator: Generator | None) -> Tensor:
@@ -273,7 +273,7 @@ def _itself(networks: Any) -> Any:
 def squashed_gaussian_outputs(
     actor_critic_of: Callable[[Any], ActorCritic] = _itself,
 ) -> Mapping[str, Callable[..., Tensor]]:
-    """What the networks compute, for scores: ``mean`` and ``log_std`` before the tanh, ``action`` after it, ``q`` (Q1).
+    """Networks' outputs, for scores: ``mean`` and ``log_std`` before the tanh, ``action`` after it, ``q`` (Q1).
 
     actor_critic_of: finds SAC's networks in those of a method.
     """
@@ -321,7 +321,7 @@ def make_networks(
 
 
 def make_sac(config: SAC, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SAC on unaugmented observations: the benchmark's plain baseline."""
+    """Make SAC on unaugmented observations: the benchmark's plain baseline."""
     nets = make_networks(spaces, config, device)
     return Agent(
         networks=nets,

@@ -1,8 +1,8 @@
 """SADA (Almuzairee, Hansen and Christensen, 2024): SVEA whose actor, too, acts on augmented observations.
 
-What is augmented is what is acted on, never what actions are judged by: the actor's loss has the critic look at the
-clean observation for both halves. Augmentations may then turn and move what is seen, not only colour it.
-"""
+Augmentation applies to what the actor acts on, never to what its actions are judged by: in the actor's loss the critic
+sees the clean observation for both halves. So augmentations may also rotate and shift what is seen, not only recolour
+it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from saccade.types import Batch, Spaces, UserError
 
 
 def one_of_each(config: SADA, images: Images | None) -> Augment:
-    """Gives every sample one of the configuration's augmentations, each as likely.
+    """Return an augmentation that applies one of the configuration's augmentations to each sample, equally likely.
 
     A rotation's angle is one draw for all samples that get this augmentation, as in the authors' code; everything else
     is drawn for each sample.
     """
     kinds = config.strong_augmentations
     if config.overlays and images is None:
-        raise UserError("This method blends pictures into observations and was given none: pass a bank of images.")
+        raise UserError("This method blends pictures into observations but was given none: pass a bank of images.")
 
     def rotate(obs: Tensor, generator: Generator, kind: Tensor) -> Tensor:
         turns = torch.rand(len(kinds), generator=generator, device=generator.device)
@@ -108,7 +108,7 @@ def actor_phase(nets: sac.ActorCritic, config: SADA) -> Phase:
 
 
 def make_sada(config: SADA, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SVEA's critic and the actor that sees augmented observations, on DrQ-v2's encoder."""
+    """Make SVEA's critic and an actor that sees augmented observations, on DrQ-v2's encoder."""
     if not config.strong_augmentations:
         raise UserError("--strong-augmentations is empty: name at least one, such as overlay.")
     size = config.sac.architecture

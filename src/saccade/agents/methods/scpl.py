@@ -1,8 +1,8 @@
 """SCPL (Sun et al., 2025): SVEA that agrees with itself on salient pixels, on actions and on what comes next.
 
 Three things are added to a critic that learns on clean and augmented observations: on both, its values on all pixels
-and on the salient ones alone must agree (SGQN's consistency); the policy on augmented observations must be the one on
-clean ones; and from both embeddings the next embedding and the reward must be told (dynamics).
+and on the salient ones alone must agree (SGQN's consistency); the policy on augmented observations must be that on
+clean ones; and both embeddings must predict the next embedding and the reward (dynamics).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Transition(nn.Module):
 
 
 class SCPLNetworks(nn.Module):
-    """SAC's networks and the transition model. The same ones whichever losses are on."""
+    """SAC's networks and the transition model. The same ones regardless of which losses are on."""
 
     def __init__(self, actor_critic: sac.ActorCritic, config: SCPL, spaces: Spaces) -> None:
         super().__init__()
@@ -71,8 +71,8 @@ def policy_divergence(nets: sac.ActorCritic) -> Callable[[Batch, Shared], Tensor
 
     def loss(batch: Batch, shared: Shared) -> Tensor:
         mean, log_std = nets.actor(batch.seen["augmented_features"])
-        # Deviation: not the divergence of both policies. As in the authors' code means are squashed and standard
-        # deviations stand where variances belong, of which the clean ones are held and the clean means are not.
+        # Deviation: not the divergence of both policies. As in the authors' code, means are squashed and standard
+        # deviations stand where variances belong; of the clean policy, they are detached and the means are not.
         clean = torch.tanh(shared["mean"]), shared["log_std"].exp().detach()
         return diagonal_divergence(*clean, torch.tanh(mean), log_std.exp()).mean()
 
@@ -80,7 +80,7 @@ def policy_divergence(nets: sac.ActorCritic) -> Callable[[Batch, Shared], Tensor
 
 
 def next_embedding_error(batch: Batch, shared: Shared) -> Tensor:
-    """Half the squared error of the embedding of the next observation, which is held: a likelihood of unit variance."""
+    """Half the squared error of the next observation's embedding, which is detached: a unit-variance likelihood."""
     return 0.5 * F.mse_loss(shared["predicted_embedding"], batch.seen["next_embedding"])
 
 
@@ -90,7 +90,7 @@ def reward_error(batch: Batch, shared: Shared) -> Tensor:
 
 
 def draw_both_augmented(augment: Augment) -> Prepare:
-    """Adds ``augmented_obs`` and ``augmented_next_obs``: by one draw, as if all their frames were one observation's."""
+    """Add ``augmented_obs`` and ``augmented_next_obs``, drawn together, as if their frames were one observation's."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         obs, next_obs = augment(torch.cat([batch.obs, batch.next_obs], dim=1), generator).chunk(2, dim=1)
@@ -100,7 +100,7 @@ def draw_both_augmented(augment: Augment) -> Prepare:
 
 
 def draw_mask_fill(fill: str) -> Prepare:
-    """Adds ``mask_fill``, SGQN's, between the darkest and the brightest value of clean and augmented observations."""
+    """Add ``mask_fill``, SGQN's, between the darkest and the brightest value of clean and augmented observations."""
     draw = sgqn.draw_mask_fill(fill)
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
@@ -111,7 +111,7 @@ def draw_mask_fill(fill: str) -> Prepare:
 
 
 def critic_phase(nets: sac.ActorCritic, config: SCPL) -> Phase:
-    """SVEA's critic phase with the consistency term, whose masks come from the pass that gives the values."""
+    """Return SVEA's critic phase with the consistency term, whose masks come from the pass that computes the values."""
     errors = SVEA(config.sac, clean_weight=config.clean_weight, augmented_weight=config.augmented_weight)
     plain = svea.critic_phase(nets, errors)
     if not config.consistency_weight:
@@ -168,7 +168,7 @@ def dynamics_phase(nets: SCPLNetworks, config: SCPL) -> Phase:
 
 
 def make_scpl(config: SCPL, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SVEA with a consistency in the critic's phase and one in the actor's, and the phase of the dynamics."""
+    """Make SVEA with a consistency in the critic's phase and one in the actor's, and the phase of the dynamics."""
     if not 0 < config.quantile < 1:
         raise UserError(f"--quantile {config.quantile} hides all or nothing: it must lie between 0 and 1, such as 0.9.")
     actor_critic = sac.make_networks(spaces, config.sac, device)
@@ -179,7 +179,7 @@ def make_scpl(config: SCPL, spaces: Spaces, device: torch.device, given: Given =
     return Agent(
         networks=nets,
         act=sac.squashed_gaussian_policy(actor_critic),
-        # The same draws whichever losses are on.
+        # The same draws regardless of which losses are on.
         prepare=in_order(
             random_shift(config.shift),
             sac.as_float,

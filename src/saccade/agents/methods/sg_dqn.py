@@ -1,8 +1,8 @@
-"""SG-DQN: DQN with SGQN's two losses (Bertoin et al., 2022), which its authors name as an open perspective.
+"""SG-DQN: DQN with SGQN's two losses (Bertoin et al., 2022), which its authors suggest as future work.
 
 The value of an action on the observation and on the pixels that it depends on most must agree (consistency), and the
 trunk must predict, from an observation with a picture blended in, which pixels of the clean one these are
-(self-supervision). The simulator's own mask in the attribution's place is the ceiling, a random one the floor.
+(self-supervision). The simulator's own mask in place of the attribution is the ceiling, a random one the floor.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from saccade.types import Batch, Spaces
 
 
 class SGDQNNetworks(nn.Module):
-    """DQN's networks, and what predicts masks from the trunk's features and the action."""
+    """DQN's networks, and the predictor of masks from the trunk's features and the action."""
 
     def __init__(self, nets: dqn.QNetworks, config: SGDQN, spaces: Spaces) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def masked_q_consistency(nets: dqn.QNetworks, colours: int) -> dqn.Loss:
 
 
 def look_at_mask(draw: Draw) -> Look[Any]:
-    """Looks at ``mask``, the salient pixels by the networks before a step, of observations in what these compute in."""
+    """Return a look at ``mask``: the salient pixels according to the networks before the step."""
 
     def look(batch: Any) -> Seen:
         return {"mask": draw(batch.obs, batch.action, batch.drawn.get(TRUTH), batch.drawn.get(NOISE))}
@@ -84,7 +84,7 @@ def saliency_phase(
     images: Images | None,
     look: Look[Any],
 ) -> Phase[Any]:
-    """Self-supervision: an Adam of its own over the trunk and the predictor. Draws ``augmented_obs``."""
+    """Self-supervision phase: an Adam of its own over the trunk and the predictor. Draws ``augmented_obs``."""
     augment = in_colours(make_augment(guidance.strong, images), colours)
     return Phase(
         "saliency",
@@ -97,7 +97,7 @@ def saliency_phase(
 
 
 def make_sg_dqn(config: SGDQN, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Batch]:
-    """DQN with the consistency term in its phase and a phase that predicts saliency."""
+    """Make DQN with the consistency term in its phase and a phase that predicts saliency."""
     guidance, colours = config.guidance, spaces.colours
     sgqn.check_quantile(guidance.quantile)
     nets = dqn.QNetworks(spaces, config.dqn)

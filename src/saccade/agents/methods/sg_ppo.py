@@ -1,8 +1,8 @@
-"""SG-PPO: PPO with SGQN's two losses (Bertoin et al., 2022), which its authors name as an open perspective.
+"""SG-PPO: PPO with SGQN's two losses (Bertoin et al., 2022), which its authors suggest as future work.
 
 Policy and value on the observation and on its salient pixels alone must agree (consistency), and the trunk must
 predict, from an observation with a picture blended in, which pixels of the clean one are salient (self-supervision).
-Which pixels these are is asked once for a whole rollout, as its values are, or for each of its epochs.
+Salient pixels are computed once for a whole rollout, as values are, or for each of its epochs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from saccade.types import Decisions, Spaces
 
 
 class SGPPONetworks(nn.Module):
-    """PPO's networks, and what predicts masks from the trunk's features and the action."""
+    """PPO's networks, and the predictor of masks from the trunk's features and the action."""
 
     def __init__(self, nets: ppo.PolicyAndValue, config: SGPPO, spaces: Spaces) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class SGPPONetworks(nn.Module):
         return self.ppo(obs)
 
     def distribution(self, obs: Tensor) -> Distribution:
-        """What actions are drawn from."""
+        """Return the distribution of actions."""
         return self.ppo.distribution(obs)
 
     def values(self, obs: Tensor) -> Tensor:
@@ -56,8 +56,10 @@ class SGPPONetworks(nn.Module):
 
 
 def policy_consistency(difference: str) -> ppo.Loss:
-    """How far the policy on the salient pixels is from the one on all: their KL divergence, or the squared change of
-    the chosen action's log-probability. The gradient flows into both sides, as in SGQN's code.
+    """Return how far the policy on the salient pixels is from the one on all pixels.
+
+    Either their KL divergence, or the squared change of the chosen action's log-probability. The gradient flows into
+    both sides, as in SGQN's code.
     """
 
     def kl(batch: Decisions, shared: Shared) -> Tensor:
@@ -77,7 +79,7 @@ def value_consistency(batch: Decisions, shared: Shared) -> Tensor:
 def learning_phase(nets: ppo.PolicyAndValue, config: SGPPO, draw: Draw, colours: int) -> Phase[Decisions]:
     """PPO's phase with the consistency terms whose weight is not 0.
 
-    Shares ``logits masked_logits masked_value`` besides what PPO's does, in whose stead nothing is computed twice.
+    Shares ``logits masked_logits masked_value`` besides what PPO's phase does, and computes nothing twice.
     """
     plain = ppo.learning_phase(nets, config.ppo)
     weights = {"policy": config.guidance.consistency_weight, "value": config.value_consistency_weight}
@@ -97,7 +99,7 @@ def learning_phase(nets: ppo.PolicyAndValue, config: SGPPO, draw: Draw, colours:
 
 
 def look_if_unmarked(draw: Draw) -> Look[Decisions]:
-    """``look_at_mask`` for decisions that no rollout has brought, and with them a mask."""
+    """Return ``look_at_mask`` for decisions that come without a rollout, and so without a mask."""
     look_anew = look_at_mask(draw)
 
     def look(batch: Decisions) -> Seen:
@@ -107,7 +109,7 @@ def look_if_unmarked(draw: Draw) -> Look[Decisions]:
 
 
 def attribution_for(nets: ppo.PolicyAndValue, salient_for: str, method: str) -> Attribution:
-    """Importance of every pixel for the log-probability of the chosen action, or for the value."""
+    """Return each pixel's importance for the log-probability of the chosen action, or for the value."""
 
     def action(network: ppo.PolicyAndValue, obs: Tensor, chosen: Tensor) -> Tensor:
         return network.distribution(obs).log_probability(chosen)
@@ -119,7 +121,7 @@ def attribution_for(nets: ppo.PolicyAndValue, salient_for: str, method: str) -> 
 
 
 def marked_by(draw: Draw, guidance: Guidance, colours: int, convolutions: MixedPrecision) -> Mark:
-    """Salient pixels of a rollout, by the networks as they are."""
+    """Return a function that marks salient pixels of a rollout, according to the current networks."""
 
     @torch.no_grad()
     def mark(obs: Tensor, action: Tensor, truth: Tensor | None, generator: Generator) -> Tensor:
@@ -130,10 +132,10 @@ def marked_by(draw: Draw, guidance: Guidance, colours: int, convolutions: MixedP
 
 
 def make_sg_ppo(config: SGPPO, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent[Decisions]:
-    """PPO with the consistency terms in its phase and a phase that predicts saliency."""
+    """Make PPO with the consistency terms in its phase and a phase that predicts saliency."""
     guidance, colours = config.guidance, spaces.colours
     sgqn.check_quantile(guidance.quantile)
-    choices_of(spaces)  # or else a sentence
+    choices_of(spaces)  # raises UserError for continuous actions
     nets = ppo.make_networks(spaces, config.ppo, device)
     networks = SGPPONetworks(nets, config, spaces).to(device)
     attribute = attribution_for(nets, config.salient_for, guidance.attribution)

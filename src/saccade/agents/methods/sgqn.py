@@ -44,7 +44,7 @@ class SGQNNetworks(nn.Module):
 
 
 class PredictsMasks(Protocol):
-    """Networks that tell masks' logits ``[batch, frames * colours, height, width]``."""
+    """Networks that predict mask logits ``[batch, frames * colours, height, width]``."""
 
     def predict(self, obs: Tensor, action: Tensor) -> Tensor: ...
 
@@ -79,7 +79,7 @@ def saliency_prediction(nets: PredictsMasks, colours: int = 3) -> Callable[[Any,
 
 
 def draw_mask_fill(fill: str) -> Prepare[Any]:
-    """Adds ``mask_fill``: one level for the whole batch, uniform between its darkest and brightest value, or 0."""
+    """Add ``mask_fill``: one level for the whole batch, uniform between its darkest and brightest value, or 0."""
 
     def prepare(batch: Any, generator: Generator) -> Any:
         position = torch.rand((), generator=generator, device=generator.device)
@@ -90,7 +90,7 @@ def draw_mask_fill(fill: str) -> Prepare[Any]:
 
 
 def predicted_mask(nets: PredictsMasks, colours: int = 3) -> Callable[[Tensor, Tensor], Tensor]:
-    """The mask that the agent predicts, as probabilities: the largest over each frame's channels."""
+    """Return the mask that the agent predicts, as probabilities: the largest over each frame's channels."""
 
     @torch.no_grad()
     def mask(obs: Tensor, action: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ def predicted_mask(nets: PredictsMasks, colours: int = 3) -> Callable[[Tensor, T
 
 
 def masked_picture(nets: sac.ActorCritic, config: SGQN | SCPL) -> Callable[[Tensor], Tensor]:
-    """The observation's salient pixels for Q1 of the greedy action, and black in place of the others."""
+    """Return the observation's salient pixels for Q1 of the greedy action, with black in place of the others."""
     attribute, quantile = attribution_of_q1(nets.critic, config.attribution), config.quantile
     act = sac.squashed_gaussian_policy(nets)
 
@@ -119,7 +119,7 @@ def check_quantile(quantile: float) -> None:
 
 
 def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SAC with the consistency term in the critic's phase and a phase that predicts saliency."""
+    """Make SAC with the consistency term in the critic's phase and a phase that predicts saliency."""
     check_quantile(config.quantile)
     actor_critic = sac.make_networks(spaces, config.sac, device)
     nets = SGQNNetworks(actor_critic, config, spaces).to(device)
@@ -144,7 +144,7 @@ def make_sgqn(config: SGQN, spaces: Spaces, device: torch.device, given: Given =
 
 
 def critic_phase(nets: sac.ActorCritic, config: SGQN) -> Phase:
-    """SAC's critic phase with the consistency term, whose mask comes from the pass that gives the values.
+    """Return SAC's critic phase with the consistency term, whose mask comes from the pass that computes the values.
 
     Shares ``q1 q2 target mask``.
     """
@@ -163,9 +163,9 @@ def critic_phase(nets: sac.ActorCritic, config: SGQN) -> Phase:
 
 
 def phases_after_critic(nets: SGQNNetworks, config: SGQN, images: Images | None) -> tuple[Phase, Phase]:
-    """The actor's phase and the prediction of saliency, which learn from one look at the observations.
+    """Return the actor's phase and the prediction of saliency, which share one look at the observations.
 
-    Neither changes what the other sees of the critic before both have run; where they run in different updates, each
+    Neither changes what the other reads from the critic before both have run; if they run in different updates, each
     looks for itself.
     """
     actor, saliency = sac.actor_phase(nets.actor_critic, config.sac), saliency_phase(nets, config, images)
@@ -175,7 +175,7 @@ def phases_after_critic(nets: SGQNNetworks, config: SGQN, images: Images | None)
 
 
 def saliency_phase(nets: SGQNNetworks, config: SGQN, images: Images | None) -> Phase:
-    """Self-supervision: a second Adam over the critic's encoder, and the decoder.
+    """Return the self-supervision phase: a second Adam over the critic's encoder, and the decoder.
 
     Draws ``augmented_obs``, looks at ``features mask``.
     """

@@ -1,7 +1,7 @@
 """SimGRL (Song et al., 2024): SVEA that stacks features of frames instead of frames, and blends in moving pictures.
 
 No further loss: the encoder's first convolutions see one frame at a time, with the same weights for all, and the
-pictures that are blended in move from frame to frame, as a background that changes does.
+pictures that are blended in move from frame to frame, like a changing background.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from saccade.types import Spaces
 
 
 def encoder(spaces: Spaces, config: SimGRL) -> Convolutions:
-    """The feature-level frame stack, or the benchmark's encoder where it is switched off."""
+    """Return the feature-level frame stack, or the benchmark's encoder if it is switched off."""
     size = config.svea.sac.architecture
     if not config.frame_stem:
         return sac.benchmark_stack(spaces, size)
@@ -29,7 +29,7 @@ def encoder(spaces: Spaces, config: SimGRL) -> Convolutions:
 
 
 def make_simgrl(config: SimGRL, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SVEA's phases on another encoder and other pictures."""
+    """Make SVEA with another encoder and moving pictures."""
     base = config.svea
     nets = sac.make_networks(spaces, base.sac, device, encoder(spaces, config))
     return Agent(

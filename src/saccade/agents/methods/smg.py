@@ -1,8 +1,8 @@
-"""SMG (Zhang et al., 2024): SAC whose encoder must take observations apart into a foreground and a background.
+"""SMG (Zhang et al., 2024): SAC whose encoder must separate observations into a foreground and a background.
 
-Two branches rebuild an observation o: the foreground branch, on the critic's own encoder, gives an image o+ and a
-soft mask M for every frame, the background branch, on an encoder of its own, an image o-. Five losses on what they
-give train them (the phase *separation*), and the critic's values must stay where they are when the background is
+Two branches reconstruct an observation o: the foreground branch, on the critic's own encoder, outputs an image o+ and
+a soft mask M for every frame; the background branch, on an encoder of its own, an image o-. Five losses on these
+outputs train them (the phase *separation*), and the critic's values must stay the same when the background is
 replaced or a picture blended in (the critic's *q_consistency*). To act, the actor needs none of it.
 """
 
@@ -34,7 +34,7 @@ WHITE = 255.0
 
 
 class SMGNetworks(nn.Module):
-    """SAC's networks, both branches and the inverse dynamics. The same ones whichever losses are on."""
+    """SAC's networks, both branches and the inverse dynamics. The same ones regardless of which losses are on."""
 
     def __init__(self, actor_critic: sac.ActorCritic, config: SMG, spaces: Spaces) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ def inverse_dynamics_error(nets: SMGNetworks) -> Callable[[Batch, Shared], Tenso
 
 
 def foreground_error(batch: Batch, shared: Shared) -> Tensor:
-    """Mean absolute difference of o+ M on the augmented observation from the clean one's, which is held (L_fore)."""
+    """Mean absolute difference of o+ M on the augmented observation from the clean one's, held fixed (L_fore)."""
     attribution, target = (
         shared[f"foreground_of_{view}"] * per_channel(shared[f"mask_of_{view}"]) for view in ("augmented_obs", "obs")
     )
@@ -107,7 +107,7 @@ def foreground_error(batch: Batch, shared: Shared) -> Tensor:
 
 
 def q_consistency(batch: Batch, shared: Shared) -> Tensor:
-    """Squared difference of both Q on the augmented observation from those on the clean one, which are held (L_q)."""
+    """Squared difference of both Q on the augmented observation from those on the clean one, held fixed (L_q)."""
     clean = (shared["q1"].detach(), shared["q2"].detach())
     return sac.twin_squared_error((shared["augmented_q1"], shared["augmented_q2"]), clean)
 
@@ -120,16 +120,16 @@ READ: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "inverse_dynamics": {EMBEDDED: ("obs", "next_obs")},
     "foreground": {SEPARATED: ("obs", "augmented_obs")},
 }
-"""Which observations each term of the separation needs embedded, taken apart, or through the background branch."""
+"""Which observations each term of the separation needs embedded, separated, or through the background branch."""
 
 
 def views_through(branch: str, terms: Collection[str]) -> tuple[str, ...]:
-    """The observations that some of these terms read through a branch, each once."""
+    """Return the observations that these terms read through a branch, each once."""
     return tuple(dict.fromkeys(view for term in terms for view in READ[term].get(branch, ())))
 
 
 def branches(nets: SMGNetworks, terms: Collection[str]) -> Callable[[Batch], Shared]:
-    """What the terms read, each network run once, on all observations that need it as one batch."""
+    """Return what the terms read; each network runs once, on all observations that need it as one batch."""
     separated, hidden = views_through(SEPARATED, terms), views_through(BACKGROUND, terms)
     embedded = tuple(dict.fromkeys((*separated, *views_through(EMBEDDED, terms))))
 
@@ -155,7 +155,7 @@ def branches(nets: SMGNetworks, terms: Collection[str]) -> Callable[[Batch], Sha
 
 
 def separation_phase(nets: SMGNetworks, config: SMG) -> Phase:
-    """The auxiliary losses: a second Adam over the critic's encoder, and one over all that only they train."""
+    """Phase of the auxiliary losses: a second Adam over the critic's encoder, and one over what only they train."""
     losses = {
         "reconstruction": reconstruction_error,
         "mask_ratio": mask_ratio_error(config.mask_ratio),
@@ -176,7 +176,7 @@ def separation_phase(nets: SMGNetworks, config: SMG) -> Phase:
 
 
 def trained_by(nets: SMGNetworks, terms: Collection[str]) -> list[nn.Module]:
-    """The networks that some of the terms reach, the critic's encoder among them: Adam steps it a second time."""
+    """Return the networks that the terms reach, including the critic's encoder, which Adam steps a second time."""
     separated, embedded = views_through(SEPARATED, terms), views_through(EMBEDDED, terms)
     modules: list[nn.Module] = []
     if separated or embedded:
@@ -189,7 +189,7 @@ def trained_by(nets: SMGNetworks, terms: Collection[str]) -> list[nn.Module]:
 
 
 def critic_phase(nets: sac.ActorCritic, config: SMG) -> Phase:
-    """SAC's critic phase with the consistency: clean and augmented observations pass as one batch, as SVEA's do."""
+    """SAC's critic phase with the consistency: clean and augmented observations pass as one batch, as in SVEA."""
     if not config.q_consistency_weight:
         return sac.critic_phase(nets, config.sac)
     terms = {"bellman": Term(sac.bellman_error), "q_consistency": Term(q_consistency, config.q_consistency_weight)}
@@ -197,18 +197,18 @@ def critic_phase(nets: sac.ActorCritic, config: SMG) -> Phase:
 
 
 def replaced_background(nets: SMGNetworks, obs: Tensor, background: Tensor) -> Tensor:
-    """The attribution augmentation: the observation's foreground before another background, o M + background (1 - M).
+    """Return the attribution augmentation: the foreground before another background, o M + background (1 - M).
 
-    No gradient. An update does it before its first step, so with the weights that it begins with.
+    No gradient. An update computes it before its first step, with the weights that it begins with.
     """
     with torch.no_grad():
         return behind(obs, nets.separate(obs)[1], background)
 
 
 def draw_replaced_backgrounds(nets: SMGNetworks, images: Images | None) -> Prepare:
-    """Adds ``background``, a picture per sample on all its frames, and ``attribution_obs``, obs before it."""
+    """Add ``background``, a picture per sample on all its frames, and ``attribution_obs``, obs in front of it."""
     if images is None:
-        raise UserError("SMG puts pictures behind what it sees and was given none: pass a bank of images.")
+        raise UserError("SMG puts pictures behind what it sees but was given none: pass a bank of images.")
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         obs = batch.obs
@@ -219,7 +219,7 @@ def draw_replaced_backgrounds(nets: SMGNetworks, images: Images | None) -> Prepa
 
 
 def draw_augmented(augment: Augment, share: float) -> Prepare:
-    """Adds ``augmented_obs``: with probability ``share``, one draw for the whole batch, ``attribution_obs`` itself."""
+    """Add ``augmented_obs``: with probability ``share``, one draw per batch, it is ``attribution_obs`` itself."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         augmented = augment(batch.obs, generator)
@@ -232,7 +232,7 @@ def draw_augmented(augment: Augment, share: float) -> Prepare:
 
 
 def pictures(nets: SMGNetworks) -> Mapping[str, Callable[[Tensor], Tensor]]:
-    """What the agent sees in observations: figure 4 of the paper, without the mask, which is a map."""
+    """Return what the agent sees in observations: figure 4 of the paper, without the mask, which is a map."""
 
     @torch.no_grad()
     def foreground(obs: Tensor) -> Tensor:
@@ -256,7 +256,7 @@ def pictures(nets: SMGNetworks) -> Mapping[str, Callable[[Tensor], Tensor]]:
 
 
 def foreground_mask(nets: SMGNetworks) -> Callable[[Tensor, Tensor], Tensor]:
-    """The soft mask M that the agent gives, whatever the action."""
+    """Return the agent's soft mask M, which does not depend on the action."""
 
     @torch.no_grad()
     def mask(obs: Tensor, action: Tensor) -> Tensor:
@@ -266,7 +266,7 @@ def foreground_mask(nets: SMGNetworks) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def check(config: SMG, spaces: Spaces) -> None:
-    """Raise UserError for what cannot be taken apart, or into such parts."""
+    """Raise UserError for observations or ratios that cannot be separated."""
     if not 0 < config.mask_ratio < 1:
         raise UserError(
             f"--mask-ratio {config.mask_ratio} leaves all or nothing to the background: "
@@ -275,18 +275,18 @@ def check(config: SMG, spaces: Spaces) -> None:
     channels, *sides = spaces.obs_shape
     if channels % COLOURS:
         raise UserError(
-            f"Observations of {channels} channels cannot be taken apart frame by frame: "
+            f"Observations of {channels} channels cannot be separated frame by frame: "
             "SMG needs frames of three colours, so a multiple of 3 channels."
         )
     if {*sides} != {config.sac.architecture.image_size}:
         raise UserError(
             f"Observations of {sides[1]}x{sides[0]} pixels cannot be compared with reconstructions of "
-            f"{config.sac.architecture.image_size}: SMG needs observations of just the encoder's --image-size."
+            f"{config.sac.architecture.image_size}: SMG needs observations of exactly the encoder's --image-size."
         )
 
 
 def make_smg(config: SMG, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SAC with the consistency term in the critic's phase and the phase that separates foreground and background."""
+    """Make SAC with the consistency term in the critic's phase and the phase that separates observations."""
     check(config, spaces)
     actor_critic = sac.make_networks(spaces, config.sac, device)
     nets = SMGNetworks(actor_critic, config, spaces).to(device)

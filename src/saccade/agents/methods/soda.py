@@ -1,4 +1,4 @@
-"""SODA (Hansen and Wang, 2021): SAC beside a task that predicts the clean latent from an augmented view."""
+"""SODA (Hansen and Wang, 2021): SAC with an auxiliary task that predicts the clean latent from an augmented view."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class SODANetworks(nn.Module):
 
 
 def latent_prediction(nets: SODANetworks) -> Callable[[Batch, Shared], Tensor]:
-    """Mean squared distance of normalised latents (Hansen and Wang, 2021, equation 5).
+    """Return the mean squared distance of normalised latents (Hansen and Wang, 2021, equation 5).
 
-    Predicted from the augmented view by the shared encoder, against the slow encoder's of the clean view.
+    The shared encoder predicts from the augmented view what the slow encoder computes from the clean view.
     """
 
     def loss(batch: Batch, shared: Shared) -> Tensor:
@@ -80,7 +80,7 @@ def soda_phase(nets: SODANetworks, config: SODA | SVEAWithSODA, prepare: Prepare
 
 
 def two_views(size: int, positions: int, augment: Augment) -> Prepare:
-    """Two independent crops of each observation: a clean one, and a strongly augmented one."""
+    """Return two independent crops of each observation: a clean one, and a strongly augmented one."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         clean, other = (draw_crops(batch.obs, size, positions, generator) for _ in range(2))
@@ -90,7 +90,7 @@ def two_views(size: int, positions: int, augment: Augment) -> Prepare:
 
 
 def make_soda(config: SODA, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SAC on random crops, and the auxiliary task on a batch of its own."""
+    """Make SAC on random crops, with the auxiliary task on a batch of its own."""
     size = config.sac.architecture.image_size
     actor_critic = sac.make_networks(spaces, config.sac, device)
     nets = SODANetworks(actor_critic, config.sac.architecture.projection).to(device)
@@ -112,7 +112,7 @@ def make_soda(config: SODA, spaces: Spaces, device: torch.device, given: Given =
 
 
 def make_svea_with_soda(config: SVEAWithSODA, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SVEA with SODA's phase after it; both augment shifted pictures of the encoder's own size."""
+    """Make SVEA with SODA's phase after it; both augment shifted pictures of the encoder's own size."""
     base = config.svea
     actor_critic = sac.make_networks(spaces, base.sac, device)
     nets = SODANetworks(actor_critic, base.sac.architecture.projection).to(device)

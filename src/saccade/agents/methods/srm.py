@@ -1,7 +1,7 @@
 """SAC whose critic and actor learn on strongly augmented observations alone: SRM, and SAC with overlays.
 
-SRM (Huang et al., 2022) is DrQ from whose pictures a ring of frequencies is removed. It and SAC with overlays are one
-algorithm with two augmentations. There is no clean copy of an observation, as SVEA has one, in any loss.
+SRM (Huang et al., 2022) is DrQ with a ring of frequencies removed from its pictures. It and SAC with overlays are one
+algorithm with two augmentations. Unlike in SVEA, no loss uses a clean copy of an observation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from saccade.types import Batch, Spaces
 
 
 def augmented(augment: Augment, next_obs: bool) -> Prepare:
-    """Replaces obs, and next_obs if wanted, by augmented ones."""
+    """Replace obs, and next_obs if wanted, by augmented ones."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         batch = batch._replace(obs=augment(batch.obs, generator))
@@ -30,7 +30,7 @@ def augmented(augment: Augment, next_obs: bool) -> Prepare:
 
 
 def make_augmented_sac(config: AugmentedSAC, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SAC whose minibatches are shifted and strongly augmented."""
+    """Make SAC whose minibatches are shifted and strongly augmented."""
     nets = sac.make_networks(spaces, config.sac, device)
     augment = augmented(make_augment(config.strong, given.images), config.augment_next_obs)
     return Agent(

@@ -52,7 +52,7 @@ def prepare_svea(config: SVEA, action_dim: int, images: Images | None) -> Prepar
 
 
 def make_svea(config: SVEA, spaces: Spaces, device: torch.device, given: Given = NOTHING) -> Agent:
-    """SAC with the stabilised critic; the actor learns on clean observations alone."""
+    """Make SAC with the stabilised critic; the actor learns on clean observations alone."""
     nets = sac.make_networks(spaces, config.sac, device)
     return Agent(
         networks=nets,

@@ -1,4 +1,4 @@
-"""How much better than expected the decisions of a rollout turned out."""
+"""Advantages: how much better than expected the decisions of a rollout turned out."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ def gae(
     discount: float,
     lam: float,
 ) -> Tensor:
-    """Generalised advantage estimation (Schulman et al., 2016, equation 16), over the episodes of a rollout.
+    """Return generalised advantage estimates (Schulman et al., 2016, equation 16), over the episodes of a rollout.
 
-    A_t = d_t + discount lam A_{t+1} within an episode, where d_t = r_t + discount V(s_{t+1}) - V(s_t). An episode that
-    truly ended is worth nothing afterwards; one that was cut short, for lack of time, is worth what its last
-    observation is, or nothing either.
+    A_t = d_t + discount lam A_{t+1} within an episode, where d_t = r_t + discount V(s_{t+1}) - V(s_t). After an episode
+    truly ended, the value is 0; after one that ran out of time, it is that of its last observation, or 0 as well.
 
     Args:
         reward: ``[steps, envs]``, for the action of a step.
-        value: ``[steps, envs]``, of the observation that it answered.
+        value: ``[steps, envs]``, of the observation before the action.
         last_value: ``[envs]``, of the observation after the last step; not read where that step ended an episode.
         terminated: bool ``[steps, envs]``: the episode truly ended after a step.
         truncated: bool ``[steps, envs]``: it was cut short after a step, and did not end.
-        truncated_value: ``[steps, envs]``, of an episode's last observation, read where it was cut short alone. None:
-            to be cut short is to end.
+        truncated_value: ``[steps, envs]``, of an episode's last observation, only read where it was cut short. None:
+            being cut short counts as ending.
 
     Returns:
         ``[steps, envs]``, in the rewards' dtype.
@@ -51,7 +50,7 @@ def gae(
 
 
 def normalised(advantage: Tensor, epsilon: float) -> Tensor:
-    """Advantages of mean 0 and standard deviation 1 over all of them (the population's, as in OpenAI's Baselines).
+    """Return advantages with mean 0 and standard deviation 1 over all of them (population's, as in OpenAI's Baselines).
 
     epsilon: is added to the standard deviation.
     """

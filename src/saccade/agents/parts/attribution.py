@@ -1,4 +1,4 @@
-"""What a critic's value depends on, pixel by pixel."""
+"""Attribution: which pixels an output of a network depends on, in a form that losses can use."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Network = TypeVar("Network", bound=nn.Module)
 Look = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 STEPS_IN_LOSS = 16
-"""Steps of integrated gradients inside a loss: a third of what explaining takes, since every update pays for them."""
+"""Steps of integrated gradients inside a loss: a third of those for explaining, since every update pays for them."""
 
 
 def attribution_of_q1(critic: nn.Module, method: str) -> Attribution:
-    """``(obs, action) -> [batch, frames * 3, height, width]``: importance of every pixel for Q1, signed.
+    """Return ``(obs, action) -> [batch, frames * 3, height, width]``: each pixel's signed importance for Q1.
 
-    Inside losses: compiles, and never waits for the device. A ``Score`` would not: PyTorch 2.11 cannot make one while
-    it compiles, hence plain functions.
+    For use in losses: it compiles, and never waits for the device. Plain functions rather than a ``Score``, which
+    PyTorch 2.11 cannot make while it compiles.
     """
 
     def q1(network: nn.Module, obs: Tensor, action: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def attribution_of_q1(critic: nn.Module, method: str) -> Attribution:
 
 
 def attribution_of(network: Network, output: Callable[[Network, Tensor, Tensor], Tensor], method: str) -> Attribution:
-    """``(obs, action) -> `` importance of every pixel for some output of a network, signed, in the shape of ``obs``.
+    """Return ``(obs, action) ->`` each pixel's signed importance for an output of a network, in the shape of ``obs``.
 
     output: ``(network, obs, action) -> [batch]``, which reaches weights through that argument alone.
     """
@@ -57,10 +57,10 @@ def attribution_of(network: Network, output: Callable[[Network, Tensor, Tensor],
 
 
 def look_of_critic(critic: Any, method: str) -> Look:
-    """``(obs, action) -> (features, attribution)``: the convolutions' output and the importance of every pixel for Q1.
+    """Return ``(obs, action) -> (features, attribution)``: the convolutions' output and each pixel's importance for Q1.
 
-    The features are differentiable, the attribution is not. Guided backpropagation through the benchmark's stack walks
-    back the pass that gives the features; everything else makes passes of its own.
+    The features are differentiable, the attribution is not. Guided backpropagation through the benchmark's stack goes
+    back through the pass that computes the features; everything else makes passes of its own.
     """
     stack, attribute = critic.convolutions, attribution_of_q1(critic, method)
     if method != "guided_backpropagation" or not isinstance(stack, ConvolutionStack):
@@ -76,7 +76,7 @@ def look_of_critic(critic: Any, method: str) -> Look:
 
 
 def uncropped(cropped: Tensor, obs: Tensor) -> Tensor:
-    """A map of an observation's middle in the observation's size, zero around it."""
+    """Return a map of an observation's middle in the observation's size, zero around it."""
     (height, width), size = obs.shape[-2:], cropped.shape[-1]
     top, left = (height - size) // 2, (width - size) // 2
     return (
@@ -85,12 +85,12 @@ def uncropped(cropped: Tensor, obs: Tensor) -> Tensor:
 
 
 def q_maps(critic: nn.Module) -> Mapping[str, Attribution]:
-    """The map that every agent with a critic has: guided backpropagation of Q1, its largest value over the colours."""
+    """Return the map of every agent with a critic: guided backpropagation of Q1, its largest value over the colours."""
     return {"q_attribution": as_map(attribution_of_q1(critic, "guided_backpropagation"))}
 
 
 def as_map(attribute: Attribution, colours: int = 3) -> Attribution:
-    """An attribution of pixels in 0..255, of any type, as a map: its largest value over a frame's colours."""
+    """Return an attribution of pixels in 0..255, of any type, as a map: its largest value over a frame's colours."""
 
     def found(obs: Tensor, action: Tensor) -> Tensor:
         return largest_per_frame(attribute(obs.float(), action), colours)

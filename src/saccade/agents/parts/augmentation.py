@@ -1,4 +1,4 @@
-"""Strong augmentations: what a method does to an observation so that its distractions change and its meaning stays."""
+"""Strong augmentations: changes of an observation that leave its meaning as it is."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ Augment = Callable[[Tensor, Generator], Tensor]
 
 
 def make_augment(config: Augmentation, images: Images | None) -> Augment:
-    """The augmentation that a configuration names. Raises UserError where it needs pictures and there are none."""
+    """Return the augmentation that a configuration names. Raises UserError if it needs pictures and there are none."""
     if config.augmentation == "random_convolution":
         return convolution
     if config.augmentation == "spectrum":
         return spectrum(config.spectrum_probability, config.spectrum_frequency, config.spectrum_width)
     if images is None:
-        raise UserError("This method blends pictures into observations and was given none: pass a bank of images.")
+        raise UserError("This method blends pictures into observations but was given none: pass a bank of images.")
     if config.augmentation == "shifted_overlay":
         return moving_overlay(images, config.overlay_opacity, config.overlay_velocity)
     return overlay(images, config.overlay_opacity)
 
 
 def overlay(images: Images, opacity: float) -> Augment:
-    """Random overlay as an augmentation that draws its own pictures."""
+    """Return random overlay as an augmentation that draws its own pictures."""
 
     def augment(obs: Tensor, generator: Generator) -> Tensor:
         return random_overlay(obs, images(len(obs), obs.shape[-1], generator), opacity)
@@ -55,7 +55,7 @@ def overlay(images: Images, opacity: float) -> Augment:
 
 
 def moving_overlay(images: Images, opacity: float, fastest: int) -> Augment:
-    """Shifted overlay as an augmentation that draws its own pictures, with room for a window at full speed."""
+    """Return shifted overlay as an augmentation that draws its own pictures, large enough to move at full speed."""
 
     def augment(obs: Tensor, generator: Generator) -> Tensor:
         room = obs.shape[-1] + 2 * fastest * (obs.shape[1] // 3)
@@ -66,7 +66,7 @@ def moving_overlay(images: Images, opacity: float, fastest: int) -> Augment:
 
 
 def spectrum(probability: float, frequency: float, width: float) -> Augment:
-    """Frequency masking as an augmentation that draws its own ring, for a whole batch at once."""
+    """Return frequency masking as an augmentation that draws its own ring, for a whole batch at once."""
 
     def augment(obs: Tensor, generator: Generator) -> Tensor:
         low, high = draw_ring(frequency, width, generator)
@@ -78,12 +78,12 @@ def spectrum(probability: float, frequency: float, width: float) -> Augment:
 
 
 def convolution(obs: Tensor, generator: Generator) -> Tensor:
-    """Random convolution as an augmentation that draws its own kernels."""
+    """Apply random convolution: an augmentation that draws its own kernels."""
     return random_convolution(obs.float(), draw_convolutions(len(obs), generator))
 
 
 def in_colours(augment: Augment, colours: int) -> Augment:
-    """An augmentation of frames of three colours for frames of one, as if these were grey: what comes is the mean."""
+    """Return an augmentation of colour frames for frames of one channel, taken as grey; the result is averaged."""
     if colours == COLOURS:
         return augment
 
@@ -95,7 +95,7 @@ def in_colours(augment: Augment, colours: int) -> Augment:
 
 
 def draw_augmented(augment: Augment) -> Prepare[Any]:
-    """Adds the drawn tensor ``augmented_obs``: a strongly augmented copy of obs."""
+    """Add the drawn tensor ``augmented_obs``: a strongly augmented copy of obs."""
 
     def prepare(batch: Any, generator: Generator) -> Any:
         return with_drawn(batch, augmented_obs=augment(batch.obs, generator))

@@ -1,4 +1,4 @@
-"""What a policy that draws its actions draws them from; plain functions of tensors, which compile and never wait."""
+"""Distributions of actions; plain functions of tensors, which compile and never wait for the device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 
 class Categorical(NamedTuple):
-    """One of several actions, by its number."""
+    """A categorical distribution over several actions, given by their numbers."""
 
     logits: Tensor  # [batch, actions], not normalised
 
@@ -34,13 +34,13 @@ class Categorical(NamedTuple):
         return (own.exp() * (own - others)).sum(-1)
 
     def sample(self, generator: Generator) -> Tensor:
-        """Actions long ``[batch]``: the race of exponential clocks, of which each rings at its action's rate."""
+        """Sample actions long ``[batch]``: a race of exponential clocks, each ringing at its action's rate."""
         clocks = torch.empty(self.logits.shape, device=generator.device).exponential_(generator=generator)
         return (self.logits - clocks.log().to(self.logits)).argmax(-1)
 
 
 class Gaussian(NamedTuple):
-    """Numbers, each drawn by itself around its mean; nothing bounds them."""
+    """A diagonal Gaussian over action vectors, without bounds."""
 
     mean: Tensor  # [batch, dims]
     log_std: Tensor  # [batch, dims], natural logarithm

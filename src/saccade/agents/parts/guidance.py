@@ -1,4 +1,4 @@
-"""What SG-DQN and SG-PPO do alike: which pixels are called salient, and the network that predicts them."""
+"""What SG-DQN and SG-PPO share: which pixels count as salient, and the network that predicts them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from saccade.pixels.masks import fill_outside, largest_per_frame, quantile_mask
 from saccade.types import Batch, Spaces, UserError
 
 TRUTH, NOISE = "truth", "mask_noise"
-"""What ``batch.drawn`` calls the simulator's own masks, and the numbers that random ones are made of."""
+"""Names in ``batch.drawn`` of the simulator's own masks, and of the numbers that random ones are made from."""
 
 Draw = Callable[[Tensor, Tensor, Tensor | None, Tensor | None], Tensor]
 """``(obs, action, truth or None, noise or None) -> masks``, bool ``[batch, frames, height, width]``."""
 
 
 class MaskPredictor(nn.Module):
-    """Mask logits ``[batch, frames * colours, height, width]``, from a trunk's features and the action's number.
+    """Predicts mask logits ``[batch, frames * colours, height, width]`` from a trunk's features and the action.
 
-    Raises UserError where pictures are not square, or of a side that cannot be decoded.
+    Raises UserError if pictures are not square, or of a side that cannot be decoded.
     """
 
     def __init__(self, spaces: Spaces, choices: int, features: int, filters: tuple[int, int]) -> None:
@@ -32,25 +32,25 @@ class MaskPredictor(nn.Module):
         channels, height, width = spaces.obs_shape
         if height != width:
             raise UserError(
-                f"A mask of {width}x{height} pixels cannot be predicted, which a square one can: use another task, or "
+                f"A mask of {width}x{height} pixels cannot be predicted, only a square one: use another task, or "
                 "--no-self-supervision."
             )
         self.choices = choices
         self.decoder = ImageDecoder(features + choices, height, channels, filters)
 
     def forward(self, features: Tensor, action: Tensor) -> Tensor:
-        chosen = action[:, None] == torch.arange(self.choices, device=action.device)  # F.one_hot would wait to check
+        chosen = action[:, None] == torch.arange(self.choices, device=action.device)  # F.one_hot would wait
         return self.decoder(torch.cat([features, chosen.to(features.dtype)], dim=-1))
 
 
 def salient(guidance: Guidance, attribute: Attribution, colours: int) -> Draw:
-    """The masks that a configuration names. A random one shows as many pixels as one of the attribution."""
+    """Return the masks that a configuration names. A random one shows as many pixels as one of the attribution."""
 
     def attributed(obs: Tensor, action: Tensor, truth: Tensor | None, noise: Tensor | None) -> Tensor:
         return quantile_mask(largest_per_frame(attribute(obs, action), colours), guidance.quantile)
 
     def simulators(obs: Tensor, action: Tensor, truth: Tensor | None, noise: Tensor | None) -> Tensor:
-        assert truth is not None, "an environment that knows the truth tells it"
+        assert truth is not None, "an environment that knows the truth reports it"
         return truth
 
     def random(obs: Tensor, action: Tensor, truth: Tensor | None, noise: Tensor | None) -> Tensor:
@@ -61,13 +61,13 @@ def salient(guidance: Guidance, attribute: Attribution, colours: int) -> Draw:
 
 
 def noise_like(obs: Tensor, colours: int, generator: Generator) -> Tensor:
-    """A uniform number for every pixel of every frame of observations, of which random masks are made."""
+    """Return a uniform number for every pixel of every frame, from which random masks are made."""
     batch, channels, height, width = obs.shape
     return torch.rand((batch, channels // colours, height, width), generator=generator, device=generator.device)
 
 
 def draw_noise(guidance: Guidance, colours: int) -> Prepare:
-    """Adds ``mask_noise`` where masks are random."""
+    """Add ``mask_noise`` if masks are random."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         return with_drawn(batch, **{NOISE: noise_like(batch.obs, colours, generator)})
@@ -76,7 +76,7 @@ def draw_noise(guidance: Guidance, colours: int) -> Prepare:
 
 
 def apart_from_truth(guidance: Guidance, colours: int) -> Prepare[Batch]:
-    """Of observations whose every frame comes with its mask as one more channel, the masks of ``obs`` as ``truth``."""
+    """Split off the masks that come as one more channel of every frame of ``obs``, as ``truth``."""
 
     def prepare(batch: Batch, generator: Generator) -> Batch:
         obs, next_obs = (seen.unflatten(1, (-1, colours + 1)) for seen in (batch.obs, batch.next_obs))
@@ -87,7 +87,7 @@ def apart_from_truth(guidance: Guidance, colours: int) -> Prepare[Batch]:
 
 
 def seen_through(draw: Draw, act: Callable[[Tensor], Tensor], colours: int) -> Callable[[Tensor], Tensor]:
-    """The observation's salient pixels for the deterministic action, and black in place of the others."""
+    """Return the observation's salient pixels for the deterministic action, with black in place of the others."""
 
     @torch.no_grad()
     def masked(obs: Tensor) -> Tensor:

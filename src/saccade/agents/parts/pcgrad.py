@@ -1,4 +1,4 @@
-"""Gradient surgery for two tasks (PCGrad; Yu et al., 2020): neither may undo what the other does."""
+"""Gradient surgery for two tasks (PCGrad; Yu et al., 2020): neither may undo what the other achieves."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def pcgrad(terms: tuple[Tensor, ...], owned: list[Tensor]) -> tuple[Tensor, ...]:
-    """The gradients of the sum of two terms, each without what points against the other. A ``Phase.combine``.
+    """Return the gradients of the sum of two terms, each without its part against the other. A ``Phase.combine``.
 
-    Over all parameters as one vector: where g1 and g2 have a negative product, the result is the sum of
+    Over all parameters as one vector: if g1 and g2 have a negative product, the result is the sum of
     g1 - (g1.g2 / |g2|^2) g2 and g2 - (g1.g2 / |g1|^2) g1 (algorithm 1), otherwise g1 + g2. With two tasks the order in
     which they are projected makes no difference, so nothing is drawn.
     """

@@ -1,4 +1,4 @@
-"""Adam as TensorFlow 1 computes it, with which published agents were trained."""
+"""Adam as TensorFlow 1 computes it, which published agents were trained with."""
 
 from __future__ import annotations
 

@@ -101,6 +101,7 @@ GRIDS: tuple[Grid, ...] = (
                 attacks=Attacking(ATTACKS, BUDGETS, 20, {"sampled": True}),
             )
         },
+        subject=DIGR,
         published=("digr-table-1", "digr-figure-8", "digr-figure-9"),
         assumptions=(
             "Batches of 64, and one update for each step of an environment: neither is in the paper.",

@@ -88,6 +88,7 @@ GRIDS: tuple[Grid, ...] = (
                 evaluation=Evaluating((TRAIN,), 10, sampled=True),
             )
         },
+        subject="fls",
         published=("fls-table-4",),
         assumptions=("People's gaze comes from Atari-HEAD, which nobody can be given here: it is scored apart.",),
         deviations=(EMULATOR, "512 episodes a run, where the paper plays 8,192."),
@@ -107,6 +108,7 @@ GRIDS: tuple[Grid, ...] = (
                 evaluation=Evaluating((TRAIN,), 10, sampled=True),
             )
         },
+        subject="fls",
         published=("fls-table-2",),
         deviations=(EMULATOR,),
     ),

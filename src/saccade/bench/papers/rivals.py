@@ -193,6 +193,7 @@ GRIDS: tuple[Grid, ...] = (
         source=SADA,
         evaluation=Evaluating((TRAIN, *GEOMETRIC, *PHOTOMETRIC), 100),
         forms={"small": SMALL_CONTROL},
+        subject="sada",
         published=("sada-figure-6",),
         deviations=(
             "SVEA here has DMC-GB's encoder and one augmentation, where the paper's has SADA's own and six.",

@@ -36,6 +36,7 @@ GRIDS: tuple[Grid, ...] = (
                 evaluation=Evaluating(MODES, 50, sampled=True),
             )
         },
+        subject="sg_ppo",
         assumptions=("There are no published numbers: nobody has built these methods.",),
     ),
 )

@@ -178,6 +178,7 @@ GRIDS: tuple[Grid, ...] = (
         "smg_rerun",
         evaluation=Evaluating(VIDEO, 100),
         forms={"small": SMALL_CONTROL},
+        subject="smg",
         published=("smg-table-3", "smg-table-1"),
         deviations=(OVERLAYS, DRAWN),
     ),

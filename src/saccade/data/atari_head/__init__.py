@@ -1,1 +1,1 @@
-"""Atari-HEAD: people playing Atari games, and where they looked; read from the files as they are downloaded."""
+"""Atari-HEAD: people playing Atari games, and where they looked; read from the files as downloaded."""

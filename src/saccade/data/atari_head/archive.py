@@ -1,4 +1,4 @@
-"""A trial's pictures, read out of their archive where it lies: a tar.bz2 in a folder, or inside a zip."""
+"""Read a trial's pictures directly from their archive: a tar.bz2 in a folder, or inside a zip."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
-    RuntimeError,  # an encrypted member; NotImplementedError, of a way to pack that nobody knows, is one
+    RuntimeError,  # an encrypted member; NotImplementedError, of an unknown compression, is one
     ValueError,
 )
-"""What Python's readers raise for archives that are cut off, damaged or none."""
+"""What Python's readers raise for archives that are cut off, damaged or not archives."""
 
 
 class _TooLargeError(Exception):
@@ -62,7 +62,7 @@ class Place:
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
-        """Its content, to be read once. Raises NoFile for a pipe or a device, and those of ``DAMAGED``."""
+        """Open its content, to be read once. Raises NoFile for a pipe or a device, and the errors in ``DAMAGED``."""
         refuse_endless(self.path)
         if self.member is None:
             with self.path.open("rb") as file:
@@ -73,7 +73,7 @@ class Place:
 
 
 def members_of(path: Path) -> list[str]:
-    """Names of the files in a zip. Raises those of ``DAMAGED``, and NoFile for a pipe or a device."""
+    """Return the names of the files in a zip. Raises the errors in ``DAMAGED``, and NoFile for a pipe or a device."""
     refuse_endless(path)
     with zipfile.ZipFile(path) as archive:
         links = (info.filename for info in archive.infolist() if stat.S_ISLNK(info.external_attr >> 16))
@@ -81,7 +81,7 @@ def members_of(path: Path) -> list[str]:
 
 
 def read_text(place: Place, most: int) -> bytes:
-    """The content of a small file. Raises UserError where it cannot be read, or is larger than ``most`` bytes."""
+    """Return the content of a small file. Raises UserError if it cannot be read, or is larger than ``most`` bytes."""
     with _told(place), place.opened() as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -90,21 +90,21 @@ def read_text(place: Place, most: int) -> bytes:
 
 
 def content_key(place: Place) -> str:
-    """What tells this archive from one with other content. Raises UserError where it cannot be read."""
+    """Return a key that differs between archives with different content. Raises UserError if it cannot be read."""
     digest, total = hashlib.sha256(), 0
     with _told(place), place.opened() as file:
         while block := file.read(2**20):
             digest.update(block)
             total += len(block)
-            if total > MOST_UNPACKED:  # in a zip it may be packed once more
+            if total > MOST_UNPACKED:  # in a zip it may be compressed once more
                 raise _TooLargeError
     return digest.hexdigest()[:32]
 
 
 def packed_pictures(place: Place) -> dict[str, bytes]:
-    """The content of every PNG in a trial's archive by its name without ending, in the order of their numbers.
+    """Return the content of every PNG in a trial's archive by its name without ending, ordered by number.
 
-    Nothing is written anywhere, and folders, links and other files in the archive are passed over.
+    Nothing is written anywhere, and folders, links and other files in the archive are skipped.
 
     Raises:
         UserError: it is cut off, damaged or no such archive, or larger than any.
@@ -140,7 +140,7 @@ def packed_pictures(place: Place) -> dict[str, bytes]:
 
 
 def picture_of(content: bytes, name: str, place: Place) -> NDArray[np.uint8]:
-    """A picture ``[210, 160, 3]``, RGB. Raises UserError for another one."""
+    """Decode a picture ``[210, 160, 3]``, RGB. Raises UserError for anything else."""
     try:
         picture = decoded_picture(content, ("PNG",), (WIDTH, HEIGHT))
     except UnusableError as error:
@@ -150,7 +150,7 @@ def picture_of(content: bytes, name: str, place: Place) -> NDArray[np.uint8]:
 
 @contextmanager
 def _told(place: Place) -> Iterator[None]:
-    """What goes wrong with an archive as one sentence."""
+    """Turn errors with an archive into one sentence."""
     try:
         yield
     except UserError:
@@ -166,9 +166,9 @@ def _told(place: Place) -> Iterator[None]:
 
 
 class _Unpacked:
-    """What a bz2 holds, read forwards, and never more at once or in all than an archive of pictures needs.
+    """The content of a bz2, read forwards, and never more at once or in total than an archive of pictures needs.
 
-    Tar files may claim headers of any size, which a reader would fetch whole.
+    Tar files may claim headers of any size, which a reader would read completely.
     """
 
     def __init__(self, packed: IO[bytes]) -> None:
@@ -179,7 +179,7 @@ class _Unpacked:
         return self._place
 
     def seek(self, place: int, whence: int = 0) -> int:
-        """Only forwards, which is all that reading one member after the other needs."""
+        """Seek forwards only, which is all that reading one member after the other needs."""
         if whence != 0 or place < self._place:
             raise tarfile.ReadError("it is not read backwards")
         while place > self._place and self.read(min(place - self._place, ONE_READ)):
@@ -194,6 +194,6 @@ class _Unpacked:
         return content
 
     def drain(self) -> None:
-        """Read what follows, which shows whether it was cut off."""
+        """Read the rest, which shows whether it was cut off."""
         while self.read(ONE_READ):
             pass

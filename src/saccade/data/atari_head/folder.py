@@ -34,13 +34,13 @@ GAMES = {
     "Enduro": 9, "Freeway": 3, "Frostbite": 18, "Hero": 18, "MontezumaRevenge": 18, "MsPacman": 9, "NameThisGame": 6,
     "Phoenix": 8, "Riverraid": 18, "RoadRunner": 18, "Seaquest": 18, "SpaceInvaders": 6, "Venture": 18,
 }  # fmt: skip
-"""Those that people played, as the Arcade Learning Environment spells them, and how many actions agents have there."""
+"""The games that people played, as the Arcade Learning Environment spells them, and their number of actions."""
 
 
 @final
 @dataclass(frozen=True)
 class Trial:
-    """One person's game: where its two files lie. ``text`` is None where it is missing."""
+    """One person's game: the place of its two files. ``text`` is None if it is missing."""
 
     number: int
     name: str
@@ -52,17 +52,17 @@ class Trial:
 @final
 @dataclass(frozen=True)
 class GazeFolder:
-    """What a folder has of Atari-HEAD; ``damaged`` are zips that cannot be opened."""
+    """The contents of a folder of Atari-HEAD; ``damaged`` are zips that cannot be opened."""
 
     root: Path
     trials: tuple[Trial, ...]
     damaged: tuple[Path, ...] = ()
 
     def of_game(self, game: str, numbers: Sequence[int] = ()) -> tuple[Trial, ...]:
-        """The trials of a game, by number; those named, or all.
+        """Return the trials of a game, by number; the ones listed, or all.
 
         Raises:
-            UserError: there is none, or no such one; the sentence says which there are.
+            UserError: there is none, or no such one; the message says which there are.
         """
         found = {trial.number: trial for trial in self.trials if trial.game == game}
         broken = [path for path in self.damaged if game_named(path.stem) == game]
@@ -70,7 +70,7 @@ class GazeFolder:
             raise UserError(f"{broken[0]} cannot be read (cut off or damaged): download it again.")
         if not found:
             have = ", ".join(sorted({trial.game for trial in self.trials if trial.game}))
-            told = f"it has {have}" if have else f"it does not say of what its trials are, for {META_DATA} is missing"
+            told = f"it has {have}" if have else f"it does not say which games those are, as {META_DATA} is missing"
             raise UserError(f"{self.root} has no trial of {game}: {told}.")
         for number in numbers:
             if number not in found:
@@ -80,9 +80,9 @@ class GazeFolder:
 
 
 def game_named(name: str) -> str | None:
-    """The game that a name means, as ``GAMES`` has it; None where people did not play it.
+    """Return the game that a name means, spelled as in ``GAMES``; None if people did not play it.
 
-    Files and tables spell games in many ways: ``ms_pacman``, ``mspacman``, ``Ms_Pacman_highscore``; environments too:
+    Files and tables spell games in many ways: ``ms_pacman``, ``mspacman``, ``Ms_Pacman_highscore``; and environments:
     ``atari/MsPacman``, ``ALE/MsPacman-v5``, ``MsPacmanNoFrameskip-v4``.
     """
     letters = _letters(GYMNASIUM_ID.sub("", GYMNASIUM_ID.sub("", name)))
@@ -92,7 +92,7 @@ def game_named(name: str) -> str | None:
 
 
 def checked_game(name: str) -> str:
-    """The same. Raises UserError for a game that people did not play, which lists those that they did."""
+    """Return the same, but raise UserError, with a list of the games, for one that people did not play."""
     game = game_named(name)
     if game is None:
         raise UserError(f"Atari-HEAD has no {name}: people played {', '.join(GAMES)}.")
@@ -100,16 +100,16 @@ def checked_game(name: str) -> str:
 
 
 def find_gaze(explicit: str | Path | None = None) -> GazeFolder:
-    """The trials in the folder that was asked for: ``explicit``, else the variable SACCADE_GAZE.
+    """Find the trials in the folder that was asked for: ``explicit``, else the variable SACCADE_GAZE.
 
-    No archive is unpacked for it.
+    No archive is unpacked for this.
 
     Raises:
-        UserError: neither is given, the folder does not exist, or no trial lies in it.
+        UserError: neither is given, the folder does not exist, or it holds no trial.
     """
     given = explicit if explicit is not None else os.environ.get(VARIABLE) or None
     if given is None:
-        raise UserError(f"Say where Atari-HEAD lies: give --gaze FOLDER, or set {VARIABLE}.")
+        raise UserError(f"Say where Atari-HEAD is: give --gaze FOLDER, or set {VARIABLE}.")
     root = Path(given).expanduser()
     refuse_endless(root, folder=True)
     if not root.is_dir():
@@ -145,7 +145,7 @@ _EXPECTED = (
 
 
 def _trials(places: Iterable[Place], games: dict[int, str]) -> Iterator[Trial]:
-    """What belongs together: files of one name side by side."""
+    """Pair files of the same name."""
     texts = {(place.path.parent if place.member is None else place.path, _stem(place, TEXT)): place for place in places}
     for place in places:
         stem = _stem(place, PICTURES)
@@ -160,13 +160,13 @@ def _trials(places: Iterable[Place], games: dict[int, str]) -> Iterator[Trial]:
 
 
 def _stem(place: Place, ending: str) -> str | None:
-    """A file's name within its folder, or a member's whole name, without the ending; None where it has another."""
+    """A file's name within its folder, or a member's whole name, without the ending; None if it has another ending."""
     name = place.path.name if place.member is None else place.member
     return name[: -len(ending)] if name.lower().endswith(ending) else None
 
 
 def _game_of(place: Place) -> str | None:
-    """The game that folders and the zip are named after, innermost first."""
+    """The game in the names of folders or the zip, innermost first."""
     within = PurePosixPath(place.member).parent.parts if place.member is not None else ()
     outside = (
         place.path.stem if place.member is not None else "",
@@ -177,7 +177,7 @@ def _game_of(place: Place) -> str | None:
 
 
 def _games_told(tables: Iterable[Path]) -> dict[int, str]:
-    """The game of each trial, by number, as tables of trials tell it; rows that tell none are passed over."""
+    """The game of each trial, by number, according to tables of trials; other rows are skipped."""
     games: dict[int, str] = {}
     for path in tables:
         try:

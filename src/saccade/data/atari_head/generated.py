@@ -1,4 +1,4 @@
-"""Trials as Atari-HEAD has them, of a game that nobody played: for tests, and to try commands without a download."""
+"""Generated trials in the form of Atari-HEAD: for tests, and to try commands without a download."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from saccade.data.atari_head.folder import META_DATA
 from saccade.data.files import written_aside
 
 Layout = Literal["flat", "zips"]
-"""One folder for all trials, as the first editions have it; or a zip for each game, as the later ones do."""
+"""One folder for all trials, as in the first editions; or one zip per game, as in the later ones."""
 
 BACKGROUND, BALL, PADDLE = (24, 28, 60), (240, 200, 60), (90, 190, 230)
 SIDE = 10  # of the ball, in pixels
@@ -36,10 +36,10 @@ def write_trials(
     images: int = 61,
     seed: int = 0,
 ) -> Path:
-    """Write trials in which a square flies about, and somebody looks at it most of the time; returns the folder.
+    """Write trials in which a square moves about and is looked at most of the time; return the folder.
 
     Some pictures have no gaze or little, some gaze lies outside, and the last line is empty, as in real trials. With
-    zips every second trial lies in ``highscore/``.
+    zips, every second trial is in ``highscore/``.
     """
     spelled = game if layout == "flat" else game.lower()
     rows, packed = [], {}
@@ -69,11 +69,11 @@ def write_trials(
 
 
 def _played(random: np.random.Generator, images: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Pictures ``[images, 210, 160, 3]``, and where the middle of the ball is in each, x and y."""
+    """Pictures ``[images, 210, 160, 3]``, and the middle of the ball in each, x and y."""
     room = np.array([WIDTH - SIDE, HEIGHT - 50.0])
     start, speed = random.random(2) * room, random.choice([-1, 1], 2) * random.uniform(2, 5, 2)
     place = start + speed * np.arange(images)[:, None]
-    corner = np.rint(room - np.abs(place % (2 * room) - room)).astype(int)  # thrown back at the walls
+    corner = np.rint(room - np.abs(place % (2 * room) - room)).astype(int)  # reflected at the walls
     drawn = np.empty((images, HEIGHT, WIDTH, 3), np.uint8)
     drawn[:] = BACKGROUND
     for picture, (x, y) in zip(drawn, corner, strict=True):
@@ -97,7 +97,7 @@ def _text(name: str, ball: NDArray[np.float64], random: np.random.Generator) -> 
 
 
 def _archive(name: str, drawn: NDArray[np.uint8]) -> bytes:
-    """A tar.bz2 whose pictures lie in the order of their names as words, after their folder."""
+    """A tar.bz2 whose pictures are in alphabetical order of their names, after their folder."""
     from PIL import Image
 
     stem = name.split("_", 1)[1].rsplit("_", 1)[0]

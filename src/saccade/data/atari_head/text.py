@@ -1,4 +1,4 @@
-"""A trial's text: for each picture its name, and where the person looked while it was shown."""
+"""Read a trial's text: for each picture its name, and where the person looked while it was shown."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NUMBER_AT_END = re.compile(r"([0-9]{1,9})$", re.ASCII)
 @final
 @dataclass(frozen=True)
 class Looks:
-    """Where somebody looked: gaze samples of pictures, which are named and counted from 1.
+    """Where a person looked: gaze samples of named pictures, counted from 1.
 
     Attributes:
-        names: of the pictures, without ending, such as ``RZ_2464601_1``; in the order of their numbers.
+        names: of the pictures, without ending, such as ``RZ_2464601_1``, ordered by number.
         samples: float64 ``[samples, 2]``, x and y in pixels of the picture, from its top left corner; some lie outside.
         starts: ``[pictures + 1]``: the samples of picture p are ``samples[starts[p] : starts[p + 1]]``.
     """
@@ -38,24 +38,24 @@ class Looks:
         return len(self.names)
 
     def of(self, picture: int) -> NDArray[np.float64]:
-        """The samples ``[n, 2]`` of a picture, by its place among the names."""
+        """Return the samples ``[n, 2]`` of a picture, by its place among the names."""
         return self.samples[self.starts[picture] : self.starts[picture + 1]]
 
 
 def number_of(name: str) -> int | None:
-    """The number at the end of a picture's name, by which pictures follow each other; None where there is none."""
+    """Return the number at the end of a picture's name, by which pictures are ordered; None if there is none."""
     found = NUMBER_AT_END.search(name)
     return int(found.group(1)) if found else None
 
 
 def read_looks(content: bytes, source: str) -> Looks:
-    """The gaze in a trial's text, whose lines have as many numbers as there were samples.
+    """Return the gaze in a trial's text, whose lines have as many numbers as there were samples.
 
     Args:
-        source: what errors call the file.
+        source: the file's name in errors.
 
     Raises:
-        UserError: it is no such text; the sentence names the line.
+        UserError: it is no such text; the message names the line.
     """
     try:
         lines = content.decode("utf-8-sig").split("\n")
@@ -74,7 +74,7 @@ def read_looks(content: bytes, source: str) -> Looks:
                 "number, such as RZ_2464601_1."
             )
         if number in rows:
-            raise UserError(f"Line {place} of {source} is the second one of picture {number}.")
+            raise UserError(f"Line {place} of {source} is the second one for picture {number}.")
         rows[number] = name, samples
     if not rows:
         raise UserError(f"{source} names no picture: a text of Atari-HEAD has a line for each.")
@@ -84,11 +84,11 @@ def read_looks(content: bytes, source: str) -> Looks:
 
 
 def _row(line: str, where: str) -> tuple[str, NDArray[np.float64]]:
-    """A picture's name, and its gaze samples ``[n, 2]``. Raises UserError for others than numbers."""
+    """A picture's name, and its gaze samples ``[n, 2]``. Raises UserError for anything but numbers."""
     name, *fields = line.split(",", FIELDS_BEFORE_GAZE)
     told = fields[-1].rstrip(", \t").split(",") if len(fields) == FIELDS_BEFORE_GAZE else []
     values = _numbers(told)
-    if values is None:  # something is missing, or no number
+    if values is None:  # something is missing or not a number
         told = [field.strip() for field in told]
         if all(field in MISSING for field in told):
             return name.strip(), np.empty((0, 2))
@@ -100,7 +100,7 @@ def _row(line: str, where: str) -> tuple[str, NDArray[np.float64]]:
 
 
 def _numbers(told: list[str]) -> NDArray[np.float64] | None:
-    """Coordinates where all of them are plain numbers, as on most lines: a quick way for megabytes of them."""
+    """Coordinates if all are plain numbers, as on most lines: a fast path for megabytes of them."""
     try:
         values = np.array([*map(float, told)])
     except ValueError:
@@ -109,7 +109,7 @@ def _numbers(told: list[str]) -> NDArray[np.float64] | None:
 
 
 def _number(field: str, where: str) -> float:
-    """A coordinate; NaN where it is missing."""
+    """A coordinate; NaN if it is missing."""
     if field in MISSING:
         return np.nan
     try:

@@ -1,1 +1,1 @@
-"""Pictures, clips, textures and colours to distract with: people's own, or made here."""
+"""Pictures, clips, textures and colours for distractions: the user's own, or generated."""

@@ -30,10 +30,10 @@ MAX_FRAMES = 10_000
 MAX_SIDE_PIXELS = 4096
 MAX_CLIP_PIXELS = 4_000_000_000  # over all frames: minutes of decoding
 MIN_SHARE_OF_FRAMES = 0.9  # a file with fewer of the frames that it declares has been cut off
-CLIP_FORMAT = "mp4"  # given to FFmpeg, so that a file's content cannot choose a demuxer that opens other files
+CLIP_FORMAT = "mp4"  # fixed for FFmpeg, so that a file's content cannot choose a demuxer that opens other files
 
-CACHE_VERSION = 2  # raised when decoded frames would change
-AS_STORED = (1, 0, 0, 0, 1, 0, 0, 0, 1)  # the matrix of a clip that is shown as it lies in its file
+CACHE_VERSION = 2  # raised whenever decoded frames would change
+AS_STORED = (1, 0, 0, 0, 1, 0, 0, 0, 1)  # the matrix of a clip that is shown as stored
 
 CLIPS_IN_MEMORY = 8  # kept where the cache folder cannot be written
 
@@ -83,25 +83,25 @@ class Clips:
         return len(self.arrays)
 
     def choose(self, previous: int, random: np.random.Generator, *, in_order: bool = False) -> int:
-        """An episode's clip: any; with ``in_order`` the next one, so that the first episode shows the second clip.
+        """Episode's clip: random; with ``in_order`` the next one, so that the first episode shows the second clip.
 
-        The published code advances before it shows (index 1, 2, ..., N - 1, 0), hence clip 0 comes last.
+        The published code advances before it shows (index 1, 2, ..., N - 1, 0), so clip 0 comes last.
         """
         return (previous + 1) % len(self) if in_order else int(random.integers(len(self)))
 
     def told(self) -> dict[str, object]:
-        """For the provenance: source and number of the clips, and how many were skipped."""
+        """Return source and number of the clips, and how many were skipped, for the provenance."""
         return {"clips": self.source, "num_clips": len(self), "num_missing_clips": len(self.missing)}
 
 
 def load_clips(folder: DataFolder, mode: Literal["video_easy", "video_hard"], image_size: int) -> Clips:
-    """The clips of ``mode`` at ``image_size`` x ``image_size`` pixels: the folder's, else generated ones.
+    """Return the clips of ``mode`` at ``image_size`` x ``image_size`` pixels: the folder's, else generated ones.
 
     Nothing is decoded here: each clip is decoded on first use, once for all processes (see ``cached_array``).
     Files are probed, and those that cannot be used are named in one warning and in ``Clips.missing``.
 
     Raises:
-        UserError: the mode's folder is there and has no clip that can be used.
+        UserError: the mode's folder exists but has no usable clip.
     """
     contents = folder.clip_contents(mode)
     if contents is None:
@@ -139,10 +139,10 @@ def load_clips(folder: DataFolder, mode: Literal["video_easy", "video_hard"], im
 
 
 def decode_clip(path: Path, image_size: int) -> np.ndarray:
-    """All frames of one mp4, as the benchmark shows them: uint8 ``[frames, image_size, image_size, 3]``, RGB.
+    """Decode all frames of one mp4, as the benchmark shows them: uint8 ``[frames, image_size, image_size, 3]``, RGB.
 
-    They are turned and mirrored as the file says, which the benchmark's reader (OpenCV) does too. Frames that are
-    damaged are left out, after a warning.
+    They are rotated and mirrored as the file says, as the benchmark's reader (OpenCV) does. Damaged
+    frames are left out, with a warning.
 
     Raises:
         UserError: the file cannot serve as a clip (see ``why_unusable``).
@@ -173,13 +173,13 @@ def decode_clip(path: Path, image_size: int) -> np.ndarray:
 
 
 def upright(frame: np.ndarray, matrix: Sequence[int]) -> np.ndarray:
-    """A frame ``[H, W, 3]`` as a player shows it: turned by quarters, and mirrored.
+    """Return a frame ``[H, W, 3]`` as a player shows it: rotated by quarter turns, and mirrored.
 
-    Phones store a clip as the sensor lay, and write into the file how it is to be shown.
+    Phones store a clip as the sensor saw it, and write into the file how it is to be shown.
 
     Args:
-        matrix: of the file, ``a b u c d v x y w`` (ISO/IEC 14496-12): a pixel ``(x, y)`` is shown at ``(a x + c y,
-            b x + d y)``, moved into the picture. Nothing but quarter turns fits a frame; the nearest one is taken.
+        matrix: from the file, ``a b u c d v x y w`` (ISO/IEC 14496-12): a pixel ``(x, y)`` is shown at ``(a x + c y,
+            b x + d y)``, moved into the picture. Only quarter turns fit a frame; the nearest one is used.
     """
     a, b, _, c, d, *_ = matrix
     if abs(a) + abs(d) >= abs(b) + abs(c):
@@ -197,7 +197,7 @@ def _matrix(frame: Any) -> Sequence[int]:
 
 
 def resize_as_benchmark(frame: np.ndarray, image_size: int) -> np.ndarray:
-    """One RGB frame, uint8 ``[H, W, 3]``, as ``[image_size, image_size, 3]``: the published arithmetic.
+    """Resize one RGB frame, uint8 ``[H, W, 3]``, to ``[image_size, image_size, 3]`` with the published arithmetic.
 
     Bilinear without regard to the aspect ratio, corners not aligned, no low-pass filter, on floats in 0..1;
     then truncated (not rounded) to uint8, which darkens by half a level on average. Source: VideoWrapper of
@@ -215,7 +215,7 @@ def resize_as_benchmark(frame: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def why_unusable(path: Path) -> str | None:
-    """Why a file cannot serve as a clip, or None: reads its index and packets, and decodes one frame."""
+    """Return why a file cannot serve as a clip, or None: reads its index and packets, and decodes one frame."""
     import av
 
     try:
@@ -244,7 +244,7 @@ def why_unusable(path: Path) -> str | None:
 
 
 def _opened(path: Path) -> Any:
-    """A clip's file, whatever its title and other texts are made of."""
+    """Open a clip's file, whatever encoding its title and other texts have."""
     import av
 
     # From PyAV 19 on, texts in an unknown encoding are no error, and the option is gone.
@@ -254,7 +254,7 @@ def _opened(path: Path) -> Any:
 
 @contextmanager
 def _one_torch_thread() -> Iterator[None]:
-    """Frames are too small to share: on a busy machine, threads made decoding cost seven times as much."""
+    """Use one thread: frames are too small to share, and on a busy machine threads made decoding seven times slower."""
     import torch
 
     before = torch.get_num_threads()
@@ -286,14 +286,14 @@ def _generated(mode: str, image_size: int) -> Clips:
 
 
 def _cache_name(path: Path, image_size: int) -> str:
-    """Changes with the file's place, size and time of change, so that a replaced clip is decoded again."""
+    """A name that changes with the file's place, size and time, so that a replaced clip is decoded again."""
     found = path.stat()
     identity = f"{path.resolve()}|{found.st_size}|{found.st_mtime_ns}|{image_size}|{CACHE_VERSION}"
     return f"clip-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
 
 def _absent(names: list[str], mode: str) -> list[str]:
-    """The benchmark's clips that the folder lacks; none for a folder of a person's own clips."""
+    """The benchmark's clips that the folder lacks; none for a folder of the user's own clips."""
     present = set(names)
     if not any(re.fullmatch(r"video\d+\.mp4", name) for name in present):
         return []

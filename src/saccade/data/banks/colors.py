@@ -1,4 +1,4 @@
-"""Colour settings of color_easy and color_hard: the benchmark's own, read safely, or new ones alike."""
+"""Colour settings of color_easy and color_hard: the benchmark's own, read safely, or similar generated ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ GENERATOR_STREAM = {"easy": 1, "hard": 2}  # so that the same seed gives unrelat
 
 
 def generate_colors(difficulty: Literal["easy", "hard"], count: int = 100, seed: int = 0) -> list[ColorSetting]:
-    """``count`` settings with the statistics of the benchmark's, the same ones for the same seed."""
+    """Generate ``count`` settings with the statistics of the benchmark's, the same ones for the same seed."""
     random = np.random.default_rng([seed, GENERATOR_STREAM[difficulty]])
     centers = np.array([GRID_CENTER, SELF_CENTER, SKYBOX_CENTER])
     drawn = random.normal(centers, SPREAD[difficulty], size=(count, 3, 3)).clip(0.0, 1.0)
@@ -64,12 +64,12 @@ def generate_colors(difficulty: Literal["easy", "hard"], count: int = 100, seed:
 
 MAX_FILE_BYTES = 16 * 2**20  # the benchmark's files have 45 kB
 MAX_MEMO_INDEX = 1_000_000  # the unpickler allocates up to the largest index that a file names
-ARCHIVE_MAGIC = b"PK\x03\x04"  # how a file of torch.save since torch 1.6 begins
+ARCHIVE_MAGIC = b"PK\x03\x04"  # first bytes of a file of torch.save since torch 1.6
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of a file of torch.save before torch 1.6
 LEGACY_HEADER_PICKLES = 3  # magic number, protocol version, system information; then the object
-CHANNEL_TOLERANCE = 1e-6  # how far a channel may leave 0..1 by rounding
+CHANNEL_TOLERANCE = 1e-6  # how far rounding may move a channel outside 0..1
 
-# All that a pickled list of dictionaries of arrays consists of, besides imports, which are looked at singly.
+# All that a pickled list of dictionaries of arrays consists of, besides imports, which are checked one by one.
 # fmt: off
 HARMLESS_OPCODES = frozenset((
     "PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "EMPTY_LIST", "EMPTY_DICT",
@@ -82,13 +82,13 @@ MEMO_OPCODES = frozenset(("BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET"))
 
 
 def load_colors(path: str | Path) -> list[ColorSetting]:
-    """The colour settings in a ``.pt`` file of the benchmark, read without running anything in the file.
+    """Return the colour settings in a ``.pt`` file of the benchmark, read without running anything in the file.
 
     Both formats of ``torch.save`` are read. The pickle inside may hold lists, dictionaries, numbers, strings
-    and float arrays; the few imports that arrays need are answered by inert stand-ins, never by numpy.
+    and float arrays; the few imports that arrays need are replaced by inert stand-ins, never by numpy.
 
     Raises:
-        UserError: the file cannot be read, is damaged, or holds anything else than a list of colour settings.
+        UserError: the file cannot be read, is damaged, or holds anything but a list of colour settings.
     """
     path = Path(path)
     try:
@@ -106,7 +106,7 @@ _REMEDY = "use the benchmark's own color_easy.pt and color_hard.pt, or remove it
 
 
 # What the pickle module raises for bytes that are no pickle, depending on where they are wrong; the warning
-# only where a program has made errors of warnings.
+# only if a program turns warnings into errors.
 _MALFORMED = (
     pickle.UnpicklingError, struct.error, ValueError, TypeError, LookupError, AttributeError, EOFError,
     MemoryError, OverflowError, RecursionError, DeprecationWarning,
@@ -118,7 +118,7 @@ class _Refused(Exception):
 
 
 def _read_bounded(path: Path) -> io.BytesIO:
-    """The bytes from which the object's pickle starts, whichever format ``torch.save`` used."""
+    """The bytes from which the object's pickle starts, in either format of ``torch.save``."""
     try:
         content = io.BytesIO(read_bounded(path, MAX_FILE_BYTES))
     except NoFile as error:
@@ -147,7 +147,7 @@ def _pickle_in_archive(content: io.BytesIO) -> io.BytesIO:
 
 
 def _load_one(content: io.BytesIO) -> Any:
-    """The next pickle, after every opcode of it has been found harmless."""
+    """The next pickle, after every opcode in it has been checked to be harmless."""
     start = content.tell()
     try:
         for opcode, argument, _ in pickletools.genops(content):
@@ -170,7 +170,7 @@ def _check_opcode(name: str, argument: Any) -> None:
 
 
 class _Dtype:
-    """Stands in for numpy.dtype: remembers a type's name and byte order."""
+    """Stands in for numpy.dtype: stores a type's name and byte order."""
 
     def __init__(self, name: Any, align: Any = False, copy: Any = False) -> None:
         self.name, self.order = name, "<"
@@ -180,7 +180,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stands in for numpy.ndarray: remembers dtype, shape and bytes."""
+    """Stands in for numpy.ndarray: stores dtype, shape and bytes."""
 
     dtype: Any = None
     shape: Any = ()
@@ -220,7 +220,7 @@ class _InertUnpickler(pickle.Unpickler):
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         stand_in = _stand_in(module_name, global_name)
-        # A new function each time: a pickle may set attributes of what it is given.
+        # A new function each time: a pickle may set attributes on what it is given.
         return lambda *arguments: stand_in(*arguments)
 
 
@@ -241,7 +241,7 @@ def _to_setting(path: Path, number: int, entry: Any) -> ColorSetting:
 
 
 def _channels(value: Any) -> tuple[float, ...]:
-    """The numbers of a stored array of doubles or singles, or of a plain sequence; else nothing."""
+    """The numbers of a stored array of doubles or singles, or of a plain sequence; else empty."""
     if isinstance(value, list | tuple):
         return tuple(value) if all(isinstance(entry, float) for entry in value) else ()
     if not isinstance(value, _Array) or not isinstance(value.dtype, _Dtype) or type(value.content) is not bytes:

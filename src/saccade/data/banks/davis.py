@@ -1,4 +1,4 @@
-"""Clips that play in the sky in distracting_cs: those of DAVIS 2017 from a person's own folder, or generated scenes."""
+"""Clips that play in the sky in distracting_cs: DAVIS 2017 from the user's own folder, or generated scenes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ NUM_CLIPS = 60
 SIDE = 256
 """Pixels of a clip's side.
 
-A picture of 84 pixels sees less than half of a side of the sky, so about as many of these. The published code has 800.
+A picture of 84 pixels shows less than half of a side of the sky, so about as many of these. The published code uses
+800.
 """
 
 FORMATS, SUFFIXES = ("JPEG", "PNG"), (".jpg", ".jpeg", ".png")
 MAX_FRAMES = 1000  # of a clip; the longest of DAVIS has 100
-CACHE_VERSION = 1  # raised when decoded frames would change
+CACHE_VERSION = 1  # raised whenever decoded frames would change
 
 FIRST_SCENE_SEED = 2000  # far from those of video_easy and video_hard
-SHORTEST, LENGTHS, LENGTH_STEP = 25, 76, 37  # generated clips have 25 to 100 frames, as DAVIS has
+SHORTEST, LENGTHS, LENGTH_STEP = 25, 76, 37  # generated clips have 25 to 100 frames, as in DAVIS
 
 TRAINING_CLIPS = (
     "bear", "bmx-bumps", "boat", "boxing-fisheye", "breakdance-flare", "bus", "car-turn", "cat-girl", "classic-car",
@@ -38,17 +39,17 @@ TRAINING_CLIPS = (
     "schoolgirls", "scooter-board", "scooter-gray", "sheep", "skate-park", "snowboard", "soccerball", "stroller",
     "stunt", "surf", "swing", "tennis", "tractor-sand", "train", "tuk-tuk", "upside-down", "varanus-cage", "walking",
 )  # fmt: skip
-"""The training clips of DAVIS 2017, in its order; the published code takes the first ones."""
+"""The training clips of DAVIS 2017, in its order; the published code uses the first ones."""
 
 
 def sky_clips(folder: DataFolder, count: int) -> Clips:
-    """The first ``count`` clips, uint8 ``[frames, 256, 256, 3]`` each: the folder's, else generated ones.
+    """Return the first ``count`` clips, uint8 ``[frames, 256, 256, 3]`` each: the folder's, else generated ones.
 
-    Nothing is decoded here; each clip is on first use. A folder with none of DAVIS' own names is taken as a person's
-    clips, in the order of their names.
+    Nothing is decoded here; each clip is decoded on first use. A folder with none of DAVIS' own names is taken as the
+    user's own clips, ordered by name.
 
     Raises:
-        UserError: there is a folder of DAVIS, and no clip in it.
+        UserError: there is a folder of DAVIS, but no clip in it.
     """
     root = folder.davis()
     if root is None:
@@ -78,7 +79,7 @@ def sky_clips(folder: DataFolder, count: int) -> Clips:
 
 
 def clip_names(root: Path) -> list[str]:
-    """The folders in a folder that hold pictures, by name. Raises UserError where there is none."""
+    """Return the subfolders that hold pictures, by name. Raises UserError if there are none."""
     try:
         names = sorted(path.name for path in root.iterdir() if path.is_dir() and _frames(path))
     except OSError as error:
@@ -92,10 +93,10 @@ def clip_names(root: Path) -> list[str]:
 
 
 def decode_frames(paths: tuple[Path, ...]) -> np.ndarray:
-    """Pictures as a clip, without regard to their aspect ratio: uint8 ``[frames, 256, 256, 3]``.
+    """Decode pictures as a clip, ignoring their aspect ratio: uint8 ``[frames, 256, 256, 3]``.
 
     Raises:
-        UserError: one of them cannot be read.
+        UserError: a picture cannot be read.
     """
     from PIL import Image
 
@@ -118,7 +119,7 @@ def _frames(clip: Path) -> tuple[Path, ...]:
 
 
 def _cache_name(paths: tuple[Path, ...]) -> str:
-    """Changes with the place, sizes and times of the pictures, so that a replaced clip is decoded again."""
+    """A name that changes with the place, sizes and times of the pictures, so that a replaced clip is decoded again."""
     identity = hashlib.sha256(f"{CACHE_VERSION}|{SIDE}".encode())
     identity.update(f"|{paths[0].parent.resolve()}".encode())
     for path in paths:

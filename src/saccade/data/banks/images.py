@@ -1,4 +1,4 @@
-"""Pictures for overlays: a person's folder or generated ones, decoded once, kept on the training device."""
+"""Pictures for overlays: the user's folder or generated ones, decoded once, kept on the training device."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from saccade.types import UserError
 # torchvision's RandomResizedCrop with its defaults, which the benchmark's code uses on Places365.
 CROP_AREA = (0.08, 1.0)  # share of the picture
 CROP_RATIO = (3 / 4, 4 / 3)  # width over height
-CROP_ATTEMPTS = 10  # until a crop lies within the picture; then the whole picture is taken
+CROP_ATTEMPTS = 10  # to fit a crop into the picture; then the whole picture is used
 FLIP_CHANCE = 0.5
-CROPPED_AT_ONCE = 16  # pictures, on a CPU: what numbers they become stays in its cache
+CROPPED_AT_ONCE = 16  # pictures, on a CPU: their converted values stay in its cache
 
 BANK_COUNT = 1000
 BANK_SIZE = 128  # pixels; enough for crops of 84
-SMALL_BANK_SIZE = 64  # for crops of as many times fewer pixels
+SMALL_BANK_SIZE = 64  # for proportionally smaller crops
 
 # Formats for files of unknown origin: no others are opened.
 FORMATS = {
@@ -43,11 +43,11 @@ FORMATS = {
     ".bmp": "BMP",
 }
 OTHER_FORMATS = (".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm", ".exr", ".npy")
-"""Endings of pictures that are not opened, which is said."""
+"""Endings of pictures that are not opened, which a warning mentions."""
 DECODING_THREADS = 4
 NAMED_IN_WARNING = 5  # more skipped files than these are only counted
 
-CACHE_VERSION = 2  # raised when decoded pictures would change
+CACHE_VERSION = 2  # raised whenever decoded pictures would change
 SEEDS_PER_BANK = 1_000_000  # so that banks of different seeds share no generated picture
 
 Progress = Callable[[int, int], None]
@@ -55,20 +55,20 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class ImageBank:
-    """Pictures that are ready to be drawn from: ``images`` is uint8 ``[n, 3, side, side]`` on any device."""
+    """Pictures that are ready for sampling: ``images`` is uint8 ``[n, 3, side, side]`` on any device."""
 
     images: Tensor
     source: str  # the folder, or "procedural"
 
     def sample(self, count: int, size: int, generator: torch.Generator) -> Tensor:
-        """Random crops of random pictures, half of them flipped: float32 ``[count, 3, size, size]``, 0..255.
+        """Sample random crops of random pictures, half of them flipped: float32 ``[count, 3, size, size]``, 0..255.
 
         Pictures are drawn with replacement. A crop has 8 to 100 % of a picture's area and a ratio between 3:4
         and 4:3, and is resized bilinearly (torchvision's RandomResizedCrop and RandomHorizontalFlip). All
         random numbers come from ``generator``, on whose device the crops are made. If the bank is there too, nothing
         waits for that device, and the sampling can be part of a CUDA graph.
         """
-        # Deviation: the published code crops from the full picture, and Pillow smooths what it makes smaller.
+        # Deviation: the published code crops from the full picture, and Pillow smooths when it shrinks.
         # A bank keeps pictures at its own size, and a crop is at most side / size times too large: no filter.
         side = self.images.shape[-1]
         drawn = partial(torch.rand, generator=generator, device=generator.device)
@@ -92,12 +92,12 @@ class ImageBank:
 
 
 def bank_size(crop_size: int) -> int:
-    """The side of a bank's pictures that is enough for crops of a size; what is read of larger ones is thrown away."""
+    """Return the side of a bank's pictures that suffices for crops of a size; larger pictures would be wasted."""
     return SMALL_BANK_SIZE if crop_size <= SMALL_BANK_SIZE * 84 // BANK_SIZE else BANK_SIZE
 
 
 def bank_bytes(count: int = BANK_COUNT, size: int = BANK_SIZE) -> int:
-    """What a bank takes at most: 49 MB for a thousand pictures of 128x128."""
+    """Return the most bytes a bank takes: 49 MB for a thousand pictures of 128x128."""
     return count * 3 * size * size
 
 
@@ -110,15 +110,15 @@ def load_bank(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> ImageBank:
-    """At most ``count`` pictures from ``folder`` and below, or ``count`` generated ones where it is None.
+    """Load at most ``count`` pictures from ``folder`` and below, or generate ``count`` if it is None.
 
-    Which files, of more than ``count``, depends on the seed. Each is decoded once, cut to its central square
+    Which files, of more than ``count``, depends on the seed. Each is decoded once, cropped to its central square
     and reduced to ``size`` pixels; the result is cached. ``progress(done, total)`` is called after each.
-    Files that cannot be used are skipped and named in a warning, and so is what was not looked at: pictures of other
-    kinds, links to folders, folders that are closed.
+    Files that cannot be used are skipped and named in a warning, as is everything that was not read: pictures of other
+    formats, links to folders, folders without access.
 
     Raises:
-        UserError: there is no such folder, or no picture in it that can be used; or a number is too small.
+        UserError: there is no such folder, or no usable picture in it; or a number is too small.
     """
     if count < 1 or size < 2 or seed < 0:
         raise UserError(
@@ -164,12 +164,12 @@ def _crop_sides(side: int, drawn: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _crop_corner(side: int, extent: Tensor, drawn: Tensor) -> Tensor:
-    """A crop's first row or column: whole numbers in 0..side - extent, each as likely."""
+    """A crop's first row or column: whole numbers in 0..side - extent, equally likely."""
     return torch.minimum((drawn * (side - extent + 1)).floor(), side - extent)
 
 
 def _crop_positions(start: Tensor, extent: Tensor, size: int) -> Tensor:
-    """Where the resized pixels lie in the picture: ``[count, size]``, never outside the crop's own pixels."""
+    """Positions in the picture of the resized pixels: ``[count, size]``, never outside the crop's own pixels."""
     steps = torch.arange(size, device=start.device) + 0.5
     places = start[:, None] + steps * (extent / size)[:, None] - 0.5
     return torch.minimum(torch.maximum(places, start[:, None]), (start + extent - 1)[:, None])

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 ELLIPSE = 0  # number of corners of the shape that has none
-LEAF_SHAPES = (ELLIPSE, ELLIPSE, ELLIPSE, 3, 4, 4, 5)  # drawn from with equal chances
+LEAF_SHAPES = (ELLIPSE, ELLIPSE, ELLIPSE, 3, 4, 4, 5)  # drawn with equal probability
 LEAF_STRETCH = 0.35  # deviation of the logarithm of a leaf's stretch
 LEAF_SHADING = 0.35  # largest change of brightness over one radius
 TEXTURE_CONTRAST = (0.0, 0.2)  # deviation of a surface's brightness over its mean
 TEXTURE_SLOPE = 0.7  # rougher than 1/f
 COLOR_JITTER = 0.03  # deviation from the palette, per channel
 BRIGHTNESS_JITTER = 0.2  # deviation of the logarithm of the brightness
-OVERHANG = 0.05  # how far beyond the picture's left and right a centre may lie, as a share of its side
+OVERHANG = 0.05  # how far beyond the picture's left and right a centre may lie, as a fraction of its side
 
 NUM_PALETTE_COLORS = (4, 9)  # at least, fewer than
-# Hues of natural scenes in turns (0 red, 1/3 green, 2/3 blue): earth and skin, leaves, sky, a few of any.
+# Hues of natural scenes in turns (0 red, 1/3 green, 2/3 blue): earth and skin, leaves, sky, and a few of any hue.
 HUE_CENTERS = np.array([0.07, 0.12, 0.27, 0.58, 0.0])
 HUE_SPREADS = np.array([0.03, 0.04, 0.06, 0.04, 0.5])
 HUE_SHARES = np.array([0.3, 0.2, 0.2, 0.2, 0.1])
@@ -27,7 +27,7 @@ BRIGHTNESS_BETA = (1.5, 1.5)
 
 
 def pink_field(random: np.random.Generator, size: int, slope: float = 1.0) -> np.ndarray:
-    """Noise with mean 0, deviation 1 and amplitude frequency^-slope that tiles: float32 ``[size, size]``."""
+    """Return noise with mean 0, deviation 1 and amplitude frequency^-slope that tiles: float32 ``[size, size]``."""
     frequencies = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
     frequencies[0, 0] = np.inf  # no mean
     spectrum = np.fft.rfft2(random.standard_normal((size, size), dtype=np.float32)) * frequencies**-slope
@@ -36,7 +36,7 @@ def pink_field(random: np.random.Generator, size: int, slope: float = 1.0) -> np
 
 
 def palette(random: np.random.Generator) -> np.ndarray:
-    """A few colours that could meet in one scene: float32 ``[colors, 3]`` in 0..1."""
+    """Return a few colours that could occur in one scene: float32 ``[colors, 3]`` in 0..1."""
     count = int(random.integers(*NUM_PALETTE_COLORS))
     kind = random.choice(len(HUE_SHARES), size=count, p=HUE_SHARES)
     hue = random.normal(HUE_CENTERS[kind], HUE_SPREADS[kind])[:, None]
@@ -58,8 +58,8 @@ def paint_leaves(
 ) -> None:
     """Paint shaded, textured shapes over one another onto a float32 canvas ``[size, size, 3 or 4]``.
 
-    Radii (smallest and largest) and ``rows`` (between which the centres lie) are shares of the size. A fourth
-    channel gathers coverage; on an empty canvas, the colours are then multiplied by it.
+    Radii (smallest and largest) and ``rows`` (between which the centres lie) are fractions of the size. A fourth
+    channel accumulates coverage; on an empty canvas, the colours are then multiplied by it.
     """
     size = len(canvas)
     most, least = radii[0] ** -2, radii[1] ** -2
@@ -104,9 +104,9 @@ class Leaves:
     shading: np.ndarray  # [n, 2] change of brightness over one radius, along and across
 
     def drawn(self) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-        """Of each leaf, its window's top and left, its coverage in 0..1 and its brightness ``[w, w]``.
+        """Yield each leaf's window top and left, its coverage in 0..1 and its brightness ``[w, w]``.
 
-        Leaves with windows of one size are drawn in one go: most are small, and numpy is slow on those.
+        Leaves with windows of the same size are drawn together: most are small, and numpy is slow on those.
         """
         reach = self.radius * np.maximum(self.stretch, 1 / self.stretch) + 1
         sides = 2 ** np.ceil(np.log2(2 * reach + 1)).astype(int)

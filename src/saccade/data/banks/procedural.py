@@ -1,6 +1,6 @@
 """Generated pictures and moving scenes with the statistics of natural ones.
 
-They stand in for photographs and film where a person has none: shapes that occlude one another (dead leaves),
+They replace photographs and film if the user has none: shapes that occlude one another (dead leaves),
 1/f noise, landscapes and rooms; and a camera that drifts and zooms over them.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from saccade.data.banks.painted_shapes import ELLIPSE, paint_leaves, palette, pink_field
 
-GENERATOR_VERSION = 1  # raised when a seed's picture would change, so that cached ones are made again
+GENERATOR_VERSION = 1  # raised whenever a seed's picture would change, so that cached ones are made again
 STILL_STREAM, EASY_STREAM, HARD_STREAM = 1, 2, 3  # the same seed gives unrelated stills and scenes
 
 # Mean brightness and contrast of a finished picture, as shares of the full range, like those of photographs.
@@ -25,9 +25,9 @@ NUM_LEAVES = 320
 
 
 def dead_leaves(random: np.random.Generator, size: int) -> np.ndarray:
-    """Shapes of all sizes that occlude one another: uint8 ``[size, size, 3]``.
+    """Draw shapes of all sizes that occlude one another: uint8 ``[size, size, 3]``.
 
-    The density of radii r^-3 makes the picture look alike at every scale (Lee, Mumford and Huang, 2001).
+    With a density of radii of r^-3 the picture looks alike at every scale (Lee, Mumford and Huang, 2001).
     """
     colors = palette(random)
     canvas = (colors[0] * (1 + 0.2 * pink_field(random, size)[..., None])).astype(np.float32)
@@ -36,7 +36,7 @@ def dead_leaves(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def pink_noise_image(random: np.random.Generator, size: int) -> np.ndarray:
-    """Tinted noise whose amplitude falls as 1/frequency, like clouds and stone: uint8 ``[size, size, 3]``."""
+    """Draw tinted noise whose amplitude falls as 1/frequency, like clouds and stone: uint8 ``[size, size, 3]``."""
     brightness = pink_field(random, size)[..., None]
     tints = np.stack([pink_field(random, size) for _ in range(2)], axis=-1)
     # Photographs vary most in brightness, less from blue to yellow, least from red to green
@@ -47,7 +47,7 @@ def pink_noise_image(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def landscape(random: np.random.Generator, size: int) -> np.ndarray:
-    """Sky and clouds above ridges, hazy far away, with growth and stones: uint8 ``[size, size, 3]``."""
+    """Draw sky and clouds above ridges, hazy in the distance, with plants and stones: uint8 ``[size, size, 3]``."""
     rows = np.linspace(0, 1, size, dtype=np.float32)[:, None]
     colors = palette(random)
     horizon = random.uniform(0.25, 0.6)
@@ -69,7 +69,7 @@ def landscape(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def room(random: np.random.Generator, size: int) -> np.ndarray:
-    """A room in one-point perspective with boards, pictures and things: uint8 ``[size, size, 3]``."""
+    """Draw a room in one-point perspective with boards, pictures and objects: uint8 ``[size, size, 3]``."""
     x, y = np.meshgrid(*[np.linspace(-1, 1, size, dtype=np.float32)] * 2)
     x, y = x - random.uniform(-0.5, 0.5), y - random.uniform(-0.4, 0.3)  # from the vanishing point
     sideways, upwards = np.abs(x) / random.uniform(0.6, 1.6), np.abs(y)
@@ -80,7 +80,7 @@ def room(random: np.random.Generator, size: int) -> np.ndarray:
     surface = np.where(at_back, back, surface)
     colors = palette(random)
     paint = 0.6 * colors[random.integers(len(colors), size=5)] + random.uniform(0.1, 0.4, (5, 1))
-    # Stripes that are even in the room converge in the picture: panels on the walls, boards on the floor.
+    # Stripes that are parallel in the room converge in the picture: panels on the walls, boards on the floor.
     along = np.where(at_side, y, x) / nearness
     stripes = np.sin(along * random.uniform(6, 40)) * np.array([0.0, 0.1, 0.1, 0.0, 0.3])[surface]
     light = 0.6 + random.uniform(0.0, 0.8) * nearness + 0.08 * pink_field(random, size, slope=1.4)
@@ -91,7 +91,7 @@ def room(random: np.random.Generator, size: int) -> np.ndarray:
     return _finish(random, canvas)
 
 
-# What a picture may be, and how often.
+# Kinds of picture, and how often each occurs.
 STILLS: tuple[tuple[Callable[[np.random.Generator, int], np.ndarray], float], ...] = (
     (dead_leaves, 0.35),
     (landscape, 0.3),
@@ -101,7 +101,7 @@ STILLS: tuple[tuple[Callable[[np.random.Generator, int], np.ndarray], float], ..
 
 
 def still_image(seed: int, size: int) -> np.ndarray:
-    """One picture of a kind that the seed chooses, the same for the same seed: uint8 ``[size, size, 3]``."""
+    """Draw one picture of a kind that the seed chooses, the same for the same seed: uint8 ``[size, size, 3]``."""
     return _any_still(np.random.default_rng([STILL_STREAM, seed]), size)
 
 
@@ -123,16 +123,16 @@ def _finish(random: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
 WORLD_SIDES = 2.0  # side of the picture that the camera moves over, in sides of a frame
 ZOOM_RANGE = (0.75, 1.3)  # side of what the camera sees, in sides of a frame
 CYCLES = (1, 2, 3)  # full periods of drift and zoom in a clip: a clip that repeats shows no cut
-LIGHT_SWING = 0.08  # the light grows and falls by this share
-# Parallax: number of things, their radii, and how much of the camera's motion a layer follows.
+LIGHT_SWING = 0.08  # the light varies by this fraction
+# Parallax: number of objects, their radii, and how much of the camera's motion a layer follows.
 FAR_MOTION = {"easy": 0.6, "hard": 0.6}
 NEARER_LAYERS = ((22, (0.03, 0.12), 0.8), (7, (0.08, 0.2), 1.0))
 
 
 def moving_scene(seed: int, size: int, num_frames: int, difficulty: Literal["easy", "hard"]) -> np.ndarray:
-    """A clip of a camera that drifts and zooms over a scene: uint8 ``[num_frames, size, size, 3]``, RGB.
+    """Draw a clip of a camera that drifts and zooms over a scene: uint8 ``[num_frames, size, size, 3]``, RGB.
 
-    ``easy`` moves over one still picture; ``hard`` has things in front of it: the nearer, the faster.
+    ``easy`` moves over one still picture; ``hard`` has objects in front of it, which move faster the nearer they are.
     """
     random = np.random.default_rng([EASY_STREAM if difficulty == "easy" else HARD_STREAM, seed])
     world_size = round(WORLD_SIDES * size)
@@ -164,7 +164,7 @@ def _wander(random: np.random.Generator, num_frames: int) -> np.ndarray:
 
 
 def _look(layer: np.ndarray, view: float, down: float, across: float, size: int) -> np.ndarray:
-    """What a square window of side ``view`` shows of a layer; -1 and 1 are its outermost places. Bilinear."""
+    """A square window of side ``view`` on a layer; -1 and 1 are its outermost places. Bilinear."""
     room_to_move = (len(layer) - 1 - view) / 2
     steps = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(view / size)
     rows, columns = (steps + np.float32(room_to_move * (1 + place)) for place in (down, across))

@@ -1,7 +1,7 @@
-"""Table tops of the robot tasks' variants: a person's own pictures, or generated ones of the same statistics.
+"""Table tops of the robot tasks' variants: the user's own pictures, or generated ones of the same statistics.
 
-The published pictures are of unknown origin and cannot be shipped. Of each, mean and contrast are known, and those the
-generated one has: chipboard, black carpet, concrete, light wood and sponge.
+The published pictures are of unknown origin and cannot be shipped. The mean and contrast of each are known, and the
+generated one has the same: chipboard, black carpet, concrete, light wood and sponge.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Material:
 
 
 def read_texture(path: Path) -> np.ndarray:
-    """A person's picture as uint8 ``[256, 256, 3]``; of one that is not square, the middle.
+    """Read the user's picture as uint8 ``[256, 256, 3]``; of one that is not square, the middle.
 
     Raises:
-        UserError: the file is no png or jpg picture of a bearable size.
+        UserError: the file is no png or jpg picture of a reasonable size.
     """
     from PIL import Image, ImageOps
 
@@ -58,7 +58,7 @@ def read_texture(path: Path) -> np.ndarray:
 
 @cache
 def generate_texture(variant: str) -> np.ndarray:
-    """The generated table top of ``test1`` to ``test5``: uint8 ``[256, 256, 3]``, always the same; read-only."""
+    """Return the generated table top of ``test1`` to ``test5``: uint8 ``[256, 256, 3]``, always the same; read-only."""
     material = MATERIALS[variant]
     pattern = material.draw(np.random.default_rng(list(MATERIALS).index(variant)))
     block = TEXTURE_SIZE // COARSE_SIZE
@@ -87,7 +87,7 @@ def _chips(random: np.random.Generator) -> np.ndarray:
 
 
 def _carpet(random: np.random.Generator) -> np.ndarray:
-    """Carpet: short pile that stands a little differently everywhere."""
+    """Carpet: short pile that varies slightly everywhere."""
     return _noise(random, 128) + 0.8 * _noise(random, 64) + 0.3 * _noise(random, 12) + 0.6 * _noise(random, 256)
 
 
@@ -118,7 +118,7 @@ MATERIALS: Mapping[str, Material] = MappingProxyType(
         "test2": Material((58, 58, 58), (6, 6, 6), _carpet),
         "test3": Material(
             (150, 148, 143), (9, 9, 9), _concrete
-        ),  # the published picture could not be had: a likely grey
+        ),  # the published picture was not available: a likely grey
         "test4": Material((216, 169, 112), (3, 6, 8), _wood),
         "test5": Material((238, 199, 60), (4, 16, 34), _sponge),
     }
@@ -127,7 +127,7 @@ MATERIALS: Mapping[str, Material] = MappingProxyType(
 
 
 def _noise(random: np.random.Generator, knots: int) -> np.ndarray:
-    """Random heights at ``knots`` by ``knots`` places and straight lines between: ``[256, 256]``, within -1..1."""
+    """Random heights at ``knots`` by ``knots`` places, linear between them: ``[256, 256]``, within -1..1."""
     lattice = random.uniform(-1, 1, (knots + 1, knots + 1))
     place = np.arange(TEXTURE_SIZE) * (knots / TEXTURE_SIZE)
     before = place.astype(int)
@@ -137,13 +137,13 @@ def _noise(random: np.random.Generator, knots: int) -> np.ndarray:
 
 
 def _smooth_line(random: np.random.Generator, knots: int) -> np.ndarray:
-    """As ``_noise``, along a line: ``[256]``."""
+    """Like ``_noise``, along a line: ``[256]``."""
     heights = random.uniform(-1, 1, knots + 1)
     return np.interp(np.arange(TEXTURE_SIZE) * (knots / TEXTURE_SIZE), np.arange(knots + 1), heights)
 
 
 def _discs(random: np.random.Generator, count: int, smallest: float, largest: float) -> np.ndarray:
-    """Soft-edged discs, mostly small ones: ``[256, 256]`` in 0..1. They go on at the opposite side."""
+    """Soft-edged discs, mostly small ones: ``[256, 256]`` in 0..1. They wrap around at the edges."""
     rows, columns = np.mgrid[:TEXTURE_SIZE, :TEXTURE_SIZE].astype(np.float64)
     depth = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE))
     for _ in range(count):

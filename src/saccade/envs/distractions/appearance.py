@@ -1,4 +1,4 @@
-"""How a grid world may look: what the distractions of MiniGrid draw from."""
+"""Looks of a grid world, from which the distractions of MiniGrid choose."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Appearance:
         floor: uint8 ``[1, 1, 3]``, one colour, or ``[height, width, 3]``, a picture as large as the grid's or larger.
             Grid lines are added to it.
         wall: the walls' colour, 0..255; None for MiniGrid's.
-        colours: what stands for MiniGrid's six colours, in its order (red, green, blue, purple, yellow, grey), on
-            things of other colours than those the mission names have; None for its own. The agent, goals and lava keep
+        colours: replacements of MiniGrid's six colours, in its order (red, green, blue, purple, yellow, grey), on
+            things whose colour the mission does not name; None for its own. The agent, goals and lava keep
             theirs.
     """
 
@@ -32,24 +32,24 @@ class Appearance:
 @final
 @dataclass(frozen=True, eq=False)
 class AppearanceBank:
-    """The looks that episodes of a mode have; an episode's choice is an index into them.
+    """The looks of a mode's episodes; an episode's choice is an index into them.
 
-    The worlds draw with it themselves (``GridWorlds(..., appearances=bank.appearances)``): to paint is to say which.
+    The worlds themselves draw with it (``GridWorlds(..., appearances=bank.appearances)``): painting only selects one.
     """
 
     appearances: tuple[Appearance, ...]
     name: str
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any look, whatever came before."""
+        """Return a random look, independent of the previous choice."""
         return int(random.integers(len(self.appearances)))
 
     def paint(self, scene: Any, choice: int) -> None:
-        """Have a single world look so; ``scene`` is its ``GridWorlds``."""
+        """Select the look of a single world; ``scene`` is its ``GridWorlds``."""
         scene.state.appearance[:] = choice
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was drawn."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Bars: parts of the picture are hidden, at other places in each episode."""
+"""Bars: parts of the picture are hidden, in different places in each episode."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NUM_LEVELS = 256
 @final
 @dataclass(frozen=True)
 class Bars:
-    """Lays opaque bars of one colour over every frame, from edge to edge, upright or level; an episode keeps its own.
+    """Lays opaque bars of one colour over every frame, from edge to edge, vertical or horizontal.
 
     Attributes:
-        count: how many.
-        width: of each, as a share of the picture's side.
+        count: how many bars.
+        width: of each bar, as a fraction of the picture's side.
 
     Raises:
         UserError: there are none, or they are not narrower than the picture.
@@ -36,33 +36,33 @@ class Bars:
         if self.count < 1:
             raise UserError(f"count is {self.count!r}, but must be a number of bars from 1")
         if not 0 < self.width < 1:
-            raise UserError(f"width is {self.width!r}, but must be a share of the picture between 0 and 1")
+            raise UserError(f"width is {self.width!r}, but must be a fraction of the picture between 0 and 1")
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: bars are generated."""
+        """Check nothing: bars are generated."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> DrawnBars:
-        """Nothing to open."""
+        """Open nothing: no data is needed."""
         return DrawnBars(self.count, self.width)
 
 
 @final
 @dataclass(frozen=True)
 class DrawnBars:
-    """What ``Bars`` becomes; an episode's choice is the seed of its places and colours."""
+    """``Bars`` with its data loaded; an episode's choice is the seed of its places and colours."""
 
     count: int
     width: float
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any seed, whatever came before."""
+        """Return a random seed, independent of the previous choice."""
         return any_seed(random)
 
     def paint(self, scene: object, choice: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame with this episode's bars over it."""
+        """Return the frame with this episode's bars over it."""
         random, hidden = np.random.default_rng(choice), pixels.copy()
         for _ in range(self.count):
             upright, colour = bool(random.integers(2)), random.integers(NUM_LEVELS, size=pixels.shape[-1])

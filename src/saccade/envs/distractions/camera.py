@@ -1,4 +1,4 @@
-"""A camera that walks: it starts elsewhere in each episode, moves and rolls, and keeps looking at the same point."""
+"""A moving camera: it starts elsewhere in each episode, moves and rolls, and keeps looking at the same point."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from saccade.envs.mujoco.moving import View
     from saccade.envs.mujoco.scene import Scene
 
-CAMERA = "camera"  # what is moved, among all that moves in a scene
+CAMERA = "camera"  # the name of this motion among those of a scene
 STREAM = 21  # so that the same choice gives a walk unrelated to other draws
 
-# Source: the published code, each times the intensity.
+# Source: the published code; each is multiplied by the intensity.
 ANGLE_REACH = math.pi / 2  # of azimuth, polar angle and roll to either side
-ZOOM_IN, ZOOM_OUT = 0.5, 1.5  # shares of the distance
+ZOOM_IN, ZOOM_OUT = 0.5, 1.5  # fractions of the distance
 SPEED_STD, MAX_SPEED = 0.1, 0.4
 ROLL_STD, MAX_ROLL_SPEED = math.pi / 300, math.pi / 50
-USUAL_DISTANCE = 4.0  # metres, at which speeds are as they stand here
+USUAL_DISTANCE = 4.0  # metres: the distance for which the speeds here hold
 
-LEVEL = 1e-6  # of an axis' height or an angle: rounding
+LEVEL = 1e-6  # tolerance for rounding of an axis' height or an angle
 
 
 @final
@@ -39,35 +39,35 @@ class CameraWalk:
     Source: Stone et al., 2021, ``camera.py`` of the variant in the DMControl Generalization Benchmark.
 
     Attributes:
-        intensity: how far it goes, 0..1.
-        period: control steps from one change to the next; 0 for a pose that an episode keeps.
+        intensity: how far the camera moves, 0..1.
+        period: control steps from one change to the next; 0 for a pose that stays fixed during an episode.
     """
 
     intensity: float
     period: int
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: walks are drawn."""
+        """Check nothing: walks are drawn."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> WalkingCamera:
-        """Nothing to open."""
+        """Open nothing: no data is needed."""
         return WalkingCamera(self.intensity, self.period)
 
 
 @final
 @dataclass(frozen=True)
 class WalkingCamera:
-    """What ``CameraWalk`` becomes; an episode's choice is the seed of its walk."""
+    """``CameraWalk`` with its data loaded; an episode's choice is the seed of its walk."""
 
     intensity: float
     period: int
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any seed, whatever came before."""
+        """Return a random seed, independent of the previous choice."""
         return any_seed(random)
 
     def paint(self, scene: Scene, choice: int) -> None:
-        """Have the camera walk from now on. Raises UserError for one that cannot be moved."""
+        """Start the camera's motion. Raises UserError for a camera that cannot be moved."""
         moving = scene.moving
         random, first = np.random.default_rng([STREAM, choice]), moving.view()
         walk = Walk(camera_walk(random, first.offset, self.intensity, looks_down(first), self.period != NEVER))
@@ -78,7 +78,7 @@ class WalkingCamera:
         moving.move(CAMERA, motion)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:
@@ -88,7 +88,7 @@ class WalkingCamera:
 
 @final
 class Place(NamedTuple):
-    """Where a walk is: metres from the camera's reference, and radians about its own axis."""
+    """A position during the motion: metres from the camera's reference, and radians about its own axis."""
 
     offset: np.ndarray
     roll: float
@@ -97,12 +97,12 @@ class Place(NamedTuple):
 def camera_walk(
     random: np.random.Generator, offset: np.ndarray, intensity: float, down: bool, moves: bool
 ) -> Iterator[Place]:
-    """The places after each change, endlessly; the first change is applied as the episode begins.
+    """Yield the place after each change, endlessly; the first change is applied as the episode begins.
 
     Args:
-        offset: the place where no distraction moves it, ``[3]``.
+        offset: the camera's place without distraction, ``[3]``.
         down: whether it looks straight down there; all others stay in the upper front half.
-        moves: whether there is any speed.
+        moves: whether the camera has any speed.
     """
     turn = 0.0 if down else _turn(offset)
     distance, azimuth, polar = spherical(about_z(-turn) @ offset)
@@ -122,14 +122,14 @@ def camera_walk(
         roll_speed += random.normal(0, ROLL_STD * intensity * moves)
         roll_speed = min(max(roll_speed, -MAX_ROLL_SPEED * intensity), MAX_ROLL_SPEED * intensity)
         after = cartesian(spherical(place + speed).clip(low, high))
-        speed, place = after - place, after  # a bound takes the part of the speed that it stops
+        speed, place = after - place, after  # a bound removes the component of the speed that it stops
         rolled = min(max(roll + roll_speed, -reach), reach)
         roll_speed, roll = rolled - roll, rolled
         yield Place(about_z(turn) @ place, roll)
 
 
 def pose(view: View, place: Place) -> tuple[np.ndarray, np.ndarray]:
-    """Position ``[3]`` and axes ``[3, 3]``, as columns, of the camera at a place of its walk.
+    """Return position ``[3]`` and axes ``[3, 3]``, as columns, of the camera at a place of its motion.
 
     It looks at the point that it would look at unmoved, as far away as the agent.
     """
@@ -146,22 +146,22 @@ def looks_down(view: View) -> bool:
 
 
 def spherical(place: np.ndarray) -> np.ndarray:
-    """Distance, azimuth ``h`` and polar angle ``v``: ``x = r sin v cos h``, ``y = r sin v sin h``, ``z = r cos v``."""
+    """Return distance, azimuth ``h`` and polar angle ``v``: ``x = r sin v cos h, y = r sin v sin h, z = r cos v``."""
     x, y, z = place
     return np.array([math.sqrt(x * x + y * y + z * z), math.atan2(y, x), math.atan2(math.hypot(x, y), z)])
 
 
 def cartesian(place: np.ndarray) -> np.ndarray:
-    """The inverse of ``spherical``."""
+    """Invert ``spherical``."""
     distance, azimuth, polar = place
     across = distance * math.sin(polar)
     return np.array([across * math.cos(azimuth), across * math.sin(azimuth), distance * math.cos(polar)])
 
 
 def _turn(offset: np.ndarray) -> float:
-    """What the world is turned by for the front half to be in front of a camera that does not stand there."""
-    # Deviation: the published front half is that of -y, where the cameras of its six domains stand. Others (humanoid,
-    # quadruped, ...) have theirs before the camera's own place.
+    """The angle by which the world is turned so that the front half lies in front of a camera that is elsewhere."""
+    # Deviation: the published front half is that of -y, where the cameras of its six domains are. For other domains
+    # (humanoid, quadruped, ...) it is on the side of the camera's own place.
     azimuth = math.atan2(offset[1], offset[0])
     return 0.0 if -math.pi + LEVEL < azimuth < -LEVEL else azimuth + math.pi / 2
 

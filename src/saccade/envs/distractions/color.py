@@ -1,4 +1,4 @@
-"""Colours: an episode's floor, body and sky are painted anew (``color_easy`` and ``color_hard``)."""
+"""Colours: floor, body and sky are repainted in each episode (``color_easy`` and ``color_hard``)."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Color:
     difficulty: Literal["easy", "hard"]
 
     def check(self, folder: DataFolder) -> None:
-        """Read the settings, where there are any."""
+        """Read the settings, if there are any."""
         path = folder.colors(f"color_{self.difficulty}")
         if path is not None:
             load_colors(path)
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> ColorPalette:
-        """The benchmark's settings where the folder has them, else generated ones of equal statistics."""
+        """Return the benchmark's settings if the folder has them, else generated ones with equal statistics."""
         path = folder.colors(f"color_{self.difficulty}")
         if path is None:
             if folder.root is not None:
@@ -52,7 +52,7 @@ class ColorPalette:
     source: Literal["benchmark", "generated"]
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any setting, whatever came before."""
+        """Return a random setting, independent of the previous choice."""
         return int(random.integers(len(self.settings)))
 
     def paint(self, scene: Scene, choice: int) -> None:
@@ -63,7 +63,7 @@ class ColorPalette:
         scene.paint_texture("skybox", rgb1=setting.skybox_rgb)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Colours by degrees: floor, body and sky go from their own colours to those that ``color_hard`` draws."""
+"""Colours on a scale: floor, body and sky move from their own colours to those that ``color_hard`` draws."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class ColorDial:
-    """The mode ``color_hard`` at a strength: at 1 it, bit for bit, with the same setting in the same episode."""
+    """The mode ``color_hard`` at a strength; at 1 it is that mode, bit for bit, with the same setting per episode."""
 
     strength: float
 
     def check(self, folder: DataFolder) -> None:
-        """Read the settings, where there are any."""
+        """Read the settings, if there are any."""
         Color("hard").check(folder)
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> PaleColors:
-        """The settings of ``color_hard``."""
+        """Return the settings of ``color_hard``."""
         return PaleColors(Color("hard").load(folder, image_size, clip_order), self.strength)
 
 
 @final
 @dataclass(frozen=True)
 class PaleColors:
-    """What ``ColorDial`` becomes; an episode's choice is an index into the settings."""
+    """``ColorDial`` with its data loaded; an episode's choice is an index into the settings."""
 
     palette: ColorPalette
     strength: float
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """As ``color_hard`` chooses."""
+        """Choose as ``color_hard`` does."""
         return self.palette.choose(previous, random)
 
     def paint(self, scene: Scene, choice: int) -> None:
-        """Repaint floor, body and sky so far towards the setting; nothing at strength 0."""
+        """Repaint floor, body and sky part of the way towards the setting; nothing at strength 0."""
         if self.strength == 1:
             self.palette.paint(scene, choice)
         elif self.strength > 0:
@@ -59,7 +59,7 @@ class PaleColors:
                 scene.paint_material("self", self._towards(body, setting.self_rgb))
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:

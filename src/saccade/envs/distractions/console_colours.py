@@ -1,6 +1,6 @@
-"""Other colours on a console: each that it has is shown as another, before a picture is made of them.
+"""Other colours on a console: each of its colours is replaced by another before a picture is made.
 
-``brightness`` and ``color_jitter`` of Atari. A console has 128 colours, so an episode's are changed once, as it begins.
+``brightness`` and ``color_jitter`` of Atari. A console has 128 colours, which are replaced once, as an episode begins.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_LEVEL = 255
 
 Change = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
-"""Colours uint8 ``[colours, 3]`` and random numbers -> as many others."""
+"""``(colours uint8 [colours, 3], random numbers) -> as many other colours``."""
 
 
 @final
@@ -32,7 +32,7 @@ class Brightness:
     """Multiplies every colour by one number, drawn for each episode: a darker picture, or a brighter one.
 
     Attributes:
-        darker, brighter: from where to where the number is drawn, either with the same probability.
+        darker, brighter: the two ranges that the number is drawn from, with equal probability.
 
     Raises:
         UserError: they overlap, or reach beyond 0.
@@ -47,10 +47,10 @@ class Brightness:
             raise UserError(f"darker is {self.darker} and brighter {self.brighter}, but must be below and above 1")
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: numbers are drawn."""
+        """Check nothing: numbers are drawn."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> ChangedColours:
-        """Nothing to open."""
+        """Open nothing: no data is needed."""
         return ChangedColours("brightness", self._change, (*self.darker, *self.brighter))
 
     def _change(self, colours: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -64,11 +64,11 @@ class ColorJitter:
     """Turns the hue of every colour by one angle, and multiplies its saturation and value, drawn for each episode.
 
     Attributes:
-        hue: by how much of a turn it may go either way.
-        saturation, value: from where to where the numbers are drawn.
+        hue: the largest rotation either way, as a fraction of a full turn.
+        saturation, value: the ranges that the factors are drawn from.
 
     Raises:
-        UserError: the hue turns further than half way, or another range is none.
+        UserError: the hue turns further than half way, or another range is invalid.
     """
 
     hue: float = 0.5
@@ -77,17 +77,17 @@ class ColorJitter:
 
     def __post_init__(self) -> None:
         if not 0 <= self.hue <= 0.5:
-            raise UserError(f"hue is {self.hue!r}, but must be a share of a turn from 0 to 0.5")
+            raise UserError(f"hue is {self.hue!r}, but must be a fraction of a turn from 0 to 0.5")
         for name in ("saturation", "value"):
             low, high = getattr(self, name)
             if not 0 <= low <= high < np.inf:
                 raise UserError(f"{name} is {(low, high)}, but must go from a number of at least 0 to a larger one")
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: numbers are drawn."""
+        """Check nothing: numbers are drawn."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> ChangedColours:
-        """Nothing to open."""
+        """Open nothing: no data is needed."""
         return ChangedColours("color_jitter", self._change, (self.hue, *self.saturation, *self.value))
 
     def _change(self, colours: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -106,22 +106,22 @@ class ColorJitter:
 @final
 @dataclass(frozen=True)
 class ChangedColours:
-    """What both become; an episode's choice is the seed of its change."""
+    """Either of the two, loaded; an episode's choice is the seed of its change."""
 
     name: str
     change: Change
-    numbers: tuple[float, ...]  # that say how strong it is
+    numbers: tuple[float, ...]  # how strong it is
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any seed, whatever came before."""
+        """Return a random seed, independent of the previous choice."""
         return any_seed(random)
 
     def paint(self, scene: Screen, choice: int) -> None:
-        """Have the console show this episode's colours."""
+        """Make the console show this episode's colours."""
         scene.paint(self.change(scene.original, np.random.default_rng(choice)))
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was made of them."""
+        """Return the frame, which already has these colours."""
         return pixels
 
     def provenance(self) -> dict[str, object]:

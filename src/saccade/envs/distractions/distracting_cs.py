@@ -45,7 +45,7 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         f"_{CAMERA}": (CAMERA,),
     }
 )
-"""What stands after the variant's name -> what changes, in the published order."""
+"""What follows the variant's name -> what changes, in the published order."""
 
 FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -55,7 +55,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         for part in PARTS
     }
 )
-"""The part of a mode's name before its colon -> the intensities that may stand after it."""
+"""The part of a mode's name before its colon -> the intensities that may follow it."""
 
 NAMES: tuple[str, ...] = tuple(f"{family}:{each}" for family, intensities in FAMILIES.items() for each in intensities)
 """Every mode."""
@@ -66,23 +66,23 @@ SUMMARIES: Mapping[str, str] = MappingProxyType(
         f"{NAME}_{BACKGROUND}": "the clips alone",
         f"{NAME}_{COLOR}": "the colours alone",
         f"{NAME}_{CAMERA}": "the camera alone",
-        f"...{STATIC}": "any of these, drawn for an episode and kept",
+        f"...{STATIC}": "any of these, fixed during an episode",
         f"{NAME}_original...": "any of these as in the paper's own code, at 0.1, 0.2 (medium) or 0.3 (hard)",
     }
 )
-"""What a list says of them."""
+"""What a list of modes says about them."""
 
 DOMAINS = ("reacher", "cartpole", "finger", "cheetah", "ball_in_cup", "walker")
-"""Those of the published code."""
+"""The domains of the published code."""
 
 FLOOR_OPACITY: Mapping[str, float] = MappingProxyType({"reacher": 0.0, "walker": 1.0, "cheetah": 1.0})
 OTHER_FLOOR_OPACITY = 0.3
-"""How much of the clip the floor hides, by domain, whatever the intensity. Source: the published code."""
+"""How opaque the floor is over the clip, by domain, at every intensity. Source: the published code."""
 
 
 @cache
 def modes_in(domain: str) -> Modes:
-    """Every mode of a domain of the Control Suite -> what it changes."""
+    """Return every mode of a domain of the Control Suite, and what it changes."""
     opacity = FLOOR_OPACITY.get(domain, OTHER_FLOOR_OPACITY)
     modes: dict[str, tuple[Distraction, ...]] = {}
     for variant, intensities in NUM_VIDEOS.items():

@@ -1,4 +1,4 @@
-"""Materials whose colours wander: each starts somewhere else in an episode and goes on from there."""
+"""Drifting colours of materials: each starts elsewhere in an episode and drifts from there."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ STEP_STD = 0.03  # of a change, times the intensity
 @final
 @dataclass(frozen=True)
 class MaterialWalk:
-    """Changes red, green and blue of every material, each by itself.
+    """Changes red, green and blue of every material, independently.
 
     Source: Stone et al., 2021, ``color.py`` of the variant in the DMControl Generalization Benchmark. The sky has no
     material, so it stays; the floor's colour multiplies its texture, so it can only become darker.
 
     Attributes:
         intensity: how far a channel may be from its own value, 0..1.
-        period: control steps from one change to the next; 0 for colours that an episode keeps.
+        period: control steps from one change to the next; 0 for colours that stay fixed during an episode.
     """
 
     intensity: float
     period: int
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: colours are drawn."""
+        """Check nothing: colours are drawn."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> WalkingMaterials:
-        """Nothing to open."""
+        """Open nothing: no data is needed."""
         return WalkingMaterials(self.intensity, self.period)
 
 
 @final
 @dataclass(frozen=True)
 class WalkingMaterials:
-    """What ``MaterialWalk`` becomes; an episode's choice is the seed of its colours."""
+    """``MaterialWalk`` with its data loaded; an episode's choice is the seed of its colours."""
 
     intensity: float
     period: int
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any seed, whatever came before."""
+        """Return a random seed, independent of the previous choice."""
         return any_seed(random)
 
     def paint(self, scene: Scene, choice: int) -> None:
-        """Have all colours wander from now on."""
+        """Start the drift of all colours."""
         random = np.random.default_rng([STREAM, choice])
         walk = Walk(color_walk(random, scene.material_colors, self.intensity))
 
@@ -66,7 +66,7 @@ class WalkingMaterials:
         scene.moving.move("materials", motion)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:
@@ -75,7 +75,7 @@ class WalkingMaterials:
 
 
 def color_walk(random: np.random.Generator, own: np.ndarray, intensity: float) -> Iterator[np.ndarray]:
-    """Colours like ``own``, ``[materials, 3]`` in 0..1, as an episode begins and after each change, endlessly."""
+    """Yield colours like ``own``, ``[materials, 3]`` in 0..1, at first and after each change, endlessly."""
     low, high = (own - intensity).clip(0, 1), (own + intensity).clip(0, 1)
     colors = random.uniform(low, high)
     while True:

@@ -1,4 +1,4 @@
-"""Noise: every pixel of every frame is a little off, independently."""
+"""Noise: every pixel of every frame changes a little, independently."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LEVEL = 255
 @final
 @dataclass(frozen=True)
 class Noise:
-    """Adds Gaussian noise, anew in every frame and in each colour of each pixel.
+    """Adds Gaussian noise, independent in every frame and in each colour of each pixel.
 
     Attributes:
         std: its standard deviation in grey levels (0..255). By default that of the mildest Gaussian noise in
@@ -36,29 +36,29 @@ class Noise:
             raise UserError(f"std is {self.std!r}, but must be a number of grey levels above 0")
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: noise is generated."""
+        """Check nothing: noise is generated."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> GaussianNoise:
-        """Nothing to open."""
+        """Open nothing: no data is needed."""
         return GaussianNoise(self.std)
 
 
 @final
 @dataclass(frozen=True)
 class GaussianNoise:
-    """What ``Noise`` becomes; an episode's choice is the seed of its noise."""
+    """``Noise`` with its data loaded; an episode's choice is the seed of its noise."""
 
     std: float
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any seed, whatever came before."""
+        """Return a random seed, independent of the previous choice."""
         return any_seed(random)
 
     def paint(self, scene: object, choice: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame with the noise of this step, rounded and clipped to 0..255."""
+        """Return the frame with the noise of this step, rounded and clipped to 0..255."""
         noise = np.random.default_rng([choice, agent_step]).standard_normal(pixels.shape, np.float32)
         noise *= self.std
         noise += pixels

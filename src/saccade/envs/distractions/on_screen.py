@@ -1,7 +1,7 @@
 """Videos on a screen: clips play on a box behind the agent, part of the scene (DMC-GB2's photometric modes).
 
 Source: DMC-GB2 (Almuzairee, Hansen, Christensen, 2024) and its code. In the video modes of the older benchmark a clip
-replaces green pixels; here it is lit, seen at an angle, and stands where the sky was, so that colours may change too.
+replaces green pixels; here it is lit, seen at an angle, and stands where the sky was, so that colours can change too.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ LARGEST_SIDE = 256  # of a clip on the screen, pixels
 @final
 @dataclass(frozen=True)
 class ScreenPlace:
-    """Where a box stands that clips play on, in metres.
+    """The place of the box that clips play on, in metres.
 
     Attributes:
         half_width: half its width and height.
         position: of its middle, in the world.
-        tilt: how far it leans towards who looks, degrees around the world's x axis.
-        beside: its place along x and z as seen from the centre of mass of the torso, which it follows; None for a
+        tilt: how far it leans towards the viewer, degrees around the world's x axis.
+        beside: its place along x and z relative to the torso's centre of mass, which it follows; None for a
             screen that stands still.
     """
 
@@ -62,8 +62,8 @@ class VideoOnScreen:
     """Plays one clip per episode on the screen, one frame per agent step, from its first frame.
 
     Attributes:
-        mode: whose clips.
-        floor: whether the floor is seen; without it the screen is all that there is behind the agent. The rails of
+        mode: the mode whose clips play.
+        floor: whether the floor is visible; without it the screen is all there is behind the agent. The rails of
             cartpole stay.
     """
 
@@ -71,38 +71,38 @@ class VideoOnScreen:
     floor: bool = True
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: whether clips can be used is known when they are decoded."""
+        """Check nothing: whether clips can be used is known once they are decoded."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> PlayingScreen:
-        """The benchmark's clips where the folder has them, else generated scenes; decoded on first use."""
+        """Return the benchmark's clips if the folder has them, else generated scenes; decoded on first use."""
         clips = load_clips(folder, self.mode, clip_side(image_size))
         return PlayingScreen(clips, self.floor, in_order=clip_order == "sequential")
 
 
 def clip_side(image_size: int) -> int:
-    """How many pixels a clip on the screen has a side, for pictures of this size."""
+    """Return the side in pixels of a clip on the screen, for pictures of this size."""
     # Deviation: the published clips have 256, shrunk with a bicubic filter, for pictures of 84. Here they have as many
     # as the picture, up to a power of two, and are shrunk as for the older benchmark: 100 clips of 500 frames then take
-    # 2.5 GB where they are kept instead of 10.
+    # 2.5 GB of cache instead of 10.
     return min(LARGEST_SIDE, 1 << (image_size - 1).bit_length())
 
 
 @final
 @dataclass(frozen=True)
 class PlayingScreen:
-    """What ``VideoOnScreen`` becomes; an episode's choice is an index into the clips."""
+    """``VideoOnScreen`` with its data loaded; an episode's choice is an index into the clips."""
 
     clips: Clips
     floor: bool
     in_order: bool
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any clip; with ``in_order`` the next one, so that the first episode shows the second clip."""
+        """Return a random clip; with ``in_order`` the next one, so that the first episode shows the second clip."""
         # Deviation: the published order begins at a clip drawn from the run's seed; here all runs see the same ones.
         return self.clips.choose(previous, random, in_order=self.in_order)
 
     def paint(self, scene: Scene, choice: int) -> None:
-        """Show or hide the floor; from now on the screen follows the agent and plays a frame for each agent step."""
+        """Show or hide the floor; from now on the screen follows the agent and plays one frame per agent step."""
         clip = self.clips.arrays[choice]
 
         def motion(control_steps: int, agent_steps: int) -> None:
@@ -114,7 +114,7 @@ class PlayingScreen:
         scene.moving.move("screen", motion)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:
@@ -125,16 +125,16 @@ class PlayingScreen:
 @final
 @dataclass(frozen=True)
 class ColorInTurn:
-    """The colours of ``Color``, one setting after the other where clips come so, too."""
+    """The colours of ``Color``, one setting after the other if clips come in order too."""
 
     difficulty: Literal["easy", "hard"]
 
     def check(self, folder: DataFolder) -> None:
-        """Read the settings, where there are any."""
+        """Read the settings, if there are any."""
         Color(self.difficulty).check(folder)
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> PaletteInTurn:
-        """The benchmark's settings where the folder has them, else generated ones of equal statistics."""
+        """Return the benchmark's settings if the folder has them, else generated ones with equal statistics."""
         palette = Color(self.difficulty).load(folder, image_size, clip_order)
         return PaletteInTurn(palette, in_order=clip_order == "sequential")
 
@@ -142,7 +142,7 @@ class ColorInTurn:
 @final
 @dataclass(frozen=True)
 class PaletteInTurn:
-    """What ``ColorInTurn`` becomes; an episode's choice is one more than an index into the settings.
+    """``ColorInTurn`` with its data loaded; an episode's choice is one more than an index into the settings.
 
     In order the first episode thus has the first setting, beside the second clip, as in the published code.
     """
@@ -151,7 +151,7 @@ class PaletteInTurn:
     in_order: bool
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any setting; with ``in_order`` the next one."""
+        """Return a random setting; with ``in_order`` the next one."""
         count = len(self.palette.settings)
         return previous % count + 1 if self.in_order else int(random.integers(count)) + 1
 
@@ -160,7 +160,7 @@ class PaletteInTurn:
         self.palette.paint(scene, choice - 1)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:

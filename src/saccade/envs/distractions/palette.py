@@ -1,4 +1,4 @@
-"""Palettes: floor, walls and distractors of a grid world have other colours in each episode."""
+"""Palettes: floor, walls and distractors of a grid world have different colours in each episode."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LAVA_COLOUR: Rgb = (255, 128, 0)
 BLACK: Rgb = (0, 0, 0)  # the floor's own
 
 # Euclidean distances in red, green and blue.
-APART = 70  # of any two colours of a palette, and of them all from MiniGrid's own
-APART_FROM_TARGETS = 120  # of distractors from MiniGrid's own, and from black, which is within boxes and doors
+APART = 70  # between any two colours of a palette, and from each to MiniGrid's own
+APART_FROM_TARGETS = 120  # from distractors to MiniGrid's own, and to black, which is inside boxes and doors
 MAX_LEVEL = 255
 BRIGHTEST_FLOOR = 130  # of each channel: things stand out from a dark floor, as they do from the black one
 STREAM = 11  # so that the same number gives colours unrelated to other generated data
@@ -40,7 +40,7 @@ class Palette:
     count: int = 100
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: palettes are generated."""
+        """Check nothing: palettes are generated."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> AppearanceBank:
         """Generate the palettes, always the same."""
@@ -49,7 +49,7 @@ class Palette:
 
 @cache
 def generate_palette(number: int) -> Appearance:
-    """The palette of this number: floor, wall, and six colours for distractors."""
+    """Return the palette of this number: floor, wall, and six colours for distractors."""
     random = np.random.default_rng([STREAM, number])
     own = (*MINIGRID_COLOURS, LAVA_COLOUR)
     floor = _draw_colour(random, BRIGHTEST_FLOOR, {APART: (*own, BLACK)})
@@ -62,7 +62,7 @@ def generate_palette(number: int) -> Appearance:
 
 
 def _draw_colour(random: np.random.Generator, brightest: int, distances: Mapping[int, Sequence[Rgb]]) -> Rgb:
-    """A colour that is at least so far from others: distance -> from which. Drawn until one is found."""
+    """A random colour at least this far from others (distance -> from which), drawn until one is found."""
     others = np.array([colour for group in distances.values() for colour in group])
     least = np.repeat(list(distances), [len(group) for group in distances.values()])
     while True:

@@ -1,4 +1,4 @@
-"""Clips in the sky: a moving picture all around the agent, which the floor may let through."""
+"""Clips in the sky: a moving picture all around the agent, which may show through the floor."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ FLOOR = "grid"
 @final
 @dataclass(frozen=True)
 class SkyClips:
-    """Plays a clip on all six sides of the sky, to and fro.
+    """Plays a clip on all six sides of the sky, back and forth.
 
     Source: Stone et al., 2021, ``background.py`` of the variant in the DMControl Generalization Benchmark. Robot,
     shadows and lights stay as they are.
 
     Attributes:
-        count: how many clips episodes may show: the first ones of DAVIS 2017.
-        period: control steps from one frame to the next; 0 for a frame that an episode keeps.
+        count: how many clips episodes may show, from the start of DAVIS 2017.
+        period: control steps from one frame to the next; 0 for a frame that stays during an episode.
         floor_opacity: how much of the clip the floor hides, 0..1.
     """
 
@@ -41,12 +41,12 @@ class SkyClips:
     floor_opacity: float
 
     def check(self, folder: DataFolder) -> None:
-        """Look for the clips, where there is a folder of them."""
+        """Check that the clips exist, if there is a folder for them."""
         if folder.davis() is not None:
             sky_clips(folder, self.count)
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> PlayingSky:
-        """The person's clips of DAVIS where the folder has them, else generated scenes; decoded on first use."""
+        """Return the user's clips of DAVIS if the folder has them, else generated scenes; decoded on first use."""
         return PlayingSky(sky_clips(folder, self.count), self.period, self.floor_opacity)
 
 
@@ -60,11 +60,11 @@ class PlayingSky:
     floor_opacity: float
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any seed, whatever came before."""
+        """Return a random seed, independent of the previous choice."""
         return any_seed(random)
 
     def paint(self, scene: Scene, choice: int) -> None:
-        """Let the floor through as far as the scene says, and have the clip play from now on."""
+        """Make the floor as opaque as the scene says, and start the clip."""
         random = np.random.default_rng([STREAM, choice])
         number = int(random.integers(len(self.clips)))
         clip = self.clips.arrays[number]
@@ -78,16 +78,16 @@ class PlayingSky:
         scene.moving.move("sky", motion)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:
-        """Source and number of the clips, how many are not there, and how often a frame follows."""
+        """Source and number of the clips, how many are missing, and how often the frame changes."""
         return {**self.clips.told(), "clip_period": self.period}
 
 
 def to_and_fro(random: np.random.Generator, length: int) -> Iterator[int]:
-    """Which frame of a clip is shown after each change, endlessly, from any first one in any direction.
+    """Yield which frame of a clip is shown after each change, endlessly, from a random frame in a random direction.
 
     Source: the published code, in which the last frame is shown twice where it turns, and the first once.
     """

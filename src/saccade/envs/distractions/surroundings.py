@@ -25,7 +25,7 @@ TINTS: Mapping[str, Rgb] = MappingProxyType(
         "test5": (0.3, 0.2, 0.0),
     }
 )
-"""The upper colour of the sky, which floor and pedestal are multiplied by as well."""
+"""The upper colour of the sky, by which floor and pedestal are multiplied as well."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Surroundings:
     variant: Literal["test1", "test2", "test3", "test4", "test5"]
 
     def check(self, folder: DataFolder) -> None:
-        """Read the person's own picture, where there is one."""
+        """Read the user's own picture, if there is one."""
         path = folder.texture(self.variant)
         if path is not None:
             read_texture(path)
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> PaintedSurroundings:
-        """The person's own picture of the table top where the folder has it, else a generated one."""
+        """Return the user's own picture of the table top if the folder has it, else a generated one."""
         tint, path = TINTS[self.variant], folder.texture(self.variant)
         if path is not None:
             return PaintedSurroundings(tint, read_texture(path), "benchmark")
@@ -58,14 +58,14 @@ class Surroundings:
 
 @dataclass(frozen=True, eq=False)
 class PaintedSurroundings:
-    """The colours and the table top of one variant; there is nothing to choose in an episode."""
+    """The colours and the table top of one variant; an episode has nothing to choose."""
 
     tint: Rgb
     table: np.ndarray  # uint8 [side, side, 3]
     source: Literal["benchmark", "generated"]
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Always the same; draws nothing."""
+        """Return always the same choice; draws nothing."""
         return previous
 
     def paint(self, scene: Scene, choice: int) -> None:
@@ -76,7 +76,7 @@ class PaintedSurroundings:
         scene.paint_picture("table", self.table)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Textures: the floor of a grid world shows another generated picture in each episode."""
+"""Textures: the floor of a grid world shows a different generated picture in each episode."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
 
 BRIGHTNESS = (
-    0.5  # of the picture that is left, so that things stand out: MiniGrid's own coloured floors are half as bright
+    0.5  # the brightness of the picture, so that things stand out: MiniGrid's own coloured floors are half as bright
 )
-FIRST_SEED = 900_000_000  # far from those of pictures that overlays show in training
+FIRST_SEED = 900_000_000  # far from the seeds of pictures that overlays use in training
 
 
 @final
 @dataclass(frozen=True)
 class Texture:
-    """Draws one of ``count`` generated pictures for each episode, with replacement, and lays the floor with it.
+    """Draws one of ``count`` generated pictures for each episode, with replacement, and covers the floor with it.
 
     Walls and things keep their look.
     """
@@ -31,7 +31,7 @@ class Texture:
     count: int = 32
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: pictures are generated."""
+        """Check nothing: pictures are generated."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> AppearanceBank:
         """Generate the pictures, always the same for a size; ``image_size`` is the longer side of a frame."""
@@ -41,7 +41,7 @@ class Texture:
 
 @cache
 def floor_picture(number: int, size: int) -> np.ndarray:
-    """The floor of this number: uint8 ``[size, size, 3]``; read-only."""
+    """Return the floor picture of this number: uint8 ``[size, size, 3]``; read-only."""
     picture = (BRIGHTNESS * still_image(FIRST_SEED + number, size)).astype(np.uint8)
     picture.flags.writeable = False
     return picture

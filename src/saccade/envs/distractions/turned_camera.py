@@ -1,6 +1,6 @@
-"""Turned cameras: an agent stands askew or near an edge of the picture (the geometric modes of DMC-GB2).
+"""Turned cameras: the agent appears tilted or near an edge of the picture (the geometric modes of DMC-GB2).
 
-Source: DMC-GB2 (Almuzairee, Hansen, Christensen, 2024) and its code. The simulator draws what the turned camera sees:
+Source: DMC-GB2 (Almuzairee, Hansen, Christensen, 2024) and its code. The simulator renders what the turned camera sees:
 nothing is interpolated, and sky and floor fill the corners.
 """
 
@@ -34,7 +34,7 @@ class ShiftLimits:
     """How far the camera may be turned away from the agent, in degrees.
 
     Attributes:
-        sideways: either way; a positive angle moves the agent to the right.
+        sideways: to either side; a positive angle moves the agent to the right.
         up, down: by how much the agent moves up and down in the picture.
     """
 
@@ -53,20 +53,21 @@ PUBLISHED_LIMITS: Mapping[str, ShiftLimits] = MappingProxyType(
     }
 )
 """A model's name -> the limits of the hard modes, as the published code has them (the easy ones: two thirds)."""
-# Deviation: the published code knows five domains. Others get walker's limits, which nobody published.
+# Deviation: the published code has five domains. Others get walker's limits, which are not published for them.
 OTHER_LIMITS = PUBLISHED_LIMITS["planar walker"]
 
 
 @final
 @dataclass(frozen=True)
 class TurnedCamera:
-    """Turns the camera around its axis of view, or away from the agent, or both; an episode keeps its view.
+    """Turns the camera around its viewing axis, or away from the agent, or both; fixed during an episode.
 
     Attributes:
-        rotate: easy, up to a quarter turn either way, or hard, up to half a turn; None for not at all.
-        shift: easy or hard, as ``PUBLISHED_LIMITS`` has them; None for not at all.
-        paired: with both, whether a rotation always meets the same shift, so that there are 100 views. The published
-            code shuffles two lists of 100 with the same seed, which comes to that. Otherwise any meets any.
+        rotate: easy, up to a quarter turn either way, or hard, up to half a turn; None for no rotation.
+        shift: easy or hard, as in ``PUBLISHED_LIMITS``; None for no shift.
+        paired: with both, whether a rotation always comes with the same shift, so that there are 100 views. The
+            published code shuffles two lists of 100 with the same seed, which has this effect. Otherwise they are
+            independent.
     """
 
     rotate: Difficulty | None = None
@@ -74,17 +75,17 @@ class TurnedCamera:
     paired: bool = True
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: views are computed."""
+        """Check nothing: views are computed."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> CameraViews:
-        """Nothing to open."""
+        """Open nothing: no data is needed."""
         return CameraViews(self.rotate, self.shift, self.paired, in_order=clip_order == "sequential")
 
 
 @final
 @dataclass(frozen=True)
 class CameraViews:
-    """What ``TurnedCamera`` becomes; an episode's choice is a position in the order of the views."""
+    """``TurnedCamera`` with its data loaded; an episode's choice is a position in the order of the views."""
 
     rotate: Difficulty | None
     shift: Difficulty | None
@@ -93,11 +94,11 @@ class CameraViews:
 
     @property
     def num_views(self) -> int:
-        """How many there are."""
+        """The number of views."""
         return NUM_ENTRIES if self.paired or None in (self.rotate, self.shift) else NUM_ENTRIES**2
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any view; with ``in_order`` the next one, so that 100 episodes show 100 views."""
+        """Return a random view; with ``in_order`` the next one, so that 100 episodes show 100 views."""
         return (previous + 1) % self.num_views if self.in_order else int(random.integers(self.num_views))
 
     def paint(self, scene: Scene, choice: int) -> None:
@@ -106,7 +107,7 @@ class CameraViews:
         camera.turn(self.rotation(choice, PUBLISHED_LIMITS.get(camera.model_name, OTHER_LIMITS)))
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:
@@ -114,9 +115,9 @@ class CameraViews:
         return {"num_views": self.num_views}
 
     def rotation(self, choice: int, limits: ShiftLimits) -> np.ndarray:
-        """What turns the camera in its own axes, float64 ``[3, 3]``: first the shift, then the rotation.
+        """Return the rotation of the camera in its own axes, float64 ``[3, 3]``: first the shift, then the rotation.
 
-        Positions are counted from 1, as the first episode of an order has that one.
+        Positions are counted from 1, which is the first episode's.
         """
         entry = int(order(self.num_views)[(choice - 1) % self.num_views])
         of_rotation, of_shift = divmod(entry, NUM_ENTRIES) if self.num_views > NUM_ENTRIES else (entry, entry)
@@ -130,25 +131,25 @@ class CameraViews:
 
 
 def order(count: int) -> np.ndarray:
-    """In which order the views are shown where they come one after the other: int ``[count]``.
+    """Return the order in which views are shown if they come one after the other: int ``[count]``.
 
-    The published code shuffles them by the seed of the run, and walks through them.
+    The published code shuffles them by the seed of the run, and goes through them.
     """
-    # Deviation: always seed 0's order, so that runs of all seeds are tested alike, if with fewer than 100 episodes.
+    # Deviation: always seed 0's order, so that runs of all seeds see the same views, if with fewer than 100 episodes.
     return np.random.RandomState(0).permutation(count)
 
 
 def rotation_degrees(entry: int, difficulty: Difficulty) -> float:
-    """The angle of the rotation of this number, 0..99: from one end in 100 equal steps, the other end left out."""
+    """Return the angle of the rotation with this number, 0..99: 100 equal steps from one end, excluding the other."""
     end = ROTATION_DEGREES[difficulty]
     return entry * 2 * end / NUM_ENTRIES - end
 
 
 def shift_degrees(entry: int, limits: ShiftLimits, difficulty: Difficulty) -> tuple[float, float]:
-    """The angles sideways and down of the shift of this number, 0..99.
+    """Return the angles sideways and down of the shift with this number, 0..99.
 
-    They lie on the border of a rectangle, 25 on each side: along its top from left to right, and on around it. None is
-    within, so no episode of these modes is seen as in training.
+    They lie on the border of a rectangle, 25 on each side, from its top left all around. None is
+    inside it, so no episode of these modes looks as in training.
     """
     share = SHARE[difficulty]
     left, right, top, bottom = -limits.sideways, limits.sideways, -limits.up, limits.down

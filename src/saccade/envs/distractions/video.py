@@ -1,4 +1,4 @@
-"""Videos: sky, and in ``video_hard`` the floor, are painted green and replaced by a moving clip."""
+"""Videos: the sky, and in ``video_hard`` the floor, is painted green and replaced by a moving clip."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Video:
     Source: ColorWrapper and VideoWrapper of the DMControl Generalization Benchmark. Shadows on a painted
     floor are green as well and vanish, as do things that the lighting blends with it, such as the rails of
     cartpole. Beyond the benchmark's domains: a camera that looks down (fish, humanoid, reacher, swimmer)
-    sees no sky, so nothing of the clip in ``video_easy``; textures other than ``skybox`` and ``grid``, such
+    sees no sky, and so none of the clip in ``video_easy``; textures other than ``skybox`` and ``grid``, such
     as the backdrop of manipulator and stacker, stay.
     """
 
-    mode: Literal["video_easy", "video_hard"]  # whose clips
+    mode: Literal["video_easy", "video_hard"]  # the mode whose clips play
     floor: bool
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: whether clips can be used is known when they are decoded."""
+        """Check nothing: whether clips can be used is known once they are decoded."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> VideoBackground:
-        """The benchmark's clips where the folder has them, else generated scenes; decoded on first use."""
+        """Return the benchmark's clips if the folder has them, else generated scenes; decoded on first use."""
         clips = load_clips(folder, self.mode, image_size)
         return VideoBackground(clips, self.floor, in_order=clip_order == "sequential")
 
@@ -53,17 +53,17 @@ class VideoBackground:
     in_order: bool
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any clip; with ``in_order`` the next one, so that the first episode shows the second clip."""
+        """Return a random clip; with ``in_order`` the next one, so that the first episode shows the second clip."""
         return self.clips.choose(previous, random, in_order=self.in_order)
 
     def paint(self, scene: Scene, choice: int) -> None:
-        """Paint all of the sky, and the floor if it counts, in one green."""
+        """Paint all of the sky, and in ``video_hard`` the floor, in one green."""
         scene.paint_texture("skybox", rgb1=GREEN, rgb2=GREEN, markrgb=GREEN)
         if self.floor:
             scene.paint_texture("grid", rgb1=GREEN, rgb2=GREEN, markrgb=GREEN)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame with its green pixels replaced by the clip's frame of this agent step."""
+        """Return the frame with its green pixels replaced by the clip's frame of this agent step."""
         clip = self.clips.arrays[choice]
         return np.where(is_green(pixels)[..., None], clip[agent_step % len(clip)], pixels)
 
@@ -73,12 +73,12 @@ class VideoBackground:
 
 
 def is_green(pixels: np.ndarray) -> np.ndarray:
-    """Which pixels the benchmark's green key replaces: uint8 ``[..., 3]`` RGB -> bool ``[...]``.
+    """Return which pixels the benchmark's green key replaces: uint8 ``[..., 3]`` RGB -> bool ``[...]``.
 
     A pixel is green where 100 <= hue <= 185 degrees, saturation >= 80 and value >= 70 (of 255). Source: the
     published per-pixel rule, ``rgb_to_hsv`` of Python's ``colorsys`` on channels divided by 255; hue times
     360, saturation and value times 255 are compared as doubles and *not* rounded. On a bound (a hue of
-    exactly 100 degrees, say) the outcome thus hangs on how the divisions round, so every operation here is
+    exactly 100 degrees, say) the outcome thus depends on how the divisions round, so every operation here is
     that rule's, in its order, and the result is the same bit for bit. Two of its steps are left out: where
     red is largest the hue is at most 60 or at least 300, and elsewhere it is below 360 and needs no wrapping.
     """

@@ -1,4 +1,4 @@
-"""Video behind a game: where the picture is black, or has the colour that most of it has, a clip plays."""
+"""Video behind a game: a clip plays where the picture is black, or has the colour that fills most of it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class VideoBehind:
     """Plays one clip per episode behind the game, one frame per agent step, from its first frame.
 
     The clip shows where the screen is black, or has the colour that fills most of it as a game begins. Things keep
-    their look, but for those that are black themselves.
+    their look, except those that are black themselves.
 
     Attributes:
-        mode: whose clips.
-        brightness: what is left of theirs, so that things stand out.
+        mode: the mode whose clips play.
+        brightness: factor on the clip's brightness, so that things stand out.
 
     Raises:
-        UserError: nothing is left, or more than there was.
+        UserError: the brightness is not above 0, or is above 1.
     """
 
     mode: Literal["video_easy", "video_hard"] = "video_easy"
@@ -36,13 +36,13 @@ class VideoBehind:
 
     def __post_init__(self) -> None:
         if not 0 < self.brightness <= 1:
-            raise UserError(f"brightness is {self.brightness!r}, but must be a share above 0 and up to 1")
+            raise UserError(f"brightness is {self.brightness!r}, but must be a fraction above 0 and up to 1")
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: whether clips can be used is known when they are decoded."""
+        """Check nothing: whether clips can be used is known once they are decoded."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> ClipBehind:
-        """The benchmark's clips where the folder has them, else generated scenes; decoded on first use."""
+        """Return the benchmark's clips if the folder has them, else generated scenes; decoded on first use."""
         return ClipBehind(load_clips(folder, self.mode, image_size), self.brightness)
 
 
@@ -55,15 +55,15 @@ class ClipBehind:
     brightness: float
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Any clip, whatever came before."""
+        """Return a random clip, independent of the previous choice."""
         return self.clips.choose(previous, random)
 
     def paint(self, scene: Screen, choice: int) -> None:
-        """Have the screen show this episode's clip behind everything."""
+        """Make the screen show this episode's clip behind everything."""
         scene.play_behind(self.clips.arrays[choice], self.brightness)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was made: the screen itself shows the clip, since that knows what covers part of a pixel."""
+        """Return the frame unchanged: the screen itself shows the clip, since it knows what covers part of a pixel."""
         return pixels
 
     def provenance(self) -> dict[str, object]:

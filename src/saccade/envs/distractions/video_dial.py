@@ -1,4 +1,4 @@
-"""Video by degrees: the picture fades into that of the mode ``video_hard``, whose clip moves behind the agent."""
+"""Video on a scale: the picture fades into that of the mode ``video_hard``, whose clip moves behind the agent."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
     from saccade.data.folder import DataFolder
     from saccade.envs.mujoco.scene import Scene
 
-PAINTED = ("skybox", "grid")  # what the mode paints green
+PAINTED = ("skybox", "grid")  # the textures that the mode paints green
 
 
 @final
 @dataclass(frozen=True)
 class VideoDial:
-    """The mode ``video_hard`` at a strength: at 1 it, bit for bit, with the same clip in the same episode.
+    """The mode ``video_hard`` at a strength; at 1 it is that mode, bit for bit, with the same clip per episode.
 
-    Below 1 every pixel is so far between the clean picture of the same state and the mode's: the clip shines through
-    the background, and the agent, which both show, stays. Two pictures are drawn for that.
+    Below 1 every pixel is mixed from the clean picture of the same state and the mode's: the clip shines through
+    the background, and the agent, which is in both, stays. Two pictures are rendered for that.
     """
 
     strength: float
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: whether clips can be used is known when they are decoded."""
+        """Check nothing: whether clips can be used is known once they are decoded."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> FadedVideo:
-        """The clips of ``video_hard``."""
+        """Return the clips of ``video_hard``."""
         return FadedVideo(Video("video_hard", floor=True).load(folder, image_size, clip_order), self.strength)
 
 
 @final
 class FadedVideo:
-    """What ``VideoDial`` becomes; an episode's choice is an index into the clips.
+    """``VideoDial`` with its data loaded; an episode's choice is an index into the clips.
 
-    It keeps the scene that it painted last, whose clean picture it asks for; that is no state of its own.
+    It refers to the scene that it last painted, to ask for its clean picture; it has no state of its own.
     """
 
     def __init__(self, background: VideoBackground, strength: float) -> None:
@@ -47,11 +47,11 @@ class FadedVideo:
         self._scene: Scene | None = None
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """As ``video_hard`` chooses."""
+        """Choose as ``video_hard`` does."""
         return self.background.choose(previous, random)
 
     def paint(self, scene: Scene, choice: int) -> None:
-        """Paint sky and floor green, and keep another copy of what they were; nothing at strength 0."""
+        """Paint sky and floor green, and keep a copy of their textures; nothing at strength 0."""
         if self.strength == 0:
             return
         if self.strength < 1:
@@ -60,7 +60,7 @@ class FadedVideo:
         self._scene = scene
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame of this agent step, so far between clean and the mode's."""
+        """Return the frame of this agent step, mixed from the clean picture and the mode's."""
         if self._scene is None:
             return pixels
         hard = self.background.apply(pixels, choice, agent_step)

@@ -1,4 +1,4 @@
-"""View: another light or another camera, the same in every episode, at a strength from 0 to 1."""
+"""View: other light or another camera, the same in every episode, at a strength from 0 to 1."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class View:
-    """One dial of a MuJoCo scene's view (``envs/mujoco/view.py``); it is its own nuisance, for it has no data."""
+    """One dial of a MuJoCo scene's view (``envs/mujoco/view.py``); it has no data, so it is its own nuisance."""
 
     name: str
     strength: float
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: no data is needed."""
+        """Check nothing: no data is needed."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> View:
-        """Itself."""
+        """Return itself."""
         return self
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Always the same; draws nothing."""
+        """Return always the same choice; draws nothing."""
         return previous
 
     def paint(self, scene: Scene, choice: int) -> None:
@@ -36,7 +36,7 @@ class View:
         scene.view.turn(self.name, self.strength)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:

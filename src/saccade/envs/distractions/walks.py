@@ -1,4 +1,4 @@
-"""What changes while an episode goes on, as often as a distraction says: values that are drawn one after the other."""
+"""Random walks during an episode: values drawn one after the other, as often as a distraction asks for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BENCHMARK, ORIGINAL = 2, 1  # control steps from one change to the next: of the 
 
 @final
 class Walk(Generic[Value]):
-    """Values of an endless generator by their number. None is drawn before it is asked for, and each once."""
+    """The values of an endless generator, by index. Each is drawn once, when it is first needed."""
 
     def __init__(self, values: Iterator[Value]) -> None:
         self._values = values
@@ -26,10 +26,10 @@ class Walk(Generic[Value]):
 
 
 def changes(control_steps: int, period: int) -> int:
-    """How often something has changed after so many control steps.
+    """Return how often something has changed after this many control steps.
 
     Source: the benchmark's variant changes things in even control steps, where pictures are taken as well.
     """
-    # Deviation: with an odd number of control steps in an action the published camera is back in its place in every
-    # other picture. Here it stays where the last change has put it.
+    # Deviation: with an odd number of control steps per action the published camera is back in its place in every
+    # other picture. Here it stays where the last change put it.
     return 0 if period == NEVER else control_steps // period

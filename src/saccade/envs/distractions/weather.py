@@ -1,4 +1,4 @@
-"""Weather: a highway in another one, or at another time of day. Physics, rewards and cars stay as they are."""
+"""Weather: a highway in other weather, or at another time of day. Physics, rewards and cars stay as they are."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class OtherWeather:
-    """One that the scene knows by name; it is its own nuisance, for it has no data.
+    """A weather that the scene has by name; it has no data, so it is its own nuisance.
 
     Attributes:
-        name: of ``LOOKS`` in ``envs/tasks/driving/looks.py``, or ``WEATHERS`` in ``envs/tasks/carla/settings.py``.
-        told_as: what the provenance calls it.
+        name: a name in ``LOOKS`` of ``envs/tasks/driving/looks.py``, or in ``WEATHERS`` of
+            ``envs/tasks/carla/settings.py``.
+        told_as: its name in the provenance.
     """
 
     name: str
     told_as: str = "weather"
 
     def check(self, folder: DataFolder) -> None:
-        """Nothing: no data is needed."""
+        """Check nothing: no data is needed."""
 
     def load(self, folder: DataFolder, image_size: int, clip_order: str) -> OtherWeather:
-        """Itself."""
+        """Return itself."""
         return self
 
     def choose(self, previous: int, random: np.random.Generator) -> int:
-        """Always the same; draws nothing."""
+        """Return always the same choice; draws nothing."""
         return previous
 
     def paint(self, scene: Any, choice: int) -> None:
-        """Have the road look so; ``scene`` is a ``RoadScene`` or a ``CarlaScene``."""
+        """Set the scene's weather; ``scene`` is a ``RoadScene`` or a ``CarlaScene``."""
         scene.set_weather(self.name)
 
     def apply(self, pixels: np.ndarray, choice: int, agent_step: int) -> np.ndarray:
-        """The frame as it was rendered."""
+        """Return the frame unchanged."""
         return pixels
 
     def provenance(self) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""What the simulators that draw with MuJoCo share."""
+"""What the simulators that render with MuJoCo share."""

@@ -1,4 +1,4 @@
-"""The camera that looks, turned on the spot: MuJoCo itself then keeps it so, in every step and for every mask."""
+"""A camera that is turned in place: MuJoCo itself then keeps it so, in every step and for every mask."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ TRACKING = (mujoco.mjtCamLight.mjCAMLIGHT_TRACK, mujoco.mjtCamLight.mjCAMLIGHT_T
 
 
 def model_name(physics: dm_mujoco.Physics) -> str:
-    """What the XML calls a model, such as ``planar walker``."""
+    """Return a model's name in its XML, such as ``planar walker``."""
     return str(physics.model.ptr.names.split(b"\0")[0].decode())
 
 
 @final
 class TurnableCamera:
-    """A camera of a model and the way it looks there, from which every turn is counted."""
+    """A camera of a model; every turn is relative to its original orientation."""
 
     def __init__(self, physics: dm_mujoco.Physics, number: int) -> None:
-        """number: of the camera in the model."""
+        """number: the camera's number in the model."""
         self._physics, self._number = physics, number
         model = physics.model
         self._own_matrix = np.array(model.cam_mat0[number]).reshape(3, 3)
@@ -32,17 +32,17 @@ class TurnableCamera:
 
     @property
     def model_name(self) -> str:
-        """What the XML calls the model that it looks at."""
+        """The XML name of the model that it looks at."""
         return model_name(self._physics)
 
     def turn(self, rotation: np.ndarray) -> None:
-        """Look as the model says, turned by a rotation ``[3, 3]`` in the camera's own axes; its place stays.
+        """Look as the model says, turned by a rotation ``[3, 3]`` in the camera's own axes; its position stays.
 
-        The axes are x right, y up and z towards whom looks. A camera that tracks a body keeps an orientation in the
-        world, and one that is fixed to a body a quaternion beside it: either is what is multiplied.
+        The axes are x right, y up and z towards the viewer. A camera that tracks a body stores an orientation in the
+        world, and one that is fixed to a body a quaternion relative to it: whichever it is gets multiplied.
 
         Raises:
-            UserError: the camera follows something with its eyes, so that it has no orientation of its own.
+            UserError: the camera always points at something, so that it has no orientation of its own.
         """
         model, number = self._physics.model, self._number
         kind = model.cam_mode[number]

@@ -1,4 +1,4 @@
-"""How a MuJoCo task may be looked at. Loads no simulator."""
+"""The ways in which a MuJoCo task may be shown. Loads no simulator."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def check_looks(render_quality: str, camera: str | None, clip_order: str, data: 
 
 
 def rgb_spaces(config: EnvConfig, actions: Continuous | Discrete) -> Spaces:
-    """Of an environment with square RGB pictures of the configuration's size."""
+    """Return the spaces of an environment with square RGB pictures of the configuration's size."""
     size = config.image_size
     return Spaces((config.frame_stack * COLOURS, size, size), actions, COLOURS)

@@ -1,4 +1,4 @@
-"""How a MuJoCo task becomes a simulation; importing this loads no simulator."""
+"""Make a simulation from a MuJoCo task; importing this loads no simulator."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def make_simulation(config: EnvConfig, *, task: Callable[[EnvConfig], MujocoTask]) -> MujocoSimulation:
-    """The simulation of what ``task`` makes of a configuration.
+    """Make the simulation of the task that ``task`` returns for a configuration.
 
     Raises:
-        UserError: the simulator or an OpenGL cannot be used, or this is a fork of a process that draws.
+        UserError: the simulator or an OpenGL cannot be used, or this is a fork of a process that renders.
     """
     load_simulator()
     from saccade.envs.mujoco.simulation import MujocoSimulation

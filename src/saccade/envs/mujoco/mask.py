@@ -1,4 +1,4 @@
-"""Which pixels show the task: the moving bodies and their target, by casting one ray a pixel (no OpenGL)."""
+"""Which pixels show the task: the moving bodies and their target, found by casting one ray per pixel (no OpenGL)."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ BOUND_MARGIN = 1.5  # pixels that a site may lie outside the outline of its boun
 
 @final
 class TaskMask:
-    """The simulator's own answer to where an agent should look.
+    """The simulator's own mask of where an agent should look.
 
     A pixel belongs to the task if the first thing on its ray is a visible geom or site of something that moves
-    (of the bodies that hang together with its own, up to the world, one has a joint or is a motion-capture
+    (of the bodies connected with its own, up to the world, one has a joint or is a motion-capture
     body) or of a target (``target`` in its name or its body's). So a robot's fixed foot belongs, as do its tendons
     (the string of ball_in_cup, the springs of lqr) and its skin (the dog's fur); floors, walls, tables, terrain and
-    the rails of cartpole do not, and no shadows. A ray goes through the middle of a pixel, and faces of a skin fill
+    the rails of cartpole do not, nor do shadows. A ray goes through the middle of a pixel, and faces of a skin fill
     every pixel that they touch, so outlines may differ from an anti-aliased picture by one pixel.
     """
 
     def __init__(
         self, model: mujoco.MjModel, image_size: int, camera: int = CAMERA, ground: Collection[str] = ()
     ) -> None:
-        """camera: the number of the one that looks. ground: the names of geoms that are shown where that is wanted."""
+        """camera: its number. ground: the names of geoms that count as ground, which a mask may include."""
         self._size, self._camera = image_size, camera
         moving = _moving_bodies(model)
         self._geoms = _belongs(model, mujoco.mjtObj.mjOBJ_GEOM, model.geom_bodyid, moving)
@@ -69,7 +69,7 @@ class TaskMask:
         self._model.geom_group[:] = np.where(transparent, HIDDEN_GROUP, model.geom_group)
 
     def __call__(self, data: mujoco.MjData, ground: bool = False) -> np.ndarray:
-        """The mask of the present state: bool ``[H, W]``, as the camera sees it, with the ground if that is wanted."""
+        """Return the mask of the current state: bool ``[H, W]``, as the camera sees it, with the ground if wanted."""
         origin, axes = data.cam_xpos[self._camera], data.cam_xmat[self._camera].reshape(3, 3)
         directions = self._rays @ axes.T
         mujoco.mj_multiRay(
@@ -154,7 +154,7 @@ def _moving_bodies(model: mujoco.MjModel) -> np.ndarray:
 
 
 def _belongs(model: mujoco.MjModel, kind: mujoco.mjtObj, bodies: np.ndarray, moving: np.ndarray) -> np.ndarray:
-    """Which geoms or sites, lying on ``bodies``, move or are targets."""
+    """Which geoms or sites on ``bodies`` move or are targets."""
     names = _names(model, kind, len(bodies))
     owners = [mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_BODY, body) or "" for body in bodies]
     target = [TARGET in name or TARGET in owner for name, owner in zip(names, owners, strict=True)]

@@ -1,4 +1,4 @@
-"""What moves in a picture while an episode goes on, beside the task itself: a camera that walks, a sky that plays."""
+"""Motion in a picture besides the task itself: a camera that moves, a sky that plays a clip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from saccade.envs.simulation import StateValue
 
 Motion = Callable[[int, int], None]
-"""Brings the scene to where it is after so many control steps, and so many agent steps, of the episode."""
+"""Brings the scene to its state after this many control steps, and this many agent steps, of the episode."""
 
 AGENT = 1  # the body that a camera's distance is told from, with everything that hangs on it
 CONTROL_STEPS, AGENT_STEPS = "moving/control_steps", "moving/agent_steps"
@@ -28,15 +28,16 @@ AGENT_DISTANCE = "moving/agent_distance"
 @final
 @dataclass(frozen=True, eq=False)
 class View:
-    """The camera of the picture where no distraction moves it.
+    """The camera of the picture, as it is without distractions.
 
     Attributes:
         position: in the world, metres.
         axes: its x (right), y (up) and z (backwards) in the world, as columns.
-        reference: the point that its place is told from: what it follows, or the world's origin.
-        offset: its place from there, the same in every state.
-        follows: whether it goes with the agent.
-        agent_distance: metres from it to the agent's centre of mass: now where it follows, else as the episode began.
+        reference: the point that its place is relative to: what it follows, or the world's origin.
+        offset: its place relative to that, the same in every state.
+        follows: whether it moves with the agent.
+        agent_distance: metres from it to the agent's centre of mass: the current one if it follows, else the one at the
+            episode's start.
     """
 
     position: np.ndarray
@@ -49,46 +50,46 @@ class View:
 
 @final
 class Moving:
-    """The motions of a scene, and all of their state: how far the episode is, and how far away the agent was at first.
+    """The motions of a scene, and all of their state: how far the episode is, and the agent's distance at its start.
 
-    Where a camera stands follows from position and velocity, and no physics reads it: it may be written after each
-    control step, and is computed anew before each picture.
+    A camera's pose follows from positions and velocities, and physics does not read it: it may be written after each
+    control step, and is computed afresh before each picture.
     """
 
     def __init__(self, physics: dm_mujoco.Physics, camera: int) -> None:
         self._physics, self._camera = physics, camera
         self._motions: dict[str, Motion] = {}
         self._control_steps = self._agent_steps = 0
-        self._first_distance: float | None = None  # measured where it is asked for
+        self._first_distance: float | None = None  # measured when first needed
 
     @property
     def moves_camera(self) -> bool:
-        """Whether the camera is put somewhere before each picture."""
+        """Whether the camera is moved before each picture."""
         return CAMERA in self._motions
 
     def move(self, what: str, motion: Motion) -> None:
-        """Have something move for the rest of the episode, instead of what moved it before."""
+        """Add a motion for the rest of the episode, in place of any other of this name."""
         self._motions[what] = motion
 
     def begin(self) -> None:
-        """An episode begins here."""
+        """Begin an episode."""
         self._control_steps = self._agent_steps = 0
         self._first_distance = None
 
     def advance(self, control_steps: int) -> None:
-        """An agent step of so many control steps has been played."""
+        """Count an agent step of this many control steps."""
         self._control_steps += control_steps
         self._agent_steps += 1
 
     def apply(self) -> None:
-        """Bring everything to where it is now, before it is looked at; doing it twice changes nothing."""
+        """Bring everything to its current state before rendering; doing it twice changes nothing."""
         for motion in self._motions.values():
             motion(self._control_steps, self._agent_steps)
 
     def view(self) -> View:
-        """The camera as the model has it. Raises UserError for one that is mounted on something that turns."""
+        """Return the camera as in the model. Raises UserError for one that is mounted on something that turns."""
         model, data, camera = self._physics.model.ptr, self._physics.data.ptr, self._camera
-        mujoco.mj_camlight(model, data)  # undoes what was written before
+        mujoco.mj_camlight(model, data)  # undoes what was written earlier
         body, modes = int(model.cam_bodyid[camera]), mujoco.mjtCamLight
         match model.cam_mode[camera]:
             case modes.mjCAMLIGHT_TRACKCOM:
@@ -109,18 +110,18 @@ class Moving:
         return View(position, axes, np.array(reference), np.array(offset), follows, distance)
 
     def place_camera(self, position: np.ndarray, axes: np.ndarray) -> None:
-        """Look from there, until the next control step; ``axes`` are the camera's, as columns."""
+        """Put the camera there until the next control step; ``axes`` are its own, as columns."""
         data = self._physics.data.ptr
         data.cam_xpos[self._camera], data.cam_xmat[self._camera] = position, axes.ravel()
 
     def save(self) -> dict[str, StateValue]:
-        """All that later pictures depend on; nothing where nothing moves."""
+        """Return all that later pictures depend on; empty if nothing moves."""
         if not self._motions:
             return {}
         told: dict[str, StateValue] = {CONTROL_STEPS: self._control_steps, AGENT_STEPS: self._agent_steps}
         return told if self._first_distance is None else told | {AGENT_DISTANCE: self._first_distance}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave; ``state`` may hold other keys too."""
+        """Restore what ``save`` returned; ``state`` may hold other keys too."""
         self._control_steps, self._agent_steps = (int(state.get(name, 0)) for name in (CONTROL_STEPS, AGENT_STEPS))
         self._first_distance = float(state[AGENT_DISTANCE]) if AGENT_DISTANCE in state else None

@@ -1,4 +1,4 @@
-"""Which OpenGL draws the pictures: chosen before the simulator is imported, explained where it lacks."""
+"""Choose the OpenGL that renders, before the simulator is imported, and explain what is missing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pathlib import Path
 from saccade.data.nvidia import has_device_file
 from saccade.types import UserError
 
-# Newest with newest does not work, and neither do most other pairs.
+# The newest versions do not work together, and neither do most other pairs.
 VERSIONS: Mapping[str, str] = {"dm-control": "1.0.41", "mujoco": "3.8.1"}
 
 BACKENDS = ("glfw", "egl", "osmesa")  # as MUJOCO_GL names them
 DEVICES = Path("/dev")
 VENDOR_VARIABLE = "__EGL_VENDOR_LIBRARY_FILENAMES"
 VENDOR_FOLDERS = ("/usr/share/glvnd/egl_vendor.d", "/etc/glvnd/egl_vendor.d")  # where EGL looks for drivers
-CONTAINER_VENDOR_FILE = "/usr/local/nvidia/share/glvnd/egl_vendor.d/10_nvidia.json"  # where it does not
+CONTAINER_VENDOR_FILE = "/usr/local/nvidia/share/glvnd/egl_vendor.d/10_nvidia.json"  # where it does not look
 
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software rasterizer")  # parts of their GL_RENDERER
 
@@ -58,11 +58,11 @@ _drawing_process: list[int] = []
 
 
 class ForkedError(UserError):
-    """This process is a fork of one that draws, and cannot."""
+    """This process is a fork of one that renders, and so cannot render itself."""
 
 
 def claim_process() -> None:
-    """Say that this process draws pictures from now on. Raises ForkedError in a fork of one that does: it hangs."""
+    """Mark this process as one that renders. Raises ForkedError in a fork of such a process, where rendering hangs."""
     if is_fork():
         raise ForkedError(FORKED)
     if not _drawing_process:
@@ -70,12 +70,12 @@ def claim_process() -> None:
 
 
 def is_fork() -> bool:
-    """Whether this process is a fork of one that has drawn."""
+    """Return whether this process is a fork of one that has rendered."""
     return bool(_drawing_process) and _drawing_process[0] != os.getpid()
 
 
 def check_drawing(thread: int) -> None:
-    """Raise UserError in a process or a thread that cannot draw with what another thread has made.
+    """Raise UserError in a process or thread that cannot render with what another thread has made.
 
     thread: its ``threading.get_ident()``.
     """
@@ -89,10 +89,10 @@ def check_drawing(thread: int) -> None:
 def choose_backend() -> str:
     """Set MUJOCO_GL, unless it is set, to an OpenGL that this machine has; return its value.
 
-    An NVIDIA GPU with its EGL driver gives ``egl``, also where there is a display; a display that can be opened
-    ``glfw``; else software: ``osmesa`` where it is installed, ``egl`` otherwise. Must run before mujoco or dm_control
-    is first imported. Also tells dm_control to render in the thread that asks: its own rendering thread complains when
-    the program ends. So an environment belongs to the thread that made it.
+    An NVIDIA GPU with its EGL driver gives ``egl``, even if there is a display; a display that can be opened
+    ``glfw``; else software: ``osmesa`` if it is installed, ``egl`` otherwise. Must run before mujoco or dm_control
+    is first imported. It also tells dm_control to render in the calling thread, because its own rendering thread
+    complains when the program ends. So an environment belongs to the thread that made it.
 
     Raises:
         UserError: there is no OpenGL, or MUJOCO_GL and PYOPENGL_PLATFORM contradict each other.
@@ -114,12 +114,12 @@ def choose_backend() -> str:
 
 
 def has_nvidia_egl() -> bool:
-    """Whether there is an NVIDIA GPU, and the library with which EGL draws on it."""
+    """Return whether there is an NVIDIA GPU, and the library with which EGL renders on it."""
     return _has_nvidia_device() and _has("EGL") and _has("EGL_nvidia")
 
 
 def check_versions() -> None:
-    """Ask for the pair of dm-control and mujoco that this project is tested with.
+    """Check that the tested pair of dm-control and mujoco is installed.
 
     Raises:
         UserError: one is missing or another version is installed.
@@ -133,7 +133,7 @@ def check_versions() -> None:
 
 
 def load_simulator() -> None:
-    """Check versions, choose the OpenGL and import dm_control, or say in one sentence why that cannot be.
+    """Check versions, choose the OpenGL and import dm_control, or say in one sentence why that is impossible.
 
     Raises:
         UserError: wrong versions, or the chosen OpenGL cannot be loaded.
@@ -152,7 +152,7 @@ def load_simulator() -> None:
 
 
 def no_opengl(backend: str, error: Exception) -> UserError:
-    """The sentence for an OpenGL that was asked for and does not start: why, and what helps here."""
+    """Return the error for an OpenGL that was requested and does not start: why, and what helps here."""
     if backend == "egl" and _has_nvidia_device():
         helps = f"{_nvidia_hint()}, or set MUJOCO_GL=osmesa and {SOFTWARE_HINT}"
     elif backend == "egl":
@@ -169,12 +169,12 @@ def no_opengl(backend: str, error: Exception) -> UserError:
 
 
 def gl_renderer() -> str:
-    """What really draws, in OpenGL's own words (GL_RENDERER): a GPU's name, or ``llvmpipe`` for software.
+    """Return what actually renders, in OpenGL's own words (GL_RENDERER): a GPU's name, or ``llvmpipe`` for software.
 
-    A picture is drawn for it.
+    It renders a picture to find out.
 
     Raises:
-        UserError: as ``load_simulator``, or no picture can be drawn.
+        UserError: as ``load_simulator``, or no picture can be rendered.
     """
     load_simulator()
     claim_process()
@@ -195,32 +195,32 @@ def gl_renderer() -> str:
 
 @dataclass(frozen=True)
 class SimulatorRenderer:
-    """What the simulator draws with in this process, tried with a picture before environments are made."""
+    """The renderer of the simulator in this process, tried with a picture before environments are made."""
 
     def load(self) -> bool:
-        """Import what draws; whether that is a GPU, which draws at once or never. Raises as ``load_simulator``."""
+        """Import the renderer; return whether it is a GPU, which renders at once or never. May raise."""
         load_simulator()
         return os.environ["MUJOCO_GL"] == "egl" and has_nvidia_egl()
 
     def draw(self) -> str:
-        """Draw a picture; what drew it, as ``gl_renderer``."""
+        """Render a picture; return what rendered it, as ``gl_renderer``."""
         return gl_renderer()
 
 
 def is_software(renderer: str) -> bool:
-    """Whether a GL_RENDERER is that of a processor. Of an unknown one ("") it is not known either."""
+    """Return whether a GL_RENDERER is a processor; False if it is unknown ("")."""
     return any(part in renderer.lower() for part in SOFTWARE_RENDERERS)
 
 
 def why_in_software(renderer: str) -> str:
-    """For people whose GPU learns while their processor draws: that it does, and what helps."""
+    """Return a message for users whose GPU trains while their processor renders: that it does, and what helps."""
     chosen = os.environ.get("MUJOCO_GL") not in (None, "", "egl")
     helps = "leave MUJOCO_GL unset" if chosen else _nvidia_hint()
-    return f"pictures are drawn in software ({renderer}) and not by the GPU, tens of milliseconds each: {helps}"
+    return f"pictures are drawn in software ({renderer}) not by the GPU, which takes tens of milliseconds each: {helps}"
 
 
 def _nvidia_hint() -> str:
-    """What an NVIDIA GPU lacks here to draw."""
+    """What an NVIDIA GPU lacks here to render."""
     lacks = [hint for library, hint in (("EGL", EGL_HINT), ("EGL_nvidia", DRIVER_HINT)) if not _has(library)]
     return " and ".join(lacks) or VENDOR_HINT
 
@@ -249,14 +249,14 @@ def _has_nvidia_device() -> bool:
 
 
 def _show_egl_the_driver() -> None:
-    """Name the driver's file to EGL where a container has it in a place that EGL does not look in."""
+    """Tell EGL the driver's file if a container has it where EGL does not look."""
     known = any(glob.glob(f"{folder}/*nvidia*.json") for folder in VENDOR_FOLDERS)
     if not known and Path(CONTAINER_VENDOR_FILE).exists():
         os.environ.setdefault(VENDOR_VARIABLE, CONTAINER_VENDOR_FILE)
 
 
 def _display_opens() -> bool:
-    """Whether there is a screen; a DISPLAY may have been left over by a connection that has ended."""
+    """Whether a display can be opened; DISPLAY may be left over from a connection that has ended."""
     if not os.environ.get("DISPLAY"):
         return False
     if sys.platform != "linux":
@@ -275,7 +275,7 @@ def _display_opens() -> bool:
 
 
 def _has(library: str) -> bool:
-    """Whether a library can be loaded: installed, or below LD_LIBRARY_PATH as containers have drivers."""
+    """Whether a library can be loaded: installed, or below LD_LIBRARY_PATH, where containers have drivers."""
     folders = filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
     return ctypes.util.find_library(library) is not None or any(
         glob.glob(f"{glob.escape(folder)}/lib{library}.so*") for folder in folders

@@ -1,4 +1,4 @@
-"""What is drawn: the picture of a camera, and the textures and materials that distractions may change."""
+"""Render the picture of a camera, and change the textures and materials in it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from saccade.envs.mujoco.screen import Screen
 from saccade.envs.mujoco.view import View
 from saccade.types import UserError
 
-CAMERA = 0  # where nobody chooses
+CAMERA = 0  # by default
 
 # render_quality "fast". A small shadow map and coarse capsules: what software rendering spends its time on.
-FAST_SHADOW_SIZE = 512  # texels; the Control Suite has 2048
+FAST_SHADOW_SIZE = 512  # texels; the Control Suite uses 2048
 FAST_SLICES, FAST_STACKS = 12, 6  # facets of round shapes; MuJoCo has 28 and 16
-FAST_SAMPLES = 4  # per pixel, as MuJoCo has it: without them edges are ragged
+FAST_SAMPLES = 4  # per pixel, as in MuJoCo: without them edges are ragged
 
 Rgb = tuple[float, float, float]
 BuiltinTextures = Mapping[str, Mapping[str, str]]  # a texture's name -> its XML attributes
@@ -38,9 +38,9 @@ SKY = "skybox"
 
 @final
 class Scene:
-    """The picture of a dm_control physics, and how to change what is in it.
+    """The picture of a dm_control physics, and ways to change what is in it.
 
-    Textures and materials are changed in the compiled model and handed to OpenGL anew, which gives the same
+    Textures and materials are changed in the compiled model and uploaded to OpenGL again, which gives the same
     pixels as compiling the model with other colours (the published code's way) in a fraction of the time.
 
     Raises:
@@ -65,7 +65,7 @@ class Scene:
         self.screen = Screen(physics, PUBLISHED_SCREENS.get(self.own_camera.model_name))
         self.moving = Moving(physics, camera)
         visual = physics.model.vis
-        visual.global_.offwidth = visual.global_.offheight = image_size  # same pixels as a larger buffer, sooner
+        visual.global_.offwidth = visual.global_.offheight = image_size  # same pixels as a larger buffer, faster
         if render_quality == "fast":
             visual.quality.shadowsize = FAST_SHADOW_SIZE
             visual.quality.numslices = FAST_SLICES
@@ -78,22 +78,22 @@ class Scene:
             raise no_opengl(os.environ.get("MUJOCO_GL", ""), error) from error
 
     def render(self) -> np.ndarray:
-        """The picture now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
+        """Render the current picture: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
         self.look()
         return self._camera.render()
 
     def draw_with(self, flag: mujoco.mjtRndFlag, wanted: bool) -> None:
-        """Have every picture drawn with or without one of MuJoCo's rendering flags, such as fog."""
+        """Render every picture with or without one of MuJoCo's rendering flags, such as fog."""
         self._camera.scene.flags[flag] = wanted
 
     def fill_with_air(self, rgb: Rgb, clear: float, gone: float) -> None:
-        """Have things fade into a colour (0..1): not until ``clear``, wholly from ``gone`` on (metres)."""
+        """Make things fade into a colour (0..1): not before ``clear``, completely from ``gone`` on (metres)."""
         self.draw_with(mujoco.mjtRndFlag.mjRND_FOG, True)
         contexts = self._physics.contexts
         contexts.mujoco.ptr.fogRGBA[:] = (*rgb, 1.0)
 
         def reach() -> None:
-            """Tell OpenGL itself: MuJoCo does so once, where a context is made."""
+            """Set it in OpenGL too: MuJoCo does so only when a context is made."""
             from OpenGL import GL
 
             GL.glFogf(GL.GL_FOG_START, clear)
@@ -103,24 +103,24 @@ class Scene:
             context.call(reach)
 
     def render_ids(self, option: MjvOption) -> np.ndarray:
-        """The number of the geom that each pixel shows, -1 where it is none: int32 ``[H, W]``."""
+        """Return the number of the geom that each pixel shows, -1 if none: int32 ``[H, W]``."""
         self.look()
         shown = self._camera.render(segmentation=True, scene_option=option)
         return np.where(shown[..., 1] == mujoco.mjtObj.mjOBJ_GEOM, shown[..., 0], -1)
 
     def look(self) -> None:
-        """Bring camera, lamps and sky to where they are in the present state; doing it twice changes nothing."""
+        """Bring camera, lamps and sky to their current state; doing it twice changes nothing."""
         self.moving.apply()
         self.view.aim(from_the_models=not self.moving.moves_camera)
 
     def texture_colour(self, name: str, which: str) -> Rgb:
-        """A built-in texture's own ``rgb1`` or ``rgb2`` (0..1), whatever was painted since."""
+        """Return a built-in texture's own ``rgb1`` or ``rgb2`` (0..1), whatever has been painted since."""
         told = self._textures.get(name, {}).get(which, UNTOLD[which])
         red, green, blue = map(float, told.split())
         return red, green, blue
 
     def material_colour(self, name: str) -> Rgb | None:
-        """A material's own colour (0..1), whatever was painted since; None where there is no such material."""
+        """Return a material's own colour (0..1), whatever has been painted since; None if there is no such material."""
         material = self._find(mujoco.mjtObj.mjOBJ_MATERIAL, name)
         if material < 0:
             return None
@@ -138,7 +138,7 @@ class Scene:
     def paint_picture(self, name: str, picture: np.ndarray) -> None:
         """Show a picture, uint8 ``[side, side, 3]``, on every face of a cube texture of that side.
 
-        It is not to be written to afterwards. A model without that texture keeps what it has.
+        It must not be written to afterwards. A model without that texture keeps what it has.
         """
         if self._painted.get(name) is not picture:
             self._replace_texture(name, picture, lambda: np.concatenate([picture] * CUBE_FACES).ravel())
@@ -158,8 +158,8 @@ class Scene:
     def keep_unpainted(self, names: Sequence[str], **cover: Rgb) -> None:
         """Keep the textures as they are now, for ``render_unpainted``, in an OpenGL context of their own.
 
-        names, cover: those that a caller is going to paint, and how. Where they still are so, it has not been painted
-        over since the last time, and their own colours are kept.
+        names, cover: the textures that the caller is going to paint, and how. If they still look like that, nothing
+        else has been painted since the last time, and their own colours are kept.
         """
         for name in names:
             if self._painted.get(name) == cover:
@@ -177,7 +177,7 @@ class Scene:
             self._unpainted = context.call(begin)
 
     def render_unpainted(self) -> np.ndarray:
-        """The last picture again with the textures that were kept: uint8 ``[H, W, 3]``."""
+        """Render the last picture again with the textures that were kept: uint8 ``[H, W, 3]``."""
         assert self._unpainted is not None
         camera, contexts = self._camera, self._physics.contexts
         pixels = np.empty((camera.height, camera.width, 3), np.uint8)
@@ -195,7 +195,7 @@ class Scene:
 
     @property
     def material_colors(self) -> np.ndarray:
-        """The materials' own colours: red, green, blue in 0..1, ``[materials, 3]``, in the model's order."""
+        """Return the materials' own colours: red, green, blue in 0..1, ``[materials, 3]``, in the model's order."""
         return np.array(self._own_colors[:, :3])
 
     def color_materials(self, rgb: np.ndarray) -> None:
@@ -203,15 +203,15 @@ class Scene:
         self._physics.model.mat_rgba[:, :3] = rgb
 
     def fade_material(self, name: str, opacity: float) -> None:
-        """Let a material show what lies behind it (0..1); a model without that material keeps what it has."""
+        """Make a material transparent (0..1); a model without that material keeps what it has."""
         material = self._find(mujoco.mjtObj.mjOBJ_MATERIAL, name)
         if material >= 0:
             self._physics.model.mat_rgba[material, 3] = opacity
 
     def show_in_sky(self, picture: np.ndarray, painted: object) -> None:
-        """Show a picture, uint8 ``[side, side, 3]``, on all six sides of the sky; no larger than the sky's own are.
+        """Show a picture, uint8 ``[side, side, 3]``, on all six sides of the sky; no larger than the sky's own.
 
-        painted: what tells it from other pictures: with the same as before, nothing is done.
+        painted: identifies the picture: if it is the same as before, nothing is done.
         """
         texture = self._find(mujoco.mjtObj.mjOBJ_TEXTURE, SKY)
         if texture >= 0 and self._painted.get(SKY) != painted:
@@ -221,7 +221,7 @@ class Scene:
             self._replace_texture(SKY, painted, picture.ravel)
 
     def upload_heights(self) -> None:
-        """Draw every height field as it now is in the model (the terrain of quadruped_escape)."""
+        """Upload every height field as it is now in the model (the terrain of quadruped_escape)."""
         for field in range(self._physics.model.nhfield):
             self._upload(mujoco.mjr_uploadHField, field)
 
@@ -253,7 +253,7 @@ class Scene:
 
 
 def camera_number(model: mujoco.MjModel, wanted: str) -> int:
-    """The number of the camera with this name, or this number. Raises UserError for one that the model lacks."""
+    """Return the number of the camera with this name or number. Raises UserError for one that the model lacks."""
     names = [mujoco.mj_id2name(model, mujoco.mjtObj.mjOBJ_CAMERA, number) or "" for number in range(model.ncam)]
     if wanted in names:
         return names.index(wanted)
@@ -265,7 +265,7 @@ def camera_number(model: mujoco.MjModel, wanted: str) -> int:
 
 @cache
 def builtin_textures(*documents: str | bytes) -> BuiltinTextures:
-    """The named textures of some models' XML, with the attributes that MuJoCo draws them from."""
+    """Return the named textures of some models' XML, with the attributes from which MuJoCo draws them."""
     elements = [element for document in documents for element in ElementTree.fromstring(document).iter("texture")]
     return {element.attrib["name"]: dict(element.attrib) for element in elements}
 

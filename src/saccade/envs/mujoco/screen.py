@@ -1,4 +1,4 @@
-"""A screen in the scene: a box that clips play on. It is a site, which no physics knows."""
+"""A screen in the scene: a box that clips play on. It is a site, which physics ignores."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def _numbers(*values: float) -> str:
 
 @final
 class Screen:
-    """The screen of a model, where it has one."""
+    """The screen of a model, if it has one."""
 
     def __init__(self, physics: dm_mujoco.Physics, place: ScreenPlace | None) -> None:
         self._physics, self._beside = physics, None if place is None else place.beside
 
     def follow(self) -> None:
-        """Stand behind the agent as it is now. What is written is where things are drawn, and the next step's anew."""
+        """Place it behind the agent as it is now. Only where it is drawn is written, afresh in each step."""
         if self._beside is not None:
             data = self._physics.data.ptr
             agent, (across, up) = data.body(FOLLOWED).subtree_com, self._beside

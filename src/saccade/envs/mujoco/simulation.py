@@ -1,4 +1,4 @@
-"""A MuJoCo task as ``PixelEnv`` plays it: a camera's picture, the task's pixels, and what distractions paint on."""
+"""A MuJoCo task as ``PixelEnv`` plays it: a camera's picture, the task's mask, and a scene that distractions paint."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from saccade.types import Continuous
 
 
 class MujocoTask(Protocol):
-    """A task's physics and reward, and nothing of how it is looked at.
+    """A task's physics and reward, apart from how it is shown.
 
     Attributes:
-        physics: what is drawn.
-        camera: the name or number of the one that looks where nobody chooses.
+        physics: what is rendered.
+        camera: the name or number of the default camera.
         num_actions: how many numbers an action has.
         control_seconds: how long a control step lasts, in the simulator's own time.
-        builtin_textures: the textures that distractions may have drawn with other colours.
+        builtin_textures: the textures that distractions may draw with other colours.
         settings: how the task is played beyond its id, for the provenance.
         ground: the names of the geoms that its bodies stand or lie on; a model may lack some of them.
     """
@@ -53,15 +53,15 @@ class MujocoTask(Protocol):
         ...
 
     def outcome(self) -> dict[str, Any]:
-        """What ``info`` tells of the present state, such as success."""
+        """Return what ``info`` says about the current state, such as success."""
         ...
 
     def save(self) -> dict[str, StateValue]:
-        """All that later steps and episodes depend on, as arrays and plain values."""
+        """Return all that later steps and episodes depend on, as arrays and plain values."""
         ...
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave; ``state`` may hold other keys too."""
+        """Restore what ``save`` returned; ``state`` may hold other keys too."""
         ...
 
 
@@ -93,12 +93,12 @@ class MujocoSimulation:
             "clip_order": options.clip_order,
             **task.settings,
         }
-        if camera != CAMERA:  # runs of a time without a choice say nothing of theirs, and had this one
+        if camera != CAMERA:  # older runs had no choice, do not name it, and used this one
             self.settings["camera"] = camera
         self._thread = threading.get_ident()
 
     def check_usable(self) -> None:
-        """Raise UserError in a process or a thread that cannot draw, with what to do instead."""
+        """Raise UserError in a process or thread that cannot render, with what to do instead."""
         check_drawing(self._thread)
 
     def seed(self, seed: int) -> None:
@@ -112,39 +112,39 @@ class MujocoSimulation:
         self._begin_looking()
 
     def step(self, action: np.ndarray, control_steps: int) -> tuple[float, bool]:
-        """Play ``action``, in -1..1, for so many control steps; their rewards, and False."""
+        """Play ``action``, in -1..1, for this many control steps; return the sum of rewards, and False."""
         played = repeated(lambda: (self.task.step(action), False), control_steps)
         self.scene.moving.advance(control_steps)
         return played
 
     def picture(self) -> np.ndarray:
-        """What the camera sees now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
+        """Return what the camera sees now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
         return self.scene.render()
 
     def mask(self, ground: bool = False) -> np.ndarray | None:
-        """Which of its pixels show the task, or it and its ground; None where the configuration asks for none."""
+        """Return which of its pixels show the task, or also its ground; None if the configuration asks for no mask."""
         if self.task_mask is None:
             return None
         self.scene.look()
         return self.task_mask(self.task.physics.data.ptr, ground)
 
     def outcome(self) -> dict[str, Any]:
-        """What the task tells of the present state."""
+        """Return what the task says about the current state."""
         return self.task.outcome()
 
     def save(self) -> dict[str, StateValue]:
-        """The task's whole state, and that of what moves in the picture."""
+        """Return the task's whole state, and that of what moves in the picture."""
         return {**self.task.save(), **self.scene.moving.save()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
+        """Restore what ``save`` returned."""
         self.task.restore(state)
         self.scene.moving.restore(state)
         self.scene.upload_heights()
         self._begin_looking()
 
     def close(self) -> None:
-        """Free simulator and OpenGL context, in the process that they belong to: a fork's copy is not its own."""
+        """Free simulator and OpenGL context, but only in the process that owns them: a fork's copy is not its own."""
         if not is_fork():
             self.scene.close()
 

@@ -1,4 +1,4 @@
-"""What rays do not hit and a picture shows all the same: tendons such as strings and springs, and skins."""
+"""What rays do not hit but pictures show: tendons, such as strings and springs, and skins."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Capsule(NamedTuple):
 
 @final
 class SoftParts:
-    """The tendons and skins of what moves, as MuJoCo draws them; it needs no OpenGL.
+    """The tendons and skins of moving bodies, as MuJoCo draws them; needs no OpenGL.
 
-    A tendon belongs if a site or geom that it runs along moves, a skin if one of its bones does.
+    A tendon belongs if a site or geom on its path moves, a skin if one of its bones does.
     """
 
     def __init__(self, model: mujoco.MjModel, moving: np.ndarray) -> None:
@@ -37,13 +37,13 @@ class SoftParts:
         self._options, self._camera = mujoco.MjvOption(), mujoco.MjvCamera()
 
     def update(self, data: mujoco.MjData) -> None:
-        """Bring them to where the present state has them."""
+        """Bring them to the current state."""
         if self._scene is not None:
             everything = mujoco.mjtCatBit.mjCAT_ALL
             mujoco.mjv_updateScene(self._model, data, self._options, None, self._camera, everything, self._scene)
 
     def capsules(self) -> Iterator[Capsule]:
-        """The pieces of the tendons that are drawn."""
+        """Yield the pieces of the tendons that are drawn."""
         if self._scene is None:
             return
         for geom in self._scene.geoms[: self._scene.ngeom]:
@@ -53,7 +53,7 @@ class SoftParts:
                 yield Capsule(geom.pos.astype(float), geom.mat.astype(float).ravel(), size)
 
     def triangles(self) -> np.ndarray:
-        """The faces of the skins that are drawn, in the world: ``[faces, 3, 3]``, corners by coordinates."""
+        """Return the faces of the skins that are drawn, in the world: ``[faces, 3, 3]``, corners by coordinates."""
         model, scene, found = self._model, self._scene, [np.empty((0, 3, 3))]
         for skin in self._skins:
             assert scene is not None
@@ -66,7 +66,7 @@ class SoftParts:
 
 
 def _bodies_along(model: mujoco.MjModel, tendon: int) -> list[int]:
-    """The bodies of the sites and geoms that a tendon runs along; none of one that couples joints, and has no shape."""
+    """The bodies of the sites and geoms on a tendon's path; none if it couples joints, and so has no shape."""
     bodies = []
     for wrap in range(model.tendon_adr[tendon], model.tendon_adr[tendon] + model.tendon_num[tendon]):
         kind, number = model.wrap_type[wrap], model.wrap_objid[wrap]

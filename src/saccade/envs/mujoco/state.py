@@ -28,7 +28,7 @@ RANDOM = "random/"  # of the task's generator
 
 
 def save_task(environment: control.Environment) -> dict[str, StateValue]:
-    """Physics, episode-dependent model, the task object's numbers and its random generator."""
+    """Physics, the parts of the model that vary between episodes, the task object's numbers and its generator."""
     physics, task = environment.physics, environment.task
     state: dict[str, StateValue] = {"physics": physics.get_state(SIGNATURE)}
     for field in EPISODE_MODEL_FIELDS:
@@ -47,7 +47,7 @@ def save_task(environment: control.Environment) -> dict[str, StateValue]:
 
 
 def restore_task(environment: control.Environment, state: Mapping[str, Any]) -> None:
-    """Put back what ``save_task`` gave."""
+    """Restore what ``save_task`` returned."""
     physics, task = environment.physics, environment.task
     for field in EPISODE_MODEL_FIELDS:
         getattr(physics.model, field)[...] = state[MODEL + field]

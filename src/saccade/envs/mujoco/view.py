@@ -1,7 +1,7 @@
-"""Where the camera and the lamps of a scene are, and how bright these are: dials, each from 0 to 1.
+"""Camera pose, lamp position and brightness of a scene: dials, each from 0 to 1.
 
-A camera turns round the place that it looks at: on its line of sight, as far away as the task is in the model's own
-pose. That distance is fixed, so that nothing but the present state and the strengths decides a picture.
+A camera orbits the point that it looks at: on its line of sight, as far away as the task is in the model's own
+pose. That distance is fixed, so that a picture depends only on the current state and the strengths.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import mujoco
 import numpy as np
 
 LEAST_LIGHT = 0.2  # of the lamps' own, at light_intensity 1
-ORANGE = (1.0, 0.55, 0.2)  # red, green and blue that are left at light_colour 1
+ORANGE = (1.0, 0.55, 0.2)  # remaining red, green and blue at light_colour 1
 FULL_DEGREES = {"light_direction": 50.0, "camera_yaw": 30.0, "camera_pitch": 20.0, "camera_roll": 30.0}
 FARTHEST = 2.0  # times the distance at camera_distance 1
-LEVEL_ENOUGH = 0.1  # length of the level part of a line of sight, below which it is plumb
+LEVEL_ENOUGH = 0.1  # horizontal part of a line of sight below which it counts as vertical
 LAMP_COLOURS = ("light_ambient", "light_diffuse", "light_specular")
 HEADLIGHT_COLOURS = ("ambient", "diffuse", "specular")
 
@@ -26,7 +26,7 @@ class View:
     """The dials of one camera's view of a model.
 
     Args:
-        camera: the number of the one that looks.
+        camera: its number.
     """
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> None:
@@ -37,7 +37,7 @@ class View:
         self.distance, self._tilted_about = _looking(model, camera)
 
     def turn(self, name: str, strength: float) -> None:
-        """Turn a dial to a strength, 0..1, until it is turned again."""
+        """Set a dial to a strength, 0..1, until it is set again."""
         self._strengths[name] = strength
         left = light_left(self._strengths.get("light_intensity", 0.0), self._strengths.get("light_colour", 0.0))
         for field, own in self._own.items():
@@ -46,9 +46,9 @@ class View:
             getattr(self._model.vis.headlight, field)[:] = own * left
 
     def aim(self, from_the_models: bool = True) -> None:
-        """Put camera and lamps where they are to be in the present state; physics reads neither of them.
+        """Put camera and lamps where they belong in the current state; physics reads neither of them.
 
-        from_the_models: whether they are turned from where the model has them; else from where they have been put.
+        from_the_models: whether they are turned from the model's own poses; else from where they were put.
         """
         if not any(self._strengths.values()):
             return
@@ -71,7 +71,7 @@ class View:
 
 
 def light_left(dimmed: float, orange: float) -> np.ndarray:
-    """What is left of red, green and blue of every lamp at two strengths; ones at 0 and 0."""
+    """Return the remaining red, green and blue of every lamp at two strengths; ones at 0 and 0."""
     return (1 - (1 - LEAST_LIGHT) * dimmed) * (1 - (1 - np.array(ORANGE)) * orange)
 
 
@@ -84,10 +84,10 @@ def moved_camera(
     roll: float = 0.0,
     away: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where a camera goes at four strengths: position, and frame ``[3, 3]`` with the columns right, up and backwards.
+    """Return a camera's pose at four strengths: position, and frame ``[3, 3]`` with columns right, up and backwards.
 
-    Round the point that lies ``distance`` before it: about the world's vertical, then up about its own right, then
-    about its line of sight; and so much farther away.
+    It turns around the point ``distance`` in front of it: about the world's vertical, then up about its own right, then
+    about its line of sight; then it moves away.
     """
     pivot = position - distance * frame[:, 2]
     about_vertical = rotation(np.array([0.0, 0.0, 1.0]), _radians("camera_yaw", yaw))
@@ -99,7 +99,7 @@ def moved_camera(
 
 
 def rotation(axis: np.ndarray, radians: float) -> np.ndarray:
-    """The matrix ``[3, 3]`` that turns about a unit axis, anticlockwise where it points at the viewer (Rodrigues)."""
+    """Return the matrix ``[3, 3]`` that rotates about a unit axis, anticlockwise seen from its tip (Rodrigues)."""
     x, y, z = axis
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     return np.eye(3) + math.sin(radians) * cross + (1 - math.cos(radians)) * cross @ cross
@@ -110,7 +110,7 @@ def _radians(name: str, strength: float) -> float:
 
 
 def _looking(model: mujoco.MjModel, camera: int) -> tuple[float, np.ndarray]:
-    """How far before the camera the task is in the model's own pose, and the level direction that lamps turn about."""
+    """The distance to the task in the model's own pose, and the horizontal direction that lamps turn about."""
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
@@ -123,9 +123,9 @@ def _looking(model: mujoco.MjModel, camera: int) -> tuple[float, np.ndarray]:
         middle = weights @ data.xipos / weights.sum()
         before = float((middle - data.cam_xpos[camera]) @ -frame[:, 2])
         distance = before if before > 0 else distance
-    for column in (2, 1):  # a camera that looks straight down has its up direction level
+    for column in (2, 1):  # the up direction of a camera that looks straight down is horizontal
         level = frame[:, column] * (1.0, 1.0, 0.0)
         length = float(np.linalg.norm(level))
         if length > LEVEL_ENOUGH:
             return distance, level / length
-    raise AssertionError("of two directions at a right angle one is not plumb")
+    raise AssertionError("of two perpendicular directions one is not vertical")

@@ -1,1 +1,1 @@
-"""One simulator a file. Importing one loads the simulator; ``saccade.envs.make`` does it when asked."""
+"""Tasks, one simulator per file. Importing one loads the simulator; ``saccade.envs.make`` does so when needed."""

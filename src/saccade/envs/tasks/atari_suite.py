@@ -1,4 +1,4 @@
-"""Atari games as data: what there is, how they may be played, and what one may choose. Loads no emulator."""
+"""The Atari suite as data: its games, modes and options. Loads no emulator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MODES: Modes = MappingProxyType(
         "video": (VideoBehind(),),
     }
 )
-"""As a game is; with noise; with bars over it; darker or brighter; in other colours; with a clip behind it."""
+"""The game itself; with noise; with bars over it; darker or brighter; in other colours; with a clip behind it."""
 EVALUATED_IN = ("train",)
 ATARI_TASKS = tuple(f"{SUITE}/{name}" for name in GAMES)
 LISTED: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -46,10 +46,10 @@ FRAMES_SOURCE = "DQN paper"
 @final
 @dataclass(frozen=True)
 class AtariOptions:
-    """How a game is played in training. Evaluations play whole games, for the rewards as they are."""
+    """How a game is played in training. Evaluations play whole games with unclipped rewards."""
 
     wrappers: Literal["paper", "recommended", "ale_vector"] = "paper"
-    """What it is wrapped in: as in most papers; with sticky actions and all 18 (Machado et al., 2018); in C++."""
+    """The wrappers: as in most papers; with sticky actions and all 18 (Machado et al., 2018); in C++."""
     episodic_life: bool = True
     """Whether a lost life ends an episode; with recommended it never does."""
     clip_rewards: bool = True
@@ -59,7 +59,7 @@ class AtariOptions:
     difficulty: int | None = None
     """The game's difficulty, by its number; by default the usual one."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
 
     def __post_init__(self) -> None:
         check_name("wrappers", self.wrappers, WRAPPERS)
@@ -71,47 +71,47 @@ class AtariOptions:
 
 
 def game_of(task: str) -> Game:
-    """The row of a task id."""
+    """Return the row of a task id."""
     return GAMES[task.partition("/")[2]]
 
 
 def wrappers_of(config: EnvConfig) -> Wrappers:
-    """What a configuration's game is wrapped in."""
+    """Return the wrappers of a configuration's game."""
     return WRAPPERS[config.options.wrappers]
 
 
 def check(config: EnvConfig) -> None:
-    """Raise UserError for masks, pictures that are larger than a screen, and numbers that no switch has."""
+    """Raise UserError for masks, for pictures larger than a screen, and for invalid numbers of switches."""
     if config.task_mask:
         raise UserError(
-            f"task_mask is on, and a console cannot tell which pixels show the task: leave it out for {config.task}"
+            f"task_mask is on, but a console does not know which pixels show the task: leave it out for {config.task}"
         )
     for name in ("game_mode", "difficulty"):
         value = getattr(config.options, name)
         if value is not None and (isinstance(value, bool) or value < 0):
             raise UserError(f"{name} is {value}, but must be a number of ALE's, from 0")
     if config.image_size > WIDTH:
-        raise UserError(f"image_size is {config.image_size}, and an Atari screen is {WIDTH} wide: use 84, as papers do")
+        raise UserError(f"image_size is {config.image_size}, but an Atari screen is {WIDTH} wide: use 84, as papers do")
 
 
 def control_steps_of(config: EnvConfig) -> int:
-    """Frames until a game is cut off."""
+    """Return the number of frames after which a game is cut off."""
     return wrappers_of(config).frames
 
 
 def evaluated(config: EnvConfig) -> EnvConfig:
-    """Whole games, and rewards as they are."""
+    """Return the configuration with whole games and unclipped rewards."""
     return config.changed(episodic_life=False, clip_rewards=False)
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     actions = game_of(config.task).played_with(wrappers_of(config).every_action)
     return Spaces((config.frame_stack * COLOURS, config.image_size, config.image_size), Discrete(len(actions)), COLOURS)
 
 
 def settings_of(config: EnvConfig) -> dict[str, object]:
-    """How it is played, for the provenance."""
+    """Return how it is played, for the provenance."""
     options = config.options
     told: dict[str, object] = {
         "wrappers": options.wrappers,
@@ -125,5 +125,5 @@ def settings_of(config: EnvConfig) -> dict[str, object]:
 
 
 def action_repeat_of(task: str) -> int:
-    """Frames of an action."""
+    """Return the number of frames per action."""
     return FRAMES

@@ -1,4 +1,4 @@
-"""CARLA as data: the task, its weathers and what one may choose. Loads no client."""
+"""CARLA as data: the task, its weathers and its options. Loads no client."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ LAST_PORT = 65535
 @final
 @dataclass(frozen=True)
 class CarlaOptions:
-    """Which paper's highway it is, and where the server listens."""
+    """Which paper's highway to use, and where the server listens."""
 
     carla_setting: Literal["digr", "rlvigen", "sgqn"] = "digr"
-    """Whose camera, cars, reward, actions and weather; rlvigen and sgqn are published with --image-size 84,
+    """Whose camera, cars, reward, actions and weather to use; rlvigen and sgqn are published with --image-size 84,
     and rlvigen with --action-repeat 2."""
     carla_host: str = "localhost"
-    """Where the CARLA server runs."""
+    """Host on which the CARLA server runs."""
     carla_port: int = 2000
-    """The port that the CARLA server listens at."""
+    """Port on which the CARLA server listens."""
     traffic_port: int = 8000
-    """The port that CARLA's traffic manager listens at; another one for each server."""
+    """Port on which CARLA's traffic manager listens; a different one for each server."""
     carla_timeout: float = 20.0
-    """Seconds that the CARLA server may take to answer."""
+    """Seconds within which the CARLA server must answer."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
     def __post_init__(self) -> None:
         check_name("carla_setting", self.carla_setting, SETTINGS)
@@ -61,6 +61,6 @@ class CarlaOptions:
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     discrete = SETTINGS[config.options.carla_setting].controls == "discrete"
     return rgb_spaces(config, Discrete(NUM_DISCRETE) if discrete else Continuous(2))

@@ -1,4 +1,4 @@
-"""The DeepMind Control Suite, as the DMControl Generalization Benchmark plays it."""
+"""The DeepMind Control Suite, played as in the DMControl Generalization Benchmark."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from saccade.envs.simulation import StateValue
 from saccade.envs.tasks.dmc_suite import DMC_TASKS, camera_of, shows_screen
 
 # Deviation: dm_control draws the springs of lqr at random when the task is made. Here they are those of this
-# seed, so that a task id is one problem whatever the environment's seed.
+# seed, so that a task id is one problem regardless of the environment's seed.
 MODEL_SEED = 0
-# Deviation: dm_control gives the motors of lqr no limit (1e10). Here -1..1 is taken as it is.
+# Deviation: dm_control gives the motors of lqr no limit (1e10). Here -1..1 is used directly.
 UNLIMITED = 1e9
 SCREENED = {"ball_in_cup": ball_in_cup, "cartpole": cartpole, "cheetah": cheetah, "finger": finger, "walker": walker}
 NUM_POLES = {"two_poles": 2, "three_poles": 3}
-TEXTURE_FILES = ("./common/materials.xml", "./common/skybox.xml")  # that the suite's domains share
+TEXTURE_FILES = ("./common/materials.xml", "./common/skybox.xml")  # shared by the suite's domains
 
 GROUND = ("floor", "ground", "terrain")
-"""Every domain has a level plane of one of the first two names, quadruped_escape hills of the last. No wall has one."""
+"""Every domain has a level plane of one of the first two names, quadruped_escape hills of the last. No wall does."""
 
 
 @final
@@ -51,14 +51,14 @@ class ControlSuite:
         self.ground = GROUND
 
     def _add_screen(self, config: EnvConfig, domain: str, task: str) -> None:
-        """Compile the model again with a screen in it, where the mode shows one."""
+        """Compile the model again with a screen in it, if the mode shows one."""
         if shows_screen(config):
             document, assets = _documents(domain, task)
             place = PUBLISHED_SCREENS[model_name(self.physics)]
             add_screen(self.physics, document, assets, place, clip_side(config.image_size))
 
     def seed(self, seed: int) -> None:
-        """Begin the task's random numbers anew, as ``suite.load(..., random=seed)`` does."""
+        """Restart the task's random numbers, as ``suite.load(..., random=seed)`` does."""
         self.environment.task.random.seed(seed)
 
     def reset(self) -> None:
@@ -66,7 +66,7 @@ class ControlSuite:
         self.environment.reset()
 
     def step(self, action: np.ndarray) -> float:
-        """As dm_control's Environment.step, without the observations of the state, which nobody reads here."""
+        """Step as dm_control's Environment.step does, without the observations of the state, which are not needed."""
         # Deviation: lqr would end once it is at rest; no task does here, as every return is over 1000 control
         # steps.
         physics, task = self.physics, self.environment.task
@@ -76,20 +76,20 @@ class ControlSuite:
         return float(task.get_reward(physics))
 
     def outcome(self) -> dict[str, Any]:
-        """Nothing: the suite's tasks know no success."""
+        """Return nothing: the suite's tasks define no success."""
         return {}
 
     def save(self) -> dict[str, StateValue]:
-        """The whole state."""
+        """Return the whole state."""
         return save_task(self.environment)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
+        """Restore what ``save`` returned."""
         restore_task(self.environment, state)
 
 
 def _documents(domain: str, task: str) -> tuple[str | bytes, Mapping[str, bytes]]:
-    """What a task's model is compiled from, as dm_control does it."""
+    """What a task's model is compiled from, as in dm_control."""
     model = SCREENED[domain].get_model_and_assets
     return model(NUM_POLES[task]) if task in NUM_POLES else model()
 

@@ -60,7 +60,7 @@ MODE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )  # fmt: skip
-"""What stands for all modes of a benchmark -> its modes, or its parts."""
+"""Names that stand for all modes of a benchmark -> its modes, or its parts."""
 
 DMC_DOMAINS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -95,7 +95,7 @@ DMC_TASKS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
 """Task id -> (domain, task)."""
 
 SCREEN_DOMAINS = ("ball_in_cup", "cartpole", "cheetah", "finger", "walker")
-"""The domains of DMC-GB2, where its code says where a screen stands."""
+"""The domains of DMC-GB2, for which its code defines where a screen stands."""
 
 BENCHMARK_TASKS = (
     "dmc/walker_walk",
@@ -124,12 +124,12 @@ CAMERAS: Mapping[str, str] = MappingProxyType(
         "reacher": "fixed", "stacker": "fixed", "swimmer": "tracking1", "walker": "side",
     }
 )  # fmt: skip
-"""The camera that looks at the tasks of a domain.
+"""The camera of a domain's tasks.
 
-Source: camera 0 of the domain's model, which dm_control's pixel wrapper, dmc2gym and with them the benchmark take.
-Three depart from it: *quadruped*, whose camera 0 is far away, for camera 2, as in the wrappers of DrQ-v2, Dreamer and
-TD-MPC; *dog_fetch*, whose camera 0 looks at the ball, for the camera that the other tasks of the dog have as their
-first; and *lqr*, whose camera 0 does not see the balls where episodes begin, for camera 1.
+Source: camera 0 of the domain's model, as used by dm_control's pixel wrapper, dmc2gym and thereby the benchmark.
+Three differ: *quadruped*, whose camera 0 is far away, uses camera 2, as in the wrappers of DrQ-v2, Dreamer and
+TD-MPC; *dog_fetch*, whose camera 0 looks at the ball, the camera that comes first in the dog's other
+tasks; and *lqr*, whose camera 0 does not see the balls where episodes begin, camera 1.
 """
 
 ACTION_DIMS: Mapping[str, int] = MappingProxyType(
@@ -139,10 +139,10 @@ ACTION_DIMS: Mapping[str, int] = MappingProxyType(
         "quadruped": 12, "reacher": 2, "stacker": 5, "swimmer": 5, "walker": 6,
     }
 )  # fmt: skip
-"""Numbers of an action of the tasks of a domain, as its model has motors; two tasks have models of their own."""
+"""How many numbers an action has, by domain: its model's motors; two tasks have models of their own."""
 OWN_ACTION_DIMS: Mapping[str, int] = MappingProxyType({"dmc/lqr_lqr_2_1": 1, "dmc/swimmer_swimmer15": 14})
 
-EPISODE_CONTROL_STEPS = 1000  # a return lies in 0..1000 for it
+EPISODE_CONTROL_STEPS = 1000  # so that returns lie in 0..1000
 
 
 @final
@@ -156,14 +156,14 @@ class ControlOptions:
     render_quality: Literal["full", "fast"] = "full"
     """fast: several times cheaper software rendering; never compare it with results of full."""
     camera: str | None = None
-    """Name or number of the camera that looks; by default the task's own (side, fixed, y, ...)."""
+    """Name or number of the camera; by default the task's own (side, fixed, y, ...)."""
     clip_order: Literal["seed", "sequential"] = "seed"
     """Which video an episode gets in the video modes, and which view and colours in those of DMC-GB2: by its seed, or
     one after the other as published."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
     def __post_init__(self) -> None:
         check_looks(self.render_quality, self.camera, self.clip_order, self.data)
@@ -171,7 +171,7 @@ class ControlOptions:
 
 
 def shows_screen(config: EnvConfig) -> bool:
-    """Whether its mode plays clips on a screen in the scene."""
+    """Return whether its mode plays clips on a screen in the scene."""
     mode = config.mode.partition(PLUS)[0]  # shifts may follow
     return any(isinstance(each, VideoOnScreen) for each in MODES.get(mode, ()))
 
@@ -184,28 +184,28 @@ def check(config: EnvConfig) -> None:
     if domain not in SCREEN_DOMAINS:
         raise UserError(
             f"{config.mode} plays clips on a screen behind the agent, whose place is known for "
-            f"{', '.join(SCREEN_DOMAINS)} alone, and this is {domain}; the modes of dmcgb play clips in every domain"
+            f"{', '.join(SCREEN_DOMAINS)} alone, but this is {domain}; the modes of dmcgb play clips in every domain"
         )
 
 
 def graded_modes(task: str) -> Modes:
-    """The modes of the Distracting Control Suite for a task id, by name and intensity."""
+    """Return the modes of the Distracting Control Suite for a task id, by name and intensity."""
     domain, _ = DMC_TASKS.get(task, ("", ""))
     return distracting_cs.modes_in(domain)
 
 
 def camera_of(task: str) -> str:
-    """The camera that looks at a task id where nobody chooses one: its name in the model."""
+    """Return the name, in the model, of a task id's default camera."""
     return CAMERAS[DMC_TASKS[task][0]]
 
 
 def action_repeat_of(task: str) -> int:
-    """The published action repeat of a task id."""
+    """Return the published action repeat of a task id."""
     return BENCHMARK_ACTION_REPEATS.get(DMC_TASKS[task][0], DEFAULT_ACTION_REPEAT)
 
 
 def action_repeat_source(task: str) -> str | None:
-    """Who published the action repeat of a task id; None where nobody did."""
+    """Return who published the action repeat of a task id; None if it is not published."""
     domain, _ = DMC_TASKS[task]
     if domain == "cheetah":
         return "SMG paper, table 5"
@@ -213,6 +213,6 @@ def action_repeat_source(task: str) -> str | None:
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     dims = OWN_ACTION_DIMS.get(config.task) or ACTION_DIMS[DMC_TASKS[config.task][0]]
     return rgb_spaces(config, Continuous(dims))

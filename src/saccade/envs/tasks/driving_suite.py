@@ -1,4 +1,4 @@
-"""Driving as data: the task, its modes and what one may choose. Loads no simulator."""
+"""Driving as data: the task, its modes and its options. Loads no simulator."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 MODES: Modes = MappingProxyType(
     {"train": (), **{name: (OtherWeather(name, "daylight"),) for name in LOOKS if name != DAY}}
 )
-"""By day, as in training; before a low sun; in fog, which hides what is far; and at night, with lamps on."""
+"""By day, as in training; towards a low sun; in fog, which hides what is far; and at night, with lamps on."""
 EVALUATED_IN = tuple(MODES)
 DRIVING_TASKS = ("driving/highway",)
 IMAGE_SIZE = 128  # DIGR's
-EPISODE_CONTROL_STEPS = 1000  # 50 s, as many as a rollout of DIGR's teacher has
+EPISODE_CONTROL_STEPS = 1000  # 50 s, as in a rollout of DIGR's teacher
 CONTROLS = ("discrete", "continuous")
 NUM_DISCRETE = 9
 MOST_VEHICLES, MOST_LANES = 60, 8
@@ -38,17 +38,17 @@ class DrivingOptions:
     """How a highway is driven."""
 
     controls: Literal["discrete", "continuous"] = "discrete"
-    """Nine actions, of three pedals and three ways to steer; or two numbers, steering (left is 1) and pedal."""
+    """Nine actions, three pedal positions times three ways to steer; or two numbers, steering (left is 1) and pedal."""
     driving_reward: Literal["bisimulation", "gym_carla", "highway_env"] = "bisimulation"
-    """Whose reward: of deep bisimulation's CARLA highway, of gym-carla or of highway-env."""
+    """Whose reward to use: deep bisimulation's for its CARLA highway, gym-carla's or highway-env's."""
     vehicles: int = 20
     """How many other cars there are."""
     lanes: int = 4
     """How many lanes the road has."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
     def __post_init__(self) -> None:
         check_name("controls", self.controls, CONTROLS)
@@ -60,6 +60,6 @@ class DrivingOptions:
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     discrete = config.options.controls == "discrete"
     return rgb_spaces(config, Discrete(NUM_DISCRETE) if discrete else Continuous(2))

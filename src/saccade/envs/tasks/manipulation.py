@@ -1,4 +1,4 @@
-"""The robot tasks: an xArm7 whose gripper is led over a table (Jangir et al., 2022; played as in SGQN)."""
+"""The robot tasks: an xArm7 whose gripper moves over a table (Jangir et al., 2022; played as in SGQN)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from saccade.envs.tasks.manipulation_rewards import PEG_RADIUS, REACH_RADIUS, di
 MODELS = Path(__file__).parent / "models"
 
 PHYSICS_STEPS = 20  # in a control step
-SETTLING_STEPS = 200  # of physics, in which the arm comes to where an episode begins
+SETTLING_STEPS = 200  # of physics, in which the arm moves to its start
 METRES_PER_ACTION = 0.05
-# Where the grasp point may be led, x y z in metres. A coordinate outside can only be led back.
+# Bounds of the grasp point, x y z in metres. A coordinate outside can only move back.
 WORKSPACE_LOW, WORKSPACE_HIGH = np.array([1.40, 0.15, 0.60]), np.array([1.70, 0.45, 1.00])
 
 GRIPPER_DOWN = np.array([0.0, 1.0, 0.0, 0.0])  # quaternion of the wrist
@@ -31,7 +31,7 @@ WRIST_HEIGHT = np.array([0.0, 0.0, 0.17])  # above the point that the gripper is
 CLOSED = 1.0  # both motors of the gripper, always
 START_POSE = {"right_outer_knuckle": 0.1, "right_inner_knuckle": -0.5}  # rad; where settling begins
 
-# Where an episode begins, in metres, and how far from there it may.
+# The start of an episode, in metres, and how far from there it may be.
 START_XY = np.array([1.2561169, 0.3])
 START_LOW, START_HIGH = np.array([-0.05, -0.1]), np.array([0.1, 0.1])
 GOAL_XY, GOAL_SPREAD = np.array([1.605, 0.3]), np.array([0.1, 0.2])
@@ -44,26 +44,26 @@ class Problem(Protocol):
 
     Attributes:
         start_height: of the gripper when an episode begins, in metres.
-        height_range: what is added to it where the gripper can be moved up and down.
+        height_range: added to it if the gripper can move up and down.
     """
 
     start_height: float
     height_range: tuple[float, float]
 
     def place(self, start: np.ndarray, goal_xy: np.ndarray) -> None:
-        """Put goal and things where an episode has them; the gripper was set to ``start``, metres."""
+        """Place goal and objects for an episode; the gripper was set to ``start``, metres."""
         ...
 
     def goal(self) -> np.ndarray:
-        """Where it is now: ``[x, y, z]`` in metres."""
+        """Return where the goal is now: ``[x, y, z]`` in metres."""
         ...
 
     def thing(self) -> np.ndarray:
-        """What is to come to the goal, and where that is now: ``[x, y, z]`` in metres."""
+        """Return where the thing that must reach the goal is now: ``[x, y, z]`` in metres."""
         ...
 
     def judge(self, goal: np.ndarray, action_length: float) -> tuple[float, bool]:
-        """Reward and success of the present state."""
+        """Return reward and success of the current state."""
         ...
 
 
@@ -92,12 +92,12 @@ class Robot:
             self.problem = PegInBox(self._model, self._data, self.num_actions)
         self._wrist = self._data.body("link7")
         self._grasp = self._data.site("grasp")
-        self.ground = ("table",)  # which goals lie on; the floor of the room is scenery
+        self.ground = ("table",)  # goals lie on it; the floor of the room is scenery
         self._random = np.random.default_rng()
         self._success = False
         mujoco.mj_forward(self._model, self._data)
-        # Deviation: as published, the state that episodes begin from has the arm where the first draw put it, which
-        # no seed decides. Here it is the middle.
+        # Deviation: as published, the state that episodes begin from has the arm where the first random draw put it,
+        # independently of any seed. Here it is the middle.
         self._settle(np.append(START_XY, self.problem.start_height))
         self._beginning = self.physics.get_state(SIGNATURE)
 
@@ -106,7 +106,7 @@ class Robot:
         self._random = np.random.default_rng(seed)
 
     def reset(self) -> None:
-        """Lead the arm to a place at random, then put the goal at one."""
+        """Move the arm to a random place, then put the goal at another."""
         random, problem = self._random, self.problem
         start = np.append(START_XY + random.uniform(START_LOW, START_HIGH), problem.start_height)
         if self.num_actions > 2:
@@ -120,31 +120,31 @@ class Robot:
         mujoco.mj_forward(self._model, self._data)
 
     def step(self, action: np.ndarray) -> float:
-        """One control step; its reward."""
+        """Play one control step; return its reward."""
         wanted = np.zeros(3)
         wanted[: self.num_actions] = action
         action_length = float(np.sqrt(np.sum(wanted**2)))
-        goal = self.problem.goal()  # as published: where it was when the step began
+        goal = self.problem.goal()  # as published: the goal at the start of the step
         wanted = np.where(self._grasp.xpos > WORKSPACE_HIGH, np.minimum(wanted, 0.0), wanted)
         wanted = np.where(self._grasp.xpos < WORKSPACE_LOW, np.maximum(wanted, 0.0), wanted)
         self._data.ctrl[:] = CLOSED
         self._data.mocap_pos[0] = self._wrist.xpos + METRES_PER_ACTION * wanted
-        self._data.mocap_quat[0] = self._wrist.xquat + GRIPPER_DOWN  # as published: half way back to upright
+        self._data.mocap_quat[0] = self._wrist.xquat + GRIPPER_DOWN  # as published: halfway back to upright
         mujoco.mj_step(self._model, self._data, PHYSICS_STEPS)
         mujoco.mj_forward(self._model, self._data)
         reward, self._success = self.problem.judge(goal, action_length)
         return reward
 
     def to_goal(self) -> np.ndarray:
-        """The way that is left to the goal, of the grasp point or the peg: ``[x, y, z]`` in metres."""
+        """Return the remaining way to the goal, from the grasp point or the peg: ``[x, y, z]`` in metres."""
         return self.problem.goal() - self.problem.thing()
 
     def outcome(self) -> dict[str, Any]:
-        """Whether the latest step ended at the goal."""
+        """Return whether the last step ended at the goal."""
         return {"is_success": self._success}
 
     def save(self) -> dict[str, StateValue]:
-        """Physics, where the target is in the model, success and the random generator."""
+        """Return physics, the target's place in the model, success and the random generator."""
         return {
             "physics": self.physics.get_state(SIGNATURE),
             MODEL_TARGET: np.array(self._model.site_pos),
@@ -153,7 +153,7 @@ class Robot:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
+        """Restore what ``save`` returned."""
         self._model.site_pos[:] = state[MODEL_TARGET]
         self._success = bool(state["success"])
         self._random.bit_generator.state = json.loads(state["random"])
@@ -161,7 +161,7 @@ class Robot:
         mujoco.mj_forward(self._model, self._data)
 
     def _settle(self, start: np.ndarray) -> None:
-        """Lead the gripper to ``start`` for a while."""
+        """Move the gripper to ``start`` for a while."""
         self._data.mocap_pos[0] = start + WRIST_HEIGHT
         self._data.mocap_quat[0] = GRIPPER_DOWN
         for joint, angle in START_POSE.items():
@@ -171,7 +171,7 @@ class Robot:
 
 @final
 class Reach:
-    """The grasp point is to come over a disc on the table (to it, where it can be moved up and down)."""
+    """The grasp point must move over a disc on the table (to it, if it can move up and down)."""
 
     start_height = 0.62603332
     height_range = (-0.05, 0.1)
@@ -200,7 +200,7 @@ class Reach:
 
 @final
 class PegInBox:
-    """A peg that hangs from the gripper is to come down inside an open box."""
+    """A peg that hangs from the gripper must be lowered into an open box."""
 
     start_height = 0.79603332
     height_range = (-0.05, 0.05)

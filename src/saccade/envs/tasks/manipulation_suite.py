@@ -1,4 +1,4 @@
-"""The robot tasks as data: what there is and the modes it is published with. Loads no simulator."""
+"""The robot tasks as data: the tasks and their published modes. Loads no simulator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MANIPULATION_MODES: Modes = MappingProxyType(
 
 NAMES = ("reach", "peg_in_box")
 MANIPULATION_TASKS = tuple(f"manipulation/{name}" for name in NAMES)
-"""The robot tasks (Jangir et al., 2022), as SGQN (Bertoin et al., 2022) plays them."""
+"""The robot tasks (Jangir et al., 2022), as played in SGQN (Bertoin et al., 2022)."""
 
 REACH = "manipulation/reach"  # the task with a bonus
 ACTION_SPACES = ("xy", "xyz")
@@ -45,17 +45,17 @@ class RobotOptions:
     render_quality: Literal["full", "fast"] = "full"
     """fast: several times cheaper software rendering; never compare it with results of full."""
     camera: str | None = None
-    """Name or number of the camera that looks; by default the task's own."""
+    """Name or number of the camera; by default the task's own."""
     action_space: Literal["xy", "xyz"] = "xy"
-    """Of the robot: whether the gripper keeps its height."""
+    """For the robot: whether the gripper keeps its height."""
     reach_bonus: bool = True
-    """Of the robot's reach: reward 1 for a step at the goal, as in the papers' tables; without, as first published."""
+    """For the robot's reach: reward 1 for a step at the goal, as in the papers' tables; else as first published."""
     clip_order: Literal["seed", "sequential"] = "seed"
     """Which video an episode gets in the video modes: by its seed, or one after the other as published."""
     data: str | None = None
-    """The benchmark's data folder; by default the one that SACCADE_DATA names, else generated colours and videos."""
+    """The benchmark's data folder; by default SACCADE_DATA, and without it colours and videos are generated."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
     def __post_init__(self) -> None:
         check_looks(self.render_quality, self.camera, self.clip_order, self.data)
@@ -65,11 +65,11 @@ class RobotOptions:
 
 
 def check_bonus(config: EnvConfig) -> None:
-    """Raise UserError where a task without a bonus is to be played without it."""
+    """Raise UserError if a task that has no bonus is to be played without it."""
     if not config.options.reach_bonus and config.task != REACH:
         raise UserError(f"reach_bonus=False is for {REACH} alone; leave it out for {config.task}")
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     return rgb_spaces(config, Continuous(len(config.options.action_space)))

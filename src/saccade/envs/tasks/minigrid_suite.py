@@ -1,4 +1,4 @@
-"""MiniGrid as data: its tasks, the modes they can be played in, and what one may choose. Loads no MiniGrid."""
+"""MiniGrid as data: its tasks, modes and options. Loads no MiniGrid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SUITE = "minigrid"
 MODES: Modes = MappingProxyType({"train": (), "palette": (Palette(),), "texture": (Texture(),), "noise": (Noise(),)})
-"""As MiniGrid draws; with other colours of floor, walls and distractors; with pictures on the floor; with noise."""
+"""As MiniGrid draws it; with other colours of floor, walls and distractors; with pictures on the floor; with noise."""
 EVALUATED_IN = ("train", "palette")
 GRID_TASKS = tuple(f"{SUITE}/{name}" for name in TASKS)
 TILE_SIZE = 8  # of RGBImgObsWrapper
@@ -31,7 +31,7 @@ PUBLISHED_WRONG_PICK = -1.0
 
 
 def families() -> Mapping[str, tuple[str, ...]]:
-    """The tasks by what their names begin with."""
+    """Return the tasks by the prefixes of their names."""
     found: dict[str, list[str]] = {}
     for name in TASKS:
         found.setdefault(name.partition("-")[0], []).append(name)
@@ -44,36 +44,36 @@ class GridOptions:
     """How a grid world is played."""
 
     num_actions: int = NUM_ACTIONS
-    """Only the first so many of MiniGrid's actions: left, right, forward, pick up, drop, toggle, done."""
+    """Use only this many of MiniGrid's actions, from the first: left, right, forward, pick up, drop, toggle, done."""
     wrong_pick: float = PUBLISHED_WRONG_PICK
-    """Of red_fetch_green: the reward for another object than the green one, which ends the episode too."""
+    """For red_fetch_green: the reward for another object than the green one, which also ends the episode."""
     oracle_mask: Oracle = OFF
-    """Show the agent only the pixels that the simulator's own mask keeps, and black elsewhere: an upper bound."""
+    """Show the agent only the pixels inside the simulator's own mask, and black elsewhere: an upper bound."""
 
 
 def grid_task(task: str) -> GridTask:
-    """The row of a task id."""
+    """Return the row of a task id."""
     return TASKS[task.partition("/")[2]]
 
 
 def usual_image_size(task: str) -> int:
-    """The longer side of a picture with MiniGrid's usual eight pixels a cell."""
+    """Return the longer side of a picture with MiniGrid's usual eight pixels per cell."""
     return TILE_SIZE * _cells(task)
 
 
 def tile_size_of(config: EnvConfig) -> int:
-    """Pixels of a cell's side."""
+    """Return the side of a cell in pixels."""
     return config.image_size // _cells(config.task)
 
 
 def check(config: EnvConfig) -> None:
-    """Raise UserError for a picture that does not hold whole cells, and for options that the task cannot have."""
+    """Raise UserError for a picture that does not divide into cells, and for options that the task cannot have."""
     cells, size = _cells(config.task), config.image_size
     if size % cells or size < cells:
         nearest = max(round(size / cells), 1) * cells
-        raise UserError(f"image_size is {size}, and {config.task} has {cells} cells a side: use {nearest}")
+        raise UserError(f"image_size is {size}, but {config.task} has {cells} cells a side: use {nearest}")
     if config.action_repeat not in (None, 1):
-        raise UserError(f"action_repeat is {config.action_repeat}, and {SUITE} plays an action once: leave it out")
+        raise UserError(f"action_repeat is {config.action_repeat}, but {SUITE} plays an action once: leave it out")
     check_count("num_actions", config.options.num_actions, NUM_ACTIONS)
     check_kind("wrong_pick", config.options.wrong_pick, int, float)
     if not math.isfinite(config.options.wrong_pick):
@@ -84,28 +84,28 @@ def check(config: EnvConfig) -> None:
 
 
 def _check_oracle(config: EnvConfig) -> None:
-    """Raise UserError where nobody knows what an oracle would show."""
+    """Raise UserError if it is unknown what an oracle would show."""
     oracle = config.options.oracle_mask
     check_oracle(oracle)
     if oracle == OFF:
         return
     if oracle == TASK_AND_GROUND:
-        raise UserError(f"oracle_mask is {oracle!r}, and in a grid world every cell is ground: use 'task'")
+        raise UserError(f"oracle_mask is {oracle!r}, but in a grid world every cell is ground: use 'task'")
     if not has_mission(config):
         raise UserError(
-            f"oracle_mask is {oracle!r}, and {config.task} has no mission that says which pixels matter: leave it off"
+            f"oracle_mask is {oracle!r}, but {config.task} has no mission that says which pixels matter: leave it off"
         )
 
 
 def has_mission(config: EnvConfig) -> bool:
-    """Whether the task has a mission, which says which pixels matter."""
-    from saccade.envs.tasks.minigrid.rules import RULES  # not where names alone are listed
+    """Return whether the task has a mission, which defines which pixels matter."""
+    from saccade.envs.tasks.minigrid.rules import RULES  # not needed where only names are listed
 
     return RULES[grid_task(config.task).rule].has_mission
 
 
 def spaces_of(config: EnvConfig) -> Spaces:
-    """What its environments show and take."""
+    """Return what its environments' observations and actions are."""
     task, tile = grid_task(config.task), tile_size_of(config)
     shape = (config.frame_stack * COLOURS, task.height * tile, task.width * tile)
     return Spaces(shape, Discrete(min(config.options.num_actions, task.num_actions)), COLOURS)

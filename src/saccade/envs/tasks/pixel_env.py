@@ -24,12 +24,12 @@ RGB = 3
 
 @final
 class PixelEnv(gymnasium.Env[np.ndarray, Any]):
-    """One task in one mode; ``EnvConfig`` has the fields, ``make_env`` the arrays.
+    """One task in one mode; the fields are described in ``EnvConfig``, the arrays in ``make_env``.
 
     A picture is rendered once per agent step, after the repeated control steps, and a mode's distractions
-    never touch physics, reward or the task's random numbers. An episode terminates where the simulation ends it, and is
-    truncated after the task's number of control steps. Where asked for, and known, ``info["task_mask"]`` (bool
-    ``[frame_stack, H, W]``) says which pixels show the task.
+    never touch physics, reward or the task's random numbers. An episode terminates when the simulation ends it, and is
+    truncated after the task's number of control steps. If asked for, and known, ``info["task_mask"]`` (bool
+    ``[frame_stack, H, W]``) marks the pixels that show the task.
 
     Raises:
         UserError: no picture can be rendered, the data folder cannot be used, or the seed is out of range.
@@ -42,11 +42,11 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         self.simulation = simulation
         self.render_mode = render_mode
         self._oracle = config.option("oracle_mask", OFF)
-        self._task_now: np.ndarray | None = None  # the mask of the present picture, where it is known already
+        self._task_now: np.ndarray | None = None  # the mask of the current picture, if it is known already
         self._nuisances = nuisances_of(config)
         self._choices = [NO_CHOICE] * len(self._nuisances)
         self._frames: deque[np.ndarray] = deque(maxlen=config.frame_stack)
-        self._masks: deque[np.ndarray] = deque(maxlen=config.frame_stack)  # stays empty where none are known
+        self._masks: deque[np.ndarray] = deque(maxlen=config.frame_stack)  # stays empty if none are known
         self._agent_steps = 0
         self._ended = self._closed = False
         channels = config.frame_stack * simulation.colours
@@ -59,7 +59,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode; a ``seed`` makes all random numbers, and the order of clips, begin anew."""
+        """Start an episode; a ``seed`` restarts all random numbers, and the order of clips."""
         self._check_usable()
         if seed is not None:
             self._seed(seed)
@@ -79,7 +79,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Play ``action`` (-1..1, clipped; or a number from 0) for the repeated control steps, then look once."""
         self._check_usable()
-        if not self._frames or self._ended or self._agent_steps >= self.config.episode_agent_steps:
+        if not self._frames or self.is_over:
             raise ResetNeeded("no episode is under way: call reset() first")
         reward = self.advance(action)
         frame = self.draw()
@@ -87,14 +87,13 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
             self._begin_with(np.zeros_like(frame))
         self._frames.append(frame)
         self._look_for_the_task()
-        truncated = not self._ended and self._agent_steps >= self.config.episode_agent_steps
-        return self._observation(), reward, self._ended, truncated, self._info()
+        return self._observation(), reward, self._ended, not self._ended and self._is_out_of_time, self._info()
 
     def advance(self, action: Any) -> float:
-        """The physics of one agent step, nothing drawn: the sum of its control steps' rewards, of which the one that
-        ends the episode is the last.
+        """Play the physics of one agent step without rendering; return the sum of its control steps' rewards.
 
-        Raises:
+        The control step that ends the episode is the last one.
+
             UserError: the action has another shape or is not finite, or there is none of its number.
         """
         wanted = self._check_action(action)
@@ -103,21 +102,21 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         return reward
 
     def draw(self) -> np.ndarray:
-        """The present frame as the agent sees it, distractions and oracle included: uint8 ``[colours, H, W]``."""
+        """Return the current frame as the agent sees it, with distractions and oracle: uint8 ``[colours, H, W]``."""
         return self._behind_the_oracle(self.distract(self.simulation.picture())).transpose(2, 0, 1).copy()
 
     def distract(self, pixels: np.ndarray) -> np.ndarray:
-        """What the mode makes of a rendered frame, uint8 ``[H, W, colours]``, at this agent step."""
+        """Return a rendered frame, uint8 ``[H, W, colours]``, changed by the mode at this agent step."""
         for nuisance, choice in zip(self._nuisances, self._choices, strict=True):
             pixels = nuisance.apply(pixels, choice, self._agent_steps)
         return pixels
 
     def get_action_meanings(self) -> list[str]:
-        """What each of its discrete actions does, in a word or two; empty where actions are continuous."""
+        """Return the name of each discrete action in a word or two; empty if actions are continuous."""
         return [*self.simulation.action_names]
 
     def render(self) -> np.ndarray | None:
-        """The newest frame, uint8 ``[H, W, 3]``, RGB, with ``render_mode="rgb_array"``; else None."""
+        """Return the newest frame, uint8 ``[H, W, 3]``, RGB, with ``render_mode="rgb_array"``; else None."""
         if self.render_mode is None:
             return None
         if not self._frames:
@@ -126,14 +125,23 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         return np.broadcast_to(self._frames[-1].transpose(1, 2, 0), (height, width, RGB)).copy()
 
     def close(self) -> None:
-        """Free the simulator and what it draws with; calling it again does nothing."""
+        """Free the simulator and its renderer; calling it again does nothing."""
         if not self._closed:
             self._closed = True
             self.simulation.close()
 
     @property
+    def is_over(self) -> bool:
+        """Whether the simulation has ended the episode, or its time is up."""
+        return self._ended or self._is_out_of_time
+
+    @property
+    def _is_out_of_time(self) -> bool:
+        return self._agent_steps >= self.config.episode_agent_steps
+
+    @property
     def provenance(self) -> dict[str, object]:
-        """What results with this environment must be told with: they compare only where this is equal."""
+        """Return what must be reported with results: they are only comparable if this is equal."""
         config = self.config
         told: dict[str, object] = {
             "task": config.task,
@@ -143,17 +151,17 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
             "action_repeat": config.control_steps_per_action,
             **self.simulation.settings,
         }
-        if self._oracle != OFF:  # what is learned with it never stands beside what is learned without
+        if self._oracle != OFF:  # results with it never share a table with results without
             told["oracle_mask"] = self._oracle
         for nuisance in self._nuisances:
             told |= nuisance.provenance()
         return told | dict(self.simulation.versions)
 
     def get_state(self) -> dict[str, StateValue]:
-        """Everything that the rest of the episode, and all later ones, depend on, as arrays and plain values.
+        """Return everything that the rest of the episode, and all later ones, depend on, as arrays and plain values.
 
-        ``set_state`` of any environment with the same provenance continues bit for bit, in another process
-        too.
+        ``set_state`` of any environment with the same provenance continues bit for bit, also in another
+        process.
         """
         self._check_usable()
         if not self._frames:
@@ -170,7 +178,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from a ``get_state``.
+        """Continue from what ``get_state`` returned.
 
         Raises:
             UserError: it is the state of another kind of environment, or was taken without task masks.
@@ -191,7 +199,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         self._paint()
 
     def _check_usable(self) -> None:
-        """Raise UserError where nothing can be drawn, with what to do instead."""
+        """Raise UserError if nothing can be rendered, with what to do instead."""
         if self._closed:
             raise UserError("this environment is closed; make another one")
         self.simulation.check_usable()
@@ -224,24 +232,26 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
         return given.astype(np.float64).clip(-1.0, 1.0)
 
     def _begin_with(self, frame: np.ndarray) -> None:
-        """Have seen nothing but a frame."""
+        """Forget all earlier frames but this one."""
         self._frames.extend([frame] * self.config.frame_stack)
 
     def _observation(self) -> np.ndarray:
         return np.concatenate(self._frames)
 
     def _behind_the_oracle(self, pixels: np.ndarray) -> np.ndarray:
-        """What the oracle shows of the present frame, uint8 ``[H, W, colours]``, which is all where there is none."""
+        """What the oracle shows of the current frame, uint8 ``[H, W, colours]``; everything if there is no oracle."""
         if self._oracle == OFF:
             return pixels
         mask = self.simulation.mask(ground=self._oracle == TASK_AND_GROUND)
         if mask is None:
-            raise UserError(f"oracle_mask is {self._oracle!r}, and nobody knows which pixels show {self.config.task}")
+            raise UserError(
+                f"oracle_mask is {self._oracle!r}, but it is not known which pixels show {self.config.task}"
+            )
         self._task_now = mask if self._oracle == TASK else None
         return shown(pixels, mask)
 
     def _look_for_the_task(self, frames: int = 1) -> None:
-        """Keep the mask of the present picture, which was just drawn, for as many frames as show it."""
+        """Keep the mask of the current picture, which was just rendered, for as many frames as show it."""
         known = self._task_now
         mask = (self.simulation.mask() if known is None else known) if self.config.task_mask else None
         if mask is not None:

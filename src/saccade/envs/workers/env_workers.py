@@ -33,7 +33,7 @@ from saccade.types import Continuous, Discrete, Spaces, UserError
 
 __all__ = ["Arrangement", "EnvWorkers", "Steps", "WorkerError", "WorkerReplaced"]
 
-TIMEOUT_SECONDS = 300.0  # to make environments, whose simulator may come over a slow network
+TIMEOUT_SECONDS = 300.0  # to make environments, whose simulator may be loaded over a slow network
 STEP_SECONDS = 60.0  # the step after set_state may decode a clip on a busy machine
 RGB = 3  # channels of a frame
 NO_BLOCK = np.empty((0, 0, 0, 0), dtype=np.uint8)
@@ -50,33 +50,33 @@ class Steps(NamedTuple):
 
 
 class EnvWorkers(Generic[Config]):
-    """Any number of environments, spread over processes, with results that do not depend on how many.
+    """Any number of environments, spread over processes; results do not depend on the number of processes.
 
     Environment ``i`` is ``make(configs[i], seeds[i])`` wherever it lives. Nothing is reset
     automatically. Observations are copies. A process that dies or freezes is replaced with a warning
-    (``WorkerReplaced``), and its environments go on exactly where they were; see ``WorkerPool`` for what is tried
-    when that is no help. An environment that cannot give its state (no ``get_state``, or wrapped) is lost with its
-    process. An exception inside a call, ``KeyboardInterrupt`` included, ends every process, and nothing stays behind.
+    (``WorkerReplaced``), and its environments continue exactly where they were; see ``WorkerPool`` for what is tried
+    if that does not help. An environment that cannot return its state (no ``get_state``, or wrapped) is lost with its
+    process. An exception inside a call, including ``KeyboardInterrupt``, ends every process and leaves nothing behind.
     For Linux and macOS. Close it, or use it as a context manager.
 
     Args:
         configs: one per environment, as ``make`` takes them (picklable).
         seeds: one per environment.
         num_workers: processes; None for one per available core, 0 for none (the environments then live
-            in the caller's process, and their exceptions arrive as they are).
-        timeout_seconds: after which a process that makes environments, or takes or gives their states, counts as
+            in the caller's process, and their exceptions arrive unchanged).
+        timeout_seconds: time after which a process that makes environments, or sets or returns their states, counts as
             frozen; proportionally more for one with more than 8 of them.
         make: a function ``(config, seed) -> environment`` of an importable module;
             ``saccade.envs.make.make_env`` when None. Observations are uint8 [channel, height, width], actions
             float32 [action_dim] or one of Gymnasium's Discrete, which starts at 0.
         step_seconds: the same for a step; a reset may take twice as long.
         renderer: what is tried with a picture in each process before environments are made, of an importable module;
-            what ``make_env`` draws with when both are None.
-        picture_seconds: after which a process whose GPU has drawn no first picture counts as frozen; fewer processes
-            are then tried. One that draws in software has as long as a reset.
-        opengl: what the processes draw with, as MUJOCO_GL names it; ``default`` for what that says, or else the
+            the renderer of ``make_env`` when both are None.
+        picture_seconds: time after which a process whose GPU has rendered no first picture counts as frozen; fewer
+            processes are then tried. A software renderer has as long as a reset.
+        opengl: what the processes render with, as MUJOCO_GL names it; ``default`` for MUJOCO_GL itself, or else the
             best that there is. Without processes it is the caller's own.
-        colours: channels of a frame; what the suite of the first configuration says when both this and ``make`` are
+        colours: channels of a frame; those of the first configuration's suite when both this and ``make`` are
             None, else 3.
 
     Raises:
@@ -87,7 +87,7 @@ class EnvWorkers(Generic[Config]):
     obs_space: Box
     action_space: Box | DiscreteSpace
     reset_infos: list[dict[str, Any]]
-    """What each environment's latest reset said."""
+    """Each environment's ``info`` from its latest reset."""
 
     def __init__(
         self,
@@ -145,25 +145,25 @@ class EnvWorkers(Generic[Config]):
 
     @property
     def process_ids(self) -> list[int]:
-        """Of the running workers, in order; empty without processes and once closed."""
+        """Process ids of the running workers, in order; empty without processes and once closed."""
         return [worker.process.pid for worker in self._pool.workers]
 
     @property
     def arrangement(self) -> Arrangement:
-        """How many processes there are at the moment, what they draw with and how many were lost."""
+        """How many processes there are at the moment, what they render with and how many were lost."""
         if self.num_workers == 0:
             return Arrangement(0, self.num_envs, current_opengl(), 0)
         return self._pool.arrangement
 
     @property
     def provenance(self) -> list[dict[str, Any]]:
-        """Where each environment's pixels come from, now."""
+        """Where each environment's pixels currently come from."""
         return self._run("provenance", dict.fromkeys(range(self.num_envs), ()))
 
     def reset(
         self, indices: Sequence[int] | None = None, seeds: Sequence[int | None] | None = None
     ) -> NDArray[np.uint8]:
-        """Start episodes in all environments or those of ``indices``: obs [n, channel, height, width]."""
+        """Start episodes in all environments or those of ``indices``; return obs [n, channel, height, width]."""
         chosen = self._choose(indices)
         given = [None] * len(chosen) if seeds is None else seeds
         infos = self._run("reset", one_each(chosen, given, "seeds"))
@@ -172,16 +172,16 @@ class EnvWorkers(Generic[Config]):
         return self._block[chosen]
 
     def step(self, actions: ArrayLike, indices: Sequence[int] | None = None) -> Steps:
-        """One step of all environments or those of ``indices``.
+        """Take one step in all environments or those of ``indices``.
 
-        actions: float32 ``[n, action_dim]``, or whole numbers ``[n]`` where they are discrete.
+        actions: float32 ``[n, action_dim]``, or whole numbers ``[n]`` if they are discrete.
         A finished environment waits for ``reset``.
         """
         self.begin_step(actions, indices)
         return self.finish_step()
 
     def begin_step(self, actions: ArrayLike, indices: Sequence[int] | None = None) -> None:
-        """Begin a step that ``finish_step`` returns; the caller may compute in between."""
+        """Begin a step whose result ``finish_step`` returns; the caller may compute in between."""
         chosen = self._choose(indices)
         discrete = isinstance(self._actions, Discrete)
         rows = np.array(actions) if discrete else np.array(actions, dtype=np.float32)
@@ -195,7 +195,7 @@ class EnvWorkers(Generic[Config]):
         self._post("step", one_each(chosen, rows, "actions"))
 
     def finish_step(self) -> Steps:
-        """Wait for the step that ``begin_step`` began."""
+        """Wait for the step that ``begin_step`` began, and return its result."""
         assert self._posted is not None and self._posted[0] == "step", "begin_step comes first"
         chosen = list(self._posted[1])
         rewards, terminated, truncated, infos = zip(*self._collect(), strict=True)
@@ -208,15 +208,15 @@ class EnvWorkers(Generic[Config]):
         )
 
     def get_state(self, indices: Sequence[int] | None = None) -> list[State]:
-        """Per environment, everything that continuing bit for bit needs."""
+        """Return, per environment, everything needed to continue bit for bit."""
         return self._run("get_state", dict.fromkeys(self._choose(indices), ()))
 
     def set_state(self, states: Sequence[State], indices: Sequence[int] | None = None) -> None:
-        """Continue from what ``get_state`` gave, whatever the number of workers was then."""
+        """Continue from what ``get_state`` returned, regardless of the number of workers at that time."""
         self._run("set_state", one_each(self._choose(indices), states, "states"))
 
     def remake(self, configs: Sequence[Config], seeds: Sequence[int]) -> None:
-        """Close the environments and make as many others in the same processes: as new, but started sooner.
+        """Close the environments and make as many new ones in the same processes, which is faster than starting again.
 
         Their observations and actions must have the same shapes.
         """
@@ -315,7 +315,7 @@ class EnvWorkers(Generic[Config]):
 
 
 def actions_of(space: Space[Any]) -> Continuous | Discrete | None:
-    """What Gymnasium's space of actions is here; None for one that is not supported."""
+    """Return Gymnasium's space of actions as Saccade's; None if it is not supported."""
     if isinstance(space, DiscreteSpace):
         return Discrete(int(space.n)) if space.start == 0 else None
     shape = space.shape or ()
@@ -323,32 +323,32 @@ def actions_of(space: Space[Any]) -> Continuous | Discrete | None:
 
 
 def suite_spaces(config: Any) -> Spaces:
-    """What the suite of an ``EnvConfig`` says that its environments show and take."""
+    """Return the spaces of an ``EnvConfig``'s environments, according to its suite."""
     return suite_of(config.task).spaces(config)
 
 
 def default_renderer(configs: Sequence[Any]) -> Renderer | None:
-    """What the suites of these environments draw with; None where none of them needs a trial."""
+    """Return the renderer of these environments' suites; None if none of them needs a trial."""
     made = (suite_of(config.task).renderer for config in configs)
     return next((make() for make in made if make is not None), None)
 
 
 def one_each(indices: Sequence[int], values: Sequence[Any] | NDArray[Any], name: str) -> Requests:
-    """Every environment with its own argument; ``name`` is for the error."""
+    """Pair every environment with its own argument; ``name`` is for the error."""
     if len(values) != len(indices):
         raise ValueError(f"{len(values)} {name} for {len(indices)} environments: give one each")
     return {index: (value,) for index, value in zip(indices, values, strict=True)}
 
 
 def end_everything(owner: int, workers: list[Worker], descriptor: int) -> None:
-    """What closing, or forgetting to, does; ``owner`` is the process that started the workers."""
+    """Clean up when closed or forgotten; ``owner`` is the process that started the workers."""
     if os.getpid() == owner:  # and not a fork of it, which must leave the owner's workers alone
         end_workers(workers, GRACE_SECONDS)
         os.close(descriptor)
 
 
 def anonymous_file() -> int:
-    """An open file without a name: it vanishes with the last process that holds it, however that ends."""
+    """Open a file without a name: it vanishes with the last process that holds it, however that ends."""
     if sys.platform == "linux":
         descriptor = os.memfd_create("saccade-observations")
     else:
@@ -358,5 +358,5 @@ def anonymous_file() -> int:
 
 
 def available_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine has."""
+    """Return the number of cores that this process may use, which in a container may be fewer than the machine's."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

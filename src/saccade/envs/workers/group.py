@@ -1,4 +1,4 @@
-"""`EnvGroup`: the environments of one process and the commands that they answer."""
+"""`EnvGroup`: the environments of one process and the commands they execute."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Requests = Mapping[int, tuple[Any, ...]]
 
 
 class Described(Protocol):
-    """An unwrapped environment that says where its pixels come from."""
+    """An unwrapped environment that reports where its pixels come from."""
 
     @property
     def provenance(self) -> Mapping[str, Any]: ...
@@ -37,14 +37,14 @@ class Restorable(Protocol):
 
 
 class Renderer(Protocol):
-    """What draws in a process; tried there before environments are made, since drivers may hang in a first picture."""
+    """A renderer, tried in a process before environments are made there, since drivers may hang in a first picture."""
 
     def load(self) -> bool:
-        """Import what draws; whether that is a GPU, whose first picture comes at once or never."""
+        """Import the renderer; return whether it is a GPU, whose first picture comes at once or never."""
         ...
 
     def draw(self) -> str:
-        """Draw a picture of no account; what drew it, in OpenGL's words (GL_RENDERER)."""
+        """Render a test picture; return what rendered it, in OpenGL's words (GL_RENDERER)."""
         ...
 
 
@@ -80,14 +80,14 @@ class EnvGroup:
         return {index: (env.observation_space, env.action_space) for index, env in self._envs.items()}
 
     def attach(self, block: NDArray[np.uint8]) -> None:
-        """Take ``block`` [num_envs, channel, height, width] as the place for observations."""
+        """Use ``block`` [num_envs, channel, height, width] as the place for observations."""
         self._block = block
 
     def run(self, command: str, requests: Requests) -> dict[int, Any]:
         return {index: self._commands[command](index, *request) for index, request in requests.items()}
 
     def states(self, indices: Sequence[int]) -> dict[int, bytes | None]:
-        """Per environment everything that continuing bit for bit needs, pickled; None where it cannot tell."""
+        """Return, per environment, everything needed to continue bit for bit, pickled; None if it cannot provide it."""
         return {index: self._state(index) for index in indices}
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class EnvGroup:
             env.close()
 
     def _remake(self, index: int, config: Any, seed: int) -> EnvSpaces:
-        """Another environment in the place of one, as new."""
+        """Make a new environment in the place of another."""
         self._envs.pop(index).close()
         env = self._envs[index] = self._make(config, seed)
         return env.observation_space, env.action_space
@@ -113,7 +113,7 @@ class EnvGroup:
     def _repeat(
         self, index: int, state: bytes | None, actions: Sequence[NDArray[Any]], rewards: Sequence[float]
     ) -> bool:
-        """Bring an environment just made to where another process had it; whether the rewards are the same again.
+        """Bring a new environment to where another process had it; return whether it gives the same rewards again.
 
         Its observations are not shown: the block may hold those of a command that was answered since.
         """
@@ -124,11 +124,11 @@ class EnvGroup:
 
     def _state(self, index: int) -> bytes | None:
         env = self._envs[index]
-        if env is not env.unwrapped or not isinstance(env, Restorable):  # a wrapper has a state of its own
+        if env is not env.unwrapped or not isinstance(env, Restorable):  # a wrapper may have a state of its own
             return None
         try:
             return pickle.dumps(env.get_state())
-        except NotImplementedError:  # an environment of a person's own that has the method and no state to give
+        except NotImplementedError:  # a custom environment that has the method but no state
             return None
 
     def _show(self, index: int, obs: NDArray[np.uint8]) -> None:
@@ -141,13 +141,13 @@ class EnvGroup:
 
 
 def map_block(descriptor: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """The observation block behind an open file, shared by every process that maps it."""
+    """Map the observation block of an open file, shared by every process that maps it."""
     memory = mmap.mmap(descriptor, int(np.prod(shape)))
     return np.frombuffer(memory, dtype=np.uint8).reshape(shape)
 
 
 def default_make() -> MakeEnv[Any]:
-    """``saccade.envs.make.make_env``, imported late: a simulator comes only where environments live."""
+    """Return ``saccade.envs.make.make_env``, imported late: only processes with environments load a simulator."""
     from saccade.envs.make import make_env
 
     return make_env

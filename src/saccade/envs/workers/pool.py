@@ -1,4 +1,4 @@
-"""`WorkerPool`: the processes of `EnvWorkers`, where one that is lost is replaced and nobody notices."""
+"""`WorkerPool`: the processes of `EnvWorkers`; lost ones are replaced without loss."""
 
 from __future__ import annotations
 
@@ -14,51 +14,52 @@ from saccade.envs.workers.group import Config, EnvSpaces, MakeEnv, Renderer, Req
 from saccade.envs.workers.journal import Journal
 from saccade.envs.workers.process import Worker, WorkerError, WorkerLost, end_workers, start_worker
 
-LAST_LOOK_SECONDS = 0.5  # after a deadline: while this process was stopped, answers may have come
-GRACE_SECONDS = 5.0  # for environments to close themselves before their process is killed
-LOST_IN_A_ROW = 2  # without a command completed in between: then a new process is no help
+LAST_LOOK_SECONDS = 0.5  # after a deadline: answers may have come while this process was stopped
+GRACE_SECONDS = 5.0  # for environments to close before their process is killed
+LOST_IN_A_ROW = 2  # without a completed command in between: then a new process does not help
 ENVS_PER_DEADLINE = 8  # of one process; more are given proportionally more time
-PICTURE_SECONDS = 20.0  # for a GPU's first picture, counted from when all is loaded: it takes 1, or hangs for good
-RESET_IN_STEPS = 2  # a reset may take as long as so many steps: it may have a clip to decode
+PICTURE_SECONDS = 20.0  # for a GPU's first picture once all is loaded: it takes 1, or hangs forever
+RESET_IN_STEPS = 2  # a reset may take as long as this many steps: it may decode a clip
 SOFTWARE_OPENGL = "osmesa"
 
 
 class WorkerReplaced(RuntimeWarning):
-    """An environment process was lost, and what is done so that its environments go on where they were."""
+    """An environment process was lost; the message says what is done so that its environments continue."""
 
 
 class Arrangement(NamedTuple):
     """How environments are spread over processes at the moment."""
 
     processes: int
-    """0: they live in the caller's."""
+    """0 if they live in the caller's process."""
     environments: int
     opengl: str
-    """MUJOCO_GL of the processes: ``egl``, ``osmesa`` or ``glfw``; ``default`` where nothing was chosen, and empty
-    where they draw without."""
+    """MUJOCO_GL of the processes: ``egl``, ``osmesa`` or ``glfw``; ``default`` if nothing was chosen, and empty
+    if they render without OpenGL."""
     replaced: int
     """Processes lost so far."""
     renderer: str = ""
-    """What draws, in OpenGL's own words (GL_RENDERER); empty where it was not asked."""
+    """What renders, in OpenGL's own words (GL_RENDERER); empty if unknown."""
     most_processes: int | None = None
-    """As many as draw at the same time without being lost, where more were tried."""
+    """How many processes can render at the same time without being lost, if more were tried."""
 
     def __str__(self) -> str:
         where = _in_processes(self.processes) if self.processes else "in this process"
         drawn = f"{self.opengl} ({self.renderer})" if self.renderer else self.opengl
         told = f"{self.environments} environment{'s' * (self.environments > 1)} {where}"
-        told += f", OpenGL {drawn}" if self.opengl else ", which draw without OpenGL"
+        told += f", OpenGL {drawn}" if self.opengl else ", rendering without OpenGL"
         told += f", {self.replaced} lost and replaced" if self.replaced else ""
-        return told + (f", at most {self.most_processes} draw together here" if self.most_processes else "")
+        return told + (f", at most {self.most_processes} render at the same time here" if self.most_processes else "")
 
 
 class WorkerPool(Generic[Config]):
     """Processes that hold environments, and one journal per environment.
 
-    A process that dies or gives no answer in time is killed; another makes its environments anew, brings them to
-    where their journals say they were, and performs what was lost. Where that does not help, all environments are
-    arranged anew: in half as many processes, and so on down to one, in one that draws in software. A first picture
-    that several processes do not get from a GPU is known to be one another's fault: then fewer are tried at once.
+    A process that dies or does not answer in time is killed; another makes its environments again, brings them to
+    where their journals say they were, and performs what was lost. If that does not help, all environments are
+    rearranged: in half as many processes, and so on down to one, then in one that renders in software. If
+    several processes do not get a first picture from a GPU, they are known to block each other: then fewer are tried
+    at once.
 
     Args:
         make: as ``EnvGroup``'s.
@@ -88,7 +89,7 @@ class WorkerPool(Generic[Config]):
         picture_seconds: float,
         opengl: str,
     ) -> None:
-        self.workers: list[Worker] = []  # this very list is what the caller ends
+        self.workers: list[Worker] = []  # the caller ends exactly this list
         self.spaces: dict[int, EnvSpaces] = {}
         self._make, self._renderer, self._num_workers = make, renderer, num_workers
         self._assignments = dict(assignments)
@@ -102,7 +103,7 @@ class WorkerPool(Generic[Config]):
         self._asked: list[Worker] = []
         self._lost: dict[Worker, WorkerLost] = {}
         self._losses: Counter[int] = Counter()  # in a row, by worker number
-        self._crowded = False  # whether a GPU gave processes no first picture
+        self._crowded = False  # whether a GPU gave some processes no first picture
         self._tried: list[str] = []
         self._replaced = 0
 
@@ -124,19 +125,19 @@ class WorkerPool(Generic[Config]):
         self._recover()
 
     def share_block(self, shape: tuple[int, ...]) -> None:
-        """Tell where observations go, once: [num_envs, channel, height, width]."""
+        """Announce where observations go, once: [num_envs, channel, height, width]."""
         self._block_shape = shape
         self._repeat_journals(self.workers)
         self._recover()
 
     def reassign(self, assignments: Mapping[int, tuple[Config, int]]) -> None:
-        """Have the same number of other environments from now on; the command ``remake`` then makes them."""
+        """Replace the environments by the same number of others, which the command ``remake`` then makes."""
         assert assignments.keys() == self._assignments.keys()
         self._assignments = dict(assignments)
         self._journals = {index: Journal() for index in assignments}
 
     def post(self, command: str, requests: Requests) -> None:
-        """Send a command that ``collect`` gives the results of; a process that is found lost here is replaced there."""
+        """Send a command whose results ``collect`` returns; a process that is found lost now is replaced then."""
         messages = {}
         for worker in self.workers:
             share = {index: requests[index] for index in worker.envs if index in requests}
@@ -147,7 +148,7 @@ class WorkerPool(Generic[Config]):
         self._send(messages)
 
     def collect(self, command: str, requests: Requests) -> dict[int, Any]:
-        """Wait for the results of what was posted, whatever happens to the processes meanwhile."""
+        """Wait for the results of what was posted, and recover processes that are lost meanwhile."""
         results: dict[int, Any] = {}
         drawing = {"step": self._step_seconds, "reset": RESET_IN_STEPS * self._step_seconds}
         seconds = drawing.get(command, self._timeout_seconds)
@@ -176,7 +177,7 @@ class WorkerPool(Generic[Config]):
     def _receive(
         self, workers: Iterable[Worker], seconds: float, awaited: str = "answer"
     ) -> Iterator[tuple[Worker, Any]]:
-        """Answers as they come, until all but the lost have answered. ``awaited``: what to call them."""
+        """Yield answers as they come, until all but the lost have answered. ``awaited``: what to call them."""
         began = time.monotonic()
         silent = {worker.channel.socket: worker for worker in workers if worker not in self._lost}
         allowed = {worker: seconds * -(-len(worker.envs) // ENVS_PER_DEADLINE) for worker in silent.values()}
@@ -205,7 +206,7 @@ class WorkerPool(Generic[Config]):
             self.workers.append(start_worker(number, envs, self._block_descriptor, self._opengl))
 
     def _make_environments(self, workers: Iterable[Worker]) -> None:
-        """The first of two messages to a new process; after it the environments are as new."""
+        """Send the first of two messages to a new process, after which its environments are new."""
         assigned = {worker: {index: self._assignments[index] for index in worker.envs} for worker in workers}
         self._send({worker: pickle.dumps((self._make, self._renderer, share)) for worker, share in assigned.items()})
         loaded = dict(self._receive(assigned, self._timeout_seconds))  # and whether a GPU draws
@@ -219,7 +220,7 @@ class WorkerPool(Generic[Config]):
             self._opengl = opengl
 
     def _repeat_journals(self, workers: Iterable[Worker]) -> None:
-        """The second message: brings environments just made to where they were."""
+        """Send the second message: bring new environments to where they were."""
         made = [worker for worker in workers if worker not in self._lost]
         journals = {worker: {index: self._journals[index].repetition() for index in worker.envs} for worker in made}
         self._send({worker: pickle.dumps((self._block_shape, share)) for worker, share in journals.items()})
@@ -232,7 +233,7 @@ class WorkerPool(Generic[Config]):
                     )
 
     def _recover(self) -> None:
-        """Until no process is lost: replace those that are, or arrange all environments anew."""
+        """Replace lost processes, or rearrange all environments, until no process is lost."""
         while self._lost:
             lost, self._lost = {worker: self._lost[worker] for worker in self.workers if worker in self._lost}, {}
             self._replaced += len(lost)
@@ -247,7 +248,7 @@ class WorkerPool(Generic[Config]):
                 self._repeat_journals(fresh)
 
     def _replace(self, lost: Mapping[Worker, WorkerLost]) -> list[Worker]:
-        """New processes in the places of the lost ones."""
+        """New processes in place of the lost ones."""
         for worker, loss in lost.items():
             self._require_journals(worker.envs, loss)
         told = "; ".join(map(str, lost.values()))
@@ -261,7 +262,7 @@ class WorkerPool(Generic[Config]):
         return fresh
 
     def _rearrange(self, lost: Mapping[Worker, WorkerLost]) -> list[Worker]:
-        """New processes for all environments, in the next arrangement that there is."""
+        """New processes for all environments, in the next possible arrangement."""
         loss = next(iter(lost.values()))
         self._require_journals(self._assignments, loss)
         lower = self._lower_arrangement()

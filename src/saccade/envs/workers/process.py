@@ -1,4 +1,4 @@
-"""One environment process: how its parent starts and loses it, what it does, how the two talk.
+"""One environment process: how its parent starts and loses it, what it does, and how the two communicate.
 
 A process is a fresh interpreter, because OpenGL and its threads do not survive a fork. It does not
 import the caller's main module, as `multiprocessing` would: so it holds a simulator and nothing else
@@ -31,10 +31,10 @@ from saccade.types import UserError
 
 LENGTH = struct.Struct("!Q")  # of the pickle that follows it
 EXIT_SECONDS = 2.0  # between a closed channel and the exit status that explains it
-KILL_SECONDS = 5.0  # until a killed process is gone; longer only for one that a driver holds, which never works again
+KILL_SECONDS = 5.0  # until a killed process is gone; longer only if a driver blocks it, which never recovers
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
-# One process per core is the parallelism: more threads in each would only fight over the cores.
+# One process per core is the parallelism: more threads in each would only compete for the cores.
 # In the environment before the interpreter starts, because it is read when the libraries are loaded.
 SINGLE_THREADED = {
     "LP_NUM_THREADS": "1",  # Mesa's software renderer
@@ -58,7 +58,7 @@ serve(*arguments)
 
 
 DEFAULT_OPENGL = "default"  # what MUJOCO_GL says, or else what a process finds
-NO_OPENGL = ""  # of a simulator that draws without it
+NO_OPENGL = ""  # for a simulator that renders without it
 
 
 class WorkerError(RuntimeError):
@@ -66,7 +66,7 @@ class WorkerError(RuntimeError):
 
 
 class WorkerLost(WorkerError):
-    """A process died or gave no answer, which says nothing about its environments: another may go on with them."""
+    """A process died or did not answer, which says nothing about its environments: another may continue with them."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Worker:
         return f"environment worker {self.number} (environment{plural} {', '.join(map(str, self.envs))})"
 
     def send(self, message: bytes, deadline: float) -> None:
-        """Raises ``WorkerLost`` where the process hangs or is gone."""
+        """Send; raises ``WorkerLost`` if the process hangs or is gone."""
         try:
             self.channel.send(message, deadline)
         except TimeoutError as error:
@@ -129,7 +129,7 @@ class Worker:
             raise self.explain_death() from error
 
     def receive(self, deadline: float) -> Any:
-        """The answer; raises ``WorkerLost`` where there is none, and what the process raised where it did."""
+        """Return the answer; raises ``WorkerLost`` if there is none, or what the process raised."""
         try:
             kind, answer = self.channel.receive(deadline)
         except TimeoutError as error:
@@ -143,7 +143,7 @@ class Worker:
         return answer
 
     def explain_death(self) -> WorkerLost:
-        """What to say once the channel is closed: the signal or the exit code."""
+        """Return the error once the channel is closed: the signal or the exit code."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(EXIT_SECONDS)
         code = self.process.returncode
@@ -176,19 +176,19 @@ def start_worker(number: int, envs: tuple[int, ...], block_descriptor: int, open
 
 
 def opengl_variables(backend: str) -> dict[str, str]:
-    """What makes a process draw with ``backend``, a value of MUJOCO_GL."""
+    """Return the variables that make a process render with ``backend``, a value of MUJOCO_GL."""
     if backend in (DEFAULT_OPENGL, NO_OPENGL):
         return {}
     return {"MUJOCO_GL": backend} | ({"PYOPENGL_PLATFORM": backend} if backend in ("egl", "osmesa") else {})
 
 
 def current_opengl() -> str:
-    """The backend that this process was told, or has chosen, to draw with."""
+    """Return the backend that this process was given, or has chosen, to render with."""
     return os.environ.get("MUJOCO_GL") or DEFAULT_OPENGL
 
 
 def end_workers(workers: list[Worker], grace_seconds: float) -> None:
-    """Close every channel, which workers leave by; kill those still there after ``grace_seconds``."""
+    """Close every channel, which tells workers to leave; kill those still there after ``grace_seconds``."""
     for worker in workers:
         worker.channel.close()
     deadline = time.monotonic() + grace_seconds
@@ -205,7 +205,7 @@ def end_workers(workers: list[Worker], grace_seconds: float) -> None:
 
 
 def serve(channel_descriptor: int, block_descriptor: int, parent: int | None) -> None:
-    """A worker's whole life: make the environments, then answer commands until the channel closes.
+    """Run a worker: make the environments, then answer commands until the channel closes.
 
     An exception is not caught here: it ends the process, and its traceback goes to the parent.
 
@@ -222,11 +222,11 @@ def serve(channel_descriptor: int, block_descriptor: int, parent: int | None) ->
 
 
 def answer_commands(channel: Channel, block_descriptor: int) -> None:
-    """The conversation: assignments and spaces, the block's shape and what to repeat, then command after command.
+    """Converse with the parent: assignments and spaces, the block's shape and what to repeat, then commands.
 
-    Assignments have three answers, one after the other, since they may take so differently long: once what draws is
-    loaded, whether that is a GPU; once a first picture is drawn, by what; once the environments are made, their spaces.
-    A command is answered with its results and with the states after it of the environments in ``saved``.
+    Assignments have three answers, one after the other, since they may take very different times: once the renderer is
+    loaded, whether it is a GPU; once a first picture is rendered, by what; once the environments are made, their
+    spaces. A command is answered with its results and with the states after it of the environments in ``saved``.
     """
     make, renderer, assignments = channel.receive()
     channel.send(pickle.dumps(("done", renderer is not None and renderer.load())))
@@ -245,26 +245,26 @@ def answer_commands(channel: Channel, block_descriptor: int) -> None:
 def report_to(
     channel: Channel,
 ) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
-    """A ``sys.excepthook`` that tells the parent why this process ends."""
+    """Return a ``sys.excepthook`` that reports to the parent why this process ends."""
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, UserError):
             message = ("user error", str(error))
         else:
             message = ("error", "".join(traceback.format_exception(kind, error, trace)))
-        with contextlib.suppress(OSError):  # nobody is left to be told
+        with contextlib.suppress(OSError):  # the parent is gone
             channel.send(pickle.dumps(message))
 
     return report
 
 
 def tell_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """One line for people, as the command line prints its own warnings; where in the code it arose is left out."""
+    """Print a warning in one line, as the command line does; its place in the code is left out."""
     sys.stderr.write(f"saccade: warning: {message}\n")
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel end this process when its parent dies, even stopped or in an endless loop."""
+    """Make the kernel end this process when its parent dies, even if stopped or in an endless loop."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # it died before the line above

@@ -1,4 +1,4 @@
-"""Networks seen otherwise: tapped, guided, rewired, with the same parameters."""
+"""Views of networks: tapped, guided or rewired, with the same parameters."""
 
 from saccade.moved import looking_up
 

@@ -1,4 +1,4 @@
-"""What a network holds, and copies of a network in which some of it is other: the machinery of views."""
+"""The parts that a network holds, and copies of a network in which some are replaced: the machinery of views."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from saccade.types import UserError
 
 REBUILT = (nn.Module, dict, list, tuple, MethodType, functools.partial)
-"""What can be made anew around other parts. Objects of other kinds, such as optimizers, stay as they are."""
+"""Kinds of objects that can be rebuilt around other parts. Others, such as optimizers, stay as they are."""
 MODULES, TENSORS = "_modules", ("_parameters", "_buffers")
 """Where a module keeps its parts."""
 ORDINARY = frozenset(vars(nn.Module()))
@@ -30,13 +30,13 @@ class Reach:
 
     Attributes:
         network: the network itself, whose name is ``""``.
-        things: all of it by ``id``: registered modules first, as registered.
+        things: everything by ``id``: registered modules first, as registered.
         names: dotted names, by ``id``.
-        holders: ids of what holds a thing, by its own.
+        holders: ids of what holds a thing, by the thing's own.
     """
 
     def __init__(self, network: nn.Module, *, tensors: bool = False) -> None:
-        """tensors: with parameters and buffers. Raises UserError where a module is compiled or scripted."""
+        """tensors: whether to include parameters and buffers. Raises UserError if a module is compiled or scripted."""
         self.network = network
         self.things: dict[int, Any] = {}
         self.names: dict[int, str] = {}
@@ -61,7 +61,7 @@ class Reach:
         return {self.names[key]: thing for key, thing in self.things.items() if isinstance(thing, nn.Module)}
 
     def leading_to(self, targets: Iterable[int]) -> set[int]:
-        """The ids of everything through which one of the targets is held."""
+        """Return the ids of everything through which one of the targets is held."""
         leading: set[int] = set()
         waiting = [holder for target in targets for holder in self.holders[target]]
         while waiting:
@@ -73,9 +73,9 @@ class Reach:
 
 
 def rewired(reach: Reach, replacements: Mapping[int, Any], copied: Collection[int] = ()) -> dict[int, Any]:
-    """Replaced things, and copies of all that leads to them and of what shall be copied, by the ``id`` of the old ones.
+    """Return replaced things, and copies of all that leads to them and of ``copied``, by the ``id`` of the old ones.
 
-    Of a module its copy has the same class and the same attributes, but for those that changed.
+    A module's copy has the same class and the same attributes, except those that changed.
     """
     assert set(replacements) | set(copied) <= set(reach.things), "the network holds no such part"
     changing = reach.leading_to([*replacements, *copied]).union(replacements, copied)
@@ -124,14 +124,14 @@ def _parts(thing: Any, kinds: tuple[type, ...]) -> list[tuple[Any, Any]]:
 
 
 def _may_change(value: Any, kinds: tuple[type, ...]) -> bool:
-    """Leaves out the numbers, and tuples of numbers, that layers are full of."""
+    """Exclude the numbers, and tuples of numbers, that layers are full of."""
     if type(value) in PLAIN or (type(value) is tuple and PLAIN.issuperset(map(type, value))):
         return False
     return isinstance(value, kinds)
 
 
 def _attributes(own: dict[str, Any], changing: AbstractSet[int], build: Callable[[Any], Any]) -> dict[str, Any]:
-    """The attributes of a module's copy: those that lead to nothing changed are the same objects, and so stay alive."""
+    """The attributes of a module's copy: those that lead to nothing changed are the very same objects."""
     changed = dict(own)
     for group in (MODULES, *TENSORS):
         if not changing.isdisjoint(map(id, own[group].values())):
@@ -152,16 +152,16 @@ def _remade(thing: Any, build: Callable[[Any], Any]) -> Any:
 
 def _refuse_compiled(module: nn.Module, name: str) -> None:
     """Raise UserError for a module whose calls do not go through its parts."""
-    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # where nobody has loaded it, nothing is compiled
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # if it is not loaded, nothing is compiled
     if module._compiled_call_impl is not None or (dynamo is not None and isinstance(module, dynamo.OptimizedModule)):
         raise UserError(
-            f"{_where(name)} is compiled, and whatever it is asked to compute differently it would compute as before: "
+            f"{_where(name)} is compiled, and would ignore every change to its parts: "
             "give the module that torch.compile was called with."
         )
     if isinstance(module, torch.jit.ScriptModule):
         raise UserError(
-            f"{_where(name)} is scripted or traced, and whatever it is asked to compute differently it would "
-            "compute as before: give the Python module that it was made from."
+            f"{_where(name)} is scripted or traced, and would ignore every change to its parts: "
+            "give the Python module that it was made from."
         )
 
 

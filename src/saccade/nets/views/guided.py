@@ -15,7 +15,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 GUIDED = "guided"
-"""In the metadata of the node that a ``GuidedReLU`` leaves in a graph: a threshold of another origin has none."""
+"""Key in the metadata of a ``GuidedReLU``'s node in a graph, which other thresholds lack."""
 
 
 class _GuidedReLU(torch.autograd.Function):
@@ -44,7 +44,7 @@ class GuidedReLU(nn.ReLU):
         if torch.compiler.is_compiling():
             return _GuidedReLU.apply(input)
         # The same, and faster than a function of our own: a threshold at 0 is differentiated as ReLU is, and the hook
-        # is one on this value alone, which goes with its graph.
+        # is on this value alone, and vanishes with its graph.
         output = F.threshold(input, 0.0, 0.0, self.inplace)
         if output.requires_grad:
             output.register_hook(_positive)
@@ -58,12 +58,12 @@ def _positive(gradient: Tensor) -> Tensor:
 
 
 def guided_view(module: Module) -> Module:
-    """A module with the very same parameters in which every ``nn.ReLU`` is a ``GuidedReLU``.
+    """Return a module with the very same parameters in which every ``nn.ReLU`` is a ``GuidedReLU``.
 
-    No hooks: nothing to remove, and it compiles. Later changes to the parameters show in the view. A ReLU that is
-    called as a function cannot be seen and would keep its ordinary gradient; the networks here have none, and
-    ``saccade.saliency.guided_backpropagation`` refuses those of others. Raises UserError where a module is already
-    compiled or scripted.
+    It uses no hooks, so there is nothing to remove, and it compiles. Later changes to the parameters show in the view.
+    A ReLU that is called as a function cannot be seen and would keep its ordinary gradient; the networks here have
+    none, and ``saccade.saliency.guided_backpropagation`` refuses others that do. Raises UserError if a module is
+    already compiled or scripted.
     """
     reach = Reach(module)
     guided = {key: _guided(layer) for key, layer in reach.things.items() if _is_plain_relu(layer)}
@@ -71,7 +71,7 @@ def guided_view(module: Module) -> Module:
 
 
 def recorded_pass(layers: nn.Sequential, value: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Output of alternating convolutions and ReLUs, and what entered each convolution."""
+    """Return the output of alternating convolutions and ReLUs, and the input of each convolution."""
     entered: list[Tensor] = []
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
@@ -81,14 +81,14 @@ def recorded_pass(layers: nn.Sequential, value: Tensor) -> tuple[Tensor, list[Te
 
 
 def walk_back_guided(layers: nn.Sequential, entered: list[Tensor], gradient: Tensor) -> Tensor:
-    """Guided backpropagation (Springenberg et al., 2015) through a recorded pass, without another one.
+    """Run guided backpropagation (Springenberg et al., 2015) through a recorded pass, without repeating it.
 
-    A ReLU passes positive gradients through positive units; a unit is positive where what entered the next convolution
-    is. gradient: with respect to the output. Returns that with respect to ``entered[0]``, in the dtype of the pass. Not
+    A ReLU passes positive gradients through positive units; a unit is positive if the input of the next convolution
+    is. gradient: with respect to the output. Returns that with respect to ``entered[0]``, in the type of the pass. Not
     differentiable.
     """
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
-    gradient = gradient.to(entered[-1].dtype)  # that of the pass; what entered the first one may have had more digits
+    gradient = gradient.to(entered[-1].dtype)  # the type of the pass; the first input may have been more precise
     for layer, value in zip(reversed(convolutions), reversed(entered), strict=True):
         gradient = input_gradient(layer, gradient, value)
         if value is not entered[0]:
@@ -102,5 +102,5 @@ def _is_plain_relu(layer: object) -> bool:
 
 def _guided(relu: nn.Module) -> GuidedReLU:
     guided = GuidedReLU()
-    vars(guided).update(vars(relu))  # what its owner has set on it, such as hooks, stays
+    vars(guided).update(vars(relu))  # keeps what its owner has set on it, such as hooks
     return guided

@@ -1,6 +1,6 @@
-"""Views of a network: the very same parameters, computed by a network in which some parts are others.
+"""Views of a network: the very same parameters, in a network in which some parts are replaced.
 
-A view is made of copies of those modules alone that lead to a replaced part, and of the original objects everywhere
+A view copies only those modules that lead to a replaced part, and keeps the original objects everywhere
 else: later changes to the parameters show in it, no hook is set, and the network itself is never touched.
 """
 
@@ -28,20 +28,20 @@ class Call(NamedTuple):
 
 
 def layers_of(network: nn.Module) -> dict[str, nn.Module]:
-    """Every module that a network can reach, once, by its dotted name: the registered ones first, as registered.
+    """Return every module that a network can reach, once, by its dotted name: registered ones first, as registered.
 
     Unlike ``named_modules`` this also finds modules in plain lists, tuples and dictionaries. The network itself has the
-    name ``""``. Raises UserError where one of them is compiled or scripted.
+    name ``""``. Raises UserError if one of them is compiled or scripted.
     """
     return Reach(network).modules()
 
 
 def replaced(network: Module, replacements: Mapping[int, nn.Module | Tensor]) -> Module:
-    """A view of a network with other modules, parameters or buffers in the place of some.
+    """Return a view of a network with some modules, parameters or buffers replaced by others.
 
     They are replaced wherever the network holds them: as registered modules, in plain attributes, lists, tuples and
-    dictionaries, behind bound methods, shared or in a cycle. What is behind a closure, a hook or in an object of
-    another kind, such as an optimizer, stays as it is.
+    dictionaries, as targets of bound methods, shared or in a cycle. What a closure, a hook or an object of
+    another kind, such as an optimizer, holds stays as it is.
 
     Args:
         replacements: by the ``id`` of what is replaced, which the network must hold.
@@ -54,9 +54,10 @@ def replaced(network: Module, replacements: Mapping[int, nn.Module | Tensor]) ->
 
 
 def tapped(network: Module, layers: Collection[str]) -> tuple[Module, list[Call]]:
-    """A view of a network, and the list in which every call of the named layers leaves its inputs and output.
+    """Return a view of a network, and the list in which every call of the named layers records its inputs and output.
 
-    A tapped layer is of its own class with its own weights, so that code that reads them works. Raises UserError as
+    A tapped layer has its own class and weights, so that code that reads them works. Raises UserError as
+    ``replaced`` does. The list grows with every call of the view: empty it after reading.
     ``replaced`` does. The list grows with every call of the view: empty it when it has been read.
     """
     view, tape = tap(Reach(network), layers)
@@ -64,7 +65,7 @@ def tapped(network: Module, layers: Collection[str]) -> tuple[Module, list[Call]
 
 
 def tap(reach: Reach, layers: Collection[str]) -> tuple[nn.Module, list[Call]]:
-    """``tapped`` for a network whose reach is already known."""
+    """Do what ``tapped`` does, for a network whose reach is already known."""
     chosen = {id(layer): name for name, layer in reach.modules().items() if name in layers}
     assert len(chosen) == len(set(layers)), "the network has no layer of some name"
     built = rewired(reach, {}, chosen)
@@ -88,13 +89,13 @@ def _recording(layer: nn.Module, name: str, tape: list[Call]) -> Callable[..., A
 def randomised(network: Module, seed: int, layers: Sequence[str] | None = None) -> list[tuple[str, Module]]:
     """Cascading randomisation (Adebayo et al., 2018): ``(layer, view)``, each with one more layer's weights redrawn.
 
-    It begins with the last layer that has parameters of its own and ends with the first, where all are random. A layer
-    is drawn anew by its own ``reset_parameters``; one that has none gets its values in random order. The views share
-    the redrawn weights with each other and nothing redrawn with the network.
+    It begins with the last layer that has parameters of its own and ends with the first, when all are random. A layer
+    is redrawn by its own ``reset_parameters``; one without gets its values in random order. The views share
+    the redrawn weights with each other, and nothing redrawn with the network.
 
     Args:
-        seed: of every draw; on any device the same. Global random states are left alone.
-        layers: names as ``layers_of`` gives them, first to last; by default all with parameters, as registered.
+        seed: of every draw, with the same result on any device. Global random states are left alone.
+        layers: names as ``layers_of`` returns them, first to last; by default all with parameters, as registered.
 
     Raises:
         UserError: a module is compiled or scripted, or there is no such layer.
@@ -124,7 +125,7 @@ def _own(layer: nn.Module) -> list[nn.Parameter]:
 def _redrawn(layer: nn.Module) -> dict[int, Tensor]:
     """New values for a layer's own parameters and buffers, by the id of the old ones."""
     # On copies of all that the layer holds, since a reset may reach into its children; and on the host, where the same
-    # seed draws the same whatever the device.
+    # seed draws the same numbers for any device.
     copies = {id(old): _like(old, old.detach().to("cpu", copy=True)) for old in (*layer.parameters(), *layer.buffers())}
     twin = replaced(layer, copies)
     reset = getattr(type(layer), "reset_parameters", None)
@@ -140,5 +141,5 @@ def _redrawn(layer: nn.Module) -> dict[int, Tensor]:
 
 
 def _like(old: Tensor, value: Tensor) -> Tensor:
-    """A parameter or a buffer with another value, as the old one is."""
+    """A parameter or buffer with another value, of the same kind as the old one."""
     return nn.Parameter(value, old.requires_grad) if isinstance(old, nn.Parameter) else value

@@ -1,4 +1,4 @@
-"""What a person's network class may want to be made with, of what the spaces of its environment tell."""
+"""Guess the arguments of a user's network class from the spaces of its environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from saccade.types import UserError
 
 Space = gymnasium.Space[Any]
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
-"""Those without a name, and those with one."""
+"""Positional and keyword arguments."""
 
 ENVIRONMENTS = ("env", "envs", "venv", "environment")
 OBSERVATION_SPACES = ("observation_space", "obs_space", "single_observation_space")
@@ -24,23 +24,23 @@ ACTIONS = (
     "n_actions", "num_actions", "nb_actions", "n_action", "num_action", "action_dim", "act_dim", "action_size", "n_act",
     "num_act", "actions", "action_num", "n_outputs", "num_outputs", "output_dim", "out_dim", "output_size",
 )  # fmt: skip
-"""Names for the number of actions, or of their dimensions."""
+"""Parameter names that mean the number of actions, or of their dimensions."""
 ACTION_SHAPES = ("action_shape", "act_shape")
 SHAPES = ("obs_shape", "observation_shape", "input_shape", "state_shape", "in_shape", "obs_dim", "state_dim")
 CHANNELS = (
     "channels", "in_channels", "input_channels", "num_channels", "n_channels", "num_input_channels", "n_input_channels",
     "frames", "num_frames", "n_frames", "frame_stack", "stack", "num_stack", "n_stack", "history_length",
 )  # fmt: skip
-"""Names for the number of channels that a network sees."""
+"""Parameter names that mean the number of channels that a network sees."""
 
 
 def arguments_for(
     make: Callable[..., Any], name: str, observation_space: Space, action_space: Space
 ) -> Iterator[Arguments]:
-    """What a class or function may be called with, the likeliest first: whatever the weights fit is right.
+    """Yield arguments that a class or function may take, the likeliest first; the first that weights fit is right.
 
     Raises:
-        UserError: it needs more than anybody knows here.
+        UserError: it needs arguments that cannot be known here.
     """
     parameters = inspect.signature(make).parameters.values()
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -52,12 +52,12 @@ def arguments_for(
         named = {one: known.get(one, first) for one in required}
         yield tuple(named.values()), {}
         chosen = {one.name: known[one.name] for one in parameters if one.name in known and one.name not in required}
-        if chosen:  # what it is by default need not be what it was in training
+        if chosen:  # the default need not be what training used
             yield tuple(named.values()), chosen
     elif len(required) > 2:
         unknown = ", ".join(one for one in required if one not in known and one not in ENVIRONMENTS)
         raise UserError(
-            f"{name} must be given {', '.join(required)}, and nobody knows {unknown} here: name a function that "
+            f"{name} must be given {', '.join(required)}, but {unknown} cannot be known here: name a function that "
             "makes it."
         )
     count, channels, shape = known[ACTIONS[0]], known[CHANNELS[0]], observation_space.shape
@@ -87,9 +87,9 @@ TOLD = (gymnasium.spaces.Discrete, gymnasium.spaces.Box)
 
 
 def _stand_ins(observation_space: Space, action_space: Space) -> Iterator[SimpleNamespace]:
-    """Environments that know their spaces and nothing else."""
+    """Stand-ins for environments, which have spaces and nothing else."""
     single = {"single_observation_space": observation_space, "single_action_space": action_space, "num_envs": 1}
     yield SimpleNamespace(observation_space=observation_space, action_space=action_space, **single)
-    # Of vectorised environments, as CleanRL's are, the plain names mean a batch of observations and actions.
+    # In vectorised environments, such as CleanRL's, the plain names mean a batch of observations and actions.
     batched = batch_space(observation_space, 1), batch_space(action_space, 1)
     yield SimpleNamespace(observation_space=batched[0], action_space=batched[1], **single)

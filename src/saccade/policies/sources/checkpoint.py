@@ -1,4 +1,4 @@
-"""Networks in a person's own file with weights from another: CleanRL's scripts, and what looks like them."""
+"""Load networks from a user's own file with weights from another: CleanRL's scripts, and files like them."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def from_checkpoint(
     device: str = "auto",
     trust: bool = False,
 ) -> Policy:
-    """The policy of a network class in a Python file, with the weights of a checkpoint.
+    """Load the policy of a network class in a Python file, with the weights of a checkpoint.
 
-    The file is run, as the person who named it asks for; the checkpoint is not, unless ``trust`` is given.
+    The Python file is run, as naming it requests; the checkpoint is not, unless ``trust`` is given.
 
     Args:
-        network: ``file.py:Class``, or a function in the place of the class. It is called without arguments, with an
-            environment as CleanRL's classes are (a stand-in that knows the spaces and nothing else), with the
-            observation space and the action space, or with numbers of actions and channels or a shape, as its
-            parameters say by their names or as its weights fit.
-        checkpoint: a state dict, or a tuple or dict of some, of which ``FILE:NAME`` names one: ``both.pt:online``,
+        network: ``file.py:Class``, or a function that returns a network. It is called without arguments, with an
+            environment as CleanRL's classes are (a stand-in that has spaces and nothing else), with the
+            observation space and the action space, or with numbers of actions and channels or a shape, as the names
+            of its parameters suggest or as its weights fit.
+        checkpoint: a state dict, or a tuple or dict of several, of which ``FILE:NAME`` names one: ``both.pt:online``,
             ``all.pt:agent.actor``, ``model.pt:0`` of a tuple. Without a name it is the one that fits; the policy's
             ``source`` says which. None for a function that loads its weights itself.
         output: as on the command line, ``NAME`` or ``NAME=SOURCE`` (see ``from_module``); by default what CleanRL's
-            classes give: ``actor`` or ``actor_mean`` and ``get_value`` of its PPO, ``forward`` of its DQN, and of its
+            classes have: ``actor`` or ``actor_mean`` and ``get_value`` of its PPO, ``forward`` of its DQN, and of its
             DDPG, TD3 and SAC actors.
 
     Raises:
@@ -88,7 +88,7 @@ def from_checkpoint(
 
 
 def _weights_in(checkpoint: Path, trust: Trust | None) -> dict[str, dict[str, Tensor]]:
-    """The state dicts in a file, or the one that ``FILE:NAME`` names, by what each is called: ``FILE:NAME``."""
+    """The state dicts in a file, or the one that ``FILE:NAME`` names, by their names ``FILE:NAME``."""
     file, wanted = checkpoint, None
     if not checkpoint.exists() and ":" in checkpoint.name:
         before, _, wanted = str(checkpoint).rpartition(":")
@@ -110,7 +110,7 @@ def _made(
     weights: Mapping[str, dict[str, Tensor]] | None,
     origin: str,
 ) -> tuple[nn.Module, str]:
-    """The first network that can be made and that some weights fit, and what these are called."""
+    """The first network that can be made and that some weights fit, and the name of these weights."""
     problems: list[UserError] = []
     for arguments, named in arguments_for(make, name, observation_space, action_space):
         try:
@@ -124,7 +124,7 @@ def _made(
         if weights is None:
             return network, ""
         try:
-            # The nearest one if none fits: its differences are what the person can do something about.
+            # If none fits, the nearest one: its differences are what the user can act on.
             nearest = min(weights, key=lambda one: len(mismatch(network, weights[one])))
             fit(network, weights[nearest], origin)
         except UserError as error:
@@ -136,7 +136,7 @@ def _made(
 
 
 def _check_only_one(taken: str, weights: Mapping[str, dict[str, Tensor]], network: nn.Module) -> None:
-    """Raise UserError where other weights would fit as well: a target network, a second critic, an average."""
+    """Raise UserError if other weights would fit as well: a target network, a second critic, an average."""
     alike = [one for one in weights if not mismatch(network, weights[one])]
     if any(one != taken and not same_weights(weights[taken], weights[one]) for one in alike):
         raise UserError(
@@ -146,7 +146,7 @@ def _check_only_one(taken: str, weights: Mapping[str, dict[str, Tensor]], networ
 
 
 def _outputs(network: nn.Module, action_space: Space, words: Sequence[str]) -> tuple[dict[str, Output], ToEnv | None]:
-    """Outputs by name, and what makes actions the environment's where it is not clipping."""
+    """Outputs by name, and the function that converts actions for the environment, if that is not clipping."""
     if words:
         named = parse_outputs(words)
         return {name: output_of(name, text, network, action_space) for name, text in named.items()}, None
@@ -164,7 +164,7 @@ def _outputs(network: nn.Module, action_space: Space, words: Sequence[str]) -> t
             outputs["value"] = output_of("value", "method:get_value", network, action_space)
         return outputs, None
     if type(network).forward is not nn.Module.forward:
-        if "get_action" in dir(network):  # SAC, whose get_action and not forward divides by 255
+        if "get_action" in dir(network):  # SAC, where get_action divides by 255, and forward does not
             run = captured("", _get_action)
         if discrete:  # SAC for discrete actions has logits; the other networks value the actions
             first = "logits" if "fc_logits" in parts else "q_values"
@@ -174,19 +174,19 @@ def _outputs(network: nn.Module, action_space: Space, words: Sequence[str]) -> t
         if {"fc_mean", "fc_logstd"} <= parts:  # SAC
             return _squashed(run), _rescaled(network, action_space)
     raise UserError(
-        f"It is not plain which part of {type(network).__name__} is the policy: say so with --output, such as "
+        f"It is not clear which part of {type(network).__name__} is the policy: say so with --output, such as "
         f"--output {'logits' if discrete else 'action'}=module:NAME; it has {', '.join(sorted(parts)[:12])}."
     )
 
 
 def _get_action(network: Any, obs: Tensor) -> Any:
-    """Runs ``get_action``, which draws an action besides: with random numbers of its own."""
+    """Run ``get_action``, which also samples an action: with random numbers of its own."""
     with torch.random.fork_rng(devices=[obs.device] if obs.is_cuda else []):
         return network.get_action(obs)
 
 
 def _squashed(run: Callable[..., Any]) -> dict[str, Output]:
-    """CleanRL's SAC actor: ``forward`` gives mean and log standard deviation before the tanh."""
+    """Outputs of CleanRL's SAC actor: ``forward`` returns mean and log standard deviation before the tanh."""
     mean = result(run, "mean", "0")
     return {
         "mean": mean,
@@ -196,7 +196,7 @@ def _squashed(run: Callable[..., Any]) -> dict[str, Output]:
 
 
 def _rescaled(network: nn.Module, action_space: Space) -> ToEnv:
-    """From -1..1 to the actions that the network was trained to take."""
+    """Rescale from -1..1 to the actions that the network was trained to take."""
     buffers = dict(network.named_buffers())
     scale, bias = (buffers[name].cpu().numpy().reshape(-1) for name in ("action_scale", "action_bias"))
     inside = within(action_space)

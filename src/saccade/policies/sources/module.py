@@ -1,4 +1,4 @@
-"""Any ``torch.nn.Module``: what it gives, and where in it the outputs of a policy are found."""
+"""Make a policy from any ``torch.nn.Module``: its outputs, and where in the module each is computed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from saccade.types import UserError
 
 SYNTAX = (
     "an output is NAME or NAME=SOURCE, where SOURCE is a position or key in what forward returns, module:NAME for what "
-    "a submodule computes meanwhile, method:NAME for another method, or parameter:NAME"
+    "a submodule computes during it, method:NAME for another method, or parameter:NAME"
 )
 
 
@@ -33,7 +33,7 @@ class Source:
     Attributes:
         kind: ``forward``, ``module``, ``method`` or ``parameter``.
         name: dotted, of the submodule, method or parameter.
-        part: position, key or attribute in the result; none if the result itself is meant.
+        part: position, key or attribute in the result; empty if the result itself is meant.
     """
 
     kind: str = "forward"
@@ -42,18 +42,18 @@ class Source:
 
 
 def source_of(text: str) -> Source:
-    """The source that is written as in ``module:actor``, ``method:get_value``, ``method:heads:1``, ``0`` or nothing."""
+    """Parse a source such as ``module:actor``, ``method:get_value``, ``method:heads:1``, ``0`` or nothing."""
     kind, colon, rest = text.partition(":")
     if not colon:
         return Source(part=text)
     name, _, part = rest.partition(":")
     if kind not in ("module", "method", "parameter") or not name:
-        raise UserError(f"{text!r} is no place where a network computes something: {SYNTAX}.")
+        raise UserError(f"{text!r} is not a source of an output: {SYNTAX}.")
     return Source(kind, name, part)
 
 
 def parse_outputs(words: Sequence[str]) -> dict[str, str]:
-    """``["logits", "value=method:get_value"]`` as ``{"logits": "", "value": "method:get_value"}``."""
+    """Parse ``["logits", "value=method:get_value"]`` into ``{"logits": "", "value": "method:get_value"}``."""
     return {name: source for name, _, source in (word.partition("=") for word in words)}
 
 
@@ -70,24 +70,24 @@ def from_module(
     to_env: ToEnv | None = None,
     source: str = "",
 ) -> Policy:
-    """A policy out of any network whose outputs are named.
+    """Make a policy from any network whose outputs are named.
 
     Args:
-        network: takes float observations ``[batch, *shape]`` in the observation space's own layout and range; whatever
-            it needs besides, such as a division by 255, it does itself. It is switched to evaluation mode.
-        output: what its ``forward`` returns, such as ``logits``, ``q_values`` or ``action``; or for each output, of
-            those in ``OUTPUTS``, where it is computed: ``""`` what ``forward`` returns, ``"0"`` or ``"key"`` a part of
-            that, ``"module:actor"`` what the submodule ``actor`` computes while ``forward`` runs,
+        network: takes float observations ``[batch, *shape]`` in the observation space's own layout and range; any
+            further preprocessing, such as a division by 255, it does itself. It is switched to evaluation mode.
+        output: what its ``forward`` returns, such as ``logits``, ``q_values`` or ``action``; or a mapping from outputs,
+            named as in ``OUTPUTS``, to where each is computed: ``""`` is what ``forward`` returns, ``"0"`` or ``"key"``
+            a part of that, ``"module:actor"`` what the submodule ``actor`` computes while ``forward`` runs,
             ``"method:get_value"`` what that method returns, ``"parameter:log_std"`` a parameter, the same for every
             observation. ``"method:heads:1"`` is a part of a method's result. ``q`` is called with the observation and
             an action. A Gaussian's ``mean`` is also its ``action``, if no other is named.
         layout, colours, normalised: as for ``pixels_of``.
-        to_env: actions as the environment takes them; by default clipped to the action space.
+        to_env: converts actions to what the environment takes; by default clips them to the action space.
 
     Raises:
         UserError: an output that does not exist or cannot be computed, or spaces that cannot be explained.
     """
-    network = network._modules.get("_orig_mod") or network  # guided views need the module that was compiled
+    network = network._modules.get("_orig_mod") or network  # guided views need the module from before compiling
     sources = parse_outputs([output]) if isinstance(output, str) else dict(output)
     outputs = {key: output_of(key, text, network, action_space) for key, text in sources.items()}
     return policy_from(
@@ -117,7 +117,7 @@ def policy_from(
     to_env: ToEnv | None,
     source: str,
 ) -> Policy:
-    """A policy out of outputs that take observations in the environment's layout; tried once. Raises UserError."""
+    """Make a policy from outputs that take observations in the environment's layout; try it once. Raises UserError."""
     discrete, width = is_discrete(action_space), action_width(action_space)
     if isinstance(observation_space, Pixels):
         pixels = observation_space
@@ -130,7 +130,7 @@ def policy_from(
     wrong = [output for output in outputs if output not in allowed]
     if wrong or not set(needed) & set(outputs):
         kind = "Discrete" if discrete else "Box"
-        problem = f"cannot give {wrong[0]!r}" if wrong else f"must give {' or '.join(needed)}"
+        problem = f"cannot have {wrong[0]!r}" if wrong else f"must have {' or '.join(needed)}"
         raise UserError(
             f"A policy with {kind} actions {problem}: its outputs are among {', '.join(allowed)}, and {SYNTAX}."
         )
@@ -149,9 +149,9 @@ def policy_from(
 
 
 def output_of(name: str, text: str, network: nn.Module, action_space: gymnasium.Space[Any]) -> Output:
-    """The function that computes an output from its source. Raises UserError for what the network does not have."""
+    """Return the function that computes an output from its source. Raises UserError if the network lacks it."""
     if name not in OUTPUTS:
-        raise UserError(f"There is no output {name!r}: there are {', '.join(OUTPUTS)}; {SYNTAX}.")
+        raise UserError(f"There is no output {name!r}: choose from {', '.join(OUTPUTS)}; {SYNTAX}.")
     source = source_of(text)
     if source.kind == "parameter":
         if source.name not in dict(network.named_parameters()) | dict(network.named_buffers()):
@@ -172,11 +172,11 @@ def output_of(name: str, text: str, network: nn.Module, action_space: gymnasium.
 
 
 Call = Callable[..., Any]
-"""``(network, obs, *given)`` -> whatever a person's network returns."""
+"""``(network, obs, *given)`` -> whatever the user's network returns."""
 
 
 def forward(action_space: gymnasium.Space[Any]) -> Call:
-    """Runs a network. CleanRL's actor-critics have no ``forward``; given an action they draw no random one."""
+    """Return a function that runs a network; CleanRL's need no ``forward``, and sample no action if given one."""
 
     def run(network: nn.Module, obs: Tensor, *given: Tensor) -> Any:
         if type(network).forward is not nn.Module.forward:
@@ -190,9 +190,9 @@ def forward(action_space: gymnasium.Space[Any]) -> Call:
 
 
 def captured(name: str, run: Call) -> Call:
-    """What a submodule computes while the network runs, from a view of the network: no hooks, nothing to remove."""
+    """Return what a submodule computes while the network runs, using a view of it: no hooks, nothing to undo."""
 
-    views: WeakKeyDictionary[nn.Module, tuple[nn.Module, list[Any]]] = WeakKeyDictionary()  # walking it takes its time
+    views: WeakKeyDictionary[nn.Module, tuple[nn.Module, list[Any]]] = WeakKeyDictionary()  # making a view is slow
 
     def capture(network: nn.Module, obs: Tensor, *given: Tensor) -> Any:
         if network not in views:
@@ -212,19 +212,19 @@ def captured(name: str, run: Call) -> Call:
 
 
 def parameter(name: str) -> Output:
-    """A parameter ``[dim]`` or ``[1, dim]``, repeated for every observation."""
+    """Return an output that repeats a parameter ``[dim]`` or ``[1, dim]`` for every observation."""
     return lambda network, obs: _attribute(network, name).reshape(1, -1).expand(len(obs), -1)
 
 
 def result(run: Call, output: str, part: str = "") -> Output:
-    """One part of what a call returns; the outputs that are one number per sample without their last dimension."""
+    """Return an output that is part of what a call returns; scalar outputs lose their last dimension."""
 
     def compute(network: nn.Module, obs: Tensor, *given: Tensor) -> Tensor:
         value = _part(run(network, obs, *given), part)
         if not isinstance(value, Tensor):
             raise UserError(
                 f"{type(network).__name__} gives {output} as {type(value).__name__}, not as one tensor: name the part "
-                f"that is meant, such as {output}=0."
+                f"that you mean, such as {output}=0."
             )
         return value[:, 0] if output in SCALARS and value.ndim == 2 and value.shape[1] == 1 else value
 

@@ -1,4 +1,4 @@
-"""Unpickling, which runs what a file says: only for files that a person vouched for, with --trust."""
+"""Unpickle files, which runs code in them: only files that a person vouched for with --trust."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import torch
 from saccade.data.user_code import FAILURES, importable
 
 OF_TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
-"""What files begin with that ``torch.save`` wrote before it wrote archives."""
+"""First bytes of files that ``torch.save`` wrote before it wrote archives."""
 
 OF_TENSORS = ("collections", "torch", "torch._tensor", "torch._utils", "torch.nn.parameter", "torch.storage")
-"""Modules that pickled tensors name."""
+"""Modules that pickled tensors refer to."""
 
 MAIN = "__main__"
 
@@ -31,16 +31,16 @@ class Trust:
     """Where unpickling looks for classes.
 
     Attributes:
-        folders: modules that lie in them can be imported, as by a script that is run there.
-        module: a person's own file that was run already: it knows the classes that a script saved as its own
-            (``__main__``), and those of a module of its name.
+        folders: folders whose modules can be imported, as by a script that is run there.
+        module: the user's own file, already run: it has the classes that a script saved as its own (``__main__``), and
+            those of a module with its name.
     """
 
     folders: tuple[Path, ...] = ()
     module: ModuleType | None = None
 
     def names(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the module defines, under the names of modules that a pickle may know it by."""
+        """What the module defines, under the module names that a pickle may use for it."""
         if self.module is None:
             return {}
         stem = Path(str(self.module.__file__)).stem
@@ -48,7 +48,7 @@ class Trust:
 
 
 def unpickled(content: bytes, trust: Trust) -> Any:
-    """What is pickled: by ``torch.save``, on the CPU, or by anything else. Raises whatever its code raises."""
+    """Unpickle what ``torch.save`` (onto the CPU) or anything else wrote. Raises whatever its code raises."""
     known = trust.names()
 
     class Unpickler(pickle.Unpickler):
@@ -61,18 +61,18 @@ def unpickled(content: bytes, trust: Trust) -> Any:
 
     with importable(*trust.folders):
         if zipfile.is_zipfile(io.BytesIO(content)) or content.startswith(OF_TORCH):
-            pickles = ModuleType("pickles")  # as PyTorch takes it
+            pickles = ModuleType("pickles")  # in the form that PyTorch takes
             vars(pickles).update(Unpickler=Unpickler, load=load, UnpicklingError=pickle.UnpicklingError)
-            # Runs what it says: a person gave --trust for this very file, and no other call unpickles one.
+            # This runs code in the file: a person gave --trust for this very file, and nothing else here unpickles.
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False, pickle_module=pickles)
         return load(io.BytesIO(content))
 
 
 def holds_code(content: bytes) -> bool:
-    """Whether a file is a whole pickle that names other classes or functions than tensors need: trust opens it."""
+    """Return whether a file is a whole pickle with classes or functions other than tensors': one that --trust opens."""
     try:
         return any(_names_code(*operation) for pickled in _pickles_in(content) for operation in _operations(pickled))
-    except FAILURES:  # it is damaged, in any of many ways
+    except FAILURES:  # damaged in one of many ways
         return False
 
 
@@ -85,7 +85,7 @@ def _names_code(operation: pickletools.OpcodeInfo, argument: Any, place: int | N
 def _pickles_in(content: bytes) -> Iterator[io.BytesIO]:
     if not zipfile.is_zipfile(io.BytesIO(content)):
         stream = io.BytesIO(content)
-        while stream.tell() < len(content):  # the old format is some pickles, and then bytes of tensors
+        while stream.tell() < len(content):  # the old format: several pickles, then bytes of tensors
             yield stream
         return
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -95,5 +95,5 @@ def _pickles_in(content: bytes) -> Iterator[io.BytesIO]:
 
 
 def _operations(stream: io.BytesIO) -> list[tuple[pickletools.OpcodeInfo, Any, int | None]]:
-    """Of one pickle, without running it; the stream is at its end then."""
+    """The operations of one pickle, without running it; the stream is at its end then."""
     return list(pickletools.genops(stream))

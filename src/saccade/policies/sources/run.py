@@ -1,4 +1,4 @@
-"""The policy of a Saccade run: what its newest checkpoint, or the folder that was exported of it, holds."""
+"""Load the policy of a Saccade run, from its newest checkpoint or from an exported folder."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from saccade.types import Discrete, Spaces
 
 
 def load_policy(run: str | Path, device: str = "auto", method: str | None = None) -> Policy:
-    """The policy of a run's newest undamaged checkpoint, in a few lines: ``saccade.load(run).act(obs)``.
+    """Load the policy of a run's newest undamaged checkpoint: ``load_policy(run).act(obs)``.
 
-    run: its folder or that of an exported policy, ``zoo:NAME`` or ``hub:OWNER/NAME``.
-    method: ``file.py:NAME`` of one's own, where that file has moved or changed since the run was trained.
+    run: its folder, the folder of an exported policy, ``zoo:NAME`` or ``hub:OWNER/NAME``.
+    method: ``file.py:NAME`` of your own method, if that file has moved or changed since the run was trained.
     """
     name, folder = zoo_name(run), folder_of_run(run)
     config = read_config(folder, method)
@@ -41,14 +41,14 @@ def load_policy(run: str | Path, device: str = "auto", method: str | None = None
     else:
         checkpoint, _ = newest_checkpoint(folder / "checkpoints")
         policy = policy_of(checkpoint, config, device_of(device))
-    # An agent of the zoo or the hub is the same one wherever its files lie.
+    # An agent from the zoo or the hub is the same one wherever its files lie.
     if hub_name(run) is not None:
         return replace(policy, source=str(run))
     return policy if name is None else replace(policy, source=f"{PREFIX}{name}")
 
 
 def policy_of(checkpoint: Checkpoint, config: RunConfig, device: torch.device) -> Policy:
-    """The policy of one checkpoint. Raises UserError when its weights are of another method or size."""
+    """Return the policy of one checkpoint. Raises UserError if its weights are of another method or size."""
     weights, spaces = checkpoint.tensors(NETWORKS), spaces_of(checkpoint, config)
     return _policy(weights, spaces, config, device, checkpoint.env_steps, checkpoint.folder)
 
@@ -61,7 +61,7 @@ def _policy(
     env_steps: int,
     origin: Path,
 ) -> Policy:
-    # Acting never overlays anything, so a bank of pictures is not needed.
+    # Acting never overlays pictures, so no bank of pictures is needed.
     agent = make_agent(config, spaces, device, Given(lambda count, size, generator: torch.empty(0)))
     load_weights(agent, weights, origin)
     return Policy(

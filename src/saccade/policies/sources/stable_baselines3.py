@@ -1,4 +1,4 @@
-"""Policies of Stable-Baselines3 and sb3-contrib, from a model in memory or from the zip it saved."""
+"""Load policies of Stable-Baselines3 and sb3-contrib, from a model in memory or from the zip it saved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 AsGiven = Callable[[Tensor], Tensor]
-"""``[batch, channel, height, width]`` in the layout of the model's observation space."""
+"""Converts ``[batch, channel, height, width]`` to the layout of the model's observation space."""
 
 
 def load_zip(
@@ -38,11 +38,11 @@ def load_zip(
     device: str = "auto",
     trust: bool = False,
 ) -> Policy:
-    """The policy of a zip that ``model.save`` wrote. Nothing in it is unpickled, unless ``trust`` is given.
+    """Load the policy of a zip that ``model.save`` wrote. Nothing in it is unpickled, unless ``trust`` is given.
 
     The networks are rebuilt from the readable part of the zip and the shapes of its weights. With ``trust`` the class
-    and the options of its policy are unpickled, which runs what the zip's author put there: needed for features
-    extractors and policy classes of one's own. Observations are as the model took them: Stable-Baselines3 moves the
+    and the options of its policy are unpickled, which runs code that the zip's author put there: this is needed for
+    custom features extractors and policy classes. Observations are as the model took them: Stable-Baselines3 moves the
     channels of pictures to the front before it trains.
 
     Args:
@@ -70,10 +70,10 @@ def from_model(
     colours: int | None = None,
     normalised: Normalisation | None = None,
 ) -> Policy:
-    """The policy of a model in memory, as it is at each moment: weights are shared, nothing is copied or switched.
+    """Return the policy of a model in memory, always up to date: weights are shared, nothing is copied or switched.
 
     Raises:
-        UserError: its policy is none that can be explained, or its observations are not pictures.
+        UserError: its policy cannot be explained, or its observations are not pictures.
     """
     pixels = pixels_of_space(model.observation_space, layout=layout, colours=colours, normalised=normalised)
     name = type(model).__name__
@@ -107,7 +107,7 @@ def _policy(
 
 
 def _unscaled(network: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Squashed actions in -1..1 as the environment takes them."""
+    """Convert squashed actions in -1..1 to what the environment takes."""
     shape = network.action_space.shape
     return lambda action: network.unscale_action(action.reshape(-1, *shape))
 
@@ -131,12 +131,12 @@ def _outputs(network: Any, given: AsGiven, discrete: bool) -> dict[str, Output]:
 def _actor_critic(given: AsGiven, discrete: bool) -> dict[str, Output]:
     """PPO, A2C, TRPO and MaskablePPO, before any mask.
 
-    Layers are called one by one: the distribution objects that the policy builds are not needed.
+    Layers are called one by one, without the distribution objects that the policy builds.
     """
     from stable_baselines3.common.policies import BaseModel
 
     def latent(network: Any, obs: Tensor) -> Tensor:
-        # The policy's own extract_features runs both extractors where actor and critic do not share one.
+        # The policy's own extract_features would run both extractors where actor and critic do not share one.
         features = BaseModel.extract_features(network, given(obs), network.pi_features_extractor)
         return network.mlp_extractor.forward_actor(features)
 
@@ -162,7 +162,7 @@ def _actor_critic(given: AsGiven, discrete: bool) -> dict[str, Output]:
 
 
 def _linear(given: AsGiven) -> Output:
-    """ARS (Mania et al., 2018): the largest output is its action, or all of them are."""
+    """ARS (Mania et al., 2018): its action is the largest output, or all of them."""
     from stable_baselines3.common.policies import BaseModel
 
     def output(network: Any, obs: Tensor) -> Tensor:
@@ -191,10 +191,10 @@ def _sac(given: AsGiven) -> dict[str, Output]:
 
 
 def _first_critic(given: AsGiven) -> Output:
-    """Q of the first critic; the smaller of two would change its network from picture to picture. TQC's is the mean of
-    its quantiles.
+    """Q of the first critic; the smaller of two would switch between networks from picture to picture.
 
-    The critic's own forward pass keeps gradients from the observation where actor and critic share their features.
+    TQC's Q is the mean of its quantiles. The critic's own forward pass would keep gradients from the observation where
+    actor and critic share their features.
     """
 
     def q(network: Any, obs: Tensor, action: Tensor) -> Tensor:
@@ -206,7 +206,10 @@ def _first_critic(given: AsGiven) -> Output:
 
 
 def _state_dependent_log_std(actor: Any, latent: Tensor) -> Tensor:
-    """Of generalised state-dependent exploration (Raffin et al., 2021): the noise is linear in the last layer."""
+    """The log standard deviation of generalised state-dependent exploration (Raffin et al., 2021).
+
+    Its noise is linear in the last layer.
+    """
     distribution = actor.action_dist
     variance = latent.square() @ distribution.get_std(actor.log_std).square()
     return 0.5 * (variance + distribution.epsilon).log()

@@ -1,4 +1,4 @@
-"""The algorithms of Stable-Baselines3 and sb3-contrib: how a zip tells them apart, and what their policies are."""
+"""The algorithms of Stable-Baselines3 and sb3-contrib: how to tell their zips apart, and what their policies output."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 CONTRIB = "sb3_contrib"
 
 Kind = Literal["actor_critic", "values", "quantiles", "squashed", "deterministic", "linear", "recurrent"]
-"""What a policy computes: preferences or a Gaussian, and a value; Q of each action; quantiles of those; a squashed
+"""What a policy outputs: preferences or a Gaussian, and a value; Q of each action; quantiles of those; a squashed
 Gaussian and its Q; an action and its Q; an action or preferences alone; or something that needs a memory."""
 
 
 @final
 @dataclass(frozen=True)
 class Algorithm:
-    """One algorithm.
+    """One algorithm of the libraries.
 
     Attributes:
-        settings: which a zip of it has together, and no zip of those after it in the table.
+        settings: those that its zips have together, and no zip of algorithms after it in the table.
         policy: the class of its policies; subclasses that only choose another extractor lie in the same module.
-        exploring: whether the algorithm, and not its policy's keyword arguments, says that it explores by state.
+        exploring: whether state-dependent exploration is set in the algorithm, not in its policy's keyword arguments.
     """
 
     name: str
@@ -65,7 +65,7 @@ LIKE_PPO = (
     Algorithm("MaskablePPO", "actor_critic", MASKABLE, ("clip_range",)),
     Algorithm("RecurrentPPO", "recurrent", RECURRENT, ("clip_range",), exploring=True),
 )
-"""Those have PPO's settings, and are told from it by their policy's module."""
+"""Algorithms with PPO's settings, which differ from it in their policy's module."""
 
 NEEDS_A_MEMORY = (
     "what it does depends on its memory of earlier observations, which a map of one observation does not show"
@@ -74,7 +74,7 @@ NAMES = "PPO, A2C, DQN, SAC, TD3, TQC, TRPO, QR-DQN, ARS, CrossQ and MaskablePPO
 
 
 def algorithm_of(settings: Iterable[str], module: str) -> Algorithm | None:
-    """The algorithm with these settings, whose policy's class is of this module; None for any other."""
+    """Return the algorithm with these settings, whose policy class is in this module; None if there is none."""
     there = set(settings)
     found = next((one for one in TABLE if there.issuperset(one.settings)), None)
     if found is not None and found.name == "PPO":
@@ -83,13 +83,13 @@ def algorithm_of(settings: Iterable[str], module: str) -> Algorithm | None:
 
 
 def kind_of(policy: type) -> Kind:
-    """What a policy of this class computes.
+    """Return what a policy of this class outputs.
 
     Raises:
-        UserError: it is none that can be explained.
+        UserError: it cannot be explained.
     """
     kinds: Mapping[str, Kind] = {one.policy: one.kind for one in (*TABLE, *LIKE_PPO)}
-    # The nearest: a recurrent policy is also an ActorCriticPolicy.
+    # The nearest class: a recurrent policy is also an ActorCriticPolicy.
     kind = next((kinds[name] for name in _names(policy) if name in kinds), None)
     if kind is None:
         raise UserError(
@@ -101,7 +101,7 @@ def kind_of(policy: type) -> Kind:
 
 
 def is_masked(policy: type) -> bool:
-    """Whether a policy of this class was trained to do only what its environment allows."""
+    """Return whether a policy of this class was trained to choose only actions that its environment allows."""
     return MASKABLE in _names(policy)
 
 
@@ -110,7 +110,7 @@ def _names(policy: type) -> list[str]:
 
 
 def policy_class(algorithm: Algorithm) -> type[BasePolicy]:
-    """The library's own class. Raises UserError where its package is not installed."""
+    """Return the library's own class. Raises UserError if its package is not installed."""
     require(algorithm.package)
     module: Any = importlib.import_module(algorithm.module)
     found: type[BasePolicy] = vars(module)[algorithm.policy.rpartition(".")[2]]
@@ -118,7 +118,7 @@ def policy_class(algorithm: Algorithm) -> type[BasePolicy]:
 
 
 def require(package: str) -> None:
-    """Raise UserError where a package of the two is not installed."""
+    """Raise UserError if one of the two packages is not installed."""
     try:
         importlib.import_module(package)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The policy in a Stable-Baselines3 zip: rebuilt from what can be read, or from what was pickled, if it is trusted."""
+"""Rebuild the policy in a Stable-Baselines3 zip from its readable part, or, if it is trusted, from its pickles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Found = tuple["BasePolicy", gymnasium.Space[Any], gymnasium.Space[Any]]
 
 
 def rebuild(saved: Saved) -> Found:
-    """The policy, of which nothing is unpickled.
+    """Rebuild the policy without unpickling anything.
 
     The architecture is read off the shapes of the weights; what leaves no trace there (activation functions, shared
     extractors, normalisation) off the readable settings.
@@ -44,7 +44,7 @@ def rebuild(saved: Saved) -> Found:
         raise UserError(f"The policy class in {saved.origin} is {module}.{name}, not the library's own. {TRUST}")
     made_by = policy_class(saved.algorithm)
     schedule = () if saved.algorithm.kind == "linear" else (_no_rate,)
-    # The weights that are drawn here are overwritten; nobody's random numbers change for it.
+    # The weights drawn here are overwritten, and the global random state stays as it was.
     with torch.random.fork_rng(devices=[]), allocations_bounded(f"The policy in {saved.origin}"):
         try:
             network = made_by(observation_space, action_space, *schedule, **_options(saved, action_space))
@@ -58,10 +58,10 @@ def rebuild(saved: Saved) -> Found:
 
 
 def trusted(saved: Saved, path: Path) -> Found:
-    """The policy of the class, and with the options, that are pickled in the zip: unpickling them runs what they say.
+    """Return the policy with the class and options pickled in the zip: unpickling them runs code.
 
-    Nothing else of the zip is unpickled: no schedule and no replay buffer, and no space that can be read. Classes may
-    lie in modules beside the zip and in the working folder.
+    Nothing else in the zip is unpickled: no schedule, no replay buffer, and no space that can be read. Classes may
+    lie in modules beside the zip or in the working folder.
 
     Raises:
         UserError: something that the zip needs is not installed, or it cannot be unpickled, made or filled.
@@ -107,7 +107,7 @@ def _space(saved: Saved, name: str, trust: Trust) -> gymnasium.Space[Any]:
 
 
 def _opened(saved: Saved, name: str, trust: Trust) -> Any:
-    """A setting, unpickled where it is pickled."""
+    """A setting, unpickled if it is pickled."""
     pickled = saved.sealed(name)
     if pickled is None:
         return saved.data.get(name)
@@ -118,7 +118,7 @@ def _opened(saved: Saved, name: str, trust: Trust) -> Any:
 
 
 def _old_options(options: Any) -> dict[str, Any]:
-    """Keyword arguments as version 2 takes them: of earlier ones a device, and layers that actor and critic share."""
+    """Keyword arguments as version 2 takes them; earlier ones had a device, and layers shared by actor and critic."""
     taken = {name: value for name, value in dict(options or {}).items() if name != "device"}
     layers = taken.get("net_arch")
     if isinstance(layers, list) and layers and isinstance(layers[-1], dict):
@@ -209,7 +209,7 @@ def _extractor_options(saved: Saved, extractor: str) -> dict[str, Any]:
 
 
 def _widths(weights: Mapping[str, Tensor], prefix: str) -> list[int]:
-    """Outputs of the linear layers in a sequence of layers."""
+    """Output widths of the linear layers in a sequence of layers."""
     layers = {
         int(name.removeprefix(prefix).split(".")[0]): len(value)
         for name, value in weights.items()
@@ -221,8 +221,8 @@ def _widths(weights: Mapping[str, Tensor], prefix: str) -> list[int]:
 def _modern(saved: Saved) -> dict[str, Tensor]:
     """Weights under the names of version 2.
 
-    Before version 1.7 PPO and A2C saved their one extractor once; since then three names lead to it. Before 1.8 the
-    first layers after it could be shared too (``shared_net``): they are now the first of both, with equal weights.
+    Before version 1.7 PPO and A2C saved their one extractor once; since then it has three names. Before 1.8 the
+    first layers after it could be shared too (``shared_net``): they become the first of both, with equal weights.
     """
     weights = dict(saved.weights)
     if saved.algorithm.kind != "actor_critic":
@@ -254,6 +254,6 @@ def _unshared(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _known(described: Any, package: str) -> str:
-    """``ReLU`` of ``<class 'torch.nn.modules.activation.ReLU'>`` if it is of this package, else nothing."""
+    """``ReLU`` from ``<class 'torch.nn.modules.activation.ReLU'>`` if it is in this package, else an empty string."""
     found = re.fullmatch(rf"<class '{re.escape(package)}(?:\w+\.)*(\w+)'>", str(described))
     return found.group(1) if found else ""

@@ -1,4 +1,4 @@
-"""A Stable-Baselines3 zip: what of it can be read without unpickling."""
+"""Read a Stable-Baselines3 zip as far as possible without unpickling."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from saccade.policies.sources.stable_baselines3_algorithms import NAMES, Algorit
 from saccade.types import UserError
 
 MOST_PIXELS = 2**26
-"""Of an observation: 4096 by 4096 pixels of a stack of four grey pictures."""
+"""Most bytes of an observation: 4096 by 4096 pixels of a stack of four grey pictures."""
 
-TRUST = "Give --trust if you know where the file comes from: its policy is then unpickled, which runs what it says."
+TRUST = "Give --trust if you know where the file comes from: its policy is then unpickled, which runs code in it."
 
 
 class Sealed(UserError):
-    """Something in a zip that can be unpickled alone."""
+    """Something in a zip that can only be unpickled."""
 
 
 @final
 @dataclass(frozen=True)
 class Saved:
-    """The readable part of a zip. Pickled values are there as strings and simple attributes only."""
+    """The readable part of a zip. Pickled values appear only as strings and simple attributes."""
 
     origin: str
     algorithm: Algorithm
@@ -48,23 +48,23 @@ class Saved:
         return self._typed("num_timesteps", self.data.get("num_timesteps") or 0, 0)
 
     def option(self, name: str, default: Kind) -> Kind:
-        """A keyword argument that the policy was made with, as far as it can be read; of the default's type."""
+        """Return a keyword argument that the policy was made with, if it can be read; of the default's type."""
         return self._typed(name, self._arguments().get(name, default), default)
 
     def printed(self, name: str) -> str | None:
-        """How a class among the arguments prints; None where there is none."""
+        """Return how a class among the arguments prints; None if there is none."""
         value = self._arguments().get(name)
         return None if value is None else str(value)
 
     def sealed(self, name: str) -> str | None:
-        """A setting's pickle, in base 64; None where it has none, and all of it can be read."""
+        """Return a setting's pickle in base 64; None if it has none, since all of it can be read."""
         value = self.data.get(name)
         pickled = value.get(":serialized:") if isinstance(value, Mapping) else None
         return pickled if isinstance(pickled, str) else None
 
     @property
     def advice(self) -> str:
-        """What else a person can do where something cannot be rebuilt: nothing where all of it was read."""
+        """What else a person can do if something cannot be rebuilt; empty if all of it was read."""
         own_class = self.policy_class[0] != self.algorithm.module
         return TRUST if own_class or self.sealed("policy_kwargs") is not None else ""
 
@@ -85,7 +85,7 @@ class Saved:
 
 
 def read_zip(path: Path) -> Saved:
-    """Raises UserError for a file that is not a zip, is damaged, or is not a policy of Stable-Baselines3."""
+    """Read a zip. Raises UserError if it is no zip, is damaged, or is not a policy of Stable-Baselines3."""
     refuse_endless(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -109,7 +109,7 @@ def read_zip(path: Path) -> Saved:
     found = list(weight_files.state_dicts(weight_files.read(weights, f"policy.pth in {path}", advise=False)))
     if len(found) != 1:
         raise UserError(f"{path} is damaged: its member 'policy.pth' is no state dict.")
-    wrappers = weight_files.COMPILED | weight_files.PARALLEL  # which the library's own networks have nothing like
+    wrappers = weight_files.COMPILED | weight_files.PARALLEL  # no names of the library's own networks are like these
     bare = {weight_files.without(name, wrappers): value for name, value in found[0].items()}
     return Saved(str(path), algorithm, data, bare if len(bare) == len(found[0]) else found[0])
 
@@ -126,7 +126,7 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     declared = archive.getinfo(name).file_size
     if declared > most:
         raise UserError(
-            f"{archive.filename} declares {declared:,} bytes of {name!r}, more than the {most:,} that can be right."
+            f"{archive.filename} declares {declared:,} bytes of {name!r}, but no more than {most:,} can be right."
         )
     return archive.read(name)
 
@@ -138,22 +138,22 @@ def _what_else(names: set[str]) -> str:
 
 
 def space_of(saved: Saved, name: str) -> gymnasium.Space[Any]:
-    """A space from its printed attributes. Those of OpenAI Gym, from before Gymnasium, print alike.
+    """Read a space from its printed attributes. Those of OpenAI Gym, from before Gymnasium, print alike.
 
     Raises:
-        Sealed: it can be unpickled alone.
+        Sealed: it can only be unpickled.
         UserError: it is damaged, or of a kind that cannot be explained.
     """
     described = saved.data.get(name)
     if not isinstance(described, Mapping):
         raise UserError(f"{saved.origin} does not say what its {name} is.")
     kind = str(described.get(":type:")).removesuffix("'>").rpartition(".")[2]
-    most = sum(value.numel() for value in saved.weights.values())  # each action and each number seen has a weight
+    most = sum(value.numel() for value in saved.weights.values())  # each action and each input has at least one weight
     try:
         if kind == "Discrete":
             count, start = int(described["n"]), int(described.get("start") or 0)
             if count > most:
-                raise UserError(f"{saved.origin} tells of {count:,} actions, and its network has {most:,} weights.")
+                raise UserError(f"{saved.origin} declares {count:,} actions, but its network has {most:,} weights.")
             return gymnasium.spaces.Discrete(count, start=start)
         if kind == "Box":
             shape = tuple(int(side) for side in described.get("_shape", described.get("shape")))
@@ -173,7 +173,7 @@ def space_of(saved: Saved, name: str) -> gymnasium.Space[Any]:
 
 
 def _bound(described: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A Box's lower or upper bound, from how NumPy prints it: one number, all of them, or a corner of equal ones."""
+    """A Box's lower or upper bound, from how NumPy prints it: one number, all of them, or equal corners with dots."""
     text = described.get(f"{name}_repr") or described[name]
     words = re.sub(r"[\[\],]", " ", str(text)).split()
     numbers = [float(word) for word in words if word != "..."]

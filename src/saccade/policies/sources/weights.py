@@ -1,4 +1,4 @@
-"""Weights that other people's tools saved: read without running anything in the file, and fitted by name."""
+"""Read weights that other tools saved, without running anything in the file, and fit them to a network by name."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from saccade.policies.sources.pickles import Trust, holds_code, unpickled
 from saccade.types import UserError
 
 MOST_BYTES = 2**40
-"""Of a file of weights, on a machine that does not tell how much memory it has."""
+"""Most bytes of a file of weights, on a machine that does not report its memory."""
 
 MOST_NAMES = 6
-"""Names of weights that a sentence lists before it only counts."""
+"""How many weights a message lists before it only counts them."""
 
 COMPILED = frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
 PARALLEL = frozenset({"module"})
-"""What ``torch.compile`` and ``DataParallel`` put into the names of what they wrap: first, or anywhere."""
+"""What ``torch.compile`` and ``DataParallel`` add to the names of what they wrap: at the start, or anywhere."""
 AVERAGED = "n_averaged"
 """What ``torch.optim.swa_utils.AveragedModel`` adds to the weights that it wraps."""
 
@@ -39,18 +39,17 @@ DAMAGE = (
     RuntimeError, EOFError, SafetensorError, ValueError, LookupError, TypeError, AssertionError, struct.error,
     ArithmeticError, MemoryError,
 )  # fmt: skip
-"""What PyTorch raises for a file that is cut off, or has other bytes than were written."""
+"""What PyTorch raises for a file that is cut off or corrupted."""
 
 
 def read(file: Path | bytes, origin: str, *, trust: Trust | None = None, advise: bool = True) -> Any:
-    """What ``torch.save`` or safetensors wrote, on the CPU.
+    """Read what ``torch.save`` or safetensors wrote, onto the CPU.
 
     Args:
-        file: the file, or what is in it.
-        origin: what sentences call it.
-        trust: where the classes are that a file may name which holds more than tensors; None for one that may not run
-            anything.
-        advise: whether a person could give it.
+        file: the file, or its content.
+        origin: its name in messages.
+        trust: where to find the classes of a file that holds more than tensors; None if nothing in the file may be run.
+        advise: whether the user could give ``--trust``.
 
     Raises:
         UserError: the file is missing or damaged, or would have to be unpickled.
@@ -65,11 +64,11 @@ def read(file: Path | bytes, origin: str, *, trust: Trust | None = None, advise:
             return safetensors.torch.load(content)  # tensors and their names, no code
         if zipfile.is_zipfile(io.BytesIO(content)):
             _refuse_bomb(content, origin, most)
-        if trust is not None:  # the one place that unpickles, and only where a person said that the file may run code
+        if trust is not None:  # unpickles only if the user allowed the file to run code
             return unpickled(content, trust)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it has doubts about pickles that it then refuses
-            # Without code: PyTorch's reader makes tensors and plain containers alone, and refuses all else.
+            warnings.simplefilter("ignore")  # about pickles that are then refused
+            # Without code: PyTorch's reader makes only tensors and plain containers, and refuses everything else.
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except UserError:
         raise
@@ -78,7 +77,7 @@ def read(file: Path | bytes, origin: str, *, trust: Trust | None = None, advise:
 
 
 def _why_unreadable(error: BaseException, content: bytes, origin: str, trust: Trust | None, advise: bool) -> str:
-    """What a person can do about a file that cannot be read; trust is named where it would help alone."""
+    """What a person can do about a file that cannot be read; trust is mentioned only where it would help."""
     if trust is None and holds_code(content):
         way = ", or give --trust if you know where the file comes from" if advise else ""
         return (
@@ -93,13 +92,13 @@ def _why_unreadable(error: BaseException, content: bytes, origin: str, trust: Tr
 
 
 def most_bytes() -> int:
-    """Of a file of weights: half of what this machine has free, since it is read and then unpacked."""
+    """Return the most bytes a file of weights may have: half of the free memory, since it is read, then unpacked."""
     free = available_bytes(torch.device("cpu"))
     return MOST_BYTES if free is None else min(MOST_BYTES, free // 2)
 
 
 def _refuse_bomb(content: bytes, origin: str, most: int) -> None:
-    """Raise UserError where an archive declares more than could be meant: unpacking it would take all memory."""
+    """Raise UserError if an archive declares implausibly many bytes: unpacking it would take all memory."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         declared = sum(member.file_size for member in archive.infolist())
     if declared > most:
@@ -107,12 +106,12 @@ def _refuse_bomb(content: bytes, origin: str, most: int) -> None:
 
 
 def state_dicts(loaded: Any) -> Iterator[dict[str, Tensor]]:
-    """The state dicts in what a file held: itself, or those in a tuple, list, dict or module, in order."""
+    """Yield the state dicts in what a file held: itself, or those in a tuple, list, dict or module, in order."""
     return (weights for _, weights in named_state_dicts(loaded))
 
 
 def named_state_dicts(loaded: Any) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """The same, and where in the file each lies: ``online``, ``agent.actor``, ``0`` of a tuple; empty for the whole.
+    """Yield state dicts with their place in the file: ``online``, ``agent.actor``, ``0``; empty for the whole.
 
     What was unpickled may also be an object that holds networks, such as a whole agent.
     """
@@ -132,7 +131,7 @@ def _named(name: str, loaded: Any, seen: set[int]) -> Iterator[tuple[str, dict[s
 
 
 def _parts(loaded: Any) -> Iterable[tuple[Any, Any]]:
-    """What a container holds, or an object of somebody's own class; an optimizer's moments are no weights."""
+    """What a container or an object of a custom class holds; an optimizer's moments are no weights."""
     if isinstance(loaded, Mapping):
         return loaded.items()
     if isinstance(loaded, list | tuple):
@@ -142,22 +141,20 @@ def _parts(loaded: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def same_weights(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
-    """Whether two state dicts hold the same values under the same names."""
+    """Return whether two state dicts hold the same values under the same names."""
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def _refuse_hollow(weights: Mapping[Any, Tensor]) -> None:
-    """Raise UserError for a tensor that says it has more numbers than lie in its file, as an expanded one does."""
+    """Raise UserError for a tensor that claims more numbers than its file has, as an expanded one does."""
     for name, value in weights.items():
         dense = value.layout == torch.strided and not value.is_quantized
         if not dense or value.device.type == "meta" or value.untyped_storage().nbytes() < value.nbytes:
-            raise UserError(
-                f"The weights {name!r} have shape {tuple(value.shape)}, and not so many numbers in the file."
-            )
+            raise UserError(f"The weights {name!r} have shape {tuple(value.shape)}, but the file has fewer numbers.")
 
 
 def fit(network: nn.Module, weights: Mapping[str, Tensor], origin: str, advice: str = "") -> None:
-    """Put weights into a network whose names and shapes they must be; wrappers in the names do not count.
+    """Load weights into a network with the same names and shapes; wrappers in the names are ignored.
 
     Raises:
         UserError: the names that are missing, unexpected or of another shape, and ``advice``.
@@ -169,7 +166,7 @@ def fit(network: nn.Module, weights: Mapping[str, Tensor], origin: str, advice: 
 
 
 def unwrapped(weights: Mapping[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
-    """Weights under the names that are wanted, if they differ by wrappers alone; else under the likest ones.
+    """Return weights under the wanted names, if they differ only by wrappers; else under the most similar ones.
 
     ``_orig_mod.body.0.weight``, ``body._orig_mod.0.weight`` and ``module._orig_mod.body.0.weight`` are all
     ``body.0.weight``; a network may also be wrapped itself, or have a part that is called ``module``.
@@ -187,19 +184,19 @@ def unwrapped(weights: Mapping[str, Tensor], wanted: Collection[str]) -> dict[st
 
 
 def without(name: str, wrappers: Collection[str]) -> str:
-    """A dotted name without some of its words."""
+    """Return a dotted name without some of its words."""
     return ".".join(word for word in name.split(".") if word not in wrappers)
 
 
 def _not_counted(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without the number that an averaged model counts its averages by."""
+    """Drop the number with which an averaged model counts its averages."""
     others = {name: value for name, value in weights.items() if name != AVERAGED}
     averaged = len(others) < len(weights) and all(name.startswith("module.") for name in others)
     return others if averaged else dict(weights)
 
 
 def mismatch(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
-    """How weights differ from a network's in name or shape, in words; empty if they fit."""
+    """Describe how weights differ from a network's in name or shape; empty if they fit."""
     state = network.state_dict()
     weights = unwrapped(weights, state)
     shapes = [

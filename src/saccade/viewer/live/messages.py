@@ -74,7 +74,9 @@ class Start(msgspec.Struct, frozen=True, tag_field="do", tag="start"):
 
 
 class Step(msgspec.Struct, frozen=True, tag_field="do", tag="step"):
-    """Let the first policy play one more step."""
+    """Let a policy play one more step."""
+
+    policy: int = 0
 
 
 class Branch(msgspec.Struct, frozen=True, tag_field="do", tag="branch"):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from saccade.explain.looking import Answer, MapLevel, Pane, Question
+from saccade.explain.reading import Reading
 from saccade.explain.scored import Scored
 from saccade.explain.session import Session
 from saccade.viewer.film import Film, Films, panel
@@ -18,6 +20,7 @@ from saccade.viewer.live.messages import View
 from saccade.viewer.page import Cell, Found, Gallery, Heading, Section, Table, page
 from saccade.viewer.pictures import data_uri, grid, png, upscale, write_video
 from saccade.viewer.repeating import repeat_sections
+from saccade.viewer.timeline import Chart
 
 MOST_MOMENTS = 40  # of a film
 FRAMES_PER_SECOND = 4.0
@@ -25,13 +28,21 @@ LEAST_SIDE = 160  # of a picture in a still
 
 File = tuple[str, str, bytes]
 """Name, media type, content."""
+Report = Callable[[int, int], None]
 
 
-def saved(what: str, session: Session, view: View, title: str, command: str) -> File:
-    """What the page asks for: ``still``, ``film`` or ``page``. Raises UserError where it cannot be drawn."""
+def unheard(done: int, total: int) -> None:
+    """A report that nobody waits for."""
+
+
+def saved(what: str, session: Session, view: View, title: str, command: str, report: Report = unheard) -> File:
+    """What the page asks for: ``still``, ``film`` or ``page``. Raises UserError where it cannot be drawn.
+
+    report: is told how many moments of a film are drawn, and of how many.
+    """
     if what == "still":
         return still(session, view)
-    return film(session, view) if what == "film" else recorded_page(session, view, title, command)
+    return film(session, view, report) if what == "film" else recorded_page(session, view, title, command, report)
 
 
 def still(session: Session, view: View) -> File:
@@ -42,14 +53,15 @@ def still(session: Session, view: View) -> File:
         maps = [telling.map_picture(answer, _finest(session, pane, answer, name, view)) for name in view.methods]
         rows.append([_large(one) for one in (telling.frame(answer), *maps)])
         labels.append(_name(session, pane))
-    return "saccade.png", "image/png", png(grid(rows, row_labels=labels, column_labels=("picture", *view.methods)))
+    return "saccade.png", "image/png", png(grid(rows, row_labels=labels, column_labels=_columns(view)))
 
 
-def film(session: Session, view: View) -> File:
+def film(session: Session, view: View, report: Report = unheard) -> File:
     """The episode from its beginning, as the first pane sees it, with its first map beside it."""
-    pane = view.shown()[0]
-    frames = []
-    for index in _moments(session):
+    pane, moments = view.shown()[0], _moments(session)
+    frames: list[np.ndarray] = []
+    for index in moments:
+        report(len(frames), len(moments))
         answer = session.look(pane, replace(view.question, index=index))
         shown = [telling.frame(answer)]
         for name in view.methods[:1]:
@@ -61,11 +73,14 @@ def film(session: Session, view: View) -> File:
         return "saccade.mp4", "video/mp4", path.read_bytes()
 
 
-def recorded_page(session: Session, view: View, title: str, command: str) -> File:
+def recorded_page(session: Session, view: View, title: str, command: str, report: Report = unheard) -> File:
     """The same session as a page that opens from a disk: the moment before and after, and the episode as a film."""
     panes = view.shown()
     sections: list[Section] = [Found(_sentence(session, view, panes)), Heading("The moment"), *_moment(session, view)]
-    films = {_name(session, pane): _film(session, pane, view) for pane in panes}
+    each, films = len(_moments(session)), dict[str, Film]()
+    for place, pane in enumerate(panes):
+        reports = partial(_one_of, report, place * each, len(panes) * each)
+        films[_name(session, pane)] = _film(session, pane, view, reports)
     sections += [
         Heading("The episode"),
         Films(films, "The episode as it was played, without the changes above; the slider moves all pictures."),
@@ -74,26 +89,44 @@ def recorded_page(session: Session, view: View, title: str, command: str) -> Fil
     return "saccade.html", "text/html", page(title, sections).encode()
 
 
+def _one_of(report: Report, before: int, total: int, done: int, _: int) -> None:
+    """Of one film among several."""
+    report(before + done, total)
+
+
 def _moment(session: Session, view: View) -> list[Section]:
+    """Of each pane a row as it was, and one with the changes where there are any."""
     rows, gallery = [], []
     scores: dict[str, tuple[Scored, ...]] = {}
     for pane in view.shown():
         name = _name(session, pane)
-        plain, answer = session.look(pane, Question(view.index)), session.look(pane, view.question)
-        before, after = telling.reading_told(plain.before), telling.reading_told(answer.after)
-        rows.append((f"{name}, as it was", telling.action_told(session, before), before["value"]))
-        rows.append((f"{name}, changed", telling.action_told(session, after), after["value"]))
-        for label, one in ((f"{name}, as it was", plain), (f"{name}, changed", answer)):
+        answer = session.look(pane, view.question)
+        shown = {name: answer}
+        if _changes(view):
+            shown = {f"{name}, as it was": session.look(pane, Question(view.index)), f"{name}, changed": answer}
+        for label, one in shown.items():
+            told = telling.reading_told(one.after)
+            rows.append((label, telling.action_told(session, told), told["value"]))
             levels = {method: _finest(session, pane, one, method, view) for method in view.methods}
             drawn = [telling.frame(one), *(telling.map_picture(one, levels[method]) for method in view.methods)]
             gallery.append((label, tuple(data_uri(png(picture)) for picture in drawn)))
         if view.metrics:  # of the last, which are with the changes
             for method, level in levels.items():
                 of_map = session.scored(pane, view.question, answer, level, view.metrics)
-                scores[f"{name}, {method.replace('_', ' ')}"] = of_map
+                scores[f"{name}, {_plain(method)}"] = of_map
+    changes = _changes(view)
+    what = f"What is done at step {view.index}, and what it is worth."
     return [
-        Table(("view", "action", "value"), tuple(rows), f"What is done at step {view.index}, and what it is worth."),
-        Gallery(tuple(gallery), ("picture", *view.methods), "The picture and the maps, before and after the changes."),
+        Table(
+            ("view", "action", "value"),
+            tuple(rows),
+            f"{what} What was changed: {', '.join(changes)}." if changes else what,
+        ),
+        Gallery(
+            tuple(gallery),
+            _columns(view),
+            "The picture and the maps" + (", before and after the changes." if changes else "."),
+        ),
         *([_scores(scores)] if scores else []),
     ]
 
@@ -109,25 +142,37 @@ def _scores(scores: Mapping[str, Sequence[Scored]]) -> Table:
     return Table(("map", *(name for name, _ in columns)), tuple(rows), f"Scores of the maps. {better}.")
 
 
-def _film(session: Session, pane: Pane, view: View) -> Film:
-    moments = _moments(session)
-    answers = [session.look(pane, Question(index)) for index in moments]
+def _film(session: Session, pane: Pane, view: View, report: Report) -> Film:
+    """Pictures and maps of some moments; the line of text and the curves are of all, where the mode is that played."""
+    total, moments = len(session.actions) + 1, _moments(session)
+    answers, maps = list[Answer](), {name: list[np.ndarray]() for name in view.methods}
+    for index in moments:
+        report(len(answers), len(moments))
+        answers.append(session.look(pane, Question(index)))
+        for name, drawn in maps.items():
+            drawn.append(telling.map_picture(answers[-1], _coarsest(session, pane, answers[-1], name, view)))
     panels = [panel("picture", "what the policy saw", np.stack([telling.frame(one) for one in answers]))]
-    for name in view.methods:
-        maps = [telling.map_picture(one, _coarsest(session, pane, one, name, view)) for one in answers]
-        panels.append(panel(name, f"the map of {name} over the picture", np.stack(maps)))
-    lines = []
-    for index, one in zip(moments, answers, strict=True):
-        told = telling.reading_told(one.before)
-        worth = "" if told["value"] is None else f", value {told['value']:.2f}"
-        reward = f", reward {session.rewards[index]:.2f}" if index < len(session.rewards) else ""
-        lines.append(f"step {index}: {telling.action_told(session, told)}{worth}{reward}")
-    height, width = answers[0].picture.shape[:2]
-    # The curves are the first policy's, in the mode that was played.
-    played = pane == Pane(0, session.mode)
-    curves = telling.curves(session, moments) if played else ()
+    for name, drawn in maps.items():
+        panels.append(panel(_plain(name), f"the map of {_plain(name)} over the picture", np.stack(drawn)))
+    readings, curves = {index: one.before for index, one in zip(moments, answers, strict=True)}, tuple[Chart, ...]()
+    if pane.mode == session.mode:
+        readings = dict(enumerate(session.course(pane.policy)))
+        curves = telling.charts_of(session, pane.policy, range(total))
+    lines = [_line(session, max(known for known in readings if known <= index), readings) for index in range(total)]
     caption = "The brighter a pixel, the more it matters."
-    return Film(tuple(panels), tuple(lines), height, width, caption, curves=curves)
+    if len(moments) < total:
+        caption += f" Pictures of {len(moments)} of {total} moments: between two of them the earlier one stays."
+    height, width = answers[0].picture.shape[:2]
+    have = () if len(moments) == total else tuple(moments)
+    return Film(tuple(panels), tuple(lines), height, width, caption, curves=curves, drawn=have)
+
+
+def _line(session: Session, index: int, readings: Mapping[int, Reading]) -> str:
+    """What is done at a moment, what it is worth, and what is got."""
+    told = telling.reading_told(readings[index])
+    worth = "" if told["value"] is None else f", value {telling.number_told(told['value'])}"
+    reward = f", reward {telling.number_told(session.rewards[index])}" if index < len(session.rewards) else ""
+    return f"step {index}: {telling.action_told(session, told)}{worth}{reward}"
 
 
 def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:
@@ -139,26 +184,40 @@ def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:
     return f"At step {view.index} the policy does {was}; with the changes it does {now}."
 
 
-def _changes(view: View) -> bool:
-    return bool(view.edits) or view.dial is not None
+def _changes(view: View) -> list[str]:
+    """Each in a word or two; one kind of stroke counts once."""
+    brushed = {"paint": "painted over", "erase": "erased with blur"}
+    told = [
+        f"{_plain(one.shift)} {100 * one.strength:.0f} %" if one.kind == "turn"
+        else f"{_plain(one.shift)} dropped in" if one.kind == "drop" else brushed[one.kind]
+        for one in view.edits
+    ]  # fmt: skip
+    if view.dial is not None:
+        told.append(f"{_plain(view.dial[0])} {100 * view.dial[1]:.0f} %")
+    return list(dict.fromkeys(told))
 
 
 def _facts(session: Session, view: View) -> tuple[tuple[str, str], ...]:
-    dial = "none" if view.dial is None else f"{view.dial[0]} {view.dial[1]:g}"
-    edits = ", ".join(f"{one.kind} {one.shift}".strip() for one in view.edits) or "none"
     return (
         ("task", session.task.name),
         ("mode of the episode", session.mode),
         ("seed", str(session.seed)),
         ("policies", ", ".join(policy.name for policy in session.policies)),
-        ("changes of the picture", edits),
-        ("dial", dial),
+        ("changes", ", ".join(_changes(view)) or "none"),
         ("score", view.score or "the policy's default"),
     )
 
 
 def _name(session: Session, pane: Pane) -> str:
-    return f"{session.policies[pane.policy].name} {pane.policy + 1}, {pane.mode}"
+    return f"{telling.policy_names(session)[pane.policy]}, {pane.mode}"
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _columns(view: View) -> tuple[str, ...]:
+    return ("picture", *map(_plain, view.methods))
 
 
 def _moments(session: Session) -> list[int]:

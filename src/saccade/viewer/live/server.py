@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import msgspec
 from saccade.explain.session import Session
 from saccade.types import UserError
 from saccade.viewer.live import messages, saving, telling
+from saccade.viewer.live.curves import Curves
 
 HOST = "127.0.0.1"
 POLICY = (
@@ -27,8 +29,10 @@ FILES = {
     "/timeline.css": ("saccade.viewer", "timeline.css", "text/css"),
     "/timeline.js": ("saccade.viewer", "timeline.js", "text/javascript"),
     "/live.css": ("saccade.viewer.live", "live.css", "text/css"),
-    "/live.js": ("saccade.viewer.live", "live.js", "text/javascript"),
+    **{f"/{name}": ("saccade.viewer.live", name, "text/javascript") for name in ("live.js", "stage.js", "tools.js")},
 }
+PATIENCE = 0.15  # seconds that a question is answered with maps though another has come: a brush that moves shows them
+REFUSED = 4000  # as live.js has
 WRONG_TOKEN = "This address has no token, or a wrong one: use the one that saccade view printed."
 Result = TypeVar("Result")
 Make = Callable[[], Session]
@@ -153,19 +157,23 @@ async def _conversation(socket: Any, desk: Desk) -> None:
 
     listener = asyncio.create_task(listen())
     session: Session | None = None
+    curves = Curves()
     try:
         try:
             session = await desk.do(desk.session)
         except UserError as error:
             await say({"kind": "error", "sentence": str(error)})
+            await socket.close(REFUSED)  # the page does not try again by itself
             return
         await say(telling.hello(session, desk.title))
         await say(await desk.do(telling.history, session))
+        await _curves_told(curves, session, desk, inbox, say)
         while (text := await inbox.get()) is not None:
             try:
-                await _answered(messages.read(text), session, desk, inbox, say)
+                await _answered(messages.read(text), session, curves, desk, inbox, say)
             except UserError as error:
                 await say({"kind": "error", "sentence": str(error)})
+            await _curves_told(curves, session, desk, inbox, say)
     except WebSocketDisconnect:
         pass
     finally:
@@ -174,30 +182,59 @@ async def _conversation(socket: Any, desk: Desk) -> None:
             await desk.do(session.close)
 
 
-async def _answered(message: messages.Message, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
-    """Do what a page asks. A question after which another has come is not answered, and drawing its maps ends."""
+async def _curves_told(curves: Curves, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
+    """Piece by piece, as long as nobody asks anything."""
+    while not inbox.more:
+        found = await desk.do(curves.new, session)
+        if found is None:
+            return
+        await say(found)
+
+
+async def _answered(
+    message: messages.Message, session: Session, curves: Curves, desk: Desk, inbox: Inbox, say: Any
+) -> None:
+    """Do what a page asks. A question after which another has come is not answered, and drawing its maps ends soon."""
     match message:
         case messages.Start(seed, mode, actions):
             await desk.do(session.restore, seed, mode, actions)
-            await say(await desk.do(telling.history, session))
-        case messages.Step():
-            await desk.do(session.step)
-            await say(await desk.do(telling.history, session))
+            await _history_told(0, session, curves, desk, say)
+        case messages.Step(policy):
+            await desk.do(session.step, policy)
+            await _history_told(max(len(session.actions) - 1, 0), session, curves, desk, say)
         case messages.Branch(index, action):
             await desk.do(session.play_on_with_action, index, action)
-            await say(await desk.do(telling.history, session))
+            await _history_told(index, session, curves, desk, say)
         case messages.Save(what, view):
-            name, kind, content = await desk.do(saving.saved, what, session, view, desk.title, desk.command)
+            loop = asyncio.get_running_loop()
+
+            def report(done: int, total: int) -> None:  # from the desk's thread
+                asyncio.run_coroutine_threadsafe(say({"kind": "making", "done": done, "total": total}), loop)
+
+            name, kind, content = await desk.do(saving.saved, what, session, view, desk.title, desk.command, report)
             await say({"kind": "file", "name": name, "type": kind, "content": base64.b64encode(content).decode()})
         case messages.Look(number, view):
             if inbox.more:
                 return
-            await _looked(number, view, session, desk, inbox, say)
+            await _looked(number, view, session, curves, desk, inbox, say)
 
 
-async def _looked(number: int, view: messages.View, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
-    panes, question = view.shown(), view.question
+async def _history_told(start: int, session: Session, curves: Curves, desk: Desk, say: Any) -> None:
+    """From an action on; the moment where it was taken has another reward now."""
+    curves.forget(start)
+    await say(await desk.do(telling.history, session, start))
+
+
+async def _looked(
+    number: int, view: messages.View, session: Session, curves: Curves, desk: Desk, inbox: Inbox, say: Any
+) -> None:
+    panes, question, began = view.shown(), view.question, time.monotonic()
+
+    def late() -> bool:
+        return inbox.more and time.monotonic() - began > PATIENCE
+
     answers = [await desk.do(session.look, pane, question) for pane in panes]
+    curves.of(panes[0].policy)
     told = [telling.answer_told(answer) for answer in answers]
     await say({"kind": "look", "number": number, "index": view.index, "panes": told})
     waiting = [
@@ -208,7 +245,7 @@ async def _looked(number: int, view: messages.View, session: Session, desk: Desk
     while waiting:  # round by round: every map is seen coarse before any becomes fine
         again = []
         for place, name, levels in waiting:
-            if inbox.more:
+            if late():
                 return
             try:
                 level = await desk.do(next, levels, None)
@@ -219,7 +256,7 @@ async def _looked(number: int, view: messages.View, session: Session, desk: Desk
                 continue
             found = telling.map_told(answers[place], level)
             await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
-            if view.metrics and level.level == level.levels and not inbox.more:
+            if view.metrics and level.level == level.levels and not late():
                 scores = await desk.do(_scores, session, panes[place], question, answers[place], level, view.metrics)
                 await say({"kind": "scores", "number": number, "pane": place, "method": name, **scores})
             again.append((place, name, levels))

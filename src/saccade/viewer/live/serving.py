@@ -1,4 +1,4 @@
-"""Serving the live page until somebody interrupts it."""
+"""Serve the live page until it is interrupted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def needs_extra() -> None:
 
 
 def listening(port: int) -> sockets.socket:
-    """A socket of this machine alone; port 0 is any free one. Raises UserError where the port is taken."""
+    """Socket that only this machine can reach; port 0 is any free one. Raises UserError where the port is taken."""
     found = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM)
     found.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
     try:
@@ -44,12 +44,12 @@ def listening(port: int) -> sockets.socket:
 
 @contextmanager
 def _interrupted_by(leave: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let Ctrl-C be a request to leave, for as long as this lasts, and the usual interrupt at its end.
+    """Turn Ctrl-C into a request to stop while the context lasts, and into the usual interrupt at its end.
 
-    The server asks for that itself only once its event loop runs: an interrupt while the loop is made would leave half
-    of one.
+    The server itself handles Ctrl-C only once its event loop runs: an interrupt while the loop is being made would
+    leave it half made.
     """
-    if threading.current_thread() is not threading.main_thread():  # nowhere else can signals be caught
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can catch signals
         yield
         return
     caught: list[int] = []
@@ -68,10 +68,10 @@ def _interrupted_by(leave: Callable[[int, FrameType | None], None]) -> Iterator[
 
 
 def serve(make: Make, *, title: str, command: str, port: int, token: str, ready: Callable[[str], None]) -> None:
-    """Serve until interrupted.
+    """Serve the page until interrupted.
 
     Args:
-        ready: told the address once it answers; what it raises ends the server.
+        ready: called with the address once the page answers; what it raises ends the server.
     """
     needs_extra()
     import uvicorn

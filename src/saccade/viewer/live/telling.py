@@ -10,14 +10,14 @@ import gymnasium
 import numpy as np
 
 from saccade.explain.looking import Answer, MapLevel
-from saccade.explain.preferences import PROBABILITIES
 from saccade.explain.reading import Reading
 from saccade.explain.scored import Scored
 from saccade.explain.session import Session
 from saccade.metrics import METRICS
-from saccade.types import UserError
+from saccade.saliency import METHODS
 from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
-from saccade.viewer.timeline import Chart, chart, chart_of_parts, chart_of_preferences
+from saccade.viewer.readings import action_charts, value_chart
+from saccade.viewer.timeline import Chart, chart
 
 Told = dict[str, Any]
 
@@ -29,11 +29,13 @@ def hello(session: Session, title: str) -> Told:
     return {
         "kind": "hello",
         "title": title,
-        "policies": [f"{place + 1}: {policy.name}" for place, policy in enumerate(session.policies)],
+        "policies": policy_names(session),
         "modes": list(dict.fromkeys((session.mode, *session.task.usual_modes, *session.task.modes)))[:60],
         "dials": list(session.dials()),
         "shifts": list(session.shifts()),
-        "methods": list(session.methods()),
+        "methods": [
+            {"name": name, "summary": METHODS[name].summary if name in METHODS else ""} for name in session.methods()
+        ],
         "scores": list(session.scores()),
         "metrics": [{"name": name, "summary": METRICS[name].summary} for name in session.metrics()],
         "names": _names(session),
@@ -43,40 +45,30 @@ def hello(session: Session, title: str) -> Told:
     }
 
 
-def history(session: Session) -> Told:
-    """The episode so far."""
+def history(session: Session, start: int = 0) -> Told:
+    """The episode so far, from an action on."""
     return {
         "kind": "history",
         "seed": session.seed,
         "mode": session.mode,
-        "actions": [action.tolist() for action in session.actions],
-        "rewards": list(session.rewards),
+        "from": start,
+        "actions": [action.tolist() for action in session.actions[start:]],
+        "rewards": list(session.rewards[start:]),
         "over": session.over,
-        "curves": [asdict(one) for one in curves(session)],
     }
 
 
-def curves(session: Session, moments: Sequence[int] | None = None) -> tuple[Chart, ...]:
-    """What the first policy thought at each moment of the episode, or at some, and what it got for its action there.
-
-    No curves where the policy fails: the page says so where it shows the moment.
-    """
-    try:
-        course = session.course()
-    except UserError:
-        return ()
-    at = range(len(course)) if moments is None else moments
-    readings = [course[index] for index in at]
-    found = [chart("value", [np.nan if one.value is None else one.value for one in readings])]
-    rewards = (*session.rewards, np.nan)
-    found.append(chart("reward", [rewards[index] for index in at]))
-    names = _names(session)
-    liked = [one.preferences for one in readings if one.preferences is not None]
-    if names is not None and len(liked) == len(readings):
-        found.append(chart_of_preferences(np.stack(liked), names, likely=readings[0].kind == PROBABILITIES))
-    elif names is None:
-        found.append(chart_of_parts(np.stack([np.asarray(one.action, float).ravel() for one in readings])))
-    return tuple(found)
+def charts_of(
+    session: Session, policy: int, moments: Sequence[int], strength: np.ndarray | None = None
+) -> tuple[Chart, ...]:
+    """What a policy thought at some moments of the episode, all of them read, and what was got for the action there."""
+    course, rewards = session.course_so_far(policy), (*session.rewards, np.nan)
+    readings = [course[index] for index in moments]
+    return (
+        value_chart(readings),
+        chart("reward", [rewards[index] for index in moments]),
+        *action_charts(readings, session.action_names, session.first_action, strength),
+    )
 
 
 def answer_told(answer: Answer) -> Told:
@@ -128,10 +120,21 @@ def action_told(session: Session, reading: Mapping[str, Any]) -> str:
     """The action in a word, or its numbers."""
     action = reading["action"]
     if isinstance(action, list):
-        return ", ".join(f"{one:.2f}" for one in action)
+        return ", ".join(map(number_told, action))
     place = int(action) - session.first_action
     names = _names(session) or []
     return names[place] if 0 <= place < len(names) else str(action)
+
+
+def number_told(value: float) -> str:
+    """As the page writes it."""
+    return f"{value:.2f}".replace("-", "\u2212")
+
+
+def policy_names(session: Session) -> list[str]:
+    """Of several with their numbers, for two may be called alike."""
+    names = [policy.name for policy in session.policies]
+    return names if len(names) == 1 else [f"{place}: {name}" for place, name in enumerate(names, start=1)]
 
 
 def _names(session: Session) -> list[str] | None:

@@ -1,1 +1,1 @@
-"""Atari 2600 games: what their frames become before a network sees them, and the wrappers of the papers."""
+"""Atari 2600 games: how their frames are processed before a network sees them, and the wrappers of the papers."""

@@ -1,4 +1,4 @@
-"""The colours of the Atari 2600: what the numbers on its screen stand for."""
+"""The colours of the Atari 2600, by the numbers on its screen."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ PAL = """
     000000 2b2b2b 525252 767676 979797 b6b6b6 d2d2d2 ececec
     000000 2b2b2b 525252 767676 979797 b6b6b6 d2d2d2 ececec
 """
-"""Red, green and blue in hexadecimal, a line a hue, from dark to bright. The console has 128 colours, which a screen
-numbers 0, 2, ..., 254; those of a console for another kind of television are others.
+"""Red, green and blue in hexadecimal, one line per hue, from dark to bright. The console has 128 colours, which a
+screen numbers 0, 2, ..., 254; those of a console for another television standard are different.
 """
 
 
 def palette(pal: bool) -> NDArray[np.uint8]:
-    """The colours of the numbers 0 to 255 on a screen, uint8 ``[256, 3]``.
+    """Return the colours of the numbers 0 to 255 on a screen, uint8 ``[256, 3]``.
 
-    An odd number is what a European television makes of a picture with an odd number of lines: the colour before it, in
+    An odd number is what a European television shows of a picture with an odd number of lines: the colour before it, in
     grey.
     """
     colours = np.frombuffer(bytes.fromhex(PAL if pal else NTSC), np.uint8).reshape(-1, 3)

@@ -1,6 +1,6 @@
 """One game of the Arcade Learning Environment (Bellemare et al., 2013), frame by frame.
 
-``ale-py`` is under the GPL, and is imported where a game is made and nowhere else.
+``ale-py`` is under the GPL, and is imported only when a game is made.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from saccade.envs.checks import check_name
 from saccade.envs.tasks.atari.games import NOOP, Game
 from saccade.types import UserError
 
-WALL_IS_GONE, WALL_IS_BACK = 864, 432  # Breakout's score once its second wall is gone, and its first
+WALL_IS_GONE, WALL_IS_BACK = 864, 432  # Breakout's score once its second wall is gone, and once its first is
 FIRST_FRAMES = 120  # some games begin with a screen of another colour
 HUNDREDS, TENS = 76, 77  # bytes of its memory: each digit of the score takes half of one
 
 
 def load_ale() -> Any:
-    """Import ``ale_py``, which then says errors only. Raises UserError, with what to install, where it is missing."""
+    """Import ``ale_py``, silent but for errors. Raises UserError, with what to install, if it is missing."""
     try:
         import ale_py
     except ImportError as problem:
@@ -33,7 +33,7 @@ def load_ale() -> Any:
 
 
 def rom_path(game: Game) -> str:
-    """Where a game's file is, among those that ``ale-py`` brings."""
+    """Return the path of a game's file among those that come with ``ale-py``."""
     return str(Path(load_ale().__file__).parent / "roms" / f"{game.rom}.bin")
 
 
@@ -43,7 +43,7 @@ class Emulator:
 
     Args:
         game: a row of ``games.GAMES``.
-        mode, difficulty: the game's switches, by ALE's numbers; None to leave them.
+        mode, difficulty: the game's switches, by ALE's numbers; None for the defaults.
 
     Raises:
         UserError: ``ale-py`` is not installed, or the game has no such mode or difficulty.
@@ -53,7 +53,7 @@ class Emulator:
         module = load_ale()
         self._game, self._owed = game, 0
         self._ale, self._state = module.ALEInterface(), module.ALEState
-        self._ale.setFloat("repeat_action_probability", 0.0)  # what would stick is no part of ALE's states
+        self._ale.setFloat("repeat_action_probability", 0.0)  # a sticky action is not part of ALE's states
         self._ale.setInt("frame_skip", 1)
         self._ale.setInt("random_seed", 0)  # nothing is drawn, and states hold the generator
         self._ale.loadROM(rom_path(game))
@@ -62,7 +62,7 @@ class Emulator:
 
     @property
     def lives(self) -> int:
-        """How many are left; 0 always, of a game that has none."""
+        """The lives left; always 0 for a game that has none."""
         return int(self._ale.lives())
 
     @property
@@ -72,7 +72,7 @@ class Emulator:
 
     @property
     def frames(self) -> int:
-        """How many were played of this game."""
+        """How many frames of this game have been played."""
         return int(self._ale.getEpisodeFrameNumber())
 
     @property
@@ -85,7 +85,7 @@ class Emulator:
         self._ale.setRAM(place, value)
 
     def switch_on(self) -> None:
-        """Forget what was played: some games depend on those before them."""
+        """Restart the console: some games depend on those played before."""
         self._ale.restoreSystemState(self._as_new)
         self._owed = 0
 
@@ -95,7 +95,7 @@ class Emulator:
         self._owed = 0
 
     def act(self, action: int) -> int:
-        """Play one frame with an action of ``games.ACTIONS``; its reward."""
+        """Play one frame with an action of ``games.ACTIONS``; return its reward."""
         reward = int(self._ale.act(action)) + self._owed
         self._owed = 0
         if self._game.infinite:
@@ -103,11 +103,11 @@ class Emulator:
         return reward
 
     def look(self, screen: NDArray[np.uint8]) -> None:
-        """Write the present frame into ``[height, width]``: numbers of colours, see ``colours.palette``."""
+        """Write the current frame into ``[height, width]``: numbers of colours, see ``colours.palette``."""
         self._ale.getScreen(screen)
 
     def first_screen(self) -> NDArray[np.uint8]:
-        """What a game shows two seconds after it is begun, ``[height, width]``; the present one goes on."""
+        """Return the screen two seconds after a game begins, ``[height, width]``; the current game is not affected."""
         present = self._ale.cloneSystemState()
         self._ale.restoreSystemState(self._as_new)
         self._ale.reset_game()
@@ -118,15 +118,15 @@ class Emulator:
         return first
 
     def look_in_colour(self) -> NDArray[np.uint8]:
-        """The present frame, ``[height, width, 3]``."""
+        """Return the current frame, ``[height, width, 3]``."""
         return np.asarray(self._ale.getScreenRGB())
 
     def save(self) -> NDArray[np.uint8]:
-        """All that later frames depend on, as bytes."""
+        """Return all that later frames depend on, as bytes."""
         return np.frombuffer(self._ale.cloneSystemState().serialize() + bytes([self._owed > 0]), np.uint8)
 
     def restore(self, state: NDArray[np.uint8]) -> None:
-        """Put back what ``save`` gave; ``look`` shows what was seen then only after the next frame."""
+        """Restore what ``save`` returned; ``look`` is correct only after the next frame."""
         *_, owes = whole = np.asarray(state, np.uint8).tobytes()
         self._ale.restoreSystemState(self._state(whole[:-1]))
         self._owed = WALL_IS_BACK if owes else 0
@@ -139,12 +139,12 @@ class Emulator:
             check_name("difficulty", str(difficulty), map(str, self._ale.getAvailableDifficulties()))
             self._ale.setDifficulty(difficulty)
         if (mode, difficulty) != (None, None):
-            self._ale.reset_game()  # they count from the next game on
+            self._ale.reset_game()  # they apply from the next game on
 
     def _put_back_the_wall(self) -> None:
-        """Where the second wall is gone, write the score at which the game builds it (FLS, section 4).
+        """Once the second wall is gone, write the score at which the game builds it (FLS, section 4).
 
-        ALE takes rewards from scores, and remembers the last one: what it takes away in the next frame is given back.
+        ALE computes rewards from scores and remembers the last one: what it subtracts in the next frame is added back.
         """
         memory = self._ale.getRAM()
         high, low = int(memory[HUNDREDS]), int(memory[TENS])

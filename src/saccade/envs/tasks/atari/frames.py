@@ -1,7 +1,7 @@
-"""An Atari screen as networks see it: two frames' maximum, in grey, 84 pixels square (Mnih et al., 2015).
+"""An Atari screen as networks see it: the maximum of two frames, in grey, 84 pixels square (Mnih et al., 2015).
 
-To the bit what OpenCV's ``cvtColor(RGB2GRAY)`` and ``resize(INTER_AREA)`` make of it, without OpenCV. A screen has
-numbers of colours, one byte a pixel; so what two screens look like together is read from a table.
+Equal to the bit to OpenCV's ``cvtColor(RGB2GRAY)`` and ``resize(INTER_AREA)``, without OpenCV. A screen holds
+numbers of colours, one byte per pixel; so what two screens look like together is read from a table.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Frames = NDArray[np.uint8]
 WIDTH = 160  # pixels of every game's screen
 SIDE = 84
 NUM_COLOURS = 256  # numbers that a pixel may have
-GREY_WEIGHTS = np.array([9798, 19235, 3735], np.uint32)  # of red, green, blue; in all 2 ** GREY_BITS
+GREY_WEIGHTS = np.array([9798, 19235, 3735], np.uint32)  # of red, green, blue; their sum is 2 ** GREY_BITS
 GREY_BITS = 15
 
 
 def in_grey(screens: Frames) -> Frames:
-    """Luminance ``[..., height, width]`` of colours ``[..., height, width, 3]``, in whole numbers as OpenCV has it."""
+    """Luminance ``[..., height, width]`` of colours ``[..., height, width, 3]``, in OpenCV's integer arithmetic."""
     red, green, blue = (screens[..., colour].astype(np.uint32) for colour in range(3))
     red *= GREY_WEIGHTS[0]
     green *= GREY_WEIGHTS[1]
@@ -35,7 +35,7 @@ def in_grey(screens: Frames) -> Frames:
 
 
 def grey_of_brightest(palette: Frames) -> Frames:
-    """The table ``[256 * 256]`` of two pixels' numbers: the grey of the maximum of their red, green and blue.
+    """Return the table ``[256 * 256]`` of two pixels' numbers: the grey of the maximum of their red, green and blue.
 
     palette: colours of the numbers, ``[256, 3]``.
     """
@@ -43,13 +43,13 @@ def grey_of_brightest(palette: Frames) -> Frames:
 
 
 def brightest_of_greys(palette: Frames) -> Frames:
-    """The table ``[256 * 256]`` of two pixels' numbers: the maximum of their greys, as ``AtariVectorEnv`` has it."""
+    """Return the table ``[256 * 256]`` of two pixels' numbers: the maximum of their greys, as in ``AtariVectorEnv``."""
     grey = in_grey(palette)
     return np.maximum(grey[:, None], grey[None]).ravel()
 
 
 def blended(screens: Frames, table: Frames) -> Frames:
-    """The grey ``[height, width]`` that a table has for two screens ``[2, height, width]`` of colours' numbers."""
+    """Grey ``[height, width]`` that a table gives for two screens ``[2, height, width]`` of colour numbers."""
     pairs = screens[0].astype(np.uint16)
     pairs *= NUM_COLOURS
     pairs += screens[1]
@@ -57,10 +57,10 @@ def blended(screens: Frames, table: Frames) -> Frames:
 
 
 def shrunk(pictures: Frames, side: int = SIDE) -> Frames:
-    """Pictures ``[..., height, width]`` of one channel, ``[..., side, side]``: each the mean of the area below.
+    """Shrink pictures ``[..., height, width]`` of one channel to ``[..., side, side]``, by averaging areas.
 
-    Sums are made in single precision, along rows and then along columns, and rounded half to even, as OpenCV does.
-    Pictures are turned for it, so that what is gathered are whole lines.
+    Sums are in single precision, along rows and then along columns, and rounded half to even, as in OpenCV.
+    Pictures are transposed for it, so that whole lines are gathered.
     """
     rows, columns = pictures.shape[-2:]
     lines = np.ascontiguousarray(pictures.swapaxes(-1, -2), np.float32)
@@ -82,13 +82,13 @@ def _sums(lines: NDArray[np.float32], taken: NDArray[np.intp], weights: NDArray[
 
 @final
 class Redrawing:
-    """``shrunk(blended(screens, table), side)`` of one screen after the other, of which a game changes a few lines.
+    """Computes ``shrunk(blended(screens, table), side)`` of successive screens, which differ in a few lines.
 
-    Only those are computed anew, to the same bits.
+    Only those are computed again, with the same bits.
 
     Args:
         height: lines of a screen.
-        side: pixels of a picture's.
+        side: pixels of a picture's side.
     """
 
     def __init__(self, height: int, side: int) -> None:
@@ -123,9 +123,7 @@ class Redrawing:
 
 @functools.cache
 def _shares(length: int, side: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Which pixels of a line lie below each of ``side`` pixels, ``[taps, side]``, and their shares of it, with an axis
-    more.
-    """
+    """Which pixels of a line lie below each of ``side`` pixels, ``[taps, side]``, and their weights."""
     scale = length / side
     lists: list[list[tuple[int, float]]] = []
     for place in range(side):

@@ -13,7 +13,7 @@ ACTIONS = (
     "NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHT", "UPLEFT", "DOWNRIGHT", "DOWNLEFT", "UPFIRE", "RIGHTFIRE",
     "LEFTFIRE", "DOWNFIRE", "UPRIGHTFIRE", "UPLEFTFIRE", "DOWNRIGHTFIRE", "DOWNLEFTFIRE",
 )  # fmt: skip
-"""What a joystick can do, by the numbers that games know it by."""
+"""The actions of a joystick, by the numbers that games use for them."""
 NOOP, FIRE = 0, 1
 ALL = tuple(range(len(ACTIONS)))
 
@@ -23,7 +23,7 @@ class Game:
     """One game.
 
     Attributes:
-        rom: what its file is called.
+        rom: the name of its file.
         actions: those of ``ACTIONS`` that make a difference in it, its minimal set.
         height: lines of its screen, which is 160 pixels wide.
         pal: whether it was made for European televisions, which have other colours.
@@ -37,7 +37,7 @@ class Game:
     infinite: bool = False
 
     def played_with(self, every: bool) -> tuple[int, ...]:
-        """What an agent chooses from: its minimal set, or ``every`` action there is."""
+        """Return the actions an agent chooses from: the minimal set, or ``every`` action there is."""
         return ALL if every else self.actions
 
 
@@ -155,10 +155,10 @@ OTHERS: Mapping[str, Game] = MappingProxyType(
         "WordZapper": Game("word_zapper"),
     }
 )
-"""The others that one player can play."""
+"""The other games for one player."""
 
 CHANGED: Mapping[str, Game] = MappingProxyType({"BreakoutInfinite": Game("breakout", (0, 1, 3, 4), infinite=True)})
-"""Games that were changed: in FLS's (Nikulin et al., 2019) Breakout, the wall never stays away."""
+"""Modified games: in FLS's (Nikulin et al., 2019) Breakout, the wall always comes back."""
 
 GAMES: Mapping[str, Game] = MappingProxyType({**ATARI_57, **OTHERS, **CHANGED})
-"""Name -> game, as in ``ALE/NAME-v5``."""
+"""Name -> game, named as in ``ALE/NAME-v5``."""

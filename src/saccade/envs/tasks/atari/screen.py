@@ -1,4 +1,4 @@
-"""What a console shows, as distractions may paint it and as an agent sees it."""
+"""A console's screen, as distractions paint it and as an agent sees it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from saccade.envs.tasks.atari_suite import game_of, wrappers_of
 
 @final
 class Screen:
-    """What distractions paint on: the colours that the console has.
+    """What distractions paint on: the console's colours.
 
     Attributes:
         palette: of the numbers 0 to 255, uint8 ``[256, 3]``; a colour is at an even number and the one after it.
         table: the grey of two pixels' numbers.
-        original: the palette as it is.
+        original: the console's own palette.
         backdrop: the number of the colour that fills most of the game's first screen.
     """
 
     def __init__(self, config: EnvConfig, first: Callable[[], NDArray[np.uint8]]) -> None:
-        """first: gives the game's first screen, ``[height, width]``; asked where a mode needs it."""
+        """first: returns the game's first screen, ``[height, width]``; called if a mode needs it."""
         self._first = first
         game = game_of(config.task)
         self._of_greys = wrappers_of(config).brightest_of_greys
@@ -43,14 +43,14 @@ class Screen:
         return int(np.bincount(self._first().ravel()).argmax())
 
     def paint(self, colours: NDArray[np.uint8]) -> None:
-        """Have the console show other colours, uint8 ``[256, 3]``."""
+        """Make the console show other colours, uint8 ``[256, 3]``."""
         self.palette = colours
         self.table = (brightest_of_greys if self._of_greys else grey_of_brightest)(colours)
 
     def play_behind(self, clip: NDArray[np.uint8], brightness: float) -> None:
-        """Have a clip, uint8 ``[frames, side, side, 3]``, show where the screen is black or has the backdrop's colour.
+        """Play a clip, uint8 ``[frames, side, side, 3]``, where the screen is black or has the backdrop's colour.
 
-        brightness: what is left of the clip's, 0..1.
+        brightness: factor on the clip's brightness, 0..1.
         """
         colours = self.original.copy()
         colours[[self.backdrop & ~1, self.backdrop | 1]] = 0

@@ -21,10 +21,10 @@ from saccade.envs.tasks.atari_suite import COLOURS, game_of, settings_of, spaces
 
 @final
 class AtariSimulation:
-    """A ``Simulation`` of one game. A control step is a frame of the console, of which there are 60 a second.
+    """A ``Simulation`` of one game. A control step is one frame of the console, 60 per second.
 
     Args:
-        generator: ``seed -> generator``: what frames of doing nothing, and what sticks, are drawn from.
+        generator: ``seed -> generator``: draws the number of no-op frames, and sticky actions.
 
     Raises:
         UserError: ``ale-py`` is not installed, or the game has no such mode or difficulty.
@@ -46,8 +46,8 @@ class AtariSimulation:
         self.actions = spaces_of(config).actions
         self._actions = game.played_with(self._wrappers.every_action)
         self._fires = FIRE in self._actions
-        self._latest = np.zeros((2, game.height, WIDTH), np.uint8)  # the two last frames of an action
-        self._shown = self._latest  # what the picture is made of
+        self._latest = np.zeros((2, game.height, WIDTH), np.uint8)  # the last two frames of an action
+        self._shown = self._latest  # the frames that make up the picture
         self.scene = Screen(config, self.emulator.first_screen)
         self.settings: Mapping[str, object] = settings_of(config)
         self.versions: Mapping[str, str] = {"ale-py": version("ale-py")}
@@ -59,18 +59,18 @@ class AtariSimulation:
 
     @property
     def action_names(self) -> tuple[str, ...]:
-        """What each action does."""
+        """The name of each action."""
         return tuple(ACTIONS[action] for action in self._actions)
 
     def check_usable(self) -> None:
-        """Anywhere."""
+        """Raise nothing: it is usable anywhere."""
 
     def seed(self, seed: int) -> None:
-        """The next reset begins a game that depends on nothing else."""
+        """Make the next reset begin a game that depends on nothing else."""
         self._seed, self._is_seeded = seed, False
 
     def reset(self) -> None:
-        """Start an episode: a game, or what is left of one where only a life was lost."""
+        """Start an episode: a game, or the rest of one if only a life was lost."""
         if not self._is_seeded:
             self._random = self._generator(self._seed)
             self.emulator.switch_on()
@@ -83,7 +83,7 @@ class AtariSimulation:
         self.raw_reward, self._agent_steps = 0.0, 0
 
     def step(self, action: Any, control_steps: int) -> tuple[float, bool]:
-        """Play an action for so many frames; its reward, the sign of it where rewards are clipped."""
+        """Play an action for this many frames; return its reward, or its sign if rewards are clipped."""
         self.before = KEPT
         self._agent_steps += 1
         reward, lost = self._play(self._actions[action], control_steps)
@@ -91,22 +91,22 @@ class AtariSimulation:
         if lost and self._ends_with_a_life:
             ended = True
         elif lost and self._wrappers.lost_life == "restart":
-            # A whole game is lives one after the other, and what is played between them counts too.
+            # A whole game spans all its lives, and what is played between them counts too.
             reward += self._restart(anew=False)
             self.before, ended = BLACK, self._over
         self.raw_reward = reward
         return (float(np.sign(reward)) if self._clips else reward), ended
 
     def picture(self) -> np.ndarray:
-        """The two last frames of an action, in grey: uint8 ``[H, W, 1]``."""
+        """Return the last two frames of an action, in grey: uint8 ``[H, W, 1]``."""
         return self.scene.picture(self._shown, self._agent_steps)[..., None]
 
     def mask(self, ground: bool = False) -> np.ndarray | None:
-        """Not known: a console has no objects."""
+        """Return None: a console has no objects."""
         return None
 
     def outcome(self) -> dict[str, Any]:
-        """The lives that are left, and the reward as the game gave it."""
+        """Return the lives left, and the reward as the game gave it."""
         return {"lives": self.emulator.lives, "raw_reward": self.raw_reward}
 
     def save(self) -> dict[str, StateValue]:
@@ -129,10 +129,10 @@ class AtariSimulation:
         self.before, self.raw_reward = KEPT, 0.0
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def _restart(self, anew: bool) -> float:
-        """Begin a game, or go on after a lost life, as the wrappers do; the rewards on the way."""
+        """Begin a game, or continue after a lost life, as the wrappers do; return the rewards on the way."""
         reward = 0.0
         if anew:
             self._begin()
@@ -147,14 +147,14 @@ class AtariSimulation:
         return reward
 
     def _resume(self) -> float:
-        """After a life, or the game, was lost while it was begun."""
+        """Recover when a life, or the game, was lost while it was being started."""
         if self._over:
             self._begin()
             return 0.0
         return self._play(NOOP, self._frames)[0]
 
     def _begin(self) -> None:
-        """Start a game, and wait for as many frames as are drawn."""
+        """Start a game, and wait for a random number of frames."""
         emulator, wrappers = self.emulator, self._wrappers
         emulator.begin()
         for frame in range(int(self._random.integers(wrappers.fewest, wrappers.most + 1)) if wrappers.most else 0):
@@ -167,14 +167,14 @@ class AtariSimulation:
         self._shown[1] = self._shown[0]
 
     def _play(self, action: int, frames: int) -> tuple[float, bool]:
-        """An action for so many frames, or fewer if the game ends: its reward, and whether a life was lost.
+        """Play an action for this many frames, or until the game ends; return its reward, and whether a life was lost.
 
-        A game of no lives loses none, nor does one whose last is gone before it is over.
+        A game without lives loses none, nor does one whose last life is gone before it is over.
         """
         emulator, reward = self.emulator, 0
         for left in range(frames, 0, -1):
             reward += emulator.act(self._sticking(action))
-            if left <= 2:  # where the game ends before, what is seen are earlier frames
+            if left <= 2:  # if the game ends earlier, earlier frames are seen
                 emulator.look(self._latest[2 - left])
             if emulator.over:
                 self._over = True
@@ -187,7 +187,7 @@ class AtariSimulation:
         return float(reward), lost and not self._over
 
     def _sticking(self, action: int) -> int:
-        """What is played in a frame: an action, or by chance that of the frame before (Machado et al., 2018)."""
+        """What is played in a frame: an action, or by chance that of the previous frame (Machado et al., 2018)."""
         sticky = self._wrappers.sticky
         if sticky == 0 or self._random.random() >= sticky:
             self._last_action = action

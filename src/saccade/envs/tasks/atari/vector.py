@@ -1,7 +1,7 @@
-"""ALE's own batch of games, stepped by threads in C++, as a loop of rollouts plays it: ``--wrappers ale_vector``.
+"""ALE's own batch of games, stepped by threads in C++, for loops of rollouts: ``--wrappers ale_vector``.
 
-``AtariSimulation`` with the same wrappers shows the same, frame by frame, but for how long it waits at the start of a
-game: that the C++ code draws from a generator of its own.
+``AtariSimulation`` with the same wrappers shows the same, frame by frame, except for how long it waits at the start of
+a game: the C++ code draws that from a generator of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LARGEST_SEED = 2**31
 
 
 def streams_of(config: EnvConfig, seeds: Sequence[int]) -> Streams | None:
-    """The batch, where it can be played in C++: not in a mode with distractions, nor with a game's switches."""
+    """Return the batch if it can be played in C++: not in a mode with distractions, nor with a game's switches."""
     options = config.options
     plain = options.game_mode is None and options.difficulty is None and not game_of(config.task).infinite
     if options.wrappers != "ale_vector" or config.mode != "train" or not plain:
@@ -36,10 +36,10 @@ def streams_of(config: EnvConfig, seeds: Sequence[int]) -> Streams | None:
 
 @final
 class VectorStreams:
-    """``Streams`` of ``AtariVectorEnv``. Its games cannot be saved: a run that goes on begins all of them anew.
+    """``Streams`` of ``AtariVectorEnv``. Its games cannot be saved: a resumed run restarts all of them.
 
     Args:
-        config: of all environments, with the wrappers ``ale_vector``.
+        config: for all environments, with the wrappers ``ale_vector``.
         seeds: one each.
 
     Raises:
@@ -98,23 +98,21 @@ class VectorStreams:
         ended = np.flatnonzero(terminated | truncated)
         last = obs[ended]
         for row, index in enumerate(ended):
-            if is_new[
-                index
-            ]:  # else only a life was lost: the game goes on, and what ALE gives in its place is no picture
+            if is_new[index]:  # else only a life was lost: the game goes on, and ALE returns no final picture
                 last[row] = info["final_obs"][index]
         return StreamStep(obs, np.array(reward, np.float64), terminated, truncated, last)
 
     def truth(self) -> None:
-        """A console knows none."""
+        """Return None: a console has no masks."""
 
     def get_state(self) -> list[dict[str, Any]]:
-        """How often the run has gone on: games stay where they are, in C++."""
+        """Return how often the run has been resumed: the games themselves stay in C++."""
         return [{"times_resumed": self._times_resumed} for _ in self._seeds]
 
     def set_state(self, states: Sequence[dict[str, Any]]) -> None:
-        """Begin games with other seeds than before. The first action is still for what was seen before."""
+        """Begin games with other seeds than before. The first action still answers the last observation from before."""
         warnings.warn(
-            "games of --wrappers ale_vector cannot be saved, so they start again; with paper and recommended a run "
+            "games of --wrappers ale_vector cannot be saved, so they restart; with paper and recommended a run "
             "continues bit for bit",
             stacklevel=2,
         )

@@ -1,1 +1,1 @@
-"""A highway in CARLA, on a server that a person runs."""
+"""A highway in CARLA, on a server that you run."""

@@ -1,4 +1,4 @@
-"""Where cars begin on CARLA's highway."""
+"""Initial places of cars on CARLA's highway."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from saccade.envs.tasks.carla.settings import Setting
 
 LANES, FIRST_LANE, LANE_STEP = 4, 1.5, 3.5  # Town04's highway at y = 0 (RL-ViGen)
-ABOVE = 0.5  # metres that a car is dropped from
+ABOVE = 0.5  # metres from which a car is dropped
 NEAR, TOO_NEAR = 40.0, 8.0  # metres along the road
 MOST_LANE_CHANGES = 3
 
 
 def place_of_ego(server: Server, setting: Setting, random: np.random.Generator) -> Any:
-    """One of the four lanes of Town04's highway, at random; without near cars any of the map's own places."""
+    """Return a random one of the four lanes of Town04's highway; without near cars, any of the map's own places."""
     carla = server.carla
     if not setting.cars[1]:
         places = server.world.get_map().get_spawn_points()
@@ -27,7 +27,7 @@ def place_of_ego(server: Server, setting: Setting, random: np.random.Generator) 
 
 
 def near_places(server: Server, setting: Setting, ego: Any, random: np.random.Generator) -> list[Any]:
-    """Places within 40 m before and after the ego on its road; some may be taken."""
+    """Return places within 40 m in front of and behind the ego on its road; some may be taken."""
     found: list[Any] = []
     with server.asked():
         here = server.world.get_map().get_waypoint(ego.location)
@@ -44,7 +44,7 @@ def near_places(server: Server, setting: Setting, ego: Any, random: np.random.Ge
 
 
 def _another_lane(way: Any, changes: int, to_the_left: bool) -> Any:
-    """So many lanes beside it, or as many as there are of the same road and direction."""
+    """Move this many lanes aside, or as many as there are on the same road in the same direction."""
     for _ in range(changes):
         beside = way.get_left_lane() if to_the_left else way.get_right_lane()
         same_way = beside is not None and beside.lane_id * way.lane_id > 0 and beside.road_id == way.road_id
@@ -55,7 +55,7 @@ def _another_lane(way: Any, changes: int, to_the_left: bool) -> Any:
 
 
 def spawn_others(server: Server, setting: Setting, near: list[Any], random: np.random.Generator) -> None:
-    """As many other cars as the setting has, the near ones first, driven by the traffic manager."""
+    """Spawn as many other cars as the setting has, the near ones first, driven by the traffic manager."""
     with server.asked():
         everywhere = list(server.world.get_map().get_spawn_points())
         kinds = sorted(server.world.get_blueprint_library().filter("vehicle.*"), key=lambda kind: str(kind.id))

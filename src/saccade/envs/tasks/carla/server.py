@@ -1,6 +1,6 @@
 """A CARLA server: found, taken over for one environment, and left as it was found.
 
-Every fault of it is one sentence. ``carla`` is imported where a server is asked for and nowhere else.
+Every failure of it is reported in one sentence. ``carla`` is only imported when a server is needed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CLIENT = "0.9.16"
 
 
 def load_carla() -> Any:
-    """Import the client. Raises UserError, with what to install, where it is missing."""
+    """Import the client. Raises UserError, with what to install, if it is missing."""
     try:
         import carla
     except ImportError as problem:
@@ -33,16 +33,16 @@ def load_carla() -> Any:
 
 @final
 class Server:
-    """A world in synchronous mode with whatever actors are spawned in it, until it is closed.
+    """A world in synchronous mode, with the actors that are spawned in it, until it is closed.
 
     Args:
         host, port: where it listens; the traffic manager at ``traffic_port``.
         town: the map to load, unless it is loaded already.
-        timeout: seconds that it may take to answer.
+        timeout: seconds within which it must answer.
 
     Raises:
-        UserError: nobody answers, it is of another version than the client, or it is lost; or another environment of
-            this machine drives there.
+        UserError: there is no answer, it is of another version than the client, or it is lost; or another environment
+            on this machine uses it.
     """
 
     def __init__(self, host: str, port: int, traffic_port: int, town: str, timeout: float) -> None:
@@ -68,7 +68,8 @@ class Server:
             theirs, ours = self._client.get_server_version(), self._client.get_client_version()
         if theirs != ours:
             raise UserError(
-                f"the CARLA server at {self._place} is {theirs} and the client here {ours}, and they have to be equal: "
+                f"the CARLA server at {self._place} is {theirs} but the client here is {ours}, and the two must be "
+                "equal: "
                 f"start a server of {ours}, or run `pip install carla=={theirs}`"
             )
         with self.asked():
@@ -76,7 +77,7 @@ class Server:
             if self.world.get_map().name.rpartition("/")[2] != town:  # newer servers say Carla/Maps/Town04
                 self.world = self._client.load_world(town)
             self._weather = self.world.get_weather()
-            # Kept before anything is changed, so that an interruption in between restores it too.
+            # Saved before anything is changed, so that an interruption in between restores it too.
             self._settings = self.world.get_settings()
             wanted = self.world.get_settings()
             wanted.synchronous_mode, wanted.fixed_delta_seconds = True, CONTROL_SECONDS
@@ -87,17 +88,17 @@ class Server:
 
     @contextlib.contextmanager
     def asked(self, lost: bool = True) -> Iterator[None]:
-        """Whatever is asked of the server in here: its faults are UserErrors.
+        """Turn the server's failures inside the block into UserErrors.
 
         lost: whether it has answered before.
         """
         try:
             yield
         except (RuntimeError, OSError, queue.Empty) as fault:
-            said = str(fault).strip().rstrip(".") or f"nothing came for {self._timeout:g} s"
+            said = str(fault).strip().rstrip(".") or f"no answer for {self._timeout:g} s"
             if lost:
                 raise UserError(
-                    f"the CARLA server at {self._place} was lost ({said}): start it again and go on with --resume"
+                    f"the CARLA server at {self._place} was lost ({said}): restart it and continue with --resume"
                 ) from fault
             why = "took too long" if "time-out" in said or "timeout" in said else "refused"
             raise UserError(
@@ -107,11 +108,11 @@ class Server:
 
     @property
     def traffic(self) -> Any:
-        """The traffic manager."""
+        """Return the traffic manager."""
         return self._traffic
 
     def spawn(self, blueprint: Any, transform: Any, attach_to: Any = None) -> Any:
-        """An actor, which is destroyed with the others; None where something stands there already."""
+        """Spawn an actor, which is destroyed with the others; None if something stands there already."""
         with self.asked():
             actor = self.world.try_spawn_actor(blueprint, transform, attach_to=attach_to)
             if actor is not None:
@@ -119,19 +120,19 @@ class Server:
             return actor
 
     def listen(self, sensor: Any) -> queue.Queue[Any]:
-        """What a sensor measures from now on."""
+        """Return a queue of what a sensor measures from now on."""
         found: queue.Queue[Any] = queue.Queue()
         with self.asked():
             sensor.listen(found.put)
         return found
 
     def tick(self) -> int:
-        """Let 0.05 s pass; the number of the frame."""
+        """Advance by 0.05 s; return the number of the frame."""
         with self.asked():
             return int(self.world.tick())
 
     def measured(self, found: queue.Queue[Any], frame: int) -> Any:
-        """What a sensor measured in a frame; older measurements are thrown away."""
+        """Return what a sensor measured in a frame; older measurements are dropped."""
         with self.asked():
             while True:
                 measured = found.get(timeout=self._timeout)
@@ -139,7 +140,7 @@ class Server:
                     return measured
 
     def clear(self) -> None:
-        """Destroy all actors that were spawned here, whatever becomes of one of them."""
+        """Destroy all actors that were spawned here, even if destroying one of them fails."""
         while self._actors:
             actor = self._actors.pop()
             if actor.type_id.startswith("sensor."):
@@ -147,7 +148,7 @@ class Server:
             _quietly(actor.destroy)
 
     def close(self) -> None:
-        """Destroy the actors and put the server's settings back, as far as it still answers; again does nothing."""
+        """Destroy the actors and restore the server's settings, as far as it still answers; again does nothing."""
         atexit.unregister(self.close)
         with self._claim:
             try:
@@ -164,26 +165,26 @@ class Server:
 
 
 def _claimed(place: str) -> socket.socket:
-    """What no other process of this machine has while it is open, and which ends with its process, however that ends.
+    """A lock that no other process on this machine can hold, and that is released however its process ends.
 
-    Raises UserError where it is taken: two clients that let time pass would each drive the other's cars.
+    Raises UserError if it is taken: two clients that advance time would each drive the other's cars.
     """
     claim = socket.socket(socket.AF_UNIX)
     try:
-        # A name of Linux's own, where CARLA's client runs, and no file.
+        # An abstract name, which Linux has, where CARLA's client runs: not a file.
         claim.bind(f"\0saccade-carla-{hashlib.sha256(place.encode()).hexdigest()}")
     except OSError as taken:
         claim.close()
         if taken.errno != errno.EADDRINUSE:
             raise
         raise UserError(
-            f"another environment drives on the CARLA server at {place}, which takes one at a time: close it, or use "
+            f"another environment drives on the CARLA server at {place}, which allows one at a time: close it, or use "
             "one environment alone (--envs 1, and no --evaluation-modes)"
         ) from taken
     return claim
 
 
 def _quietly(act: Callable[[], object]) -> None:
-    """What is done last, and cannot be helped where it fails: the server may be gone."""
+    """Do last cleanup and ignore failures: the server may be gone."""
     with contextlib.suppress(RuntimeError, OSError):
         act()

@@ -1,4 +1,4 @@
-"""How papers play CARLA's highway, as numbers: camera, cars, reward, end and weather. Loads no simulator."""
+"""How papers set up CARLA's highway, as numbers: camera, cars, reward, end and weather. Loads no simulator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Controls = Literal["discrete", "steer_pedal", "pedal_steer"]
 
 
 class Weather(NamedTuple):
-    """Shares in percent, and how high the sun stands in degrees; as ``carla.WeatherParameters`` has them."""
+    """Weather in percent, and the sun's altitude in degrees; named as in ``carla.WeatherParameters``."""
 
     cloudiness: float
     precipitation: float
@@ -40,18 +40,18 @@ WEATHERS: Mapping[str, Weather] = MappingProxyType(
 @final
 @dataclass(frozen=True)
 class Setting:
-    """One paper's way. Lengths are metres, angles degrees.
+    """One paper's setting. Lengths are metres, angles degrees.
 
     Attributes:
         town: the map.
         field_of_view: of the camera.
-        camera: where it is: forwards, up, and its pitch.
+        camera: its place: forwards, up, and its pitch.
         sees_ego: whether the car is in its own picture.
         controls: nine actions; steering and pedal; or pedal and steering.
         cars: how many others there are, and how many of them are near.
         slower: by how many percent the others stay below the speed limit.
         reward: the name of its rule in ``carla.rewards``.
-        collisions: control steps with a collision, one after the other, that end an episode.
+        collisions: consecutive control steps with a collision that end an episode.
         off_road, stuck: whether leaving the road, or standing still, ends it.
         drifts: whether the weather of ``train`` changes from episode to episode.
     """
@@ -79,7 +79,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
             controls="discrete", cars=(20, 8), slower=30, reward="bisimulation", collisions=1, off_road=False,
             stuck=False, drifts=False,
         ),
-        # Source: Yuan et al., 2023 (CARLA 0.9.10): 84 pixels, two control steps an action.
+        # Source: Yuan et al., 2023 (CARLA 0.9.10): 84 pixels, two control steps per action.
         "rlvigen": Setting(
             town="Town04", field_of_view=60, camera=(1.6, 1.7, 0), sees_ego=False,
             controls="steer_pedal", cars=(40, 8), slower=30, reward="impulse", collisions=20, off_road=True,

@@ -25,7 +25,7 @@ from saccade.types import Discrete, UserError
 EGO_MODEL = "vehicle.lincoln.mkz_2017"
 VEHICLE_TAGS = (14, 15, 16, 17, 18, 19)  # car, truck, bus, train, motorcycle, bicycle (CARLA 0.9.14 and later)
 ROAD_TAGS = (1, 24)  # road, its lines
-STUCK_BELOW, STUCK_EVERY = 0.02, 100  # metres a second; control steps
+STUCK_BELOW, STUCK_EVERY = 0.02, 100  # metres per second; control steps
 EGO_MIDDLE = 0.8  # metres above the ground
 WARM_UP = 10  # ticks until cars stand on their wheels
 
@@ -38,13 +38,13 @@ class CarlaScene:
         self.weather: Weather | None = None
 
     def set_weather(self, name: str) -> None:
-        """Have one of ``WEATHERS`` from now on."""
+        """Set the weather to one of ``WEATHERS`` from now on."""
         self.weather = WEATHERS[name]
 
 
 @final
 class CarlaSimulation:
-    """A ``Simulation`` of one car on a server of a person's own.
+    """A ``Simulation`` of one car on a CARLA server that you run.
 
     Raises:
         UserError: the client is missing; no server answers, or one of another version; or it is lost on the way.
@@ -81,14 +81,14 @@ class CarlaSimulation:
         self._segments: Any = None
 
     def check_usable(self) -> None:
-        """Anywhere."""
+        """Raise nothing: it is usable anywhere."""
 
     def seed(self, seed: int) -> None:
         """Restart the random numbers of places, cars and the traffic manager."""
         self._random = np.random.default_rng(seed)
 
     def reset(self) -> None:
-        """New cars. The server's own physics is not bit for bit the same each time."""
+        """Spawn new cars. The server's physics does not repeat bit for bit."""
         server, setting = self._server, self._setting
         server.clear()
         self._forget()
@@ -138,13 +138,13 @@ class CarlaSimulation:
         self._parts = server.listen(cameras[1]) if self._masked else None
 
     def step(self, action: Any, control_steps: int) -> tuple[float, bool]:
-        """Play an action; RL-ViGen's reward is the mean of its control steps, the others' their sum."""
+        """Play an action; RL-ViGen's reward is the mean over its control steps, the others' the sum."""
         steer, pedal = self._read(action)
         total, ended = repeated(lambda: self._tick(steer, pedal), control_steps)
         return (total / control_steps if self._setting.reward == "impulse" else total), ended
 
     def _read(self, action: Any) -> tuple[float, float]:
-        """Steering, in CARLA's way (1 is right), and pedal."""
+        """Return steering, in CARLA's convention (1 is right), and pedal."""
         if self._setting.controls == "discrete":
             left, pedal = NINE_ACTIONS[action]
             return -left, pedal
@@ -185,7 +185,7 @@ class CarlaSimulation:
         return self._reward(driven), ended
 
     def _drain(self) -> tuple[float, bool]:
-        """The impulse of the collisions since the last time, and whether there was one."""
+        """Return the impulse of the collisions since the last call, and whether there was one."""
         total, hit = 0.0, False
         while not self._bumps.empty():
             push = self._bumps.get_nowait().normal_impulse
@@ -201,7 +201,7 @@ class CarlaSimulation:
             self._shown = wanted
 
     def picture(self) -> np.ndarray:
-        """What the camera saw in this frame: uint8 ``[H, W, 3]``."""
+        """Return what the camera saw in this frame: uint8 ``[H, W, 3]``."""
         if self.scene.weather is not None and self._shown != self.scene.weather:  # painted after the reset
             self._show_weather()
             self._frame, self._image, self._segments = self._server.tick(), None, None
@@ -213,16 +213,16 @@ class CarlaSimulation:
         return np.frombuffer(image.raw_data, np.uint8).reshape(*self.size, 4)
 
     def mask(self, ground: bool = False) -> np.ndarray | None:
-        """Where vehicles are, the ego among them; with the ground the road too. None where nobody asked for masks."""
+        """Where vehicles are, including the ego; with the ground also the road. None if masks were not asked for."""
         if self._parts is None:
             return None
         tags = self._instances()[:, :, 2]
         return np.isin(tags, (*VEHICLE_TAGS, *(ROAD_TAGS if ground else ())))
 
     def vehicle_masks(self) -> VehicleMasks:
-        """The ego's pixels and the others', apart; the ego is what is seen where the camera has it."""
+        """Return the ego's pixels and the other vehicles', separately; the ego is where the camera sees it."""
         if self._parts is None:
-            raise UserError("vehicles are told apart with task_mask=True only: make the environment with it")
+            raise UserError("vehicles can only be told apart with task_mask=True: make the environment with it")
         parts = self._instances()
         vehicles = np.isin(parts[:, :, 2], VEHICLE_TAGS)
         ego = np.zeros(self.size, np.bool_)
@@ -233,7 +233,7 @@ class CarlaSimulation:
         return VehicleMasks(ego, vehicles & ~ego)
 
     def _instances(self) -> NDArray[np.uint8]:
-        """Each pixel's instance (two bytes) and kind: uint8 ``[H, W, 4]``."""
+        """Return each pixel's instance (two bytes) and kind: uint8 ``[H, W, 4]``."""
         assert self._parts is not None
         if self._segments is None:
             self.picture()
@@ -241,32 +241,32 @@ class CarlaSimulation:
         return np.asarray(self._segments)
 
     def outcome(self) -> dict[str, Any]:
-        """Whether there was no collision so far."""
+        """Return whether there has been no collision so far."""
         return {SUCCESS: not self._crashed}
 
     def save(self) -> dict[str, StateValue]:
-        """The random numbers. A server's cars cannot be kept: ``restore`` begins an episode in its place."""
+        """Return the random numbers. A server's cars cannot be saved: ``restore`` begins a new episode instead."""
         return {"carla/random": json.dumps(self._random.bit_generator.state)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Begin an episode with the random numbers that ``save`` gave."""
+        """Begin an episode with the random numbers that ``save`` returned."""
         self._random.bit_generator.state = json.loads(state["carla/random"])
         self.reset()
 
     def close(self) -> None:
-        """Destroy the cars and put the server's settings back."""
+        """Destroy the cars and restore the server's settings."""
         self._server.close()
 
 
 def _drifted(random: np.random.Generator) -> Weather:
-    """A weather between a clear noon and a storm, of an episode."""
-    # Deviation: published weather drifts from frame to frame; here it changes between episodes, which can be repeated.
+    """A random weather for an episode, between a clear noon and a storm."""
+    # Deviation: published weather drifts from frame to frame; here it changes between episodes, which are repeatable.
     storm, sun = float(random.uniform(0, 80)), float(random.uniform(10, 90))
     return Weather(storm, max(storm - 40, 0), max(storm - 30, 0), storm / 2, storm / 4, max(storm - 40, 0), sun)
 
 
 def _middle_of_ego(setting: Setting, side: int) -> tuple[int, int]:
-    """The pixel that the middle of the car is seen at."""
+    """The pixel at which the middle of the car is seen."""
     forwards, up, pitch = setting.camera
     tilt = np.deg2rad(pitch)
     ahead, above = -forwards, EGO_MIDDLE - up

@@ -1,1 +1,1 @@
-"""A highway with traffic: its cars, its rewards and how it is drawn."""
+"""A highway with traffic: its cars, its rewards and its rendering."""

@@ -17,16 +17,16 @@ class Look:
     """Sky, sun and air; colours in 0..1.
 
     Attributes:
-        zenith, horizon: of the sky.
+        zenith, horizon: colours of the sky.
         sun: the light of the sun or the moon.
         sun_from: where it shines from, as a direction: forwards, to the left, up.
         ambient: the light that comes from everywhere.
-        air: what everything fades into with distance.
-        clear, gone: metres until which nothing fades, and from which nothing else is seen.
+        air: the colour into which everything fades with distance.
+        clear, gone: metres up to which nothing fades, and beyond which nothing is visible.
         lamps: how bright the cars' lamps are, 0..1.
-        beams: how opaque the light on the road before a car, and round its lamps, is, 0..1.
+        beams: how opaque the light on the road in front of a car, and around its lamps, is, 0..1.
         shadows: how dark it is below a car, 0..1.
-        sun_disc: the colour of the sun itself, and how opaque it is; nothing is seen of it at 0.
+        sun_disc: the colour of the sun itself, and how opaque it is; 0 is invisible.
     """
 
     zenith: Rgb
@@ -67,4 +67,4 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
         ),
     }
 )  # fmt: skip
-"""What the road looks like by day, as in training, and in the three other modes."""
+"""The road's look by day, as in training, and in the three other modes."""

@@ -1,7 +1,7 @@
-"""The highway as MuJoCo draws it: a road, cars of four kinds and what stands beside it. It has no physics of its own.
+"""The highway's MuJoCo model: a road, four kinds of car and what stands beside it. It has no physics of its own.
 
-MuJoCo's axes are forwards, to the left and up, in metres. Everything that is near a car moves with it in whole periods
-of its own, so that a road without an end takes a few hundred shapes.
+MuJoCo's axes are forwards, to the left and up, in metres. Everything near a car moves with it in whole periods
+of its own, so that an endless road needs only a few hundred shapes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ POST_PERIOD, POST_REACH = 8.0, 96.0
 SCENERY_PERIOD, SCENERIES = 120.0, 3
 CAMERA = "chase"
 EGO = "ego"
-BEAMS = 5  # shapes of light on the road before the ego, one in another
-DECALS = 2  # the group of what is light or shade and no thing
+BEAMS = 5  # nested shapes of light on the road in front of the ego
+DECALS = 2  # the group of light and shade, which are no solid things
 CHASE_BACK, CHASE_UP, CHASE_DOWN_DEGREES, FIELD_OF_VIEW = 8.2, 3.3, 10.5, 52
 
 KINDS = ("saloon", "estate", "van", "truck")
-"""The kinds of car, in the order in which cars beside the ego have them."""
+"""The kinds of car, in the order in which the other cars get them."""
 
 # Corners of the solid parts of a car's right half, each (forwards, to the side, up): body, glass, roof. Convex.
 BODIES = {
@@ -57,7 +57,7 @@ HEAD = {"saloon": (2.27, 0.68), "estate": (2.23, 0.80), "van": (2.30, 0.80), "tr
 
 
 def model_xml(lanes: int, others: int, side: int) -> str:
-    """The model of a road with so many lanes and so many cars beside the ego, for pictures of ``side`` pixels.
+    """Return the XML of a road with these lanes and cars besides the ego, for pictures of ``side`` pixels.
 
     Lane 0, the leftmost, has its middle at 0.
     """
@@ -211,7 +211,7 @@ def _axes(down: float) -> str:
 
 
 def _along(middle: float, half: float) -> str:
-    """What looks the same all along the road: its edge lines and guard rails."""
+    """What looks the same along the whole road: its edge lines and guard rails."""
     told = [_box("yellow", (60, middle + half - SHOULDER, 0.012), (180, 0.10, 0.01))]
     told.append(_box("marking", (60, middle - half + SHOULDER, 0.012), (180, 0.10, 0.01)))
     for side in (1, -1):

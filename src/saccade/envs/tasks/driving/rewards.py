@@ -11,17 +11,17 @@ from typing import final
 @final
 @dataclass(frozen=True)
 class Driven:
-    """One control step as a reward sees it.
+    """One control step, as rewards use it.
 
     Attributes:
-        speed: along the lane, metres a second.
+        speed: along the lane, metres per second.
         off_centre: metres from the middle of the nearest lane.
         crashed: whether the car has hit a car or what stands beside the road.
         steer: -1 (right) to 1 (left).
         brake: 0..1.
-        seconds: how long it lasted.
-        lane: of highway-env: the number of its lane, 0 the leftmost, as a share of the rightmost.
-        impulse: of CARLA: that of its collisions, in N s.
+        seconds: the step's duration.
+        lane: for highway-env: the number of its lane, 0 the leftmost, as a fraction of the rightmost.
+        impulse: for CARLA: the impulse of its collisions, in N s.
     """
 
     speed: float
@@ -34,7 +34,7 @@ class Driven:
     impulse: float = 0.0
 
 
-DESIRED_SPEED = 25.0  # metres a second, above which `gym_carla` punishes; the others' traffic drives 23 to 25
+DESIRED_SPEED = 25.0  # metres per second, above which `gym_carla` penalises; other traffic drives at 23 to 25
 FAST_FROM, FAST_TO = 20.0, 30.0  # highway-env's reward_speed_range
 
 

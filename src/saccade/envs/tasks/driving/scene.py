@@ -1,4 +1,4 @@
-"""The picture of the highway: where everything is, the light that it stands in, and which pixels show what."""
+"""The picture of the highway: places of everything, its light, and which pixels show what."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from saccade.envs.tasks.driving.traffic import Traffic
 
 SEEN_BEHIND, SEEN_BEFORE = 12.0, 300.0  # metres from the ego, beyond which no car is drawn
-DETAILED_BEFORE = 60.0  # metres, beyond which plates, hubs and the like are not drawn: they are smaller than a pixel
+DETAILED_BEFORE = 60.0  # metres beyond which plates, hubs and the like, smaller than a pixel, are not drawn
 HIDDEN_GROUP = 5
 DETAILS = ("hub", "plate", "plastic", "head")  # materials
 ALL, FAR, NONE = 0, 1, 2  # how much of a car is drawn
-BRAKING = -0.6  # m/s², from which a car's brake lights are on
+BRAKING = -0.6  # m/s², below which a car's brake lights are on
 BRAKE_PEDAL = -0.05
 EGO_PAINT = (0.80, 0.07, 0.08)
 PAINTS = (
     (0.92, 0.92, 0.92), (0.12, 0.13, 0.15), (0.60, 0.62, 0.65), (0.13, 0.25, 0.52), (0.85, 0.66, 0.15),
     (0.16, 0.40, 0.28), (0.34, 0.36, 0.40), (0.45, 0.24, 0.16), (0.30, 0.52, 0.72), (0.80, 0.78, 0.70),
 )  # fmt: skip
-"""Of the others; the ego alone is red."""
+"""Colours of the other cars; only the ego is red."""
 
 
 @final
@@ -86,7 +86,7 @@ class RoadScene:
         self.set_weather(DAY)
 
     def set_weather(self, name: str) -> None:
-        """Have sky, sun, air and lamps be those of a row of ``LOOKS``."""
+        """Set sky, sun, air and lamps to a row of ``LOOKS``."""
         row, model = LOOKS[name], self._physics.model.ptr
         self._scene.paint_texture("skybox", rgb1=row.zenith, rgb2=row.horizon)
         direction = -np.array(row.sun_from) / np.linalg.norm(row.sun_from)
@@ -113,7 +113,7 @@ class RoadScene:
             place = self._mocap[car]
             along = float(vehicle.position[0]) - forward
             self._draw_as(number, along)
-            # Drawn round the ego, so that numbers stay small however far it drives.
+            # Drawn around the ego, so that numbers stay small however far it drives.
             data.mocap_pos[place] = (along, -float(vehicle.position[1]), 0.0)
             half = -float(vehicle.heading) / 2
             data.mocap_quat[place] = (np.cos(half), 0.0, 0.0, np.sin(half))
@@ -131,24 +131,24 @@ class RoadScene:
         mujoco.mj_camlight(model, data)
 
     def _groups_of(self, model: mujoco.MjModel, geoms: NDArray[np.int64]) -> tuple[NDArray[np.int32], ...]:
-        """The groups of a car's geoms by how much of it is drawn."""
+        """The groups of a car's geoms, by how much of it is drawn."""
         own = np.array(model.geom_group[geoms])
         details = np.isin(model.geom_matid[geoms], [self._materials[name] for name in DETAILS])
         return own, np.where(details, HIDDEN_GROUP, own), np.full_like(own, HIDDEN_GROUP)
 
     def _draw_as(self, number: int, along: float) -> None:
-        """Draw as much of a car as can be seen so far from the ego."""
+        """Draw as much of a car as can be seen at this distance from the ego."""
         wanted = NONE if not -SEEN_BEHIND < along < SEEN_BEFORE else ALL if along < DETAILED_BEFORE else FAR
         if self._drawn[number] != wanted:
             self._drawn[number] = wanted
             self._physics.model.ptr.geom_group[self._geoms[number]] = self._groups[number][wanted]
 
     def render(self) -> np.ndarray:
-        """The picture now: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
+        """Render the current picture: uint8 ``[H, W, 3]``, a view that the next call overwrites."""
         return self._scene.render()
 
     def mask(self, *kinds: str) -> NDArray[np.bool_]:
-        """Which pixels show any of these kinds of thing, ``ego``, ``others`` or ``road``: bool ``[H, W]``."""
+        """Return which pixels show any of these kinds of thing, ``ego``, ``others`` or ``road``: bool ``[H, W]``."""
         geoms = self._scene.render_ids(self._things)
         wanted = np.logical_or.reduce([self._of[kind] for kind in kinds])
         return np.asarray((geoms >= 0) & wanted[geoms])

@@ -21,10 +21,10 @@ from saccade.types import Discrete
 
 @final
 class HighwaySimulation:
-    """A ``Simulation`` of one highway. An episode ends with a collision of the ego's, and is a success without one.
+    """A ``Simulation`` of one highway. An episode ends when the ego collides, and succeeds if it does not.
 
     Raises:
-        UserError: highway-env, the simulator that draws or an OpenGL cannot be used.
+        UserError: highway-env, the renderer or an OpenGL cannot be used.
     """
 
     colours = 3
@@ -54,7 +54,7 @@ class HighwaySimulation:
         self._thread = threading.get_ident()
 
     def check_usable(self) -> None:
-        """Raise UserError in a process or a thread that cannot draw, with what to do instead."""
+        """Raise UserError in a process or thread that cannot render, with what to do instead."""
         check_drawing(self._thread)
 
     def seed(self, seed: int) -> None:
@@ -62,7 +62,7 @@ class HighwaySimulation:
         self._traffic.seed(seed)
 
     def reset(self) -> None:
-        """New traffic."""
+        """Start an episode with new traffic."""
         self._traffic.reset()
 
     def step(self, action: Any, control_steps: int) -> tuple[float, bool]:
@@ -75,33 +75,33 @@ class HighwaySimulation:
         return float(self._reward(driven)), driven.crashed
 
     def picture(self) -> np.ndarray:
-        """What the camera sees: uint8 ``[H, W, 3]``."""
+        """Return what the camera sees: uint8 ``[H, W, 3]``."""
         self.scene.show(self._traffic)
         return self.scene.render()
 
     def mask(self, ground: bool = False) -> np.ndarray | None:
-        """Where cars are, the ego among them; with the ground the road and its lines too."""
+        """Return where cars are, including the ego; with the ground also the road and its lines."""
         self.scene.show(self._traffic)
         return self.scene.mask("ego", "others", *(("road",) if ground else ()))
 
     def vehicle_masks(self) -> VehicleMasks:
-        """The ego's pixels and the others', apart."""
+        """Return the ego's pixels and the other cars', separately."""
         self.scene.show(self._traffic)
         return VehicleMasks(self.scene.mask("ego"), self.scene.mask("others"))
 
     def outcome(self) -> dict[str, Any]:
-        """Whether there was no collision so far, and the ego's speed in metres a second."""
+        """Return whether there has been no collision so far, and the ego's speed in metres per second."""
         return {SUCCESS: not self._traffic.crashed, "speed": float(self._traffic.ego.speed)}
 
     def save(self) -> dict[str, StateValue]:
-        """The traffic's whole state, its random numbers' too."""
+        """Return the traffic's whole state, including its random numbers."""
         return self._traffic.save()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
+        """Restore what ``save`` returned."""
         self._traffic.restore(state)
 
     def close(self) -> None:
-        """Free what draws, in the process that it belongs to."""
+        """Free the renderer, in the process that owns it."""
         if not is_fork():
             self.scene.close()

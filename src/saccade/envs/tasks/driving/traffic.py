@@ -1,7 +1,7 @@
 """The cars on a straight highway, step by step: highway-env's road, drivers (IDM, MOBIL) and collisions.
 
-Of highway-env (Leurent, 2018) only road and vehicles are used: its environment would draw with pygame, and spend two
-thirds of a step on a table of observations that nobody reads here.
+Only road and vehicles of highway-env (Leurent, 2018) are used: its environment would draw with pygame, and spend two
+thirds of a step on a table of observations that is not used here.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ SHOULDER = 1.0  # metres of asphalt beside the outer lanes, up to the guard rail
 EDGE = LANE_WIDTH / 2 + SHOULDER  # metres from an outer lane's middle to the guard rail
 HALF_CAR = 1.0
 STEP = 0.05  # seconds: 20 Hz
-FIRST_SPEED, TOP_SPEED, SPEED_LIMIT = 25.0, 40.0, 30.0  # metres a second
+FIRST_SPEED, TOP_SPEED, SPEED_LIMIT = 25.0, 40.0, 30.0  # metres per second
 FULL_STEERING = 0.1  # radians of the wheels at steer 1
 FULL_THROTTLE, FULL_BRAKE = 3.0, 8.0  # m/s² at 1, as gym-carla counts its accelerations
-BEHIND = 4  # of the others, one in so many begins behind
+BEHIND = 4  # of the other cars, one in this many begins behind the ego
 NO_IMPACT = (np.nan, np.nan)  # a car that nothing pushes
-KEPT = ("heading", "speed", "target_speed", "timer", "DELTA")  # numbers that an IDM driver has, beside its place
+KEPT = ("heading", "speed", "target_speed", "timer", "DELTA")  # the state of an IDM driver besides its place
 
 NINE_ACTIONS: tuple[tuple[float, float], ...] = tuple(
     (steer, pedal) for pedal in (-3.0 / FULL_BRAKE, 0.0, 3.0 / FULL_THROTTLE) for steer in (0.2, 0.0, -0.2)
@@ -44,7 +44,7 @@ class VehicleMasks(NamedTuple):
 
 
 def load_highway() -> Any:
-    """Import highway-env's vehicles. Raises UserError, with what to install, where it is missing."""
+    """Import highway-env's vehicles. Raises UserError, with what to install, if it is missing."""
     try:
         import highway_env.vehicle.behavior
         import highway_env.vehicle.kinematics
@@ -56,11 +56,11 @@ def load_highway() -> Any:
 
 @final
 class Traffic:
-    """One ego and the others. Positions are highway-env's: metres along the road, and to the right of lane 0.
+    """The ego and the other cars. Positions are highway-env's: metres along the road, and to the right of lane 0.
 
     Args:
         lanes: how many there are.
-        others: cars beside the ego.
+        others: how many cars there are besides the ego.
     """
 
     def __init__(self, lanes: int, others: int) -> None:
@@ -77,7 +77,7 @@ class Traffic:
         self._random = np.random.default_rng(seed)
 
     def reset(self) -> None:
-        """New cars: one in four of the others behind the ego, the rest before it, as dense as highway-env has them."""
+        """Place new cars: one in four of the others behind the ego, the rest in front, as dense as in highway-env."""
         self.steer = self.pedal = 0.0
         self.hit_rail = False
         road = self._new_road()
@@ -90,7 +90,7 @@ class Traffic:
                 continue
             other = self._driver.create_random(road, spacing=1.5 if number == behind + 1 else 1.0)
             other.randomize_behavior()
-            other.check_collisions = False  # drivers keep their distance; only the ego's collisions end anything
+            other.check_collisions = False  # drivers keep their distance; only the ego's collisions matter
             road.vehicles.append(other)
         self.vehicles = [ego, *(vehicle for vehicle in road.vehicles if vehicle is not ego)]
         self.styles = self._random.integers(0, 1 << 16, self.num_others + 1)
@@ -105,7 +105,7 @@ class Traffic:
         self.steer, self.pedal = steer, pedal
         ego, before = self.ego, float(self.ego.position[0])
         wanted = pedal * (FULL_THROTTLE if pedal > 0 else FULL_BRAKE)
-        # A car that brakes stands still in the end; highway-env's would go backwards.
+        # A braking car comes to a stop; highway-env's would go backwards.
         wanted = min(max(wanted, -ego.speed / STEP), (TOP_SPEED - ego.speed) / STEP)
         for other in self.others:
             other.act()
@@ -140,7 +140,7 @@ class Traffic:
         return bool(self.ego.crashed) or self.hit_rail
 
     def save(self) -> dict[str, StateValue]:
-        """All that later steps and episodes depend on."""
+        """Return all that later steps and episodes depend on."""
         return {
             "traffic/random": json.dumps(self._random.bit_generator.state),
             "traffic/place": np.array([vehicle.position for vehicle in self.vehicles]),
@@ -158,7 +158,7 @@ class Traffic:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave."""
+        """Restore what ``save`` returned."""
         self._random.bit_generator.state = json.loads(state["traffic/random"])
         road, places = self._new_road(), state["traffic/place"]
         heading, speed, self.steer, self.pedal = map(float, state["traffic/ego"])

@@ -1,7 +1,7 @@
-"""Pictures of whole batches, put together from tiles: no Python for a cell or an environment.
+"""Draw pictures of whole batches from tiles, without a Python loop over cells or environments.
 
 Every environment's last picture is kept, with a code for each of its cells. Only cells whose code has changed are drawn
-anew, which in a step are about two; the rest is one copy. What is drawn depends on the state alone.
+again, about two per step; the rest is one copy. Pictures depend on the state alone.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ NUM_CODES = NUM_SEATS * len(THINGS)
 NEVER_DRAWN = -1
 
 Tiles = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""``(codes, cells) -> uint8 [n, tile_size, tile_size, 3]``: what cells with these codes show."""
+"""``(codes, cells) -> uint8 [n, tile_size, tile_size, 3]``: the pictures of cells with these codes."""
 
 
 @final
 class Drawing:
-    """Draws a batch. Without ``appearances`` it gives what MiniGrid's ``RGBImgObsWrapper`` does, pixel by pixel."""
+    """Draws a batch. Without ``appearances`` it equals MiniGrid's ``RGBImgObsWrapper``, pixel by pixel."""
 
     def __init__(
         self, task: GridTask, num_envs: int, tile_size: int, appearances: Sequence[Appearance] | None = None
@@ -39,7 +39,7 @@ class Drawing:
         )
         self._codes = np.full((num_envs, task.height * task.width), NEVER_DRAWN)
         self._frames = np.zeros((num_envs, task.height * tile_size, task.width * tile_size, 3), np.uint8)
-        # The same memory, a row of a tile's pixels an entry: assigning to one is a copy of its bytes.
+        # A view of the same memory, one entry per row of a tile's pixels, so that assigning copies its bytes.
         self._rows = self._frames.reshape(-1, tile_size * 3).view(f"V{tile_size * 3}")[:, 0]
 
     def __call__(self, state: GridState, which: slice | np.ndarray, out: np.ndarray) -> None:
@@ -52,7 +52,7 @@ class Drawing:
         out[...] = self._frames[which]
 
     def _codes_of(self, state: GridState, which: slice | np.ndarray) -> np.ndarray:
-        """All that a cell's picture depends on, as a number: int64 ``[n, cells]``."""
+        """Encode all that a cell's picture depends on as a number: int64 ``[n, cells]``."""
         things = state.things[which]
         codes = things.astype(np.int64)
         codes[np.arange(len(codes)), state.agent[which]] += len(THINGS) * (1 + state.direction[which])
@@ -83,7 +83,7 @@ class StockTiles:
 
 @final
 class DressedTiles:
-    """Tiles of appearances: floor or wall, over it what lies there, over that the agent."""
+    """Tiles of appearances: floor or wall, then the thing on it, then the agent."""
 
     def __init__(self, task: GridTask, tile_size: int, appearances: Sequence[Appearance]) -> None:
         self._floors = np.stack([_floor_tiles(each, task, tile_size) for each in appearances])

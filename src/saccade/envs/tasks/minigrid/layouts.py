@@ -15,7 +15,7 @@ NOWHERE = -1
 
 
 class Mission(NamedTuple):
-    """What a task's rule asks about, read off a generated grid.
+    """What a task's rule depends on, read off a generated grid.
 
     Attributes:
         named: the cells of what the mission names.
@@ -31,7 +31,7 @@ class Mission(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The first state of an episode; cells are counted row by row.
+    """The first state of an episode; cells are numbered row by row.
 
     Attributes:
         things: what lies in each cell, a number in ``THINGS`` each.
@@ -51,7 +51,7 @@ class Layout(NamedTuple):
 
 
 def load_minigrid() -> None:
-    """Import MiniGrid. Raises UserError, with what to install, where it is missing."""
+    """Import MiniGrid. Raises UserError, with what to install, if it is missing."""
     try:
         import gymnasium  # noqa: F401  # first: it imports MiniGrid to register it
         import minigrid  # noqa: F401
@@ -63,7 +63,7 @@ def load_minigrid() -> None:
 
 
 def stock_env(task: GridTask) -> Any:
-    """MiniGrid's own environment of a task, without Gymnasium's wrappers, and without a highlighted view."""
+    """Make MiniGrid's own environment of a task, without Gymnasium's wrappers or a highlighted view."""
     load_minigrid()
     import gymnasium
     from gymnasium.envs.registration import load_env_creator
@@ -73,9 +73,9 @@ def stock_env(task: GridTask) -> Any:
 
 
 class StockLayouts:
-    """Layouts as MiniGrid's ``reset`` draws them: the same numbers from the same generator.
+    """Draws layouts as MiniGrid's ``reset`` does: with the same numbers from the same generator.
 
-    One environment of MiniGrid serves any number of ours, since nothing of an episode outlives it there but the
+    One environment of MiniGrid serves any number of ours, since nothing of an episode persists in it but the
     generator.
     """
 
@@ -100,10 +100,10 @@ class StockLayouts:
 
 
 def cell_of(env: Any, position: Sequence[int]) -> int:
-    """The number of MiniGrid's cell (x, y)."""
+    """Return the number of MiniGrid's cell (x, y)."""
     return int(position[1]) * int(env.width) + int(position[0])
 
 
 def cells_where(env: Any, test: Callable[[Any], bool]) -> list[int]:
-    """The cells whose content, one of MiniGrid's objects, passes a test."""
+    """Return the cells whose content, one of MiniGrid's objects, passes a test."""
     return [cell for cell, content in enumerate(env.grid.grid) if content is not None and test(content)]

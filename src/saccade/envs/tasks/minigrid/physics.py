@@ -1,4 +1,4 @@
-"""One step of MiniGrid for a batch of environments, as arrays: what its core does before a task's own rule."""
+"""One step of MiniGrid for a batch of environments, as arrays: its core, before a task's own rule."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ REWARD_LOST_TO_TIME = 0.9  # of a success on an episode's last step
 
 @dataclass(frozen=True, eq=False)
 class GridState:
-    """All that later steps of a batch depend on, but for the random generators; a row per environment.
+    """All that later steps of a batch depend on, except the random generators; one row per environment.
 
-    Cells are counted row by row from the upper left corner.
+    Cells are numbered row by row from the upper left corner.
 
     Attributes:
         things: uint8 ``[num_envs, cells]``, numbers in ``THINGS``. The agent is not among them.
@@ -42,9 +42,9 @@ class GridState:
         named: bool ``[num_envs, cells]``, what the mission names. It moves along with what is carried.
         agent: int64 ``[num_envs]``, a cell.
         direction: int64 ``[num_envs]``, 0 right, 1 down, 2 left, 3 up.
-        carried, carried_contents, carried_named: the same three of what the agent carries, ``[num_envs]``.
-        steps: int64 ``[num_envs]``, of the episode so far.
-        places: int64 ``[num_envs, 2]``, cells that the task's rule asks about; -1 for none.
+        carried, carried_contents, carried_named: the same three for what the agent carries, ``[num_envs]``.
+        steps: int64 ``[num_envs]``, steps of the episode so far.
+        places: int64 ``[num_envs, 2]``, cells that the task's rule refers to; -1 for none.
         wanted: uint8 ``[num_envs]``, what the rule wants to be carried; ``EMPTY`` for nothing.
         obstacles: int64 ``[num_envs, number]``, cells of what moves by itself, in the order in which it moves.
         solved: bool ``[num_envs]``, whether the episode has ended in success.
@@ -81,40 +81,40 @@ class Turn(NamedTuple):
 
 
 def cell_ahead(state: GridState, width: int) -> np.ndarray:
-    """The cell that each agent looks at: int64 ``[num_envs]``."""
+    """Return the cell in front of each agent: int64 ``[num_envs]``."""
     return state.agent + _steps(width).take(state.direction)
 
 
 def things_at(state: GridState, cells: np.ndarray) -> np.ndarray:
-    """What lies in one cell of each environment: uint8 ``[num_envs]``."""
+    """Return what lies in one cell of each environment: uint8 ``[num_envs]``."""
     return state.things.take(_first_cells(*state.things.shape) + cells)
 
 
 @cache
 def _steps(width: int) -> np.ndarray:
-    """From a cell to the next in each direction."""
+    """The step from a cell to the next in each direction."""
     return np.array([1, width, -1, -width])
 
 
 @cache
 def _first_cells(num_envs: int, cells: int) -> np.ndarray:
-    """Where each environment's cells begin in an array of all."""
+    """Where each environment's cells begin in the flattened array of all."""
     return np.arange(num_envs) * cells
 
 
 @cache
 def _rewards(max_steps: int) -> np.ndarray:
-    """What a success is worth, by the number of the step."""
+    """The reward of a success, by the number of the step."""
     return 1 - REWARD_LOST_TO_TIME * (np.arange(max_steps + 1) / max_steps)
 
 
 def play(
     state: GridState, action: np.ndarray, seen: np.ndarray | None, width: int, max_steps: int
 ) -> tuple[Turn, np.ndarray, np.ndarray]:
-    """Move every agent, in place; gives the turn, float64 rewards and whether episodes ended, both ``[num_envs]``.
+    """Move every agent, in place; return the turn, float64 rewards and whether episodes ended, both ``[num_envs]``.
 
-    ``seen`` is what lay ahead before obstacles moved; None where nothing moves by itself. With so few numbers a call of
-    numpy costs more than what it computes, so all that one looks up in a table is one call.
+    ``seen`` is what lay ahead before obstacles moved; None if nothing moves by itself. With so few numbers a call of
+    numpy costs more than its computation, so all look-ups in a table are one call.
     """
     state.steps[...] += 1
     ahead = cell_ahead(state, width)
@@ -133,7 +133,7 @@ def play(
 
 
 def _handle(state: GridState, rows: np.ndarray, cells: np.ndarray, effect: np.ndarray) -> None:
-    """What hands do: ``rows`` are environments, ``cells`` those ahead of their agents."""
+    """Do what hands do: ``rows`` are environments, ``cells`` those in front of their agents."""
     lifts, lays = effect == LIFT, effect == LAY
     for carried, lying, nothing in (
         (state.carried, state.things, EMPTY),

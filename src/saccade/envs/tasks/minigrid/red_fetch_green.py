@@ -1,7 +1,7 @@
 """Red-Fetch-Green: a red agent has to fetch the green one of three objects (Xing et al., 2022).
 
 The paper (*Policy Distillation with Selective Input Gradient Regularization for Efficient Interpretability*) describes
-it in a sentence. What that leaves open is taken from ``FetchColorEnv`` of its first author's own MiniGrid: keys or
+it in one sentence. What that leaves open follows ``FetchColorEnv`` in its first author's own MiniGrid: keys or
 balls at random in fixed colours, +1 and -1, 5 * 8^2 steps. Numbers are drawn in the order of MiniGrid's ``FetchEnv``.
 """
 
@@ -15,14 +15,14 @@ from saccade.envs.tasks.minigrid.things import COLOURS, EMPTY, WALL, ball, key
 
 SIZE = 8  # cells of a side, walls included
 OBJECT_COLOURS = ("green", "yellow", "blue")  # the first is the target
-NUM_WORDINGS = 5  # of FetchEnv's mission; drawn, and of no consequence
+NUM_WORDINGS = 5  # of FetchEnv's mission; drawn, but without effect
 
 _WALLED = np.full((SIZE, SIZE), EMPTY)
 _WALLED[[0, -1]] = _WALLED[:, [0, -1]] = WALL
 
 
 def layout(generator: np.random.Generator) -> Layout:
-    """Draw an episode's beginning: kind and cell of each object, cell and direction of the agent."""
+    """Draw the start of an episode: kind and cell of each object, cell and direction of the agent."""
     things = _WALLED.flatten()
     placed = []
     for colour in OBJECT_COLOURS:
@@ -38,14 +38,14 @@ def layout(generator: np.random.Generator) -> Layout:
 
 
 def judge(state: GridState, turn: Turn, width: int, reward: np.ndarray, terminated: np.ndarray) -> None:
-    """+1 for picking the green object, -1 for another, whenever it happens; both end the episode."""
+    """Give +1 for picking up the green object, -1 for another, at any time; both end the episode."""
     holds = state.carried != EMPTY
     np.copyto(reward, np.where(state.carried == state.wanted, 1.0, -1.0), where=holds)
     terminated |= holds
 
 
 def _free_cell(things: np.ndarray, generator: np.random.Generator) -> int:
-    """An empty cell of the whole grid, drawn until one is found."""
+    """A random empty cell of the whole grid, drawn until one is found."""
     while True:
         x, y = generator.integers(0, SIZE), generator.integers(0, SIZE)
         cell = int(y) * SIZE + int(x)

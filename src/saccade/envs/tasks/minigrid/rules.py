@@ -1,6 +1,6 @@
 """What each family of tasks adds to MiniGrid's core: what its mission names, and when its episodes end in success.
 
-MiniGrid has one subclass a family, with a ``step`` of its own; here each is a row of ``RULES``.
+MiniGrid has one subclass per family, with its own ``step``; here each is a row of ``RULES``.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from saccade.envs.tasks.minigrid.things import (
 )
 
 Judge = Callable[[GridState, Turn, int, np.ndarray, np.ndarray], None]
-"""``(state, turn, width, reward, terminated)``: changes the last two where the rule says so."""
+"""``(state, turn, width, reward, terminated)``: changes the last two if the rule says so."""
 
 Stir = Callable[[GridState, Sequence[np.random.Generator], int, int], None]
-"""``(state, generators, width, height)``: moves what moves by itself, before the agents do."""
+"""``(state, generators, width, height)``: moves what moves by itself, before the agents move."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Rule:
 
     Attributes:
         layouts: ``task -> (generator -> Layout)``: how episodes begin.
-        judge: what follows MiniGrid's core step; None where goals and lava decide alone.
-        stir: what precedes it; None where nothing moves by itself.
+        judge: what follows MiniGrid's core step; None if only goals and lava decide.
+        stir: what precedes it; None if nothing moves by itself.
         plays: the action that is played in place of each.
         has_mission: whether there is anything to succeed in.
     """
@@ -58,7 +58,7 @@ class Rule:
 
 
 def _stock(read_mission: Callable[[Any], Mission]) -> Callable[[GridTask], Callable[[np.random.Generator], Layout]]:
-    """Episodes begin as MiniGrid's do."""
+    """Make episodes begin as MiniGrid's do."""
     return lambda task: StockLayouts(task, read_mission)
 
 
@@ -116,13 +116,13 @@ def _memory(env: Any) -> Mission:
 
 
 def _put_near(env: Any) -> Mission:
-    """What to move, and what to put it beside; the place is where the latter was at first, as in MiniGrid."""
+    """What to move, and what to put it beside; the place is where the latter was at the start, as in MiniGrid."""
     moved, target = cell_of(env, env.move_pos), cell_of(env, env.target_pos)
     return Mission([moved, target], (target, target), NUMBERS[env.grid.grid[moved].encode()])
 
 
 def _dodge(env: Any) -> Mission:
-    """The goal; the balls that move are not of the mission."""
+    """The goal; the moving balls are not part of the mission."""
     return Mission(
         cells_where(env, lambda content: content.type == "goal"),
         obstacles=[cell_of(env, obstacle.cur_pos) for obstacle in env.obstacles],
@@ -155,7 +155,7 @@ def _judge_go_to(state: GridState, turn: Turn, width: int, reward: np.ndarray, t
 
 
 def _judge_unlock(state: GridState, turn: Turn, width: int, reward: np.ndarray, terminated: np.ndarray) -> None:
-    """Success is to toggle anything while the door is open, which toggling the door brings about."""
+    """Success is to toggle anything while the door is open, which toggling the door itself achieves."""
     opened = (turn.action == TOGGLE) & IS_OPEN_DOOR[things_at(state, state.places[:, 0])]
     _succeed(opened, turn, reward, terminated)
 
@@ -163,7 +163,7 @@ def _judge_unlock(state: GridState, turn: Turn, width: int, reward: np.ndarray, 
 def _judge_red_blue_doors(state: GridState, turn: Turn, width: int, reward: np.ndarray, terminated: np.ndarray) -> None:
     """Opening the blue door ends the episode: a success if the red one was open before.
 
-    MiniGrid also ends it when the red door opens after the blue one. That cannot happen: it has ended by then.
+    MiniGrid also ends it when the red door opens after the blue one, which cannot happen, since it has ended by then.
     """
     red, blue = state.places.T
     red_before = IS_OPEN_DOOR[np.where(turn.ahead == red, turn.front, things_at(state, red))]
@@ -173,7 +173,7 @@ def _judge_red_blue_doors(state: GridState, turn: Turn, width: int, reward: np.n
 
 
 def _judge_memory(state: GridState, turn: Turn, width: int, reward: np.ndarray, terminated: np.ndarray) -> None:
-    """Standing beside the matching object is a success, beside the other one the end."""
+    """Standing beside the matching object is a success; beside the other one the episode ends."""
     _succeed(state.agent == state.places[:, 0], turn, reward, terminated)
     terminated |= state.agent == state.places[:, 1]
 
@@ -202,13 +202,13 @@ def _succeed(where: np.ndarray, turn: Turn, reward: np.ndarray, terminated: np.n
 
 # --- what moves by itself ---------------------------------------------------------------------------
 
-MOST_TRIES = 101  # to find an obstacle a new cell, before it stays where it is
+MOST_TRIES = 101  # to find a new cell for an obstacle, before it stays where it is
 
 
 def _stir_obstacles(state: GridState, generators: Sequence[np.random.Generator], width: int, height: int) -> None:
-    """Each obstacle moves to a free cell of the nine around it, drawn until one is found, as MiniGrid draws it.
+    """Move each obstacle to a free cell of the nine around it, drawn until one is found, as in MiniGrid.
 
-    The number of draws depends on what they give, so environments take their turns.
+    The number of draws depends on their results, so environments are processed one by one.
     """
     for things, obstacles, agent, generator in zip(state.things, state.obstacles, state.agent, generators, strict=True):
         for number, cell in enumerate(obstacles):

@@ -1,4 +1,4 @@
-"""One grid world as ``PixelEnv`` plays it, and a whole batch of them as a loop of rollouts does."""
+"""One grid world as ``PixelEnv`` plays it, and a whole batch of them for loops of rollouts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from saccade.types import Discrete, Spaces
 
 
 def worlds_of(config: EnvConfig, count: int, nuisances: Sequence[Nuisance]) -> GridWorlds:
-    """As many worlds as asked for, which can look as the mode's distractions have them."""
+    """Make this many worlds, which can have the looks of the mode's distractions."""
     looks: tuple[Appearance, ...] | None = None
     for nuisance in nuisances:
         looks = nuisance.appearances if isinstance(nuisance, AppearanceBank) else looks
@@ -36,7 +36,7 @@ def worlds_of(config: EnvConfig, count: int, nuisances: Sequence[Nuisance]) -> G
 
 
 def rewarded(config: EnvConfig, reward: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rewards as the configuration has them."""
+    """Return rewards as the configuration defines them."""
     return np.where(reward < 0, float(config.options.wrong_pick), reward) if _changes_rewards(config) else reward
 
 
@@ -45,7 +45,7 @@ def _changes_rewards(config: EnvConfig) -> bool:
 
 
 def settings_of(config: EnvConfig) -> dict[str, object]:
-    """What is played otherwise than by default, for the provenance."""
+    """Return settings that differ from the defaults, for the provenance."""
     spaces, told = suite_of(config.task).spaces(config), dict[str, object]()
     if isinstance(spaces.actions, Discrete) and spaces.actions.count != grid_task(config.task).num_actions:
         told["num_actions"] = spaces.actions.count
@@ -56,7 +56,7 @@ def settings_of(config: EnvConfig) -> dict[str, object]:
 
 @final
 class GridSimulation:
-    """A ``Simulation`` of one grid world. What distractions paint on is the world itself."""
+    """A ``Simulation`` of one grid world. Distractions paint on the world itself."""
 
     colours = COLOURS
     control_seconds = 0.2  # for videos: five steps a second
@@ -73,7 +73,7 @@ class GridSimulation:
         self._seed: int | None = None
 
     def check_usable(self) -> None:
-        """Anywhere."""
+        """Raise nothing: it is usable anywhere."""
 
     def seed(self, seed: int) -> None:
         self._seed = seed
@@ -106,16 +106,16 @@ class GridSimulation:
         self._seed = None
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def knows_success(config: EnvConfig) -> bool:
-    """Whether the task has a mission, which says what matters and what a success is."""
+    """Return whether the task has a mission, which defines what matters and what a success is."""
     return RULES[grid_task(config.task).rule].has_mission
 
 
 def ignored_pixels(simulation: GridSimulation) -> np.ndarray:
-    """Walls, distractors and all else that could be argued about: bool ``[H, W]``; see ``Truth``."""
+    """Return walls, distractors and everything else open to argument: bool ``[H, W]``; see ``Truth``."""
     return simulation.scene.truth()[0] == Truth.IGNORED
 
 
@@ -125,10 +125,10 @@ def _of_world(state: Mapping[str, Any]) -> dict[str, Any]:
 
 @final
 class GridStreams:
-    """``Streams`` of a batch of grid worlds in one mode: each is, pixel by pixel, the ``PixelEnv`` of its seed.
+    """``Streams`` of a batch of grid worlds in one mode; each equals, pixel by pixel, the ``PixelEnv`` of its seed.
 
     Args:
-        config: of all environments.
+        config: for all environments.
         seeds: one each.
     """
 
@@ -142,7 +142,7 @@ class GridStreams:
         self._tells_truth = config.task_mask and self._knows_success
         self._masks = np.zeros((len(seeds), config.frame_stack, *self._worlds.frame_shape[:2]), np.bool_)
         self._has_oracle = config.options.oracle_mask != OFF
-        self._random = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]  # as Gymnasium seeds its own
+        self._random = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]  # seeded as in Gymnasium
         self._choices = np.full((len(seeds), len(self._nuisances)), NO_CHOICE, np.int64)
         self._steps = np.zeros(len(seeds), np.int64)
         self._frames = np.zeros((len(seeds), config.frame_stack, *self._worlds.frame_shape), np.uint8)
@@ -206,10 +206,10 @@ class GridStreams:
                 self._masks[index] = state["masks"]
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def _begin(self, indices: NDArray[np.int64], seeds: Sequence[int | None]) -> None:
-        """New episodes, first frames repeated."""
+        """Begin episodes, with the first frame repeated."""
         for index in indices:
             for place, nuisance in enumerate(self._nuisances):
                 choice = nuisance.choose(int(self._choices[index, place]), self._random[index])
@@ -232,7 +232,7 @@ class GridStreams:
         return shown(frames, self._worlds.task_mask(indices)) if self._has_oracle else frames
 
     def _observations(self, indices: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.uint8]:
-        """``[n, frames * colours, height, width]``, a copy; of single frames in the order that they are drawn in."""
+        """``[n, frames * colours, height, width]``, a copy; single frames are in the order in which they are drawn."""
         frames = self._frames[indices].copy() if isinstance(indices, slice) else self._frames[indices]
         if frames.shape[1] == 1:
             return frames[:, 0].transpose(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""The MiniGrid tasks there are, as data: nothing here loads MiniGrid."""
+"""The table of MiniGrid tasks, as data: nothing here loads MiniGrid."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class GridTask:
     """One task.
 
     Attributes:
-        gymnasium_id: what MiniGrid calls it; empty for a task of our own.
-        width, height: cells, the outer walls included. A picture has ``tile_size`` pixels a cell and is not square
-            where these differ.
+        gymnasium_id: MiniGrid's name for it; empty for a task of our own.
+        width, height: cells, including the outer walls. A picture has ``tile_size`` pixels per cell and is not square
+            if these differ.
         max_steps: when an episode is truncated.
         rule: its row in ``rules.RULES``: what its mission names, and when it ends in success.
         num_actions: how many actions there are, the first of ``left right forward pickup drop toggle done``.
@@ -36,8 +36,8 @@ class GridTask:
     def vectorised(self) -> bool:
         """Whether a step of a batch is array arithmetic throughout.
 
-        What moves by itself draws from its own environment's generator until it finds room, so those are moved one by
-        one, in Python; all else, drawing included, is arrays there too.
+        What moves by itself draws from its own environment's generator until it finds room, so these are moved one by
+        one, in Python; everything else, including drawing, is arrays there too.
         """
         return self.num_obstacles == 0
 
@@ -125,9 +125,9 @@ TASKS: Mapping[str, GridTask] = MappingProxyType(
         "UnlockPickup": GridTask("MiniGrid-UnlockPickup-v0", 11, 6, 288, "pick_up"),
     }
 )
-"""Task -> what it is. An id of MiniGrid loses its first word and ``-v0``; a later version keeps its number, since it is
+"""Task -> its row. An id of MiniGrid loses its first word and ``-v0``; a later version keeps its number, since it is
 another task: ``MultiRoom-N4-S5`` has six rooms, ``MultiRoom-N4-S5-v1`` four.
 
-Left out are the ids of BabyAI, whose missions only a text tells, and ``MiniGrid-WFC-*``: the package of MiniGrid 3.2.0
-on PyPI lacks the pictures that these are generated from.
+The ids of BabyAI are left out, since only a text states their missions, and ``MiniGrid-WFC-*``: MiniGrid 3.2.0
+on PyPI lacks the pictures from which these are generated.
 """

@@ -31,7 +31,7 @@ THINGS: tuple[Thing, ...] = (
     *(Thing(DOOR_TYPE, colour, state) for state in (OPEN, CLOSED, LOCKED) for colour in _EVERY_COLOUR),
     *(Thing(each, colour) for each in (KEY_TYPE, BALL_TYPE, BOX_TYPE) for colour in _EVERY_COLOUR),
 )
-"""Every kind of content that the listed tasks have; its place in this table is its number."""
+"""Every kind of content in the listed tasks; its place in this table is its number."""
 
 NUMBERS: dict[tuple[int, int, int], int] = {thing: number for number, thing in enumerate(THINGS)}
 EMPTY, WALL, GOAL, LAVA = range(4)
@@ -39,17 +39,17 @@ FIRST_DOOR = 4
 
 
 def door(colour: int, state: int) -> int:
-    """The number of a door of this colour that is ``OPEN``, ``CLOSED`` or ``LOCKED``."""
+    """Return the number of a door of this colour that is ``OPEN``, ``CLOSED`` or ``LOCKED``."""
     return NUMBERS[DOOR_TYPE, colour, state]
 
 
 def key(colour: int) -> int:
-    """The number of a key."""
+    """Return the number of a key."""
     return NUMBERS[KEY_TYPE, colour, 0]
 
 
 def ball(colour: int) -> int:
-    """The number of a ball."""
+    """Return the number of a ball."""
     return NUMBERS[BALL_TYPE, colour, 0]
 
 
@@ -71,7 +71,7 @@ NUM_ACTIONS = 7
 TURNS = np.array([-1, 1, 0, 0, 0, 0, 0])
 
 NOTHING, WALK, REACH, FALL, LIFT, LAY, SWING, UNLOCK, UNPACK = range(9)
-"""What an action does: walk on, onto a goal, into lava; pick up, drop; toggle a door, a locked one, a box."""
+"""Effects of actions: walk on, onto a goal, into lava; pick up, drop; toggle a door, a locked one, a box."""
 FIRST_OF_HANDS = LIFT
 
 

@@ -1,4 +1,4 @@
-"""Pictures of single cells, as MiniGrid draws them: made once for a tile size, then only copied."""
+"""Pictures of single cells, as MiniGrid draws them: made once per tile size, then only copied."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from saccade.envs.tasks.minigrid.layouts import load_minigrid
 from saccade.envs.tasks.minigrid.things import CAN_ENTER, EMPTY, GREEN, NUMBERS, THINGS
 
 NUM_DIRECTIONS = 4
-SUBDIVISIONS = 3  # MiniGrid draws everything three times finer and takes means
+SUBDIVISIONS = 3  # MiniGrid draws everything three times finer and averages
 OPAQUE = 255
 
 
 @cache
 def stock_tiles(tile_size: int) -> np.ndarray:
-    """Every cell there can be: uint8 ``[5, things, tile_size, tile_size, 3]``; read-only.
+    """Return the picture of every possible cell: uint8 ``[5, things, tile_size, tile_size, 3]``; read-only.
 
-    The first index is 0 without the agent, 1 + direction with it. With the agent on it, a thing that cannot be entered
-    stays black.
+    The first index is 0 without the agent, 1 + direction with it. A thing that cannot be entered stays black
+    with the agent on it.
     """
     load_minigrid()
     from minigrid.core.grid import Grid
@@ -30,14 +30,14 @@ def stock_tiles(tile_size: int) -> np.ndarray:
         for seat in range(len(tiles) if CAN_ENTER[number] else 1):
             direction = seat - 1 if seat else None
             drawn = Grid.render_tile(_object(number), agent_dir=direction, highlight=False, tile_size=tile_size)
-            tiles[seat, number] = drawn.astype(np.uint8)  # MiniGrid leaves means as they are, and truncates later
+            tiles[seat, number] = drawn.astype(np.uint8)  # MiniGrid keeps fractional means, and truncates later
     tiles.flags.writeable = False
     return tiles
 
 
 @cache
 def layers(tile_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Things without anything under them: float32 colours (0..255) and coverage (0..1).
+    """Return things without a background: float32 colours (0..255) and coverage (0..1).
 
     ``[things, tile_size, tile_size, 3]`` and ``[things, tile_size, tile_size, 1]``. Over a background a cell shows
     ``colours + (1 - coverage) * background``.
@@ -59,9 +59,9 @@ def layers(tile_size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shares_of_colour(tile_size: int) -> np.ndarray:
-    """How much of a thing's own colour each pixel has: float32 ``[things, tile_size, tile_size, 1]`` in 0..1.
+    """Return how much of a thing's own colour each pixel has: float32 ``[things, tile_size, tile_size, 1]`` in 0..1.
 
-    Of goal and lava it says nothing, since their colour is never another.
+    It is meaningless for goal and lava, whose colour never changes.
     """
     colours, _ = layers(tile_size)
     green = [NUMBERS.get((thing.type, GREEN, thing.state), EMPTY) for thing in THINGS]
@@ -70,7 +70,7 @@ def shares_of_colour(tile_size: int) -> np.ndarray:
 
 @cache
 def agent_coverage(tile_size: int) -> np.ndarray:
-    """The share of each pixel that the agent covers: float32 ``[direction, tile_size, tile_size, 1]``."""
+    """Return the share of each pixel that the agent covers: float32 ``[direction, tile_size, tile_size, 1]``."""
     red = stock_tiles(tile_size)[1:, EMPTY].astype(np.float32)
     return (red[..., :1] - red[..., 1:2]) / OPAQUE  # grid lines are grey
 

@@ -25,31 +25,31 @@ StateValue = np.ndarray | int | float | str | bool
 
 
 class Truth(IntEnum):
-    """What the grid itself says of a pixel: whether a saliency map should be bright there."""
+    """The grid's own truth about a pixel: whether a saliency map should be bright there."""
 
     UNIMPORTANT = 0  # empty floor
     IMPORTANT = 1  # the agent, and what the mission names
-    IGNORED = 2  # walls, distractors, and all that could be argued about
+    IGNORED = 2  # walls, distractors, and everything else open to argument
 
 
 @final
 class GridWorlds:
     """``num_envs`` environments of one task.
 
-    Each has a random generator of its own, used exactly as MiniGrid uses Gymnasium's: with the same seeds and actions
+    Each has its own random generator, used exactly as MiniGrid uses Gymnasium's: with the same seeds and actions
     episodes, rewards and ends are MiniGrid's, one episode after the other. An environment whose episode has ended must
-    be ``reset`` before the next step. What becomes of one environment never depends on the others.
+    be ``reset`` before the next step. Environments never depend on each other.
 
-    Important to a task (``truth``, ``task_mask``) are the agent and what its mission names, wherever that lies: the
+    What matters to a task (``truth``, ``task_mask``) is the agent and what its mission names, wherever that lies: the
     goal; key, door and goal of DoorKey; key, locked door and goal of LockedRoom; every object that Fetch would reward;
     the object to pick up, move, put near or stand beside; the door to open; both of RedBlueDoors; the two that match in
-    Memory. What is carried is not drawn, and so is nowhere.
+    Memory. What is carried is not drawn, and so has no place.
 
     Args:
         task: a name in ``TASKS``.
         num_envs: how many there are.
         tile_size: pixels of a cell's side.
-        appearances: looks that episodes may have; ``state.appearance`` says which one each environment has. None for
+        appearances: looks that episodes may have; ``state.appearance`` is each environment's. None for
             MiniGrid's own look.
 
     Raises:
@@ -78,7 +78,7 @@ class GridWorlds:
         self._plays = np.array(self._rule.plays)
 
     def reset(self, indices: Sequence[int] | np.ndarray, seeds: Sequence[int | None] | None = None) -> None:
-        """Start an episode in these environments; a seed makes its environment's random numbers begin anew."""
+        """Start an episode in these environments; a seed restarts its environment's random numbers."""
         for index, seed in zip(indices, [None] * len(indices) if seeds is None else seeds, strict=True):
             if seed is not None:
                 self.generators[index] = np.random.default_rng(seed)
@@ -87,7 +87,7 @@ class GridWorlds:
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Play one action (int ``[num_envs]``) in every environment.
 
-        Returns rewards (float64), whether episodes ended, and whether they ran out of time: ``[num_envs]`` each. Both
+        Return rewards (float64), whether episodes ended, and whether they ran out of time: ``[num_envs]`` each. Both
         may be true at once.
 
         Raises:
@@ -105,9 +105,9 @@ class GridWorlds:
         return reward, terminated, state.steps >= self.task.max_steps
 
     def draw(self, indices: np.ndarray | None = None, out: np.ndarray | None = None) -> np.ndarray:
-        """Frames of these environments, all by default: uint8 ``[n, height, width, 3]``, RGB.
+        """Return frames of these environments, by default of all: uint8 ``[n, height, width, 3]``, RGB.
 
-        ``out`` is an array of that kind to draw into. A grid that is not square gives a picture that is not.
+        ``out`` is an array of that kind to draw into. A grid that is not square gives a picture that is not square.
         """
         which = slice(None) if indices is None else np.asarray(indices)
         shape = (len(self.state.agent[which]), *self.frame_shape)
@@ -118,7 +118,7 @@ class GridWorlds:
         return out
 
     def truth(self, indices: np.ndarray | None = None) -> np.ndarray:
-        """Which pixels of the present frames matter: uint8 ``[n, height, width]``, values of ``Truth``.
+        """Return which pixels of the current frames matter: uint8 ``[n, height, width]``, values of ``Truth``.
 
         Raises:
             UserError: the task has no mission.
@@ -129,11 +129,11 @@ class GridWorlds:
         return self._pixels(np.where(important, np.uint8(Truth.IMPORTANT), floor))
 
     def task_mask(self, indices: np.ndarray | None = None) -> np.ndarray:
-        """Which pixels of the present frames show the task: bool ``[n, height, width]``; see ``truth``."""
+        """Return which pixels of the current frames show the task: bool ``[n, height, width]``; see ``truth``."""
         return self._pixels(self._important(indices))
 
     def success(self) -> np.ndarray:
-        """Whether each environment's last step ended its episode with a reward above 0: bool ``[num_envs]``.
+        """Return whether each environment's last step ended its episode with a reward above 0: bool ``[num_envs]``.
 
         Raises:
             UserError: the task has no mission.
@@ -142,18 +142,18 @@ class GridWorlds:
         return self.state.solved.copy()
 
     def save(self, index: int) -> dict[str, StateValue]:
-        """All that one environment's later steps and episodes depend on, bit for bit.
+        """Return all that one environment's later steps and episodes depend on, bit for bit.
 
-        It may be restored in any place of any batch of the same task.
+        It may be restored at any place in any batch of the same task.
         """
         generator = json.dumps(self.generators[index].bit_generator.state)
         arrays = {field.name: np.array(getattr(self.state, field.name)[index]) for field in fields(self.state)}
         return {"task": self.name, "mission": self.missions[index], "generator": generator, **arrays}
 
     def restore(self, index: int, state: Mapping[str, Any]) -> None:
-        """Put back what ``save`` gave. Raises UserError where that is another task's."""
+        """Restore what ``save`` returned. Raises UserError if it is another task's."""
         if state["task"] != self.name:
-            raise UserError(f"this is a state of {state['task']!r}, and these environments play {self.name!r}")
+            raise UserError(f"this is a state of {state['task']!r}, but these environments play {self.name!r}")
         for field in fields(self.state):
             getattr(self.state, field.name)[index] = state[field.name]
         self.missions[index] = str(state["mission"])
@@ -203,7 +203,7 @@ class GridWorlds:
 
     def _check_mission(self) -> None:
         if not self._rule.has_mission:
-            raise UserError(f"{self.name} has no mission, so nothing in it is important and nothing a success")
+            raise UserError(f"{self.name} has no mission, so nothing in it counts as important or as a success")
 
 
 def _blank_state(num_envs: int, cells: int, num_obstacles: int) -> GridState:
