@@ -4,9 +4,10 @@
                                  [--epsilons 0 1 2 4 8 12 16] [--episodes 50] [--threads 2] [--workers 0] [--out FILE]
 
 Plays what ``saccade attack WHAT --sampled`` plays, in its own environments, and prints for each attack: seconds and
-processor seconds, steps of the policy, and forward and backward passes of ten pictures or fewer, counted by hooks. The
-count that the arithmetic says, for a batch: 2 passes forward (what it would do, what it does) and one more that draws
-the action, and for each gradient step one forward and one backward.
+processor seconds, steps of the policy, and forward and backward passes of a batch, counted by hooks. The count that the
+arithmetic says, for a batch: 2 passes forward (what it would do, what it does) and one more for each budget that draws
+its actions, and for each gradient step one forward and one backward of the pictures that are new to the attack.
+Budgets that are played side by side are counted with the first of them.
 """
 
 from __future__ import annotations

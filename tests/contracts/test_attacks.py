@@ -92,6 +92,21 @@ def test_no_sample_depends_on_the_others(name: str) -> None:
 
 
 @every_attack
+def test_each_sample_has_a_budget_of_its_own(name: str) -> None:
+    net, obs = small_network(torch.float64), pictures(dtype=torch.float64).clamp(max=250) + 0.25
+    score = score_for(name, net, obs)
+    budgets, seeds = [6.0, 0.0, 2.5], [5, 6, 7]
+    together = ATTACKS[name](score, obs, budgets, seed=seeds)
+    assert torch.equal(together, ATTACKS[name](score, obs, budgets, seed=seeds, max_batch=2))
+    assert torch.equal(together[1], obs[1])
+    for row, budget in enumerate(budgets):
+        one = ATTACKS[name](score.rows(torch.tensor([row])), obs[row : row + 1], budget, seed=[seeds[row]])
+        assert torch.equal(one[0], together[row])
+    nothing = ATTACKS[name](score, obs, [0.0] * BATCH)
+    assert torch.equal(nothing, obs) and nothing.data_ptr() != obs.data_ptr()
+
+
+@every_attack
 def test_weights_and_random_states_stay_as_they_are(name: str) -> None:
     net, obs = small_network(), pictures()
     before, kept = torch.random.get_rng_state(), obs.clone()
@@ -162,6 +177,8 @@ def test_of_a_linear_score_the_best_is_known(name: str) -> None:
         ({"budget": -1}, "A budget of -1 is none"),
         ({"budget": math.nan}, "A budget of nan is none"),
         ({"budget": 256}, "from 0 to 255"),
+        ({"budget": [1, -1, 2]}, "A budget of -1 is none"),
+        ({"budget": [1, 2]}, "2 budgets do not fit 3 observations"),
         ({"channels": 5}, "5 of 4 channels cannot be attacked"),
         ({"steps": 0}, "steps 0 is too small"),
         ({"speed": 1}, "no hyper-parameter 'speed': it has steps, step_share, restarts"),

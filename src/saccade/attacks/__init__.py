@@ -15,16 +15,12 @@ def _find(name: str, **keywords: Any) -> Later:
 
 
 ATTACKS = {
-    "fgsm": Attack(
-        _find("fgsm"), "one step of the whole budget along the gradient's sign", "Goodfellow et al., 2015", draws=False
-    ),
+    "fgsm": Attack(_find("fgsm"), "one step of the whole budget along the gradient's sign", "Goodfellow et al., 2015"),
     "pgd": Attack(_find("pgd"), "ten steps along it, from a random place", MADRY),
     "pgd_restarts": Attack(
         _find("pgd", restarts=4), "the worst of four times PGD, which finds what one start misses", MADRY
     ),
-    "mi_fgsm": Attack(
-        _find("mi_fgsm"), "ten steps along the sum of all gradients on the way", "Dong et al., 2018", draws=False
-    ),
+    "mi_fgsm": Attack(_find("mi_fgsm"), "ten steps along the sum of all gradients on the way", "Dong et al., 2018"),
     "mad": Attack(_find("mad"), "ten steps that move the policy as a whole", "Zhang et al., 2020", distance=True),
     "transfer": Attack(
         _find("pgd"), "PGD against another policy, shown to this one", "Papernot et al., 2016", of_another=True

@@ -25,7 +25,6 @@ class Attack:
         find: ``(score, box, noise, *, hyperparameters) -> obs`` inside the box.
         summary: what it does, for tables.
         source: where it is defined.
-        draws: whether it draws random numbers; of a distance all do, for its gradient is zero where they begin.
         gradients: whether it follows a gradient; else it is a baseline that knows nothing of the policy.
         distance: whether it climbs a distance from what the policy does, and takes no other score.
         of_another: whether its score is to be another policy's than the one that is then shown what it found.
@@ -34,7 +33,6 @@ class Attack:
     find: Callable[..., Tensor]
     summary: str
     source: str
-    draws: bool = True
     gradients: bool = True
     distance: bool = False
     of_another: bool = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +20,14 @@ from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.policies.targets import check_target, target_score
 from saccade.spelling import close_names
-from saccade.types import Score, UserError
+from saccade.types import UserError
 
 Part = Literal["stack", "newest"]
 DIVERGENCE = "policy"
 REMEMBERED_BYTES = 32_000_000
-"""How much of what it found an attacker keeps: 650 pictures of 64x64, of which a grid world shows fewer."""
+"""How much an attacker keeps of what it found, in bytes of observations: 650 of 64x64, more than a grid world shows."""
+Key = tuple[int, bytes]
+"""A sum over an observation, and the action that the policy is to be driven from."""
 
 
 @final
@@ -152,8 +153,8 @@ class Attacker:
                 f"With {epsilon:g} of 255 no whole pixel changes: use a budget of 1 or more, or let pixels be no whole "
                 "numbers with --no-whole-pixels (whole_pixels=False)."
             )
-        self.found_before: dict[bytes, Tensor] = {}
-        self.steps = self.untouched = self._calls = 0
+        self.found_before: dict[Key, tuple[np.ndarray, Tensor]] = {}
+        self.steps = self.untouched = 0
         self.moved = 0.0
 
     def seen(self, obs: Tensor, allowed: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
@@ -167,19 +168,17 @@ class Attacker:
         apart = (clean != action).float() if self.policy.discrete else (clean - action).abs().flatten(1).mean(1)
         self.moved += float(apart.sum())
 
-    def remember(self, key: bytes, picture: Tensor) -> None:
+    def known(self, key: Key, obs: np.ndarray) -> Tensor | None:
+        """What was found for the same observation; None where it was not sought, or is forgotten."""
+        there = self.found_before.get(key)
+        return there[1] if there is not None and np.array_equal(there[0], obs) else None
+
+    def remember(self, key: Key, obs: np.ndarray, found: Tensor) -> None:
         """Keep what was found, and forget the oldest where it would become too much."""
         kept = self.found_before
-        if len(kept) >= REMEMBERED_BYTES // (picture.numel() * picture.element_size()):
-            kept.pop(next(iter(kept)), None)
-        kept[key] = picture.clone()
-
-    def seeds(self, obs: Tensor) -> list[int]:
-        """Seeds of what is drawn. Of each observation its own, whatever else is in the batch; another one each time."""
-        self._calls += 1
-        seed = zlib.crc32(f"{self.settings.seed} {self._calls}".encode())
-        rows = obs.to(torch.float32).cpu().numpy()
-        return [seed << 32 | zlib.crc32(row.tobytes()) for row in rows]
+        if kept and len(kept) >= REMEMBERED_BYTES // obs.nbytes:
+            del kept[next(iter(kept))]
+        kept[key] = obs.copy(), found.clone()
 
 
 def seen_side_by_side(
@@ -198,51 +197,43 @@ def seen_side_by_side(
         return obs, action
     at_source = obs if source is policy else obs * (source.pixels.high / policy.pixels.high)
     judged = action if source is policy else source.greedy(at_source)
-    score = target_score(source, first.target, at_source, judged)
-    score = score.through(first.view) if score.network is source.network else score
     owners = [attacker for attacker, count in zip(attackers, counts, strict=True) for _ in range(count)]
-    if first.attack.draws or score.distance:
-        parts = zip(attackers, obs.split(list(counts)), strict=True)
-        found = _found(owners, score, at_source, [seed for one, part in parts if len(part) for seed in one.seeds(part)])
-    else:
-        found = _found_once(owners, score, at_source, judged)
+    found = _found_once(owners, obs, at_source, judged)
     return (found if source is policy else found * (policy.pixels.high / source.pixels.high)), action
 
 
-def _found(owners: Sequence[Attacker], score: Score, obs: Tensor, seeds: Sequence[int]) -> Tensor:
-    """What the attack finds. owners: of each observation its attacker."""
-    first = owners[0]
-    settings = first.settings
-    return first.attack(
-        score,
-        obs,
-        [owner.epsilon for owner in owners],
-        high=first.source.pixels.high,
-        channels=first.policy.pixels.colours if settings.part == "newest" else None,
-        whole_pixels=settings.whole_pixels,
-        seed=seeds,
-        **settings.changes.get(first.name, {}),
-    )
-
-
-def _found_once(owners: Sequence[Attacker], score: Score, obs: Tensor, judged: Tensor) -> Tensor:
-    """The same of an attack that draws nothing: where an observation comes again, it is what was found before.
+def _found_once(owners: Sequence[Attacker], obs: Tensor, at_source: Tensor, judged: Tensor) -> Tensor:
+    """What the attack finds, sought where an observation is new: where it comes again, it is what was found before.
 
     An agent that an attack holds fast sees the same few pictures until time runs out.
+
+    Args:
+        owners: of each observation its attacker.
+        at_source: the observations as the policy takes them that the attack is computed on.
+        judged: the actions that it is to be driven from.
     """
-    pictures, actions = (one.cpu().numpy() for one in (obs, judged))
-    keys = [
-        hashlib.blake2b(picture.tobytes() + action.tobytes(), digest_size=16).digest()
-        for picture, action in zip(pictures, actions, strict=True)
-    ]
-    known = [owner.found_before.get(key) for owner, key in zip(owners, keys, strict=True)]
+    first, rows, actions = owners[0], obs.cpu().numpy(), judged.cpu().numpy()
+    # Of each observation its own, whatever else is in the batch, and the same whenever it comes.
+    seeds = [zlib.crc32(row.astype(np.float32, copy=False).tobytes(), first.settings.seed) for row in rows]
+    keys = [(seed, action.tobytes()) for seed, action in zip(seeds, actions, strict=True)]
+    known = [owner.known(key, row) for owner, key, row in zip(owners, keys, rows, strict=True)]
     new = [place for place, one in enumerate(known) if one is None]
     if new:
-        rows = torch.tensor(new, device=obs.device)
-        found = _found([owners[place] for place in new], score.rows(rows), obs[rows], [0] * len(new))
+        index = torch.tensor(new, device=obs.device)
+        score = target_score(first.source, first.target, at_source[index], judged[index])
+        found = first.attack(
+            score.through(first.view) if score.network is first.source.network else score,
+            at_source[index],
+            [owners[place].epsilon for place in new],
+            high=first.source.pixels.high,
+            channels=first.policy.pixels.colours if first.settings.part == "newest" else None,
+            whole_pixels=first.settings.whole_pixels,
+            seed=[seeds[place] for place in new],
+            **first.settings.changes.get(first.name, {}),
+        )
         for place, picture in zip(new, found, strict=True):
             known[place] = picture
-            owners[place].remember(keys[place], picture)
+            owners[place].remember(keys[place], rows[place], picture)
     return torch.stack([one for one in known if one is not None])
 
 
