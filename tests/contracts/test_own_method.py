@@ -222,7 +222,8 @@ def test_a_run_alone_has_no_file_run(
         path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     for words in opening(Path("theirs")):
         sentence = refusal(capsys, *words)
-        assert f"a file that you have not named before: if it is the one you mean, say so with --method {evil}" in sentence
+        meant = f"if it is the one you mean, say so with --method {evil}"
+        assert f"a file that you have not named before: {meant}" in sentence
     assert not Path("ran").exists()
     assert main([*opening(Path("theirs"))[0], "--method", f"{evil}:INVARIANCE"]) == 0
     assert Path("ran").exists()
