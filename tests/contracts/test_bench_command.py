@@ -151,7 +151,7 @@ def test_one_measurement_serves_grids_of_like_cost_and_its_file_is_named(
     assert main(["bench", "show", "good.toml"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert f"512,000 {rate:.1f}" in out and "512,000" in out and "Training what is missing takes about" in out
-    assert "that nobody measured" not in out
+    assert "that were not measured" not in out
     assert str(here / "rates" / costs.RATES) in out.replace(" ", "")
     assert main(["bench", "show", "brief.toml", "--tasks", "minigrid/Empty-6x6"]) == 0
     assert "--measure` measures" in capsys.readouterr().out, "another task is another speed"

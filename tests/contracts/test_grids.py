@@ -128,8 +128,8 @@ def test_a_teacher_of_the_first_seed_is_one_for_all() -> None:
     ("changes", "told"),
     [
         ({"arms": ()}, "no method"),
-        ({"evaluation": Evaluating(("train",), 0)}, "of 0 episodes"),
-        ({"attacks": Attacking(("fgsm",), (1,), 0)}, "of 0 episodes"),
+        ({"evaluation": Evaluating(("train",), 0)}, "0 episodes"),
+        ({"attacks": Attacking(("fgsm",), (1,), 0)}, "0 episodes"),
         ({"attacks": Attacking(("fgsm",), (0, 999))}, "budget 999"),
         ({"tasks": ()}, "no task"),
         ({"seeds": ()}, "no seed"),

@@ -18,7 +18,7 @@ ATTACKS = {
     "fgsm": Attack(_find("fgsm"), "one step of the whole budget along the gradient's sign", "Goodfellow et al., 2015"),
     "pgd": Attack(_find("pgd"), "ten steps along it, from a random place", MADRY),
     "pgd_restarts": Attack(
-        _find("pgd", restarts=4), "the worst of four times PGD, which finds what one start misses", MADRY
+        _find("pgd", restarts=4), "the worst of four runs of PGD, which finds what one start misses", MADRY
     ),
     "mi_fgsm": Attack(_find("mi_fgsm"), "ten steps along the sum of all gradients on the way", "Dong et al., 2018"),
     "mad": Attack(_find("mad"), "ten steps that move the policy as a whole", "Zhang et al., 2020", distance=True),
@@ -26,13 +26,13 @@ ATTACKS = {
         _find("pgd"), "PGD against another policy, shown to this one", "Papernot et al., 2016", of_another=True
     ),
     "random_sign": Attack(
-        _find("random_sign"), "random signs of the whole budget: what is not an attack", "baseline", gradients=False
+        _find("random_sign"), "random signs of the whole budget, the baseline of no attack", "baseline", gradients=False
     ),
 }  # fmt: skip
 """Every attack by name."""
 
 PUBLISHED = ("fgsm", "pgd", "mi_fgsm", "mad")
-"""What DIGR is attacked with."""
+"""The attacks of the DIGR experiments."""
 
 EPSILONS = (0.0, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0)
-"""The budgets of a curve where nobody says, in steps of 255."""
+"""Default budgets of a curve, in steps of 1/255."""

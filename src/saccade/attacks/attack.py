@@ -1,4 +1,4 @@
-"""An attack by name, behind a door that refuses what it could only get wrong."""
+"""An attack by name, which checks its arguments before it runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST = {"steps": 1, "restarts": 1, "step_share": 0.0, "momentum": 0.0, "nudge":
 @final
 @dataclass(frozen=True)
 class Attack:
-    """One line of ``ATTACKS``: ``attack(score, obs, budget)`` gives observations within the budget of those.
+    """One entry of ``ATTACKS``: ``attack(score, obs, budget)`` returns observations within the budget around ``obs``.
 
     Attributes:
         find: ``(score, box, noise, *, hyperparameters) -> obs`` inside the box.
@@ -39,7 +39,7 @@ class Attack:
 
     @functools.cached_property
     def hyperparameters(self) -> Mapping[str, Any]:
-        """The keywords of ``find`` and their defaults."""
+        """Keywords of ``find`` and their defaults."""
         parameters = inspect.signature(self.find).parameters.values()
         return {
             parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY
@@ -58,22 +58,22 @@ class Attack:
         max_batch: int = 256,
         **changes: Any,
     ) -> Tensor:
-        """Observations like ``obs`` that raise the score of each, none of whose pixels changes by more than the budget.
+        """Return observations with a higher score, in which no pixel differs from ``obs`` by more than the budget.
 
         Args:
             obs: float ``[batch, channel, height, width]`` in 0..high, as the network takes them.
             budget: in steps of a pixel of one byte: 4 is 4/255 of ``high``; or one for each sample. 0 gives
                 the observations back.
             channels: how many of the last channels may change, such as those of the newest frame; None for all.
-            whole_pixels: whether the result is rounded to what a byte can hold, as a camera's picture.
-            seed: of what is drawn; or one for each sample.
-            max_batch: how many pictures go through the network at once; the result does not depend on it.
-            changes: other ``hyperparameters`` than the defaults.
+            whole_pixels: whether to round the result to whole bytes, as in a camera's picture.
+            seed: seed of the random numbers, or one for each sample.
+            max_batch: number of pictures that go through the network at once; the result does not depend on it.
+            changes: ``hyperparameters`` that differ from the defaults.
 
         Raises:
-            UserError: a budget below 0, a score that this attack cannot climb, or no picture.
+            UserError: a budget below 0, a score that this attack cannot climb, or observations that are no pictures.
         """
-        from saccade.attacks.box import box_around  # these load torch, which a list of the attacks needs not
+        from saccade.attacks.box import box_around  # loads torch, which listing the attacks does not need
         from saccade.attacks.searching import searched
 
         self._check(score, changes, max_batch)

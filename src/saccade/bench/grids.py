@@ -266,7 +266,7 @@ def _check_apart(grid: Grid) -> None:
 def _check_measured(grid: Grid) -> None:
     for step, plan in (("evaluation", grid.evaluation), ("attacks", grid.attacks)):
         if plan is not None and plan.episodes < 1:
-            raise UserError(f"The {step} of {grid.name} has {plan.episodes} episodes: it must have at least 1.")
+            raise UserError(f"{grid.name} gives its {step} {plan.episodes} episodes: give it at least 1.")
     for epsilon in () if grid.attacks is None else grid.attacks.epsilons:
         if not 0 <= epsilon <= 255:
             raise UserError(f"{grid.name} has the budget {epsilon:g}: by how many of 255 a pixel may change, 0 to 255.")

@@ -1,4 +1,4 @@
-"""What of a grid's runs deviates from the paper, in words: what ran is compared with what the paper's preset is."""
+"""How a grid's runs deviate from the paper, in words: what ran is compared with the paper's preset."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ WORDS: Mapping[str, str] = {
     "decoder_filters": "filters of a decoder",
     "replay_capacity": "transitions that are remembered", "random_steps": "random steps before learning",
 }  # fmt: skip
-"""Settings as people call them; others go by their own name."""
-PUBLISHED_EPISODES, PUBLISHED_SEEDS = 100, 5  # of a grid of nobody's table: as nearly all of these papers
+"""Readable names of settings; others keep their own name."""
+PUBLISHED_EPISODES, PUBLISHED_SEEDS = 100, 5  # for a grid without a published table, as in most of these papers
 NOT_COMPARED = {
     *NOT_TOLD,
     "precision",
@@ -41,14 +41,14 @@ NOT_COMPARED = {
     "teacher_sha256",
     "saliency_sha256",
 } - {"steps"}
-"""What decides how a run is carried out, and not what it is."""
+"""Settings that decide how a run is carried out, not what it computes."""
 
 
 def deviations(grid: Grid, folder: Path, cells: Sequence[Cell], lines: Sequence[Line]) -> Iterator[str]:
-    """Sentences on everything that is not as in the paper.
+    """Yield sentences on everything that differs from the paper.
 
     Args:
-        cells: the runs that are there.
+        cells: the runs that exist.
     """
     known = GRIDS.get(grid.name)
     if grid.preset != _papers_preset(grid):
@@ -65,14 +65,14 @@ def deviations(grid: Grid, folder: Path, cells: Sequence[Cell], lines: Sequence[
 
 
 def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
-    """What all arms have in common in a sentence, and what is one's own in another."""
+    """Yield one sentence on what all arms have in common and others on what is specific to some."""
     found: dict[tuple[str, str], list[str]] = {}
     for cell in {(cell.arm.name, cell.task): cell for cell in reversed(cells)}.values():
         try:
             ran = read_config(folder / cell.name)
             options = {"preset": _papers_preset(grid), **_papers_options(grid, cell)}
             meant, _ = parse([cell.arm.method, cell.task, *words_of(options)])
-        except (UserError, SystemExit) as error:  # the command line's own words stand in the terminal
+        except (UserError, SystemExit) as error:  # the command line printed its own message in the terminal
             why = error if isinstance(error, UserError) else "its options are not those of this version."
             yield f"What {cell.arm.name} on {cell.task} deviates in is not known: {why}"
             continue
@@ -102,13 +102,13 @@ def _whose(pairs: Sequence[tuple[str, str]], grid: Grid) -> str:
 
 
 def _papers_preset(grid: Grid) -> str:
-    """What the grid starts with in its paper, which may have run the methods of others with its own settings."""
+    """Return the preset of the grid in its paper, which may have run others' methods with its own settings."""
     known = GRIDS.get(grid.name)
     return PAPER if known is None else known.preset
 
 
 def _papers_options(grid: Grid, cell: Cell) -> Options:
-    """What makes the arm what it is in the paper: the options of the grid as it stands in the catalogue."""
+    """Return the arm's options in the paper: those of the grid as it is in the catalogue."""
     known = GRIDS.get(grid.name)
     if known is not None and any(arm.name == cell.arm.name for arm in known.arms):
         return {**known.options, **known.arm(cell.arm.name).options}

@@ -1,4 +1,4 @@
-"""What ``saccade bench show`` prints: what a paper printed, what has run, what is missing, and what it would cost."""
+"""``saccade bench show``: print a paper's numbers, what has run, what is missing, and what it would cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from saccade.viewer.grid import told_seconds
 
 
 def show(grid: Grid | None, table: Table | None, folder: Path | None, console: Console, measure: bool = False) -> int:
-    """Print all that is known; returns the exit code."""
+    """Print everything that is known; return the exit code."""
     tables = [] if table is None else [table]
     if grid is not None:
         tables += [one for one in published_of(grid) if one not in tables]
@@ -168,10 +168,10 @@ def _what_it_costs(grid: Grid, folder: Path, console: Console, measure: bool) ->
     known = [cost.seconds for cost in found if cost.seconds is not None]
     unknown = len(found) - len(known)
     if known:
-        rest = f", and {unknown} that nobody measured" if unknown else ""
+        rest = f", and {unknown} that were not measured" if unknown else ""
         console.print(f"Training what is missing takes about {told_seconds(sum(known))} in one slot{rest}.")
     if any(cost.source == costs.MEASURED for cost in found):
-        console.print(f"Speeds that were measured lie in {costs.rates_path()}.", soft_wrap=True)
+        console.print(f"Measured speeds are kept in {costs.rates_path()}.", soft_wrap=True)
     if unknown and not measure:
         console.print("`--measure` measures how fast each method is here.")
 
@@ -193,7 +193,7 @@ def _costs(found: Sequence[costs.Cost], width: int) -> Lines:
 
 
 def _steps_of(cell: Cell) -> int | None:
-    """Agent steps of a cell's run, as the command line understands its words; None where it does not."""
+    """Return the agent steps of a cell's run as the command line parses them; None where it cannot."""
     parse = importlib.import_module("saccade.cli.train_command").parse
     try:
         config, _ = parse(words_to_check(cell.steps[0])[1:])

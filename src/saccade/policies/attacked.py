@@ -33,16 +33,16 @@ Key = tuple[int, bytes]
 @final
 @dataclass(frozen=True)
 class AttackSettings:
-    """What is attacked, and how.
+    """What to attack, and how.
 
     Attributes:
-        target: of ``targets.TARGETS`` or a score; attacks that climb a divergence alone take ``policy`` in its place.
-        part: whether all frames of an observation are changed or the newest alone. Older frames are then as the
-            environment drew them, not as they were attacked.
-        whole_pixels: whether pixels are whole numbers of 0..255 at the end of each attack.
-        seed: of what attacks draw.
+        target: one of ``targets.TARGETS`` or a score; attacks that can only climb a divergence take ``policy`` instead.
+        part: whether all frames of an observation are changed or only the newest. In the latter case older frames are
+            as the environment drew them, not as they were attacked.
+        whole_pixels: whether pixels are rounded to whole numbers in 0..255 at the end of each attack.
+        seed: seed of the attacks' random numbers.
         source: the policy that ``transfer`` is computed on.
-        changes: other hyper-parameters than the defaults, by attack.
+        changes: hyper-parameters that differ from the defaults, by attack.
     """
 
     target: str = "action"
@@ -58,7 +58,7 @@ class AttackSettings:
             raise UserError(f"There is no part {self.part!r} of an observation: it is {' or '.join(get_args(Part))}.")
 
     def target_of(self, attack: Attack) -> str:
-        """What this attack drives."""
+        """Return the target of this attack."""
         return DIVERGENCE if attack.distance else self.target
 
 
@@ -71,11 +71,12 @@ class Attacked:
     """Observations before and after an attack, and what the policy does at both.
 
     Attributes:
-        obs: as the environment gives them: ``[batch, *shape]``, bytes where its observations are bytes and pixels are
-            whole.
-        clean_obs: likewise.
-        action: the deterministic action there, as the environment takes it; ``clean_action`` the one before.
-        changed: bool ``[batch]``, of choices whether the action is another one, of numbers whether they differ at all.
+        obs: attacked observations as the environment would return them: ``[batch, *shape]``, bytes where its
+            observations are bytes and pixels are whole.
+        clean_obs: the observations before the attack, likewise.
+        action: the deterministic action at ``obs``, as the environment takes it; ``clean_action`` is the one at
+            ``clean_obs``.
+        changed: bool ``[batch]``, whether the two actions differ.
     """
 
     obs: np.ndarray
@@ -90,7 +91,7 @@ class Attacked:
 
 
 def attack_named(name: str) -> Attack:
-    """The attack of ``ATTACKS``. Raises UserError with the nearest names for one that does not exist."""
+    """Return the attack of ``ATTACKS``. Raises UserError, with the nearest names, for one that does not exist."""
     if name not in ATTACKS:
         near = close_names(name, ATTACKS)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(ATTACKS)}."
@@ -101,16 +102,16 @@ def attack_named(name: str) -> Attack:
 def attack(
     policy: Policy, obs: np.ndarray, name: str, epsilon: float, settings: AttackSettings = DEFAULT_SETTINGS
 ) -> Attacked:
-    """Attack what a policy sees: ``attack(saccade.load("runs/mine"), obs, "pgd", 4).obs``.
+    """Attack a policy's observations: ``attack(saccade.load("runs/mine"), obs, "pgd", 4).obs``.
 
     Args:
-        obs: as the environment gives them: ``[*shape]`` or ``[batch, *shape]``.
-        name: of ``saccade.attacks.ATTACKS``.
-        epsilon: by how much a pixel may change, in steps of 1/255 from black to white.
+        obs: observations as the environment returns them: ``[*shape]`` or ``[batch, *shape]``.
+        name: a name in ``saccade.attacks.ATTACKS``.
+        epsilon: how much a pixel may change, in steps of 1/255 from black to white.
 
     Raises:
-        UserError: an unknown attack, a negative budget, a target that the policy does not compute, or observations
-            that are not its own.
+        UserError: an unknown attack, a negative budget, a target that the policy does not compute, or observations that
+            do not fit the policy.
     """
     attacker = Attacker(policy, name, epsilon, settings)
     batch = policy.tensor(obs)
@@ -121,23 +122,23 @@ def attack(
 
 
 def as_env(pixels: Pixels, obs: Tensor, whole: bool = True) -> np.ndarray:
-    """Tensors ``[batch, channel, height, width]`` in 0..high as the environment gives them: the way back."""
+    """Return tensors ``[batch, channel, height, width]`` in 0..high as the environment would return them."""
     if np.dtype(pixels.dtype).kind == "f":
         return pixels.as_given(obs).cpu().numpy().astype(pixels.dtype)
-    # What bytes are normalised with is done to them by the network's owner.
+    # The network's owner normalises bytes.
     given = dataclasses.replace(pixels, normalised=None).as_given(obs * (BYTE / pixels.high)).cpu().numpy()
     return given.round().astype(pixels.dtype) if whole else given
 
 
 @final
 class Attacker:
-    """What stands between an environment and a policy: one attack with one budget.
+    """One attack with one budget, applied to the observations between an environment and a policy.
 
     Attributes:
-        steps: how many observations it was given.
-        moved: over these, the sum of how far the deterministic action moved: of choices 1 where it is another one, of
-            numbers the mean distance over the dimensions.
-        untouched: how many of them it left as they were, such as where a gradient is zero.
+        steps: number of observations attacked so far.
+        moved: sum over these of how far the deterministic action moved: for discrete actions 1 where it changed, for
+            continuous ones the mean distance over the dimensions.
+        untouched: how many of them it left unchanged, such as where a gradient is zero.
     """
 
     def __init__(self, policy: Policy, name: str, epsilon: float, settings: AttackSettings = DEFAULT_SETTINGS) -> None:
@@ -158,7 +159,7 @@ class Attacker:
         self.moved = 0.0
 
     def seen(self, obs: Tensor, allowed: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
-        """What the policy is shown instead, and what it would have done: as ``policy.tensor`` and ``greedy`` give."""
+        """Return the attacked observations and the clean actions, as ``policy.tensor`` and ``greedy`` return them."""
         return seen_side_by_side([self], [len(obs)], obs, allowed)
 
     def count(self, batch: Tensor, seen: Tensor, clean: Tensor, action: Tensor) -> None:

@@ -49,9 +49,9 @@ from saccade.viewer.pictures import data_uri, png
 @final
 @dataclass(frozen=True)
 class Look:
-    """What the arms look at in a task: a row of pictures for each, uint8 ``[height, width, 3]``.
+    """What the arms look at in a task: a row of pictures for each arm, uint8 ``[height, width, 3]``.
 
-    ``columns`` say what stands below each picture of a row.
+    ``columns`` are the captions below the pictures of a row.
     """
 
     task: str
@@ -63,20 +63,20 @@ class Look:
 @final
 @dataclass(frozen=True)
 class Experiment:
-    """All that a page tells of a grid.
+    """The contents of a grid's page.
 
     Attributes:
-        lines: of ``saccade.bench.comparison``, every number of ours.
+        lines: all of our numbers, from ``saccade.bench.comparison``.
         not_run: published numbers without one of ours.
-        differs: sentences on everything that deviates from the paper.
+        differs: sentences on everything that differs from the paper.
         mixed: sentences on numbers that are not averaged.
-        done, planned: runs.
-        published_about: of each published table its name and how it was measured.
+        done, planned: numbers of runs.
+        published_about: the name of each published table and how it was measured.
         facts: provenance: versions, hardware, data, commits.
-        commands: what makes all of it again.
+        commands: the commands that repeat everything.
         associations: saliency scores beside success, where both were measured.
         unchanged: sentences on modes that change next to nothing.
-        pictures_missing: why there are pictures of nothing, or of not everything.
+        pictures_missing: why pictures are missing.
         subject: the method that each other one is compared with; by default the last.
     """
 
@@ -113,7 +113,7 @@ class Experiment:
 
 
 def write_experiment(path: Path, experiment: Experiment) -> None:
-    """Write the page. Raises UserError where it cannot be written."""
+    """Write the page. Raises UserError if it cannot be written."""
     write_page(path, f"{experiment.name}: {experiment.title}", list(_sections(experiment)))
 
 
@@ -201,7 +201,7 @@ def _side(pair: Pair) -> int:
 
 
 def _best(aggregates: Sequence[Aggregate]) -> Iterator[str]:
-    """Whose interquartile mean of returns is highest in which modes, where there are several methods."""
+    """Yield which method has the highest interquartile mean of returns in which modes, where there are several."""
     own = [one for one in aggregates if one.measure == RETURN]
     modes = list(dict.fromkeys(one.mode for one in own))
     count = len({one.arm for one in own})
