@@ -157,3 +157,17 @@ def test_what_is_remembered_is_bounded(policy: Policy, monkeypatch: pytest.Monke
     monkeypatch.setattr(attacked, "REMEMBERED_BYTES", 0)  # pictures larger than that are kept one at a time
     other = Attacker(policy, "fgsm", 8)
     assert other.seen(obs)[0].shape == obs.shape and len(other.found_before) == 1
+
+
+@pytest.mark.parametrize(("attack", "same"), [("random_sign", False), ("pgd", True)])
+def test_noise_is_another_one_at_every_step_and_an_attack_on_a_picture_the_same(
+    policy: Policy, attack: str, same: bool
+) -> None:
+    attacker = Attacker(policy, attack, 8, AttackSettings())
+    obs = policy.tensor(np.random.default_rng(0).integers(0, 256, (2, *policy.pixels.shape), np.uint8))
+    pictures = []
+    for _ in range(2):
+        seen, clean = attacker.seen(obs)
+        attacker.count(obs, seen, clean, clean)
+        pictures.append(seen)
+    assert torch.equal(*pictures) == same

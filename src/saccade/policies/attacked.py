@@ -204,9 +204,10 @@ def seen_side_by_side(
 
 
 def _found_once(owners: Sequence[Attacker], obs: Tensor, at_source: Tensor, judged: Tensor) -> Tensor:
-    """What the attack finds, sought where an observation is new: where it comes again, it is what was found before.
+    """Return what the attack finds, computed only for new observations: for others it is what was found before.
 
-    An agent that an attack holds fast sees the same few pictures until time runs out.
+    An agent that an attack keeps in one place sees the same few pictures until time runs out. Noise is no adversary
+    that answers to a picture: it is drawn again at every step.
 
     Args:
         owners: of each observation its attacker.
@@ -214,8 +215,13 @@ def _found_once(owners: Sequence[Attacker], obs: Tensor, at_source: Tensor, judg
         judged: the actions that it is to be driven from.
     """
     first, rows, actions = owners[0], obs.cpu().numpy(), judged.cpu().numpy()
-    # Of each observation its own, whatever else is in the batch, and the same whenever it comes.
-    seeds = [zlib.crc32(row.astype(np.float32, copy=False).tobytes(), first.settings.seed) for row in rows]
+    # Each observation has its own seed, whatever else is in the batch: the same one whenever it comes again, but for
+    # noise, which has another one at each of its attacker's steps.
+    steps = [0 if first.attack.gradients else owner.steps for owner in owners]
+    seeds = [
+        zlib.crc32(row.astype(np.float32, copy=False).tobytes(), first.settings.seed + step)
+        for row, step in zip(rows, steps, strict=True)
+    ]
     keys = [(seed, action.tobytes()) for seed, action in zip(seeds, actions, strict=True)]
     known = [owner.known(key, row) for owner, key, row in zip(owners, keys, rows, strict=True)]
     new = [place for place, one in enumerate(known) if one is None]
@@ -234,7 +240,8 @@ def _found_once(owners: Sequence[Attacker], obs: Tensor, at_source: Tensor, judg
         )
         for place, picture in zip(new, found, strict=True):
             known[place] = picture
-            owners[place].remember(keys[place], rows[place], picture)
+            if first.attack.gradients:
+                owners[place].remember(keys[place], rows[place], picture)
     return torch.stack([one for one in known if one is not None])
 
 
