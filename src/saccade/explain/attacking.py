@@ -223,7 +223,7 @@ class _OwnEnvs:
 
 @final
 class _AnyEnvs:
-    """Anybody's environments, in this process: several side by side, so that their observations are one batch.
+    """Environments of another library, several side by side in this process, their observations in one batch.
 
     Their cost is unknown, so cells are played one at a time.
     """
