@@ -223,9 +223,9 @@ class _OwnEnvs:
 
 @final
 class _AnyEnvs:
-    """Anybody's environments, in this process: several side by side, so that their observations are one batch.
+    """Environments of another library, several side by side in this process, their observations in one batch.
 
-    Nobody knows what each of them takes: of cells there is one at a time.
+    Their cost is unknown, so cells are played one at a time.
     """
 
     cells = 1

@@ -28,7 +28,7 @@ CLEAN, RGB = "train", 3
 Act = Callable[[np.ndarray], np.ndarray]
 """Observations uint8 ``[batch, channel, height, width]`` -> actions ``[batch, action_dim]``."""
 ActOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""The same of several evaluations, whose place in their row is told of each observation: int ``[batch]``, rising."""
+"""``Act`` for several evaluations; its second argument is each observation's evaluation, int ``[batch]``, ascending."""
 Seen = Callable[[np.ndarray, Sequence[Mapping[str, Any]]], None]
 """Called with the observations of every step but the first, and with the environments' infos."""
 
