@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import functools
 import json
 import re
 import signal
@@ -72,10 +73,15 @@ def test_an_interrupt_while_the_event_loop_is_made_leaves_a_whole_one(
         return loop
 
     monkeypatch.setattr("uvicorn.Config.get_loop_factory", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        serve(lambda: Session([policy], task_of(policy, None)), title="", command="", port=0, token=TOKEN, ready=str)
-    assert [loop.is_closed() for loop in made] == [True]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run where it is ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            make = functools.partial(Session, [policy], task_of(policy, None))
+            serve(make, title="", command="", port=0, token=TOKEN, ready=str)
+        assert [loop.is_closed() for loop in made] == [True]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _until(talk: Any, kind: str) -> dict[str, Any]:

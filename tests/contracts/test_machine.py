@@ -47,7 +47,7 @@ def test_this_machine_can_draw_and_every_row_is_filled(monkeypatch: pytest.Monke
     ("question", "what_is_said"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGABRT)", "ended by SIGABRT"),
-        ("import time; time.sleep(60)", "no answer"),
+        ("import time; time.sleep(60)", "did not answer"),
         ("raise RuntimeError('driver too old')", "RuntimeError: driver too old"),
         ("import sys; sys.exit(3)", "no message"),
         (answer(backend="osmesa", problem="run apt-get"), "none that works"),

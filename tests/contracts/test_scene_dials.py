@@ -232,5 +232,5 @@ def test_a_control_task_that_is_explained_has_them_too() -> None:
     asked = read_modes(("camera_yaw:0.5",), ("train",))
     config = EnvConfig.parse("dmc/walker_walk", **FAST)
     assert "camera_yaw:0.5" in in_modes(saccade_task(config), asked, policy).modes
-    with pytest.raises(UserError, match="and not in minigrid/red_fetch_green"):
+    with pytest.raises(UserError, match="manipulation, not of minigrid/red_fetch_green"):
         in_modes(find_task("minigrid/red_fetch_green"), asked, policy)
