@@ -74,9 +74,9 @@ def test_an_interrupt_while_the_event_loop_is_made_leaves_a_whole_one(
 
     monkeypatch.setattr("uvicorn.Config.get_loop_factory", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run where it is ignored
+    make = functools.partial(Session, [policy], task_of(policy, None))
     try:
         with pytest.raises(KeyboardInterrupt):
-            make = functools.partial(Session, [policy], task_of(policy, None))
             serve(make, title="", command="", port=0, token=TOKEN, ready=str)
         assert [loop.is_closed() for loop in made] == [True]
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
