@@ -25,8 +25,8 @@ class Box:
 
     Attributes:
         clean: ``[batch, channel, height, width]`` in 0..high.
-        radius: by how much a pixel may change, in the units of the pictures; of each picture, ``[batch, 1, 1, 1]``,
-            where they differ.
+        radius: by how much a pixel may change, in the units of the pictures; ``[batch, 1, 1, 1]`` if it differs between
+            pictures.
         high: the brightest value; the darkest is 0.
         open: 1 for channels that may change and 0 for others, ``[1, channel, 1, 1]``.
     """
@@ -51,7 +51,7 @@ class Box:
         return pictures.clamp(self.low_edge, self.high_edge)
 
     def within(self, change: Tensor) -> Tensor:
-        """The same change of the channels that may change, and none of the others."""
+        """Return a change restricted to the channels that may change."""
         return change if self.all_open else change * self.open
 
     @functools.cached_property
@@ -109,7 +109,7 @@ def box_around(
     is_open[:, : count - (count if channels is None else channels)] = 0
     radii = [one * high / WHOLE for one in budgets]
     radius = torch.tensor(radii, dtype=obs.dtype, device=obs.device).view(-1, 1, 1, 1) if several else radii[0]
-    # On a CPU convolutions run over the channels of a pixel: what lies so is not laid out anew at every step.
+    # On a CPU convolutions run over the channels of a pixel: pictures in that order are not copied at every step.
     clean = obs.detach()
     laid_out = clean.contiguous(memory_format=torch.channels_last) if clean.device.type == "cpu" else clean
     return Box(laid_out, radius, high, is_open)

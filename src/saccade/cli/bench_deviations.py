@@ -74,7 +74,7 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
             meant, _ = parse([cell.arm.method, cell.task, *words_of(options)])
         except (UserError, SystemExit) as error:  # the command line printed its own message in the terminal
             why = error if isinstance(error, UserError) else "its options are not those of this version."
-            yield f"What {cell.arm.name} on {cell.task} deviates in is not known: {why}"
+            yield f"How {cell.arm.name} on {cell.task} deviates from the paper is not known: {why}"
             continue
         found[cell.arm.name, cell.task] = list(_different(meant, ran))
     shared = [told for told in next(iter(found.values()), []) if all(told in one for one in found.values())]

@@ -35,7 +35,7 @@ from saccade.policies.side_by_side import SideBySide
 from saccade.types import UserError
 
 LIGHT_ENVIRONMENTS = 60
-"""Of light environments so many are played at once: of one attack all the usual budgets, with ten episodes each."""
+"""How many light environments are played at once: enough for all usual budgets of an attack, ten episodes each."""
 
 NONE = "none"
 """Name of the attack of budget 0, which all attacks share."""
@@ -140,7 +140,7 @@ def under_attack(
 
 
 def side_by_side(cells: Sequence[Cell], most: int) -> list[list[Cell]]:
-    """The cells in groups of one attack, at most so many in each, that are played at the same time."""
+    """Return the cells in groups that are played at the same time: of one attack each, with at most ``most`` cells."""
     groups: list[list[Cell]] = []
     for attack in dict.fromkeys(cell.attack for cell in cells):
         own = [cell for cell in cells if cell.attack == attack]
@@ -172,10 +172,10 @@ def attacker_of(policy: Policy, cell: Cell, settings: AttackSettings) -> Attacke
 
 
 class _Arena(Protocol):
-    """Where episodes are played, some cells after the others.
+    """Where episodes are played, one group of cells after the other.
 
     Attributes:
-        cells: how many of one attack at the same time.
+        cells: how many cells of one attack can be played at the same time.
     """
 
     cells: int
@@ -199,7 +199,7 @@ class _OwnEnvs:
         self._env, self._play = in_mode(task.config, play.mode), play
         self._on_batches = on_batches(self._env, policy.pixels, task.name)
         self._envs = EvaluationEnvs(play.workers)
-        # No more of those that hold a renderer each: pictures cost more there than attacks, and 100 MB of memory.
+        # Environments with a renderer are not multiplied: each takes 100 MB, and rendering costs more than the attack.
         most = LIGHT_ENVIRONMENTS if suite_of(task.config.task).light else SIMULTANEOUS_EPISODES
         self.cells = max(1, most // min(play.episodes, SIMULTANEOUS_EPISODES))
 

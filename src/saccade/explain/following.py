@@ -60,7 +60,7 @@ class Follower:
         return self._overs[-1]
 
     def seen(self, index: int) -> np.ndarray:
-        """What was seen after ``index`` actions, as the policy takes it."""
+        """Return the observation after ``index`` actions, as the policy takes it, rendered now if it was not before."""
         known = self._obs[index]
         return self._drawn(index) if known is None else known
 
@@ -85,9 +85,10 @@ class Follower:
             self.step(action)
 
     def hurry(self, actions: Sequence[np.ndarray]) -> None:
-        """From the beginning, be where these actions lead; a moment is drawn when it is looked at, where that can wait.
+        """Go from the start of the episode to where these actions lead, without rendering the moments on the way.
 
-        Physics is a small part of a step of most simulators, and rendering nearly all of it.
+        They are rendered when somebody looks at them: physics is a small part of a step, and rendering nearly all of
+        it. Where a picture depends on more than a state, each step is played in full.
         """
         env = self.env
         if not isinstance(env, PixelEnv) or self._policy.masked or not is_drawn_from_states(env):
@@ -152,7 +153,7 @@ class Follower:
         self._astray = False
 
     def _taken(self, action: np.ndarray) -> Any:
-        """The action as the environment takes it."""
+        """Return the action as the environment takes it. Raises UserError if it does not, or the episode is over."""
         if self.over:
             raise UserError("The episode is over: go back, or begin another one.")
         return checked(self.env, action.copy(), self._task.name)
@@ -172,7 +173,7 @@ class Follower:
         self._overs.append(over)
 
     def _drawn(self, index: int) -> np.ndarray:
-        """Draw a moment, which is then as if it had been drawn when it was played; be at the last one again."""
+        """Render a moment as if it had been rendered when it was played, and return to the last moment."""
         env, frames, state = self.env, list[np.ndarray](), self.states[index]
         assert isinstance(env, PixelEnv)
         self._astray = True
@@ -192,10 +193,10 @@ class Follower:
 
 
 def is_drawn_from_states(env: PixelEnv) -> bool:
-    """Whether a moment's picture needs only what its state and those of the frames before it hold."""
+    """Whether a moment's picture depends only on its state and on the states of the earlier frames in its stack."""
     return env.simulation.before not in (KEPT, BLACK)
 
 
 def places_of(env: PixelEnv, index: int) -> Iterator[int]:
-    """Of an observation the moments of its frames, the oldest first; before the first one there is nothing else."""
+    """Return the moments of an observation's frames, oldest first; the first moment stands in for those before it."""
     return (max(place, 0) for place in range(index + 1 - env.config.frame_stack, index + 1))

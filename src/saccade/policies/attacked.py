@@ -25,9 +25,9 @@ from saccade.types import UserError
 Part = Literal["stack", "newest"]
 DIVERGENCE = "policy"
 REMEMBERED_BYTES = 32_000_000
-"""How much an attacker keeps of what it found, in bytes of observations: 650 of 64x64, more than a grid world shows."""
+"""Memory of an attacker for attacked observations, in bytes: 650 of 64x64, more than a grid world shows."""
 Key = tuple[int, bytes]
-"""A sum over an observation, and the action that the policy is to be driven from."""
+"""The checksum of an observation, and the action that the attack moves the policy away from."""
 
 
 @final
@@ -163,19 +163,19 @@ class Attacker:
         return seen_side_by_side([self], [len(obs)], obs, allowed)
 
     def count(self, batch: Tensor, seen: Tensor, clean: Tensor, action: Tensor) -> None:
-        """Count what became of observations, and of the deterministic action there."""
+        """Count the observations that stayed unchanged, and how far the deterministic action moved."""
         self.steps += len(batch)
         self.untouched += int((batch == seen).flatten(1).all(1).sum())
         apart = (clean != action).float() if self.policy.discrete else (clean - action).abs().flatten(1).mean(1)
         self.moved += float(apart.sum())
 
     def known(self, key: Key, obs: np.ndarray) -> Tensor | None:
-        """What was found for the same observation; None where it was not sought, or is forgotten."""
+        """Return the attacked observation found earlier for the same observation; None if it is not remembered."""
         there = self.found_before.get(key)
         return there[1] if there is not None and np.array_equal(there[0], obs) else None
 
     def remember(self, key: Key, obs: np.ndarray, found: Tensor) -> None:
-        """Keep what was found, and forget the oldest where it would become too much."""
+        """Remember an attacked observation, and forget the oldest if there are too many."""
         kept = self.found_before
         if kept and len(kept) >= REMEMBERED_BYTES // obs.nbytes:
             del kept[next(iter(kept))]
@@ -185,11 +185,11 @@ class Attacker:
 def seen_side_by_side(
     attackers: Sequence[Attacker], counts: Sequence[int], obs: Tensor, allowed: np.ndarray | None = None
 ) -> tuple[Tensor, Tensor]:
-    """What each attacker shows of its observations, and what the policy would have done, found as one batch.
+    """Return each attacker's attacked observations and the policy's clean actions, computed as one batch.
 
     Args:
         attackers: of one policy with one attack and the same settings; their budgets differ.
-        counts: how many of the observations are each one's, in a row.
+        counts: how many of the consecutive observations belong to each.
     """
     first = attackers[0]
     policy, source = first.policy, first.source
@@ -210,9 +210,9 @@ def _found_once(owners: Sequence[Attacker], obs: Tensor, at_source: Tensor, judg
     that answers to a picture: it is drawn again at every step.
 
     Args:
-        owners: of each observation its attacker.
+        owners: the attacker of each observation.
         at_source: the observations as the policy takes them that the attack is computed on.
-        judged: the actions that it is to be driven from.
+        judged: the actions that the attack moves the policy away from.
     """
     first, rows, actions = owners[0], obs.cpu().numpy(), judged.cpu().numpy()
     # Each observation has its own seed, whatever else is in the batch: the same one whenever it comes again, but for

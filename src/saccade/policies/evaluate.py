@@ -163,9 +163,9 @@ def evaluated_side_by_side(
     seed: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Evaluation]:
-    """What ``evaluate`` does, so many times at once: the observations of all are given to ``act`` as one batch.
+    """Do what ``evaluate`` does ``count`` times at once, with the observations of all in one batch for ``act``.
 
-    Each plays the same episodes in environments of its own, so many at a time as it would alone.
+    Each evaluation plays the same episodes in its own environments, as many at a time as it would alone.
     """
     playing = _side_by_side(act, count, env, envs, episodes, seed, False, progress, unwatched)
     while True:
@@ -203,7 +203,7 @@ def _side_by_side(
     progress: Callable[[int, int], None],
     seen: Seen,
 ) -> Generator[None, None, list[Evaluation]]:
-    """So many evaluations at once. record: frames of the first episode, which the first one has."""
+    """Play ``count`` evaluations at once. record: keep the frames of the first one's first episode."""
     sequential = env.option("clip_order") == "sequential"
     alone = sequential or suite_of(env.task).one_at_a_time
     together = 1 if alone else min(episodes, SIMULTANEOUS_EPISODES)

@@ -132,7 +132,7 @@ def over_tasks(
             "seeds": [one.interquartile_mean.seeds for one in own],
         }
         tasks = "; ".join(dict.fromkeys(", ".join(one.tasks) for one in own))
-        behind = " Optimality gap: how far runs stay behind the greatest return, as a share of it."
+        behind = " Optimality gap: how far runs fall short of the greatest return, as a share of it."
         yield Table(
             tuple(columns),
             tuple(zip(*columns.values(), strict=True)),
@@ -171,7 +171,7 @@ def _profiles(aggregates: Sequence[Aggregate], arms: Sequence[str]) -> Iterator[
         yield Picture(
             banded(found, "share of the greatest return", "runs above it", arms),
             f"performance profile of each method in {mode}",
-            f"Performance profile in {mode}: the share of all runs on all tasks that get more than so much. Higher is "
+            f"Performance profile in {mode}: the share of runs, over all tasks, above each value. Higher is "
             "better, everywhere. Faint: 95 % bands, of methods with three seeds or more.",
         )
 

@@ -1,6 +1,6 @@
 """Jobs on a Ray cluster: machines need not share a disk, since what a run writes is copied home while it runs.
 
-A job that is started anew, on whichever machine, first fetches what came home: a node that dies loses what was not
+A job that is started again, on any machine, first fetches what came home: a node that dies loses what was not
 copied yet.
 """
 
