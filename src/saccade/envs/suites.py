@@ -61,7 +61,7 @@ class Suite:
             unimportant; None if everything but the task is unimportant.
         has_truth: ``configuration -> whether`` its task knows masks, if not all of the suite's do.
         one_at_a_time: whether only one environment can exist at a time; episodes are then played one after the other.
-        light: whether a step takes less time than asking a process for it; episodes are then played without processes,
+        light: whether a step takes less time than asking a process for it; environments then step without processes,
             unless some are asked for.
         check: raises UserError for a configuration whose task cannot have these options.
         spaces: ``configuration -> Spaces`` of its environments, known before any is made.

@@ -26,7 +26,8 @@ class Training:
     a rollout has its steps in each. By default one on a CPU; on a GPU, which would wait for it, one per core up to 16
     that --steps can be divided by."""
     workers: int | None = None
-    """Processes for the environments: 0 for none; by default one per environment, at most one per core."""
+    """Processes for the environments: 0 for none; by default one per environment, at most one per core, and for
+    `minigrid` none."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda`` or ``cuda:1``: where networks are trained."""
     compile: Literal["auto", "on", "off"] = "auto"

@@ -102,7 +102,10 @@ def _streams(config: RunConfig, device: torch.device) -> Streams:
 
 def _workers(config: RunConfig, device: torch.device) -> EnvWorkers[EnvConfig]:
     envs = config.training.num_envs
-    workers = EnvWorkers([_env(config)] * envs, _seeds(config), num_workers=config.training.workers)
+    processes = config.training.workers
+    if processes is None and suite_of(config.env.task).light:
+        processes = 0
+    workers = EnvWorkers([_env(config)] * envs, _seeds(config), num_workers=processes)
     _warn_of_software(device, workers.arrangement.renderer)
     return workers
 

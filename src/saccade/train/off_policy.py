@@ -110,7 +110,8 @@ class OffPolicyTraining:
         spread = f"environments: {self.workers.arrangement}"
         if self.options.overlap and self.config.num_envs > 1:
             before = self.config.num_envs
-            spread += f"; they step while the networks learn, with the policy from {before} agent steps earlier"
+            meanwhile = "; they step while the networks learn" if self.workers.arrangement.processes else "; they step"
+            spread += f"{meanwhile}, with the policy from {before} agent steps earlier"
         return [f"updates: {self.update.path}", *self.paths, spread]
 
     def snapshot(self, root: Path) -> Snapshot:
