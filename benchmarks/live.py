@@ -31,7 +31,7 @@ from saccade.explain.tasks import find_task
 from saccade.policies.pixels import Pixels
 from saccade.policies.policy import Policy
 from saccade.viewer.live.curves import Curves
-from saccade.viewer.live.telling import answer_told, history, map_told
+from saccade.viewer.live.payloads import answer_payload, history, map_payload
 
 THREADS, COUNT, LONG = 2, 40, 1000
 
@@ -56,9 +56,9 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 def looked_at(session: Session, question: Question) -> None:
     answer = session.look(Pane(), question)
-    answer_told(answer)
+    answer_payload(answer)
     for level in session.maps(Pane(), answer, "gradient"):
-        map_told(answer, level)
+        map_payload(answer, level)
 
 
 def interactions() -> None:

@@ -97,8 +97,8 @@ def looking_up(former: str) -> Callable[[str], Any]:
         for place in () if name.startswith("__") else places:
             found = importlib.import_module(place)
             if name in vars(found):
-                told = f"{PACKAGE}{former} has moved: {name} is in {place}"
-                warnings.warn(told, DeprecationWarning, stacklevel=2)
+                message = f"{PACKAGE}{former} has moved: {name} is in {place}"
+                warnings.warn(message, DeprecationWarning, stacklevel=2)
                 return vars(found)[name]
         raise AttributeError(f"module {PACKAGE + former!r} has no attribute {name!r}; it has moved to {places}")
 

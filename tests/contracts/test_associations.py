@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from saccade.bench.associations import Association, associations_of, told
+from saccade.bench.associations import Association, associations_of, sentences
 from saccade.bench.comparison import Line, lines_of, with_means
 from saccade.bench.outcomes import Outcome
 from saccade.bench.printed import correlated
@@ -93,12 +93,12 @@ def test_a_run_that_was_trained_further_is_no_pair_with_what_it_was_before() -> 
 
 
 def test_what_is_said_names_the_strongest_and_warns_of_many() -> None:
-    sentence = " ".join(told(associations_of(lines(measured()))))
+    sentence = " ".join(sentences(associations_of(lines(measured()))))
     assert "Of 1 pairs" in sentence and "1 have an interval" in sentence
     assert "the higher area under roc of gradient, the more success in noise (Spearman 1.00 [" in sentence
     assert "10 runs" in sentence
     few = associations_of(lines([one for one in measured() if one.seed == 0]))
-    assert list(told(few)) == [
+    assert list(sentences(few)) == [
         "No correlation can be given: there are fewer than three runs with both, or one of the two is the same in all "
         "of them."
     ]
@@ -112,7 +112,7 @@ def test_what_only_methods_differ_by_is_told() -> None:
             outcomes.append(outcome(arm, seed, "success", level + y / 100, "noise"))
     (found,) = associations_of(lines(outcomes))
     assert found.correlation is not None and found.correlation.spearman.is_certain
-    assert "Within methods nothing of it is left" in " ".join(told([found]))
+    assert "Within methods nothing of it is left" in " ".join(sentences([found]))
 
 
 def test_the_page_and_the_text_have_all_coefficients(tmp_path: Path) -> None:

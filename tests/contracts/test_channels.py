@@ -121,7 +121,7 @@ def test_where_nothing_moves_nothing_is_shown(sight: str) -> None:
 def test_names_are_checked() -> None:
     four = pixels("colours and depth")
     said = four.with_channels("rgb,depth")
-    assert said.told() == "1 frame (rgb, depth) of 16x16 pixels, 0..255, channels first"
+    assert said.description() == "1 frame (rgb, depth) of 16x16 pixels, 0..255, channels first"
     assert four.with_channels(" depth , wall ").frames == 2
     for wrong, why in (
         ("rgb", "names 3 channels for each frame, but the observation has 4"),
@@ -204,6 +204,6 @@ def test_the_newest_frame_of_a_stack_is_drawn_in_its_own_colours(sight: str, tmp
 def test_what_is_no_stack_is_told() -> None:
     policy, task = subject("noise")
     found = explain(policy, task, methods="gradient", moments=Moments(frames=2, max_steps=4))
-    assert found.policy.pixels.told().startswith("1 frame (channel 1, channel 2, channel 3, channel 4) of 16x16")
+    assert found.policy.pixels.description().startswith("1 frame (channel 1, channel 2, channel 3, channel 4) of 16x16")
     assert found.settings["channels"] == list(unknown(4))
-    assert policy.pixels.told().startswith("4 grey frames of")
+    assert policy.pixels.description().startswith("4 grey frames of")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from toy_envs import ToyEnv
 
-from saccade.bench.verdicts import mode_told
+from saccade.bench.verdicts import mode_text
 from saccade.cli import main
 from saccade.data.banks.davis import SIDE, TRAINING_CLIPS, clip_names, sky_clips
 from saccade.data.folder import DataFolder
@@ -258,4 +258,4 @@ def test_a_folder_of_other_things_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_rows_tell_the_mode() -> None:
-    assert mode_told("distracting_cs:0.1+noise:0.1") == "distracting_cs 0.1 with noise 0.1"
+    assert mode_text("distracting_cs:0.1+noise:0.1") == "distracting_cs 0.1 with noise 0.1"

@@ -391,7 +391,7 @@ def test_threads_and_cores_reach_the_process(tmp_path: Path) -> None:
     job = work.job_of(cell, tmp_path, (sys.executable, str(script)))
     assert job is not None
     ended = work.carry_out(job, tmp_path, Share(3, (core,), (1, 2)), threading.Event().is_set)
-    assert ended.code == 0, ended.told
+    assert ended.code == 0, ended.reason
     assert json.loads((tmp_path / cell.name / "result.json").read_text()) == ["3", "1,2", [core]]
 
 

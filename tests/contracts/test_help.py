@@ -125,7 +125,7 @@ def every_option() -> Iterator[Option]:
 def test_every_option_is_explained() -> None:
     options = list(every_option())
     assert len(options) > 100
-    assert [option.name for option in options if len(option.told.partition("(default")[0].split()) < 3] == []
+    assert [option.name for option in options if len(option.sentence.partition("(default")[0].split()) < 3] == []
 
 
 def test_headings_and_names_of_values_are_of_options_that_exist() -> None:

@@ -53,12 +53,12 @@ def test_compiled_updates_equal_eager_ones(method: str, dtype: torch.dtype) -> N
         def drawn(size: int, seed: int = index) -> Batch:
             return sample(method, seed, size)
 
-        ours_told, theirs_told = (
+        ours_logged, theirs_logged = (
             update(drawn, generator, index) for update, generator in zip(updates, generators, strict=True)
         )
-        assert list(ours_told) == list(theirs_told)
-        for key, value in theirs_told.items():
-            torch.testing.assert_close(ours_told[key], value, rtol=TOLERANCE[dtype], atol=1e-6, msg=key)
+        assert list(ours_logged) == list(theirs_logged)
+        for key, value in theirs_logged.items():
+            torch.testing.assert_close(ours_logged[key], value, rtol=TOLERANCE[dtype], atol=1e-6, msg=key)
     way, apart = (weights(theirs) - first).norm(), (weights(ours) - weights(theirs)).norm()
     assert way > 0 and apart <= TOLERANCE[dtype] * way, f"{float(apart)} apart after a way of {float(way)}"
 

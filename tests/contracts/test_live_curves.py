@@ -19,7 +19,7 @@ from saccade.explain.tasks import Task, find_task
 from saccade.policies.pixels import pixels_of
 from saccade.policies.policy import Policy
 from saccade.policies.sources.module import from_module
-from saccade.viewer.live import curves, telling
+from saccade.viewer.live import curves, payloads
 from saccade.viewer.timeline import MOST_LINES
 
 SIDE, COUNT = 8, 12  # more actions than there are lines
@@ -71,7 +71,7 @@ def as_told(told: Any) -> Any:
 
 def whole_of(session: Session) -> list[dict[str, Any]]:
     moments = range(len(session.actions) + 1)
-    return as_told([dataclasses.asdict(one) for one in telling.charts_of(session, 0, moments)])
+    return as_told([dataclasses.asdict(one) for one in payloads.charts_of(session, 0, moments)])
 
 
 def test_pieces_come_to_the_whole_and_stay_small(session: Session) -> None:

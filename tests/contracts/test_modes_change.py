@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from saccade.bench.results import cell, changes_of, newest_results
-from saccade.envs.changes import LEAST_SHARE, changed_share, told_share, too_little
+from saccade.envs.changes import LEAST_SHARE, changed_share, changed_share_text, too_little
 from saccade.envs.config import EnvConfig
 from saccade.policies.evaluate import EvaluationEnvs, evaluate, evaluation_row
 
@@ -26,7 +26,7 @@ def test_the_share_by_hand() -> None:
 
 
 def test_what_is_too_little_is_marked() -> None:
-    assert [told_share(share) for share in (0.0, 1.0, 0.431, 0.0432, 0.01, 0.0099, 0.00002)] == [
+    assert [changed_share_text(share) for share in (0.0, 1.0, 0.431, 0.0432, 0.01, 0.0099, 0.00002)] == [
         *("0% !", "100%", "43%", "4.3%", "1.0%", "1.0% !", "0.002% !"),
     ]
     assert too_little(0.0) and not too_little(LEAST_SHARE) and not too_little(None)
@@ -65,7 +65,7 @@ def test_an_evaluation_measures_what_its_mode_changes(
     assert isinstance(share, float) and least <= share <= most
     assert cell(row).endswith("!") == (share < LEAST_SHARE)
     told = changes_of(newest_results([row]))
-    assert told[0] == f"Pixels that look different from train in {task}: {mode} {told_share(share)}"
+    assert told[0] == f"Pixels that look different from train in {task}: {mode} {changed_share_text(share)}"
     assert len(told) == (2 if share < LEAST_SHARE else 1)
 
 

@@ -12,7 +12,7 @@ from saccade.bench.apart import not_averaged
 from saccade.bench.comparison import lines_of
 from saccade.bench.grids import Arm, Grid
 from saccade.bench.outcomes import Outcome, alike, outcomes_of
-from saccade.bench.printed import frames_asked_told, frames_told
+from saccade.bench.printed import frames_asked_text, frames_text
 
 GRID = Grid("probe", "one arm", (Arm("a", "ppo"),), ("minigrid/Empty-5x5",), (0, 1))
 RUN = "minigrid-Empty-5x5/a"
@@ -152,9 +152,9 @@ def test_an_episode_that_ends_before_all_frames_parts_no_seeds(tmp_path: Path) -
     assert not_averaged(outcomes) == []
     lines = {line.measure: line for line in lines_of(outcomes)}
     score, cost = lines["area_under_roc:gradient"], lines["milliseconds_per_frame:gradient"]
-    assert (score.kind.count, score.frames, frames_told(score)) == (64, (11, 64), "11 to 64")
-    assert frames_asked_told([score]) == "64 frames were asked for; an episode that ends sooner gives fewer."
-    assert (cost.kind.count, frames_told(cost), frames_asked_told([cost])) == (1, "1", "")
+    assert (score.kind.count, score.frames, frames_text(score)) == (64, (11, 64), "11 to 64")
+    assert frames_asked_text([score]) == "64 frames were asked for; an episode that ends sooner gives fewer."
+    assert (cost.kind.count, frames_text(cost), frames_asked_text([cost])) == (1, "1", "")
 
 
 @pytest.mark.parametrize("said", [{"frames": 16}, {"states": 16}], ids=["frames", "states"])

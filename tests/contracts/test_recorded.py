@@ -28,7 +28,7 @@ from saccade.policies.pixels import Pixels, pixels_of
 from saccade.policies.policy import Policy
 from saccade.policies.sources.module import from_module
 from saccade.types import UserError
-from saccade.viewer.explanation import told
+from saccade.viewer.explanation import moment_text
 from saccade.viewer.recorded_maps import read_maps
 from saccade.viewer.recordings import read_explanation
 
@@ -234,7 +234,7 @@ def test_one_command_explains_a_file(ppo_zip: Path, capsys: pytest.CaptureFixtur
         np.testing.assert_array_equal(saved["action"], policy.act(obs))
     assert json.loads(Path("out/explanation.json").read_text())["task"].startswith("frames.npz (5 observations, ")
     assert main(["score", str(ppo_zip), "--obs", "out/maps/recorded.npz", "--out", "again", *QUICK]) == 0
-    line = told(read_maps(read_explanation("again"), "recorded"), 4)
+    line = moment_text(read_maps(read_explanation("again"), "recorded"), 4)
     assert line.startswith("step 4 of 5 · action")  # nobody knows the reward
     assert "reward nan" not in Path("again/report.html").read_text()
 

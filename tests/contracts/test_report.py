@@ -21,9 +21,9 @@ from saccade.viewer.explanation import (
     figure_picture,
     film_frames,
     grid_picture,
+    moment_text,
     panels,
     spread,
-    told,
     write_figure,
 )
 from saccade.viewer.pictures import BLOCK_GAP, LINE_PIXELS, overlay, upscale, write_video
@@ -310,7 +310,7 @@ def test_a_film_has_a_frame_for_each_moment_and_tells_what_happened(folder: Path
 
 def test_a_line_tells_what_happened(folder: Path):
     maps = read_maps(read_explanation(folder), "train")
-    line = told(maps, 2)
+    line = moment_text(maps, 2)
     assert line.startswith(f"step 20 of 50 · reward {maps.reward[2]:.3g} · action ")
     numbers = [float(number) for number in line.replace("\u2212", "-").split("action ")[1].split()]
     assert numbers == pytest.approx(maps.action[2].tolist(), abs=0.0051)
@@ -569,8 +569,8 @@ def test_the_slider_moves_what_is_shown(page: Browser, folder: Path):
     page.value(f"{SLIDER}.value = 3, {SLIDER}.dispatchEvent(new Event('input'))")
     assert np.abs(seen(page) - frames[3]).max() <= 2
     others = read_maps(read_explanation(folder), "video_hard")
-    assert page.value(f"{LINE}.textContent") == told(maps, 3)
-    assert page.value(f"{SLIDER}.getAttribute('aria-valuetext')") == f"{told(maps, 3)}; {told(others, 3)}"
+    assert page.value(f"{LINE}.textContent") == moment_text(maps, 3)
+    assert page.value(f"{SLIDER}.getAttribute('aria-valuetext')") == f"{moment_text(maps, 3)}; {moment_text(others, 3)}"
     assert page.value(f"{COUNT}.textContent") == "4 of 5"
 
 
@@ -613,7 +613,10 @@ def test_a_shorter_film_waits_at_its_last_frame(tab: Browser, tmp_path: Path):
     tab.value(f"{SLIDER}.value = 4, {SLIDER}.dispatchEvent(new Event('input'))")
     lines = tab.value("[...document.querySelectorAll('.film .line')].map((line) => line.textContent)")
     explanation = read_explanation(folder)
-    assert lines == [told(read_maps(explanation, "train"), 4), told(read_maps(explanation, "video_hard"), 1)]
+    assert lines == [
+        moment_text(read_maps(explanation, "train"), 4),
+        moment_text(read_maps(explanation, "video_hard"), 1),
+    ]
     assert tab.value(f"{COUNT}.textContent") == "5 of 5"
 
 

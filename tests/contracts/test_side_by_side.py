@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import saccade
-from saccade.explain.attacking import Cell, Play, UnderAttack, cells_of, side_by_side, told, under_attack
+from saccade.explain.attacking import Cell, Play, UnderAttack, cells_of, cells_text, side_by_side, under_attack
 from saccade.explain.tasks import task_of
 from saccade.policies import attacked
 from saccade.policies.attacked import Attacker, AttackSettings
@@ -49,7 +49,7 @@ def test_cells_are_grouped_by_their_attack() -> None:
     budgets = [(group[0].attack, [cell.epsilon for cell in group]) for group in rest]
     assert budgets == [("pgd", [1, 2]), ("fgsm", [1, 2]), ("pgd", [4]), ("fgsm", [4])]
     assert side_by_side(cells, 1) == [[cell] for cell in cells]
-    assert told(*rest[0]) == "pgd, 1, 2 of 255" and told(*clean) == "no attack"
+    assert cells_text(*rest[0]) == "pgd, 1, 2 of 255" and cells_text(*clean) == "no attack"
 
 
 def test_evaluations_side_by_side_are_those_alone(policy: Policy) -> None:

@@ -104,7 +104,7 @@ class TestIntervals:
         assert correlation([1, 2], [1, 2]) is None
         found = correlation([1, 2, 3, 4], [2, 4, 5, 9])
         assert found.runs == 4 and found.pearson.low is None and not found.pearson.is_certain
-        assert found.spearman.told() == "1.00 (no interval)"
+        assert found.spearman.text() == "1.00 (no interval)"
         assert correlation([1, 2, 3, 4, 5], [2, 4, 5, 9, 9]).pearson.is_certain
 
     def test_the_same_seed_gives_the_same_interval_and_pieces_change_nothing(self, monkeypatch):

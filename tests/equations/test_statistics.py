@@ -89,8 +89,8 @@ class TestEstimate:
         found = stats.estimate([[400.0, 2.0, 3.0], [500.0, 4.0, np.nan]], stats.mean)
         assert found.low is None
         assert found.high is None
-        assert found.told(1) == "181.8 (1 seed, and an interval takes 3)"
-        assert "2 seeds" in stats.estimate([1.0, 2.0]).told()
+        assert found.text(1) == "181.8 (1 seed, and an interval takes 3)"
+        assert "2 seeds" in stats.estimate([1.0, 2.0]).text()
         assert stats.estimate([1.0, 2.0, 3.0]).low is not None
 
     def test_the_same_seed_gives_the_same_interval_and_pieces_change_nothing(self, monkeypatch):

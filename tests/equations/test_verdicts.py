@@ -10,12 +10,12 @@ import pytest
 
 from saccade.bench.verdicts import (
     STUDENT,
-    amount_told,
+    amount_text,
     interval_of,
-    mode_told,
+    mode_text,
     sentence,
     sentence_of_episodes,
-    share_told,
+    share_text,
     verdict,
 )
 
@@ -141,11 +141,11 @@ def test_one_episode_says_so() -> None:
 
 
 def test_numbers_for_people() -> None:
-    assert [amount_told(value, 29) for value in (28.6, -0.2, -3.0)] == ["29", "0", "\u22123"]
-    assert [amount_told(value, 0.9) for value in (0.9, 0.123, 1.0)] == ["0.9", "0.12", "1"]
-    assert share_told(verdict("x", [1000.0] * 5, [1.0] * 5)) == "less than 1 %"
-    assert share_told(verdict("x", [-1.0] * 5, [1.0] * 5)) == ""
-    assert [mode_told(mode) for mode in ("video_hard", "blur:0.5+noise:0.1", "video_hard+hue:1")] == [
+    assert [amount_text(value, 29) for value in (28.6, -0.2, -3.0)] == ["29", "0", "\u22123"]
+    assert [amount_text(value, 0.9) for value in (0.9, 0.123, 1.0)] == ["0.9", "0.12", "1"]
+    assert share_text(verdict("x", [1000.0] * 5, [1.0] * 5)) == "less than 1 %"
+    assert share_text(verdict("x", [-1.0] * 5, [1.0] * 5)) == ""
+    assert [mode_text(mode) for mode in ("video_hard", "blur:0.5+noise:0.1", "video_hard+hue:1")] == [
         "video_hard",
         "blur 0.5 with noise 0.1",
         "video_hard with hue 1",

@@ -55,7 +55,7 @@ def digest_of(name: str) -> str | None:
     return _OPENED[name][0] if name in _OPENED else None
 
 
-def told_as_theirs(name: str, what: str) -> AbstractContextManager[None]:
+def blamed_on_owner(name: str, what: str) -> AbstractContextManager[None]:
     """Return a context for a method's work: if it is a user's own, a failure in its file is reported in one sentence.
 
     what: the work that may fail, such as ``Training my_method-MINE``.

@@ -60,10 +60,10 @@ def _measures(pairs: frozenset[tuple[str, str]]) -> str:
 def _named(measures: Sequence[str]) -> str:
     """Describe returns and successes by name, and saliency scores by metric and method."""
     scores = [measure.partition(":") for measure in measures if measure not in MEASURES]
-    told = [measure for measure in measures if measure in MEASURES]
+    named = [measure for measure in measures if measure in MEASURES]
     for metrics, methods in merged(_by(scores, lambda one: one[2], lambda one: one[0].replace("_", " "))):
-        told.append(f"{_few(sorted(metrics))} of {listed([method.replace('_', ' ') for method in methods])}")
-    return listed(told)
+        named.append(f"{_few(sorted(metrics))} of {listed([method.replace('_', ' ') for method in methods])}")
+    return listed(named)
 
 
 def _few(names: Sequence[str]) -> str:
@@ -78,7 +78,7 @@ def _training_first(mode: str) -> tuple[bool, str]:
 
 def _reason(kinds: Sequence[Kind], measure: str) -> Reason:
     counted = "episodes" if measure in MEASURES else "frames asked for"
-    told: dict[str, Callable[[Kind], str]] = {
+    asked: dict[str, Callable[[Kind], str]] = {
         "setting": lambda kind: kind.setting,
         "data": lambda kind: kind.data,
         "version": lambda kind: kind.version,
@@ -86,7 +86,7 @@ def _reason(kinds: Sequence[Kind], measure: str) -> Reason:
         counted: lambda kind: "" if kind.count is None else f"{kind.count:,}",
         "how actions were chosen": lambda kind: "drawn from the policy" if kind.sampled else "the policy's most likely",
     }
-    values = {what: tuple(dict.fromkeys(tell(kind) or NOTHING for kind in kinds)) for what, tell in told.items()}
+    values = {what: tuple(dict.fromkeys(tell(kind) or NOTHING for kind in kinds)) for what, tell in asked.items()}
     return tuple((what, several) for what, several in values.items() if len(several) > 1)
 
 

@@ -26,7 +26,7 @@ class Association:
     Attributes:
         score: ``METRIC:METHOD``, as in ``bench/outcomes.py``; ``scored_in`` is the mode in which maps were scored.
         measure, mode: ``success`` where the task defines it, else ``return``; and the mode that was played.
-        told: how the episodes were measured.
+        conditions: how the episodes were measured.
         better: whether ``higher`` or ``lower`` scores are better; None if unknown.
         arms, seeds: arm and seed of each run.
         scores, values: the two numbers of each run.
@@ -37,7 +37,7 @@ class Association:
     scored_in: str
     measure: str
     mode: str
-    told: str
+    conditions: str
     better: str | None
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -104,7 +104,7 @@ def _of_groups(score: Group, played: Group) -> Iterator[Association]:
                     scored_in,
                     played.measure,
                     mode,
-                    played.told,
+                    played.conditions,
                     next((line.better for line in score.lines if line.better), None),
                     tuple(arm for arm, _, _ in both),
                     tuple(seed for _, seed, _ in both),
@@ -123,7 +123,7 @@ def _of_runs(lines: Iterable[Line]) -> dict[tuple[str, int, int], float]:
     }
 
 
-def told(associations: Sequence[Association]) -> Iterator[str]:
+def sentences(associations: Sequence[Association]) -> Iterator[str]:
     """Summarise the correlations of one task in words."""
     known = [(one, one.correlation) for one in associations if one.correlation is not None]
     if not known:
@@ -142,7 +142,7 @@ def told(associations: Sequence[Association]) -> Iterator[str]:
         one, found = max(sure, key=lambda pair: abs(pair[1].spearman.value))
         way = "more" if found.spearman.value > 0 else "less"
         yield (
-            f"The strongest: the higher {one.name}, the {way} {what} in {one.mode} (Spearman {found.spearman.told()}, "
+            f"The strongest: the higher {one.name}, the {way} {what} in {one.mode} (Spearman {found.spearman.text()}, "
             f"{found.runs} runs)."
         )
     apart = [one for one, found in sure if found.within is not None and found.within.value * found.spearman.value <= 0]

@@ -209,12 +209,14 @@ class Group:
     lines: tuple[Line, ...]
 
     @property
-    def told(self) -> str:
+    def conditions(self) -> str:
         """Describe in words how all of it was measured."""
         acts = "actions drawn from the policy" if self.sampled else ""
         sources = dict.fromkeys(self.data.values())
-        told = [f"{', '.join(mode for mode in self.data if self.data[mode] == one)}: {one}" for one in sources if one]
-        return "; ".join(filter(None, (self.setting, acts, *told, self.version)))
+        sources_text = [
+            f"{', '.join(mode for mode in self.data if self.data[mode] == one)}: {one}" for one in sources if one
+        ]
+        return "; ".join(filter(None, (self.setting, acts, *sources_text, self.version)))
 
 
 def groups_of(lines: Sequence[Line]) -> list[Group]:

@@ -39,7 +39,7 @@ class Coefficient:
         """Whether the interval excludes 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
-    def told(self) -> str:
+    def text(self) -> str:
         """Return ``0.62 [0.31, 0.84]``, or the number with a note that there is no interval."""
         ends = "(no interval)" if self.low is None or self.high is None else f"[{self.low:.2f}, {self.high:.2f}]"
         return f"{self.value:.2f} {ends}".replace("-", "\u2212")

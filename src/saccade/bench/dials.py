@@ -11,7 +11,7 @@ from itertools import takewhile
 from statistics import fmean
 from typing import Any, Literal, final
 
-from saccade.bench.verdicts import FEWEST, amount_told, interval_of, listed
+from saccade.bench.verdicts import FEWEST, amount_text, interval_of, listed
 from saccade.envs.changes import too_little
 
 KEPT_SHARE, HALF = 0.9, 0.5
@@ -113,7 +113,7 @@ def sentence_of_dial(name: str, clean: Row, rows: Sequence[Row]) -> str:
     later = [
         *_lost(found, returns),
         *_kept_later(found[len(kept) :], returns),
-        *_unclear(found, len(returns), told=not kept),
+        *_unclear(found, len(returns), already_said=not kept),
     ]
     clauses = [_beginning(name, found, kept, returns), *(clause for _, clause in sorted(later))]
     return "; ".join(clauses) + "."
@@ -130,7 +130,7 @@ def _kept_at_first(found: Sequence[Strength]) -> list[Strength]:
 def _beginning(name: str, found: Sequence[Strength], kept: Sequence[Strength], clean: Sequence[float]) -> str:
     """Return how far the policy holds."""
     mean = fmean(clean)
-    what = "nine tenths of its return" if _positive(clean) else f"its return of {amount_told(mean, mean)}"
+    what = "nine tenths of its return" if _positive(clean) else f"its return of {amount_text(mean, mean)}"
     if kept:
         last = ", the strongest that was played" if len(kept) == len(found) else ""
         return f"Under {name} this policy keeps {what} up to {kept[-1].strength:g}{last}"
@@ -161,18 +161,18 @@ def _kept_later(rest: Sequence[Strength], clean: Sequence[float]) -> list[Clause
 
 def _loss(one: Strength, clean: Sequence[float]) -> str:
     before = fmean(clean)
-    amounts = f"{amount_told(one.mean, before)} of {amount_told(before, before)}"
+    amounts = f"{amount_text(one.mean, before)} of {amount_text(before, before)}"
     if not _positive(clean) or one.mean < 0:
-        return f"at {one.strength:g} it gets less ({amount_told(one.mean, before)})"
+        return f"at {one.strength:g} it gets less ({amount_text(one.mean, before)})"
     if one.standing == "half":
         gone = "half of it is gone" if one.mean > 0 else "all of it is gone"
         return f"at {one.strength:g} {gone} ({amounts})"
     return f"at {one.strength:g} it gets {100 * one.mean / before:.0f} % of it ({amounts})"
 
 
-def _unclear(found: Sequence[Strength], count: int, told: bool) -> list[Clause]:
-    """Return strengths of which nothing can be said; ``told`` where the beginning of the sentence already says so."""
-    if told and found[0].standing == "unclear":
+def _unclear(found: Sequence[Strength], count: int, already_said: bool) -> list[Clause]:
+    """Return strengths of which nothing can be said, unless the beginning of the sentence has already said so."""
+    if already_said and found[0].standing == "unclear":
         return []
     some = [one for one in found if one.standing == "unclear"]
     return [(some[0].strength, f"at {_listed(some)}, {count} episodes are too few to tell")] if some else []

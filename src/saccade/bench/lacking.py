@@ -28,8 +28,8 @@ def lacking(cells: Sequence[Cell], folder: Path, done: Collection[str]) -> Itera
             after = f" after {standing.env_steps:,} agent steps" if standing.step == TRAIN else ""
             begun.setdefault(f"{standing.step}{after}", []).append(cell)
     if begun:
-        told = "; ".join(f"{_seeds_of(several)} ({step})" for step, several in begun.items())
-        yield f"Runs that are not finished, with the step that they are in: {told}."
+        listing = "; ".join(f"{_seeds_of(several)} ({step})" for step, several in begun.items())
+        yield f"Runs that are not finished, with the step that they are in: {listing}."
     yield from given_up(cells, folder)
 
 

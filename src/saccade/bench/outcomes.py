@@ -270,10 +270,10 @@ def _of_attacks(cell: Cell, run: Path, version: str, env_steps: int) -> Iterator
 
 def _how(row: Mapping[str, Any]) -> str:
     """Return the settings of an attack in which comparable numbers must agree."""
-    told = [f"{name} {row[name]}" for name in ("target", "part") if name in row]
+    parts = [f"{name} {row[name]}" for name in ("target", "part") if name in row]
     if "whole_pixels" in row:
-        told.append("whole pixels" if row["whole_pixels"] else "each colour of a pixel on its own")
-    return ", ".join(told)
+        parts.append("whole pixels" if row["whole_pixels"] else "each colour of a pixel on its own")
+    return ", ".join(parts)
 
 
 class _Evaluation(EvaluationRow):
@@ -294,7 +294,7 @@ def _version(run: Path) -> str:
 
 def _with_simulator(version: str, provenance: Mapping[str, Any]) -> str:
     """Return the version, and the simulators' where the row has them: ``saccade 0.1.0, mujoco 3.8.1``."""
-    told = [
+    parts = [
         f"{name} {provenance[name]}" for name in ("dm-control", "mujoco", "minigrid", "ale-py") if name in provenance
     ]
-    return ", ".join(filter(None, (version, *told)))
+    return ", ".join(filter(None, (version, *parts)))

@@ -41,8 +41,8 @@ def printed(lines: Sequence[Line], caption: str) -> Printed:
     rows = tuple(_row(line, decimals) for line in lines)
     if not any(line.frames for line in lines):
         return Printed(caption, COLUMNS, rows)
-    framed = tuple((*row, frames_told(line)) for row, line in zip(rows, lines, strict=True))
-    asked = " ".join(filter(None, (caption, frames_asked_told(lines))))
+    framed = tuple((*row, frames_text(line)) for row, line in zip(rows, lines, strict=True))
+    asked = " ".join(filter(None, (caption, frames_asked_text(lines))))
     return Printed(asked, (*COLUMNS, "frames"), framed)
 
 
@@ -50,10 +50,10 @@ def _row(line: Line, decimals: int) -> tuple[str, ...]:
     return (
         line.arm,
         line.mode,
-        published_told(line, decimals),
-        ours_told(line, decimals),
-        difference_told(line, decimals),
-        interval_told(line, decimals),
+        published_text(line, decimals),
+        ours_text(line, decimals),
+        difference_text(line, decimals),
+        interval_text(line, decimals),
         str(len(line.seeds)),
     )
 
@@ -62,7 +62,8 @@ def correlated(associations: Sequence[Association]) -> Printed:
     """Return a table of how saliency scores of one task correlate with the results of its episodes."""
     first = associations[0]
     return Printed(
-        f"{first.task}, {first.measure} over saliency scores ({first.told}): correlation over runs, 95 % intervals.",
+        f"{first.task}, {first.measure} over saliency scores ({first.conditions}): correlation over runs, "
+        "95 % intervals.",
         COEFFICIENTS,
         tuple(map(_coefficients, associations)),
     )
@@ -72,8 +73,8 @@ def _coefficients(one: Association) -> tuple[str, ...]:
     known = one.correlation
     if known is None:
         return one.name, one.mode, "–", "–", "–", str(len(one.scores))
-    within = "–" if known.within is None else known.within.told()
-    return one.name, one.mode, known.spearman.told(), known.pearson.told(), within, str(known.runs)
+    within = "–" if known.within is None else known.within.text()
+    return one.name, one.mode, known.spearman.text(), known.pearson.text(), within, str(known.runs)
 
 
 def decimals_of(lines: Sequence[Line]) -> int:
@@ -87,55 +88,55 @@ def decimals_for(numbers: Iterable[float]) -> int:
     return 0 if largest >= 10 * SMALL else 1 if largest >= SMALL else 2
 
 
-def told(number: float, decimals: int) -> str:
+def number_text(number: float, decimals: int) -> str:
     """Return a number as tables show it, with a true minus sign."""
     return f"{number:.{decimals}f}".replace("-", MINUS)
 
 
-def ours_told(line: Line, decimals: int) -> str:
+def ours_text(line: Line, decimals: int) -> str:
     """Return ``360 ± 8``, or for a single seed its number alone."""
-    spread = f" ± {told(line.deviation, decimals)}" if len(line.seeds) > 1 else ""
-    return f"{told(line.mean, decimals)}{spread}"
+    spread = f" ± {number_text(line.deviation, decimals)}" if len(line.seeds) > 1 else ""
+    return f"{number_text(line.mean, decimals)}{spread}"
 
 
-def published_told(line: Line, decimals: int) -> str:
+def published_text(line: Line, decimals: int) -> str:
     """Return the first published number, ``739 ± 21``; a dash where nothing was published."""
-    return number_told(line.published[0], decimals) if line.published else "–"
+    return published_number_text(line.published[0], decimals) if line.published else "–"
 
 
-def number_told(one: Published, decimals: int) -> str:
+def published_number_text(one: Published, decimals: int) -> str:
     """Return ``739 ± 21``, or the number alone where it has no spread."""
-    spread = "" if one.spread is None else f" ± {told(one.spread, decimals)}"
-    return f"{told(one.value, decimals)}{spread}"
+    spread = "" if one.spread is None else f" ± {number_text(one.spread, decimals)}"
+    return f"{number_text(one.value, decimals)}{spread}"
 
 
-def difference_told(line: Line, decimals: int) -> str:
+def difference_text(line: Line, decimals: int) -> str:
     """Return ``+12``; a dash where nothing was published."""
     if line.difference is None:
         return "–"
-    return ("+" if line.difference >= 0 else "") + told(line.difference, decimals)
+    return ("+" if line.difference >= 0 else "") + number_text(line.difference, decimals)
 
 
-def interval_told(line: Line, decimals: int) -> str:
+def interval_text(line: Line, decimals: int) -> str:
     """Return ``[398, 460]``, or why there is no interval."""
     found = line.estimate
     if found.low is None or found.high is None:
         return too_few(found.seeds).replace(f", and an interval takes {FEWEST_SEEDS}", ": too few")
-    return f"[{told(found.low, decimals)}, {told(found.high, decimals)}]"
+    return f"[{number_text(found.low, decimals)}, {number_text(found.high, decimals)}]"
 
 
-def frames_told(line: Line) -> str:
+def frames_text(line: Line) -> str:
     """``64``, or ``11 to 64`` where episodes ended before all frames that were asked for; a dash where nothing says."""
-    return counts_told(line.frames) if line.frames else "–"
+    return counts_text(line.frames) if line.frames else "–"
 
 
-def counts_told(counts: Sequence[int]) -> str:
+def counts_text(counts: Sequence[int]) -> str:
     """``64``, or ``11 to 64`` where they differ."""
     fewest, most = min(counts), max(counts)
     return f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
 
 
-def frames_asked_told(lines: Sequence[Line]) -> str:
+def frames_asked_text(lines: Sequence[Line]) -> str:
     """A sentence where scores are of fewer frames than were asked for; empty elsewhere."""
     asked = sorted(
         {line.kind.count for line in lines if line.kind.count and line.frames and min(line.frames) < line.kind.count}

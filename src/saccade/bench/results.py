@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 from typing import Any
 
-from saccade.envs.changes import MARK, told_share, too_little
+from saccade.envs.changes import MARK, changed_share_text, too_little
 from saccade.envs.suites import TASKS, expanded, suite_of
 
 SMALL_RETURN = 10.0  # below it the first digits are decimals
@@ -67,10 +67,10 @@ def setting_of(provenance: Mapping[str, Any]) -> str:
 def marked(result: Result) -> Result:
     """Return the result with the oracle it was played behind added to its differences: no other row says so."""
     oracle = next(iter(result.rows.values()))["provenance"].get("oracle_mask", "off")
-    told = f"oracle_mask {oracle}"
-    if oracle == "off" or told in result.differs:
+    shown_by = f"oracle_mask {oracle}"
+    if oracle == "off" or shown_by in result.differs:
         return result
-    return replace(result, differs=", ".join(filter(None, (told, result.differs))))
+    return replace(result, differs=", ".join(filter(None, (shown_by, result.differs))))
 
 
 def backgrounds_of(rows: Iterable[Row]) -> list[str]:
@@ -151,7 +151,7 @@ def differences(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
         {name: value for name, value in settings_of(configuration) if name not in NOT_TOLD}
         for configuration in configurations
     ]
-    told = []
+    differing = []
     for number, configuration in enumerate(configurations):
         alike = [
             settings
@@ -159,8 +159,8 @@ def differences(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
             if (other["method"], other["env"]["task"]) == (configuration["method"], configuration["env"]["task"])
         ]
         names = [name for name, value in flat[number].items() if any(other.get(name) != value for other in alike)]
-        told.append(", ".join(f"{name} {flat[number][name]}" for name in names))
-    return told
+        differing.append(", ".join(f"{name} {flat[number][name]}" for name in names))
+    return differing
 
 
 def settings_of(configuration: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -190,10 +190,10 @@ def cell(row: Row | None, decimals: int = 0) -> str:
     """
     if row is None:
         return "-"
-    told, rate = f"{row['return_mean']:.{decimals}f} ± {row['return_std']:.{decimals}f}", row.get("success_rate")
+    text, rate = f"{row['return_mean']:.{decimals}f} ± {row['return_std']:.{decimals}f}", row.get("success_rate")
     if rate is not None:
-        told += f" ({100 * rate:.0f}%)"
-    return f"{told} {MARK}" if too_little(row.get("changed_pixels")) else told
+        text += f" ({100 * rate:.0f}%)"
+    return f"{text} {MARK}" if too_little(row.get("changed_pixels")) else text
 
 
 def changes_of(results: Iterable[Result]) -> list[str]:
@@ -203,14 +203,14 @@ def changes_of(results: Iterable[Result]) -> list[str]:
         for mode, row in result.rows.items():
             if row.get("changed_pixels") is not None:
                 shares.setdefault(result.task, {})[mode] = row["changed_pixels"]
-    told = [
+    lines = [
         f"Pixels that look different from train in {task}: "
-        + ", ".join(f"{mode} {told_share(share)}" for mode, share in of_task.items())
+        + ", ".join(f"{mode} {changed_share_text(share)}" for mode, share in of_task.items())
         for task, of_task in shares.items()
     ]
     if any(too_little(share) for of_task in shares.values() for share in of_task.values()):
-        told.append(f"{MARK}: the mode changes next to nothing there, so that its return tests no distraction")
-    return told
+        lines.append(f"{MARK}: the mode changes next to nothing there, so that its return tests no distraction")
+    return lines
 
 
 def means_of_groups(results: Sequence[Result]) -> list[str]:
@@ -218,7 +218,7 @@ def means_of_groups(results: Sequence[Result]) -> list[str]:
 
     The first group of a suite is left out: its modes are those played by default.
     """
-    told = []
+    lines = []
     for result in results:
         groups = list(suite_of(result.task).mode_groups)[1:] if result.task in TASKS else []
         means = {
@@ -229,8 +229,8 @@ def means_of_groups(results: Sequence[Result]) -> list[str]:
         if means:
             whose = " ".join(filter(None, (result.run, result.method, result.task))) if len(results) > 1 else ""
             numbers = ", ".join(f"{group} {mean:.{decimals_of(results)}f}" for group, mean in means.items())
-            told.append(f"Mean return over the modes of a group{f', {whose}' if whose else ''}: {numbers}")
-    return told
+            lines.append(f"Mean return over the modes of a group{f', {whose}' if whose else ''}: {numbers}")
+    return lines
 
 
 def worst_gap(result: Result) -> float | None:

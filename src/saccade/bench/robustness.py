@@ -12,7 +12,7 @@ from typing import Any, Literal, final
 
 from saccade.bench.dials import standing
 from saccade.bench.statistics import estimate, mean
-from saccade.bench.verdicts import FEWEST, amount_told, interval_of, listed
+from saccade.bench.verdicts import FEWEST, amount_text, interval_of, listed
 
 NOISE, TRANSFER, SINGLE, MANY = "random_sign", "transfer", "fgsm", ("pgd", "pgd_restarts")
 RESAMPLES = 2000
@@ -100,7 +100,7 @@ def _fall(clean: Row, informed: Mapping[str, Sequence[Row]]) -> Finding:
     before = clean["return_mean"]
     if all(value == 0 for value in clean["returns"]):
         return Finding("nothing", False, "Every episode brings 0 without any attack: there is no return to lose.")
-    whole = amount_told(before, before)
+    whole = amount_text(before, before)
     fallen = [
         row
         for some in informed.values()
@@ -115,8 +115,8 @@ def _fall(clean: Row, informed: Mapping[str, Sequence[Row]]) -> Finding:
             False,
             f"Without an attack the return is {whole}. {first['attack']} with {first['epsilon']:g} "
             f"of 255 is the smallest budget that takes a tenth of it or more for certain "
-            f"({amount_told(first['return_mean'], before)} is left); the lowest return is "
-            f"{amount_told(worst['return_mean'], before)}, under {worst['attack']} with {worst['epsilon']:g}.",
+            f"({amount_text(first['return_mean'], before)} is left); the lowest return is "
+            f"{amount_text(worst['return_mean'], before)}, under {worst['attack']} with {worst['epsilon']:g}.",
         )
     largest = [some[-1] for some in informed.values()]
     most = max(row["epsilon"] for row in largest)
@@ -184,11 +184,11 @@ def _vanished(informed: Mapping[str, Sequence[Row]]) -> Iterable[Finding]:
     shares = {name: max((row.get("untouched") or 0.0) for row in some) for name, some in informed.items()}
     found = {name: share for name, share in shares.items() if share >= VANISHED}
     if found:
-        told = listed([f"{name} {100 * share:.0f} %" for name, share in found.items()])
+        listing = listed([f"{name} {100 * share:.0f} %" for name, share in found.items()])
         yield Finding(
             "vanished",
             True,
-            f"some observations are left exactly as they were, for the gradient is zero there (at most: {told}): "
+            f"some observations are left exactly as they were, for the gradient is zero there (at most: {listing}): "
             "attack another target, such as --target policy or value.",
         )
 

@@ -38,7 +38,7 @@ class Shown:
     standing: Standing
     step: str = ""
     place: str = ""
-    told: str = ""
+    reason: str = ""
     tries: int = 0
 
 
@@ -164,7 +164,7 @@ def _settle(state: _State, ended: Ended, folder: Path, retries: int, stopping: b
         state.tries[name] = state.tries.get(name, 0) + 1
         hopeless = ended.code == BAD_INPUT or state.tries[name] > retries
     if hopeless:
-        state.failed[name] = ended.told or f"exit code {ended.code}"
+        state.failed[name] = ended.reason or f"exit code {ended.code}"
     else:
         state.waiting = {name: again, **state.waiting}  # first, so that what was begun is finished
 
@@ -185,10 +185,10 @@ def _moment(grid: Grid, state: _State, folder: Path, executor: Executor, seconds
         if name in state.running or name not in state.standings:
             state.standings[name] = standing_of(cell, folder)
         step, place = doing.get(name, ("", ""))
-        told = state.failed.get(name) or state.skipped.get(name) or ""
+        reason = state.failed.get(name) or state.skipped.get(name) or ""
         known = {RUNNING: state.running, DONE: state.done, FAILED: state.failed, SKIPPED: state.skipped}
         what = next((word for word, names in known.items() if name in names), WAITING)
-        shown.append(Shown(cell, what, state.standings[name], step, place, told, state.tries.get(name, 0)))
+        shown.append(Shown(cell, what, state.standings[name], step, place, reason, state.tries.get(name, 0)))
     left, at_least = seconds_left(shown, executor.slots), not measuring_known(shown)
     return Moment(grid, tuple(shown), seconds, left, executor.slots, stopping, at_least)
 

@@ -37,7 +37,7 @@ class Estimate:
     high: float | None
     seeds: int
 
-    def told(self, decimals: int = 0) -> str:
+    def text(self, decimals: int = 0) -> str:
         """Return ``431 [398, 460]``, or the number with the reason why there is no interval."""
         if self.low is None or self.high is None:
             return f"{self.value:.{decimals}f} ({too_few(self.seeds)})"

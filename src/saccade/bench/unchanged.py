@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from saccade.bench.outcomes import Outcome
 from saccade.bench.published import RETURN, TRAIN
-from saccade.envs.changes import MARK, told_share, too_little
+from saccade.envs.changes import MARK, changed_share_text, too_little
 
 FEWEST_EPISODES = 5
 """Fewest episodes of a run for equal means to be reported: a single episode may end alike by chance."""
@@ -29,7 +29,7 @@ def _of_mode(
     task: str, mode: str, several: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcome]]
 ) -> Iterator[str]:
     shares = [one.changed for one in several if one.changed is not None]
-    share = told_share(max(shares, default=0.0)).removesuffix(f" {MARK}")
+    share = changed_share_text(max(shares, default=0.0)).removesuffix(f" {MARK}")
     if shares and all(map(too_little, shares)):
         yield (
             f"{mode} changes next to nothing in the pictures of {task} ({share} of the pixels look "

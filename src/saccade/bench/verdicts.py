@@ -114,14 +114,14 @@ def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
         clean = returns[CLEAN]
         return f"In its own environment this policy gets a return of {_amount(clean.mean, clean)}."
     if not found:
-        told = [f"{_amount(one.mean, one)} {_under(mode)}" for mode, one in returns.items()]
-        return f"This policy gets a return of {listed(told)}; play the mode {CLEAN} too, to compare it with."
+        parts = [f"{_amount(one.mean, one)} {_under(mode)}" for mode, one in returns.items()]
+        return f"This policy gets a return of {listed(parts)}; play the mode {CLEAN} too, to compare it with."
     clauses: list[str] = []
     for kind in ORDER:
         some = sorted((one for one in found if one.kind == kind), key=lambda one: one.seen.mean)
         clauses += _clauses(kind, some, first=not clauses)
-    told_all = "; ".join(clauses)
-    return f"{told_all[:1].upper()}{told_all[1:]}."
+    text = "; ".join(clauses)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def sentence_of_episodes(totals: Mapping[str, float]) -> str:
@@ -132,10 +132,10 @@ def sentence_of_episodes(totals: Mapping[str, float]) -> str:
     if CLEAN not in totals or len(totals) < 2:
         return ""
     clean = totals[CLEAN]
-    told = [f"{amount_told(value, clean)} {_under(mode)}" for mode, value in totals.items() if mode != CLEAN]
+    parts = [f"{amount_text(value, clean)} {_under(mode)}" for mode, value in totals.items() if mode != CLEAN]
     return (
-        f"In one episode of each mode this policy gets a return of {amount_told(clean, clean)} in its own environment "
-        f"and {listed(told)}: one episode is too few to tell, and saccade evaluate plays more."
+        f"In one episode of each mode this policy gets a return of {amount_text(clean, clean)} in its own environment "
+        f"and {listed(parts)}: one episode is too few to tell, and saccade evaluate plays more."
     )
 
 
@@ -170,7 +170,7 @@ def _said(one: Verdict, first: bool) -> str:
     seen, clean = _amount(one.seen.mean, one.clean), _amount(one.clean.mean, one.clean)
     match one.kind:
         case "share":
-            share = share_told(one)
+            share = share_text(one)
             if first:
                 return f"this policy gets {share} of the return that it has in its own environment ({seen} of {clean})"
             return f"it gets {share} of it ({seen} of {clean})"
@@ -182,7 +182,7 @@ def _said(one: Verdict, first: bool) -> str:
             return f"{'this policy' if first else 'it'} gets {seen}, which is more than {than}"
 
 
-def share_told(one: Verdict) -> str:
+def share_text(one: Verdict) -> str:
     """Return the share of the clean return, in per cent; empty where a share means nothing."""
     if not (one.clean.mean > 0 and one.seen.mean >= 0):
         return ""
@@ -190,7 +190,7 @@ def share_told(one: Verdict) -> str:
     return "less than 1 %" if 0 < percent < 0.5 else f"{percent:.0f} %"
 
 
-def mode_told(mode: str) -> str:
+def mode_text(mode: str) -> str:
     """Return a mode in words: ``brightness 0.3 with noise 0.1``; names that are no shifts stay as they are."""
     if not names_shift(mode):
         return mode
@@ -198,12 +198,12 @@ def mode_told(mode: str) -> str:
 
 
 def _under(mode: str) -> str:
-    return f"{'under' if names_shift(mode) else 'in'} {mode_told(mode)}"
+    return f"{'under' if names_shift(mode) else 'in'} {mode_text(mode)}"
 
 
 def _under_all(modes: Sequence[str]) -> str:
     """Return ``under noise 0.2, blur 0.5 and hue 1, and in dim``."""
-    shifts, others = ([mode_told(one) for one in modes if names_shift(one) == kind] for kind in (True, False))
+    shifts, others = ([mode_text(one) for one in modes if names_shift(one) == kind] for kind in (True, False))
     groups = [f"{before} {listed(words)}" for before, words in (("under", shifts), ("in", others)) if words]
     return (", and " if len(shifts) > 1 else " and ").join(groups)
 
@@ -215,12 +215,12 @@ def listed(words: Sequence[str]) -> str:
 
 def _amount(value: float, beside: Interval) -> str:
     """Return a number with the decimals that the clean return needs."""
-    return amount_told(value, beside.mean)
+    return amount_text(value, beside.mean)
 
 
-def amount_told(value: float, beside: float) -> str:
+def amount_text(value: float, beside: float) -> str:
     """Return a number with as many decimals as the one beside it needs: two below ten, else none."""
     decimals = 2 if abs(beside) < SMALL_RETURN else 0
-    told = f"{value:.{decimals}f}"
-    told = told.rstrip("0").rstrip(".") if decimals else told
-    return (told if float(told) else told.removeprefix("-")).replace("-", MINUS)
+    text = f"{value:.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if decimals else text
+    return (text if float(text) else text.removeprefix("-")).replace("-", MINUS)

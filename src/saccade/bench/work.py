@@ -90,7 +90,7 @@ class Ended:
 
     name: str
     code: int
-    told: str = ""
+    reason: str = ""
     lost: bool = False
     stopped: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -72,14 +72,14 @@ def _refuse_no_text(word: str) -> None:
 
 def _machine_fault(error: Exception) -> str | None:
     """What this machine lacks, if an error says so: memory, open files, disk space. None for other errors."""
-    told = (str(error).splitlines() or [""])[0].rstrip(".")
+    message = (str(error).splitlines() or [""])[0].rstrip(".")
     if isinstance(error, OSError) and error.strerror is not None:
         what = "the output cannot be written" if error.filename is None else error.filename  # for files it is known
         return f"{what}: {error.strerror}"
-    if isinstance(error, MemoryError) or "allocate memory" in told or type(error).__name__ == "OutOfMemoryError":
-        return f"there is not enough memory: {told or 'a smaller task, picture or batch needs less'}"
-    if isinstance(error, ImportError) and "cannot open shared object file" in told:
-        return f"a library cannot be loaded: {told}"
+    if isinstance(error, MemoryError) or "allocate memory" in message or type(error).__name__ == "OutOfMemoryError":
+        return f"there is not enough memory: {message or 'a smaller task, picture or batch needs less'}"
+    if isinstance(error, ImportError) and "cannot open shared object file" in message:
+        return f"a library cannot be loaded: {message}"
     return None
 
 

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from saccade.attacks import ATTACKS
 from saccade.bench.robustness import TRANSFER, attacks_in, clean_row, sentences, strongest
-from saccade.bench.verdicts import amount_told
+from saccade.bench.verdicts import amount_text
 from saccade.cli import terminal
-from saccade.cli.attacking import ROWS, Row, rows_under_attack, source_told
+from saccade.cli.attacking import ROWS, Row, rows_under_attack, source_text
 from saccade.cli.evaluating import Subjected, identity_of, is_run, subjected
 from saccade.cli.explaining import Bars, check_writable, say
 from saccade.cli.options import Attack, Subject
@@ -155,14 +155,14 @@ def _curves(film: Film) -> tuple[Chart, ...]:
     """
     values = {"of what it sees": film.thought, "of the clean picture": film.undisturbed}
     moved = (film.did != film.would).astype(float) if film.did.ndim == 1 else _distance(film)
-    told = "another action (1) or the same (0)" if film.did.ndim == 1 else "distance between the two actions"
+    title = "another action (1) or the same (0)" if film.did.ndim == 1 else "distance between the two actions"
     rewards = film.rewards.astype(float)
     return (
         *together({name: (value_chart(readings),) for name, readings in values.items()}),
         chart("reward", rewards),
         chart("return so far", rewards.cumsum()),
         *action_charts(film.thought, film.actions.names, film.actions.first),
-        chart(told, moved),
+        chart(title, moved),
     )
 
 
@@ -191,7 +191,7 @@ def _facts(options: Attack, subject: Subjected, settings: AttackSettings, play: 
     yield "policy", policy.name
     if policy.source:
         yield "from", policy.source
-    yield "sees", policy.pixels.told()
+    yield "sees", policy.pixels.description()
     yield "task", subject.task.name if play.mode == CLEAN else f"{subject.task.name}@{play.mode}"
     yield "acts", "by actions drawn from the policy" if play.sampled else "by its most likely actions"
     yield "target", f"{settings.target}; mad drives the policy as a whole"
@@ -200,7 +200,7 @@ def _facts(options: Attack, subject: Subjected, settings: AttackSettings, play: 
     if RESTARTED in (*options.attacks, *options.beside):
         yield f"restarts of {RESTARTED}", str(options.restarts)
     if settings.source is not None:
-        yield "transfer from", source_told(settings) or ""
+        yield "transfer from", source_text(settings) or ""
     yield "episodes", f"{play.episodes} for each attack and budget, whose seeds come from {play.seed}"
 
 
@@ -216,6 +216,6 @@ def _show(rows: Sequence[Row], title: str, console: Console) -> None:
     for epsilon in dict.fromkeys(row["epsilon"] for row in rows):
         some = [by_cell.get((attack, epsilon)) if epsilon else clean for attack in attacks or [NONE]]
         table.add_row(
-            f"{epsilon:g}", *("-" if row is None else amount_told(row["return_mean"], beside) for row in some)
+            f"{epsilon:g}", *("-" if row is None else amount_text(row["return_mean"], beside) for row in some)
         )
     console.print(table)

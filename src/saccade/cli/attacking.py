@@ -13,7 +13,7 @@ from saccade.attacks import ATTACKS
 from saccade.cli.evaluating import Subjected, row_of_subject
 from saccade.cli.explaining import Bars, say
 from saccade.data.documents import read_lines
-from saccade.explain.attacking import NONE, Cell, Play, UnderAttack, told, under_attack
+from saccade.explain.attacking import NONE, Cell, Play, UnderAttack, cells_text, under_attack
 from saccade.policies.attacked import AttackSettings
 from saccade.train.logs import append_row
 from saccade.types import UserError
@@ -57,7 +57,7 @@ def rows_under_attack(
                 row = _row(one, subject, settings, play, seed) | {"attack_settings": wanted[one.cell]}
                 append_row(path, row)
                 found[one.cell] = row
-                done = f"{told(one.cell)}: return {one.evaluation.mean:.3g} ± {one.evaluation.std:.3g}"
+                done = f"{cells_text(one.cell)}: return {one.evaluation.mean:.3g} ± {one.evaluation.std:.3g}"
                 say(bars.progress.console, f"{done} ({len(found)} of {len(cells)}, {one.seconds:.0f} s)")
     except KeyboardInterrupt as error:
         why = error.args[0] if error.args else "interrupted"
@@ -78,7 +78,7 @@ def _row(one: UnderAttack, subject: Subjected, settings: AttackSettings, play: P
         "whole_pixels": settings.whole_pixels,
         "action_change": one.action_change,
         "untouched": one.untouched,
-        "transfer_from": source_told(settings) if _is_of_another(one.cell) else None,
+        "transfer_from": source_text(settings) if _is_of_another(one.cell) else None,
         "seconds": round(one.seconds, 2),
         "source": policy.source,
     }
@@ -92,7 +92,7 @@ def _target(cell: Cell, settings: AttackSettings) -> str:
     return settings.target if cell.attack == NONE else settings.target_of(ATTACKS[cell.attack])
 
 
-def source_told(settings: AttackSettings) -> str | None:
+def source_text(settings: AttackSettings) -> str | None:
     """Return the name of the policy that a transferred attack is computed on."""
     return None if settings.source is None else settings.source.source or settings.source.name
 

@@ -135,8 +135,8 @@ def parse_step(words: list[str]) -> None:
 
 
 def _tell(grid: Grid, folder: Path, finished: Finished, stopped: bool, console: Console) -> int:
-    for name, told in finished.failed.items():
-        console.print(f"{name} failed: {told}. Its log: {folder / 'logs'}", style="yellow", soft_wrap=True)
+    for name, reason in finished.failed.items():
+        console.print(f"{name} failed: {reason}. Its log: {folder / 'logs'}", style="yellow", soft_wrap=True)
     there = f" ({finished.before} were there)" if finished.before else ""
     what = f"{finished.before + finished.done} of {len(cells_of(grid))} runs done{there}"
     if finished.left:

@@ -77,13 +77,15 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
             yield f"How {cell.arm.name} on {cell.task} deviates from the paper is not known: {why}"
             continue
         found[cell.arm.name, cell.task] = list(_different(meant, ran))
-    shared = [told for told in next(iter(found.values()), []) if all(told in one for one in found.values())]
+    shared = [
+        difference for difference in next(iter(found.values()), []) if all(difference in one for one in found.values())
+    ]
     if shared:
         whose = "all methods" if len(found) > 1 else _whose(list(found), grid)
         yield f"Instead of the paper's settings {whose} had: {', '.join(shared)}."
     own: dict[str, list[tuple[str, str]]] = {}
-    for pair, told in found.items():
-        rest = ", ".join(one for one in told if one not in shared)
+    for pair, differences in found.items():
+        rest = ", ".join(one for one in differences if one not in shared)
         if rest:
             own.setdefault(rest, []).append(pair)
     for rest, pairs in own.items():
@@ -120,13 +122,17 @@ def _different(meant: RunConfig, ran: RunConfig) -> Iterator[str]:
     for name, value in ours.items():
         meant_by = paper.get(name)
         if name not in NOT_COMPARED and None not in (value, meant_by) and meant_by != value:
-            ours_told = f"{_told(value)} {WORDS[name]}" if name in WORDS else f"{name.replace('_', ' ')} {_told(value)}"
-            yield f"{ours_told} instead of {_told(meant_by)}"
+            ours_text = (
+                f"{_value_text(value)} {WORDS[name]}"
+                if name in WORDS
+                else f"{name.replace('_', ' ')} {_value_text(value)}"
+            )
+            yield f"{ours_text} instead of {_value_text(meant_by)}"
     if ran.training.images is None and method_of(ran.method).overlays(ran.agent):
         yield "generated pictures for overlays instead of Places365"
 
 
-def _told(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return str(value)

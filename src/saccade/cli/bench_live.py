@@ -14,7 +14,7 @@ from rich.text import Text
 from saccade.bench.running import FAILED, RUNNING, SKIPPED, WAITING, Moment, Shown
 from saccade.bench.standing import DONE
 from saccade.cli import terminal
-from saccade.viewer.grid import HEAD, STATES, cells_of_line, left_told, shared_name, write_page
+from saccade.viewer.grid import HEAD, STATES, cells_of_line, shared_name, time_left_text, write_page
 
 MOST_LINES, FEWEST_LINES = 24, 3
 """Of runs; as many of them as the terminal has room for."""
@@ -34,8 +34,8 @@ class Live:
     def __init__(self, console: Console, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._folder = console, folder
         self._lines = terminal.LogLines(console, clock)
-        self._clock, self._told_at = clock, clock()
-        self._told: tuple[int, ...] = ()
+        self._clock, self._printed_at = clock, clock()
+        self._printed: tuple[int, ...] = ()
         self._live = live.Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Live:
@@ -57,9 +57,9 @@ class Live:
     def _news(self, moment: Moment) -> str | None:
         """Return a line for a log; None where no run has begun or ended since the last line, which is recent."""
         counts = tuple(moment.count(state) for state in STATES)
-        if counts == self._told and self._clock() - self._told_at < SECONDS_OF_SILENCE:
+        if counts == self._printed and self._clock() - self._printed_at < SECONDS_OF_SILENCE:
             return None
-        self._told, self._told_at = counts, self._clock()
+        self._printed, self._printed_at = counts, self._clock()
         return sentence(moment)
 
 
@@ -68,7 +68,7 @@ def sentence(moment: Moment) -> str:
     parts = [f"{moment.count(DONE)} of {len(moment.cells)} runs done"]
     parts += [f"{moment.count(state)} {state}" for state in (RUNNING, WAITING, FAILED, SKIPPED) if moment.count(state)]
     if moment.seconds_left is not None and moment.count(RUNNING, WAITING) and not moment.stopping:
-        parts.append(left_told(moment))
+        parts.append(time_left_text(moment))
     return ("Stopping: " if moment.stopping else "") + ", ".join(parts)
 
 
@@ -79,7 +79,7 @@ def drawn(moment: Moment, console: Console) -> RenderableType:
     steps in per cent, then no place.
     """
     ordered = sorted(moment.cells, key=lambda shown: STATES.index(shown.state))
-    given_up = [shown for shown in ordered if shown.told]
+    given_up = [shown for shown in ordered if shown.reason]
     failures = [
         Text(_failure(shown, 2 * console.width - LONGEST_WORD), style="yellow") for shown in given_up[:MOST_FAILURES]
     ]
@@ -130,5 +130,5 @@ def _table(seen: Sequence[Shown], shared: str, percent: bool, places: bool) -> T
 
 
 def _failure(shown: Shown, most: int) -> str:
-    told = " ".join(f"{shown.cell.name} {shown.state}: {shown.told}".split())
-    return told if len(told) <= most else f"{told[: most - 1]}…"
+    line = " ".join(f"{shown.cell.name} {shown.state}: {shown.reason}".split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -181,7 +181,12 @@ def _facts(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> 
         counted: dict[str, int] = {}
         for one in facts:
             counted[answer(one) or "not recorded"] = counted.get(answer(one) or "not recorded", 0) + 1
-        yield name, "\n".join(f"{told} ({count} runs)" if len(counted) > 1 else told for told, count in counted.items())
+        yield (
+            name,
+            "\n".join(
+                f"{answered} ({count} runs)" if len(counted) > 1 else answered for answered, count in counted.items()
+            ),
+        )
     data: dict[str, dict[str, None]] = {}
     for outcome in outcomes:
         if outcome.data:
@@ -229,8 +234,8 @@ def _texts(lines: Sequence[Line], associations: Sequence[Association]) -> Iterat
     maps: dict[str, list[Line]] = {}
     for group in groups_of(lines):
         metric, colon, method = group.measure.partition(":")
-        told = f" ({group.told})" if group.told else ""
-        caption = f"{group.task}, {metric.replace('_', ' ')}{told}: mean ± standard deviation over seeds."
+        conditions = f" ({group.conditions})" if group.conditions else ""
+        caption = f"{group.task}, {metric.replace('_', ' ')}{conditions}: mean ± standard deviation over seeds."
         if colon:  # the saliency methods of a metric stand in one table
             maps.setdefault(caption, []).extend(
                 replace(line, arm=f"{line.arm}, {method.replace('_', ' ')}") for line in group.lines
@@ -239,8 +244,8 @@ def _texts(lines: Sequence[Line], associations: Sequence[Association]) -> Iterat
             yield printed(group.lines, caption)
     for caption, own in maps.items():
         yield printed(own, caption)
-    for task, way in dict.fromkeys((one.task, one.told) for one in associations):
-        yield correlated([one for one in associations if (one.task, one.told) == (task, way)])
+    for task, way in dict.fromkeys((one.task, one.conditions) for one in associations):
+        yield correlated([one for one in associations if (one.task, one.conditions) == (task, way)])
     for (task, measure, what), arms in attacked(lines).items():
         attacks = [line for several in arms.values() for line in several]
         yield printed(attacks, f"{task}, {measure} under {what}: mean ± standard deviation over seeds.")

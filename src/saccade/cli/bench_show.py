@@ -21,7 +21,7 @@ from saccade.bench.published import RETURN, Published, Table
 from saccade.bench.standing import DONE, MISSING, STARTED, standing_of
 from saccade.cli import terminal
 from saccade.types import UserError
-from saccade.viewer.grid import told_seconds
+from saccade.viewer.grid import duration_text
 
 
 def show(grid: Grid | None, table: Table | None, folder: Path | None, console: Console, measure: bool = False) -> int:
@@ -74,12 +74,12 @@ def _side_by_side(table: Table) -> Lines:
 
 def _one_below_the_other(table: Table) -> Lines:
     """A line for each number; what is the same of all of them stands above."""
-    told = [{"task": row.task, "measure": row.measure, "mode": row.mode} for row in table.rows]
-    varied = [name for name in told[0] if len({one[name] for one in told}) > 1]
+    labels = [{"task": row.task, "measure": row.measure, "mode": row.mode} for row in table.rows]
+    varied = [name for name in labels[0] if len({one[name] for one in labels}) > 1]
     lines = terminal.table("method", *varied, "published")
-    lines.title = ", ".join(value for name, value in told[0].items() if value and name not in varied)
+    lines.title = ", ".join(value for name, value in labels[0].items() if value and name not in varied)
     lines.title_justify = "left"
-    for row, one in zip(table.rows, told, strict=True):
+    for row, one in zip(table.rows, labels, strict=True):
         lines.add_row(row.arm, *(one[name] for name in varied), _number(row))
     return lines
 
@@ -144,8 +144,8 @@ def _under_attack(rows: Sequence[Outcome]) -> Lines:
         found.setdefault(row.arm, {"": {}}).setdefault(attack if budget else "", {}).setdefault(budget, []).append(row)
     for arm, attacks in found.items():
         for attack, by_budget in attacks.items():
-            told = [_mean(by_budget[budget], 3) if budget in by_budget else "" for budget in budgets]
-            lines.add_row(f"  {attack}" if attack else arm, *told)
+            means = [_mean(by_budget[budget], 3) if budget in by_budget else "" for budget in budgets]
+            lines.add_row(f"  {attack}" if attack else arm, *means)
     return lines
 
 
@@ -169,7 +169,7 @@ def _what_it_costs(grid: Grid, folder: Path, console: Console, measure: bool) ->
     unknown = len(found) - len(known)
     if known:
         rest = f", and {unknown} that were not measured" if unknown else ""
-        console.print(f"Training what is missing takes about {told_seconds(sum(known))} in one slot{rest}.")
+        console.print(f"Training what is missing takes about {duration_text(sum(known))} in one slot{rest}.")
     if any(cost.source == costs.MEASURED for cost in found):
         console.print(f"Measured speeds are kept in {costs.rates_path()}.", soft_wrap=True)
     if unknown and not measure:
@@ -186,7 +186,7 @@ def _costs(found: Sequence[costs.Cost], width: int) -> Lines:
             str(cost.runs),
             "?" if cost.steps is None else f"{cost.steps:,}",
             "?" if cost.rate is None else f"{cost.rate:.1f}",
-            "?" if cost.seconds is None else told_seconds(cost.seconds),
+            "?" if cost.seconds is None else duration_text(cost.seconds),
             cost.source,
         )
     return lines

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRe
 from saccade.agents.presets import preset
 from saccade.bench.results import newest_results
 from saccade.cli import terminal
-from saccade.cli.demo_page import Played, Told, sentences, write_demo_page
+from saccade.cli.demo_page import DemoRun, Played, sentences, write_demo_page
 from saccade.cli.evaluate_command import play, show
 from saccade.cli.options import Demo, Evaluate
 from saccade.cli.parsing import parsed
@@ -63,8 +63,8 @@ def run(words: list[str]) -> int:
     page = folder / "index.html"
     metrics = {method: read_rows(folder / method / METRICS) for method in METHODS_SHOWN}
     wanted = {method: _steps_of(method, options) for method in METHODS_SHOWN}
-    told = Told(env.task, wanted, trained, " ".join(["saccade demo", *words]), folder / "sgqn")
-    write_demo_page(page, told, policies, rows, metrics, _episodes(policies, options.seed))
+    demo = DemoRun(env.task, wanted, trained, " ".join(["saccade demo", *words]), folder / "sgqn")
+    write_demo_page(page, demo, policies, rows, metrics, _episodes(policies, options.seed))
     for sentence in sentences(rows):
         console.print(sentence, highlight=False)
     console.print(f"\n{(time.monotonic() - began) / 60:.1f} minutes. Open {page} in a browser.", highlight=False)

@@ -50,7 +50,7 @@ Episodes = Mapping[str, Mapping[str, Played]]
 
 
 @dataclass(frozen=True)
-class Told:
+class DemoRun:
     """What a demo did, besides its rows.
 
     Attributes:
@@ -69,7 +69,7 @@ class Told:
 
 def write_demo_page(
     path: Path,
-    told: Told,
+    demo: DemoRun,
     policies: Mapping[str, Policy],
     rows: Sequence[Row],
     metrics: Mapping[str, Sequence[Row]],
@@ -88,33 +88,33 @@ def write_demo_page(
         _moments(policies, episodes),
         _films(policies, episodes, modes[-1]),
         Heading("How they learned"),
-        Text(_equal_time(told, policies)),
+        Text(_equal_time(demo, policies)),
         *_curves(rows, metrics),
         Heading("Three things to try next"),
         Code(
-            f"saccade explain {told.run} --modes {CLEAN} {modes[-1]}\n"
-            f"saccade evaluate {told.run} --episodes 50 --video\n"
+            f"saccade explain {demo.run} --modes {CLEAN} {modes[-1]}\n"
+            f"saccade evaluate {demo.run} --episodes 50 --video\n"
             f"saccade train sgqn dmc/walker_walk   # the paper's setting, for a GPU"
         ),
         Heading("Where these numbers come from"),
         Text(_provenance(rows)),
-        Code(told.command),
+        Code(demo.command),
     ]
-    write_page(path, f"Saccade demo: {told.task}", sections)
+    write_page(path, f"Saccade demo: {demo.task}", sections)
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
     """Return the results in sentences: where each method was trained, and in surroundings it has not seen."""
-    told = []
+    lines = []
     for method, by_mode in _by_method(rows).items():
         clean, others = by_mode[CLEAN], [value for mode, value in by_mode.items() if mode != CLEAN]
-        told.append(
+        lines.append(
             f"{NAMES.get(method, method)}: {_amount(clean, rows)} where it was trained"
             f" and {_amount(fmean(others), rows)} on average in surroundings it has not seen."
             if method != RANDOM
             else f"Acting at random: {_amount(clean, rows)}."
         )
-    return told
+    return lines
 
 
 def _amount(value: float, rows: Sequence[Row]) -> str:
@@ -196,16 +196,16 @@ def _curves(rows: Sequence[Row], metrics: Mapping[str, Sequence[Row]]) -> list[P
     return pictures
 
 
-def _equal_time(told: Told, policies: Mapping[str, Policy]) -> str:
+def _equal_time(demo: DemoRun, policies: Mapping[str, Policy]) -> str:
     steps = " and ".join(f"{policy.env_steps:,} of {NAMES[method]}" for method, policy in policies.items())
     cut = [
-        f"{NAMES[method]} had made all {told.wanted_steps[method]:,}"
+        f"{NAMES[method]} had made all {demo.wanted_steps[method]:,}"
         for method, policy in policies.items()
-        if policy.env_steps < told.wanted_steps[method]
+        if policy.env_steps < demo.wanted_steps[method]
     ]
     ended = f" Time was up before {' and '.join(cut)}." if cut else ""
     return (
-        f"The two learned for about the same time, side by side on one core each, {told.minutes:.1f} minutes in all, "
+        f"The two learned for about the same time, side by side on one core each, {demo.minutes:.1f} minutes in all, "
         "but not "
         f"for the same number of agent steps: {steps}, since an update of SGQN costs twice as much as SAC's.{ended} "
         "The first "

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.bench.dials import clean_row, dials_in, sentences
-from saccade.bench.verdicts import amount_told
+from saccade.bench.verdicts import amount_text
 from saccade.cli import terminal
 from saccade.cli.evaluating import Subjected, facts_of, identity_of, is_run, played_in_modes, subject_in, subjected
 from saccade.cli.explaining import Bars, say
@@ -70,7 +70,7 @@ def evaluate_dials(options: Evaluate, words: Sequence[str], play: Any) -> int:
         own = _run_folder(options, what)
         of_run = asked if own is None or options.seed is not None else _with_seed_of_run(asked, what)
         subjects.append((of_run, subjected(subject_in(of_run, what), own)))
-    told: list[str] = []
+    lines: list[str] = []
     for its_options, subject in subjects:
         rows = _rows(its_options, subject, dials, console, play)
         pictures = read_pictures(subject.folder / PICTURES, [row["mode"] for row in rows])
@@ -79,9 +79,9 @@ def evaluate_dials(options: Evaluate, words: Sequence[str], play: Any) -> int:
         policy, task = subject.policy.name, subject.task.name
         page = write_dials(subject.folder, Dialled(policy, task, rows, facts, pictures, command))
         _show(rows, f"{policy} in {task}", console)
-        told += [f"{f'{subject.folder}: ' if len(subjects) > 1 else ''}{sentence}" for sentence in sentences(rows)]
-        told.append(f"Rows are added to {subject.folder / EVALUATIONS}. Open {page}")
-    for line in told:
+        lines += [f"{f'{subject.folder}: ' if len(subjects) > 1 else ''}{sentence}" for sentence in sentences(rows)]
+        lines.append(f"Rows are added to {subject.folder / EVALUATIONS}. Open {page}")
+    for line in lines:
         say(console, line)
     return 0
 
@@ -209,7 +209,7 @@ def _show(rows: Sequence[Row], title: str, console: Console) -> None:
         for place, column in enumerate(("strength", "return", "policy drift", "action drift", "map drift")):
             table.add_column(column, justify="right" if place else "left", no_wrap=True)
         for row in (clean, *some):
-            mean, deviation = (amount_told(row[key], clean["return_mean"]) for key in ("return_mean", "return_std"))
+            mean, deviation = (amount_text(row[key], clean["return_mean"]) for key in ("return_mean", "return_std"))
             drifts = (_cell(row.get(metric)) for metric in ("policy_drift", "action_drift", "map_drift"))
             table.add_row(f"{row['strength']:g}", f"{mean} ± {deviation}", *drifts)
         console.print(table)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from saccade.agents.methods_of import label_of, told_as_theirs
+from saccade.agents.methods_of import blamed_on_owner, label_of
 from saccade.bench import verdicts
 from saccade.bench.results import (
     Result,
@@ -85,7 +85,7 @@ def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
         check_data(_as_asked(config.env, options), options.modes or suites.usual_modes(config.env.task))
     console = terminal.console()
     results: list[Result] = []
-    told: list[str] = []
+    sentences: list[str] = []
     with terminal.progress(console) as progress:
         for what, config in configs.items():
             policy, folder = (
@@ -97,7 +97,7 @@ def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
             rows, policy_of_mode = [], acting(policy, seed, options.sampled)
             firsts: dict[str, np.ndarray] = {}
             label = label_of(config.method)
-            for result in _told(config.method, play(policy_of_mode, env, options, seed, progress, str(what))):
+            for result in _blamed(config.method, play(policy_of_mode, env, options, seed, progress, str(what))):
                 rows.append(
                     evaluation_row(
                         result,
@@ -123,9 +123,9 @@ def _evaluate_runs(options: Evaluate, words: list[str], shifted: bool) -> int:
                 facts = (("policy", label), ("from", policy.source), ("task", env.task))
                 command = shlex.join(["saccade", "evaluate", *words])
                 page = write_evaluation(folder, Evaluated(label, env.task, rows, facts, firsts, command))
-                told.append(f"{f'{what}: ' if len(configs) > 1 else ''}{verdicts.sentence(rows)} Open {page}")
-    show(told_apart(results, list(configs.values())), console)
-    for line in told:
+                sentences.append(f"{f'{what}: ' if len(configs) > 1 else ''}{verdicts.sentence(rows)} Open {page}")
+    show(distinguished(results, list(configs.values())), console)
+    for line in sentences:
         say(console, line)
     for what in configs:
         kept = folder_of_results(what)
@@ -161,9 +161,9 @@ def _refuse_of_others(options: Evaluate) -> None:
             )
 
 
-def _told(method: str, results: Iterable[Evaluation]) -> Iterable[Evaluation]:
+def _blamed(method: str, results: Iterable[Evaluation]) -> Iterable[Evaluation]:
     """The results; an error in a user's own method is reported as theirs."""
-    with told_as_theirs(method, f"Acting by {label_of(method)}"):
+    with blamed_on_owner(method, f"Acting by {label_of(method)}"):
         yield from results
 
 
@@ -176,12 +176,12 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def told_apart(results: list[Result], configs: list[RunConfig]) -> list[Result]:
+def distinguished(results: list[Result], configs: list[RunConfig]) -> list[Result]:
     """Return the results, one per run, with what distinguishes the runs; and their means over seeds."""
     if len(results) == 1:
         return [dataclasses.replace(results[0], run="")]
-    told = differences([to_json(config) for config in configs])
-    apart = [marked(dataclasses.replace(result, differs=text)) for result, text in zip(results, told, strict=True)]
+    differing = differences([to_json(config) for config in configs])
+    apart = [marked(dataclasses.replace(result, differs=text)) for result, text in zip(results, differing, strict=True)]
     return [*apart, *mean_over_seeds(apart)]
 
 
@@ -254,9 +254,9 @@ def show(results: list[Result], console: Console) -> None:
         console.print(f"{sentence}.", highlight=False, markup=False)
     for sentence in changes_of(runs):
         console.print(f"{sentence}.", highlight=False, markup=False)
-    told = backgrounds_of(row for result in runs for row in result.rows.values())
-    if told:
-        console.print("; ".join(told) + ".", highlight=False)
+    backgrounds = backgrounds_of(row for result in runs for row in result.rows.values())
+    if backgrounds:
+        console.print("; ".join(backgrounds) + ".", highlight=False)
 
 
 def _cells(result: Result, names: list[str], modes: list[str], decimals: int) -> list[str]:

@@ -95,7 +95,7 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
     subjects = [subjected(subject_in(options, what)) for what in options.runs or (None,)]
     command = shlex.join(["saccade", "evaluate", *words])
     results: list[Result] = []
-    told: list[str] = []
+    sentences: list[str] = []
     for subject in subjects:
         rows, firsts = _rows(options, subject, console, play)
         results += [
@@ -105,9 +105,9 @@ def evaluate_any(options: Evaluate, words: Sequence[str], show: Any, play: Any) 
         facts = tuple(facts_of(options, subject, rows))
         name = subject.policy.name
         write_evaluation(subject.folder, Evaluated(name, subject.task.name, rows, facts, firsts, command))
-        told.append(f"{f'{subject.folder}: ' if len(subjects) > 1 else ''}{sentence(rows)}")
+        sentences.append(f"{f'{subject.folder}: ' if len(subjects) > 1 else ''}{sentence(rows)}")
     show(results, console)
-    for line in told:
+    for line in sentences:
         say(console, line)
     for subject in subjects:
         say(console, f"Rows are added to {subject.folder / EVALUATIONS}. Open {subject.folder / PAGE}")
@@ -225,18 +225,18 @@ def _batches(policy: Policy, task: Task, seed: int, options: Evaluate) -> Any:
 def identity_of(opening: Opening, subject: Subjected) -> dict[str, Any]:
     """Return what decides a policy's numbers besides how it is played, as JSON values: weights, task and code."""
     task, policy = subject.task, subject.policy
-    told = {
+    identity = {
         "owner": owner_of(policy),
         "weights": policy.fingerprint(),
         "task": task.name,
         "code": _code_of(task.name),
         "config": None if task.config is None else dataclasses.asdict(task.config),
         "options": given(opening.options),
-        "sees": policy.pixels.told(),
+        "sees": policy.pixels.description(),
         "video_where": opening.video_where,
     }
     codes = {mode: _code_of(file) for mode, file in subject.asked.files.items()}
-    return dict(json.loads(json.dumps(told | ({"codes": codes} if codes else {}), default=str)))
+    return dict(json.loads(json.dumps(identity | ({"codes": codes} if codes else {}), default=str)))
 
 
 def _code_of(name: str) -> str | None:
@@ -251,7 +251,7 @@ def facts_of(options: Evaluate, subject: Subjected, rows: Sequence[dict[str, Any
     yield "policy", policy.name
     if policy.source:
         yield "from", policy.source
-    yield "sees", policy.pixels.told()
+    yield "sees", policy.pixels.description()
     yield "task", subject.task.name
     yield "acts", "with actions sampled from the policy" if options.sampled else "with its most likely actions"
     yield "episodes", f"{options.episodes} in each mode, with seeds derived from {rows[0]['episode_seed']}"

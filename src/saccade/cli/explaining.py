@@ -272,8 +272,8 @@ def explained(
         explanation = explain(
             policy, task, modes=modes, methods=maps.methods, moments=moments, settings=settings, report=bars
         )
-    shown = explanation.policy.pixels.told()
-    if shown != policy.pixels.told():
+    shown = explanation.policy.pixels.description()
+    if shown != policy.pixels.description():
         say(console, f"Judging by the episode, {policy.name} sees {shown}; --channels can name them.", "yellow")
     return explanation, folder, drawn(explanation, folder, options, words, console, bars)
 
@@ -282,7 +282,7 @@ def introduce(policy: Policy, settings: MethodSettings, console: Console) -> Non
     """Print what was found out about a policy, and what is explained."""
     score = settings.score or default_score(policy)
     likely = not policy.pixels.said and policy.pixels.channels_first[0] > 1
-    seen = policy.pixels.told() + " (by their shape; the episode will show it)" * likely
+    seen = policy.pixels.description() + " (by their shape; the episode will show it)" * likely
     say(
         console,
         f"{policy.name}, from {policy.source}, sees {seen}, and outputs {', '.join(policy.outputs)}. "

@@ -62,7 +62,7 @@ class Option:
 
     name: str
     typed: str
-    told: str
+    sentence: str
     about: str
 
 
@@ -127,7 +127,7 @@ def grouped(options: list[Option], groups: Mapping[str, tuple[str, ...]], width:
 
 
 def _line(option: Option, width: int) -> str:
-    lines = textwrap.wrap(option.told, width - FLAGS, break_on_hyphens=False)
+    lines = textwrap.wrap(option.sentence, width - FLAGS, break_on_hyphens=False)
     start = f"  {option.typed}"
     if len(start) <= FLAGS - 2:
         start = f"{start:<{FLAGS}}{lines.pop(0)}"
@@ -170,8 +170,8 @@ def options_of(config: Any, about: str = "options") -> list[Option]:
             inner += options_of(value, heading.removesuffix("."))
         else:
             typed, required = _typed(field.name, hints[field.name], value)
-            told = f"{sentence} ({_default(value)})" if _default(value) and not required else sentence
-            own.append(Option(field.name, typed, told.replace("`", ""), about))
+            text = f"{sentence} ({_default(value)})" if _default(value) and not required else sentence
+            own.append(Option(field.name, typed, text.replace("`", ""), about))
     return own + inner
 
 
@@ -221,7 +221,7 @@ def _one_of(hint: Any) -> str:
 
 def _sentences(kind: type[Any]) -> dict[str, str]:
     """The docstring below each field of a dataclass, including its bases."""
-    told: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     for one in kind.__mro__:
         with contextlib.suppress(OSError, TypeError):  # made at run time, or builtin: it has no source
             (tree,) = ast.parse(textwrap.dedent(inspect.getsource(one))).body
@@ -229,5 +229,5 @@ def _sentences(kind: type[Any]) -> dict[str, str]:
             for field, below in zip(tree.body, tree.body[1:], strict=False):
                 if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
                     assert isinstance(field.target, ast.Name)
-                    told.setdefault(field.target.id, ast.literal_eval(below.value))
-    return told
+                    sentences.setdefault(field.target.id, ast.literal_eval(below.value))
+    return sentences

@@ -124,7 +124,7 @@ def _show_dials(console: Console) -> None:
     console.print()
     dials = _names("dial of a scene, as NAME:STRENGTH", "in tasks of", "what it does")
     for name, dial in SCENE_DIALS.items():
-        dials.add_row(name, " ".join(dial.suites), dial.told)
+        dials.add_row(name, " ".join(dial.suites), dial.description)
     console.print(dials)
     console.print()
 
@@ -155,8 +155,8 @@ def _show_preset(name: str, task: str, console: Console) -> None:
     console.print(terminal.heading(name, f": {method.summary} ({method.source}), on {task}"))
     table = _names("option", *SIZES, "source")
     columns = {size: _starts(name, task, size) for size in SIZES}
-    told = preset(name, task).sources
-    sources = {**_sources_of_defaults(name, task), "action_repeat": _action_repeat_source(task), **told}
+    of_preset = preset(name, task).sources
+    sources = {**_sources_of_defaults(name, task), "action_repeat": _action_repeat_source(task), **of_preset}
     for option, value in columns[FIRST].items():
         others = [columns[size][option] for size in SIZES if size != FIRST]
         cells = ["" if other == value else str(other) for other in others]
@@ -218,16 +218,16 @@ def _compared(size: str, task: str, methods: Sequence[str]) -> Table:
     table = _names("option", size, FIRST)
     for option in starts[methods[0]]:
         if all(option in start for start in starts.values()):
-            told = [{name: start[option] for name, start in some.items()} for some in (starts, plain)]
-            if size == FIRST or told[0] != told[1]:
-                table.add_row(_flag(option), *map(_in_words, told))
+            by_kind = [{name: start[option] for name, start in some.items()} for some in (starts, plain)]
+            if size == FIRST or by_kind[0] != by_kind[1]:
+                table.add_row(_flag(option), *map(_in_words, by_kind))
     return table
 
 
 def _in_words(values: Mapping[str, Any]) -> str:
     """An option's value for every method: one, or the most frequent one and those that differ."""
-    told = Counter(map(str, values.values()))
-    usual, _ = told.most_common(1)[0]
+    counted = Counter(map(str, values.values()))
+    usual, _ = counted.most_common(1)[0]
     other = [f"{name} {value}" for name, value in values.items() if str(value) != usual]
     return f"{usual} ({', '.join(other)})" if other else usual
 

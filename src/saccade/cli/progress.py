@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from saccade.cli import terminal
-from saccade.envs.changes import told_share
+from saccade.envs.changes import changed_share_text
 from saccade.train.events import Event
 from saccade.train.loop import Loop
 from saccade.train.ways import paths_of
@@ -74,7 +74,7 @@ class TrainingProgress:
             rate = result.success_rate
             succeeded = "" if rate is None else f", {100 * rate:.0f}% of them a success"
             if result.changed_pixels is not None:
-                succeeded += f"; the mode changes {told_share(result.changed_pixels)} of the pixels"
+                succeeded += f"; the mode changes {changed_share_text(result.changed_pixels)} of the pixels"
             self.console.print(
                 f"step {event.row['env_steps']}: {result.mode} return {result.mean:.1f} ± {result.std:.1f} "
                 f"over {len(result.returns)} episodes{succeeded}",
@@ -84,7 +84,7 @@ class TrainingProgress:
     def _in_words(self) -> str:
         """The bar's content as a line of a log."""
         task = self._bar.tasks[0]
-        told = [f"{task.description}: {task.completed:.0f} of {task.total:.0f}", task.fields["speed"]]
+        parts = [f"{task.description}: {task.completed:.0f} of {task.total:.0f}", task.fields["speed"]]
         left = task.time_remaining
-        told += [task.fields["latest"], "" if left is None else f"{left / 60:.0f} minutes left"]
-        return ", ".join(filter(None, told))
+        parts += [task.fields["latest"], "" if left is None else f"{left / 60:.0f} minutes left"]
+        return ", ".join(filter(None, parts))

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from saccade.cli import terminal
-from saccade.envs.changes import told_share
+from saccade.envs.changes import changed_share_text
 from saccade.explain.rows import Row
 from saccade.metrics.gaze import CHANCE
 
@@ -61,7 +61,7 @@ def table_of(rows: list[Row], mode: str, shown: Mapping[str, str] = SHOWN) -> Ta
     metrics = [metric for metric in shown if any(row["metric"] == metric for row in here)]
     directions = {row["metric"]: ARROWS[row["direction"]] for row in here}
     share = here[0].get("changed_pixels") if here else None
-    title = mode if share is None else f"{mode} (changes {told_share(share)} of the pixels)"
+    title = mode if share is None else f"{mode} (changes {changed_share_text(share)} of the pixels)"
     table = Table(box=None, pad_edge=False, padding=(0, 1), title=title)
     table.add_column("method", no_wrap=True)
     for metric in metrics:

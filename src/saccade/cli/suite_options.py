@@ -43,14 +43,14 @@ def options_of_all_suites() -> type[Any]:
 def given(options: Any, task: str | None = None) -> dict[str, Any]:
     """Return the values given in ``options_of_all_suites``. Raises UserError for one that ``task`` does not have."""
     values = {field: getattr(options, field.name) for field in dataclasses.fields(options)}
-    told = {
+    given = {
         field.name: value == "on" if field.metadata[SWITCH] else value
         for field, value in values.items()
         if value is not None
     }
     if task in TASKS:
-        refuse_foreign(told, str(task))
-    return told
+        refuse_foreign(given, str(task))
+    return given
 
 
 def refuse_foreign(names: Iterable[str], task: str) -> None:

@@ -74,10 +74,10 @@ class LogLines:
         with self._lock:
             if self._console.is_terminal or self._clock() < self._due:
                 return
-            told = sentence()
-            if told is not None:
+            line = sentence()
+            if line is not None:
                 self._due = self._clock() + SECONDS_BETWEEN_LINES
-                self._console.print(told, soft_wrap=True)
+                self._console.print(line, soft_wrap=True)
 
     @contextmanager
     def waiting(self, sentence: Callable[[], str | None]) -> Iterator[None]:

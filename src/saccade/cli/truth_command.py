@@ -95,7 +95,7 @@ def player_of(policy: Policy, task: Task, options: Score) -> Policy:
         player = load_any(named, device=options.subject.opening.device, trust=options.subject.opening.trust)
         if player.pixels.channels_first != spaces.obs_shape:
             raise UserError(
-                f"--truth-player {named} sees {player.pixels.told()}, but {task.name} shows other pictures."
+                f"--truth-player {named} sees {player.pixels.description()}, but {task.name} shows other pictures."
             )
         return player
     if run is not None and run.teaching is not None:

@@ -27,7 +27,7 @@ class Contents:
 
     def overlooked(self) -> list[str]:
         """Return, in words, what was not read; empty if there is nothing of the kind."""
-        told = [
+        lines = [
             f"{count} {ending} file{'s' * (count > 1)} cannot be read"
             for ending, count in _endings(self.others).items()
         ]
@@ -35,8 +35,8 @@ class Contents:
             (self.links, "a link to a folder, which is not followed"),
             (self.closed, "not to be opened"),
         ):
-            told += [f"{path.name} is {why}" for path in paths]
-        return told
+            lines += [f"{path.name} is {why}" for path in paths]
+        return lines
 
 
 def contents_of(root: Path, wanted: Collection[str], known: Collection[str] = ()) -> Contents:

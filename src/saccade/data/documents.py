@@ -54,7 +54,7 @@ def parse(text: bytes | str, kind: type[Kind], largest: int = LARGEST) -> Kind:
     try:
         return typed(msgspec.json.decode(text), kind, largest)
     except msgspec.ValidationError as error:  # a number that fits neither a float nor 64 bits
-        raise BadDocument(_told(error)) from error
+        raise BadDocument(_sentence(error)) from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadDocument("it is not JSON") from error
     except RecursionError as error:
@@ -67,7 +67,7 @@ def typed(value: Any, kind: type[Kind], largest: int = LARGEST) -> Kind:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise BadDocument(_told(error)) from error
+        raise BadDocument(_sentence(error)) from error
 
 
 def read_document(path: Path, kind: type[Kind], most: int = MOST_BYTES, largest: int = LARGEST) -> Kind:
@@ -123,7 +123,7 @@ def _too_deep() -> str:
     return f"its lists and objects lie more than {MOST_LEVELS} deep in each other"
 
 
-def _told(error: msgspec.ValidationError) -> str:
+def _sentence(error: msgspec.ValidationError) -> str:
     """Extract ``expected `int`, got `str` at training.seed`` from the library's message."""
     words, _, place = str(error).partition(" - at `")
     where = place.rstrip("`").removeprefix("$").lstrip(".")

@@ -42,7 +42,7 @@ def read_picture(path: Path, formats: Collection[str], *, at_least: int | None =
     """
     from PIL import Image
 
-    with _told():
+    with _unusable():
         refuse_endless(path)
         if path.stat().st_size > MAX_PICTURE_BYTES:
             raise UnusableError(f"over {MAX_PICTURE_BYTES} bytes")
@@ -63,7 +63,7 @@ def decoded_picture(content: bytes, formats: Collection[str], size: tuple[int, i
     """
     from PIL import Image
 
-    with _told(), Image.open(io.BytesIO(content), formats=sorted(formats)) as image:
+    with _unusable(), Image.open(io.BytesIO(content), formats=sorted(formats)) as image:
         if image.size != size:
             wanted = f"{size[0]}x{size[1]}"
             raise UnusableError(f"it has {image.width}x{image.height} pixels, where {wanted} are needed")
@@ -72,7 +72,7 @@ def decoded_picture(content: bytes, formats: Collection[str], size: tuple[int, i
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _unusable() -> Iterator[None]:
     """Turn whatever Pillow raises for files that it cannot read into UnusableError."""
     from PIL import Image
 

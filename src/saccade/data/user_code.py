@@ -56,7 +56,7 @@ def running(what: str) -> Iterator[None]:
     except UserError:
         raise
     except FAILURES as error:
-        raise UserError(f"{what} failed: {told(error)}.") from error
+        raise UserError(f"{what} failed: {error_text(error)}.") from error
     finally:
         _AT_WORK.remove(begun)
 
@@ -74,7 +74,7 @@ def blamed(what: str) -> Iterator[None]:
     except FAILURES as error:
         if _place(error) is None:
             raise
-        raise UserError(f"{what} failed: {told(error)}.") from error
+        raise UserError(f"{what} failed: {error_text(error)}.") from error
 
 
 def first_line(error: BaseException) -> str:
@@ -82,7 +82,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Describe an error of foreign code in one line: its class, its first line of text, and its file and line."""
     reason = (str(error).splitlines() or [""])[0].rstrip(".")
     words = f"{type(error).__name__}{f': {reason}' if reason else ''}"

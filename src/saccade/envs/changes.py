@@ -26,7 +26,7 @@ def too_little(share: float | None) -> bool:
     return share is not None and share < LEAST_SHARE
 
 
-def told_share(share: float) -> str:
+def changed_share_text(share: float) -> str:
     """Format it in per cent, marked if it is too little: ``43%``, ``0.2% !``."""
     percent = 100 * share
     decimals = 0 if percent >= 10 or percent == 0 else 1 if percent >= 0.1 else 3

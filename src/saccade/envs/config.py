@@ -182,15 +182,15 @@ def _checked_mode(mode: str, task: str) -> str:
     if mode in MODE_GROUPS:
         raise UserError(f"{mode!r} stands for several modes: name one of {', '.join(expanded((mode,)))}")
     if mode in ALL_MODES and mode not in allowed:
-        raise UserError(f"{task} has no mode {mode!r}; the choices are {_told_modes(task)}")
+        raise UserError(f"{task} has no mode {mode!r}; the choices are {_modes_text(task)}")
     if mode not in allowed:
         near = close_names(mode, (*allowed, *suite_of(task).mode_groups))
-        hint = f"the nearest: {', '.join(near)}" if near else f"the choices are {_told_modes(task)}"
+        hint = f"the nearest: {', '.join(near)}" if near else f"the choices are {_modes_text(task)}"
         raise UserError(f"there is no mode {mode!r}; {hint}")
     return mode
 
 
-def _told_modes(task: str) -> str:
+def _modes_text(task: str) -> str:
     """A task's modes for a message; all but the first of several groups by their names only."""
     _, *others = suite_of(task).mode_groups or ("",)
     more = f", and those of {' and '.join(others)} (`saccade list`)" if others else ""

@@ -24,7 +24,7 @@ ALL_DIALS = DIAL_NAMES
 def meaning(name: str, suite: str = "") -> str:
     """Return what a dial does, in one line; ``suite``: the suite of Saccade's tasks whose own dial is meant."""
     if name in SCENE_DIALS and (name not in SHIFTS or suite in SCENE_DIALS[name].suites):
-        return SCENE_DIALS[name].told
+        return SCENE_DIALS[name].description
     return SHIFTS[name].summary
 
 

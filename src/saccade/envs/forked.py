@@ -21,17 +21,17 @@ class ForkedEnv(gymnasium.Env[np.ndarray, Any]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as Gymnasium declares it
 
-    def __init__(self, spaces: Spaces, told: str) -> None:
-        """told: the message of every error."""
+    def __init__(self, spaces: Spaces, message: str) -> None:
+        """message: the message of every error."""
         self.observation_space, self.action_space = gymnasium_spaces(spaces)
-        self._told = told
+        self._message = message
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Raises UserError."""
-        raise UserError(self._told)
+        raise UserError(self._message)
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Raises UserError."""
-        raise UserError(self._told)
+        raise UserError(self._message)

@@ -45,7 +45,7 @@ class SceneDial:
     under: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Describe it in one line."""
         return f"{self.summary}: at 0.5 {self.half}, at 1 {self.full}"
 

@@ -75,17 +75,17 @@ def parse_shift(word: str, modes: Collection[str] = (CLEAN,)) -> ShiftMode:
 
 def _with_intensity(mode: str) -> str:
     """A mode's name with its intensity, if it has one, in its usual spelling; others unchanged."""
-    name, _, told = mode.partition(COLON)
+    name, _, given = mode.partition(COLON)
     if name not in FAMILIES:
         return mode
     try:
-        return f"{name}{COLON}{float(told):g}"
+        return f"{name}{COLON}{float(given):g}"
     except ValueError:
         return mode
 
 
 def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
-    name, _, told = part.partition(COLON)
+    name, _, given = part.partition(COLON)
     within = "" if part == word else f" in {word!r}"
     if name not in DIAL_NAMES:
         if _with_intensity(part) in modes:
@@ -101,7 +101,7 @@ def _part(part: str, word: str, modes: Collection[str]) -> tuple[str, float]:
         hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(DIAL_NAMES)}."
         raise UserError(f"There is no shift {name or part!r}{within}: {hint}")
     try:
-        strength = float(f"{float(told):g}") + 0.0  # as it is printed later; and no -0
+        strength = float(f"{float(given):g}") + 0.0  # as it is printed later; and no -0
     except ValueError:
         strength = math.nan
     if not 0 <= strength <= 1:

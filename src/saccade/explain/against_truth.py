@@ -133,8 +133,8 @@ def explain_truth(
     pictures = {mode: find_pictures(policy, obs, settings.max_batch, partial(report, f"{mode}: pictures"))}
     named = replace(task, name=f"{task.name} ({truth.states} states of {player.name})")
     moments = Moments(frames=shown, seed=truth.seed)
-    told = {**asdict(settings), **asdict(truth), "player": player.name, "environment": asdict(task.config)}
-    told["channels"] = list(policy.pixels.parts)
+    options = {**asdict(settings), **asdict(truth), "player": player.name, "environment": asdict(task.config)}
+    options["channels"] = list(policy.pixels.parts)
     explanation = Explanation(
         policy,
         named,
@@ -146,7 +146,7 @@ def explain_truth(
         left_out,
         moments,
         settings,
-        told,
+        options,
     )
     of_all = {
         "identity": explanation.identity,
@@ -226,7 +226,9 @@ def _maps(
 def _given(policy: Policy, states: np.ndarray) -> np.ndarray:
     """States as the policy takes observations. Raises UserError if it takes others."""
     if states.shape[1:] != policy.pixels.channels_first:
-        raise UserError(f"{policy.name} sees {policy.pixels.told()}, but the states have the shape {states.shape[1:]}.")
+        raise UserError(
+            f"{policy.name} sees {policy.pixels.description()}, but the states have the shape {states.shape[1:]}."
+        )
     return as_observations(policy.pixels, states.astype(np.float32) / BYTE)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from saccade.data.user_code import FAILURES, running, told
+from saccade.data.user_code import FAILURES, error_text, running
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 
@@ -53,10 +53,10 @@ def allowed(policy: Policy, env: Env, task: str) -> np.ndarray | None:
     with running(f"action_masks() of {task}"):
         if not env.has_wrapper_attr("action_masks"):
             raise UserError(f"The policy was trained with action masks, but {task} has no action_masks(): wrap it.")
-        told = np.asarray(env.get_wrapper_attr("action_masks")(), bool)
-    if told.shape != (actions,) or not told.any():
-        raise UserError(f"action_masks() of {task} must allow some of {actions} actions; it gave {told!r:.80}.")
-    return told
+        mask = np.asarray(env.get_wrapper_attr("action_masks")(), bool)
+    if mask.shape != (actions,) or not mask.any():
+        raise UserError(f"action_masks() of {task} must allow some of {actions} actions; it gave {mask!r:.80}.")
+    return mask
 
 
 def close(env: Env, task: str) -> None:
@@ -64,7 +64,7 @@ def close(env: Env, task: str) -> None:
     try:
         env.close()
     except FAILURES as error:
-        warnings.warn(f"closing {task} failed: {told(error)}", stacklevel=2)
+        warnings.warn(f"closing {task} failed: {error_text(error)}", stacklevel=2)
 
 
 def _number(value: Any, what: str) -> float:

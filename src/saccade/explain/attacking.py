@@ -124,7 +124,7 @@ def under_attack(
             begun = time.monotonic()
 
             def tell(done: int, total: int, group: Sequence[Cell] = group) -> None:
-                report(told(*group), done, total)
+                report(cells_text(*group), done, total)
 
             evaluations = arena.evaluated(SideBySide(attackers, play.seed if play.sampled else None), tell)
             spent, steps = time.monotonic() - begun, sum(attacker.steps for attacker in attackers)
@@ -148,7 +148,7 @@ def side_by_side(cells: Sequence[Cell], most: int) -> list[list[Cell]]:
     return sorted(groups, key=lambda group: cells.index(group[0]))
 
 
-def told(*cells: Cell) -> str:
+def cells_text(*cells: Cell) -> str:
     """Describe a cell in words, or several cells of one attack."""
     if cells[0].epsilon == 0:
         return "no attack"

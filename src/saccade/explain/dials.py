@@ -140,15 +140,15 @@ def drift_in(clean: CleanEpisode, mode: str, report: Report = silent) -> dict[st
     if seen is None:
         return dict.fromkeys(("policy_drift", "action_drift", "map_drift"))
     policy = clean.policy
-    told: dict[str, Numbers | None] = {
+    numbers: dict[str, Numbers | None] = {
         "policy_drift": numbers_of(policy_drifts(policy, clean.obs, seen)) | {"unit": UNITS[kind_of(policy)]},
         "action_drift": numbers_of(action_drifts(policy, clean.obs, seen)),
         "map_drift": None,
     }
     if clean.find is not None and clean.maps is not None:
         moved = METRICS["map_drift"].function(clean.maps, _maps(policy, clean.find, seen))
-        told["map_drift"] = numbers_of(moved) | {"method": clean.find.name}
-    return told
+        numbers["map_drift"] = numbers_of(moved) | {"method": clean.find.name}
+    return numbers
 
 
 def numbers_of(values: Tensor) -> Numbers:

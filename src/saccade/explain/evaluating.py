@@ -244,13 +244,13 @@ def evaluation_of(
 ) -> Evaluation:
     """Summarise the episodes of a mode. changed: share of the pixels that it changes, if that was measured."""
     successes = [episode.success for episode in played]
-    told: dict[str, Any] = {"mode": mode, **provenance}
+    facts: dict[str, Any] = {"mode": mode, **provenance}
     if "image_size" not in provenance:  # which Saccade's own environments report
-        told["observations"] = policy.pixels.told()
+        facts["observations"] = policy.pixels.description()
     return Evaluation(
         mode,
         tuple(episode.total for episode in played),
-        told,
+        facts,
         seed,
         np.stack(played[0].frames) if played[0].frames else None,
         None if any(success is None for success in successes) else tuple(map(bool, successes)),

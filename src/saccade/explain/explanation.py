@@ -119,11 +119,11 @@ class Explanation:
         for mode in self.episodes:
             with written_aside(folder / MAPS / f"{mode}.npz") as path:
                 np.savez_compressed(path, **_arrays(self, mode))
-        told = self._told() | {"command": command}
-        told["modes"] = list(dict.fromkeys([*there.get("modes", []), *self.episodes]))
-        told["changed_pixels"] = {**there.get("changed_pixels", {}), **told["changed_pixels"]}
+        document = self._document() | {"command": command}
+        document["modes"] = list(dict.fromkeys([*there.get("modes", []), *self.episodes]))
+        document["changed_pixels"] = {**there.get("changed_pixels", {}), **document["changed_pixels"]}
         with written_aside(folder / EXPLANATION) as path:
-            path.write_text(json.dumps(told, indent=1))
+            path.write_text(json.dumps(document, indent=1))
         return folder
 
     @property
@@ -134,7 +134,7 @@ class Explanation:
         text = json.dumps([*parts, list(self.methods), dict(self.settings)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _told(self) -> dict[str, Any]:
+    def _document(self) -> dict[str, Any]:
         score = self.method_settings.score or default_score(self.policy)
         return {
             "identity": self.identity,
@@ -144,7 +144,7 @@ class Explanation:
                 "env_steps": self.policy.env_steps,
                 "owner": owner_of(self.policy),
             },
-            "observations": self.policy.pixels.told(),
+            "observations": self.policy.pixels.description(),
             "task": self.task.name,
             "modes": list(self.episodes),
             "changed_pixels": {mode: episode.changed_pixels for mode, episode in self.episodes.items()},
@@ -277,10 +277,10 @@ def _explained(
             if find.name not in costs:
                 costs[find.name] = (seconds, seconds_alone(policy, find, episode.obs))
         pictures[mode] = find_pictures(policy, episode.obs, settings.max_batch, partial(report, f"{mode}: pictures"))
-    told = {**asdict(moments), **asdict(settings), "environment": asdict(where.config) if where.config else None}
-    told["channels"] = list(policy.pixels.parts)
+    options = {**asdict(moments), **asdict(settings), "environment": asdict(where.config) if where.config else None}
+    options["channels"] = list(policy.pixels.parts)
     by_name = {find.name: find for find in found}
-    return Explanation(policy, where, by_name, episodes, maps, pictures, costs, left_out, moments, settings, told)
+    return Explanation(policy, where, by_name, episodes, maps, pictures, costs, left_out, moments, settings, options)
 
 
 def _check(task: Task, modes: Sequence[str], moments: Moments, settings: MethodSettings) -> None:

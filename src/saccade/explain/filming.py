@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from saccade.explain.attacking import Cell, Play, attacker_of, told
+from saccade.explain.attacking import Cell, Play, attacker_of, cells_text
 from saccade.explain.episodes import played
 from saccade.explain.evaluating import picture_of
 from saccade.explain.explanation import Report, silent
@@ -67,6 +67,6 @@ def filmed(
     without_masks, names = dataclasses.replace(task, knows_truth=False), list[Actions]()
     for _, _, reward, _ in played(policy, without_masks, play.mode, seed, steps, act, {}, names):
         rewards.append(reward)
-        report(f"film: {told(cell)}", len(rewards), steps)
+        report(f"film: {cells_text(cell)}", len(rewards), steps)
     pictures, actions = (np.stack(clean), np.stack(seen)), (np.stack(did), np.stack(would))
     return Film(cell, *pictures, *actions, tuple(thought), tuple(undisturbed), np.array(rewards), names[0])

@@ -30,7 +30,9 @@ def fitting(space: gymnasium.Space[Any], pixels: Pixels, task: str) -> Callable[
     if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) not in (2, 3, 4):
         box = isinstance(space, gymnasium.spaces.Box)
         kind = f"shape {space.shape}" if box else f"kind {type(space).__name__}"
-        raise UserError(f"{task} gives observations of {kind}, but the policy sees {pixels.told()}. {PICTURES_NEEDED}")
+        raise UserError(
+            f"{task} gives observations of {kind}, but the policy sees {pixels.description()}. {PICTURES_NEEDED}"
+        )
     floats = space.dtype.kind == np.dtype(pixels.dtype).kind == "f"
     other_range = pixels.normalised is None and float(np.max(space.high)) != pixels.high
     if other_range or not (floats or str(space.dtype) == pixels.dtype):
@@ -72,7 +74,7 @@ def _stack_of_channels_first(obs: np.ndarray) -> np.ndarray:
     return obs.reshape(-1, *obs.shape[2:]) if obs.ndim == 4 else obs
 
 
-def _stack_behind(obs: np.ndarray) -> np.ndarray:
+def _stack_of_channels_to_the_back(obs: np.ndarray) -> np.ndarray:
     """``[frame, height, width, channel]`` -> ``[height, width, frame * channel]``, Stable-Baselines3's stack."""
     return np.moveaxis(_stack_of_channels_last(obs), 0, -1) if obs.ndim == 4 else obs
 
@@ -83,6 +85,6 @@ ARRANGED: tuple[Arrange, ...] = (
     _channel_added,
     _stack_of_channels_last,
     _stack_of_channels_first,
-    _stack_behind,
+    _stack_of_channels_to_the_back,
 )
 """The ways in which the same frames may be laid out in an environment's observations and in a policy's."""

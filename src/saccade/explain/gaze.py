@@ -100,7 +100,7 @@ def seeing_atari(policy: Policy) -> Policy:
     grey = not pixels.said or pixels.parts == (GREY,)
     if pixels.channels_first != (STACK, SIDE, SIDE) or not grey:
         raise UserError(
-            f"{policy.name} sees {pixels.told()}, but people's games are made into {STACK} grey frames of "
+            f"{policy.name} sees {pixels.description()}, but people's games are made into {STACK} grey frames of "
             f"{SIDE}x{SIDE} pixels, which policies for Atari see."
         )
     return dataclasses.replace(policy, pixels=pixels.with_channels(GREY))
@@ -159,11 +159,13 @@ def explain_gaze(
     numbers = [trial.number for trial in trials]
     task = _task(game, folder, gaze, numbers, list(episodes))
     moments = Moments(frames=gaze.frames, seed=settings.seed)
-    told = {**asdict(settings), "game": game, "join": gaze.join, "trials": numbers, "frames": gaze.frames}
-    told |= {"seed": settings.seed, "channels": list(policy.pixels.parts)}
+    options = {**asdict(settings), "game": game, "join": gaze.join, "trials": numbers, "frames": gaze.frames}
+    options |= {"seed": settings.seed, "channels": list(policy.pixels.parts)}
     by_name = {find.name: find for find in found}
-    explanation = Explanation(policy, task, by_name, episodes, maps, pictures, costs, left_out, moments, settings, told)
-    return explanation, _told(explanation, [*rows, *_means(rows, numbers)]), notes
+    explanation = Explanation(
+        policy, task, by_name, episodes, maps, pictures, costs, left_out, moments, settings, options
+    )
+    return explanation, _with_origin(explanation, [*rows, *_means(rows, numbers)]), notes
 
 
 def on_own_scale(maps: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -309,21 +311,21 @@ def _means(rows: Sequence[Row], numbers: Sequence[int]) -> list[Row]:
     return made
 
 
-def _told(explanation: Explanation, rows: Sequence[Row]) -> list[Row]:
+def _with_origin(explanation: Explanation, rows: Sequence[Row]) -> list[Row]:
     policy = explanation.policy
-    told = {
+    origin = {
         "identity": explanation.identity,
         "policy": policy.name,
         "env_steps": policy.env_steps,
         "task": explanation.task.name,
     }
-    return [told | row for row in rows]
+    return [origin | row for row in rows]
 
 
 def _task(game: str, folder: GazeFolder, gaze: GazeSettings, numbers: Sequence[int], modes: Sequence[str]) -> Task:
     """A task that stands in for the environment, of which there is none."""
-    told = "trial" if len(numbers) == 1 else "trials"
-    name = f"{game} as people played it ({told} {', '.join(map(str, numbers))} in {folder.root}, gaze by {gaze.join})"
+    noun = "trial" if len(numbers) == 1 else "trials"
+    name = f"{game} as people played it ({noun} {', '.join(map(str, numbers))} in {folder.root}, gaze by {gaze.join})"
     return Task(name, _nowhere, tuple(modes), knows_truth=False)
 
 

@@ -92,7 +92,7 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
         rows += randomisation_rows(explanation, first, settings.sanity_frames, settings.sanity_stages, report)
     rows += cost_rows(first, explanation.costs)
     policy = explanation.policy
-    told = {
+    shared = {
         "identity": explanation.identity,
         "policy": policy.name,
         "env_steps": policy.env_steps,
@@ -100,7 +100,7 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
     }
     changed = {mode: episode.changed_pixels for mode, episode in explanation.episodes.items()}
     return [
-        told | row | {"changed_pixels": changed[row["mode"]], "frames": _frames(row, explanation, settings)}
+        shared | row | {"changed_pixels": changed[row["mode"]], "frames": _frames(row, explanation, settings)}
         for row in rows
     ]
 

@@ -38,8 +38,8 @@ def randomisation_rows(explanation: Explanation, mode: str, frames: int, stages:
 
         parts = []
         for some in groups(len(seen), explanation.method_settings.max_batch, policy.device):
-            told = _told(views, partial(report, f"{mode}: {name} of random weights"))
-            parts.append(randomisation_curve(one_map, policy.network, policy.tensor(seen[some]), told))
+            reported = _reporting(views, partial(report, f"{mode}: {name} of random weights"))
+            parts.append(randomisation_curve(one_map, policy.network, policy.tensor(seen[some]), reported))
         names = [layer for layer, _ in views]
         values = torch.stack([torch.cat([part[i][1].cpu() for part in parts]) for i in range(len(views))])
         yield row_of(
@@ -56,7 +56,7 @@ def randomisation_rows(explanation: Explanation, mode: str, frames: int, stages:
         )
 
 
-def _told(views: list[Any], progress: Progress) -> Iterator[Any]:
+def _reporting(views: list[Any], progress: Progress) -> Iterator[Any]:
     """Yield the views one by one, reporting progress before each."""
     for index, view in enumerate(views):
         progress(index, len(views))

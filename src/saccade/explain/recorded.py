@@ -44,13 +44,13 @@ class Recorded:
     Attributes:
         source: their name in tables.
         obs: ``[moments, *shape]`` as the policy takes them.
-        told: what the file holds about each: ``step``, ``action``, ``reward``, ``task_mask``.
+        beside: what the file holds about each: ``step``, ``action``, ``reward``, ``task_mask``.
         notes: in words, how observations were made from what was recorded.
     """
 
     source: str
     obs: np.ndarray
-    told: Mapping[str, np.ndarray]
+    beside: Mapping[str, np.ndarray]
     notes: tuple[str, ...]
 
     @property
@@ -87,11 +87,11 @@ def read_recorded(path: Path, policy: Policy) -> Recorded:
     arrays = _arrays(file)
     name = _chosen(arrays, array, file)
     obs, notes = seen_as(arrays[name], policy.pixels, str(path))
-    told = {key: np.asarray(arrays[key]) for key in WITH_THEM if key in arrays and key != name}
-    for key, values in told.items():
+    beside = {key: np.asarray(arrays[key]) for key in WITH_THEM if key in arrays and key != name}
+    for key, values in beside.items():
         if values.ndim == 0 or len(values) != len(obs):
             raise UserError(f"{file} holds {len(obs)} observations, but {key!r} of shape {values.shape}.")
-    return Recorded(str(path), obs, _checked(told, policy, file), notes)
+    return Recorded(str(path), obs, _checked(beside, policy, file), notes)
 
 
 def recorded_episode(policy: Policy, recorded: Recorded, moments: int, every: int | None) -> Episode:
@@ -101,18 +101,18 @@ def recorded_episode(policy: Policy, recorded: Recorded, moments: int, every: in
         chosen = np.unique(np.linspace(0, length - 1, min(moments, length)).round().astype(int))
     else:
         chosen = np.arange(0, length, every)[:moments]
-    obs, told = recorded.obs[chosen], recorded.told
-    reward = told["reward"].astype(np.float64) if "reward" in told else np.full(length, np.nan)
+    obs, beside = recorded.obs[chosen], recorded.beside
+    reward = beside["reward"].astype(np.float64) if "reward" in beside else np.full(length, np.nan)
     return Episode(
         mode=MODE,
         seed=0,
         obs=obs,
-        step=told["step"][chosen] if "step" in told else chosen,
-        action=told["action"][chosen] if "action" in told else policy.act(obs),
+        step=beside["step"][chosen] if "step" in beside else chosen,
+        action=beside["action"][chosen] if "action" in beside else policy.act(obs),
         reward=reward[chosen],
         clean_obs=None,
         changed_pixels=None,
-        task_mask=told["task_mask"][chosen] if "task_mask" in told else None,
+        task_mask=beside["task_mask"][chosen] if "task_mask" in beside else None,
         length=length,
         total=float(reward.sum()),
         pixels=_shown(policy.pixels, recorded.obs),
@@ -163,22 +163,22 @@ def _chosen(arrays: Mapping[str, np.ndarray], asked: str, file: Path) -> str:
     )
 
 
-def _checked(told: dict[str, np.ndarray], policy: Policy, file: Path) -> dict[str, np.ndarray]:
+def _checked(beside: dict[str, np.ndarray], policy: Policy, file: Path) -> dict[str, np.ndarray]:
     """What the file holds about each observation, in an episode's types. Raises UserError if it does not fit."""
-    if "action" in told and told["action"].dtype.kind not in "buif":
+    if "action" in beside and beside["action"].dtype.kind not in "buif":
         raise UserError(f"'action' in {file} must be numbers.")
     for key in ("step", "reward"):
-        if key in told and (told[key].dtype.kind not in "buif" or told[key].size != len(told[key])):
+        if key in beside and (beside[key].dtype.kind not in "buif" or beside[key].size != len(beside[key])):
             raise UserError(f"{key!r} in {file} must be a number for each observation.")
-        if key in told:
-            told[key] = told[key].reshape(-1)
-    if "task_mask" in told:
-        mask = told["task_mask"]
+        if key in beside:
+            beside[key] = beside[key].reshape(-1)
+    if "task_mask" in beside:
+        mask = beside["task_mask"]
         mask = mask[:, None] if mask.ndim == 3 else mask
         if mask.ndim != 4 or mask.shape[2:] != policy.pixels.channels_first[1:]:
             raise UserError(f"'task_mask' in {file} must be [observation, height, width], as large as what is seen.")
-        told["task_mask"] = np.broadcast_to(mask.astype(bool), (len(mask), policy.pixels.frames, *mask.shape[2:]))
-    return told
+        beside["task_mask"] = np.broadcast_to(mask.astype(bool), (len(mask), policy.pixels.frames, *mask.shape[2:]))
+    return beside
 
 
 def _pictures(place: Path) -> tuple[np.ndarray, list[str]]:
@@ -191,8 +191,8 @@ def _pictures(place: Path) -> tuple[np.ndarray, list[str]]:
     """
     contents = contents_of(place, FORMATS, OTHER_FORMATS) if place.is_dir() else Contents((place,), (), (), ())
     if not contents.files:
-        told = "; ".join([f"{place} holds no pictures ({', '.join(FORMATS)})", *contents.overlooked()])
-        raise UserError(f"{told}.")
+        why = "; ".join([f"{place} holds no pictures ({', '.join(FORMATS)})", *contents.overlooked()])
+        raise UserError(f"{why}.")
     pictures = []
     for file in sorted(contents.files, key=_in_order):
         try:

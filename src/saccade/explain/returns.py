@@ -68,8 +68,8 @@ def kept_returns(
             saliency = generator.random(shape) if find is None else _maps(find, clear, max_batch)
             maps = torch.as_tensor(saliency, device=clear.device)
             shown = kept_pixels(clear, maps, shares.to(clear.device), fill(clear))
-            told = [answers.allowed(policy, env, task.name) for env in envs]
-            allowed = np.stack([one for one in told if one is not None]) if policy.masked else None
+            masks = [answers.allowed(policy, env, task.name) for env in envs]
+            allowed = np.stack([one for one in masks if one is not None]) if policy.masked else None
             greedy = [
                 policy.greedy(shown[some], None if allowed is None else allowed[some])
                 for some in groups(len(shown), max_batch, policy.device)

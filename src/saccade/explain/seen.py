@@ -73,8 +73,8 @@ def _frames(recorded: np.ndarray, pixels: Pixels, source: str) -> np.ndarray:
     if recorded.ndim == 4 and recorded.shape[1] in (1, RGB):
         return recorded
     raise UserError(
-        f"{source} holds an array of shape {recorded.shape}, but the policy sees {pixels.told()}: give observations of "
-        f"shape {pixels.shape}, or frames with 1 or 3 channels."
+        f"{source} holds an array of shape {recorded.shape}, but the policy sees {pixels.description()}: "
+        f"give observations of shape {pixels.shape}, or frames with 1 or 3 channels."
     )
 
 
@@ -94,7 +94,8 @@ def _shares(frames: np.ndarray, source: str) -> np.ndarray:
 def _coloured(frames: np.ndarray, pixels: Pixels, source: str, notes: list[str]) -> np.ndarray:
     if pixels.parts not in ((RGB_PART,), (GREY,)):
         raise UserError(
-            f"{source} holds frames, but the policy sees {pixels.told()}: give whole observations of {pixels.shape}."
+            f"{source} holds frames, but the policy sees {pixels.description()}: give whole observations of "
+            f"{pixels.shape}."
         )
     if frames.shape[1] == pixels.colours:
         return frames

@@ -116,12 +116,12 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise UserError(f"{self._whose} gave {array.dtype}, but its observation space says {self._pixels.dtype}.")
         frames = _frames(self._pixels, array)
         new = self._new_frames(frames, over)
-        told = info.get("task_mask") if isinstance(info, Mapping) else None
+        masks_given = info.get("task_mask") if isinstance(info, Mapping) else None
         shown = frames.copy()
         if self._shown is not None:
             shown[: len(frames) - len(new)] = self._shown[len(new) :]
         for place in new:
-            shown[place] = self._distorted(frames, place, shown, told)
+            shown[place] = self._distorted(frames, place, shown, masks_given)
         self._given, self._shown = frames, shown
         changed_obs = _observation(self._pixels, shown)
         return changed_obs if self._key is None else {**obs, self._key: changed_obs}
@@ -154,7 +154,7 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
             )
         self._sure = True
 
-    def _distorted(self, frames: Frames, place: int, shown: Frames, told: Any) -> NDArray[Any]:
+    def _distorted(self, frames: Frames, place: int, shown: Frames, masks_given: Any) -> NDArray[Any]:
         """One new frame under the shifts.
 
         In an episode's first observation the older frames were never seen alone: those that repeat the frame after them
@@ -171,11 +171,11 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
             shares = self._shares(frame[..., channels], channels)
             replaced = None
             if self._background is not None:
-                replaced = self._background.replaced(shares, _mask_of(told, place, len(frames)), self._whose)
+                replaced = self._background.replaced(shares, _mask_of(masks_given, place, len(frames)), self._whose)
             moment = Occasion(self._choice, self._step, len(frames) - 1 - place, replaced=replaced, clips=self._clips)
             after = changed(shares, self.mode.parts, moment)
-            told_again = self._told(after, frame.dtype, channels)
-            changed_frame[..., channels] = np.where(after == shares, frame[..., channels], told_again)
+            given_back = self._given_back(after, frame.dtype, channels)
+            changed_frame[..., channels] = np.where(after == shares, frame[..., channels], given_back)
         return changed_frame
 
     def _shares(self, frame: NDArray[Any], channels: slice) -> NDArray[np.float32]:
@@ -196,7 +196,7 @@ class Shift(gymnasium.Wrapper[Any, Any, Any, Any]):
             )
         return shares.clip(0, 1)
 
-    def _told(self, shares: NDArray[np.float32], dtype: np.dtype[Any], channels: slice) -> NDArray[Any]:
+    def _given_back(self, shares: NDArray[np.float32], dtype: np.dtype[Any], channels: slice) -> NDArray[Any]:
         """Fractions as the environment gives brightness."""
         pixels = self._pixels
         if dtype.kind != "f":
@@ -298,11 +298,11 @@ def _observation(pixels: Pixels, frames: Frames) -> NDArray[Any]:
     return np.array(first.reshape(pixels.shape), order="C")
 
 
-def _mask_of(told: Any, place: int, count: int) -> NDArray[np.bool_] | None:
+def _mask_of(masks_given: Any, place: int, count: int) -> NDArray[np.bool_] | None:
     """The mask of one frame in ``info["task_mask"]``, which covers all frames or the newest."""
-    if told is None:
+    if masks_given is None:
         return None
-    masks = np.asarray(told, bool)
+    masks = np.asarray(masks_given, bool)
     if masks.ndim == 2:
         return masks
     return masks[place] if len(masks) == count else masks[-1]

@@ -143,6 +143,8 @@ def task_of(policy: Policy, name: str | None, **fields: Any) -> Task:
         colours = suite_of(name).spaces(EnvConfig(name)).colours
         if height != width or policy.pixels.colours != colours:
             kind = "RGB" if colours == RGB else "grey"
-            raise UserError(f"{name} gives square {kind} pictures, and {policy.name} sees {policy.pixels.told()}.")
+            raise UserError(
+                f"{name} gives square {kind} pictures, and {policy.name} sees {policy.pixels.description()}."
+            )
         given = {"image_size": height, "frame_stack": channels // colours, **given}
     return find_task(name, **given)

@@ -139,8 +139,8 @@ def _refuse_strangers(trial: Trial, names: Sequence[str], looks: Looks) -> None:
 
 def _notes(names: Sequence[str], looks: Looks) -> tuple[str, ...]:
     alone = len(set(names) - set(looks.names)), len(set(looks.names) - set(names))
-    told = ("pictures have no line of gaze", "lines of gaze have no picture")
-    return tuple(f"{count} of its {what}" for count, what in zip(alone, told, strict=True) if count)
+    reasons = ("pictures have no line of gaze", "lines of gaze have no picture")
+    return tuple(f"{count} of its {what}" for count, what in zip(alone, reasons, strict=True) if count)
 
 
 class Pictures:

@@ -253,6 +253,6 @@ def _source(policy: Policy, source: Policy | None) -> Policy:
     if source.pixels.channels_first != policy.pixels.channels_first:
         raise UserError(
             f"An attack on {source.source or source.name} cannot be shown to {policy.name}: the one sees "
-            f"{source.pixels.told()}, the other {policy.pixels.told()}."
+            f"{source.pixels.description()}, the other {policy.pixels.description()}."
         )
     return source

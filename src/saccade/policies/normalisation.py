@@ -44,7 +44,7 @@ class Normalisation:
         mean, std = (np.array(numbers, np.float32) for numbers in (self.mean, self.std))
         return np.tile(mean, channels // given), np.tile(std, channels // given)
 
-    def told(self) -> str:
+    def description(self) -> str:
         mean, std = (" ".join(f"{number:g}" for number in numbers) for numbers in (self.mean, self.std))
         return f"normalised with mean {mean} and standard deviation {std}"
 

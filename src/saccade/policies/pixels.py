@@ -137,7 +137,7 @@ class Pixels:
         darkest, brightest = (float(value) for value in batch.aminmax())
         slack = (ROUNDING if self.normalised is None else ROUNDING_NORMALISED) * self.high if both_floats else 0.0
         if not (darkest >= -slack and brightest <= self.high + slack):  # NaN too
-            undone = "" if self.normalised is None else f", once it is no longer {self.normalised.told()}"
+            undone = "" if self.normalised is None else f", once it is no longer {self.normalised.description()}"
             raise UserError(
                 f"The policy was given an observation with values in {darkest:g}..{brightest:g}{undone}; it takes "
                 f"0..{self.high:g}."
@@ -161,13 +161,13 @@ class Pixels:
         mean, std = (torch.as_tensor(one, device=obs.device) for one in self.normalised.per_channel(obs.shape[1]))
         return mean[:, None, None], std[:, None, None]
 
-    def told(self) -> str:
+    def description(self) -> str:
         """Describe the observations in words, so that a person can see what was understood."""
         _, height, width = self.channels_first
         known: dict[tuple[str, ...], str] = {(RGB_PART,): "RGB ", (GREY,): "grey "}
         of = "" if self.parts in known else f" ({', '.join(self.parts)})"
         frames = f"{self.frames} {known.get(self.parts, '')}frame{'s' if self.frames > 1 else ''}{of}"
-        normalised = "" if self.normalised is None else f", {self.normalised.told()}"
+        normalised = "" if self.normalised is None else f", {self.normalised.description()}"
         return f"{frames} of {width}x{height} pixels, 0..{self.high:g}{normalised}, {self.layout.replace('_', ' ')}"
 
 

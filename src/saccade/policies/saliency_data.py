@@ -77,8 +77,8 @@ def played_states(
     policy: Policy, env: EnvConfig, count: int, seed: int, report: Report, *, truth: bool = False
 ) -> Played:
     """Return ``play_states``, cached: the same policy, task and seed are played once."""
-    told = {"env": asdict(env), "count": count, "seed": seed, "spacing": SPACING, "truth": truth}
-    name = f"{FOLDER}/{_digest('states', policy.fingerprint(), told)}"
+    described = {"env": asdict(env), "count": count, "seed": seed, "spacing": SPACING, "truth": truth}
+    name = f"{FOLDER}/{_digest('states', policy.fingerprint(), described)}"
     shape = suite_of(env.task).spaces(env).obs_shape
     kept: list[Played] = []
 
@@ -107,7 +107,7 @@ def perturbation_maps(
 
     Not normalised. Blocks of maps are cached as they are computed.
     """
-    told = {"radius": radius, "blur": blur, "stride": stride, "block": BLOCK}
+    described = {"radius": radius, "blur": blur, "stride": stride, "block": BLOCK}
     weights = policy.fingerprint()
     height, width = states.shape[2:]
     found = []
@@ -121,7 +121,7 @@ def perturbation_maps(
             return maps[:, 0].clamp(min=0.0).float().cpu().numpy().view(np.uint8)
 
         seen = hashlib.sha256(some.tobytes()).hexdigest()
-        name = f"{FOLDER}/{_digest('maps', weights, {**told, 'states': seen})}-maps"
+        name = f"{FOLDER}/{_digest('maps', weights, {**described, 'states': seen})}-maps"
         found.append(np.array(cached_array(name, (height, FLOAT * width), make)).view(np.float32))
     report("perturbed states", len(states), len(states))
     return np.concatenate(found)
@@ -133,6 +133,6 @@ def refuse_truth_of_nothing(played: Played) -> None:
         raise UserError("No pixel of these states shows the task, so there is nothing to compare maps with.")
 
 
-def _digest(what: str, weights: str, told: dict[str, object]) -> str:
-    text = json.dumps([VERSION, what, weights, told], sort_keys=True, default=str)
+def _digest(what: str, weights: str, described: dict[str, object]) -> str:
+    text = json.dumps([VERSION, what, weights, described], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -121,8 +121,8 @@ def _refuse_other(policy: Policy, config: RunConfig, spaces: Spaces) -> None:
     seen, shown = policy.pixels.channels_first, spaces.obs_shape
     if seen != shown:
         raise UserError(
-            f"The teacher {policy.name} sees pictures of {_told(seen)}, but its student's have {_told(shown)}: give "
-            "the --frame-stack and the --image-size that the teacher was trained with."
+            f"The teacher {policy.name} sees pictures of {_shape_text(seen)}, but its student's have "
+            f"{_shape_text(shown)}: give the --frame-stack and the --image-size that the teacher was trained with."
         )
     if policy.pixels.normalised is not None:
         raise UserError(f"The teacher {policy.name} takes normalised pixels, but its student plain ones.")
@@ -151,7 +151,7 @@ def _has_gaussian(policy: Policy) -> bool:
     return {"mean", "log_std"} <= set(policy.outputs)
 
 
-def _told(shape: tuple[int, int, int]) -> str:
+def _shape_text(shape: tuple[int, int, int]) -> str:
     return f"{shape[0]} channels and {shape[2]}x{shape[1]} pixels"
 
 

@@ -7,7 +7,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from saccade.data.user_code import FAILURES, told
+from saccade.data.user_code import FAILURES, error_text
 from saccade.policies.policy import Policy
 from saccade.types import UserError
 
@@ -55,5 +55,5 @@ def _computed(policy: Policy, name: str, obs: Tensor) -> Tensor:
         raise
     except FAILURES as error:
         raise UserError(
-            f"{policy.name} cannot compute {name} of observations of shape {policy.pixels.shape}: {told(error)}."
+            f"{policy.name} cannot compute {name} of observations of shape {policy.pixels.shape}: {error_text(error)}."
         ) from error

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent
 from saccade.agents.given import Given
-from saccade.agents.methods_of import label_of, method_of, told_as_theirs
+from saccade.agents.methods_of import blamed_on_owner, label_of, method_of
 from saccade.data.checkpoints import Checkpoint, DamagedCheckpoint
 from saccade.data.documents import Count
 from saccade.data.memory import allocations_bounded
@@ -27,7 +27,7 @@ def make_agent(config: RunConfig, spaces: Spaces, device: torch.device, given: G
     fewer = "choose fewer --filters or --hidden units, or a smaller --projection"
     label = label_of(config.method)
     with (
-        told_as_theirs(config.method, f"Making the agent of {label}"),
+        blamed_on_owner(config.method, f"Making the agent of {label}"),
         torch.random.fork_rng(devices=[]),
         allocations_bounded(f"A network of {label}", fewer),
     ):

@@ -71,8 +71,8 @@ def _no_oracle(values: Values) -> Values:
 
 def _no_teacher(values: Values) -> Values:
     """Before there were teachers, nothing was learned from one."""
-    nobody = {"teaching": None, "teacher_sha256": None, "saliency_sha256": None}
-    return {**nobody, **values} if "agent" in values else values
+    without = {"teaching": None, "teacher_sha256": None, "saliency_sha256": None}
+    return {**without, **values} if "agent" in values else values
 
 
 def _with_an_oracle_that_is_off(env: Values) -> Values:

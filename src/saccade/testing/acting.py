@@ -10,7 +10,7 @@ from saccade.agents.agent import Agent
 from saccade.agents.shortcuts import cause_of
 from saccade.policies.policy import OUTPUTS
 from saccade.testing.cases import SAMPLES, MethodCase
-from saccade.testing.conformance import ConformanceError, require, told
+from saccade.testing.conformance import ConformanceError, first_few, require
 from saccade.testing.random_states import other_random_states, untouched
 from saccade.testing.relu_calls import relu_calls
 from saccade.types import Continuous, Discrete
@@ -172,7 +172,7 @@ def check_pictures(case: MethodCase) -> None:
             f"The picture {name!r} of a sample depends on the others in its batch: compute each by itself.",
         )
     written = [name for name, weight in agent.networks.named_parameters() if weight.grad is not None]
-    require(written == [], f"Pictures left a gradient on {told(written)}: compute them under torch.no_grad().")
+    require(written == [], f"Pictures left a gradient on {first_few(written)}: compute them under torch.no_grad().")
 
 
 def check_saved(case: MethodCase) -> None:

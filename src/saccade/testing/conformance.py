@@ -13,7 +13,7 @@ class ConformanceError(AssertionError):
     """A promise is broken: one sentence that says what was wrong, where, and what to do."""
 
 
-def told(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str]) -> str:
     """Return the first names of a list, for a message."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return ", ".join(names[:MOST_NAMES]) + more

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from saccade.metrics import Metric
-from saccade.testing.conformance import require, told
+from saccade.testing.conformance import first_few, require
 from saccade.testing.metric_cases import Cases, Inputs, cases_for
 from saccade.types import Score
 
@@ -33,11 +33,11 @@ def check_metric(metric: Metric, cases: Cases | None = None) -> None:
     best, middle, worst = found.values()
     sign = 1 if metric.direction == "higher" else -1
     means = [float(values.mean()) * sign for values in (best, middle, worst)]
-    told = ", ".join(f"{value * sign:.4g}" for value in means)
+    totals = ", ".join(f"{value * sign:.4g}" for value in means)
     require(
         means[0] > means[1] > means[2],
-        f"{metric.direction.capitalize()} is declared to be better, but the best, middling and worst maps have {told}: "
-        "reverse the direction, or the metric.",
+        f"{metric.direction.capitalize()} is declared to be better, but the best, middling and worst maps have "
+        f"{totals}: reverse the direction, or the metric.",
     )
     worse = int((sign * (best - middle) < 0).sum())
     require(
@@ -69,7 +69,7 @@ def _scored(metric: Metric, inputs: Inputs, which: str) -> Tensor:
         "it is not here.",
     )
     changed = [name for name, value in before.items() if not torch.equal(inputs[name], value)]
-    require(changed == [], f"The metric changed its argument {told(changed)}: work on a copy.")
+    require(changed == [], f"The metric changed its argument {first_few(changed)}: work on a copy.")
     lowest = -math.inf if metric.lowest is None else metric.lowest
     highest = math.inf if metric.highest is None else metric.highest
     require(

@@ -12,7 +12,7 @@ from torch import Tensor
 from saccade.agents.agent import Agent, Phase, as_one_region, look, sees_nothing
 from saccade.agents.shortcuts import cause_of
 from saccade.testing.cases import MethodCase
-from saccade.testing.conformance import ConformanceError, require, told
+from saccade.testing.conformance import ConformanceError, first_few, require
 from saccade.testing.host_reads import HostReads
 from saccade.testing.random_states import other_random_states, untouched
 
@@ -24,7 +24,9 @@ def check_phases(case: MethodCase) -> None:
     agent, twin = case.agent(), case.agent()
     names = [phase.name for phase in agent.phases]
     twice = sorted({name for name in names if names.count(name) > 1})
-    require(twice == [], f"Two phases are called {told(twice)}: give each a name of its own; log keys begin with it.")
+    require(
+        twice == [], f"Two phases are called {first_few(twice)}: give each a name of its own; log keys begin with it."
+    )
     for number, (phase, batch) in enumerate(case.prepared(agent)):
         before = {name: value.clone() for name, value in _tensors(batch)}
         _check_values(phase, batch)
@@ -55,7 +57,7 @@ def _check_gradients(agent: Agent, phase: Phase, batch: Any) -> None:
     strangers = [str(list(weight.shape)) for weight in owned if id(weight) not in names]
     require(
         strangers == [],
-        f"The optimizer of phase {phase.name!r} steps a parameter of shape {told(strangers)} that is not in "
+        f"The optimizer of phase {phase.name!r} steps a parameter of shape {first_few(strangers)} that is not in "
         "Agent.networks: register it there, or it is never saved.",
     )
     total, _ = phase.total(batch)
@@ -64,14 +66,14 @@ def _check_gradients(agent: Agent, phase: Phase, batch: Any) -> None:
     unreached = [names[id(weight)] for weight, gradient in zip(owned, found, strict=True) if gradient is None]
     require(
         unreached == [],
-        f"The loss of phase {phase.name!r} does not reach {told(unreached)}, which its optimizer steps: take "
+        f"The loss of phase {phase.name!r} does not reach {first_few(unreached)}, which its optimizer steps: take "
         "it out of the optimizer, or look for the detach that cuts it off.",
     )
     gradients = {names[id(weight)]: gradient for weight, gradient in zip(owned, found, strict=True)}
     broken = [name for name, gradient in gradients.items() if not bool(gradient.isfinite().all())]
     require(
         broken == [],
-        f"The gradient of phase {phase.name!r} for {told(broken)} is not finite: look for the root or the "
+        f"The gradient of phase {phase.name!r} for {first_few(broken)} is not finite: look for the root or the "
         "logarithm of something that can be zero.",
     )
     require(
@@ -91,7 +93,7 @@ def _check_purity(phase: Phase, batch: Any, before: Mapping[str, Tensor]) -> Non
     changed = [f"batch.{name}" for name, value in _tensors(batch) if not torch.equal(value, before[name])]
     require(
         changed == [],
-        f"Phase {phase.name!r} changed {told(changed)}: losses must not change their inputs in place.",
+        f"Phase {phase.name!r} changed {first_few(changed)}: losses must not change their inputs in place.",
     )
     require(
         torch.equal(total, again) and all(torch.equal(seen_again[name], value) for name, value in seen.items()),
@@ -117,7 +119,7 @@ def _check_waiting(phase: Phase, batch: Any) -> None:
         torch.autograd.grad(total, phase.owned())
     require(
         spy.found == [],
-        f"Phase {phase.name!r} waits for the device ({told(list(dict.fromkeys(spy.found)))}): leave out .item(), "
+        f"Phase {phase.name!r} waits for the device ({first_few(list(dict.fromkeys(spy.found)))}): leave out .item(), "
         "branches on values and boolean indexing, which no CUDA graph can hold.",
     )
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.saliency.method import Method
-from saccade.testing.conformance import require, told
+from saccade.testing.conformance import first_few, require
 from saccade.testing.random_states import other_random_states, untouched
 from saccade.testing.saliency_cases import (
     BATCH,
@@ -89,8 +89,8 @@ def _check_shape(method: Method | Find, find: Find) -> None:
     empty = [str(index) for index, one in enumerate(found) if not bool(one.any())]
     require(
         empty == [],
-        f"The map of sample {told(empty)} is zero everywhere, although the score depends on every pixel of it: look "
-        "for a detach on the way to it.",
+        f"The map of sample {first_few(empty)} is zero everywhere, although the score depends on every pixel of it: "
+        "look for a detach on the way to it.",
     )
     with other_random_states():
         again = find(score_for(method, net, obs), obs)
@@ -149,7 +149,7 @@ def _check_what_is_left(method: Method | Find, find: Find) -> None:
             "pixels alone, and not with backward().",
         )
     changed = [name for name, value in net.state_dict().items() if not torch.equal(value, weights[name])]
-    require(changed == [], f"The method changed {told(changed)}: it may read weights, but change only a copy.")
+    require(changed == [], f"The method changed {first_few(changed)}: it may read weights, but change only a copy.")
     require(
         torch.equal(obs, pixels) and not obs.requires_grad and obs.grad is None,
         "The method changed the observations, or left a gradient on them: detach and clone them first.",
@@ -188,13 +188,13 @@ def _check_linear(method: Method | Find, find: Find, linear: Linear) -> None:
     found, expected = find(named_for(method, score), obs), linear(weights, obs)
     require(
         found.shape == expected.shape and torch.allclose(found, expected, rtol=1e-6, atol=1e-7),
-        f"A score that is the sum of weights times pixels has the map {_told(expected)}, but the method gave "
-        f"{_told(found)}: "
+        f"A score that is the sum of weights times pixels has the map {_numbers(expected)}, but the method gave "
+        f"{_numbers(found)}: "
         "it is not what linear=... says.",
     )
 
 
-def _told(values: Tensor) -> str:
+def _numbers(values: Tensor) -> str:
     """A map in brief: its shape and its first pixel."""
     return f"{list(values.shape)} that begins with {[round(value, 4) for value in values[0, :, 0, 0].tolist()]}"
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saccade.agents.agent import Agent, make_update
 from saccade.testing.cases import MethodCase
-from saccade.testing.conformance import require, told
+from saccade.testing.conformance import first_few, require
 from saccade.testing.random_states import other_random_states, untouched
 
 
@@ -24,8 +24,8 @@ def check_updates(case: MethodCase, updates: int) -> None:
     different = [name for name, value in first.items() if not torch.equal(again[name], value)]
     require(
         different == [],
-        f"Two runs with the same seeds differ after {updates} updates, in {told(different)}: draw from the generator "
-        "that prepare and draw are given, and from nothing else.",
+        f"Two runs with the same seeds differ after {updates} updates, in {first_few(different)}: draw from the "
+        "generator that prepare and draw are given, and from nothing else.",
     )
     learned = {id(weight) for phase in agent.phases if phase.terms.keys() == phase.begun(0) for weight in phase.owned()}
     still = [
@@ -35,7 +35,7 @@ def check_updates(case: MethodCase, updates: int) -> None:
     ]
     require(
         still == [],
-        f"After {updates} updates {told(still)} is unchanged, although an optimizer steps it: its gradient "
+        f"After {updates} updates {first_few(still)} is unchanged, although an optimizer steps it: its gradient "
         "is always zero, or its learning rate is.",
     )
 
@@ -46,5 +46,5 @@ def trained(case: MethodCase, agent: Agent, updates: int) -> dict[str, Tensor]:
     for index in range(updates):
         metrics = update(functools.partial(case.batch, seed=index), generator, index)
         broken = [f"{key} is {value.item()}" for key, value in metrics.items() if not bool(value.isfinite())]
-        require(broken == [], f"In update {index} {told(broken)}: earlier losses have broken a weight.")
+        require(broken == [], f"In update {index} {first_few(broken)}: earlier losses have broken a weight.")
     return agent.networks.state_dict()

@@ -21,7 +21,7 @@ from saccade.types import Spaces, UserError
 CPU = torch.device("cpu")
 
 
-def nothing_told(what: str, done: int, total: int) -> None:
+def no_report(what: str, done: int, total: int) -> None:
     """Ignore a report of what is being prepared."""
 
 
@@ -37,7 +37,7 @@ def given_to(
     if not row.takes_saliency(config.agent):
         return Given(images, teacher)
     teaching = config.teaching
-    found = saliency_data(policy, config.env, teaching, config.training.seed, report or nothing_told)
+    found = saliency_data(policy, config.env, teaching, config.training.seed, report or no_report)
     if config.saliency_sha256 not in (None, found.sha256):
         raise UserError(
             f"The saliency data in {teaching.saliency_data} have changed since the run began: restore them."
@@ -58,7 +58,7 @@ def with_digests(config: RunConfig) -> RunConfig:
     config = dataclasses.replace(config, teacher_sha256=policy.fingerprint())
     if teaching is None or teaching.saliency_data in SALIENCY_SOURCES or not row.takes_saliency(config.agent):
         return config
-    found = saliency_data(policy, config.env, teaching, config.training.seed, nothing_told)
+    found = saliency_data(policy, config.env, teaching, config.training.seed, no_report)
     return dataclasses.replace(config, saliency_sha256=found.sha256)
 
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from saccade.agents.methods_of import digest_of, label_of, told_as_theirs
+from saccade.agents.methods_of import blamed_on_owner, digest_of, label_of
 from saccade.agents.settings import check_settings
 from saccade.data.checkpoints import newest_checkpoint, set_aside
 from saccade.policies.evaluate import evaluation_row, with_gaps
@@ -82,7 +82,7 @@ def start(
     config = with_digests(with_whole_paths(with_envs(with_precision(config))))
     # Errors in the configuration appear before there is a folder, so that one can try again.
     with (
-        told_as_theirs(config.method, f"Training {label_of(config.method)}"),
+        blamed_on_owner(config.method, f"Training {label_of(config.method)}"),
         gpu_failures_explained(config, folder),
         assembled(config, preparing, functools.partial(refuse_without_graphs, config.training)) as training,
         _made(folder),
@@ -125,7 +125,7 @@ def resume(
             warn(f"The run began with updates recorded as CUDA graphs, and continues without: {why}.")
 
     with (
-        told_as_theirs(config.method, f"Training {label_of(config.method)}"),
+        blamed_on_owner(config.method, f"Training {label_of(config.method)}"),
         gpu_failures_explained(config, folder),
         _locked(folder),
         assembled(config, preparing, without_graphs) as training,

@@ -150,14 +150,14 @@ class Sinks:
     def write(self, row: Mapping[str, Any]) -> None:
         self._board.write(row)
         if self._tracker is not None:
-            self._told(lambda tracker: tracker.write(row))
+            self._asked(lambda tracker: tracker.write(row))
 
     def close(self) -> None:
         self._board.close()
         if self._tracker is not None:
-            self._told(lambda tracker: tracker.close())
+            self._asked(lambda tracker: tracker.close())
 
-    def _told(self, act: Callable[[Sink], None]) -> None:
+    def _asked(self, act: Callable[[Sink], None]) -> None:
         assert self._tracker is not None
         try:
             act(self._tracker)

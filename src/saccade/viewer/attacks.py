@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from saccade.bench.robustness import NOISE, attacks_in, bootstrap_band, clean_row, sentences
-from saccade.bench.verdicts import amount_told
+from saccade.bench.verdicts import amount_text
 from saccade.viewer import figures
 from saccade.viewer.film import Film, panel
 from saccade.viewer.page import Facts, Found, Heading, Picture, Section, Table, write_page
@@ -168,14 +168,14 @@ def _table(rows: Sequence[Row]) -> Table:
     lines = []
     for row in rows:
         band = bootstrap_band(row["returns"])
-        mean, deviation = (amount_told(row[key], beside) for key in ("return_mean", "return_std"))
+        mean, deviation = (amount_text(row[key], beside) for key in ("return_mean", "return_std"))
         change, untouched = row.get("action_change"), row.get("untouched")
         lines.append(
             (
                 "no attack" if row["epsilon"] == 0 else row["attack"],
                 f"{row['epsilon']:g}",
                 f"{mean} ± {deviation}",
-                None if band is None else " to ".join(amount_told(end, beside) for end in band),
+                None if band is None else " to ".join(amount_text(end, beside) for end in band),
                 None if change is None else f"{change:.3g}",
                 None if untouched is None else f"{100 * untouched:.0f} %",
                 *([f"{100 * row['success_rate']:.0f} %"] if knows_success else []),

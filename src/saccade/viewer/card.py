@@ -176,8 +176,8 @@ def _training(carded: Carded) -> Iterator[str]:
     yield from ("", f"Code: commit {carded.commit}." if carded.commit else "Code: no commit is known.")
     yield from ("", "| setting | value |", "|---|---|")
     for name, value in carded.settings.items():
-        told = json.dumps(value).replace("|", "\\|")
-        yield f"| {name} | {told} |"
+        text = json.dumps(value).replace("|", "\\|")
+        yield f"| {name} | {text} |"
     yield ""
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, final
 
 from saccade.bench.dials import Row, clean_row, dials_in, sentences, strengths_of
-from saccade.bench.verdicts import amount_told, interval_of
-from saccade.envs.changes import told_share
+from saccade.bench.verdicts import amount_text, interval_of
+from saccade.envs.changes import changed_share_text
 from saccade.envs.dials import meaning
 from saccade.viewer import figures
 from saccade.viewer.page import Facts, Found, Gallery, Heading, Picture, Section, Table, Text, write_page
@@ -159,7 +159,7 @@ def _table(name: str, clean: Row, rows: Sequence[Row]) -> Table:
     lines = []
     for one in strengths_of(clean, [clean, *rows]):
         row = one.row
-        mean, deviation = (amount_told(row[key], beside) for key in ("return_mean", "return_std"))
+        mean, deviation = (amount_text(row[key], beside) for key in ("return_mean", "return_std"))
         share = row["return_mean"] / beside if positive else math.nan
         changed = row.get("changed_pixels")
         lines.append(
@@ -168,7 +168,7 @@ def _table(name: str, clean: Row, rows: Sequence[Row]) -> Table:
                 f"{mean} ± {deviation}",
                 f"{100 * share:.0f} %" if share >= 0 and one.strength and len(row["returns"]) > 1 else None,
                 *(_cell(row.get(metric)) for metric in ("policy_drift", "action_drift", "map_drift")),
-                None if changed is None else told_share(changed),
+                None if changed is None else changed_share_text(changed),
                 *([f"{100 * row['success_rate']:.0f} %"] if knows_success else []),
             )
         )

@@ -9,8 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
-from saccade.bench.verdicts import amount_told, interval_of, mode_told, sentence, share_told, verdicts
-from saccade.envs.changes import told_share, too_little
+from saccade.bench.verdicts import amount_text, interval_of, mode_text, sentence, share_text, verdicts
+from saccade.envs.changes import changed_share_text, too_little
 from saccade.envs.dials import ALL_DIALS, meaning
 from saccade.envs.shift_modes import CLEAN, COLON, PLUS, names_shift
 from saccade.viewer import figures
@@ -57,7 +57,7 @@ def _sections(evaluated: Evaluated) -> Iterator[Section]:
         yield Heading("What the policy sees")
         yield Gallery(
             (("the same moment in every mode", tuple(data_uri(png(frame)) for frame in evaluated.firsts.values())),),
-            tuple(map(mode_told, evaluated.firsts)),
+            tuple(map(mode_text, evaluated.firsts)),
             "The newest frame of the first observation of the first episode.",
         )
     yield Heading("The numbers")
@@ -81,10 +81,10 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> Picture:
     for row in rows:
         interval = interval_of(row["returns"])
         spread = (interval.low, interval.high) if interval.count > 1 else None
-        bars.append(figures.Bar(mode_told(row["mode"]), interval.mean, spread, tuple(row["returns"])))
+        bars.append(figures.Bar(mode_text(row["mode"]), interval.mean, spread, tuple(row["returns"])))
     return Picture(
         figures.bars_with_intervals(bars, x_label="return of an episode"),
-        f"Mean return in {', '.join(mode_told(row['mode']) for row in rows)}",
+        f"Mean return in {', '.join(mode_text(row['mode']) for row in rows)}",
         "Bars are mean returns, dots the episodes. A line is the mean's 95 % confidence interval: modes whose lines "
         "overlap cannot be told apart with so few episodes.",
     )
@@ -92,20 +92,20 @@ def _bars(rows: Sequence[Mapping[str, Any]]) -> Picture:
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A table with modes as rows: mean, deviation, what is left, the gap, what the mode changes, successes."""
-    shares = {one.mode: share_told(one) for one in verdicts(rows) if one.kind != "unclear"}
+    shares = {one.mode: share_text(one) for one in verdicts(rows) if one.kind != "unclear"}
     beside = next((row["return_mean"] for row in rows if row["mode"] == CLEAN), rows[0]["return_mean"])
     knows_success = all(row.get("success_rate") is not None for row in rows)
     columns = ["mode", "return", "of train", "gap", "pixels changed", *(["successes"] if knows_success else [])]
     lines = []
     for row in rows:
         share = row.get("changed_pixels")
-        mean, deviation = (amount_told(row[name], beside) for name in ("return_mean", "return_std"))
+        mean, deviation = (amount_text(row[name], beside) for name in ("return_mean", "return_std"))
         cells = [
-            mode_told(row["mode"]),
+            mode_text(row["mode"]),
             f"{mean} ± {deviation}",
             shares.get(row["mode"]) or None,
-            None if row["gap"] is None or row["mode"] == CLEAN else amount_told(row["gap"], beside),
-            None if share is None else told_share(share),
+            None if row["gap"] is None or row["mode"] == CLEAN else amount_text(row["gap"], beside),
+            None if share is None else changed_share_text(share),
         ]
         lines.append((*cells, *([f"{100 * row['success_rate']:.0f} %"] if knows_success else [])))
     counts = "/".join(map(str, sorted({len(row["returns"]) for row in rows})))

@@ -21,7 +21,7 @@ from saccade.bench.comparison import (
     tasks_of_success_alone,
 )
 from saccade.bench.outcomes import SUCCESS
-from saccade.bench.printed import decimals_for, number_told
+from saccade.bench.printed import decimals_for, published_number_text
 from saccade.bench.published import RETURN, Published
 from saccade.bench.statistics import FEWEST_SEEDS
 from saccade.bench.verdicts import listed
@@ -185,8 +185,10 @@ def _certain(pairs: Sequence[Pair]) -> Iterator[str]:
             by_mode: dict[str, list[str]] = {}
             for pair in sure:
                 by_mode.setdefault(pair.mode, []).append(pair.other)
-            told = [f"{listed(sorted(others, key=arms.index))} in {listed(modes)}" for others, modes in merged(by_mode)]
-            clauses.append(f"{word} {'; '.join(told)}")
+            parts = [
+                f"{listed(sorted(others, key=arms.index))} in {listed(modes)}" for others, modes in merged(by_mode)
+            ]
+            clauses.append(f"{word} {'; '.join(parts)}")
     if clauses:
         yield f"By intervals of the difference that leave out 0, {known[0].arm} is {', and '.join(clauses)}."
     else:
@@ -211,8 +213,8 @@ def _best(aggregates: Sequence[Aggregate]) -> Iterator[str]:
     for mode in modes:
         best = max((one for one in own if one.mode == mode), key=lambda one: one.interquartile_mean.value)
         ahead.setdefault(best.arm, []).append(f"{mode} ({amount(best)})")
-    told = "; ".join(f"{arm} in {', '.join(where)}" for arm, where in ahead.items())
-    yield f"Highest interquartile mean of the return, of {count} methods: {told}."
+    best_by_mode = "; ".join(f"{arm} in {', '.join(where)}" for arm, where in ahead.items())
+    yield f"Highest interquartile mean of the return, of {count} methods: {best_by_mode}."
 
 
 def _looks(experiment: Experiment) -> Iterator[Section]:
@@ -232,7 +234,12 @@ def _published_alone(experiment: Experiment) -> Iterator[Section]:
         yield Facts(tuple(experiment.published_about))
     if experiment.not_run:
         rows: list[tuple[Cell, ...]] = [
-            (one.arm, one.task, f"{one.measure}, {one.mode}".rstrip(", "), number_told(one, decimals_for([one.value])))
+            (
+                one.arm,
+                one.task,
+                f"{one.measure}, {one.mode}".rstrip(", "),
+                published_number_text(one, decimals_for([one.value])),
+            )
             for one in experiment.not_run
         ]
         yield Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from saccade.bench.associations import Association, told
+from saccade.bench.associations import Association, sentences
 from saccade.bench.correlation import Coefficient
 from saccade.bench.outcomes import SUCCESS
 from saccade.viewer import figures
@@ -23,10 +23,10 @@ def associations(found: Sequence[Association], arms: Sequence[str] = ()) -> Iter
     if not found:
         return
     yield Heading("Do better maps go with better behaviour?")
-    tasks = list(dict.fromkeys((one.task, one.told) for one in found))
+    tasks = list(dict.fromkeys((one.task, one.conditions) for one in found))
     for task, way in tasks:
-        own = [one for one in found if (one.task, one.told) == (task, way)]
-        yield Text(" ".join([f"{task}:", *told(own)]))
+        own = [one for one in found if (one.task, one.conditions) == (task, way)]
+        yield Text(" ".join([f"{task}:", *sentences(own)]))
         if len(own) > MOST_ROWS:
             strongest = sorted(own, key=_strength, reverse=True)[:MOST_ROWS]
             yield _table(strongest, f" Of {len(own)} pairs the {MOST_ROWS} with the strongest coefficient.")
@@ -40,8 +40,8 @@ def _table(found: Sequence[Association], which: str = "") -> Table:
     known = [one.correlation for one in found]
     columns: dict[str, list[Cell]] = {
         "score, mode": [f"{one.name}, {one.mode}" for one in found],
-        "Spearman": ["too few, or the same in all" if one is None else one.spearman.told() for one in known],
-        "Pearson": [None if one is None else one.pearson.told() for one in known],
+        "Spearman": ["too few, or the same in all" if one is None else one.spearman.text() for one in known],
+        "Pearson": [None if one is None else one.pearson.text() for one in known],
         "within methods": [None if one is None else _within(one.within) for one in known],
     }
     runs = [len(one.scores) for one in found]
@@ -53,15 +53,15 @@ def _table(found: Sequence[Association], which: str = "") -> Table:
         tuple(columns),
         tuple(zip(*columns.values(), strict=True)),
         f"{found[0].task}: how each saliency score of a run goes together with its {MEASURES[found[0].measure]} "
-        f"in each mode ({found[0].told}).{which} 1: they rise together always; 0: not at all; \u22121: one falls as "
-        "the other rises. "
+        f"in each mode ({found[0].conditions}).{which} 1: they rise together always; 0: not at all; \u22121: one falls "
+        "as the other rises. "
         "Within methods: Pearson's coefficient of what runs differ from the mean of their method. In square brackets "
         "are 95 % intervals from resampled runs within each method; they are not widened for how many there are.",
     )
 
 
 def _within(found: Coefficient | None) -> str | None:
-    return None if found is None else found.told()
+    return None if found is None else found.text()
 
 
 def _charts(found: Sequence[Association], most: int, arms: Sequence[str]) -> Iterator[Section]:
@@ -99,4 +99,4 @@ def _chart(name: str, found: Sequence[Association], arms: Sequence[str]) -> Pict
 
 def _titled(one: Association) -> str:
     known = one.correlation
-    return one.mode if known is None else f"{one.mode}: {known.spearman.told()}"
+    return one.mode if known is None else f"{one.mode}: {known.spearman.text()}"

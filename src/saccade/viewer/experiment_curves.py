@@ -9,7 +9,7 @@ from typing import final
 from saccade.bench import statistics
 from saccade.bench.comparison import Line, attacked
 from saccade.bench.outcomes import SUCCESS
-from saccade.bench.printed import difference_told, interval_told, ours_told, published_told
+from saccade.bench.printed import difference_text, interval_text, ours_text, published_text
 from saccade.bench.published import RETURN
 from saccade.viewer import figures
 from saccade.viewer.page import Cell, Heading, Picture, Section
@@ -119,11 +119,11 @@ def beside_published(lines: Sequence[Line], decimals: int, ours: str) -> dict[st
     """Return the columns of every table, by title: ours, the published number and the difference where any line has
     one, our interval, seeds.
     """
-    columns: dict[str, list[Cell]] = {ours: [ours_told(line, decimals) for line in lines]}
+    columns: dict[str, list[Cell]] = {ours: [ours_text(line, decimals) for line in lines]}
     if any(line.published for line in lines):
-        columns["published"] = [published_told(line, decimals) if line.published else None for line in lines]
-        columns["difference"] = [difference_told(line, decimals) if line.published else None for line in lines]
-    columns["interval"] = [interval_told(line, decimals) for line in lines]
+        columns["published"] = [published_text(line, decimals) if line.published else None for line in lines]
+        columns["difference"] = [difference_text(line, decimals) if line.published else None for line in lines]
+    columns["interval"] = [interval_text(line, decimals) for line in lines]
     columns["seeds"] = [len(line.seeds) for line in lines]
     return columns
 

@@ -9,8 +9,8 @@ import numpy as np
 from saccade.bench import statistics
 from saccade.bench.comparison import Aggregate, Group, Line, Pair
 from saccade.bench.outcomes import SUCCESS
-from saccade.bench.printed import decimals_for, decimals_of, number_told
-from saccade.bench.printed import told as number
+from saccade.bench.printed import decimals_for, decimals_of, published_number_text
+from saccade.bench.printed import number_text as number
 from saccade.bench.published import RETURN
 from saccade.bench.statistics import FEWEST_SEEDS, Estimate
 from saccade.viewer import figures
@@ -70,7 +70,7 @@ def _values(line: Line, percent: int) -> tuple[float, ...]:
 
 def _measured(group: Group) -> str:
     what = MEASURES.get(group.measure, group.measure).capitalize()
-    return f"{what} ({group.told})." if group.told else f"{what}."
+    return f"{what} ({group.conditions})." if group.conditions else f"{what}."
 
 
 def _row_name(line: Line, group: Group) -> str:
@@ -95,7 +95,7 @@ def _table(group: Group) -> Table:
     played = f", {counts.pop()} episodes each" if len(counts) == 1 and None not in counts else ""
     printed = dict.fromkeys(line.published[0].source for line in lines if line.published)
     others = [
-        f"{line.arm}, {line.mode}: {number_told(one, decimals)} ({one.source})"
+        f"{line.arm}, {line.mode}: {published_number_text(one, decimals)} ({one.source})"
         for line in lines
         for one in line.published[1:]
     ]
@@ -187,7 +187,7 @@ def amount(one: Aggregate) -> str:
 
 def estimated(found: Estimate, decimals: int) -> str:
     """``294 [290, 300]``; of too few seeds the number alone, since what stands beside or below says so."""
-    told = number(found.value, decimals)
+    text = number(found.value, decimals)
     if found.low is None or found.high is None:
-        return told
-    return f"{told} [{number(found.low, decimals)}, {number(found.high, decimals)}]"
+        return text
+    return f"{text} [{number(found.low, decimals)}, {number(found.high, decimals)}]"

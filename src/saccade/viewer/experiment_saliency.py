@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from saccade.bench.comparison import MEASURES, Group, Line
-from saccade.bench.printed import counts_told, frames_asked_told, frames_told, ours_told
+from saccade.bench.printed import counts_text, frames_asked_text, frames_text, ours_text
 from saccade.viewer.experiment_curves import beside_published
 from saccade.viewer.page import Better, Cell, Folded, Heading, Section, Table
 
@@ -57,7 +57,7 @@ def _side_by_side(task: str, metric: str, version: str, lines: Scored) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for arm in dict.fromkeys(line.arm for _, line in lines):
         own = [found.get((arm, method)) for method in methods]
-        rows.append((arm, *(None if line is None else ours_told(line, decimals) for line in own)))
+        rows.append((arm, *(None if line is None else ours_text(line, decimals) for line in own)))
     seeds = sorted({len(line.seeds) for _, line in lines})
     return Table(
         ("method", *(method.replace("_", " ") for method in methods)),
@@ -70,17 +70,17 @@ def _side_by_side(task: str, metric: str, version: str, lines: Scored) -> Table:
 def _each_below_the_other(task: str, metric: str, version: str, scored: Scored) -> Table:
     lines = [line for _, line in scored]
     names = [f"{line.arm}, {method.replace('_', ' ')}, {line.mode}" for method, line in scored]
-    told = metric.replace("_", " ")
+    name = metric.replace("_", " ")
     columns: dict[str, list[Cell]] = {
         "method, map, mode": [*names],
-        **beside_published(lines, _decimals(scored), told),
-        "frames": [frames_told(line) for line in lines],
+        **beside_published(lines, _decimals(scored), name),
+        "frames": [frames_text(line) for line in lines],
     }
     return Table(
         tuple(columns),
         tuple(zip(*columns.values(), strict=True)),
-        _caption(task, told, "seeds", version, scored),
-        tuple(_better(scored) if title == told else None for title in columns),
+        _caption(task, name, "seeds", version, scored),
+        tuple(_better(scored) if title == name else None for title in columns),
         frozenset(name for name, (method, _) in zip(names, scored, strict=True) if method.startswith(BASELINE)),
     )
 
@@ -88,8 +88,8 @@ def _each_below_the_other(task: str, metric: str, version: str, scored: Scored) 
 def _caption(task: str, what: str, seeds: str, version: str, lines: Scored) -> str:
     own = [line for _, line in lines]
     counts = [count for line in own for count in line.frames]
-    on = f", on {counts_told(counts)} frames" if counts else ""
-    asked = frames_asked_told(own)
+    on = f", on {counts_text(counts)} frames" if counts else ""
+    asked = frames_asked_text(own)
     sentences = [
         f"{task}, {what}: mean ± standard deviation over {seeds}{on}.",
         asked,

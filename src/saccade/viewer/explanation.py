@@ -210,10 +210,10 @@ def film_frames(folder: str | Path, mode: str) -> Iterator[Picture]:
             sheet = empty.copy()
             for frames, place in zip(drawn, places, strict=True):
                 sheet[place] = frames[row]
-            yield write_on(sheet, told(maps, int(time)), 8, len(sheet) - LINE_PIXELS)
+            yield write_on(sheet, moment_text(maps, int(time)), 8, len(sheet) - LINE_PIXELS)
 
 
-def told(maps: Maps, time: int) -> str:
+def moment_text(maps: Maps, time: int) -> str:
     """Describe what happened at a frame in a line: ``step 12 of 250 · reward 0.93 · action 0.10 −0.40``.
 
     A discrete action comes with its name, its probability or value, and the actions that come closest to it:

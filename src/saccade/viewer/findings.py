@@ -66,12 +66,12 @@ def _scores(explanation: Explanation) -> Iterator[str]:
         return
     wins = Counter(filter(None, (_winner(rows, explanation) for rows in compared)))
     lost = len(compared) - wins.total()
-    told = ", ".join(f"{name} in {count}" for name, count in wins.most_common())
+    places = ", ".join(f"{name} in {count}" for name, count in wins.most_common())
     count = f"{len(compared)} measurements, each a score in a mode"
     if not wins:
         yield f"In none of {count}, is a method better than maps made without the network."
         return
-    yield f"Of {count}, the best map is that of {told}" + (f"; in {lost} none stands out." if lost else ".")
+    yield f"Of {count}, the best map is that of {places}" + (f"; in {lost} none stands out." if lost else ".")
 
 
 def _winner(rows: list[ScoreRow], explanation: Explanation) -> str | None:

@@ -84,26 +84,26 @@ def page_of(moment: Moment) -> str:
 def _sentence(moment: Moment, over: bool) -> str:
     states = (DONE, RUNNING, WAITING, FAILED, SKIPPED)
     parts = [f"{moment.count(state)} {state}" for state in states if moment.count(state)]
-    parts.append(f"{told_seconds(moment.seconds)} so far")
+    parts.append(f"{duration_text(moment.seconds)} so far")
     if moment.seconds_left is not None and not over:
-        parts.append(left_told(moment))
+        parts.append(time_left_text(moment))
     return f"{len(moment.cells)} runs: {', '.join(parts)}. {'Nothing runs now.' if over else ''}".strip()
 
 
-def left_told(moment: Moment) -> str:
+def time_left_text(moment: Moment) -> str:
     """Return ``about 13 min left``; ``at least`` while it is unknown how long the steps after training take."""
     assert moment.seconds_left is not None
-    return f"{'at least' if moment.at_least else 'about'} {told_seconds(moment.seconds_left)} left"
+    return f"{'at least' if moment.at_least else 'about'} {duration_text(moment.seconds_left)} left"
 
 
 def cells_of_line(shown: Shown) -> tuple[str, ...]:
     """Return a run as the cells of a line, whose columns are ``HEAD``."""
     standing = shown.standing
     training = shown.state == RUNNING and standing.step == TRAIN
-    left = told_seconds(standing.seconds_left) if training and standing.seconds_left is not None else ""
+    left = duration_text(standing.seconds_left) if training and standing.seconds_left is not None else ""
     steps = "" if standing.steps is None else f"{standing.env_steps:,}/{standing.steps:,}"
     state = shown.step if shown.state == RUNNING and shown.step else shown.state
-    if shown.tries and not shown.told:
+    if shown.tries and not shown.reason:
         state += f", try {shown.tries + 1}"
     returned = "" if standing.returned is None else f"{standing.returned:.4g}"
     return shown.cell.name, state, returned, left, steps, shown.place
@@ -114,8 +114,8 @@ def _row(shown: Shown, shared: str) -> str:
     cells = "".join(f'<td class="{name}">{text}</td>' for name, text in zip(HEAD[1:], rest, strict=True))
     name = breakable(run.removeprefix(escape(shared)))
     row = f'<tr class="{shown.state}"><th scope="row">{name}</th>{cells}</tr>'
-    if shown.told:
-        row += f'\n<tr class="{shown.state}"><td class="why" colspan="{len(HEAD)}">{escape(shown.told)}</td></tr>'
+    if shown.reason:
+        row += f'\n<tr class="{shown.state}"><td class="why" colspan="{len(HEAD)}">{escape(shown.reason)}</td></tr>'
     return row
 
 
@@ -128,7 +128,7 @@ def shared_name(moment: Moment) -> str:
     return task + slash if slash else common[: common.rfind("-") + 1]
 
 
-def told_seconds(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return ``40 s``, ``12 min``, ``3.5 h`` or ``2.1 days``."""
     for unit, length, most in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
         if seconds < most * length:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
-from saccade.envs.changes import told_share, too_little
+from saccade.envs.changes import changed_share_text, too_little
 from saccade.metrics.gaze import CHANCE
 from saccade.viewer.figures import curves, drift
 from saccade.viewer.page import Better, Facts, Heading, Picture, Section, Table, Text
@@ -72,22 +72,22 @@ def _scores_table(explanation: Explanation, mode: str, rows: Sequence[ScoreRow])
     lost = table.lost()
     if not lost:
         return table
-    told = (
+    note = (
         f" No method beats every row that was made without the network in {', '.join(lost)}: no map is "
         "marked there, since a picture drawn blindly does as well."
     )
-    return dataclasses.replace(table, caption=table.caption + told)
+    return dataclasses.replace(table, caption=table.caption + note)
 
 
-def change_told(explanation: Explanation, mode: str) -> str:
+def change_text(explanation: Explanation, mode: str) -> str:
     """Return how much of the picture a mode changes, in a sentence; empty if that was not measured."""
     share = explanation.changed_pixels.get(mode)
     if share is None:
         return ""
-    told = f"Mode {mode} changes {told_share(share)} of the pixels in these states."
+    changes = f"Mode {mode} changes {changed_share_text(share)} of the pixels in these states."
     if not too_little(share):
-        return told
-    return f"{told} That is next to nothing: measurements in it say nothing about its distraction."
+        return changes
+    return f"{changes} That is next to nothing: measurements in it say nothing about its distraction."
 
 
 def _better(direction: str | None) -> Better | None:
@@ -120,12 +120,12 @@ def _caption(explanation: Explanation, mode: str, rows: Sequence[ScoreRow], base
         if row.undefined:
             undefined.setdefault((row.method, row.undefined), []).append(row.metric)
     if undefined:
-        told = (
+        undefined_in = (
             f"{method} in {'all' if count == frames else f'{count} of {frames}'} frames ({', '.join(metrics)})"
             for (method, count), metrics in undefined.items()
         )
-        caption += f" Undefined, and left out of the mean: {'; '.join(told)}."
-    return f"{caption} {change_told(explanation, mode)}".strip()
+        caption += f" Undefined, and left out of the mean: {'; '.join(undefined_in)}."
+    return f"{caption} {change_text(explanation, mode)}".strip()
 
 
 def _cell(row: ScoreRow | None, decimals: int) -> str | None:
@@ -167,9 +167,9 @@ def _drifts(rows: Sequence[ScoreRow]) -> Iterator[Section]:
     # The action is the policy's: every method's row of a mode says the same.
     acted = {row.mode: row for row in known if row.metric == ACTION_DRIFT}
     actions = {mode: row.mean or 0.0 for mode, row in acted.items()}
-    told = {(row.metric, row.mode): row for name in OF_POLICY for row in known if row.metric == name}
-    if told:
-        cells = ((f"{metric} in {mode}", _cell(row, _decimals([row.mean]))) for (metric, mode), row in told.items())
+    drifts = {(row.metric, row.mode): row for name in OF_POLICY for row in known if row.metric == name}
+    if drifts:
+        cells = ((f"{metric} in {mode}", _cell(row, _decimals([row.mean]))) for (metric, mode), row in drifts.items())
         yield Facts(tuple((name, cell or "") for name, cell in cells))
     for metric in dict.fromkeys(row.metric for row in known if row.metric not in OF_POLICY):
         maps: dict[str, dict[str, float]] = {}

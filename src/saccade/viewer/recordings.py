@@ -174,9 +174,9 @@ def read_explanation(folder: str | Path) -> Explanation:
     for mode in written.modes:
         if mode in ("", "..") or Path(mode).name != mode or len(mode) > LONGEST_NAME:
             raise damaged(path, f"{mode!r:.40} is no mode")
-    told = {field.name: getattr(written, field.name) for field in fields(written) if field.name != "identity"}
-    told["changed_pixels"] = {mode: share for mode, share in written.changed_pixels.items() if share is not None}
-    explanation = Explanation(folder, **told, scores=_read_scores(folder / SCORES, written.identity))
+    values = {field.name: getattr(written, field.name) for field in fields(written) if field.name != "identity"}
+    values["changed_pixels"] = {mode: share for mode, share in written.changed_pixels.items() if share is not None}
+    explanation = Explanation(folder, **values, scores=_read_scores(folder / SCORES, written.identity))
     if not explanation.scores and not explanation.modes_with_maps:
         raise UserError(f"{str(folder)!r} holds neither maps nor scores; {AGAIN}.")
     return explanation
@@ -193,9 +193,9 @@ def _read_scores(path: Path, identity: str | None) -> tuple[ScoreRow, ...]:
                 raise DamagedError(f"line {line.number}: {line.problem}")
             written = typed(line.row, _WrittenRow)
             if identity is None or written.identity == identity:
-                told = {field.name: getattr(written, field.name) for field in fields(ScoreRow)}
+                values = {field.name: getattr(written, field.name) for field in fields(ScoreRow)}
                 curve = None if written.curve is None else _curve(written.curve, line.number)
-                rows[written.mode, written.method, written.metric] = ScoreRow(**(told | {"curve": curve}))
+                rows[written.mode, written.method, written.metric] = ScoreRow(**(values | {"curve": curve}))
     except (OSError, UserError, DamagedError) as error:
         raise damaged(path, error) from error
     return tuple(rows.values())

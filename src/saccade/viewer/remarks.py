@@ -15,12 +15,12 @@ def remarks(saliency: Mapping[str, NDArray[np.float32]]) -> Iterator[str]:
         if empty:
             where = "every frame" if empty == count else f"{empty} of {count} frames"
             yield f"{name} is zero everywhere in {where}: it says nothing there, and its picture is crossed out."
-    told: set[str] = set()
+    named: set[str] = set()
     for name, maps in saliency.items():
-        if name in told or not maps.any():
+        if name in named or not maps.any():
             continue
         twins = [other for other, others in saliency.items() if other != name and np.array_equal(maps, others)]
-        told.update(twins)
+        named.update(twins)
         if twins:
             yield (
                 f"{' and '.join([name, *twins])} gave exactly the same maps, number for number: they count as one "

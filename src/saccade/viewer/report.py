@@ -19,13 +19,13 @@ from saccade.viewer.explanation import (
     TRUTH,
     agent_label,
     figure_picture,
+    moment_text,
     panels,
     spread,
-    told,
 )
 from saccade.viewer.film import Film, Films, Scale, panel
 from saccade.viewer.findings import findings
-from saccade.viewer.measurements import PEOPLE, change_told, cost_sections, in_sentences, question_sections
+from saccade.viewer.measurements import PEOPLE, change_text, cost_sections, in_sentences, question_sections
 from saccade.viewer.page import Contents, Facts, Found, Heading, Picture, Section, Text, write_page
 from saccade.viewer.pictures import data_uri, overlay, png
 from saccade.viewer.questions import picture_words
@@ -151,10 +151,10 @@ def _film(explanation: Explanation, mode: str, maps: Maps, pixels: int) -> Film:
             panel(label, exact.get(label, f"what matters according to {label}"), frames, lossless=label in exact)
             for label, frames in drawn.items()
         ),
-        tuple(told(maps, time) for time in range(total)),
+        tuple(moment_text(maps, time) for time in range(total)),
         height,
         width,
-        _film_caption(maps, len(chosen), mode, change_told(explanation, mode)),
+        _film_caption(maps, len(chosen), mode, change_text(explanation, mode)),
         Scale("does not matter", "matters most", _scale_bar()),
         tuple(_curves(maps)),
         () if len(chosen) == total else tuple(chosen.tolist()),

@@ -63,14 +63,14 @@ class SMGNetworks(nn.Module):
         return self.foreground(self.actor_critic.critic.embed(obs))
 
 
-def behind(front: Tensor, mask: Tensor, back: Tensor) -> Tensor:
+def composited(front: Tensor, mask: Tensor, back: Tensor) -> Tensor:
     """``front * mask + back * (1 - mask)``: pictures ``[batch, frames * 3, h, w]``, mask ``[batch, frames, h, w]``."""
     return torch.lerp(back, front, per_channel(mask))
 
 
 def reconstruction_error(batch: Batch, shared: Shared) -> Tensor:
     """Mean absolute difference of o+ M + o- (1 - M) from o (L_recon)."""
-    rebuilt = behind(shared["foreground_of_obs"], shared["mask_of_obs"], shared["background_of_obs"])
+    rebuilt = composited(shared["foreground_of_obs"], shared["mask_of_obs"], shared["background_of_obs"])
     return F.l1_loss(rebuilt, batch.obs)
 
 
@@ -202,7 +202,7 @@ def replaced_background(nets: SMGNetworks, obs: Tensor, background: Tensor) -> T
     No gradient. An update computes it before its first step, with the weights that it begins with.
     """
     with torch.no_grad():
-        return behind(obs, nets.separate(obs)[1], background)
+        return composited(obs, nets.separate(obs)[1], background)
 
 
 def draw_replaced_backgrounds(nets: SMGNetworks, images: Images | None) -> Prepare:
@@ -245,7 +245,7 @@ def pictures(nets: SMGNetworks) -> Mapping[str, Callable[[Tensor], Tensor]]:
 
     @torch.no_grad()
     def reconstruction(obs: Tensor) -> Tensor:
-        return behind(*nets.separate(obs), nets.background(obs))
+        return composited(*nets.separate(obs), nets.background(obs))
 
     return {
         "attribution": attribution,

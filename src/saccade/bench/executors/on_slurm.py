@@ -68,11 +68,11 @@ class SlurmExecutor:
         if error is None:
             result: Ended = asked.result()
             return result
-        told = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         if self._stopping:
-            return Ended(name, INTERRUPTED, told, stopped=True)
+            return Ended(name, INTERRUPTED, reason, stopped=True)
         # A machine that fails, or a job whose time is over, is no fault of the run: it goes on from its checkpoint.
-        return Ended(name, 1, told, lost=asked.state in ("NODE_FAIL", "PREEMPTED", "TIMEOUT"))
+        return Ended(name, 1, reason, lost=asked.state in ("NODE_FAIL", "PREEMPTED", "TIMEOUT"))
 
     def doing(self) -> Mapping[str, tuple[str, str]]:
         return {name: ("", f"job {asked.job_id}") for name, (_, asked) in self._jobs.items()}

@@ -82,7 +82,7 @@ def members_of(path: Path) -> list[str]:
 
 def read_text(place: Place, most: int) -> bytes:
     """Return the content of a small file. Raises UserError if it cannot be read, or is larger than ``most`` bytes."""
-    with _told(place), place.opened() as file:
+    with _in_a_sentence(place), place.opened() as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise UserError(f"{place} is larger than {most:,} bytes, which no such file is.")
@@ -92,7 +92,7 @@ def read_text(place: Place, most: int) -> bytes:
 def content_key(place: Place) -> str:
     """Return a key that differs between archives with different content. Raises UserError if it cannot be read."""
     digest, total = hashlib.sha256(), 0
-    with _told(place), place.opened() as file:
+    with _in_a_sentence(place), place.opened() as file:
         while block := file.read(2**20):
             digest.update(block)
             total += len(block)
@@ -111,7 +111,7 @@ def packed_pictures(place: Place) -> dict[str, bytes]:
     """
     found: dict[int, tuple[str, bytes]] = {}
     total = 0
-    with _told(place), place.opened() as file:
+    with _in_a_sentence(place), place.opened() as file:
         unpacked = _Unpacked(file)
         with tarfile.open(fileobj=unpacked, mode="r:") as archive:  # type: ignore[call-overload]  # what it needs of one
             while (member := archive.next()) is not None:
@@ -149,7 +149,7 @@ def picture_of(content: bytes, name: str, place: Place) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _told(place: Place) -> Iterator[None]:
+def _in_a_sentence(place: Place) -> Iterator[None]:
     """Turn errors with an archive into one sentence."""
     try:
         yield

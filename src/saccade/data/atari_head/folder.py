@@ -70,8 +70,8 @@ class GazeFolder:
             raise UserError(f"{broken[0]} cannot be read (cut off or damaged): download it again.")
         if not found:
             have = ", ".join(sorted({trial.game for trial in self.trials if trial.game}))
-            told = f"it has {have}" if have else f"it does not say which games those are, as {META_DATA} is missing"
-            raise UserError(f"{self.root} has no trial of {game}: {told}.")
+            why = f"it has {have}" if have else f"it does not say which games those are, as {META_DATA} is missing"
+            raise UserError(f"{self.root} has no trial of {game}: {why}.")
         for number in numbers:
             if number not in found:
                 have = ", ".join(map(str, found))
@@ -116,7 +116,7 @@ def find_gaze(explicit: str | Path | None = None) -> GazeFolder:
         what = "is no folder" if root.exists() else "does not exist"
         raise UserError(f"Gaze folder {root} {what}: give the one with {_EXPECTED}.")
     contents = contents_of(root, (".bz2", TEXT, ".zip", ".csv"))
-    games = _games_told([path for path in contents.files if path.name == META_DATA])
+    games = _games_named([path for path in contents.files if path.name == META_DATA])
     places: list[Place] = []
     damaged: list[Path] = []
     for path in contents.files:
@@ -176,7 +176,7 @@ def _game_of(place: Place) -> str | None:
     return next((game for part in (*reversed(within), *outside) if (game := game_named(part)) is not None), None)
 
 
-def _games_told(tables: Iterable[Path]) -> dict[int, str]:
+def _games_named(tables: Iterable[Path]) -> dict[int, str]:
     """The game of each trial, by number, according to tables of trials; other rows are skipped."""
     games: dict[int, str] = {}
     for path in tables:

@@ -86,26 +86,26 @@ def read_looks(content: bytes, source: str) -> Looks:
 def _row(line: str, where: str) -> tuple[str, NDArray[np.float64]]:
     """A picture's name, and its gaze samples ``[n, 2]``. Raises UserError for anything but numbers."""
     name, *fields = line.split(",", FIELDS_BEFORE_GAZE)
-    told = fields[-1].rstrip(", \t").split(",") if len(fields) == FIELDS_BEFORE_GAZE else []
-    values = _numbers(told)
+    numbers = fields[-1].rstrip(", \t").split(",") if len(fields) == FIELDS_BEFORE_GAZE else []
+    values = _numbers(numbers)
     if values is None:  # something is missing or not a number
-        told = [field.strip() for field in told]
-        if all(field in MISSING for field in told):
+        numbers = [field.strip() for field in numbers]
+        if all(field in MISSING for field in numbers):
             return name.strip(), np.empty((0, 2))
-        values = np.array([_number(field, where) for field in told])
+        values = np.array([_number(field, where) for field in numbers])
     if len(values) % 2:
         raise UserError(f"{where} has {len(values)} numbers of gaze: they are pairs of x and y.")
     pairs = values.reshape(-1, 2)
     return name.strip(), pairs[~np.isnan(pairs).any(1)]
 
 
-def _numbers(told: list[str]) -> NDArray[np.float64] | None:
+def _numbers(numbers: list[str]) -> NDArray[np.float64] | None:
     """Coordinates if all are plain numbers, as on most lines: a fast path for megabytes of them."""
     try:
-        values = np.array([*map(float, told)])
+        values = np.array([*map(float, numbers)])
     except ValueError:
         return None
-    return values if np.isfinite(values).all() and not any("_" in field for field in told) else None
+    return values if np.isfinite(values).all() and not any("_" in field for field in numbers) else None
 
 
 def _number(field: str, where: str) -> float:

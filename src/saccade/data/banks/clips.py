@@ -89,7 +89,7 @@ class Clips:
         """
         return (previous + 1) % len(self) if in_order else int(random.integers(len(self)))
 
-    def told(self) -> dict[str, object]:
+    def provenance(self) -> dict[str, object]:
         """Return source and number of the clips, and how many were skipped, for the provenance."""
         return {"clips": self.source, "num_clips": len(self), "num_missing_clips": len(self.missing)}
 

@@ -137,8 +137,8 @@ def load_bank(
     files = _choose(list(contents.files), count, seed)
     overlooked = _listed(contents.overlooked())
     if not files:
-        told = f" ({overlooked})" if overlooked else ""
-        raise UserError(f"image folder {str(root)!r} holds no {', '.join(FORMATS)} files{told}; give one that does")
+        why = f" ({overlooked})" if overlooked else ""
+        raise UserError(f"image folder {str(root)!r} holds no {', '.join(FORMATS)} files{why}; give one that does")
     if overlooked:
         warnings.warn(f"image folder {str(root)!r}: {overlooked}; {len(contents.files)} files can be", stacklevel=2)
     images = cached_array(_cache_name(files, size), (3, size, size), partial(_decode_all, root, files, size, progress))

@@ -119,7 +119,7 @@ class PlayingScreen:
 
     def provenance(self) -> dict[str, object]:
         """Source and number of the clips, and how many were skipped."""
-        return {**self.clips.told(), "clips_on_screen": True}
+        return {**self.clips.provenance(), "clips_on_screen": True}
 
 
 @final

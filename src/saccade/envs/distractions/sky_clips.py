@@ -83,7 +83,7 @@ class PlayingSky:
 
     def provenance(self) -> dict[str, object]:
         """Source and number of the clips, how many are missing, and how often the frame changes."""
-        return {**self.clips.told(), "clip_period": self.period}
+        return {**self.clips.provenance(), "clip_period": self.period}
 
 
 def to_and_fro(random: np.random.Generator, length: int) -> Iterator[int]:

@@ -69,7 +69,7 @@ class VideoBackground:
 
     def provenance(self) -> dict[str, object]:
         """Source and number of the clips, and how many were skipped."""
-        return self.clips.told()
+        return self.clips.provenance()
 
 
 def is_green(pixels: np.ndarray) -> np.ndarray:

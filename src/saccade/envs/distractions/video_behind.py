@@ -68,4 +68,4 @@ class ClipBehind:
 
     def provenance(self) -> dict[str, object]:
         """Source and number of the clips, and how many were skipped."""
-        return {**self.clips.told(), "clip_brightness": self.brightness}
+        return {**self.clips.provenance(), "clip_brightness": self.brightness}

@@ -19,11 +19,11 @@ class OtherWeather:
     Attributes:
         name: a name in ``LOOKS`` of ``envs/tasks/driving/looks.py``, or in ``WEATHERS`` of
             ``envs/tasks/carla/settings.py``.
-        told_as: its name in the provenance.
+        provenance_key: its name in the provenance.
     """
 
     name: str
-    told_as: str = "weather"
+    provenance_key: str = "weather"
 
     def check(self, folder: DataFolder) -> None:
         """Check nothing: no data is needed."""
@@ -46,4 +46,4 @@ class OtherWeather:
 
     def provenance(self) -> dict[str, object]:
         """Its name."""
-        return {self.told_as: self.name}
+        return {self.provenance_key: self.name}

@@ -118,8 +118,8 @@ class Moving:
         """Return all that later pictures depend on; empty if nothing moves."""
         if not self._motions:
             return {}
-        told: dict[str, StateValue] = {CONTROL_STEPS: self._control_steps, AGENT_STEPS: self._agent_steps}
-        return told if self._first_distance is None else told | {AGENT_DISTANCE: self._first_distance}
+        state: dict[str, StateValue] = {CONTROL_STEPS: self._control_steps, AGENT_STEPS: self._agent_steps}
+        return state if self._first_distance is None else state | {AGENT_DISTANCE: self._first_distance}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore what ``save`` returned; ``state`` may hold other keys too."""

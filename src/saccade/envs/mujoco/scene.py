@@ -115,8 +115,8 @@ class Scene:
 
     def texture_colour(self, name: str, which: str) -> Rgb:
         """Return a built-in texture's own ``rgb1`` or ``rgb2`` (0..1), whatever has been painted since."""
-        told = self._textures.get(name, {}).get(which, UNTOLD[which])
-        red, green, blue = map(float, told.split())
+        colour = self._textures.get(name, {}).get(which, UNTOLD[which])
+        red, green, blue = map(float, colour.split())
         return red, green, blue
 
     def material_colour(self, name: str) -> Rgb | None:

@@ -57,10 +57,10 @@ class View:
             mujoco.mj_camlight(self._model, data)
         position, frame = data.cam_xpos[camera].copy(), data.cam_xmat[camera].reshape(3, 3).copy()
         pivot = position - self.distance * frame[:, 2]
-        told = [self._strengths.get(name, 0.0) for name in ("camera_yaw", "camera_pitch", "camera_roll")]
+        turns = [self._strengths.get(name, 0.0) for name in ("camera_yaw", "camera_pitch", "camera_roll")]
         away = self._strengths.get("camera_distance", 0.0)
-        if any((*told, away)):
-            yaw, pitch, roll = told
+        if any((*turns, away)):
+            yaw, pitch, roll = turns
             moved, turned = moved_camera(position, frame, self.distance, yaw, pitch, roll, away)
             data.cam_xpos[camera], data.cam_xmat[camera] = moved, turned.ravel()
         tilt = self._strengths.get("light_direction", 0.0)

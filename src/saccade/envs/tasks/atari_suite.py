@@ -113,15 +113,15 @@ def spaces_of(config: EnvConfig) -> Spaces:
 def settings_of(config: EnvConfig) -> dict[str, object]:
     """Return how it is played, for the provenance."""
     options = config.options
-    told: dict[str, object] = {
+    settings: dict[str, object] = {
         "wrappers": options.wrappers,
         "episodic_life": options.episodic_life and wrappers_of(config).lost_life != "nothing",
         "clip_rewards": options.clip_rewards,
     }
     for name in ("game_mode", "difficulty"):
         if getattr(options, name) is not None:
-            told[name] = getattr(options, name)
-    return told
+            settings[name] = getattr(options, name)
+    return settings
 
 
 def action_repeat_of(task: str) -> int:

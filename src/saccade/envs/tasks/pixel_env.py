@@ -143,7 +143,7 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
     def provenance(self) -> dict[str, object]:
         """Return what must be reported with results: they are only comparable if this is equal."""
         config = self.config
-        told: dict[str, object] = {
+        facts: dict[str, object] = {
             "task": config.task,
             "mode": config.mode,
             "image_size": config.image_size,
@@ -152,10 +152,10 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
             **self.simulation.settings,
         }
         if self._oracle != OFF:  # results with it never share a table with results without
-            told["oracle_mask"] = self._oracle
+            facts["oracle_mask"] = self._oracle
         for nuisance in self._nuisances:
-            told |= nuisance.provenance()
-        return told | dict(self.simulation.versions)
+            facts |= nuisance.provenance()
+        return facts | dict(self.simulation.versions)
 
     def get_state(self) -> dict[str, StateValue]:
         """Return everything that the rest of the episode, and all later ones, depend on, as arrays and plain values.
@@ -258,5 +258,5 @@ class PixelEnv(gymnasium.Env[np.ndarray, Any]):
             self._masks.extend([mask] * frames)
 
     def _info(self) -> dict[str, Any]:
-        told = self.simulation.outcome()
-        return told | {"task_mask": np.stack(self._masks)} if self._masks else told
+        outcome = self.simulation.outcome()
+        return outcome | {"task_mask": np.stack(self._masks)} if self._masks else outcome

@@ -46,10 +46,10 @@ class Arrangement(NamedTuple):
     def __str__(self) -> str:
         where = _in_processes(self.processes) if self.processes else "in this process"
         drawn = f"{self.opengl} ({self.renderer})" if self.renderer else self.opengl
-        told = f"{self.environments} environment{'s' * (self.environments > 1)} {where}"
-        told += f", OpenGL {drawn}" if self.opengl else ", rendering without OpenGL"
-        told += f", {self.replaced} lost and replaced" if self.replaced else ""
-        return told + (f", at most {self.most_processes} render at the same time here" if self.most_processes else "")
+        text = f"{self.environments} environment{'s' * (self.environments > 1)} {where}"
+        text += f", OpenGL {drawn}" if self.opengl else ", rendering without OpenGL"
+        text += f", {self.replaced} lost and replaced" if self.replaced else ""
+        return text + (f", at most {self.most_processes} render at the same time here" if self.most_processes else "")
 
 
 class WorkerPool(Generic[Config]):
@@ -251,8 +251,8 @@ class WorkerPool(Generic[Config]):
         """New processes in place of the lost ones."""
         for worker, loss in lost.items():
             self._require_journals(worker.envs, loss)
-        told = "; ".join(map(str, lost.values()))
-        _warn(f"{told}; a new process goes on exactly where it was (lost so far: {self._replaced})")
+        losses = "; ".join(map(str, lost.values()))
+        _warn(f"{losses}; a new process goes on exactly where it was (lost so far: {self._replaced})")
         self._tried = self._tried or ["a new process"]
         end_workers(list(lost), grace_seconds=0.0)
         fresh = []
@@ -270,14 +270,14 @@ class WorkerPool(Generic[Config]):
             raise WorkerError(f"{loss}, although all of this was tried: {', '.join(self._tried)}") from loss
         count, opengl = lower
         software = opengl != self._opengl
-        told = _in_processes(count) + (f" with software OpenGL ({SOFTWARE_OPENGL})" if software else "")
+        how = _in_processes(count) + (f" with software OpenGL ({SOFTWARE_OPENGL})" if software else "")
         pixels = ", but for slightly other pixels" if software else ""
         no_help = f", and {self._tried[-1]} was no help" if self._tried else ""
         _warn(
             f"{loss}{no_help}; all {len(self._assignments)} environments go on"
-            f" where they were{pixels}, {told} from now on (lost so far: {self._replaced})"
+            f" where they were{pixels}, {how} from now on (lost so far: {self._replaced})"
         )
-        self._tried.append(told.removeprefix("in "))
+        self._tried.append(how.removeprefix("in "))
         self._opengl, self._most_processes = opengl, None if software else count
         end_workers(list(lost), grace_seconds=0.0)
         end_workers(self.workers, GRACE_SECONDS)

@@ -22,7 +22,7 @@ MODULES, TENSORS = "_modules", ("_parameters", "_buffers")
 ORDINARY = frozenset(vars(nn.Module()))
 """What every module has: its parts, settings and hooks."""
 PLAIN: frozenset[type] = frozenset((int, float, bool, str, type(None)))
-NOBODY = 0
+NO_HOLDER = 0
 
 
 class Reach:
@@ -42,7 +42,7 @@ class Reach:
         self.names: dict[int, str] = {}
         self.holders: dict[int, list[int]] = {}
         kinds = (*REBUILT, Tensor) if tensors else REBUILT
-        waiting: list[tuple[int, str, Any]] = [(NOBODY, "", network)]
+        waiting: list[tuple[int, str, Any]] = [(NO_HOLDER, "", network)]
         while waiting:
             holder, label, thing = waiting.pop()
             key = id(thing)
@@ -66,7 +66,7 @@ class Reach:
         waiting = [holder for target in targets for holder in self.holders[target]]
         while waiting:
             key = waiting.pop()
-            if key != NOBODY and key not in leading:
+            if key != NO_HOLDER and key not in leading:
                 leading.add(key)
                 waiting += self.holders[key]
         return leading

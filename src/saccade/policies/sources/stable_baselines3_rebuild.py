@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from saccade.data.memory import allocations_bounded
-from saccade.data.user_code import FAILURES, importable, running, told
+from saccade.data.user_code import FAILURES, error_text, importable, running
 from saccade.policies.sources import weights as weight_files
 from saccade.policies.sources.pickles import Trust, unpickled
 from saccade.policies.sources.stable_baselines3_algorithms import policy_class, require
@@ -51,7 +51,7 @@ def rebuild(saved: Saved) -> Found:
         except UserError:
             raise
         except FAILURES as error:
-            why = f"The policy in {saved.origin} could not be rebuilt: {told(error)}. {saved.advice}"
+            why = f"The policy in {saved.origin} could not be rebuilt: {error_text(error)}. {saved.advice}"
             raise UserError(why.rstrip()) from error
     weight_files.fit(network, saved.weights, saved.origin, saved.advice)
     return network, observation_space, action_space
@@ -114,7 +114,7 @@ def _opened(saved: Saved, name: str, trust: Trust) -> Any:
     try:
         return unpickled(base64.b64decode(pickled), trust)
     except FAILURES as error:
-        raise UserError(f"The {name} in {saved.origin} cannot be unpickled here: {told(error)}.") from error
+        raise UserError(f"The {name} in {saved.origin} cannot be unpickled here: {error_text(error)}.") from error
 
 
 def _old_options(options: Any) -> dict[str, Any]:

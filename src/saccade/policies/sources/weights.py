@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from saccade.data.files import read_bounded
 from saccade.data.memory import available_bytes
-from saccade.data.user_code import FAILURES, told
+from saccade.data.user_code import FAILURES, error_text
 from saccade.policies.sources.pickles import Trust, holds_code, unpickled
 from saccade.types import UserError
 
@@ -87,7 +87,7 @@ def _why_unreadable(error: BaseException, content: bytes, origin: str, trust: Tr
     if trust is not None and isinstance(error, AttributeError | ImportError):  # a class that is not here
         return f"{origin} cannot be unpickled here: {error}."
     if trust is not None and not isinstance(error, (*DAMAGE, pickle.UnpicklingError)):  # its code ran
-        return f"Unpickling {origin} failed: {told(error)}."
+        return f"Unpickling {origin} failed: {error_text(error)}."
     return f"{origin} is damaged, or no file of weights at all."
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from saccade.explain.session import Session
 from saccade.types import UserError
-from saccade.viewer.live.telling import charts_of
+from saccade.viewer.live.payloads import charts_of
 from saccade.viewer.readings import numbers_of
 from saccade.viewer.timeline import Chart
 
@@ -23,7 +23,7 @@ class Curves:
 
     def __init__(self) -> None:
         self._policy = 0
-        self._told = 0  # moments that the page knows
+        self._sent = 0  # moments that the page knows
         self._heads: object = None  # of the charts that it has; None where those are of another episode
         self._strengths: list[np.ndarray] = []  # by moment, of each action: the sum of its sizes up to there
 
@@ -35,7 +35,7 @@ class Curves:
 
     def forget(self, index: int) -> None:
         """Forget moments from ``index`` on, which have changed."""
-        self._told = min(self._told, index)
+        self._sent = min(self._sent, index)
         del self._strengths[index:]
         if index == 0:
             self._heads = None
@@ -52,13 +52,13 @@ class Curves:
         except UserError:
             pass
         known = len(session.course_so_far(self._policy))
-        if self._told == known and self._heads is not None:
+        if self._sent == known and self._heads is not None:
             return None
         strength = self._strength(session)
-        charts, start = charts_of(session, self._policy, range(self._told, known), strength), self._told
+        charts, start = charts_of(session, self._policy, range(self._sent, known), strength), self._sent
         if _heads(charts) != self._heads:  # other actions are the strongest now
             charts, start = charts_of(session, self._policy, range(known), strength), 0
-        self._heads, self._told = _heads(charts), known
+        self._heads, self._sent = _heads(charts), known
         return {"kind": "curves", "from": start, "charts": [asdict(one) for one in charts]}
 
     def _strength(self, session: Session) -> np.ndarray | None:

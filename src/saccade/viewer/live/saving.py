@@ -15,7 +15,7 @@ from saccade.explain.reading import Reading
 from saccade.explain.scored import Scored
 from saccade.explain.session import Session
 from saccade.viewer.film import Film, Films, panel
-from saccade.viewer.live import telling
+from saccade.viewer.live import payloads
 from saccade.viewer.live.messages import View
 from saccade.viewer.page import Cell, Found, Gallery, Heading, Section, Table, page
 from saccade.viewer.pictures import data_uri, grid, png, upscale, write_video
@@ -50,8 +50,8 @@ def still(session: Session, view: View) -> File:
     rows, labels = [], []
     for pane in view.shown():
         answer = session.look(pane, view.question)
-        maps = [telling.map_picture(answer, _finest(session, pane, answer, name, view)) for name in view.methods]
-        rows.append([_large(one) for one in (telling.frame(answer), *maps)])
+        maps = [payloads.map_picture(answer, _finest(session, pane, answer, name, view)) for name in view.methods]
+        rows.append([_large(one) for one in (payloads.frame(answer), *maps)])
         labels.append(_name(session, pane))
     return "saccade.png", "image/png", png(grid(rows, row_labels=labels, column_labels=_columns(view)))
 
@@ -63,9 +63,9 @@ def film(session: Session, view: View, report: Report = unheard) -> File:
     for index in moments:
         report(len(frames), len(moments))
         answer = session.look(pane, replace(view.question, index=index))
-        shown = [telling.frame(answer)]
+        shown = [payloads.frame(answer)]
         for name in view.methods[:1]:
-            shown.append(telling.map_picture(answer, _coarsest(session, pane, answer, name, view)))
+            shown.append(payloads.map_picture(answer, _coarsest(session, pane, answer, name, view)))
         frames.append(_large(np.concatenate(shown, axis=1)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "film.mp4")
@@ -105,10 +105,10 @@ def _moment(session: Session, view: View) -> list[Section]:
         if _changes(view):
             shown = {f"{name}, as it was": session.look(pane, Question(view.index)), f"{name}, changed": answer}
         for label, one in shown.items():
-            told = telling.reading_told(one.after)
-            rows.append((label, telling.action_told(session, told), told["value"]))
+            payload = payloads.reading_payload(one.after)
+            rows.append((label, payloads.action_text(session, payload), payload["value"]))
             levels = {method: _finest(session, pane, one, method, view) for method in view.methods}
-            drawn = [telling.frame(one), *(telling.map_picture(one, levels[method]) for method in view.methods)]
+            drawn = [payloads.frame(one), *(payloads.map_picture(one, levels[method]) for method in view.methods)]
             gallery.append((label, tuple(data_uri(png(picture)) for picture in drawn)))
         if view.metrics:  # of the last maps, which are those with the changes
             for method, level in levels.items():
@@ -150,14 +150,14 @@ def _film(session: Session, pane: Pane, view: View, report: Report) -> Film:
         report(len(answers), len(moments))
         answers.append(session.look(pane, Question(index)))
         for name, drawn in maps.items():
-            drawn.append(telling.map_picture(answers[-1], _coarsest(session, pane, answers[-1], name, view)))
-    panels = [panel("picture", "what the policy saw", np.stack([telling.frame(one) for one in answers]))]
+            drawn.append(payloads.map_picture(answers[-1], _coarsest(session, pane, answers[-1], name, view)))
+    panels = [panel("picture", "what the policy saw", np.stack([payloads.frame(one) for one in answers]))]
     for name, drawn in maps.items():
         panels.append(panel(_plain(name), f"the map of {_plain(name)} over the picture", np.stack(drawn)))
     readings, curves = {index: one.before for index, one in zip(moments, answers, strict=True)}, tuple[Chart, ...]()
     if pane.mode == session.mode:
         readings = dict(enumerate(session.course(pane.policy)))
-        curves = telling.charts_of(session, pane.policy, range(total))
+        curves = payloads.charts_of(session, pane.policy, range(total))
     lines = [_line(session, max(known for known in readings if known <= index), readings) for index in range(total)]
     caption = "The brighter a pixel, the more it matters."
     if len(moments) < total:
@@ -169,16 +169,16 @@ def _film(session: Session, pane: Pane, view: View, report: Report) -> Film:
 
 def _line(session: Session, index: int, readings: Mapping[int, Reading]) -> str:
     """Return the action at a moment, its value and its reward as a line."""
-    told = telling.reading_told(readings[index])
-    worth = "" if told["value"] is None else f", value {telling.number_told(told['value'])}"
-    reward = f", reward {telling.number_told(session.rewards[index])}" if index < len(session.rewards) else ""
-    return f"step {index}: {telling.action_told(session, told)}{worth}{reward}"
+    payload = payloads.reading_payload(readings[index])
+    worth = "" if payload["value"] is None else f", value {payloads.number_text(payload['value'])}"
+    reward = f", reward {payloads.number_text(session.rewards[index])}" if index < len(session.rewards) else ""
+    return f"step {index}: {payloads.action_text(session, payload)}{worth}{reward}"
 
 
 def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:
     plain, changed = session.look(panes[0], Question(view.index)), session.look(panes[0], view.question)
-    was = telling.action_told(session, telling.reading_told(plain.before))
-    now = telling.action_told(session, telling.reading_told(changed.after))
+    was = payloads.action_text(session, payloads.reading_payload(plain.before))
+    now = payloads.action_text(session, payloads.reading_payload(changed.after))
     if was == now:
         return f"At step {view.index} the policy does {was}" + (", with the changes too." if _changes(view) else ".")
     return f"At step {view.index} the policy does {was}; with the changes it does {now}."
@@ -187,14 +187,14 @@ def _sentence(session: Session, view: View, panes: Sequence[Pane]) -> str:
 def _changes(view: View) -> list[str]:
     """Return the changes in a word or two each; strokes of the same kind count once."""
     brushed = {"paint": "painted over", "erase": "erased with blur"}
-    told = [
+    changes = [
         f"{_plain(one.shift)} {100 * one.strength:.0f} %" if one.kind == "turn"
         else f"{_plain(one.shift)} dropped in" if one.kind == "drop" else brushed[one.kind]
         for one in view.edits
     ]  # fmt: skip
     if view.dial is not None:
-        told.append(f"{_plain(view.dial[0])} {100 * view.dial[1]:.0f} %")
-    return list(dict.fromkeys(told))
+        changes.append(f"{_plain(view.dial[0])} {100 * view.dial[1]:.0f} %")
+    return list(dict.fromkeys(changes))
 
 
 def _facts(session: Session, view: View) -> tuple[tuple[str, str], ...]:
@@ -209,7 +209,7 @@ def _facts(session: Session, view: View) -> tuple[tuple[str, str], ...]:
 
 
 def _name(session: Session, pane: Pane) -> str:
-    return f"{telling.policy_names(session)[pane.policy]}, {pane.mode}"
+    return f"{payloads.policy_names(session)[pane.policy]}, {pane.mode}"
 
 
 def _plain(name: str) -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 from saccade.explain.session import Session
 from saccade.types import UserError
-from saccade.viewer.live import messages, saving, telling
+from saccade.viewer.live import messages, payloads, saving
 from saccade.viewer.live.curves import Curves
 
 HOST = "127.0.0.1"
@@ -148,8 +148,8 @@ async def _conversation(socket: Any, desk: Desk) -> None:
         except (WebSocketDisconnect, RuntimeError, KeyError):
             inbox.put(None)
 
-    async def say(told: dict[str, Any]) -> None:
-        text = msgspec.json.encode(told).decode()
+    async def say(payload: dict[str, Any]) -> None:
+        text = msgspec.json.encode(payload).decode()
         try:
             await socket.send_text(text)
         except RuntimeError as error:  # the socket has been closed meanwhile
@@ -165,15 +165,15 @@ async def _conversation(socket: Any, desk: Desk) -> None:
             await say({"kind": "error", "sentence": str(error)})
             await socket.close(REFUSED)  # the page does not try again by itself
             return
-        await say(telling.hello(session, desk.title))
-        await say(await desk.do(telling.history, session))
-        await _curves_told(curves, session, desk, inbox, say)
+        await say(payloads.hello(session, desk.title))
+        await say(await desk.do(payloads.history, session))
+        await _send_curves(curves, session, desk, inbox, say)
         while (text := await inbox.get()) is not None:
             try:
                 await _answered(messages.read(text), session, curves, desk, inbox, say)
             except UserError as error:
                 await say({"kind": "error", "sentence": str(error)})
-            await _curves_told(curves, session, desk, inbox, say)
+            await _send_curves(curves, session, desk, inbox, say)
     except WebSocketDisconnect:
         pass
     finally:
@@ -182,7 +182,7 @@ async def _conversation(socket: Any, desk: Desk) -> None:
             await desk.do(session.close)
 
 
-async def _curves_told(curves: Curves, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
+async def _send_curves(curves: Curves, session: Session, desk: Desk, inbox: Inbox, say: Any) -> None:
     """Send new curves piece by piece while no question is waiting."""
     while not inbox.more:
         found = await desk.do(curves.new, session)
@@ -198,13 +198,13 @@ async def _answered(
     match message:
         case messages.Start(seed, mode, actions):
             await desk.do(session.restore, seed, mode, actions)
-            await _history_told(0, session, curves, desk, say)
+            await _send_history(0, session, curves, desk, say)
         case messages.Step(policy):
             await desk.do(session.step, policy)
-            await _history_told(max(len(session.actions) - 1, 0), session, curves, desk, say)
+            await _send_history(max(len(session.actions) - 1, 0), session, curves, desk, say)
         case messages.Branch(index, action):
             await desk.do(session.play_on_with_action, index, action)
-            await _history_told(index, session, curves, desk, say)
+            await _send_history(index, session, curves, desk, say)
         case messages.Save(what, view):
             loop = asyncio.get_running_loop()
 
@@ -219,10 +219,10 @@ async def _answered(
             await _looked(number, view, session, curves, desk, inbox, say)
 
 
-async def _history_told(start: int, session: Session, curves: Curves, desk: Desk, say: Any) -> None:
+async def _send_history(start: int, session: Session, curves: Curves, desk: Desk, say: Any) -> None:
     """Send the history from an action on; the moment where it was taken now has another reward."""
     curves.forget(start)
-    await say(await desk.do(telling.history, session, start))
+    await say(await desk.do(payloads.history, session, start))
 
 
 async def _looked(
@@ -235,8 +235,8 @@ async def _looked(
 
     answers = [await desk.do(session.look, pane, question) for pane in panes]
     curves.of(panes[0].policy)
-    told = [telling.answer_told(answer) for answer in answers]
-    await say({"kind": "look", "number": number, "index": view.index, "panes": told})
+    shown = [payloads.answer_payload(answer) for answer in answers]
+    await say({"kind": "look", "number": number, "index": view.index, "panes": shown})
     waiting = [
         (place, name, session.maps(pane, answers[place], name, view.score))
         for name in view.methods
@@ -254,7 +254,7 @@ async def _looked(
                 continue
             if level is None:
                 continue
-            found = telling.map_told(answers[place], level)
+            found = payloads.map_payload(answers[place], level)
             await say({"kind": "map", "number": number, "pane": place, "method": name, **found})
             if view.metrics and level.level == level.levels and not late():
                 scores = await desk.do(_scores, session, panes[place], question, answers[place], level, view.metrics)
@@ -266,6 +266,6 @@ async def _looked(
 def _scores(session: Session, *asked: Any) -> dict[str, Any]:
     """Return the scores of a map that is shown, which stays if it cannot be scored."""
     try:
-        return {"scores": telling.scores_told(session.scored(*asked))}
+        return {"scores": payloads.score_payloads(session.scored(*asked))}
     except UserError as error:
         return {"scores": [], "sentence": str(error)}

@@ -75,10 +75,10 @@ class AtariSimulation:
             self._random = self._generator(self._seed)
             self.emulator.switch_on()
             self._latest[:], self._over, self._is_seeded = 0, True, True
-        anew = self._over or not self._ends_with_a_life or self.emulator.frames >= self._wrappers.frames
-        goes_on = not anew and self._wrappers.lost_life == "end"
+        new_game = self._over or not self._ends_with_a_life or self.emulator.frames >= self._wrappers.frames
+        goes_on = not new_game and self._wrappers.lost_life == "end"
         if not goes_on:
-            self._restart(anew)
+            self._restart(new_game)
         self.before = KEPT if goes_on else BLACK
         self.raw_reward, self._agent_steps = 0.0, 0
 
@@ -92,7 +92,7 @@ class AtariSimulation:
             ended = True
         elif lost and self._wrappers.lost_life == "restart":
             # A whole game spans all its lives, and what is played between them counts too.
-            reward += self._restart(anew=False)
+            reward += self._restart(new_game=False)
             self.before, ended = BLACK, self._over
         self.raw_reward = reward
         return (float(np.sign(reward)) if self._clips else reward), ended
@@ -131,10 +131,10 @@ class AtariSimulation:
     def close(self) -> None:
         """Do nothing."""
 
-    def _restart(self, anew: bool) -> float:
+    def _restart(self, new_game: bool) -> float:
         """Begin a game, or continue after a lost life, as the wrappers do; return the rewards on the way."""
         reward = 0.0
-        if anew:
+        if new_game:
             self._begin()
         else:
             reward += self._play(NOOP, self._frames)[0]

@@ -130,16 +130,16 @@ def model_xml(lanes: int, others: int, side: int) -> str:
 
 
 def _meshes() -> str:
-    told = []
+    elements = []
     for kind, parts in BODIES.items():
         for part, corners in zip(("body", "glass", "roof"), parts, strict=True):
             both = [corner for x, y, z in corners for corner in ((x, y, z), (x, -y, z))]
-            told.append(_mesh(f"{kind}_{part}", both))
+            elements.append(_mesh(f"{kind}_{part}", both))
     turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     ring = [(np.cos(angle), np.sin(angle), 0.0) for angle in turn]
-    told.append(_mesh("fir", [*((1.9 * x, 1.9 * y, 0) for x, y, _ in ring), (0, 0, 6.5)]))
+    elements.append(_mesh("fir", [*((1.9 * x, 1.9 * y, 0) for x, y, _ in ring), (0, 0, 6.5)]))
     shade = np.sign(np.array(ring)) * np.abs(np.array(ring)) ** 0.5 * (2.42, 1.02, 0)
-    told.append(_mesh("shade", [(x, y, z) for x, y, _ in shade.tolist() for z in (0.016, 0.008)]))
+    elements.append(_mesh("shade", [(x, y, z) for x, y, _ in shade.tolist() for z in (0.016, 0.008)]))
     for number in range(BEAMS):
         near, far, narrow, wide = 0.1 + 0.3 * number, 9.0 + 4.5 * number, 0.85 - 0.05 * number, 1.6 + 0.45 * number
         flat = [
@@ -151,8 +151,8 @@ def _meshes() -> str:
         ]
         height = 0.02 + 0.008 * number
         beam = [(x, side * y, z) for x, y in flat for side in (1, -1) for z in (height, height + 0.004)]
-        told.append(_mesh(f"beam{number}", beam))
-    return "".join(told)
+        elements.append(_mesh(f"beam{number}", beam))
+    return "".join(elements)
 
 
 def _mesh(name: str, corners: Sequence[tuple[float, ...]]) -> str:
@@ -170,7 +170,7 @@ def _car(name: str, kind: str, camera: bool = False) -> str:
     """A mocap body on its wheels; its paint is that of the geoms ``NAME_body`` and ``NAME_roof``."""
     tail_x, tail_z = TAIL[kind]
     head_x, head_z = HEAD[kind]
-    told = [
+    elements = [
         f'<geom name="{name}_{part}" type="mesh" mesh="{kind}_{part}" material="{material}"/>'
         for part, material in (("body", "paint"), ("roof", "paint"), ("glass", "glass"))
     ]
@@ -178,31 +178,31 @@ def _car(name: str, kind: str, camera: bool = False) -> str:
     for x in (1.42, -1.42):
         for side in (1, -1):
             for material, size, width in (("tyre", radius, 0.13), ("hub", radius * 0.6, 0.14)):
-                told.append(
+                elements.append(
                     f'<geom type="cylinder" material="{material}" pos="{x} {side * 0.86} {radius}" '
                     f'size="{size:.3g} {width}" euler="90 0 0"/>'
                 )
     for side, which in ((1, "left"), (-1, "right")):
         tall = 0.10 if kind in ("saloon", "truck") else 0.2
-        told.append(_box("tail", (tail_x, side * 0.68, tail_z), (0.035, 0.17, tall), f'name="{name}_tail_{which}"'))
-        told.append(_box("head", (head_x, side * 0.62, head_z), (0.06, 0.18, 0.08)))
+        elements.append(_box("tail", (tail_x, side * 0.68, tail_z), (0.035, 0.17, tall), f'name="{name}_tail_{which}"'))
+        elements.append(_box("head", (head_x, side * 0.62, head_z), (0.06, 0.18, 0.08)))
         for spread in (1.0, 1.6, 2.3) if camera else (1.4, 2.1):
-            told.append(
+            elements.append(
                 f'<geom type="ellipsoid" group="{DECALS}" material="glow" '
                 f'pos="{tail_x - 0.05:g} {side * 0.68} {tail_z:g}" '
                 f'size="0.06 {0.20 * spread:.3g} {0.13 * spread:.3g}"/>'
             )
-    told.append(_box("plate", (tail_x - 0.02, 0, tail_z - 0.22), (0.02, 0.26, 0.06)))
-    told.append(_box("plastic", (tail_x + 0.04, 0, 0.42), (0.05, 0.84, 0.09)))
-    told.append(f'<geom type="mesh" mesh="shade" group="{DECALS}" material="shade"/>')
+    elements.append(_box("plate", (tail_x - 0.02, 0, tail_z - 0.22), (0.02, 0.26, 0.06)))
+    elements.append(_box("plastic", (tail_x + 0.04, 0, 0.42), (0.05, 0.84, 0.09)))
+    elements.append(f'<geom type="mesh" mesh="shade" group="{DECALS}" material="shade"/>')
     for number in range(BEAMS) if camera else (1, 3):
-        told.append(f'<geom type="mesh" mesh="beam{number}" group="{DECALS}" material="beam" pos="2.2 0 0"/>')
+        elements.append(f'<geom type="mesh" mesh="beam{number}" group="{DECALS}" material="beam" pos="2.2 0 0"/>')
     if camera:
-        told.append(
+        elements.append(
             f'<camera name="{CAMERA}" pos="{-CHASE_BACK} 0 {CHASE_UP}" xyaxes="{_axes(CHASE_DOWN_DEGREES)}" '
             f'fovy="{FIELD_OF_VIEW}"/>'
         )
-    return f'<body name="{name}" mocap="true">{"".join(told)}</body>'
+    return f'<body name="{name}" mocap="true">{"".join(elements)}</body>'
 
 
 def _axes(down: float) -> str:
@@ -212,11 +212,11 @@ def _axes(down: float) -> str:
 
 def _along(middle: float, half: float) -> str:
     """What looks the same along the whole road: its edge lines and guard rails."""
-    told = [_box("yellow", (60, middle + half - SHOULDER, 0.012), (180, 0.10, 0.01))]
-    told.append(_box("marking", (60, middle - half + SHOULDER, 0.012), (180, 0.10, 0.01)))
+    elements = [_box("yellow", (60, middle + half - SHOULDER, 0.012), (180, 0.10, 0.01))]
+    elements.append(_box("marking", (60, middle - half + SHOULDER, 0.012), (180, 0.10, 0.01)))
     for side in (1, -1):
-        told.append(_box("rail", (60, middle + side * (half + 0.2), 0.62), (180, 0.05, 0.15)))
-    return "".join(told)
+        elements.append(_box("rail", (60, middle + side * (half + 0.2), 0.62), (180, 0.05, 0.15)))
+    return "".join(elements)
 
 
 def _dashes(lanes: int) -> str:
@@ -237,29 +237,29 @@ def _posts(middle: float, half: float) -> str:
 def _scenery(middle: float, half: float) -> str:
     """Trees and lamps of one period: the same in every period and run."""
     random = np.random.default_rng(4)
-    told = []
+    elements = []
     for side in (1, -1):
         for start in np.linspace(0, SCENERY_PERIOD, 7, endpoint=False):
             x = start + random.uniform(0, 14)
             y = middle + side * (half + random.uniform(6, 26))
             tall = random.uniform(0.8, 1.5)
             if random.random() < 0.45:
-                told.append(f'<geom type="mesh" mesh="fir" material="fir" pos="{x:.4g} {y:.4g} {0.6 * tall:.3g}"/>')
-                told.append(_cylinder("trunk", x, y, 0.5, 0.22, 0.8))
+                elements.append(f'<geom type="mesh" mesh="fir" material="fir" pos="{x:.4g} {y:.4g} {0.6 * tall:.3g}"/>')
+                elements.append(_cylinder("trunk", x, y, 0.5, 0.22, 0.8))
             else:
                 leaf = "leaf" if random.random() < 0.5 else "leaf2"
-                told.append(_cylinder("trunk", x, y, 1.2 * tall, 0.22, 1.6 * tall))
+                elements.append(_cylinder("trunk", x, y, 1.2 * tall, 0.22, 1.6 * tall))
                 wide, high = random.uniform(1.6, 2.6) * tall, random.uniform(1.8, 2.6) * tall
-                told.append(
+                elements.append(
                     f'<geom type="ellipsoid" material="{leaf}" pos="{x:.4g} {y:.4g} {2.4 * tall + high * 0.6:.4g}" '
                     f'size="{wide:.3g} {wide:.3g} {high:.3g}"/>'
                 )
     for side, x in ((1, 20.0), (-1, 80.0)):
         y = middle + side * (half + 1.2)
-        told.append(_cylinder("rail", x, y, 4.0, 0.09, 4.3))
-        told.append(_box("rail", (x, y - side * 1.2, 8.2), (0.06, 1.25, 0.05)))
-        told.append(_box("lamp", (x, y - side * 2.3, 8.1), (0.22, 0.45, 0.07)))
-    return "".join(told)
+        elements.append(_cylinder("rail", x, y, 4.0, 0.09, 4.3))
+        elements.append(_box("rail", (x, y - side * 1.2, 8.2), (0.06, 1.25, 0.05)))
+        elements.append(_box("lamp", (x, y - side * 2.3, 8.1), (0.22, 0.45, 0.07)))
+    return "".join(elements)
 
 
 def _cylinder(material: str, x: float, y: float, z: float, radius: float, half: float) -> str:
@@ -269,9 +269,9 @@ def _cylinder(material: str, x: float, y: float, z: float, radius: float, half: 
 def _horizon() -> str:
     """Hills that never come nearer, and the sun."""
     hills = ((320, 150, 150, 26), (340, 40, 120, 17), (330, -70, 140, 22), (320, -190, 130, 32), (340, 260, 150, 34))
-    told = [
+    elements = [
         f'<geom type="ellipsoid" material="hill" pos="{x} {y} -4" size="60 {wide} {high}"/>'
         for x, y, wide, high in hills
     ]
-    told.append(f'<geom type="ellipsoid" group="{DECALS}" material="disc" pos="300 -62 26" size="3 13 13"/>')
-    return "".join(told)
+    elements.append(f'<geom type="ellipsoid" group="{DECALS}" material="disc" pos="300 -62 26" size="3 13 13"/>')
+    return "".join(elements)

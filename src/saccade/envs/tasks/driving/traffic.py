@@ -177,8 +177,8 @@ class Traffic:
             other.action["acceleration"] = float(state["traffic/acceleration"][number])
             other.check_collisions = False
             vehicles.append(other)
-        told = zip(vehicles, state["traffic/crashed"], state["traffic/impact"], strict=True)
-        for vehicle, crashed, impact in told:
+        states = zip(vehicles, state["traffic/crashed"], state["traffic/impact"], strict=True)
+        for vehicle, crashed, impact in states:
             vehicle.crashed = bool(crashed)
             vehicle.impact = None if np.isnan(impact[0]) else np.array(impact)
         road.vehicles = [vehicles[int(index)] for index in state["traffic/order"]]

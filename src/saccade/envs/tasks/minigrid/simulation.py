@@ -46,12 +46,12 @@ def _changes_rewards(config: EnvConfig) -> bool:
 
 def settings_of(config: EnvConfig) -> dict[str, object]:
     """Return settings that differ from the defaults, for the provenance."""
-    spaces, told = suite_of(config.task).spaces(config), dict[str, object]()
+    spaces, settings = suite_of(config.task).spaces(config), dict[str, object]()
     if isinstance(spaces.actions, Discrete) and spaces.actions.count != grid_task(config.task).num_actions:
-        told["num_actions"] = spaces.actions.count
+        settings["num_actions"] = spaces.actions.count
     if _changes_rewards(config):
-        told["wrong_pick"] = config.options.wrong_pick
-    return told
+        settings["wrong_pick"] = config.options.wrong_pick
+    return settings
 
 
 @final

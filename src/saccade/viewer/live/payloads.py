@@ -19,10 +19,10 @@ from saccade.viewer.pictures import data_uri, frames_of, overlay, png, resized
 from saccade.viewer.readings import action_charts, value_chart
 from saccade.viewer.timeline import Chart, chart
 
-Told = dict[str, Any]
+Payload = dict[str, Any]
 
 
-def hello(session: Session, title: str) -> Told:
+def hello(session: Session, title: str) -> Payload:
     """Return what the page can offer."""
     space = session.action_space
     continuous = isinstance(space, gymnasium.spaces.Box)
@@ -45,7 +45,7 @@ def hello(session: Session, title: str) -> Told:
     }
 
 
-def history(session: Session, start: int = 0) -> Told:
+def history(session: Session, start: int = 0) -> Payload:
     """Return the episode so far, from an action on."""
     return {
         "kind": "history",
@@ -71,24 +71,24 @@ def charts_of(
     )
 
 
-def answer_told(answer: Answer) -> Told:
+def answer_payload(answer: Answer) -> Payload:
     """Return one pane's answer."""
     return {
         "picture": data_uri(png(frame(answer))),
         "height": answer.picture.shape[0],
         "width": answer.picture.shape[1],
-        "before": reading_told(answer.before),
-        "after": reading_told(answer.after),
+        "before": reading_payload(answer.before),
+        "after": reading_payload(answer.after),
     }
 
 
-def reading_told(reading: Reading) -> Told:
+def reading_payload(reading: Reading) -> Payload:
     """Return an action and the numbers behind it."""
     liked = None if reading.preferences is None else [float(one) for one in reading.preferences]
     return {"action": reading.action.tolist(), "preferences": liked, "kind": reading.kind, "value": reading.value}
 
 
-def map_told(answer: Answer, level: MapLevel) -> Told:
+def map_payload(answer: Answer, level: MapLevel) -> Payload:
     """Return one map over the picture."""
     return {
         "map": data_uri(png(map_picture(answer, level))),
@@ -98,7 +98,7 @@ def map_told(answer: Answer, level: MapLevel) -> Told:
     }
 
 
-def scores_told(scores: Sequence[Scored]) -> list[Told]:
+def score_payloads(scores: Sequence[Scored]) -> list[Payload]:
     """Return the scores of a map, and which direction is better."""
     return [asdict(one) | {"direction": one.direction} for one in scores]
 
@@ -116,17 +116,17 @@ def map_picture(answer: Answer, level: MapLevel) -> np.ndarray:
     return overlay(picture, resized(level.values[None].astype(np.float32), *picture.shape[:2])[0])
 
 
-def action_told(session: Session, reading: Mapping[str, Any]) -> str:
+def action_text(session: Session, reading: Mapping[str, Any]) -> str:
     """Return the action in a word, or its numbers."""
     action = reading["action"]
     if isinstance(action, list):
-        return ", ".join(map(number_told, action))
+        return ", ".join(map(number_text, action))
     place = int(action) - session.first_action
     names = _names(session) or []
     return names[place] if 0 <= place < len(names) else str(action)
 
 
-def number_told(value: float) -> str:
+def number_text(value: float) -> str:
     """Return a number as the page writes it."""
     return f"{value:.2f}".replace("-", "\u2212")
 
