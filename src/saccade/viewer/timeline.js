@@ -22,7 +22,7 @@ function timeline(host, seek) {
   const place = (index) => (index / Math.max(count - 1, 1)) * WIDTH;
   const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
   const colour = (number) => `line-${number % COLOURS}${number >= COLOURS ? " dashed" : ""}`;
-  function told(value, unit) {
+  function valueText(value, unit) {
     if (!known(value)) return "\u2013";
     const size = Math.abs(value);
     const text = unit === "share" ? `${(100 * value).toFixed(0)} %`
@@ -60,7 +60,7 @@ function timeline(host, seek) {
       return { name, values, now, dot: drawn("path", { class: `dot ${colour(number)}`, d: "" }) };
     });
     plot.append(cursor, ...own.map((line) => line.dot));
-    const range = all.length && !share ? `${told(low)} to ${told(high)}` : "";
+    const range = all.length && !share ? `${valueText(low)} to ${valueText(high)}` : "";
     head.append(made("span", "range", [range, note].filter(Boolean).join("; ")));
     const box = made("div", "chart");
     box.append(head, plot);
@@ -82,7 +82,7 @@ function timeline(host, seek) {
       cursor.setAttribute("d", `M${x} 0V${HEIGHT}`);
       for (const { name, values, now, dot } of lines) {
         const value = index < count ? values[Math.min(index, values.length - 1)] : null;
-        now.textContent = told(value, unit);
+        now.textContent = valueText(value, unit);
         dot.setAttribute("d", known(value) ? `M${x} ${height(value).toFixed(1)}h0` : "");
         spoken.push([title, name, now.textContent].filter(Boolean).join(" "));
       }

@@ -43,7 +43,7 @@ function heard(message) {
   const shown = message.number === state.answered?.number; // a newer question may be on its way
   switch (message.kind) {
     case "hello": greeted(message); break;
-    case "history": told(message); break;
+    case "history": takeHistory(message); break;
     case "curves": curved(message); break;
     case "look": looked(message); break;
     case "map": case "no map": if (shown) mapped(message); break;
@@ -78,7 +78,7 @@ function greeted(offer) {
 }
 
 // A history comes whole at first, and then from the action on that is new.
-function told(history) {
+function takeHistory(history) {
   const first = state.history === null;
   if (state.lost) {
     const lost = state.lost;

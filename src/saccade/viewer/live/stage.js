@@ -81,26 +81,26 @@ function emptyPane(place) {
   watchStage.observe(canvas);
   return make("section", { className: "pane", "aria-label": `View ${place}` },
     make("h2", {}, ...["Policy", "Mode"].map((what) => make("select", { "aria-label": `${what} of view ${place}` }))),
-    make("div", { className: "shown" }, canvas), make("div", { className: "told" }), make("div", { className: "maps" }));
+    make("div", { className: "shown" }, canvas), make("div", { className: "reading" }), make("div", { className: "maps" }));
 }
 
-function drawPane(told, place) {
+function drawPane(answer, place) {
   const made = at("stage").children[place];
   if (!made) return;
   const canvas = made.querySelector("canvas");
   const picture = new Image();
   picture.onload = () => {
-    if (canvas.width !== told.width || canvas.height !== told.height) { canvas.width = told.width; canvas.height = told.height; }
+    if (canvas.width !== answer.width || canvas.height !== answer.height) { canvas.width = answer.width; canvas.height = answer.height; }
     canvas.getContext("2d").drawImage(picture, 0, 0);
     canvas.dataset.drawn = state.answered?.number ?? "";
   };
-  picture.src = told.picture;
+  picture.src = answer.picture;
   const row = (name, was, now) => make("tr", { className: was === now ? "" : "moved" }, make("th", { scope: "row", textContent: name }),
     make("td", { textContent: was }), make("td", { textContent: now }));
   const head = make("tr", {}, make("td"), make("th", { scope: "col", textContent: "as it was" }), make("th", { scope: "col", textContent: "changed" }));
-  const table = make("table", {}, make("tbody", {}, head, row("action", actionName(told.before.action), actionName(told.after.action)),
-    row("value", number(told.before.value, 3), number(told.after.value, 3))));
-  made.querySelector(".told").replaceChildren(table, ...(told.after.preferences ? [likes(told)] : []));
+  const table = make("table", {}, make("tbody", {}, head, row("action", actionName(answer.before.action), actionName(answer.after.action)),
+    row("value", number(answer.before.value, 3), number(answer.after.value, 3))));
+  made.querySelector(".reading").replaceChildren(table, ...(answer.after.preferences ? [likes(answer)] : []));
   drawFigures(made.querySelector(".maps"));
 }
 
@@ -123,8 +123,8 @@ function emptyFigure(name) {
   return figure;
 }
 
-function likes(told) {
-  const { before, after } = told;
+function likes(answer) {
+  const { before, after } = answer;
   const all = [...before.preferences, ...after.preferences];
   const chances = after.kind === "probabilities";
   const low = chances ? 0 : Math.min(...all), high = chances ? 1 : Math.max(...all);
@@ -200,11 +200,11 @@ function drawControls() {
   at("clear").disabled = !changed();
   for (const one of at("actions").querySelectorAll("button.take")) one.disabled = !there || over;
   at("ended").hidden = !over;
-  for (const one of document.querySelectorAll("output[data-of]")) one.textContent = toldOf(at(one.dataset.of));
+  for (const one of document.querySelectorAll("output[data-of]")) one.textContent = sliderText(at(one.dataset.of));
   curves.show(state.index);
 }
 
 // The number of a slider as a person reads it.
-function toldOf(slider) {
+function sliderText(slider) {
   return slider.max > 1 || slider.min < 0 ? number(Number(slider.value), 2) : `${Math.round(slider.value * 100)} %`;
 }
