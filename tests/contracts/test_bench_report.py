@@ -260,8 +260,17 @@ def test_what_several_papers_print_of_one_thing_is_all_told_and_the_first_stands
 
 def test_two_seeds_say_so() -> None:
     (line,) = lines_of([outcome(seed=0), outcome(seed=1)])
-    (row,) = printed([line], "told").rows
-    assert row[5] == "2 seeds: too few"
+    table = printed([line], "caption")
+    assert dict(zip(table.columns, *table.rows, strict=True))["95 % interval"] == "2 seeds: too few"
+
+
+def test_where_nothing_is_published_there_are_no_columns_for_it() -> None:
+    (line,) = lines_of([outcome(seed=seed) for seed in range(3)])
+    alone = printed([line], "")
+    assert alone.columns == ("method", "mode", "ours", "95 % interval", "seeds")
+    assert len(alone.rows[0]) == len(alone.columns)
+    beside = replace(line, published=(Published("sac", TASK, "return", "train", 900.0, 20.0, "a paper"),))
+    assert {"published", "difference"} <= set(printed([line, beside], "").columns)
 
 
 # -------------------------------------------------------------------------------------------------- the page

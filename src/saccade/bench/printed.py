@@ -18,7 +18,6 @@ LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "\u00b1": r"$\pm$", MINUS: "$-$", "–": "--",
 }  # fmt: skip
-COLUMNS = ("method", "mode", "published", "ours", "difference", "95 % interval", "seeds")
 COEFFICIENTS = ("saliency score", "mode", "Spearman", "Pearson", "within methods", "runs")
 
 
@@ -33,29 +32,27 @@ class Printed:
 
 
 def printed(lines: Sequence[Line], caption: str) -> Printed:
-    """Return a table of one task and measure: published and our numbers, the difference, and our mean's interval.
+    """Return a table of one task and measure: our numbers and their mean's interval, beside the published ones.
 
-    Saliency scores also say of how many frames they are.
+    Columns about published numbers are left out where there are none. Saliency scores also say of how many frames
+    they are.
     """
     decimals = decimals_of(lines)
-    rows = tuple(_row(line, decimals) for line in lines)
-    if not any(line.frames for line in lines):
-        return Printed(caption, COLUMNS, rows)
-    framed = tuple((*row, frames_text(line)) for row, line in zip(rows, lines, strict=True))
-    asked = " ".join(filter(None, (caption, frames_asked_text(lines))))
-    return Printed(asked, (*COLUMNS, "frames"), framed)
-
-
-def _row(line: Line, decimals: int) -> tuple[str, ...]:
-    return (
-        line.arm,
-        line.mode,
-        published_text(line, decimals),
-        ours_text(line, decimals),
-        difference_text(line, decimals),
-        interval_text(line, decimals),
-        str(len(line.seeds)),
-    )
+    columns = {
+        "method": [line.arm for line in lines],
+        "mode": [line.mode for line in lines],
+        "published": [published_text(line, decimals) for line in lines],
+        "ours": [ours_text(line, decimals) for line in lines],
+        "difference": [difference_text(line, decimals) for line in lines],
+        "95 % interval": [interval_text(line, decimals) for line in lines],
+        "seeds": [str(len(line.seeds)) for line in lines],
+    }
+    if not any(line.published for line in lines):
+        del columns["published"], columns["difference"]
+    if any(line.frames for line in lines):
+        columns["frames"] = [frames_text(line) for line in lines]
+        caption = " ".join(filter(None, (caption, frames_asked_text(lines))))
+    return Printed(caption, tuple(columns), tuple(zip(*columns.values(), strict=True)))
 
 
 def correlated(associations: Sequence[Association]) -> Printed:
