@@ -75,7 +75,7 @@ class Outcome:
         attack: the name and the budget (in steps of 1/255) of the attack during measurement; None without an attack.
         changed: the share of the pixels that the mode changes, where it was measured.
         frames: of a score, how many there were, those without a value included: fewer than were asked for where the
-            episode ended sooner, which is what the run did and parts no seeds.
+            episode ended sooner and no further ones were played, which parts no seeds.
     """
 
     arm: str

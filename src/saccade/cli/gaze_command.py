@@ -34,7 +34,7 @@ from saccade.policies.policy import Policy
 from saccade.types import UserError
 from saccade.viewer.report import write_report
 
-TOLD = (
+LEGEND = (
     "NSS: standardised saliency where people looked, 0 is chance; KL: nats from where they looked to the map; sAUC: "
     "probability of more saliency where they look now than at other times, AUC-J: than elsewhere; CC: correlation; "
     "SIM: "
@@ -83,7 +83,7 @@ def score_against_people(options: Score, words: list[str]) -> int:
         page = write_report(folder)
     modes = list(explanation.episodes)
     print_tables(rows, [ALL_TRIALS] if len(modes) > 1 else modes, console)
-    say(console, TOLD)
+    say(console, LEGEND)
     say(console, f"All scores, of every trial, are in {path}. Open {page}")
     return 0
 

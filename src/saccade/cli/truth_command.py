@@ -30,7 +30,7 @@ from saccade.policies.teachers import open_teacher
 from saccade.types import UserError
 from saccade.viewer.report import write_report
 
-TOLD = (
+LEGEND = (
     "important, unimportant: sum of the map over pixels that show the task, or that plainly do not matter, in "
     "pixels of its brightest value; AUC: probability that one of the first is more salient than one of the second; "
     "ms: per "
@@ -77,7 +77,7 @@ def score_against_truth(options: Score, words: list[str]) -> int:
             tables += rows
         page = write_report(folder)
     print_tables(tables, modes or (CLEAN,), console, TRUTH_SHOWN)
-    say(console, TOLD)
+    say(console, LEGEND)
     say(console, f"All scores are in {path}, the states and their truth in {data.parent}. Open {page}")
     return 0
 

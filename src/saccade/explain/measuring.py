@@ -69,8 +69,9 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
 
     A row is ``{policy, env_steps, task, mode, method, metric, question, direction, mean, std, count, undefined, ...}``.
     ``changed_pixels`` is the share of the picture that the row's mode changes; None without distractions. ``frames`` is
-    how many were asked for: ``count`` and ``undefined`` together are fewer if the episode ended sooner. Rows of curves
-    also have ``curve``. Beside the methods stand baselines: a uniform map, a bright centre, noise.
+    how many were asked for: ``count`` and ``undefined`` together are fewer if the episode ended sooner, unless
+    ``with_further_episodes`` added others. Rows of curves also have ``curve``. Beside the methods stand baselines: a
+    uniform map, a bright centre, noise.
 
     Raises:
         UserError: a method named for the returns is not in the explanation, or a number is out of range.
@@ -106,7 +107,7 @@ def score(explanation: Explanation, settings: ScoreSettings = EVERYTHING_CHEAP, 
 
 
 def _frames(row: Row, explanation: Explanation, settings: ScoreSettings) -> int:
-    """How many frames were asked for; there are fewer where the episode ended sooner."""
+    """How many frames were asked for; there may be fewer, see ``score``."""
     if row["metric"] == RANDOMISATION:
         return min(settings.sanity_frames, explanation.moments.frames)
     if row["question"] == COST or row["metric"] == KEPT_RETURN:

@@ -23,7 +23,7 @@ SIX = (*FIVE, CHEETAH)
 MADI = "MaDi (AAMAS 2024), figure in its repository"
 MADI_RERUN = "MaDi (AAMAS 2024), which ran it again"
 SIMGRL = "SimGRL (NeurIPS 2024), figure in its repository"
-TOLD = "SimGRL (NeurIPS 2024), which tells it"
+QUOTED_BY_SIMGRL = "SimGRL (NeurIPS 2024), which tells it"
 CG2A = "CG2A (ACM MM 2023), as SimGRL's figure tells it"
 SCPL = "SCPL (AAMAS 2025), the authors' plotting script"
 SADA = "SADA (RLC 2024), figure 6 on the authors' page"
@@ -99,10 +99,10 @@ TABLES: tuple[Table, ...] = (
             *across("simgrl", "video_easy", SIX, "910 973 838 964 983 317", SIMGRL),
             *across("cg2a", "video_hard", SIX, "687±18 895±35 472±24 806±44 819±38 168±16", CG2A),
             *across("cg2a", "video_easy", SIX, "918 968 788 963 912 314", CG2A),
-            *across("tlda", "video_hard", SIX, "292 595 308 304 256 67", TOLD),
-            *across("ear", "video_hard", SIX, "383 744 375 320 277 91", TOLD),
-            *across("soda", "video_hard", FIVE, "- 771 429 327 302", TOLD),
-            *across("svea", "video_hard", FIVE, "- 834 393 403 335", TOLD),
+            *across("tlda", "video_hard", SIX, "292 595 308 304 256 67", QUOTED_BY_SIMGRL),
+            *across("ear", "video_hard", SIX, "383 744 375 320 277 91", QUOTED_BY_SIMGRL),
+            *across("soda", "video_hard", FIVE, "- 771 429 327 302", QUOTED_BY_SIMGRL),
+            *across("svea", "video_hard", FIVE, "- 834 393 403 335", QUOTED_BY_SIMGRL),
         ),
         remarks=("Read by eye from a picture.",),
     ),
@@ -120,7 +120,7 @@ TABLES: tuple[Table, ...] = (
                 "svea": "112±12",
                 "sgqn": "157±69",
             }.items()
-            for row in across(arm, "video_hard", (CHEETAH,), word, TOLD)
+            for row in across(arm, "video_hard", (CHEETAH,), word, QUOTED_BY_SIMGRL)
         ),
     ),
     Table(

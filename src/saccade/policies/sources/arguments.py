@@ -70,7 +70,7 @@ def arguments_for(
 
 def _by_name(observation_space: Space, action_space: Space) -> dict[str, Any]:
     shape = tuple(observation_space.shape or ())
-    count = action_width(action_space) if isinstance(action_space, TOLD) else 0
+    count = action_width(action_space) if isinstance(action_space, COUNTED) else 0
     channels = 1 if len(shape) < 3 else min(shape[0], shape[-1])  # before height and width, or after them
     values: tuple[tuple[tuple[str, ...], Any], ...] = (
         (OBSERVATION_SPACES, observation_space),
@@ -83,7 +83,7 @@ def _by_name(observation_space: Space, action_space: Space) -> dict[str, Any]:
     return {name: value for names, value in values for name in names}
 
 
-TOLD = (gymnasium.spaces.Discrete, gymnasium.spaces.Box)
+COUNTED = (gymnasium.spaces.Discrete, gymnasium.spaces.Box)
 
 
 def _stand_ins(observation_space: Space, action_space: Space) -> Iterator[SimpleNamespace]:
