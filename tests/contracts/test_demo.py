@@ -77,7 +77,7 @@ def write(path: Path, found: list[dict[str, Any]], steps: int = 6) -> str:
         for method in policies
     }
     episodes = {method: {mode: played(random, steps) for mode in SUCCESS[method]} for method in policies}
-    told = demo_page.Told(ROBOT, {"sac": 200, "sgqn": 100}, 1.5, "saccade demo --minutes 2", path.parent / "sgqn")
+    told = demo_page.DemoRun(ROBOT, {"sac": 200, "sgqn": 100}, 1.5, "saccade demo --minutes 2", path.parent / "sgqn")
     demo_page.write_demo_page(path, told, policies, found, metrics, episodes)
     return path.read_text()
 

@@ -21,7 +21,7 @@ SMALL = DQN(trunk=PlainTrunk("small", 8, (4, 4, 4), 8), batch_size=4)
 FRAME = (3, 2, 2)
 
 
-class Told(torch.nn.Module):
+class Values(torch.nn.Module):
     """Values that do not depend on what is seen."""
 
     def __init__(self, values: list[list[float]]) -> None:
@@ -44,7 +44,7 @@ def test_the_target_by_hand(double: bool, second: float) -> None:
     Where the episode has ended the target is the reward.
     """
     nets = dqn.QNetworks(SPACES, SMALL)
-    nets.online, nets.target = Told([[1.0, 2.0, 3.0]] * 2), Told([[7.0, 5.0, 4.0]] * 2)  # type: ignore[assignment]
+    nets.online, nets.target = Values([[1.0, 2.0, 3.0]] * 2), Values([[7.0, 5.0, 4.0]] * 2)  # type: ignore[assignment]
     batch = transitions([0.25, 0.5], [0.0, 1.0])
     target = dqn.bootstrapped_return(nets, batch, discount=0.9, double=double)
     torch.testing.assert_close(target, torch.tensor([0.25, second]))
