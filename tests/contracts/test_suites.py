@@ -21,7 +21,7 @@ from saccade.envs import config as env_config
 from saccade.envs import suites
 from saccade.envs.config import EnvConfig
 from saccade.envs.forked import ForkedEnv
-from saccade.envs.suites import SUITES, TASKS, Suite, name_of_suite, option_names, suite_of
+from saccade.envs.suites import SUITES, TASKS, Suite, name_of_suite, option_names, processes_wanted, suite_of
 from saccade.envs.tasks import dmc_suite
 from saccade.runs.config import from_json, to_json
 from saccade.runs.migrations import MIGRATIONS
@@ -192,3 +192,8 @@ def test_a_configuration_that_was_written_by_hand(change: dict[str, Any], told: 
     with pytest.raises(UserError) as caught:
         from_json(values)
     assert told in str(caught.value)
+
+
+def test_light_environments_have_no_processes_unless_some_are_asked_for() -> None:
+    assert [processes_wanted("minigrid/DoorKey-5x5", asked) for asked in (None, 0, 2)] == [0, 0, 2]
+    assert [processes_wanted("dmc/walker_walk", asked) for asked in (None, 0, 2)] == [None, 0, 2]

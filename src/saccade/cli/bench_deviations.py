@@ -122,12 +122,8 @@ def _different(meant: RunConfig, ran: RunConfig) -> Iterator[str]:
     for name, value in ours.items():
         meant_by = paper.get(name)
         if name not in NOT_COMPARED and None not in (value, meant_by) and meant_by != value:
-            ours_text = (
-                f"{_value_text(value)} {WORDS[name]}"
-                if name in WORDS
-                else f"{name.replace('_', ' ')} {_value_text(value)}"
-            )
-            yield f"{ours_text} instead of {_value_text(meant_by)}"
+            words = (_value_text(value), WORDS[name]) if name in WORDS else (name.replace("_", " "), _value_text(value))
+            yield f"{' '.join(words)} instead of {_value_text(meant_by)}"
     if ran.training.images is None and method_of(ran.method).overlays(ran.agent):
         yield "generated pictures for overlays instead of Places365"
 

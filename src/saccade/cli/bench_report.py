@@ -181,12 +181,8 @@ def _facts(folder: Path, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> 
         counted: dict[str, int] = {}
         for one in facts:
             counted[answer(one) or "not recorded"] = counted.get(answer(one) or "not recorded", 0) + 1
-        yield (
-            name,
-            "\n".join(
-                f"{answered} ({count} runs)" if len(counted) > 1 else answered for answered, count in counted.items()
-            ),
-        )
+        several = len(counted) > 1
+        yield name, "\n".join(f"{fact} ({count} runs)" if several else fact for fact, count in counted.items())
     data: dict[str, dict[str, None]] = {}
     for outcome in outcomes:
         if outcome.data:

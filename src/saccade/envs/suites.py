@@ -226,6 +226,11 @@ def name_of_suite(task: str) -> str:
     return task.partition("/")[0]
 
 
+def processes_wanted(task: str, asked: int | None) -> int | None:
+    """Return the processes that a task's environments are spread over: as asked; else 0 if light, or None, the usual."""
+    return 0 if asked is None and suite_of(task).light else asked
+
+
 def suite_of(task: str) -> Suite:
     """Return the row of a task id in ``TASKS``."""
     return SUITES[name_of_suite(task)]

@@ -33,7 +33,7 @@ def with_further_episodes(explanation: Explanation, report: Report = silent) -> 
         if len(first.obs) >= moments.frames or first.length >= moments.max_steps:
             continue
         others = _others(explanation, mode, moments.frames - len(first.obs), report)
-        episodes[mode] = joined([first, *others])
+        episodes[mode] = _joined([first, *others])
         obs = np.concatenate([other.obs for other in others])
         maps[mode] = {
             name: np.concatenate(
@@ -74,7 +74,7 @@ def _others(explanation: Explanation, mode: str, missing: int, report: Report) -
     return found
 
 
-def joined(episodes: Sequence[Episode]) -> Episode:
+def _joined(episodes: Sequence[Episode]) -> Episode:
     """Return the moments of several episodes of one mode as one. What one of them does not know is unknown of all."""
     first = episodes[0]
     counts = [len(one.obs) for one in episodes]

@@ -13,7 +13,7 @@ import numpy as np
 from saccade.envs.changes import changed_share
 from saccade.envs.config import EnvConfig
 from saccade.envs.streams import SUCCESS
-from saccade.envs.suites import suite_of
+from saccade.envs.suites import processes_wanted, suite_of
 from saccade.envs.workers.env_workers import EnvWorkers, available_cores
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ class EvaluationEnvs:
         self._kept = None
 
     def _processes(self, env: EnvConfig, count: int) -> int:
-        usual = 0 if suite_of(env.task).light else available_cores()
-        wanted = min(count, usual if self._workers is None else self._workers)
+        asked = processes_wanted(env.task, self._workers)
+        wanted = min(count, available_cores() if asked is None else asked)
         return wanted if self.most_processes is None else min(wanted, self.most_processes)
 
 

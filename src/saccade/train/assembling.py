@@ -22,7 +22,7 @@ from saccade.data.rollout import Rollout
 from saccade.envs.config import EnvConfig
 from saccade.envs.mujoco.opengl import is_software, why_in_software
 from saccade.envs.streams import Streams, WorkerStreams
-from saccade.envs.suites import suite_of
+from saccade.envs.suites import processes_wanted, suite_of
 from saccade.envs.workers.env_workers import EnvWorkers
 from saccade.nets.precision import set_compute_dtype
 from saccade.runs.agents import make_agent
@@ -102,9 +102,7 @@ def _streams(config: RunConfig, device: torch.device) -> Streams:
 
 def _workers(config: RunConfig, device: torch.device) -> EnvWorkers[EnvConfig]:
     envs = config.training.num_envs
-    processes = config.training.workers
-    if processes is None and suite_of(config.env.task).light:
-        processes = 0
+    processes = processes_wanted(config.env.task, config.training.workers)
     workers = EnvWorkers([_env(config)] * envs, _seeds(config), num_workers=processes)
     _warn_of_software(device, workers.arrangement.renderer)
     return workers
