@@ -227,7 +227,7 @@ def name_of_suite(task: str) -> str:
 
 
 def processes_wanted(task: str, asked: int | None) -> int | None:
-    """Return the processes that a task's environments are spread over: as asked; else 0 if light, or None, the usual."""
+    """Return the processes for a task's environments: as asked; else 0 if light, or None, the usual number."""
     return 0 if asked is None and suite_of(task).light else asked
 
 
