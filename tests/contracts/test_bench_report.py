@@ -433,6 +433,14 @@ def test_what_deviates_is_said_in_words(page: Path) -> None:
         assert words in told, words
 
 
+def test_an_experiment_without_a_paper_does_not_speak_of_one(folder: Path) -> None:
+    assert GRID.published
+    own = replace(GRID, published=())
+    said = list(deviations(own, folder, [cell for cell in cells_of(own) if (folder / cell.name).exists()], []))
+    assert len(said) >= 2 and not any("the paper" in sentence for sentence in said)
+    assert said[0].startswith("The runs start from the preset small, not from published settings")
+
+
 @pytest.mark.parametrize("name", ["smg-table-1", "fls-table-4", "sgqn-table-1"])
 def test_runs_as_the_paper_made_them_deviate_in_nothing(name: str, tmp_path: Path) -> None:
     grid = part_of(GRIDS[name], tasks=GRIDS[name].tasks[:1])

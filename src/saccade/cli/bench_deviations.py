@@ -54,7 +54,7 @@ def deviations(grid: Grid, folder: Path, cells: Sequence[Cell], lines: Sequence[
     if grid.preset != _papers_preset(grid):
         form = grid.forms.get(grid.preset)
         about = f": {form.about}" if form is not None and form.about else ""
-        yield f"The runs start from the preset {grid.preset}, not from the paper's settings{about}."
+        yield f"The runs start from the preset {grid.preset}, not from {_origin(grid)}{about}."
     yield from _settings(grid, folder, cells)
     plan = None if known is None else known.evaluation
     yield from _measuring(
@@ -74,7 +74,7 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
             meant, _ = parse([cell.arm.method, cell.task, *words_of(options)])
         except (UserError, SystemExit) as error:  # the command line printed its own message in the terminal
             why = error if isinstance(error, UserError) else "its options are not those of this version."
-            yield f"How {cell.arm.name} on {cell.task} deviates from the paper is not known: {why}"
+            yield f"How {cell.arm.name} on {cell.task} deviates from {_origin(grid)} is not known: {why}"
             continue
         found[cell.arm.name, cell.task] = list(_different(meant, ran))
     shared = [
@@ -82,14 +82,14 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
     ]
     if shared:
         whose = "all methods" if len(found) > 1 else _whose(list(found), grid)
-        yield f"Instead of the paper's settings {whose} had: {', '.join(shared)}."
+        yield f"Instead of {_origin(grid)} {whose} had: {', '.join(shared)}."
     own: dict[str, list[tuple[str, str]]] = {}
     for pair, differences in found.items():
         rest = ", ".join(one for one in differences if one not in shared)
         if rest:
             own.setdefault(rest, []).append(pair)
     for rest, pairs in own.items():
-        yield f"{'Beside that' if shared else 'Not as in the paper'}, {_whose(pairs, grid)} had: {rest}."
+        yield f"{'Beside that' if shared else 'Not as published'}, {_whose(pairs, grid)} had: {rest}."
 
 
 def _whose(pairs: Sequence[tuple[str, str]], grid: Grid) -> str:
@@ -101,6 +101,11 @@ def _whose(pairs: Sequence[tuple[str, str]], grid: Grid) -> str:
     for name in (arm.name for arm in grid.arms if arm.name in tasks):
         arms.setdefault(tuple(task for task in grid.tasks if task in tasks[name]), []).append(name)
     return "; ".join(listed(names) + ("" if own == grid.tasks else f" on {listed(own)}") for own, names in arms.items())
+
+
+def _origin(grid: Grid) -> str:
+    """Where the settings come from that runs are compared with: an experiment without a paper's table has no paper."""
+    return "the paper's settings" if grid.published else "published settings"
 
 
 def _papers_preset(grid: Grid) -> str:
