@@ -2,8 +2,8 @@
 
     python benchmarks/guidance.py runs/bench/saliency-guidance-small/minigrid-red_fetch_green
 
-prints, for each mode, differences of interquartile means with 95 % intervals from resampled seeds, and the success of
-each agent at every evaluation in training's own mode.
+prints, for each mode, differences of interquartile means with 95 % intervals from resampled seeds and each seed's
+success, and the success of each agent at every evaluation in training's own mode.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ def main() -> None:
         last = {agent: found[agent, mode, max(step for one, _, step in found if one == agent)] for agent in agents}
         for first, second in itertools.combinations(agents, 2):
             print(f"{mode}: {first} - {second}: {difference(last[first], last[second]).text(2)}")
+        for agent in agents:
+            print(f"{mode}: {agent}:", ", ".join(f"{success:.2f}" for success in last[agent]))
     for agent in agents:
         steps = sorted(step for one, mode, step in found if (one, mode) == (agent, "train"))
         print(f"{agent}:", ", ".join(f"{step:,} {np.mean(found[agent, 'train', step]):.2f}" for step in steps))
