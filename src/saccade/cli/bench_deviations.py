@@ -89,7 +89,7 @@ def _settings(grid: Grid, folder: Path, cells: Sequence[Cell]) -> Iterator[str]:
         if rest:
             own.setdefault(rest, []).append(pair)
     for rest, pairs in own.items():
-        yield f"{'Beside that' if shared else 'Not as published'}, {_whose(pairs, grid)} had: {rest}."
+        yield f"{'Beside that' if shared else f'Instead of {_origin(grid)}'}, {_whose(pairs, grid)} had: {rest}."
 
 
 def _whose(pairs: Sequence[tuple[str, str]], grid: Grid) -> str:
@@ -104,8 +104,8 @@ def _whose(pairs: Sequence[tuple[str, str]], grid: Grid) -> str:
 
 
 def _origin(grid: Grid) -> str:
-    """Where the settings come from that runs are compared with: an experiment without a paper's table has no paper."""
-    return "the paper's settings" if grid.published else "published settings"
+    """Return what the runs' settings are compared with: an experiment without a paper's table has no paper."""
+    return "the paper's settings" if grid.published else f"the settings of the preset {_papers_preset(grid)}"
 
 
 def _papers_preset(grid: Grid) -> str:
