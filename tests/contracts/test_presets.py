@@ -182,7 +182,11 @@ def test_small_is_small_for_methods_with_a_replay_that_choose(method: str) -> No
     assert 3 * multiplications(method, small, GRID) <= multiplications(method, paper, GRID)
     assert small.training["steps"] * 5 < paper.training["steps"]
     config, _ = train_command.parse([method, GRID, "--preset", "small", "--update-every", "2"])
-    assert config.loop == OffPolicy(random_steps=2_000, replay_capacity=50_000, update_every=2)
+    assert config.loop == OffPolicy(random_steps=2_000, replay_capacity=128_000, update_every=2)
+    door = preset(method, "minigrid/DoorKey-5x5", "small")
+    assert door.loop["replay_capacity"] == 50_000
+    own, doors = (getattr(one.agent, "dqn", one.agent) for one in (small, door))
+    assert (own.discount, own.n_steps, doors.discount, doors.n_steps) == (0.9, 1, 0.99, 3)
 
 
 def test_dqns_published_numbers() -> None:
