@@ -123,8 +123,8 @@ DQN_SMALL: tuple[Setting, ...] = (
         ("minigrid/",),
     ),
     Setting(
-        # A random walk takes 90 steps to an object. With a discount of 0.99 the values of going on and of turning round
-        # hardly differ, and with rewards of several steps the random ones among these hide the difference.
+        # At random, one step in 90 picks an object up. With a discount of 0.99 the values of going on and of turning
+        # round hardly differ, and with rewards of several steps the random ones among these hide the difference.
         NOT_PUBLISHED,
         {
             "discount": 0.9,

@@ -97,7 +97,7 @@ def read_zip(path: Path) -> Saved:
         data = documents.parse(text, dict[str, Any])
     except BadDocument as error:
         raise UserError(f"{path} is damaged: its member 'data' cannot be used, {error}.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last of encryption
         raise UserError(f"{path} is not a zip file, or is cut off or damaged: copy or save it again.") from error
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
